@@ -1,0 +1,73 @@
+/*
+ * A bounded text buffer. Writes past the capacity are not made and set `full`, which
+ * sticks until buf_reset(); a caller writes a whole line and tests once.
+ */
+#ifndef MR_BASE_BUF_H
+#define MR_BASE_BUF_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+struct buf {
+	char *data;
+	size_t len;
+	size_t cap;
+	bool full; /* sticky: some write did not fit */
+};
+
+/** Allocates cap bytes. @return 0 or -ENOMEM. */
+int buf_create(struct buf *b, size_t cap);
+void buf_destroy(struct buf *b);
+
+static inline void
+buf_reset(struct buf *b)
+{
+	b->len = 0;
+	b->full = false;
+}
+
+static inline void
+buf_put(struct buf *b, const void *data, size_t len)
+{
+	if (b->full || len > b->cap - b->len) {
+		b->full = true;
+		return;
+	}
+	memcpy(b->data + b->len, data, len);
+	b->len += len;
+}
+
+static inline void
+buf_putc(struct buf *b, char c)
+{
+	if (b->full || b->len == b->cap) {
+		b->full = true;
+		return;
+	}
+	b->data[b->len++] = c;
+}
+
+static inline void
+buf_puts(struct buf *b, const char *text)
+{
+	buf_put(b, text, strlen(text));
+}
+
+void buf_u64(struct buf *b, uint64_t value);
+void buf_i64(struct buf *b, int64_t value);
+/** Shortest text that reads back as the same double; null for NaN and infinities. */
+void buf_f64(struct buf *b, double value);
+/** As buf_f64(), for a value that was a single on the wire (0.1f prints as 0.1). */
+void buf_f32(struct buf *b, float value);
+void buf_hex(struct buf *b, const uint8_t *data, size_t len);
+void buf_base64(struct buf *b, const uint8_t *data, size_t len);
+/** The bytes as a quoted JSON string. Valid UTF-8 stays; any other byte becomes \u00XX. */
+void buf_json_string(struct buf *b, const void *data, size_t len);
+/** "2026-01-02T03:04:05.678901+0000" in quotes (EVE timestamp); ns since the Unix epoch. */
+void buf_json_time(struct buf *b, uint64_t ts_ns);
+void buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,58 @@
+/*
+ * What the rule engine must know of a protocol: its name, its record table (each field is
+ * a keyword by its JSON path), its named events, and the keywords of its own.
+ * The program passes an array of these in; lib/ knows no protocol.
+ */
+#ifndef MR_RULE_RULE_APP_H
+#define MR_RULE_RULE_APP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/record/record.h"
+
+/** A compiled argument of a protocol's own keyword; the keyword's owner defines what is in it. */
+struct rule_app_test {
+	uint64_t words[12];
+};
+
+enum rule_direction { RULE_EITHER, RULE_TO_SERVER, RULE_TO_CLIENT };
+
+/** A keyword that is more than a field comparison ("modbus: unit 1, access write coils"). */
+struct rule_app_keyword {
+	const char *name;
+	enum rule_direction direction; /* records of the other direction are not asked */
+	/** Compiles the text after the colon (trimmed; "" without one). @return 0, or -EINVAL with a reason in err. */
+	int (*setup)(const char *value, struct rule_app_test *out, char *err, size_t err_len);
+	/** @param record the blob of the message */
+	bool (*test)(const struct rule_app_test *test, const void *record);
+	const char *help;
+};
+
+/** Another name for a byte field used as a sticky buffer ("dnp3_data"), as other sensors spell it. */
+struct rule_app_buffer {
+	const char *name;
+	const char *path; /* in the record table; may be a FIELD_HIDDEN field */
+};
+
+/** A named event of the protocol: anomaly records and `app-layer-event:proto.name` use the same names. */
+struct rule_app_event {
+	const char *name; /* "invalid_length" */
+	const char *help;
+};
+
+enum { RULE_APP_EVENT_MAX = 64 };
+
+struct rule_app {
+	const char *name;                   /* "modbus": the rule header's protocol */
+	const struct record_table *record;
+	const struct rule_app_event *events; /* at most RULE_APP_EVENT_MAX; the index is the bit */
+	uint8_t event_count;
+	const struct rule_app_keyword *keywords;
+	uint8_t keyword_count;
+	const struct rule_app_buffer *buffers;
+	uint8_t buffer_count;
+};
+
+#endif

@@ -1,0 +1,111 @@
+/*
+ * A protocol, as the rest of the sensor sees it: one struct proto, listed by proto/meson.build in
+ * proto_table[]. `frame` finds one PDU, `parse` reads a whole one and hands on messages.
+ *
+ * Thread: all functions run on the worker that owns the flow. Nothing here allocates from the
+ * system, locks, logs or reads a clock.
+ */
+#ifndef MR_PROTO_PROTO_H
+#define MR_PROTO_PROTO_H
+
+#include "lib/base/counter.h"
+#include "lib/base/cursor.h"
+#include "lib/base/slab.h"
+#include "lib/config/config.h"
+#include "lib/record/record.h"
+#include "lib/rule/rule_app.h"
+
+enum proto_transport { PROTO_TCP = 1, PROTO_UDP = 2, PROTO_ETHERNET = 4 };
+
+enum proto_probe {
+	PROTO_PROBE_NO,   /* cannot be this protocol */
+	PROTO_PROBE_MORE, /* too few bytes to say */
+	PROTO_PROBE_YES,
+};
+
+enum proto_deliver_flag {
+	PROTO_MATCH = 1,  /* let the rules see the record, in the direction of the PDU */
+	PROTO_EMIT = 2,   /* write an event: the transaction, or the message, is complete */
+	PROTO_HOLD = 4,   /* with MATCH: alerts wait for this transaction's PROTO_EMIT, given by the same tx_id */
+};
+
+enum { PROTO_PDU_LEN_MAX = 64 * 1024 };
+
+struct proto_ctx;
+
+/** What parse hands on, through ctx->deliver. The record is ctx->record's content. */
+typedef void (*proto_deliver_fn)(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id);
+
+/** Everything a protocol may use while it handles one PDU. */
+struct proto_ctx {
+	const struct proto *proto;
+	const void *config;          /* the struct proto->knobs fills */
+	void *state;                 /* proto->state_len bytes, zeroed when the flow was recognised */
+	struct slab *slab;           /* more memory for the flow's life; may return NULL: shed and count */
+	struct record_builder *record;
+	_Atomic uint64_t *counters;  /* [proto->counter_count] of this worker */
+	uint64_t ts_ns;              /* capture time */
+	uint64_t events;             /* bits set by proto_event(); taken by the next deliver */
+	bool to_server;              /* sent by the flow's originator */
+	bool tcp;                    /* false: UDP or Ethernet, a PDU is a datagram's rest */
+	bool ending;                 /* in end(): the flow is over */
+	proto_deliver_fn deliver;
+	void *owner;                 /* of deliver */
+};
+
+/** Names an anomaly of the PDU at hand: an `anomaly` record is written and app-layer-event rules see it. */
+static inline void
+proto_event(struct proto_ctx *ctx, unsigned int event_idx)
+{
+	ctx->events |= UINT64_C(1) << event_idx;
+}
+
+/**
+ * Hands on ctx->record (begun by record_begin()).
+ * @param tx_id  the protocol's own number for the transaction, unique among those open in the flow; 0: none
+ */
+static inline void
+proto_deliver(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id)
+{
+	ctx->deliver(ctx, flags, tx_id);
+}
+
+struct proto {
+	struct rule_app app;         /* app.name is the EVE event type */
+	uint8_t transports;          /* enum proto_transport, or-ed */
+	const uint16_t *ports;       /* usual server ports, ends with 0: asked first, never trusted alone */
+	uint16_t pdu_len_min;        /* bytes frame() needs before it can say anything */
+
+	/**
+	 * Whether bytes from the start of one direction's data (or of a datagram) are this protocol.
+	 * A YES must rest on content that random bytes or other protocols do not have.
+	 * @param on_port  one of the flow's ports is in ports (or in the user's detection-ports)
+	 */
+	enum proto_probe (*probe)(struct cursor in, bool to_server, bool on_port);
+	/** Which end is the server, when a flow was picked up midstream: 1 the sender of these bytes is the server,
+	 *  0 it is the client, -1 cannot say. NULL: never says. */
+	int (*sender_is_server)(struct cursor in);
+	/**
+	 * One PDU at the start of in. @return its length in bytes, 0: need more, -EBADMSG: not a PDU here
+	 * (the caller skips to the next place where frame() succeeds, and counts the bytes).
+	 * When it needs more it may only do so while fewer than PROTO_PDU_LEN_MAX bytes are there.
+	 */
+	int (*frame)(struct cursor in, bool to_server);
+	/** Reads one whole PDU as frame() delimited it. Never fails: what is wrong is an event of the PDU. */
+	void (*parse)(struct proto_ctx *ctx, struct cursor pdu);
+	/** missing bytes of the direction ctx->to_server were lost: drop what spans them. NULL: nothing to do. */
+	void (*gap)(struct proto_ctx *ctx, uint32_t missing);
+	/** The flow is over: deliver what still waits, give slab memory back. Called once if parse ever was. */
+	void (*end)(struct proto_ctx *ctx);
+
+	size_t state_len;            /* at most SLAB_BLOCK_MAX */
+	const struct counter_desc *counters;
+	uint8_t counter_count;
+	const struct knob_table *knobs; /* keys "app-layer.protocols.<name>.…"; NULL: none */
+	size_t config_len;           /* of the struct the knobs fill */
+};
+
+/** Every protocol, ends with NULL. Made by proto/meson.build from its list of folders. */
+extern const struct proto *const proto_table[];
+
+#endif
