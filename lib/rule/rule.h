@@ -1,0 +1,247 @@
+/*
+ * Rules in Suricata's language: read, compiled into Hyperscan databases by protocol, direction and
+ * port, and matched against packets, stream data and protocol records.
+ *
+ * struct ruleset is an immutable snapshot shared by all workers (reference counted). struct
+ * rule_matcher is one worker's view of one snapshot: scratch memory and the state that outlives a
+ * reload (thresholds, host bits), which rule_matcher_inherit() moves from the old matcher to the new.
+ *
+ * Reload: build a new ruleset with the old one as `previous` (names of flow bits keep their ids), make a
+ * matcher for each worker, hand them over; each worker calls rule_matcher_inherit() between bursts and
+ * gives the old matcher back to the control thread, which destroys it. The old ruleset goes when its
+ * last reference does: whoever still reads rule_meta of its hits (the exporter) holds one.
+ */
+#ifndef MR_RULE_RULE_H
+#define MR_RULE_RULE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/counter.h"
+#include "lib/base/slab.h"
+#include "lib/config/config.h"
+#include "lib/rule/rule_app.h"
+
+struct packet;
+struct flow;
+struct ruleset;
+struct rule_matcher;
+
+enum {
+	RULE_HITS_MAX = 64,         /* of one call, whatever detect.packet-alert-max says */
+	RULE_EVENT_WORDS = 4,       /* named packet or stream events: at most 256 */
+	RULE_ERRORS_MAX = 1000,     /* refused rules kept with their reasons; all are counted */
+	RULE_APPS_MAX = 64,
+};
+
+enum rule_action { RULE_ALERT, RULE_PASS, RULE_DROP, RULE_REJECT, RULE_CONFIG };
+
+/** Filled from rule_knobs. */
+struct rule_config {
+	json_t *rule_files;            /* list of files, directories, globs */
+	const char *default_rule_path; /* relative names are looked up below it, then as they are */
+	const char *classification_file;
+	const char *reference_file;
+	const char *threshold_file;
+	const char *cache_dir;         /* "": compiled groups are not kept */
+	json_t *address_groups;        /* vars.address-groups */
+	json_t *port_groups;           /* vars.port-groups */
+	uint64_t alerts_max;           /* of one packet, stream chunk or message */
+	uint64_t verify_steps_max;     /* comparisons spent on one rule and buffer */
+	uint64_t pcre_match_limit;
+	uint64_t thresholds_max;       /* tracked (rule, address) pairs of a worker */
+	uint64_t host_bits_max;        /* tracked (address, bit) pairs of a worker */
+};
+
+extern const struct knob_table rule_knob_table;
+
+/** Names of the events that other layers raise: `decode-event:ipv4.trunc_pkt`, `stream-event:…`. Index = bit. */
+struct rule_event_names {
+	const char *const *names;
+	unsigned int count;        /* at most 64 * RULE_EVENT_WORDS */
+};
+
+/** What the rules may speak of; borrowed for the life of the ruleset. */
+struct rule_world {
+	const struct rule_app *const *apps; /* [app_count]; an app's index is its position */
+	unsigned int app_count;
+	struct rule_event_names decode_events;
+	struct rule_event_names stream_events;
+};
+
+/** A rule that was not loaded. */
+struct rule_error {
+	char *file;           /* as it was opened */
+	unsigned int line;    /* of the rule's first line; 1 is the first */
+	unsigned int column;  /* of the fault, in characters of the joined rule; 1 is the first */
+	uint32_t sid;         /* 0: not known */
+	char keyword[48];     /* "" where the header is at fault */
+	char reason[208];
+};
+
+struct ruleset_stats {
+	uint32_t rules_loaded;
+	uint32_t rules_failed;
+	uint32_t rules_disabled;    /* commented-out rules are not counted; rules a `requires` excludes are */
+	uint32_t groups;            /* port groups with at least one rule */
+	uint32_t databases;         /* Hyperscan databases in use, after sharing of equal ones */
+	uint32_t cache_loaded;
+	uint32_t cache_stored;
+	uint32_t cache_discarded;   /* files found damaged or foreign */
+	uint32_t compile_ms;
+	uint64_t database_bytes;
+};
+
+/** What an alert event says of its rule. Texts are owned by the ruleset. */
+struct rule_meta {
+	uint32_t sid, gid, rev;
+	uint8_t action;             /* enum rule_action */
+	uint8_t severity;           /* EVE alert.severity: the priority, 1 is the most urgent */
+	const char *msg;            /* "" without one */
+	const char *category;       /* the class's description, "" without a class */
+	const char *classtype;      /* "" without one */
+	const char *metadata_json;  /* {"key":["value",…]} or NULL: EVE alert.metadata */
+	const char *references_json; /* ["scheme,value",…] or NULL */
+	const char *target;         /* "src_ip", "dest_ip" or NULL */
+	const char *text;           /* the rule as it was written */
+	const char *file;
+	uint32_t line;
+};
+
+/* ---- cold: control thread ---- */
+
+/**
+ * Reads, compiles and freezes a rule set. Bad rules never stop the others: see ruleset_errors().
+ *
+ * @param out       the snapshot with one reference, owned by the caller
+ * @param config    borrowed for the call
+ * @param world     copied; what it points to must outlive the ruleset
+ * @param previous  the set in force, or NULL: flow bits keep their ids; borrowed for the call
+ * @param err       set on failure: a file that is not there, a classification line that is wrong, no memory
+ * @return 0, -ENOENT, -EINVAL or -ENOMEM
+ */
+int ruleset_create(struct ruleset **out, const struct rule_config *config, const struct rule_world *world,
+	const struct ruleset *previous, struct config_error *err);
+/** As ruleset_create() with the text of one rule file instead of config->rule_files (tests, `rules check -`). */
+int ruleset_create_text(struct ruleset **out, const char *name, const char *text, const struct rule_config *config,
+	const struct rule_world *world, struct config_error *err);
+/** One more reference. Thread: any. */
+struct ruleset *ruleset_ref(struct ruleset *ruleset);
+/** Gives a reference back; the last one destroys. NULL is accepted. Thread: any but a worker's (it frees). */
+void ruleset_destroy(struct ruleset *ruleset);
+
+const struct ruleset_stats *ruleset_stats_get(const struct ruleset *ruleset);
+/** The refused rules, in file order. @param count out. Borrowed. */
+const struct rule_error *ruleset_errors(const struct ruleset *ruleset, unsigned int *count);
+unsigned int ruleset_count(const struct ruleset *ruleset);
+/** @param rule_idx below ruleset_count(); rules are in order of precedence: action, priority, sid. */
+const struct rule_meta *ruleset_meta(const struct ruleset *ruleset, uint32_t rule_idx);
+/** How a rule is compiled: group, buffer, fast pattern, what is left to verify. Text lines into out.
+ *  @return 0 or -ENOENT. */
+int ruleset_explain(const struct ruleset *ruleset, uint32_t gid, uint32_t sid, struct buf *out);
+/** The reference page of the keywords (Markdown). */
+void rule_reference(struct buf *out);
+
+/**
+ * A worker's matcher over a snapshot.
+ *
+ * @param ruleset  a reference is taken and held until rule_matcher_destroy()
+ * @param slab     the worker's memory for flow->rule_state; NULL: flow bits are never kept
+ * @return 0 or -ENOMEM
+ */
+int rule_matcher_create(struct rule_matcher **out, struct ruleset *ruleset, const struct rule_config *config,
+	struct slab *slab);
+void rule_matcher_destroy(struct rule_matcher *matcher);
+/** Counter indexes and names ("rule.hits"); values belong to the matcher, inherited on reload. */
+struct counter_set rule_matcher_counters(struct rule_matcher *matcher);
+struct ruleset *rule_matcher_ruleset(const struct rule_matcher *matcher);
+
+/* ---- hot: the owning worker ---- */
+
+/** Moves thresholds, host bits and counters of `from` into `to`, whose own are given to `from`. No allocation. */
+void rule_matcher_inherit(struct rule_matcher *to, struct rule_matcher *from);
+
+/** A rule that fired, after flow bits, thresholds and pass rules. */
+struct rule_hit {
+	uint32_t rule_idx;
+	uint32_t sid;
+	const struct rule_meta *meta; /* valid as long as the ruleset */
+	uint8_t action;               /* enum rule_action; never RULE_PASS */
+	bool stream;                  /* found in reassembled data, not in one packet */
+};
+
+/** Lent by the caller; a call appends in order of precedence. */
+struct rule_hits {
+	struct rule_hit hit[RULE_HITS_MAX];
+	uint16_t count;
+	uint16_t dropped;             /* hits beyond detect.packet-alert-max; also counted */
+};
+
+static inline void
+rule_hits_reset(struct rule_hits *hits)
+{
+	hits->count = 0;
+	hits->dropped = 0;
+}
+
+/** Events of a packet, a bit for each row of rule_world.decode_events and .stream_events. */
+struct rule_packet_events {
+	uint64_t decode[RULE_EVENT_WORDS];
+	uint64_t stream[RULE_EVENT_WORDS];
+};
+
+/**
+ * Rules over one packet: headers, its own payload (UDP, ICMP, other IP protocols, tcp-pkt), decode and stream
+ * events, ARP, flow-only rules. Call once for every packet, after the flow (and TCP state) was updated
+ * and before the stream is reassembled.
+ *
+ * @param flow    the packet's flow, or NULL
+ * @param events  NULL: none were raised
+ */
+void rule_match_packet(struct rule_matcher *matcher, const struct packet *packet, struct flow *flow,
+	const struct rule_packet_events *events, struct rule_hits *hits);
+
+/** Reassembled bytes of one direction of a TCP flow. */
+struct rule_chunk {
+	const uint8_t *data;
+	uint32_t len;
+	uint32_t seen_len;    /* leading bytes that an earlier chunk showed already: context for patterns that
+	                         straddle; a rule fires only on a match that reaches beyond them */
+	uint64_t offset;      /* of data[0] in the direction's stream */
+	bool to_server;
+	bool whole_pdu;       /* data[seen_len..] is one PDU of the flow's protocol */
+};
+
+/**
+ * Payload rules over reassembled data: each byte of a stream is given once as new (after seen_len).
+ *
+ * @param packet  the packet whose arrival released the bytes; its addresses are used when its direction is
+ *                the chunk's, the flow's otherwise; NULL: the flow's always
+ */
+void rule_match_stream(struct rule_matcher *matcher, const struct packet *packet, struct flow *flow,
+	const struct rule_chunk *chunk, struct rule_hits *hits);
+
+/** A record of a protocol, as proto_deliver() hands it on. */
+struct rule_message {
+	unsigned int app_idx;
+	const void *record;   /* blob; NULL: only events */
+	uint64_t events;      /* a bit for each row of rule_app.events */
+	bool to_server;
+};
+
+/** Rules of an app protocol over one message: fields, sticky buffers, own keywords, app-layer-event. */
+void rule_match_message(struct rule_matcher *matcher, const struct packet *packet, struct flow *flow,
+	const struct rule_message *message, struct rule_hits *hits);
+
+/** Frees flow->rule_state. Call when a flow ends. */
+void rule_flow_end(struct rule_matcher *matcher, struct flow *flow);
+
+/** Names of the flow bits set on a flow, as a JSON array text: EVE metadata.flowbits. Writes nothing without any. */
+void rule_flow_bits_json(const struct ruleset *ruleset, const struct flow *flow, struct buf *out);
+
+/** Whether some rule could match packets of this transport and port pair: the worker may skip calls otherwise. */
+bool rule_wants(const struct rule_matcher *matcher, uint8_t ip_proto, uint16_t src_port, uint16_t dst_port);
+
+#endif
