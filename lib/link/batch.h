@@ -6,7 +6,7 @@
  *   POST /v1/records             Millrace-Version: 1
  *   Millrace-Sensor: NAME        the client certificate's subject CN
  *   Millrace-Epoch: 16 hex       changes only when the sensor's spool starts anew
- *   Millrace-Lane: LANE
+ *   Millrace-Lane: alert | asset | event | flow | stats
  *   Millrace-Sequence: N         of the first line; sequences start at 1 and count lines
  *   Millrace-Count: N            lines in the body
  *   Millrace-Skip-To: N          optional: sequences of this lane before N are lost at the sensor
@@ -31,6 +31,7 @@
 #include <stdint.h>
 
 #include "lib/base/buf.h"
+#include "lib/spool/lane.h"
 
 enum {
 	BATCH_VERSION = 1,
@@ -40,7 +41,7 @@ enum {
 	BATCH_LINES_MAX = 32 * 1024 * 1024, /* decoded bytes; a server's own bound may be lower */
 	BATCH_LINE_MAX = 1024 * 1024,       /* bytes of one line */
 	BATCH_SEQUENCE_BITS = 62,
-	BATCH_DIGEST_LEN = 53,              /* "sha-256=:" + 44 base64 characters + ":" less the final NUL */
+	BATCH_DIGEST_LEN = 54,              /* characters of "sha-256=:" + 44 of base64 + ":" */
 	BATCH_ERROR_MAX = 160,
 	BATCH_RETRY_MAX_S = 3600,           /* a longer Retry-After is cut to this */
 };
@@ -48,25 +49,18 @@ enum {
 #define BATCH_PATH "/v1/records"
 #define BATCH_CONTENT_TYPE "application/x-ndjson"
 
-/** Most urgent first. */
-enum batch_lane { LANE_ALERT, LANE_ASSET, LANE_EVENT, LANE_FLOW, LANE_STATS, LANE_COUNT };
-
-const char *batch_lane_name(enum batch_lane lane);
-/** @return the lane, or -EINVAL. */
-int batch_lane_parse(const char *name);
-
 enum batch_encoding { BATCH_IDENTITY, BATCH_ZSTD };
 
 /** What the headers say. */
 struct batch_head {
 	char sensor[BATCH_SENSOR_MAX + 1];
 	uint64_t epoch;
-	enum batch_lane lane;
+	enum link_lane lane;
 	uint64_t sequence;  /* of the first line, from 1 */
 	uint32_t count;     /* 1..BATCH_COUNT_MAX */
 	uint64_t skip_to;   /* 0: no such header; else 1..sequence */
 	enum batch_encoding encoding;
-	char digest[BATCH_DIGEST_LEN + 2]; /* text of Content-Digest */
+	char digest[BATCH_DIGEST_LEN + 1]; /* text of Content-Digest */
 };
 
 /** @return whether the name is 1..BATCH_SENSOR_MAX letters, digits, dots, dashes, underscores. */
@@ -117,8 +111,9 @@ struct batch_answer {
 };
 
 /**
- * Reads an answer. Whatever is not understood (a 200 without "acked", a redirect, 5xx, 401, 403, 404, 407, 408)
- * is BATCH_LATER: only a server that says so makes a batch poison.
+ * Reads an answer. Whatever is not understood (a 200 without "acked", a redirect, 5xx, and the 4xx that a proxy or a wrong
+ * setup gives: 401, 403, 404, 405, 407, 408, 421, 425, 429) is BATCH_LATER: only a server that says so makes a
+ * batch poison.
  *
  * @param status       HTTP status
  * @param retry_after  value of Retry-After in seconds, or NULL
