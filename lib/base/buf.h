@@ -36,7 +36,8 @@ buf_put(struct buf *b, const void *data, size_t len)
 		b->full = true;
 		return;
 	}
-	memcpy(b->data + b->len, data, len);
+	if (len > 0)
+		memcpy(b->data + b->len, data, len);
 	b->len += len;
 }
 
@@ -68,6 +69,10 @@ void buf_base64(struct buf *b, const uint8_t *data, size_t len);
 void buf_json_string(struct buf *b, const void *data, size_t len);
 /** "2026-01-02T03:04:05.678901+0000" in quotes (EVE timestamp); ns since the Unix epoch. */
 void buf_json_time(struct buf *b, uint64_t ts_ns);
+/** Dotted quad for version 4, RFC 5952 text for version 6; bytes in network order. No quotes. */
+void buf_ip(struct buf *b, unsigned int version, const uint8_t *bytes);
+/** "00:11:22:aa:bb:cc", no quotes. */
+void buf_mac(struct buf *b, const uint8_t bytes[6]);
 void buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

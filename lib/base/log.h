@@ -1,7 +1,7 @@
 /*
  * Log lines for the cold paths: "2026-01-02T03:04:05Z level topic: text" on stderr.
  * Never called on a worker after start. A topic is the module's folder name.
- * Control bytes in the text are escaped, so that sniffed data cannot forge a line.
+ * Control bytes in the text become "?", so that sniffed data cannot forge a line.
  */
 #ifndef MR_BASE_LOG_H
 #define MR_BASE_LOG_H

@@ -1,0 +1,285 @@
+#include "lib/base/buf.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+int
+buf_create(struct buf *b, size_t cap)
+{
+	*b = (struct buf){ .data = malloc(cap) };
+	if (b->data == NULL)
+		return -ENOMEM;
+	b->cap = cap;
+	return 0;
+}
+
+void
+buf_destroy(struct buf *b)
+{
+	if (b == NULL)
+		return;
+	free(b->data);
+	*b = (struct buf){ 0 };
+}
+
+static const char digit_pairs[201] = "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
+				     "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
+				     "8081828384858687888990919293949596979899";
+
+/* The value's decimal digits, ending at end. Returns where they begin. */
+static char *
+digits_before(char *end, uint64_t value)
+{
+	while (value >= 100) {
+		end -= 2;
+		memcpy(end, digit_pairs + value % 100 * 2, 2);
+		value /= 100;
+	}
+	if (value < 10) {
+		*--end = (char)('0' + value);
+		return end;
+	}
+	end -= 2;
+	memcpy(end, digit_pairs + value * 2, 2);
+	return end;
+}
+
+void
+buf_u64(struct buf *b, uint64_t value)
+{
+	char text[20];
+	char *end = text + sizeof(text);
+	char *at = digits_before(end, value);
+
+	buf_put(b, at, (size_t)(end - at));
+}
+
+void
+buf_i64(struct buf *b, int64_t value)
+{
+	if (value < 0) {
+		buf_putc(b, '-');
+		buf_u64(b, -(uint64_t)value);
+		return;
+	}
+	buf_u64(b, (uint64_t)value);
+}
+
+/* A whole number below 2^53 prints as such; anything else in the fewest digits that read back. */
+static void
+put_real(struct buf *b, double value, bool single)
+{
+	char text[40];
+	int len = 0;
+
+	if (!isfinite(value)) {
+		buf_puts(b, "null");
+		return;
+	}
+	if (value == floor(value) && fabs(value) < 9007199254740992.0) {
+		buf_i64(b, (int64_t)value);
+		buf_puts(b, ".0");
+		return;
+	}
+	for (int precision = single ? 6 : 15; precision <= 17; precision++) {
+		len = snprintf(text, sizeof(text), "%.*g", precision, value);
+		if (single ? strtof(text, NULL) == (float)value : strtod(text, NULL) == value)
+			break;
+	}
+	buf_put(b, text, (size_t)len);
+}
+
+void
+buf_f64(struct buf *b, double value)
+{
+	put_real(b, value, false);
+}
+
+void
+buf_f32(struct buf *b, float value)
+{
+	put_real(b, (double)value, true);
+}
+
+void
+buf_hex(struct buf *b, const uint8_t *data, size_t len)
+{
+	static const char hex[16] = "0123456789abcdef";
+
+	if (b->full || len > (b->cap - b->len) / 2) {
+		b->full = true;
+		return;
+	}
+	for (size_t i = 0; i < len; i++) {
+		b->data[b->len++] = hex[data[i] >> 4];
+		b->data[b->len++] = hex[data[i] & 15];
+	}
+}
+
+void
+buf_base64(struct buf *b, const uint8_t *data, size_t len)
+{
+	static const char code[65] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+	for (size_t i = 0; i < len; i += 3) {
+		size_t left = len - i;
+		uint32_t word = (uint32_t)data[i] << 16 | (left > 1 ? (uint32_t)data[i + 1] << 8 : 0) |
+			(left > 2 ? data[i + 2] : 0);
+		char quad[4] = { code[word >> 18], code[word >> 12 & 63], left > 1 ? code[word >> 6 & 63] : '=',
+			left > 2 ? code[word & 63] : '=' };
+
+		buf_put(b, quad, sizeof(quad));
+	}
+}
+
+/* Length of the valid UTF-8 sequence at data (RFC 3629), 0 when there is none. */
+static size_t
+utf8_sequence_len(const uint8_t *data, size_t len)
+{
+	uint8_t lead = data[0];
+	size_t need = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
+	uint8_t low = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
+	uint8_t high = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
+
+	if (lead < 0xc2 || lead > 0xf4 || len < need || data[1] < low || data[1] > high)
+		return 0;
+	for (size_t i = 2; i < need; i++)
+		if ((data[i] & 0xc0) != 0x80)
+			return 0;
+	return need;
+}
+
+static void
+put_escaped(struct buf *b, uint8_t byte)
+{
+	static const char hex[16] = "0123456789abcdef";
+	char text[6] = { '\\', 'u', '0', '0', hex[byte >> 4], hex[byte & 15] };
+
+	switch (byte) {
+	case '"': buf_put(b, "\\\"", 2); return;
+	case '\\': buf_put(b, "\\\\", 2); return;
+	case '\n': buf_put(b, "\\n", 2); return;
+	case '\r': buf_put(b, "\\r", 2); return;
+	case '\t': buf_put(b, "\\t", 2); return;
+	default: buf_put(b, text, sizeof(text));
+	}
+}
+
+void
+buf_json_string(struct buf *b, const void *bytes, size_t len)
+{
+	const uint8_t *data = bytes;
+	size_t plain = 0; /* start of the run that needs no escape */
+
+	buf_putc(b, '"');
+	for (size_t i = 0; i < len;) {
+		uint8_t byte = data[i];
+		size_t step = 1;
+
+		if (byte >= 0x80)
+			step = utf8_sequence_len(data + i, len - i);
+		if ((byte >= 0x20 && byte != '"' && byte != '\\' && byte != 0x7f && byte < 0x80) ||
+			(byte >= 0x80 && step > 0)) {
+			i += step;
+			continue;
+		}
+		buf_put(b, data + plain, i - plain);
+		put_escaped(b, byte);
+		plain = ++i;
+	}
+	buf_put(b, data + plain, len - plain);
+	buf_putc(b, '"');
+}
+
+/* Civil date of a day number since 1970-01-01 (proleptic Gregorian, valid for uint64 ns). */
+static void
+civil_from_days(uint64_t days, unsigned int *year, unsigned int *month, unsigned int *day)
+{
+	uint64_t z = days + 719468;
+	uint64_t era = z / 146097;
+	unsigned int doe = (unsigned int)(z - era * 146097);
+	unsigned int yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
+	unsigned int doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+	unsigned int mp = (5 * doy + 2) / 153;
+
+	*day = doy - (153 * mp + 2) / 5 + 1;
+	*month = mp < 10 ? mp + 3 : mp - 9;
+	*year = (unsigned int)(yoe + era * 400) + (*month <= 2);
+}
+
+static void
+put_pair(char *at, unsigned int value)
+{
+	memcpy(at, digit_pairs + value % 100 * 2, 2);
+}
+
+void
+buf_json_time(struct buf *b, uint64_t ts_ns)
+{
+	char text[35] = "\"0000-00-00T00:00:00.000000+0000\"";
+	uint64_t seconds = ts_ns / 1000000000;
+	unsigned int micros = (unsigned int)(ts_ns % 1000000000 / 1000);
+	unsigned int of_day = (unsigned int)(seconds % 86400);
+	unsigned int year, month, day;
+
+	civil_from_days(seconds / 86400, &year, &month, &day);
+	put_pair(text + 1, year / 100);
+	put_pair(text + 3, year);
+	put_pair(text + 6, month);
+	put_pair(text + 9, day);
+	put_pair(text + 12, of_day / 3600);
+	put_pair(text + 15, of_day / 60 % 60);
+	put_pair(text + 18, of_day % 60);
+	put_pair(text + 21, micros / 10000);
+	put_pair(text + 23, micros / 100);
+	put_pair(text + 25, micros);
+	buf_put(b, text, 33);
+}
+
+void
+buf_ip(struct buf *b, unsigned int version, const uint8_t *bytes)
+{
+	char text[INET6_ADDRSTRLEN];
+
+	if (version == 6) {
+		buf_puts(b, inet_ntop(AF_INET6, bytes, text, sizeof(text)));
+		return;
+	}
+	for (int i = 0; i < 4; i++) {
+		if (i > 0)
+			buf_putc(b, '.');
+		buf_u64(b, bytes[i]);
+	}
+}
+
+void
+buf_mac(struct buf *b, const uint8_t bytes[6])
+{
+	for (int i = 0; i < 6; i++) {
+		if (i > 0)
+			buf_putc(b, ':');
+		buf_hex(b, bytes + i, 1);
+	}
+}
+
+void
+buf_printf(struct buf *b, const char *format, ...)
+{
+	va_list args;
+	int len;
+
+	if (b->full)
+		return;
+	va_start(args, format);
+	len = vsnprintf(b->data + b->len, b->cap - b->len, format, args);
+	va_end(args);
+	if (len < 0 || (size_t)len >= b->cap - b->len) {
+		b->full = true;
+		return;
+	}
+	b->len += (size_t)len;
+}

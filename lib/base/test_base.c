@@ -1,0 +1,198 @@
+#include "test/test.h"
+
+#include <errno.h>
+#include <math.h>
+
+#include "lib/base/buf.h"
+#include "lib/base/counter.h"
+#include "lib/base/cursor.h"
+#include "lib/base/hash.h"
+#include "lib/base/log.h"
+#include "lib/base/mem.h"
+#include "lib/base/slab.h"
+
+static void
+cursor_short_reads_stick(void **state)
+{
+	const uint8_t bytes[] = { 1, 2, 3, 4, 5, 6, 7, 8 };
+	struct cursor c = cursor_of(bytes, sizeof(bytes));
+
+	assert_int_equal(cursor_be16(&c), 0x0102);
+	assert_int_equal(cursor_le24(&c), 0x050403);
+	assert_int_equal(cursor_be32(&c), 0);
+	assert_true(c.short_read);
+	assert_int_equal(cursor_u8(&c), 0);
+	assert_int_equal(cursor_left(&c), 0);
+	c = cursor_of(bytes, sizeof(bytes));
+	assert_int_equal(cursor_le48(&c), 0x060504030201);
+	c = cursor_of(bytes, sizeof(bytes));
+	assert_int_equal(cursor_be64(&c), 0x0102030405060708);
+	assert_null(cursor_take(&c, 1));
+}
+
+static void
+cursor_sub_is_bounded(void **state)
+{
+	const uint8_t bytes[] = { 1, 2, 3 };
+	struct cursor c = cursor_of(bytes, sizeof(bytes));
+	struct cursor sub = cursor_sub(&c, 2);
+
+	assert_int_equal(cursor_be16(&sub), 0x0102);
+	assert_int_equal(cursor_u8(&sub), 0);
+	assert_int_equal(cursor_u8(&c), 3);
+	sub = cursor_sub(&c, 1);
+	assert_true(sub.short_read && c.short_read);
+}
+
+static void
+buf_writes_json_text(void **state)
+{
+	static const struct {
+		const char *in;
+		size_t len;
+		const char *want;
+	} cases[] = {
+		{ "plain", 5, "\"plain\"" },
+		{ "q\"b\\", 4, "\"q\\\"b\\\\\"" },
+		{ "a\0b", 3, "\"a\\u0000b\"" },
+		{ "\xc3\xa9", 2, "\"\xc3\xa9\"" },
+		{ "\xc3", 1, "\"\\u00c3\"" },
+		{ "\xed\xa0\x80", 3, "\"\\u00ed\\u00a0\\u0080\"" },
+		{ "\x1b[2J\x7f", 5, "\"\\u001b[2J\\u007f\"" },
+		{ "\n\r\t", 3, "\"\\n\\r\\t\"" },
+	};
+	struct buf b;
+
+	assert_int_equal(buf_create(&b, 256), 0);
+	for (size_t i = 0; i < TEST_COUNT(cases); i++) {
+		buf_reset(&b);
+		buf_json_string(&b, cases[i].in, cases[i].len);
+		buf_putc(&b, '\0');
+		assert_string_equal(b.data, cases[i].want);
+	}
+	buf_destroy(&b);
+}
+
+static void
+buf_writes_numbers(void **state)
+{
+	struct buf b;
+
+	assert_int_equal(buf_create(&b, 256), 0);
+	buf_u64(&b, 0);
+	buf_putc(&b, ' ');
+	buf_u64(&b, UINT64_MAX);
+	buf_putc(&b, ' ');
+	buf_i64(&b, INT64_MIN);
+	buf_putc(&b, ' ');
+	buf_f32(&b, 0.1f);
+	buf_putc(&b, ' ');
+	buf_f64(&b, 0.1);
+	buf_putc(&b, ' ');
+	buf_f64(&b, -2.0);
+	buf_putc(&b, ' ');
+	buf_f64(&b, (double)INFINITY);
+	buf_putc(&b, ' ');
+	buf_json_time(&b, UINT64_C(1767323045678901234));
+	buf_putc(&b, ' ');
+	buf_base64(&b, (const uint8_t *)"abcd", 4);
+	buf_putc(&b, ' ');
+	buf_hex(&b, (const uint8_t *)"\x00\xff", 2);
+	buf_putc(&b, '\0');
+	assert_false(b.full);
+	assert_string_equal(b.data, "0 18446744073709551615 -9223372036854775808 0.1 0.1 -2.0 null "
+				    "\"2026-01-02T03:04:05.678901+0000\" YWJjZA== 00ff");
+	buf_destroy(&b);
+}
+
+static void
+buf_is_bounded(void **state)
+{
+	struct buf b;
+
+	assert_int_equal(buf_create(&b, 4), 0);
+	buf_puts(&b, "abc");
+	buf_puts(&b, "de");
+	assert_true(b.full);
+	buf_putc(&b, 'f');
+	assert_int_equal(b.len, 3);
+	buf_destroy(&b);
+	TEST_FAIL_EACH_ALLOC(buf_create(&b, 16), == 0, buf_destroy(&b));
+}
+
+static void
+slab_reuses_and_is_bounded(void **state)
+{
+	struct slab *slab;
+	void *blocks[64];
+	unsigned int count = 0;
+
+	assert_int_equal(slab_create(&slab, 1), 0);
+	assert_int_equal(slab_size(slab), SLAB_BLOCK_MAX);
+	assert_null(slab_alloc(slab, SLAB_BLOCK_MAX + 1));
+	while ((blocks[count] = slab_alloc(slab, 5000)) != NULL)
+		count++;
+	assert_int_equal(count, SLAB_BLOCK_MAX / 8192);
+	assert_int_equal(slab_used(slab), SLAB_BLOCK_MAX);
+	while (count > 0)
+		slab_free(slab, blocks[--count], 5000);
+	assert_int_equal(slab_used(slab), 0);
+	blocks[0] = slab_alloc(slab, 64); /* a larger block is halved for it */
+	blocks[1] = slab_alloc(slab, 65);
+	assert_non_null(blocks[0]);
+	assert_non_null(blocks[1]);
+	assert_int_equal(slab_used(slab), 64 + 128);
+	assert_int_equal((uintptr_t)blocks[0] % 64, 0);
+	slab_free(slab, NULL, 64);
+	slab_destroy(slab);
+	assert_int_equal(slab_create(&slab, 0), -EINVAL);
+	TEST_FAIL_EACH_ALLOC(slab_create(&slab, 1), == 0, slab_destroy(slab));
+}
+
+static void
+crc32c_has_the_known_values(void **state)
+{
+	uint8_t zeros[32] = { 0 };
+
+	assert_int_equal(crc32c(0, "123456789", 9), 0xe3069283);
+	assert_int_equal(crc32c(0, zeros, sizeof(zeros)), 0x8a9136aa); /* RFC 3720 B.4 */
+	assert_int_equal(crc32c(crc32c(0, "1234", 4), "56789", 5), 0xe3069283);
+}
+
+static void
+log_levels_have_names(void **state)
+{
+	assert_int_equal(log_level_parse("debug"), LOG_LEVEL_DEBUG);
+	assert_true(log_level_parse("loud") < 0);
+	assert_string_equal(log_level_name(LOG_LEVEL_ERROR), "error");
+}
+
+static void
+areas_are_zeroed_and_aligned(void **state)
+{
+	uint8_t *area = mem_area_create(3 << 20);
+
+	assert_non_null(area);
+	assert_int_equal((uintptr_t)area % (2 << 20), 0);
+	assert_int_equal(area[0] | area[(3 << 20) - 1], 0);
+	mem_area_destroy(area, 3 << 20);
+	assert_null(mem_area_create(0));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(cursor_short_reads_stick),
+		cmocka_unit_test(cursor_sub_is_bounded),
+		cmocka_unit_test(buf_writes_json_text),
+		cmocka_unit_test(buf_writes_numbers),
+		cmocka_unit_test(buf_is_bounded),
+		cmocka_unit_test(slab_reuses_and_is_bounded),
+		cmocka_unit_test(crc32c_has_the_known_values),
+		cmocka_unit_test(log_levels_have_names),
+		cmocka_unit_test(areas_are_zeroed_and_aligned),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,177 @@
+/* Building records, and typed access to their fields. */
+#include "lib/record/record.h"
+
+#include <assert.h>
+#include <string.h>
+#include <strings.h>
+
+static_assert(sizeof(struct record_head) == 16, "every record struct begins with 16 bytes");
+
+static uint32_t
+aligned(uint32_t len)
+{
+	return (len + 7) & ~UINT32_C(7);
+}
+
+/* size bytes at the blob's end, 8-byte aligned; NULL when they do not fit. */
+static void *
+extend(struct record_builder *b, uint64_t size)
+{
+	uint32_t at = aligned(b->len);
+
+	if (at > b->cap || size > b->cap - at) {
+		b->truncated = true;
+		return NULL;
+	}
+	b->len = at + (uint32_t)size;
+	return b->base + at;
+}
+
+void *
+record_begin(struct record_builder *b, const struct record_table *table)
+{
+	assert(table->size >= sizeof(struct record_head) && table->size <= b->cap);
+	b->len = table->size;
+	b->truncated = false;
+	return memset(b->base, 0, table->size);
+}
+
+void *
+record_begin_copy(struct record_builder *b, const void *blob, uint32_t len)
+{
+	if (len < sizeof(struct record_head) || len > b->cap)
+		return NULL;
+	b->len = len;
+	b->truncated = false;
+	return memcpy(b->base, blob, len);
+}
+
+void *
+record_reserve(struct record_builder *b, struct record_ref *ref, uint32_t count, uint32_t size)
+{
+	uint8_t *room = extend(b, (uint64_t)count * size);
+
+	if (room == NULL)
+		return NULL;
+	*ref = (struct record_ref){ .off = (uint32_t)(room - b->base), .count = count };
+	return room;
+}
+
+void
+record_put_bytes(struct record_builder *b, struct record_ref *ref, const void *data, uint32_t len)
+{
+	void *room;
+
+	if (len == 0)
+		return;
+	room = record_reserve(b, ref, len, 1);
+	if (room != NULL)
+		memcpy(room, data, len);
+}
+
+void *
+record_append(struct record_builder *b, struct record_list *list, const struct record_table *const *children,
+	uint16_t shape)
+{
+	uint16_t size = children[shape]->size;
+	uint8_t *child = extend(b, size);
+	struct record_head *head = (struct record_head *)child;
+	uint32_t at;
+
+	if (child == NULL)
+		return NULL;
+	memset(child, 0, size);
+	head->shape = shape;
+	at = (uint32_t)(child - b->base);
+	if (list->count++ == 0)
+		list->first = at;
+	else
+		((struct record_head *)(b->base + list->last))->next = at;
+	list->last = at;
+	return child;
+}
+
+bool
+field_get_u64(const struct field *field, const void *record, uint64_t *out)
+{
+	const uint8_t *at = (const uint8_t *)record + field->offset;
+
+	if (!record_is_present(record, field->bit))
+		return false;
+	switch (field->type) {
+	case FIELD_BOOL:
+	case FIELD_U8:
+	case FIELD_NAMES8:
+		*out = *at;
+		return true;
+	case FIELD_U16:
+	case FIELD_NAMES16:
+		*out = *(const uint16_t *)at;
+		return true;
+	case FIELD_U32:
+		*out = *(const uint32_t *)at;
+		return true;
+	case FIELD_U64:
+	case FIELD_TIME:
+		*out = *(const uint64_t *)at;
+		return true;
+	case FIELD_I8:
+		*out = (uint64_t) * (const int8_t *)at;
+		return true;
+	case FIELD_I16:
+		*out = (uint64_t) * (const int16_t *)at;
+		return true;
+	case FIELD_I32:
+		*out = (uint64_t) * (const int32_t *)at;
+		return true;
+	case FIELD_I64:
+		*out = (uint64_t) * (const int64_t *)at;
+		return true;
+	default:
+		return false;
+	}
+}
+
+bool
+field_get_bytes(const struct field *field, const void *base, const void *record, const uint8_t **data, uint32_t *len)
+{
+	const struct record_ref *ref = (const void *)((const uint8_t *)record + field->offset);
+
+	if (!record_is_present(record, field->bit))
+		return false;
+	if (field->type != FIELD_STRING && field->type != FIELD_HEX && field->type != FIELD_BASE64 &&
+		field->type != FIELD_U8S)
+		return false;
+	*data = (const uint8_t *)base + ref->off;
+	*len = ref->count;
+	return true;
+}
+
+const char *
+field_name_of(const struct field_names *names, uint32_t value)
+{
+	uint32_t low = 0, high = names->count;
+
+	while (low < high) {
+		uint32_t middle = (low + high) / 2;
+
+		if (names->rows[middle].value < value)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low < names->count && names->rows[low].value == value)
+		return names->rows[low].name;
+	return names->unknown;
+}
+
+bool
+field_value_of(const struct field_names *names, const char *name, uint32_t *out)
+{
+	for (uint32_t i = 0; i < names->count; i++)
+		if (strcasecmp(names->rows[i].name, name) == 0) {
+			*out = names->rows[i].value;
+			return true;
+		}
+	return false;
+}

@@ -1,0 +1,408 @@
+/*
+ * Records as JSON. A table is worked out once: each row knows its key's text and the
+ * object it belongs to, so that writing a row is a presence test, a copy of the key and
+ * the value.
+ */
+#include "lib/record/record.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum { OBJECT_MAX = 64 }; /* nested objects of one table */
+
+struct object {
+	const char *key; /* into the row's path; not terminated */
+	uint16_t key_len;
+	uint16_t path_len; /* of the dotted path up to and with this object */
+	uint8_t parent;    /* index; the root is its own */
+	uint8_t depth;
+};
+
+struct row {
+	const struct field *field;
+	struct record_writer **children; /* FIELD_LIST: by shape */
+	const char *key;
+	uint16_t key_len;
+	uint16_t child_count;
+	uint8_t object;
+};
+
+struct record_writer {
+	const struct record_table *table;
+	struct row *rows;
+	uint16_t row_count;
+	uint8_t object_count;
+	struct object objects[OBJECT_MAX];
+};
+
+/* A blob being read: nothing is taken from beyond it. */
+struct blob {
+	const uint8_t *base;
+	uint32_t len;
+};
+
+static void write_object(const struct record_writer *writer, struct buf *out, const struct blob *blob, uint32_t at);
+
+/* The object a path belongs to, added with its parents when new; -1 when there are too many. */
+static int
+object_of(struct record_writer *writer, const char *path)
+{
+	uint8_t at = 0;
+	size_t from = 0;
+
+	for (const char *dot; (dot = strchr(path + from, '.')) != NULL; from = (size_t)(dot - path) + 1) {
+		size_t len = (size_t)(dot - path);
+		uint8_t i = 1;
+
+		while (i < writer->object_count &&
+			!(writer->objects[i].path_len == len &&
+				strncmp(writer->objects[i].key + writer->objects[i].key_len - len, path, len) == 0))
+			i++;
+		if (i == writer->object_count) {
+			if (i == OBJECT_MAX)
+				return -1;
+			writer->objects[i] = (struct object){ .key = path + from, .key_len = (uint16_t)(len - from),
+				.path_len = (uint16_t)len, .parent = at, .depth = (uint8_t)(writer->objects[at].depth + 1) };
+			writer->object_count++;
+		}
+		at = i;
+	}
+	return at;
+}
+
+static int
+row_create_children(struct row *row)
+{
+	uint16_t count = 0;
+
+	while (row->field->children[count] != NULL)
+		count++;
+	row->children = calloc(count, sizeof(struct record_writer *));
+	if (row->children == NULL)
+		return -ENOMEM;
+	row->child_count = count;
+	for (uint16_t i = 0; i < count; i++) {
+		int rc = record_writer_create(&row->children[i], row->field->children[i]);
+
+		if (rc != 0)
+			return rc;
+	}
+	return 0;
+}
+
+static int
+row_create(struct record_writer *writer, struct row *row, const struct field *field)
+{
+	const char *dot = strrchr(field->path, '.');
+	int object = object_of(writer, field->path);
+
+	if (object < 0)
+		return -E2BIG;
+	row->field = field;
+	row->object = (uint8_t)object;
+	row->key = dot == NULL ? field->path : dot + 1;
+	row->key_len = (uint16_t)strlen(row->key);
+	return field->type == FIELD_LIST ? row_create_children(row) : 0;
+}
+
+int
+record_writer_create(struct record_writer **out, const struct record_table *table)
+{
+	struct record_writer *writer = calloc(1, sizeof(*writer));
+
+	*out = NULL;
+	if (writer == NULL)
+		return -ENOMEM;
+	writer->table = table;
+	writer->object_count = 1;
+	writer->rows = calloc((size_t)table->field_count + 1, sizeof(*writer->rows));
+	if (writer->rows == NULL) {
+		record_writer_destroy(writer);
+		return -ENOMEM;
+	}
+	for (uint16_t i = 0; i < table->field_count; i++) {
+		int rc;
+
+		if (table->fields[i].flags & FIELD_HIDDEN)
+			continue;
+		rc = row_create(writer, &writer->rows[writer->row_count++], &table->fields[i]);
+		if (rc != 0) {
+			record_writer_destroy(writer);
+			return rc;
+		}
+	}
+	*out = writer;
+	return 0;
+}
+
+void
+record_writer_destroy(struct record_writer *writer)
+{
+	if (writer == NULL)
+		return;
+	for (uint16_t i = 0; writer->rows != NULL && i < writer->row_count; i++) {
+		for (uint16_t j = 0; j < writer->rows[i].child_count; j++)
+			record_writer_destroy(writer->rows[i].children[j]);
+		free(writer->rows[i].children);
+	}
+	free(writer->rows);
+	free(writer);
+}
+
+/* The elements a ref names, or NULL when they are not inside the blob. */
+static const uint8_t *
+elements(const struct blob *blob, const struct record_ref *ref, uint32_t size)
+{
+	if (ref->off % size != 0 || ref->off > blob->len || (uint64_t)ref->count * size > blob->len - ref->off)
+		return NULL;
+	return blob->base + ref->off;
+}
+
+static void
+write_number(struct buf *out, const struct field *field, const void *record)
+{
+	uint64_t value = 0;
+	const char *name = NULL;
+
+	(void)field_get_u64(field, record, &value);
+	if (field->names != NULL)
+		name = field_name_of(field->names, (uint32_t)value);
+	if (name != NULL)
+		buf_json_string(out, name, strlen(name));
+	else if (field->type >= FIELD_I8 && field->type <= FIELD_I64)
+		buf_i64(out, (int64_t)value);
+	else
+		buf_u64(out, value);
+}
+
+static void
+write_bit_names(struct buf *out, const struct field *field, const void *record)
+{
+	uint64_t bits = 0;
+	bool first = true;
+
+	(void)field_get_u64(field, record, &bits);
+	buf_putc(out, '[');
+	for (uint16_t i = 0; i < field->names->count; i++) {
+		const struct field_name *row = &field->names->rows[i];
+
+		if (row->value > 63 || (bits >> row->value & 1) == 0)
+			continue;
+		if (!first)
+			buf_putc(out, ',');
+		first = false;
+		buf_json_string(out, row->name, strlen(row->name));
+	}
+	buf_putc(out, ']');
+}
+
+static void
+write_numbers(struct buf *out, const struct blob *blob, const struct record_ref *ref, enum field_type type)
+{
+	uint32_t size = type == FIELD_U32S ? 4 : type == FIELD_U16S ? 2 : 1;
+	const uint8_t *at = elements(blob, ref, size);
+
+	buf_putc(out, '[');
+	for (uint32_t i = 0; at != NULL && i < ref->count && !out->full; i++) {
+		if (i > 0)
+			buf_putc(out, ',');
+		if (type == FIELD_BOOLS)
+			buf_puts(out, at[i] ? "true" : "false");
+		else if (size == 1)
+			buf_u64(out, at[i]);
+		else if (size == 2)
+			buf_u64(out, ((const uint16_t *)(const void *)at)[i]);
+		else
+			buf_u64(out, ((const uint32_t *)(const void *)at)[i]);
+	}
+	buf_putc(out, ']');
+}
+
+static void
+write_bytes(struct buf *out, const struct blob *blob, const struct record_ref *ref, enum field_type type)
+{
+	const uint8_t *data = elements(blob, ref, 1);
+	uint32_t len = data == NULL ? 0 : ref->count;
+
+	if (type == FIELD_STRING) {
+		buf_json_string(out, data, len);
+		return;
+	}
+	buf_putc(out, '"');
+	if (type == FIELD_HEX)
+		buf_hex(out, data, len);
+	else
+		buf_base64(out, data, len);
+	buf_putc(out, '"');
+}
+
+static void
+write_ip(struct buf *out, const struct record_ip *ip)
+{
+	if (ip->version == 0) {
+		buf_puts(out, "null");
+		return;
+	}
+	buf_putc(out, '"');
+	buf_ip(out, ip->version, ip->bytes);
+	buf_putc(out, '"');
+}
+
+static void
+write_list(struct buf *out, const struct blob *blob, const struct row *row, const struct record_list *list)
+{
+	uint32_t at = list->count > 0 ? list->first : 0;
+
+	buf_putc(out, '[');
+	for (uint32_t i = 0; i < list->count && !out->full; i++) {
+		const struct record_head *head = (const void *)(blob->base + at);
+		uint32_t next;
+
+		if (at % 8 != 0 || at > blob->len || blob->len - at < sizeof(*head) || head->shape >= row->child_count ||
+			blob->len - at < row->children[head->shape]->table->size)
+			break;
+		if (i > 0)
+			buf_putc(out, ',');
+		write_object(row->children[head->shape], out, blob, at);
+		next = head->next;
+		if (next <= at) /* children lie behind one another: a damaged link cannot make a circle */
+			break;
+		at = next;
+	}
+	buf_putc(out, ']');
+}
+
+static void
+write_value(struct buf *out, const struct blob *blob, const struct row *row, const uint8_t *record)
+{
+	const struct field *field = row->field;
+	const void *at = record + field->offset;
+
+	switch ((enum field_type)field->type) {
+	case FIELD_BOOL:
+		buf_puts(out, *(const uint8_t *)at ? "true" : "false");
+		return;
+	case FIELD_F32:
+		buf_f32(out, *(const float *)at);
+		return;
+	case FIELD_F64:
+		buf_f64(out, *(const double *)at);
+		return;
+	case FIELD_TIME:
+		buf_json_time(out, *(const uint64_t *)at);
+		return;
+	case FIELD_STRING:
+	case FIELD_HEX:
+	case FIELD_BASE64:
+		write_bytes(out, blob, at, field->type);
+		return;
+	case FIELD_TEXT: {
+		const char *text = *(const char *const *)at;
+
+		buf_json_string(out, text, text == NULL ? 0 : strlen(text));
+		return;
+	}
+	case FIELD_MAC:
+		buf_putc(out, '"');
+		buf_mac(out, at);
+		buf_putc(out, '"');
+		return;
+	case FIELD_IP:
+		write_ip(out, at);
+		return;
+	case FIELD_NAMES8:
+	case FIELD_NAMES16:
+		write_bit_names(out, field, record);
+		return;
+	case FIELD_U8S:
+	case FIELD_U16S:
+	case FIELD_U32S:
+	case FIELD_BOOLS:
+		write_numbers(out, blob, at, field->type);
+		return;
+	case FIELD_LIST:
+		write_list(out, blob, row, at);
+		return;
+	default:
+		write_number(out, field, record);
+	}
+}
+
+/* Closes and opens objects until `to` is the open one. @return whether a comma is due before a key. */
+static bool
+move_to(const struct record_writer *writer, struct buf *out, uint8_t *open, uint8_t to, bool comma)
+{
+	uint8_t chain[OBJECT_MAX];
+	unsigned int chain_len = 0;
+	uint8_t at = to;
+
+	while (writer->objects[at].depth > writer->objects[*open].depth) {
+		chain[chain_len++] = at;
+		at = writer->objects[at].parent;
+	}
+	while (*open != at) {
+		buf_putc(out, '}');
+		comma = true;
+		*open = writer->objects[*open].parent;
+		if (writer->objects[at].depth > writer->objects[*open].depth) {
+			chain[chain_len++] = at;
+			at = writer->objects[at].parent;
+		}
+	}
+	while (chain_len > 0) {
+		const struct object *object = &writer->objects[chain[--chain_len]];
+
+		if (comma)
+			buf_putc(out, ',');
+		buf_putc(out, '"');
+		buf_put(out, object->key, object->key_len);
+		buf_put(out, "\":{", 3);
+		comma = false;
+	}
+	*open = to;
+	return comma;
+}
+
+static void
+write_object(const struct record_writer *writer, struct buf *out, const struct blob *blob, uint32_t at)
+{
+	const uint8_t *record = blob->base + at;
+	uint64_t present = ((const struct record_head *)(const void *)record)->present;
+	uint8_t open = 0;
+	bool comma = false;
+
+	buf_putc(out, '{');
+	for (uint16_t i = 0; i < writer->row_count; i++) {
+		const struct row *row = &writer->rows[i];
+		uint8_t bit = row->field->bit;
+
+		if (bit != FIELD_ALWAYS && (present >> bit & 1) == 0)
+			continue;
+		if (row->object != open)
+			comma = move_to(writer, out, &open, row->object, comma);
+		if (comma)
+			buf_putc(out, ',');
+		buf_putc(out, '"');
+		buf_put(out, row->key, row->key_len);
+		buf_put(out, "\":", 2);
+		write_value(out, blob, row, record);
+		comma = true;
+	}
+	while (open != 0) {
+		buf_putc(out, '}');
+		open = writer->objects[open].parent;
+	}
+	buf_putc(out, '}');
+}
+
+void
+record_write_json(const struct record_writer *writer, struct buf *out, const void *base, uint32_t blob_len)
+{
+	struct blob blob = { .base = base, .len = blob_len };
+
+	if (blob_len < writer->table->size) {
+		buf_puts(out, "{}");
+		return;
+	}
+	write_object(writer, out, &blob, 0);
+}
