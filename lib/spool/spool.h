@@ -1,0 +1,149 @@
+/*
+ * The disk queue between the exporter and the uplink: the log of what the aggregator has not
+ * acknowledged yet. Each lane (lane.h) is a folder of segment files; a record is one line,
+ * numbered from 1 without repetition for as long as the spool lives.
+ *
+ * What a reader can rely on:
+ * - A record is handed out only after write(2) took it: a killed process loses nothing that was
+ *   ever sent, and a torn tail is cut off at the next start by its checksum.
+ * - A number never comes back with other content. Numbers are reserved on disk (with fdatasync)
+ *   ahead of their use; after a stop of the machine that may have lost written records, or after
+ *   damage at the tail, numbering goes on at the end of the reservation and a gap record says so.
+ *   The epoch therefore changes only when the spool starts without valid state, or when the
+ *   aggregator turns out to know more than the spool does (spool_renew_epoch()).
+ * - The total size is bounded. When it is reached, the oldest segment of the least urgent lane is
+ *   removed, but never one of a lane more urgent than the lane that needs the room.
+ * - Records lost (evicted, damaged on disk, disk full, refused by the aggregator) are counted and
+ *   reported by a gap record in the stats lane: {"timestamp":..,"event_type":"gap",
+ *   "gap":{"lane":..,"first":..,"last":..,"reason":..}}. A gap that evicts an undelivered gap record
+ *   is reported again. Records that were on their way during an eviction may be both
+ *   delivered and part of a gap.
+ *
+ * Threads: one writer (the exporter) and one reader (the uplink), at the same time, without locks.
+ * Create and destroy while neither runs.
+ */
+#ifndef MR_SPOOL_SPOOL_H
+#define MR_SPOOL_SPOOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/buf.h"
+#include "lib/base/counter.h"
+#include "lib/config/config.h"
+#include "lib/spool/lane.h"
+
+enum {
+	SPOOL_RECORD_LEN_MAX = 512 * 1024, /* bytes of one line */
+	SPOOL_SEGMENTS_PER_SIZE_MIN = 16,  /* size is at least this many segments */
+};
+
+/** When written records are forced to the disk, for the case that the machine stops. */
+enum spool_fsync {
+	SPOOL_FSYNC_NEVER,    /* the system's own writeback, some 30 s */
+	SPOOL_FSYNC_INTERVAL, /* by the reader, each fsync_interval_ms */
+	SPOOL_FSYNC_BATCH,    /* by the writer, in each spool_flush(); it waits for the disk */
+};
+
+struct spool_config {
+	const char *path;           /* folder; made when absent */
+	uint64_t size;              /* bytes of all segments; at least 16 segments */
+	uint64_t segment_size;      /* bytes of one segment file */
+	unsigned int fsync;         /* enum spool_fsync */
+	uint64_t fsync_interval_ms;
+};
+
+/** Keys of `spool.`; fills a struct spool_config. */
+extern const struct knob_table spool_knobs;
+
+enum spool_counter {
+	SPOOL_APPENDED,         /* writer */
+	SPOOL_APPENDED_BYTES,   /* writer */
+	SPOOL_TOO_LONG,         /* writer */
+	SPOOL_DISK_FULL,        /* writer */
+	SPOOL_WRITE_ERRORS,     /* writer */
+	SPOOL_EVICTED_RECORDS,  /* writer */
+	SPOOL_EVICTED_SEGMENTS, /* writer */
+	SPOOL_TORN_BYTES,       /* writer, at start */
+	SPOOL_GAPS,             /* writer */
+	SPOOL_STORED_BYTES,     /* writer, a level: bytes of all segments now */
+	SPOOL_ACKED,            /* reader */
+	SPOOL_CORRUPT_RECORDS,  /* reader */
+	SPOOL_READ_ERRORS,      /* reader */
+	SPOOL_STATE_ERRORS,     /* reader: the replay position could not be saved */
+	SPOOL_SYNC_ERRORS,      /* the thread of the fsync policy */
+	SPOOL_COUNTER_COUNT,
+};
+
+struct spool;
+
+/**
+ * Opens the spool, locks its folder, cuts a torn tail.
+ *
+ * @param out     owned by the caller
+ * @param config  copied, strings included
+ * @return 0, -EBUSY (another process has it), -EINVAL (bounds), -ENOMEM, or -errno of the file system; said in the log
+ */
+int spool_create(struct spool **out, const struct spool_config *config);
+/** Writes what is buffered, syncs, releases. NULL is accepted. */
+void spool_destroy(struct spool *spool);
+
+/* ---- writer ---- */
+
+/**
+ * Buffers one record. It reaches the reader with the next spool_flush(), or when the buffer fills.
+ *
+ * @param line  one EVE line without newline, 1..SPOOL_RECORD_LEN_MAX bytes; borrowed for the call
+ * @return its sequence; 0 when it was dropped (too long, disk full), which is counted
+ */
+uint64_t spool_append(struct spool *spool, enum link_lane lane, const void *line, size_t len);
+/** Writes all lanes' buffers, removes acknowledged segments, appends gap records that are due.
+ *  Call each 100 ms or so. Does nothing fast when nothing is due. */
+void spool_flush(struct spool *spool);
+
+/* ---- reader ---- */
+
+struct spool_batch {
+	uint64_t first; /* sequence of the first record; above from_seq when records before it are lost */
+	uint32_t count;
+	size_t bytes;   /* put into lines */
+};
+
+/**
+ * Copies consecutive records as lines ended by \n.
+ *
+ * @param from_seq   first sequence wanted, from 1
+ * @param count_max  records, from 1
+ * @param bytes_max  of lines, newlines included; the first record is taken even if it is longer
+ * @param lines      reset and filled; its capacity is at least SPOOL_RECORD_LEN_MAX + 1
+ * @param out        what was found
+ * @return records found, 0 when none is there yet, -EAGAIN when a loss must be reported by the
+ *         writer first, or -errno (counted; come back later)
+ */
+int spool_peek_batch(struct spool *spool, enum link_lane lane, uint64_t from_seq, uint32_t count_max, size_t bytes_max,
+	struct buf *lines, struct spool_batch *out);
+/** Everything up to seq is stored by the aggregator or given up. Lower than before: ignored. Saved across restarts. */
+void spool_ack(struct spool *spool, enum link_lane lane, uint64_t seq);
+/** Asks the writer for a gap record. @param reason  static text. @return 0 or -EAGAIN (come back after a flush). */
+int spool_report_gap(struct spool *spool, enum link_lane lane, uint64_t first, uint64_t last, const char *reason);
+/** A new epoch for all that is not acknowledged yet; sequences stay. @return 0 or -errno. */
+int spool_renew_epoch(struct spool *spool);
+/** Forces written records to the disk when the policy is an interval and it has passed. */
+void spool_sync(struct spool *spool, uint64_t now_ms);
+
+/* ---- any thread ---- */
+
+uint64_t spool_get_epoch(const struct spool *spool);
+/** Highest sequence appended, readable, and acknowledged; 0: none. */
+uint64_t spool_get_appended(const struct spool *spool, enum link_lane lane);
+uint64_t spool_get_readable(const struct spool *spool, enum link_lane lane);
+uint64_t spool_get_acked(const struct spool *spool, enum link_lane lane);
+/** Bytes of the lane's segment files. */
+uint64_t spool_get_bytes(const struct spool *spool, enum link_lane lane);
+/** Whether every record appended is acknowledged and no gap waits to be reported. */
+bool spool_is_drained(const struct spool *spool);
+/** Names and values, enum spool_counter. */
+struct counter_set spool_get_counters(struct spool *spool);
+
+#endif
