@@ -31,7 +31,6 @@ struct rule_matcher;
 
 enum {
 	RULE_HITS_MAX = 64,         /* of one call, whatever detect.packet-alert-max says */
-	RULE_EVENT_WORDS = 4,       /* named packet or stream events: at most 256 */
 	RULE_ERRORS_MAX = 1000,     /* refused rules kept with their reasons; all are counted */
 	RULE_APPS_MAX = 64,
 };
@@ -57,10 +56,11 @@ struct rule_config {
 
 extern const struct knob_table rule_knob_table;
 
-/** Names of the events that other layers raise: `decode-event:ipv4.trunc_pkt`, `stream-event:…`. Index = bit. */
+/** Names of the events that other layers raise in packet.decode_events and .stream_events: `decode-event:ipv4.trunc_pkt`,
+ *  `stream-event:…`. Index = bit. A leading "decoder." or "stream." is not part of a rule's spelling and is ignored. */
 struct rule_event_names {
 	const char *const *names;
-	unsigned int count;        /* at most 64 * RULE_EVENT_WORDS */
+	unsigned int count;
 };
 
 /** What the rules may speak of; borrowed for the life of the ruleset. */
@@ -186,22 +186,15 @@ rule_hits_reset(struct rule_hits *hits)
 	hits->dropped = 0;
 }
 
-/** Events of a packet, a bit for each row of rule_world.decode_events and .stream_events. */
-struct rule_packet_events {
-	uint64_t decode[RULE_EVENT_WORDS];
-	uint64_t stream[RULE_EVENT_WORDS];
-};
-
 /**
- * Rules over one packet: headers, its own payload (UDP, ICMP, other IP protocols, tcp-pkt), decode and stream
- * events, ARP, flow-only rules. Call once for every packet, after the flow (and TCP state) was updated
- * and before the stream is reassembled.
+ * Rules over one packet: headers, its own payload (UDP, ICMP, other IP protocols, tcp-pkt), packet.decode_events
+ * and .stream_events, ARP, address-only rules (once a flow and direction). Call once for every packet, after the
+ * flow, its TCP state and the stream have seen it, and before rule_match_stream() of what it released.
  *
- * @param flow    the packet's flow, or NULL
- * @param events  NULL: none were raised
+ * @param flow  the packet's flow, or NULL
  */
 void rule_match_packet(struct rule_matcher *matcher, const struct packet *packet, struct flow *flow,
-	const struct rule_packet_events *events, struct rule_hits *hits);
+	struct rule_hits *hits);
 
 /** Reassembled bytes of one direction of a TCP flow. */
 struct rule_chunk {
@@ -228,6 +221,8 @@ struct rule_message {
 	unsigned int app_idx;
 	const void *record;   /* blob; NULL: only events */
 	uint64_t events;      /* a bit for each row of rule_app.events */
+	const uint8_t *pdu;   /* the bytes it came from, for rules that also have plain content; NULL: such do not fire */
+	uint32_t pdu_len;
 	bool to_server;
 };
 
