@@ -1,0 +1,302 @@
+/*
+ * Flows: a bounded table of biflows (RFC 5103), found or made a burst at a time, with the
+ * TCP state of both ends, timeouts by capture time and the meaning of IPFIX flow records.
+ *
+ * A worker's burst: flow_lookup_burst(), then for each packet in order flow_update(), which
+ * may return another flow than was looked up (a new connection on the same endpoints, or a
+ * flow whose time was over), then once flow_expire(). Flows that ended stay readable until
+ * flow_expire() handed them to its callback, which is where stream and session are freed.
+ *
+ * Thread: the table's owner only, except where a function says otherwise.
+ */
+#ifndef MR_FLOW_FLOW_H
+#define MR_FLOW_FLOW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/base/buf.h"
+#include "lib/base/counter.h"
+#include "lib/config/config.h"
+#include "lib/packet/packet.h"
+#include "lib/record/record.h"
+
+enum {
+	FLOW_BURST_MAX = 512,      /* packets of one flow_lookup_burst(), inner ones included */
+	FLOW_COMMUNITY_ID_LEN = 30, /* "1:" and 28 characters of base64 */
+};
+
+/** Index of everything kept for each direction: flow.packets[FLOW_TO_SERVER]. */
+enum flow_direction { FLOW_TO_CLIENT, FLOW_TO_SERVER };
+
+enum flow_state { FLOW_NEW, FLOW_ESTABLISHED, FLOW_CLOSED, FLOW_STATE_COUNT };
+
+/** RFC 9293 3.3.2, as a bystander sees the connection. */
+enum flow_tcp_state {
+	FLOW_TCP_NONE,
+	FLOW_TCP_LISTEN,
+	FLOW_TCP_SYN_SENT,
+	FLOW_TCP_SYN_RECV,
+	FLOW_TCP_ESTABLISHED,
+	FLOW_TCP_FIN_WAIT1,
+	FLOW_TCP_FIN_WAIT2,
+	FLOW_TCP_TIME_WAIT,
+	FLOW_TCP_LAST_ACK,
+	FLOW_TCP_CLOSE_WAIT,
+	FLOW_TCP_CLOSING,
+	FLOW_TCP_CLOSED,
+	FLOW_TCP_STATE_COUNT,
+};
+
+/** EVE flow.reason. IPFIX flowEndReason (RFC 5102 5.11.3) is flow_end_reason_ipfix[]. */
+enum flow_end {
+	FLOW_END_NONE,
+	FLOW_END_TIMEOUT,   /* silent for longer than its timeout */
+	FLOW_END_FORCED,    /* the table was full, or in emergency mode */
+	FLOW_END_SHUTDOWN,  /* the capture or the sensor ended */
+	FLOW_END_TCP_REUSE, /* a new connection took the same endpoints */
+	FLOW_END_COUNT,
+};
+
+enum flow_flag {
+	FLOW_ENDED = 1 << 0,         /* out of the index; waits for flow_expire() */
+	FLOW_SWAPPED = 1 << 1,       /* the originator is key.addr[1] */
+	FLOW_3WHS = 1 << 2,          /* the whole TCP handshake was seen */
+	FLOW_MIDSTREAM = 1 << 3,     /* TCP: the first packet was not a SYN */
+	FLOW_ALERTED = 1 << 4,       /* the worker sets it */
+	FLOW_APP_GIVEN_UP = 1 << 5,  /* no protocol wants the bytes: streams only follow sequence numbers */
+	FLOW_RST_SEEN = 1 << 6,
+	FLOW_FIN_SEEN = 1 << 7,      /* either direction */
+	FLOW_SEEN_BOTH = 1 << 8,     /* both directions have sent */
+	FLOW_SYNACK_FIRST = 1 << 9,  /* picked up at the SYN+ACK: directions were swapped */
+	FLOW_HAS_MACS = 1 << 10,
+	FLOW_DIRECTION_SWAPPED = 1 << 11, /* flow_swap_direction() was called */
+	FLOW_EMERGENCY = 1 << 12,    /* ended or created while the table was in emergency mode */
+};
+
+struct flow {
+	/* line 0: read or written for every packet */
+	struct packet_key key;
+	uint64_t last_ns;      /* capture time of the last packet */
+	uint32_t hash;
+	uint16_t flags;        /* enum flow_flag */
+	uint8_t state;         /* enum flow_state */
+	uint8_t tcp_state;     /* enum flow_tcp_state */
+
+	/* line 1 */
+	uint32_t packets[2];   /* by enum flow_direction; IPFIX packetDeltaCount */
+	uint64_t bytes[2];     /* frames, as on the wire, without FCS */
+	void *stream;          /* lib/stream's; NULL: none */
+	void *session;         /* the worker's protocol session */
+	void *rule_state;      /* the rule engine's: flow bits */
+	uint8_t tcp_flags[2];  /* or of all seen */
+	uint8_t ttl_min[2];
+	uint8_t ttl_max[2];
+	uint8_t end_reason;    /* enum flow_end; with FLOW_ENDED */
+	uint8_t timeout_class; /* table's; by protocol */
+	uint32_t handshake_us; /* SYN to the ACK that ends the handshake; 0: not seen */
+	uint32_t response_us;  /* first data to server until first data to client; 0: not seen */
+
+	/* line 2 */
+	uint64_t first_ns;
+	uint64_t flow_id;      /* same for the same capture, whatever the number of workers; below 2^53 */
+	uint32_t timer_next;   /* wheel links */
+	uint32_t timer_prev;
+	uint16_t timer_slot;
+	uint16_t port_idx;     /* capture port of the first packet */
+	uint16_t app_proto;    /* index in proto_table[] + 1 as the worker numbers it; 0: unknown */
+	uint16_t app_proto_to_server;
+	uint16_t app_proto_to_client;
+	uint16_t tx_count;     /* the worker's; sticks at the maximum */
+	uint8_t src_mac[6];    /* of the first packet's sender, with FLOW_HAS_MACS */
+	uint8_t dst_mac[6];
+	uint32_t lost_bytes[2]; /* acknowledged by the peer, never seen here: lost before the sensor */
+	uint16_t vlan[PACKET_VLAN_MAX]; /* of the first packet */
+	uint8_t vlan_count;
+	uint8_t reserved;
+};
+
+_Static_assert(sizeof(struct flow) == 192, "three cache lines: ten million flows take 1.79 GiB");
+
+enum flow_timeout_class {
+	FLOW_TIMEOUT_DEFAULT,
+	FLOW_TIMEOUT_TCP,
+	FLOW_TIMEOUT_UDP,
+	FLOW_TIMEOUT_ICMP,
+	FLOW_TIMEOUT_CLASS_COUNT,
+};
+
+struct flow_config {
+	uint64_t flows_max;      /* capacity of one table */
+	uint64_t prune_flows;    /* accepted for emergency tuning */
+	uint64_t emergency_recovery; /* percent of the capacity that must be free to leave emergency mode */
+	uint64_t timeout_s[FLOW_TIMEOUT_CLASS_COUNT][FLOW_STATE_COUNT];
+	uint64_t emergency_timeout_s[FLOW_TIMEOUT_CLASS_COUNT][FLOW_STATE_COUNT];
+	bool skip_duplicates;    /* recognise frames that were mirrored twice */
+};
+
+extern const struct knob_table flow_knobs;
+
+enum flow_counter {
+	FLOW_COUNTER_TOTAL,
+	FLOW_COUNTER_ACTIVE,
+	FLOW_COUNTER_TCP,
+	FLOW_COUNTER_UDP,
+	FLOW_COUNTER_ICMPV4,
+	FLOW_COUNTER_ICMPV6,
+	FLOW_COUNTER_OTHER,
+	FLOW_COUNTER_TCP_REUSE,
+	FLOW_COUNTER_END_TIMEOUT,
+	FLOW_COUNTER_END_FORCED,
+	FLOW_COUNTER_END_SHUTDOWN,
+	FLOW_COUNTER_EVICTED_NEW,
+	FLOW_COUNTER_EVICTED_ESTABLISHED,
+	FLOW_COUNTER_EVICTED_CLOSED,
+	FLOW_COUNTER_EVICTED_BUCKET,
+	FLOW_COUNTER_TABLE_FULL,
+	FLOW_COUNTER_EMERG_MODE_ENTERED,
+	FLOW_COUNTER_EMERG_MODE_OVER,
+	FLOW_COUNTER_DUPLICATE_FRAMES,
+	FLOW_COUNTER_COUNT,
+};
+
+extern const struct counter_desc flow_counters[FLOW_COUNTER_COUNT];
+
+struct flow_table;
+
+/**
+ * @param out       owned by the caller
+ * @param config    copied
+ * @param counters  [FLOW_COUNTER_COUNT], lent until destroy, written by the table's owner
+ * @return 0, -EINVAL or -ENOMEM
+ */
+int flow_table_create(struct flow_table **out, const struct flow_config *config, _Atomic uint64_t *counters);
+/** Frees the table. Flows still inside are not handed out: call flow_expire_all() before. */
+void flow_table_destroy(struct flow_table *table);
+
+/**
+ * Finds or creates the flow of each packet.
+ *
+ * @param packets  [count], decoded
+ * @param count    0..FLOW_BURST_MAX
+ * @param now_ns   time of the burst: the latest capture time seen so far
+ * @param flows    out [count]: NULL where the packet has none (not IP, malformed, a fragment) or the table is full;
+ *                 borrowed until flow_expire()
+ * @return number of non-NULL entries in flows
+ * Source: RFC 7011 2 (flow), RFC 5103 (biflow direction).
+ */
+uint16_t flow_lookup_burst(struct flow_table *table, struct packet packets[], uint16_t count, uint64_t now_ns,
+	struct flow *flows[]);
+
+/**
+ * Counts a packet on its flow, follows the TCP state, and sets the packet's PACKET_TO_SERVER and
+ * PACKET_ESTABLISHED flags. Call for each packet in order.
+ *
+ * @param flow  of flow_lookup_burst(), not NULL
+ * @return the packet's flow: another one when the looked up flow is over (its timeout has passed, a new connection
+ *         reuses its endpoints); NULL when the table has no room for that one
+ */
+struct flow *flow_update(struct flow_table *table, struct flow *flow, struct packet *packet);
+
+/** The originator turns out to be the other end: swaps all that is kept for each direction. The caller tells the
+ *  stream (stream_swap_direction()) and fixes PACKET_TO_SERVER of the packet at hand. */
+void flow_swap_direction(struct flow *flow);
+
+/** Frees what hangs from an ended flow (stream, session, rule_state) and writes its record. */
+typedef void (*flow_end_fn)(void *arg, struct flow *flow);
+
+/**
+ * Hands out flows that ended, by timeout up to now_ns or since the last call.
+ *
+ * @param now_ns  capture time; going backwards is harmless
+ * @param budget  flows looked at by the timers; those already ended always go
+ * @return flows handed out
+ */
+unsigned int flow_expire(struct flow_table *table, uint64_t now_ns, unsigned int budget, flow_end_fn end_fn, void *arg);
+/** At the end of a capture: first flow_expire() with the capture's last time (the same on all workers), then this:
+ *  every flow left ends with FLOW_END_SHUTDOWN, in order of first_ns of creation. */
+unsigned int flow_expire_all(struct flow_table *table, flow_end_fn end_fn, void *arg);
+
+/** Calls fn for each live flow until it returns false. */
+void flow_table_walk(struct flow_table *table, bool (*fn)(void *arg, struct flow *flow), void *arg);
+uint64_t flow_table_active(const struct flow_table *table);
+uint64_t flow_table_bytes(const struct flow_table *table);
+
+/* ---- the flow's ends, by role ---- */
+
+static inline const struct ip_addr *
+flow_originator(const struct flow *flow)
+{
+	return &flow->key.addr[(flow->flags & FLOW_SWAPPED) != 0];
+}
+
+static inline const struct ip_addr *
+flow_responder(const struct flow *flow)
+{
+	return &flow->key.addr[(flow->flags & FLOW_SWAPPED) == 0];
+}
+
+/** Host order; 0 where the protocol has no ports. */
+uint16_t flow_originator_port(const struct flow *flow);
+uint16_t flow_responder_port(const struct flow *flow);
+/** ICMP and ICMPv6: the originator's type (echo request, ...). */
+uint8_t flow_icmp_type(const struct flow *flow);
+/** ESP: the security parameters index. */
+uint32_t flow_esp_spi(const struct flow *flow);
+
+static inline bool
+flow_to_server(const struct packet *packet)
+{
+	return (packet->flags & PACKET_TO_SERVER) != 0;
+}
+
+/* ---- what events say of a flow; any thread ---- */
+
+extern const char *const flow_state_names[FLOW_STATE_COUNT];         /* "new", "established", "closed" */
+extern const char *const flow_tcp_state_names[FLOW_TCP_STATE_COUNT]; /* "none", ..., "syn_sent", ..., "closed" */
+extern const char *const flow_end_names[FLOW_END_COUNT];             /* EVE flow.reason */
+extern const uint8_t flow_end_reason_ipfix[FLOW_END_COUNT];
+
+/**
+ * Community ID v1 of a flow or packet: base64 of a SHA-1, with its "1:". Exporter side: not for workers.
+ *
+ * @param src, dst, sport, dport  for ICMP the ports are type and code of the packet that opened the flow
+ * @param out  [FLOW_COMMUNITY_ID_LEN + 1], terminated
+ */
+void flow_community_id(char out[FLOW_COMMUNITY_ID_LEN + 1], uint16_t seed, uint8_t ip_version, uint8_t ip_proto,
+	const struct ip_addr *src, const struct ip_addr *dst, uint16_t sport, uint16_t dport);
+
+/** The EVE objects `flow` and `tcp` of a flow record; a blob without variable parts. */
+struct flow_record {
+	struct record_head head;
+	uint64_t pkts_toserver, pkts_toclient;
+	uint64_t bytes_toserver, bytes_toclient;
+	uint64_t start, end; /* ns */
+	uint64_t age;        /* seconds */
+	const char *state;
+	const char *reason;
+	bool alerted;
+	uint8_t min_ttl_toserver, max_ttl_toserver;
+	uint8_t min_ttl_toclient, max_ttl_toclient;
+	uint8_t end_reason;  /* IPFIX flowEndReason */
+	uint16_t tx_cnt;
+	uint32_t lost_bytes_toserver, lost_bytes_toclient;
+	uint32_t handshake_us, response_us;
+};
+
+struct flow_tcp_record {
+	struct record_head head;
+	struct record_ref tcp_flags, tcp_flags_ts, tcp_flags_tc; /* one byte each, printed as two hex digits */
+	bool syn, fin, rst, psh, ack, urg, ecn, cwr;
+	const char *state;
+	uint8_t flags_bytes[8]; /* behind the refs */
+};
+
+extern const struct record_table flow_record_table;     /* "flow" */
+extern const struct record_table flow_tcp_record_table; /* "tcp" */
+
+void flow_record_fill(const struct flow *flow, struct flow_record *out);
+/** Only for TCP flows. */
+void flow_tcp_record_fill(const struct flow *flow, struct flow_tcp_record *out);
+
+#endif
