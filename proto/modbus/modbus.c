@@ -1,4 +1,379 @@
-#include "proto/proto.h"
+/* Modbus/TCP: finding PDUs, recognising the protocol, and the way of one PDU. */
+#include "proto/modbus/modbus.h"
+
+#include <errno.h>
+
+enum {
+	PROBE_PDUS_MAX = 4, /* PDUs looked at in the first bytes of a flow */
+	EXCEPTION_CODE_MAX = 11,
+};
+
+struct header {
+	uint16_t transaction_id;
+	uint16_t protocol_id;
+	uint16_t length;
+	uint8_t unit_id;
+	uint8_t function_raw;
+};
+
+static struct header
+read_header(struct cursor *in)
+{
+	struct header header;
+
+	header.transaction_id = cursor_be16(in);
+	header.protocol_id = cursor_be16(in);
+	header.length = cursor_be16(in);
+	header.unit_id = cursor_u8(in);
+	header.function_raw = cursor_u8(in);
+	return header;
+}
+
+static const struct modbus_function *
+function_of(uint8_t function_raw)
+{
+	return &modbus_functions[function_raw & ~MODBUS_EXCEPTION_BIT];
+}
+
+/* Above the specification's length only functions that mean something are framed: their length is the
+ * anomaly to tell. Schneider's function 90 does use more. */
+static bool
+header_plausible(struct header header)
+{
+	const struct modbus_function *function = function_of(header.function_raw);
+
+	if (header.length < MODBUS_LENGTH_MIN || (header.function_raw & ~MODBUS_EXCEPTION_BIT) == 0)
+		return false;
+	if (header.length <= MODBUS_LENGTH_MAX)
+		return true;
+	return header.length <= MODBUS_LENGTH_FRAMED &&
+		(function->category == MODBUS_PUBLIC_ASSIGNED || header.function_raw == MODBUS_FUNCTION_UMAS);
+}
+
+/* With another protocol id, only a PDU whose length is the one its function has is worth naming as
+ * invalid_protocol_id; anything else is not Modbus. */
+static bool
+length_is_exact(struct header header)
+{
+	const struct modbus_function *function = function_of(header.function_raw);
+	size_t body_len = header.length - MODBUS_LENGTH_MIN;
+
+	if (header.function_raw & MODBUS_EXCEPTION_BIT || function->category != MODBUS_PUBLIC_ASSIGNED)
+		return false;
+	return (function->request.kind == MODBUS_SHAPE_FIXED && function->request.len == body_len) ||
+		(function->response.kind == MODBUS_SHAPE_FIXED && function->response.len == body_len);
+}
+
+/* TCP V1.0b 3.1.3. */
+static int
+modbus_frame(struct cursor in, bool to_server)
+{
+	struct header header = read_header(&in);
+
+	(void)to_server;
+	if (in.short_read)
+		return 0;
+	if (!header_plausible(header) || (header.protocol_id != 0 && !length_is_exact(header)))
+		return -EBADMSG;
+	return MODBUS_HEADER_LEN + header.length;
+}
+
+struct fit {
+	enum modbus_fit request;
+	enum modbus_fit response;
+};
+
+/* Which bodies a PDU could be. The cursor stands behind the header and may hold only part of the body. */
+static struct fit
+fit_of(struct header header, struct cursor body)
+{
+	const struct modbus_function *function = function_of(header.function_raw);
+	size_t body_len = header.length - MODBUS_LENGTH_MIN;
+
+	if (cursor_left(&body) > body_len)
+		body = cursor_sub(&body, body_len);
+	if (header.function_raw & MODBUS_EXCEPTION_BIT)
+		return (struct fit){ MODBUS_FIT_NO, body_len == 1 ? MODBUS_FIT_YES : MODBUS_FIT_NO };
+	return (struct fit){ modbus_shape_fit(function->request, body, body_len),
+		modbus_shape_fit(function->response, body, body_len) };
+}
+
+/* The header as far as it is there. */
+static bool
+prefix_plausible(struct cursor in)
+{
+	size_t left = cursor_left(&in);
+	struct header header = read_header(&in);
+
+	if (left >= 8)
+		return header.protocol_id == 0 && header_plausible(header);
+	if (left >= 6)
+		return header.protocol_id == 0 && header.length >= MODBUS_LENGTH_MIN &&
+			header.length <= MODBUS_LENGTH_FRAMED;
+	return left < 4 || header.protocol_id == 0;
+}
+
+/* Off the usual port nothing counts but a PDU of a public function whose body is as long as it says. */
+static enum modbus_fit
+strict_fit(struct header header, struct cursor body)
+{
+	struct fit fit = fit_of(header, body);
+	uint8_t exception;
+
+	if (header.length > MODBUS_LENGTH_MAX || function_of(header.function_raw)->category != MODBUS_PUBLIC_ASSIGNED)
+		return MODBUS_FIT_NO;
+	if (header.function_raw & MODBUS_EXCEPTION_BIT && fit.response == MODBUS_FIT_YES) {
+		exception = cursor_u8(&body);
+		if (body.short_read)
+			return MODBUS_FIT_MORE;
+		return exception >= 1 && exception <= EXCEPTION_CODE_MAX ? MODBUS_FIT_YES : MODBUS_FIT_NO;
+	}
+	return fit.request > fit.response ? fit.request : fit.response;
+}
+
+static enum proto_probe
+modbus_probe(struct cursor in, bool to_server, bool on_port)
+{
+	(void)to_server;
+	for (unsigned int i = 0; i < PROBE_PDUS_MAX; i++) {
+		struct cursor body = in;
+		struct header header = read_header(&body);
+		enum modbus_fit fit = on_port ? MODBUS_FIT_YES : MODBUS_FIT_NO;
+
+		if (!prefix_plausible(in))
+			return PROTO_PROBE_NO;
+		if (body.short_read)
+			return i > 0 ? PROTO_PROBE_YES : PROTO_PROBE_MORE;
+		if (!on_port)
+			fit = strict_fit(header, body);
+		if (fit == MODBUS_FIT_NO)
+			return PROTO_PROBE_NO;
+		cursor_skip(&in, MODBUS_HEADER_LEN + header.length);
+		if (in.short_read || fit == MODBUS_FIT_MORE)
+			return i > 0 ? PROTO_PROBE_YES : PROTO_PROBE_MORE;
+		if (cursor_left(&in) == 0)
+			return PROTO_PROBE_YES;
+	}
+	return PROTO_PROBE_YES;
+}
+
+static int
+modbus_sender_is_server(struct cursor in)
+{
+	struct header header = read_header(&in);
+	struct fit fit;
+
+	if (in.short_read || header.protocol_id != 0 || !header_plausible(header))
+		return -1;
+	fit = fit_of(header, in);
+	if (fit.request == MODBUS_FIT_MORE || fit.response == MODBUS_FIT_MORE || fit.request == fit.response)
+		return -1;
+	return fit.response == MODBUS_FIT_YES;
+}
+
+static struct modbus_key
+key_of(struct header header, struct cursor body)
+{
+	uint8_t function = header.function_raw & (uint8_t)~MODBUS_EXCEPTION_BIT;
+	struct modbus_key key = { .header = (uint32_t)header.transaction_id << 16 | (uint32_t)header.unit_id << 8 | function,
+		.exception = (header.function_raw & MODBUS_EXCEPTION_BIT) != 0 };
+
+	if (key.exception)
+		return key;
+	if (function == 8)
+		key.sub = cursor_be16(&body);
+	else if (function == 43)
+		key.sub = cursor_u8(&body);
+	return key;
+}
+
+/* The direction says which half a PDU is, unless its body can only be the other one: the flow may have been opened
+ * by the server, or picked up in the middle. A response that is malformed into the shape of a request stays the
+ * response of the request that waits for it. */
+static bool
+is_request(const struct proto_ctx *ctx, struct header header, struct cursor body, struct modbus_key key)
+{
+	struct fit fit;
+
+	if (header.function_raw & MODBUS_EXCEPTION_BIT)
+		return false;
+	fit = fit_of(header, body);
+	if (fit.request == fit.response)
+		return ctx->to_server;
+	if (ctx->to_server)
+		return fit.request == MODBUS_FIT_YES || fit.response != MODBUS_FIT_YES;
+	return fit.request == MODBUS_FIT_YES && !modbus_pair_waits(ctx->state, key);
+}
+
+static void
+fill_header(struct modbus_pdu *pdu, struct header header)
+{
+	struct modbus_half *half = pdu->half;
+
+	half->transaction_id = header.transaction_id;
+	half->protocol_id = header.protocol_id;
+	half->length = header.length;
+	half->unit_id = header.unit_id;
+	half->function_raw = header.function_raw;
+	half->function = header.function_raw & (uint8_t)~MODBUS_EXCEPTION_BIT;
+	half->access = pdu->function->access;
+	half->category = pdu->function->category;
+	if (header.protocol_id != 0)
+		half->errors |= MODBUS_ERROR_PROTOCOL;
+	if (header.length > MODBUS_LENGTH_MAX && half->function != MODBUS_FUNCTION_UMAS)
+		half->errors |= MODBUS_ERROR_LENGTH;
+	modbus_has(pdu, MODBUS_HAS_HEADER);
+}
+
+/* Suricata's names: wrong values in the response to a read or write are a mismatch, whatever they are. */
+static void
+name_errors(struct modbus_pdu *pdu)
+{
+	static const uint8_t event_of[] = { MODBUS_EVENT_INVALID_VALUE, MODBUS_EVENT_INVALID_LENGTH,
+		MODBUS_EVENT_INVALID_EXCEPTION_CODE, MODBUS_EVENT_INVALID_FUNCTION_CODE,
+		MODBUS_EVENT_INVALID_PROTOCOL_ID };
+	uint8_t errors = pdu->half->errors;
+
+	if (pdu->bit == MODBUS_RESPONSE && pdu->half->access != 0 &&
+		(errors & (MODBUS_ERROR_VALUE | MODBUS_ERROR_LENGTH))) {
+		proto_event(pdu->ctx, MODBUS_EVENT_VALUE_MISMATCH);
+		errors &= (uint8_t) ~(MODBUS_ERROR_VALUE | MODBUS_ERROR_LENGTH);
+	}
+	for (unsigned int i = 0; errors != 0; i++, errors >>= 1)
+		if (errors & 1)
+			proto_event(pdu->ctx, event_of[i]);
+}
+
+static void
+read_body(struct modbus_pdu *pdu, modbus_body read, struct cursor *body)
+{
+	read(pdu, body);
+	if (body->short_read) {
+		pdu->half->errors |= MODBUS_ERROR_LENGTH;
+	} else if (cursor_left(body) > 0) {
+		pdu->half->errors |= MODBUS_ERROR_LENGTH;
+		proto_event(pdu->ctx, MODBUS_EVENT_TRAILING_BYTES);
+	}
+}
+
+static struct modbus_record *
+begin_record(struct proto_ctx *ctx)
+{
+	struct modbus_state *state = ctx->state;
+	struct modbus_record *record = record_begin(ctx->record, &modbus_table);
+
+	record->id = ++state->last_id;
+	return record;
+}
+
+static void
+finish(struct modbus_pdu *pdu, unsigned int flags)
+{
+	struct modbus_state *state = pdu->ctx->state;
+
+	name_errors(pdu);
+	if ((pdu->bit == MODBUS_REQUEST) != pdu->ctx->to_server && !state->wrong_direction) {
+		state->wrong_direction = true;
+		proto_event(pdu->ctx, MODBUS_EVENT_WRONG_DIRECTION);
+	}
+	if (pdu->ctx->record->truncated)
+		counter_add(&pdu->ctx->counters[MODBUS_COUNT_TRUNCATED], 1);
+	proto_deliver(pdu->ctx, modbus_flags(pdu->ctx, flags), pdu->record->id);
+}
+
+static void
+parse_request(struct proto_ctx *ctx, struct header header, struct cursor body, struct modbus_key key)
+{
+	const struct modbus_config *config = ctx->config;
+	struct modbus_state *state = ctx->state;
+	struct modbus_pdu pdu = { .ctx = ctx, .bit = MODBUS_REQUEST, .function = function_of(header.function_raw) };
+
+	if (modbus_pair_give_up(ctx, key))
+		proto_event(ctx, MODBUS_EVENT_REUSED_TRANSACTION_ID);
+	if (state->open_count >= config->request_flood) {
+		modbus_pair_shrink(ctx, (unsigned int)config->request_flood - 1);
+		if (!state->flooded)
+			proto_event(ctx, MODBUS_EVENT_FLOODED);
+		state->flooded = true;
+	}
+	pdu.record = begin_record(ctx);
+	pdu.half = &pdu.record->request;
+	fill_header(&pdu, header);
+	read_body(&pdu, pdu.function->read_request, &body);
+	counter_add(&ctx->counters[MODBUS_COUNT_REQUESTS], 1);
+	finish(&pdu, modbus_pair_keep(ctx, key) ? PROTO_MATCH | PROTO_HOLD : PROTO_MATCH | PROTO_EMIT);
+}
+
+static void
+parse_response(struct proto_ctx *ctx, struct header header, struct cursor body, struct modbus_key key)
+{
+	struct modbus_pdu pdu = { .ctx = ctx, .bit = MODBUS_RESPONSE, .function = function_of(header.function_raw) };
+
+	pdu.record = modbus_pair_take(ctx, key);
+	if (pdu.record != NULL) {
+		pdu.request = &pdu.record->request;
+	} else {
+		pdu.record = begin_record(ctx);
+		proto_event(ctx, MODBUS_EVENT_UNSOLICITED_RESPONSE);
+		counter_add(&ctx->counters[MODBUS_COUNT_ORPHANS], 1);
+	}
+	pdu.half = &pdu.record->response;
+	fill_header(&pdu, header);
+	if (key.exception && ctx->to_server)
+		pdu.half->errors |= MODBUS_ERROR_FUNCTION;
+	read_body(&pdu, key.exception ? modbus_read_exception : pdu.function->read_response, &body);
+	if (pdu.request != NULL && !key.exception)
+		modbus_compare(&pdu);
+	counter_add(&ctx->counters[MODBUS_COUNT_RESPONSES], 1);
+	if (key.exception)
+		counter_add(&ctx->counters[MODBUS_COUNT_EXCEPTIONS], 1);
+	finish(&pdu, PROTO_MATCH | PROTO_EMIT);
+}
+
+static void
+modbus_parse(struct proto_ctx *ctx, struct cursor pdu)
+{
+	struct header header = read_header(&pdu);
+	struct modbus_key key;
+
+	if (pdu.short_read)
+		return;
+	key = key_of(header, pdu);
+	if (is_request(ctx, header, pdu, key))
+		parse_request(ctx, header, pdu, key);
+	else
+		parse_response(ctx, header, pdu, key);
+}
+
+static void
+modbus_end(struct proto_ctx *ctx)
+{
+	modbus_pair_shrink(ctx, 0);
+}
+
+static const uint16_t modbus_ports[] = { 502, 0 };
 
 extern const struct proto modbus_proto;
-const struct proto modbus_proto = { .app = { .name = "modbus" } };
+const struct proto modbus_proto = {
+	.app = {
+		.name = "modbus",
+		.record = &modbus_table,
+		.events = modbus_events,
+		.event_count = MODBUS_EVENT_COUNT,
+		.keywords = modbus_keywords,
+		.keyword_count = 1,
+	},
+	.transports = PROTO_TCP | PROTO_UDP,
+	.ports = modbus_ports,
+	.pdu_len_min = MODBUS_HEADER_LEN + MODBUS_LENGTH_MIN,
+	.probe = modbus_probe,
+	.sender_is_server = modbus_sender_is_server,
+	.frame = modbus_frame,
+	.parse = modbus_parse,
+	.end = modbus_end,
+	.state_len = sizeof(struct modbus_state),
+	.counters = modbus_counters,
+	.counter_count = MODBUS_COUNTER_COUNT,
+	.knobs = &modbus_knobs,
+	.config_len = sizeof(struct modbus_config),
+};

@@ -1,0 +1,172 @@
+/*
+ * Requests that wait for their response: copies of their records, in slab blocks, in the
+ * order they came and by transaction id. A response takes the oldest that it answers, so
+ * that clients which send every request with the same id are paired in order too.
+ */
+#include "proto/modbus/modbus.h"
+
+#include <assert.h>
+
+/* A request that comes with the id, unit and function of one this old does not share a pipeline with it: the
+ * client gave the older one up. Clients wait a second at least (TCP V1.0b 4.3.2). */
+static const uint64_t give_up_ns = UINT64_C(1000000000);
+
+struct modbus_open {
+	struct modbus_open *older;
+	struct modbus_open *newer;
+	struct modbus_open *chain; /* the next older one of the bucket */
+	uint64_t ts_ns;
+	struct modbus_key key;
+	uint32_t id;
+	uint32_t record_len;
+	bool to_server;
+	_Alignas(8) uint8_t record[];
+};
+
+static struct modbus_open **
+bucket_of(struct modbus_state *state, struct modbus_key key)
+{
+	/* The transaction id is the header's upper half; successive ones fall into different buckets. */
+	return &state->buckets[(key.header >> 16) % MODBUS_OPEN_BUCKETS];
+}
+
+static bool
+key_answers(struct modbus_key response, struct modbus_key request)
+{
+	return response.header == request.header && (response.exception || response.sub == request.sub);
+}
+
+bool
+modbus_pair_keep(struct proto_ctx *ctx, struct modbus_key key)
+{
+	struct modbus_state *state = ctx->state;
+	const struct modbus_record *request = (const void *)ctx->record->base;
+	size_t len = sizeof(struct modbus_open) + ctx->record->len;
+	struct modbus_open *open = ctx->slab == NULL ? NULL : slab_alloc(ctx->slab, len);
+	struct modbus_open **bucket = bucket_of(state, key);
+
+	if (open == NULL) {
+		counter_add(&ctx->counters[MODBUS_COUNT_SHED], 1);
+		return false;
+	}
+	*open = (struct modbus_open){ .older = state->newest, .chain = *bucket, .ts_ns = ctx->ts_ns, .key = key,
+		.id = request->id, .record_len = ctx->record->len, .to_server = ctx->to_server };
+	memcpy(open->record, ctx->record->base, ctx->record->len);
+	*bucket = open;
+	if (state->newest != NULL)
+		state->newest->newer = open;
+	else
+		state->oldest = open;
+	state->newest = open;
+	state->open_count++;
+	return true;
+}
+
+static struct modbus_open *
+find_oldest(const struct modbus_state *state, struct modbus_key response)
+{
+	struct modbus_open *found = NULL;
+	struct modbus_open *open = *bucket_of((struct modbus_state *)state, response);
+
+	for (; open != NULL; open = open->chain)
+		if (key_answers(response, open->key))
+			found = open;
+	return found;
+}
+
+bool
+modbus_pair_waits(const struct modbus_state *state, struct modbus_key key)
+{
+	return state->open_count > 0 && find_oldest(state, key) != NULL;
+}
+
+static void
+unlink_open(struct modbus_state *state, struct modbus_open *open)
+{
+	struct modbus_open **link = bucket_of(state, open->key);
+
+	while (*link != open)
+		link = &(*link)->chain;
+	*link = open->chain;
+	if (open->older != NULL)
+		open->older->newer = open->newer;
+	else
+		state->oldest = open->newer;
+	if (open->newer != NULL)
+		open->newer->older = open->older;
+	else
+		state->newest = open->older;
+	assert(state->open_count > 0);
+	if (--state->open_count == 0)
+		state->flooded = false;
+}
+
+/* Moves a request back into ctx->record and gives its block back. */
+static struct modbus_record *
+take(struct proto_ctx *ctx, struct modbus_open *open)
+{
+	struct modbus_record *record = record_begin_copy(ctx->record, open->record, open->record_len);
+
+	unlink_open(ctx->state, open);
+	slab_free(ctx->slab, open, sizeof(*open) + open->record_len);
+	return record;
+}
+
+struct modbus_record *
+modbus_pair_take(struct proto_ctx *ctx, struct modbus_key response)
+{
+	struct modbus_state *state = ctx->state;
+	struct modbus_open *open = state->open_count == 0 ? NULL : find_oldest(state, response);
+	struct modbus_record *record;
+	uint64_t ts_ns, waited_us;
+
+	if (open == NULL)
+		return NULL;
+	ts_ns = open->ts_ns;
+	record = take(ctx, open);
+	if (record == NULL)
+		return NULL;
+	waited_us = ctx->ts_ns > ts_ns ? (ctx->ts_ns - ts_ns) / 1000 : 0;
+	record->response_time_us = waited_us > UINT32_MAX ? UINT32_MAX : (uint32_t)waited_us;
+	record_present(&record->head, MODBUS_HAS_RESPONSE_TIME);
+	return record;
+}
+
+static void
+deliver_unanswered(struct proto_ctx *ctx, struct modbus_open *open)
+{
+	bool to_server = ctx->to_server;
+	uint32_t id = open->id;
+
+	ctx->to_server = open->to_server;
+	counter_add(&ctx->counters[MODBUS_COUNT_UNANSWERED], 1);
+	if (take(ctx, open) != NULL && modbus_flags(ctx, PROTO_EMIT) != 0)
+		proto_deliver(ctx, PROTO_EMIT, id);
+	ctx->to_server = to_server;
+}
+
+bool
+modbus_pair_give_up(struct proto_ctx *ctx, struct modbus_key request)
+{
+	struct modbus_state *state = ctx->state;
+	bool any = false;
+
+	while (state->open_count > 0) {
+		struct modbus_open *open = find_oldest(state, request);
+
+		if (open == NULL || ctx->ts_ns < open->ts_ns || ctx->ts_ns - open->ts_ns < give_up_ns)
+			break;
+		deliver_unanswered(ctx, open);
+		any = true;
+	}
+	return any;
+}
+
+void
+modbus_pair_shrink(struct proto_ctx *ctx, unsigned int count)
+{
+	struct modbus_state *state = ctx->state;
+
+	while (state->open_count > count)
+		deliver_unanswered(ctx, state->oldest);
+}
