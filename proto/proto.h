@@ -45,6 +45,8 @@ struct proto_ctx {
 	struct record_builder *record;
 	_Atomic uint64_t *counters;  /* [proto->counter_count] of this worker */
 	uint64_t ts_ns;              /* capture time */
+	const uint8_t *pdu;          /* the PDU's bytes, set by the caller of parse: rules with plain content see them */
+	uint32_t pdu_len;
 	uint64_t events;             /* bits set by proto_event(); taken by the next deliver */
 	bool to_server;              /* sent by the flow's originator */
 	bool tcp;                    /* false: UDP or Ethernet, a PDU is a datagram's rest */

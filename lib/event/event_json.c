@@ -1,0 +1,346 @@
+/*
+ * Events as EVE lines: the common keys, then one object for each section. Key order is fixed. A line is built in one
+ * pass over the header and the field tables; nothing is allocated for it.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/event/event.h"
+#include "lib/flow/flow.h"
+
+enum { COMMUNITY_CACHE_LEN = 8192 };
+
+struct community {
+	uint64_t flow_id;
+	char text[FLOW_COMMUNITY_ID_LEN + 1];
+};
+
+struct event_json {
+	struct event_json_config config;
+	struct record_writer *flow, *tcp, *anomaly, *arp;
+	struct record_writer *apps[RULE_APPS_MAX];
+	struct community *community; /* direct-mapped by flow_id: a SHA-1 a flow, not a record */
+};
+
+int
+event_json_create(struct event_json **out, const struct event_json_config *config)
+{
+	struct event_json *json = calloc(1, sizeof(*json));
+	int rc = json == NULL ? -ENOMEM : 0;
+
+	if (rc != 0)
+		return rc;
+	json->config = *config;
+	json->community = calloc(COMMUNITY_CACHE_LEN, sizeof(*json->community));
+	if (json->community == NULL)
+		rc = -ENOMEM;
+	if (rc == 0)
+		rc = record_writer_create(&json->flow, &flow_record_table);
+	if (rc == 0)
+		rc = record_writer_create(&json->tcp, &flow_tcp_record_table);
+	if (rc == 0)
+		rc = record_writer_create(&json->anomaly, &anomaly_table);
+	if (rc == 0)
+		rc = record_writer_create(&json->arp, &arp_table);
+	for (unsigned int i = 0; rc == 0 && i < config->app_count; i++)
+		if (config->apps[i]->record != NULL)
+			rc = record_writer_create(&json->apps[i], config->apps[i]->record);
+	if (rc != 0) {
+		event_json_destroy(json);
+		return rc;
+	}
+	*out = json;
+	return 0;
+}
+
+void
+event_json_destroy(struct event_json *json)
+{
+	if (json == NULL)
+		return;
+	record_writer_destroy(json->flow);
+	record_writer_destroy(json->tcp);
+	record_writer_destroy(json->anomaly);
+	record_writer_destroy(json->arp);
+	for (unsigned int i = 0; i < RULE_APPS_MAX; i++)
+		record_writer_destroy(json->apps[i]);
+	free(json->community);
+	free(json);
+}
+
+static const char *const type_names[EVENT_TYPE_COUNT] = {
+	[EVENT_ALERT] = "alert", [EVENT_ANOMALY] = "anomaly", [EVENT_ARP] = "arp", [EVENT_FLOW] = "flow",
+};
+
+static const char *
+app_name(const struct event_json *json, const struct event *event)
+{
+	return event->app_idx < json->config.app_count ? json->config.apps[event->app_idx]->name : NULL;
+}
+
+const char *
+event_json_type(const struct event_json *json, const struct event *event)
+{
+	return event->type == EVENT_APP ? app_name(json, event) : type_names[event->type];
+}
+
+static void
+put_text(struct buf *out, const char *key, const char *text)
+{
+	buf_puts(out, key);
+	buf_json_string(out, text, strlen(text));
+}
+
+static void
+put_number(struct buf *out, const char *key, uint64_t value)
+{
+	buf_puts(out, key);
+	buf_u64(out, value);
+}
+
+static const struct {
+	uint8_t ip_proto;
+	const char *name;
+} ip_proto_names[] = {
+	{ IP_PROTO_TCP, "TCP" }, { IP_PROTO_UDP, "UDP" }, { IP_PROTO_ICMP, "ICMP" }, { IP_PROTO_ICMPV6, "IPv6-ICMP" },
+	{ IP_PROTO_SCTP, "SCTP" }, { IP_PROTO_GRE, "GRE" }, { IP_PROTO_ESP, "ESP" }, { IP_PROTO_AH, "AH" },
+	{ IP_PROTO_IGMP, "IGMP" }, { IP_PROTO_IPIP, "IP-ENCAP" }, { IP_PROTO_IPV6, "IPv6" }, { IP_PROTO_HOPOPTS, "IPv6-HOPOPTS" },
+};
+
+static void
+put_ip_proto(struct buf *out, uint8_t ip_proto)
+{
+	for (size_t i = 0; i < sizeof(ip_proto_names) / sizeof(ip_proto_names[0]); i++)
+		if (ip_proto_names[i].ip_proto == ip_proto) {
+			put_text(out, ",\"proto\":", ip_proto_names[i].name);
+			return;
+		}
+	buf_printf(out, ",\"proto\":\"%03u\"", ip_proto);
+}
+
+static void
+put_address(struct buf *out, const char *key, const struct event *event, const struct ip_addr *addr)
+{
+	buf_puts(out, key);
+	buf_putc(out, '"');
+	buf_ip(out, event->ip_version, addr->bytes);
+	buf_putc(out, '"');
+}
+
+static void
+put_endpoints(struct buf *out, const struct event *event)
+{
+	bool ports = (event->flags & EVENT_HAS_PORTS) != 0;
+
+	if (event->ip_version == 0)
+		return;
+	put_address(out, ",\"src_ip\":", event, &event->src);
+	if (ports)
+		put_number(out, ",\"src_port\":", event->sport);
+	put_address(out, ",\"dest_ip\":", event, &event->dst);
+	if (ports)
+		put_number(out, ",\"dest_port\":", event->dport);
+	put_ip_proto(out, event->ip_proto);
+	put_number(out, ",\"ip_v\":", event->ip_version);
+	if (event->flags & EVENT_HAS_ICMP) {
+		put_number(out, ",\"icmp_type\":", event->icmp_type);
+		put_number(out, ",\"icmp_code\":", event->icmp_code);
+	}
+}
+
+static void
+put_community_id(struct event_json *json, struct buf *out, const struct event *event)
+{
+	struct community *slot = &json->community[event->flow_id % COMMUNITY_CACHE_LEN];
+
+	if (!json->config.community_id || !(event->flags & EVENT_HAS_FLOW) || event->ip_version == 0)
+		return;
+	if (slot->flow_id != event->flow_id) {
+		bool icmp = (event->flags & EVENT_HAS_ICMP) != 0;
+
+		slot->flow_id = event->flow_id;
+		flow_community_id(slot->text, json->config.community_id_seed, event->ip_version, event->ip_proto, &event->src,
+			&event->dst, icmp ? event->icmp_type : event->sport, icmp ? event->icmp_code : event->dport);
+	}
+	put_text(out, ",\"community_id\":", slot->text);
+}
+
+static void
+put_ether(const struct event_json *json, struct buf *out, const struct event *event)
+{
+	if (!json->config.ethernet || !(event->flags & EVENT_HAS_MACS))
+		return;
+	buf_puts(out, ",\"ether\":{\"src_mac\":\"");
+	buf_mac(out, event->src_mac);
+	buf_puts(out, "\",\"dest_mac\":\"");
+	buf_mac(out, event->dst_mac);
+	buf_putc(out, '"');
+	if (event->ether_type != 0)
+		put_number(out, ",\"ether_type\":", event->ether_type);
+	buf_putc(out, '}');
+}
+
+static void
+put_header(struct event_json *json, struct buf *out, const struct event *event)
+{
+	const char *app = app_name(json, event);
+
+	buf_puts(out, "{\"timestamp\":");
+	buf_json_time(out, event->ts_ns);
+	if (event->flags & EVENT_HAS_FLOW)
+		put_number(out, ",\"flow_id\":", event->flow_id);
+	if (event->port_idx < json->config.port_count)
+		put_text(out, ",\"in_iface\":", json->config.port_names[event->port_idx]);
+	if (event->frame_number != 0)
+		put_number(out, ",\"pcap_cnt\":", event->frame_number);
+	put_text(out, ",\"event_type\":", event_json_type(json, event));
+	if (event->vlan_count > 0) {
+		buf_puts(out, ",\"vlan\":[");
+		for (uint8_t i = 0; i < event->vlan_count && i < PACKET_VLAN_MAX; i++) {
+			if (i > 0)
+				buf_putc(out, ',');
+			buf_u64(out, event->vlan[i]);
+		}
+		buf_putc(out, ']');
+	}
+	put_endpoints(out, event);
+	if (event->type == EVENT_ALERT && event->pkt_source < PACKET_SOURCE_COUNT)
+		put_text(out, ",\"pkt_src\":", packet_source_names[event->pkt_source]);
+	if (app != NULL)
+		put_text(out, ",\"app_proto\":", app);
+	else if (event->type == EVENT_FLOW && (event->ip_proto == IP_PROTO_TCP || event->ip_proto == IP_PROTO_UDP))
+		buf_puts(out, ",\"app_proto\":\"failed\"");
+	if (event->flags & EVENT_HAS_DIRECTION)
+		put_text(out, ",\"direction\":", event->flags & EVENT_TO_SERVER ? "to_server" : "to_client");
+	if (event->tx_id_valid)
+		put_number(out, ",\"tx_id\":", event->tx_id);
+	put_community_id(json, out, event);
+	put_ether(json, out, event);
+}
+
+/* A passive sensor blocks nothing: whatever the rule's action, the traffic was allowed. */
+static void
+put_alert(struct buf *out, const struct alert_record *alert)
+{
+	const struct rule_meta *meta = alert->meta;
+
+	put_number(out, ",\"alert\":{\"action\":\"allowed\",\"gid\":", meta->gid);
+	put_number(out, ",\"signature_id\":", meta->sid);
+	put_number(out, ",\"rev\":", meta->rev);
+	put_text(out, ",\"signature\":", meta->msg);
+	put_text(out, ",\"category\":", meta->category);
+	put_number(out, ",\"severity\":", meta->severity);
+	if (meta->metadata_json != NULL) {
+		buf_puts(out, ",\"metadata\":");
+		buf_puts(out, meta->metadata_json);
+	}
+	if (meta->references_json != NULL) {
+		buf_puts(out, ",\"references\":");
+		buf_puts(out, meta->references_json);
+	}
+	buf_putc(out, '}');
+	if (!alert->has_flow)
+		return;
+	put_number(out, ",\"flow\":{\"pkts_toserver\":", alert->pkts_toserver);
+	put_number(out, ",\"pkts_toclient\":", alert->pkts_toclient);
+	put_number(out, ",\"bytes_toserver\":", alert->bytes_toserver);
+	put_number(out, ",\"bytes_toclient\":", alert->bytes_toclient);
+	buf_puts(out, ",\"start\":");
+	buf_json_time(out, alert->flow_start_ns);
+	buf_putc(out, '}');
+}
+
+static void
+put_payload(struct buf *out, const uint8_t *data, uint32_t len)
+{
+	buf_puts(out, ",\"payload\":\"");
+	buf_base64(out, data, len);
+	buf_puts(out, "\",\"payload_printable\":\"");
+	for (uint32_t i = 0; i < len; i++) {
+		if (data[i] == '"' || data[i] == '\\')
+			buf_putc(out, '\\');
+		buf_putc(out, data[i] < 0x20 || data[i] > 0x7e ? '.' : (char)data[i]);
+	}
+	buf_putc(out, '"');
+}
+
+static const struct {
+	uint16_t link_type;
+	const char *name;
+} link_names[] = {
+	{ PACKET_LINK_ETHERNET, "EN10MB" }, { PACKET_LINK_NULL, "NULL" }, { PACKET_LINK_RAW_BSD, "RAW" },
+	{ PACKET_LINK_RAW, "RAW" }, { PACKET_LINK_PPP, "PPP" }, { PACKET_LINK_SLL, "LINUX_SLL" },
+	{ PACKET_LINK_SLL2, "LINUX_SLL2" }, { PACKET_LINK_LOOP, "LOOP" }, { PACKET_LINK_IPV4, "IPV4" },
+	{ PACKET_LINK_IPV6, "IPV6" },
+};
+
+static void
+put_packet(struct buf *out, const struct event *event, const uint8_t *data, uint32_t len)
+{
+	buf_puts(out, ",\"packet\":\"");
+	buf_base64(out, data, len);
+	put_number(out, "\",\"packet_info\":{\"linktype\":", event->link_type);
+	for (size_t i = 0; i < sizeof(link_names) / sizeof(link_names[0]); i++)
+		if (link_names[i].link_type == event->link_type) {
+			put_text(out, ",\"linktype_name\":", link_names[i].name);
+			break;
+		}
+	buf_putc(out, '}');
+}
+
+static void
+put_record(struct buf *out, const struct record_writer *writer, const char *name, const uint8_t *blob, uint32_t len)
+{
+	if (writer == NULL)
+		return;
+	buf_puts(out, ",\"");
+	buf_puts(out, name);
+	buf_puts(out, "\":");
+	record_write_json(writer, out, blob, len);
+}
+
+static void
+put_section(const struct event_json *json, struct buf *out, const struct event *event,
+	const struct event_section *section)
+{
+	const uint8_t *data = (const uint8_t *)event + section->off;
+
+	switch ((enum event_section_kind)section->kind) {
+	case EVENT_SECTION_ALERT:
+		put_alert(out, (const struct alert_record *)(const void *)data);
+		return;
+	case EVENT_SECTION_FLOW:
+		put_record(out, json->flow, "flow", data, section->len);
+		return;
+	case EVENT_SECTION_TCP:
+		put_record(out, json->tcp, "tcp", data, section->len);
+		return;
+	case EVENT_SECTION_ANOMALY:
+		put_record(out, json->anomaly, "anomaly", data, section->len);
+		return;
+	case EVENT_SECTION_ARP:
+		put_record(out, json->arp, "arp", data, section->len);
+		return;
+	case EVENT_SECTION_APP:
+		put_record(out, json->apps[event->app_idx], app_name(json, event), data, section->len);
+		return;
+	case EVENT_SECTION_PAYLOAD:
+		put_payload(out, data, section->len);
+		return;
+	case EVENT_SECTION_PACKET:
+		put_packet(out, event, data, section->len);
+		return;
+	case EVENT_SECTION_KIND_COUNT:
+		return;
+	}
+}
+
+void
+event_json_write(struct event_json *json, struct buf *out, const struct event *event)
+{
+	put_header(json, out, event);
+	for (uint8_t i = 0; i < event->section_count; i++)
+		put_section(json, out, event, &event->sections[i]);
+	buf_putc(out, '}');
+}

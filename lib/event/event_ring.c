@@ -1,0 +1,158 @@
+#include <assert.h>
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/mem.h"
+#include "lib/event/event.h"
+
+const struct counter_desc event_ring_counters[EVENT_RING_COUNTER_COUNT] = {
+	[EVENT_RING_PUSHED] = { "ring.events", "events handed to the exporter" },
+	[EVENT_RING_DROPPED] = { "ring.events_dropped", "events lost: the ring to the exporter was full" },
+	[EVENT_RING_DROPPED_BYTES] = { "ring.bytes_dropped", "bytes of events lost to a full ring" },
+};
+
+static_assert(sizeof(struct event) % 8 == 0, "sections are 8-byte aligned");
+
+enum { WRAP_MARK = 0 }; /* event.len of the place from which the producer went back to the start */
+
+/*
+ * head and tail only grow; their low bits are places in the area. Each side keeps a copy of the other's position and
+ * looks at the shared one only when its copy says full or empty, so that the cache line travels seldom.
+ */
+struct event_ring {
+	uint8_t *area;
+	uint64_t size;
+	_Atomic uint64_t counters[EVENT_RING_COUNTER_COUNT];
+	struct {
+		_Atomic uint64_t head;
+		uint64_t tail_seen;
+	} producer __attribute__((aligned(128)));
+	struct {
+		_Atomic uint64_t tail;
+		uint64_t head_seen;
+	} consumer __attribute__((aligned(128)));
+};
+
+int
+event_ring_create(struct event_ring **out, size_t bytes)
+{
+	struct event_ring *ring;
+
+	if (bytes < 4 * EVENT_LEN_MAX || (bytes & (bytes - 1)) != 0)
+		return -EINVAL;
+	ring = aligned_alloc(128, sizeof(*ring));
+	if (ring == NULL)
+		return -ENOMEM;
+	memset(ring, 0, sizeof(*ring));
+	ring->size = bytes;
+	ring->area = mem_area_create(bytes);
+	if (ring->area == NULL) {
+		event_ring_destroy(ring);
+		return -ENOMEM;
+	}
+	*out = ring;
+	return 0;
+}
+
+void
+event_ring_destroy(struct event_ring *ring)
+{
+	if (ring == NULL)
+		return;
+	mem_area_destroy(ring->area, ring->size);
+	free(ring);
+}
+
+static struct event *
+at(const struct event_ring *ring, uint64_t position)
+{
+	return (struct event *)(void *)(ring->area + (position & (ring->size - 1)));
+}
+
+static bool
+has_room(struct event_ring *ring, uint64_t head, uint64_t len)
+{
+	if (ring->size - (head - ring->producer.tail_seen) >= len)
+		return true;
+	ring->producer.tail_seen = atomic_load_explicit(&ring->consumer.tail, memory_order_acquire);
+	return ring->size - (head - ring->producer.tail_seen) >= len;
+}
+
+struct event *
+event_ring_reserve(struct event_ring *ring, uint32_t len)
+{
+	uint64_t head = atomic_load_explicit(&ring->producer.head, memory_order_relaxed);
+	uint64_t to_end = ring->size - (head & (ring->size - 1));
+	uint64_t skip;
+
+	assert(len <= EVENT_LEN_MAX);
+	len = (len + 7) & ~UINT32_C(7);
+	skip = to_end < len ? to_end : 0;
+	if (!has_room(ring, head, len + skip)) {
+		counter_add(&ring->counters[EVENT_RING_DROPPED], 1);
+		counter_add(&ring->counters[EVENT_RING_DROPPED_BYTES], len);
+		return NULL;
+	}
+	if (skip > 0) {
+		at(ring, head)->len = WRAP_MARK;
+		head += skip;
+		atomic_store_explicit(&ring->producer.head, head, memory_order_release);
+	}
+	return at(ring, head);
+}
+
+void
+event_ring_commit(struct event_ring *ring, struct event *event)
+{
+	uint64_t head = atomic_load_explicit(&ring->producer.head, memory_order_relaxed);
+
+	assert(event == at(ring, head) && event->len >= sizeof(*event) && event->len % 8 == 0);
+	counter_add(&ring->counters[EVENT_RING_PUSHED], 1);
+	atomic_store_explicit(&ring->producer.head, head + event->len, memory_order_release);
+}
+
+const struct event *
+event_ring_peek(struct event_ring *ring)
+{
+	uint64_t tail = atomic_load_explicit(&ring->consumer.tail, memory_order_relaxed);
+
+	for (;;) {
+		if (tail == ring->consumer.head_seen) {
+			ring->consumer.head_seen = atomic_load_explicit(&ring->producer.head, memory_order_acquire);
+			if (tail == ring->consumer.head_seen)
+				return NULL;
+		}
+		if (at(ring, tail)->len != WRAP_MARK)
+			return at(ring, tail);
+		tail += ring->size - (tail & (ring->size - 1));
+		atomic_store_explicit(&ring->consumer.tail, tail, memory_order_release);
+	}
+}
+
+void
+event_ring_release(struct event_ring *ring, const struct event *event)
+{
+	uint64_t tail = atomic_load_explicit(&ring->consumer.tail, memory_order_relaxed);
+
+	atomic_store_explicit(&ring->consumer.tail, tail + event->len, memory_order_release);
+}
+
+uint64_t
+event_ring_head(const struct event_ring *ring)
+{
+	return atomic_load_explicit(&ring->producer.head, memory_order_acquire);
+}
+
+uint64_t
+event_ring_tail(const struct event_ring *ring)
+{
+	return atomic_load_explicit(&ring->consumer.tail, memory_order_acquire);
+}
+
+struct counter_set
+event_ring_counters_get(struct event_ring *ring)
+{
+	return (struct counter_set){ event_ring_counters, ring->counters, EVENT_RING_COUNTER_COUNT };
+}

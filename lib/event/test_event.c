@@ -1,0 +1,149 @@
+#include "test/test.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <pthread.h>
+
+#include "lib/event/event.h"
+#include "lib/flow/flow.h"
+
+enum { RING_LEN = 4 * EVENT_LEN_MAX, EVENTS = 200000 };
+
+static void *
+produce(void *arg)
+{
+	struct event_ring *ring = arg;
+	uint32_t seed = 7;
+
+	for (uint64_t i = 0; i < EVENTS;) {
+		struct event_builder b;
+		struct event *room;
+		uint32_t len, *words;
+
+		seed = seed * 1664525 + 1013904223;
+		len = (seed >> 12) % 3000;
+		room = event_ring_reserve(ring, event_len_of(1, len + 4));
+		if (room == NULL)
+			continue;
+		event_begin(&b, room, event_len_of(1, len + 4), EVENT_APP);
+		b.event->flow_id = i;
+		words = event_add(&b, EVENT_SECTION_APP, len + 4);
+		assert_non_null(words);
+		words[0] = len;
+		event_ring_commit(ring, b.event);
+		i++;
+	}
+	return NULL;
+}
+
+static void
+ring_keeps_order_and_content(void **state)
+{
+	struct event_ring *ring;
+	pthread_t thread;
+
+	assert_int_equal(event_ring_create(&ring, RING_LEN), 0);
+	assert_int_equal(pthread_create(&thread, NULL, produce, ring), 0);
+	for (uint64_t i = 0; i < EVENTS;) {
+		const struct event *event = event_ring_peek(ring);
+		uint32_t len;
+
+		if (event == NULL)
+			continue;
+		assert_int_equal(event->flow_id, i);
+		memcpy(&len, (const uint8_t *)event + event->sections[0].off, 4);
+		assert_int_equal(event->sections[0].len, len + 4);
+		event_ring_release(ring, event);
+		i++;
+	}
+	pthread_join(thread, NULL);
+	assert_null(event_ring_peek(ring));
+	assert_int_equal(event_ring_head(ring), event_ring_tail(ring));
+	event_ring_destroy(ring);
+}
+
+static void
+full_ring_drops_and_counts(void **state)
+{
+	struct event_ring *ring;
+	struct event_builder b;
+	struct event *room;
+	uint64_t pushed = 0;
+
+	assert_int_equal(event_ring_create(&ring, RING_LEN), 0);
+	while ((room = event_ring_reserve(ring, EVENT_LEN_MAX)) != NULL) {
+		event_begin(&b, room, EVENT_LEN_MAX, EVENT_ARP);
+		assert_non_null(event_add(&b, EVENT_SECTION_PAYLOAD, RECORD_LEN_MAX));
+		assert_null(event_add(&b, EVENT_SECTION_PAYLOAD, EVENT_LEN_MAX));
+		event_ring_commit(ring, b.event);
+		pushed++;
+	}
+	assert_true(pushed >= 2);
+	assert_int_equal(counter_get(&event_ring_counters_get(ring).values[EVENT_RING_PUSHED]), pushed);
+	assert_int_equal(counter_get(&event_ring_counters_get(ring).values[EVENT_RING_DROPPED]), 1);
+	event_ring_destroy(ring);
+	assert_int_equal(event_ring_create(&ring, RING_LEN + 8), -EINVAL);
+	TEST_FAIL_EACH_ALLOC(event_ring_create(&ring, RING_LEN), == 0, event_ring_destroy(ring));
+}
+
+static void
+lines_are_eve(void **state)
+{
+	static const char *const ports[] = { "eth1" };
+	struct event_json_config config = { .port_names = ports, .port_count = 1, .ethernet = true, .community_id = true };
+	static const struct rule_meta meta = { .sid = 7, .gid = 1, .rev = 2, .severity = 3, .msg = "say \"x\"", .category = "c",
+		.metadata_json = "{\"k\":[\"v\"]}" };
+	static uint8_t room[4096] __attribute__((aligned(8)));
+	struct event_builder b;
+	struct event_json *json;
+	struct alert_record *alert;
+	struct buf out;
+	json_t *line;
+
+	assert_null(record_table_check(&anomaly_table));
+	assert_null(record_table_check(&arp_table));
+	assert_int_equal(event_json_create(&json, &config), 0);
+	assert_int_equal(buf_create(&out, 1 << 16), 0);
+	event_begin(&b, room, sizeof(room), EVENT_ALERT);
+	b.event->flags = EVENT_HAS_FLOW | EVENT_HAS_PORTS | EVENT_HAS_MACS | EVENT_HAS_DIRECTION | EVENT_TO_SERVER;
+	b.event->ip_version = 4;
+	b.event->ip_proto = IP_PROTO_TCP;
+	b.event->sport = 1024;
+	b.event->dport = 502;
+	b.event->flow_id = 5;
+	b.event->frame_number = 3;
+	b.event->vlan[0] = 12;
+	b.event->vlan_count = 1;
+	b.event->link_type = PACKET_LINK_ETHERNET;
+	alert = event_add(&b, EVENT_SECTION_ALERT, sizeof(*alert));
+	memset(alert, 0, sizeof(*alert));
+	alert->meta = &meta;
+	memcpy(event_add(&b, EVENT_SECTION_PAYLOAD, 4), "a\"\\\x01", 4);
+	memcpy(event_add(&b, EVENT_SECTION_PACKET, 2), "zz", 2);
+	event_json_write(json, &out, b.event);
+	assert_false(out.full);
+	line = json_loadb(out.data, out.len, 0, NULL);
+	assert_non_null(line);
+	assert_string_equal(json_string_value(json_object_get(line, "event_type")), "alert");
+	assert_string_equal(json_string_value(json_object_get(line, "src_ip")), "0.0.0.0");
+	assert_string_equal(json_string_value(json_object_get(line, "in_iface")), "eth1");
+	assert_string_equal(json_string_value(json_object_get(line, "payload_printable")), "a\"\\.");
+	assert_int_equal(json_integer_value(json_object_get(json_object_get(line, "alert"), "signature_id")), 7);
+	assert_string_equal(json_string_value(json_object_get(json_object_get(line, "packet_info"), "linktype_name")), "EN10MB");
+	json_decref(line);
+	buf_destroy(&out);
+	event_json_destroy(json);
+	TEST_FAIL_EACH_ALLOC(event_json_create(&json, &config), == 0, event_json_destroy(json));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(ring_keeps_order_and_content),
+		cmocka_unit_test(full_ring_drops_and_counts),
+		cmocka_unit_test(lines_are_eve),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,31 @@
+/* Inside proto/: which protocol bytes are, and the user's settings. */
+#ifndef MR_PROTO_DETECT_H
+#define MR_PROTO_DETECT_H
+
+#include "proto/session.h"
+
+struct proto_setting {
+	const struct proto *proto;
+	void *config;         /* what proto->knobs fill */
+	json_t *ports;        /* detection-ports.dp; NULL: proto->ports */
+	bool enabled;
+	unsigned int log;     /* enum proto_log */
+	char *names[3];       /* of the knobs below */
+	struct knob knobs[3];
+	struct knob_table table;
+};
+
+struct proto_settings {
+	struct proto_setting each[PROTO_MAX];
+	unsigned int count;
+	uint8_t by_port[2][65536]; /* [tcp][port]: index + 1 of a protocol that usually has it */
+};
+
+/**
+ * Asks the protocols in turn, that of the port first.
+ * @param proto_idx  out with PROTO_PROBE_YES
+ */
+enum proto_probe proto_detect(const struct proto_settings *settings, const struct proto_input *input,
+	unsigned int *proto_idx);
+
+#endif

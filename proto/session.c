@@ -1,0 +1,299 @@
+#include "proto/session.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/detect.h"
+
+const struct counter_desc proto_counters[PROTO_COUNTER_COUNT] = {
+	[PROTO_COUNTER_DETECTED] = { "app_layer.flows_detected", "flows whose protocol was recognised" },
+	[PROTO_COUNTER_UNKNOWN] = { "app_layer.flows_unknown", "flows given up: no protocol recognised their first data" },
+	[PROTO_COUNTER_STATE_SHED] = { "app_layer.state_memcap_drop", "recognised flows not parsed: no memory for their state" },
+	[PROTO_COUNTER_PDUS] = { "app_layer.pdus", "PDUs parsed" },
+	[PROTO_COUNTER_GARBAGE] = { "app_layer.garbage", "times that bytes of a recognised flow were no PDU" },
+	[PROTO_COUNTER_GARBAGE_BYTES] = { "app_layer.garbage_bytes", "bytes skipped to find the next PDU" },
+	[PROTO_COUNTER_GAPS] = { "app_layer.gaps", "times that lost bytes broke a recognised flow's PDUs" },
+	[PROTO_COUNTER_RECORDS_TRUNCATED] = { "app_layer.records_truncated", "records that lack what did not fit" },
+};
+
+struct proto_engine {
+	const struct proto_settings *settings;
+	struct slab *slab;
+	proto_garbage_fn garbage;
+	struct proto_ctx ctx;
+	struct record_builder record;
+	_Atomic uint64_t counters[PROTO_COUNTER_COUNT];
+	_Atomic uint64_t *proto_counters[PROTO_MAX];
+	uint8_t *area; /* of the record under construction */
+};
+
+int
+proto_engine_create(struct proto_engine **out, const struct proto_settings *settings, struct slab *slab,
+	proto_deliver_fn deliver, proto_garbage_fn garbage, void *owner)
+{
+	struct proto_engine *engine = calloc(1, sizeof(*engine));
+
+	if (engine == NULL)
+		return -ENOMEM;
+	engine->settings = settings;
+	engine->slab = slab;
+	engine->garbage = garbage;
+	engine->area = malloc(RECORD_LEN_MAX);
+	if (engine->area == NULL)
+		goto no_memory;
+	for (unsigned int i = 0; i < settings->count; i++) {
+		engine->proto_counters[i] = calloc(settings->each[i].proto->counter_count + 1u, sizeof(_Atomic uint64_t));
+		if (engine->proto_counters[i] == NULL)
+			goto no_memory;
+	}
+	record_builder_init(&engine->record, engine->area, RECORD_LEN_MAX);
+	engine->ctx = (struct proto_ctx){ .slab = slab, .record = &engine->record, .deliver = deliver, .owner = owner };
+	*out = engine;
+	return 0;
+no_memory:
+	proto_engine_destroy(engine);
+	return -ENOMEM;
+}
+
+void
+proto_engine_destroy(struct proto_engine *engine)
+{
+	if (engine == NULL)
+		return;
+	for (unsigned int i = 0; i < PROTO_MAX; i++)
+		free(engine->proto_counters[i]);
+	free(engine->area);
+	free(engine);
+}
+
+unsigned int
+proto_engine_counters(struct proto_engine *engine, struct counter_set sets[], unsigned int sets_max)
+{
+	unsigned int count = 0;
+
+	if (sets_max > 0)
+		sets[count++] = (struct counter_set){ proto_counters, engine->counters, PROTO_COUNTER_COUNT };
+	for (unsigned int i = 0; i < engine->settings->count && count < sets_max; i++) {
+		const struct proto *proto = engine->settings->each[i].proto;
+
+		if (proto->counter_count > 0)
+			sets[count++] = (struct counter_set){ proto->counters, engine->proto_counters[i], proto->counter_count };
+	}
+	return count;
+}
+
+static struct proto_ctx *
+prepare(struct proto_engine *engine, struct proto_session *session, uint64_t ts_ns, bool to_server, bool tcp)
+{
+	struct proto_ctx *ctx = &engine->ctx;
+
+	ctx->proto = session->proto;
+	ctx->config = engine->settings->each[session->proto_idx].config;
+	ctx->counters = engine->proto_counters[session->proto_idx];
+	ctx->state = session->state;
+	ctx->ts_ns = ts_ns;
+	ctx->to_server = to_server;
+	ctx->tcp = tcp;
+	ctx->ending = false;
+	ctx->events = 0;
+	ctx->pdu = NULL;
+	ctx->pdu_len = 0;
+	engine->record.len = 0;
+	engine->record.truncated = false;
+	return ctx;
+}
+
+/* Events that no message took with it are handed on alone. */
+static void
+settle(struct proto_engine *engine)
+{
+	if (engine->record.truncated)
+		counter_add(&engine->counters[PROTO_COUNTER_RECORDS_TRUNCATED], 1);
+	engine->record.len = 0;
+	if (engine->ctx.events != 0)
+		proto_deliver(&engine->ctx, PROTO_MATCH, 0);
+	engine->ctx.events = 0;
+}
+
+static void
+parse_pdu(struct proto_engine *engine, struct proto_session *session, const struct proto_input *input,
+	uint32_t at, uint32_t len)
+{
+	struct proto_ctx *ctx = prepare(engine, session, input->ts_ns, input->to_server, input->tcp);
+
+	ctx->pdu = input->data + at;
+	ctx->pdu_len = len;
+	session->parsed = true;
+	counter_add(&engine->counters[PROTO_COUNTER_PDUS], 1);
+	session->proto->parse(ctx, cursor_of(ctx->pdu, len));
+	settle(engine);
+}
+
+static bool
+begin(struct proto_engine *engine, struct proto_session *session, unsigned int proto_idx)
+{
+	const struct proto *proto = engine->settings->each[proto_idx].proto;
+
+	if (proto->state_len > 0) {
+		session->state = slab_alloc(engine->slab, proto->state_len);
+		if (session->state == NULL) {
+			counter_add(&engine->counters[PROTO_COUNTER_STATE_SHED], 1);
+			session->found = PROTO_GIVEN_UP;
+			return false;
+		}
+		memset(session->state, 0, proto->state_len);
+	}
+	session->proto = proto;
+	session->proto_idx = (uint8_t)proto_idx;
+	session->found = PROTO_FOUND;
+	counter_add(&engine->counters[PROTO_COUNTER_DETECTED], 1);
+	return true;
+}
+
+/* @return whether the protocol is known now; if not, *consumed of the data are done with. */
+static bool
+detect(struct proto_engine *engine, struct proto_session *session, const struct proto_input *input, uint32_t *consumed)
+{
+	unsigned int proto_idx = 0;
+	enum proto_probe verdict;
+	bool on_port;
+
+	*consumed = 0;
+	if (input->len == 0)
+		return false;
+	verdict = proto_detect(engine->settings, input, &proto_idx);
+	if (verdict == PROTO_PROBE_YES)
+		return begin(engine, session, proto_idx);
+	if (verdict == PROTO_PROBE_MORE && input->tcp && input->len < PROTO_DETECT_LEN_MAX)
+		return false;
+	*consumed = input->len;
+	on_port = proto_is_port(engine, input->tcp, input->sport) || proto_is_port(engine, input->tcp, input->dport);
+	if (++session->tries < (on_port ? PROTO_DETECT_TRIES_PORT : PROTO_DETECT_TRIES))
+		return false;
+	session->found = PROTO_GIVEN_UP;
+	counter_add(&engine->counters[PROTO_COUNTER_UNKNOWN], 1);
+	return false;
+}
+
+/*
+ * The next place at or behind `from` where a PDU is plausible: one that ends with the data or is followed by another,
+ * or the last bytes, too few to say. A single lucky header among garbage does not count.
+ */
+static uint32_t
+find_pdu(const struct proto *proto, const struct proto_input *input, uint32_t from)
+{
+	for (uint32_t at = from; at < input->len; at++) {
+		int len = proto->frame(cursor_of(input->data + at, input->len - at), input->to_server);
+
+		if (len < 0)
+			continue;
+		if (len == 0) {
+			if (input->tcp)
+				return at;
+			continue;
+		}
+		if ((uint32_t)len > input->len - at)
+			continue;
+		if (at + (uint32_t)len == input->len ||
+			proto->frame(cursor_of(input->data + at + len, input->len - at - (uint32_t)len), input->to_server) >= 0)
+			return at;
+	}
+	return input->len;
+}
+
+static uint32_t
+skip_garbage(struct proto_engine *engine, struct proto_session *session, const struct proto_input *input, uint32_t at)
+{
+	uint32_t next = find_pdu(session->proto, input, at);
+
+	if (next > at) {
+		counter_add(&engine->counters[PROTO_COUNTER_GARBAGE], 1);
+		counter_add(&engine->counters[PROTO_COUNTER_GARBAGE_BYTES], next - at);
+		if (engine->garbage != NULL)
+			engine->garbage(engine->ctx.owner, session, input->to_server, next - at);
+	}
+	return next;
+}
+
+/* Whole PDUs from the front of the data. @return bytes consumed */
+static uint32_t
+read_pdus(struct proto_engine *engine, struct proto_session *session, const struct proto_input *input)
+{
+	uint32_t at = 0;
+
+	while (at < input->len) {
+		uint32_t left = input->len - at;
+		int len = session->lost[input->to_server]
+			? -EBADMSG
+			: session->proto->frame(cursor_of(input->data + at, left), input->to_server);
+
+		if (len > 0 && (uint32_t)len <= left) {
+			parse_pdu(engine, session, input, at, (uint32_t)len);
+			at += (uint32_t)len;
+			continue;
+		}
+		if (len >= 0 && input->tcp && left < PROTO_PDU_LEN_MAX)
+			return at;
+		if (len >= 0) /* a datagram's cut PDU, or one longer than any may be */
+			at = skip_garbage(engine, session, input, at + 1);
+		else
+			at = skip_garbage(engine, session, input, at);
+		session->lost[input->to_server] = false;
+	}
+	return at;
+}
+
+uint32_t
+proto_session_data(struct proto_engine *engine, struct proto_session *session, const struct proto_input *input)
+{
+	uint32_t consumed;
+
+	if (session->found == PROTO_GIVEN_UP)
+		return input->len;
+	if (session->found == PROTO_UNKNOWN && !detect(engine, session, input, &consumed))
+		return session->found == PROTO_GIVEN_UP ? input->len : consumed;
+	if (input->missing > 0) {
+		counter_add(&engine->counters[PROTO_COUNTER_GAPS], 1);
+		session->lost[input->to_server] = true;
+		if (session->proto->gap != NULL) {
+			session->proto->gap(prepare(engine, session, input->ts_ns, input->to_server, input->tcp), input->missing);
+			settle(engine);
+		}
+	}
+	return read_pdus(engine, session, input);
+}
+
+void
+proto_session_end(struct proto_engine *engine, struct proto_session *session, uint64_t ts_ns)
+{
+	if (session->found == PROTO_FOUND) {
+		if (session->parsed && session->proto->end != NULL) {
+			struct proto_ctx *ctx = prepare(engine, session, ts_ns, true, true);
+
+			ctx->ending = true;
+			session->proto->end(ctx);
+			settle(engine);
+		}
+		slab_free(engine->slab, session->state, session->proto->state_len);
+	}
+	memset(session, 0, sizeof(*session));
+}
+
+int
+proto_sender_is_server(struct proto_engine *engine, const struct proto_input *input)
+{
+	unsigned int proto_idx = 0;
+	const struct proto *proto;
+
+	if (proto_detect(engine->settings, input, &proto_idx) != PROTO_PROBE_YES)
+		return -1;
+	proto = engine->settings->each[proto_idx].proto;
+	return proto->sender_is_server == NULL ? -1 : proto->sender_is_server(cursor_of(input->data, input->len));
+}
+
+bool
+proto_is_port(const struct proto_engine *engine, bool tcp, uint16_t port)
+{
+	return engine->settings->by_port[tcp][port] != 0;
+}

@@ -1,0 +1,110 @@
+/*
+ * A flow's protocol: recognised by content, then framed, parsed and, after garbage or loss,
+ * found again. One struct proto_engine a worker, one struct proto_session a flow.
+ *
+ * Thread: the engine's owner. No allocation but from the slab it was given.
+ */
+#ifndef MR_PROTO_SESSION_H
+#define MR_PROTO_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/base/counter.h"
+#include "proto/proto.h"
+
+enum {
+	PROTO_MAX = 64,
+	PROTO_DETECT_LEN_MAX = 512,  /* bytes a probe may wait for */
+	PROTO_DETECT_TRIES = 4,      /* pieces of data looked at before a flow is given up */
+	PROTO_DETECT_TRIES_PORT = 16, /* the same, on a port that a protocol usually has */
+};
+
+enum proto_session_state { PROTO_UNKNOWN, PROTO_FOUND, PROTO_GIVEN_UP };
+
+struct proto_session {
+	const struct proto *proto; /* with PROTO_FOUND */
+	void *state;
+	uint8_t found;             /* enum proto_session_state */
+	uint8_t proto_idx;         /* in the engine's table */
+	uint8_t tries;
+	bool parsed;               /* parse was called: end is due */
+	bool lost[2];              /* by to_server: PDUs must be found again */
+};
+
+/** What the user says of each protocol; made once, read by all engines. */
+struct proto_settings;
+
+enum proto_log { PROTO_LOG_ALL, PROTO_LOG_ALERTS };
+
+enum proto_counter {
+	PROTO_COUNTER_DETECTED,
+	PROTO_COUNTER_UNKNOWN,
+	PROTO_COUNTER_STATE_SHED,
+	PROTO_COUNTER_PDUS,
+	PROTO_COUNTER_GARBAGE,
+	PROTO_COUNTER_GARBAGE_BYTES,
+	PROTO_COUNTER_GAPS,
+	PROTO_COUNTER_RECORDS_TRUNCATED,
+	PROTO_COUNTER_COUNT,
+};
+
+extern const struct counter_desc proto_counters[PROTO_COUNTER_COUNT];
+
+struct proto_engine;
+
+/** A piece of one direction's data. */
+struct proto_input {
+	const uint8_t *data;
+	uint32_t len;
+	uint32_t missing;   /* bytes lost before data */
+	uint64_t ts_ns;
+	uint16_t sport, dport; /* either may be a usual port */
+	bool to_server;
+	bool tcp;
+};
+
+/** Bytes of a recognised flow that no PDU begins with were skipped. */
+typedef void (*proto_garbage_fn)(void *owner, const struct proto_session *session, bool to_server, uint32_t len);
+
+/**
+ * Reads the settings of every protocol: app-layer.protocols.<name>.{enabled,detection-ports.dp,log} and its own knobs.
+ * @param table  ends with NULL, at most PROTO_MAX; borrowed for the life of the settings
+ * @return 0 or -errno with err set
+ */
+int proto_settings_create(struct proto_settings **out, const struct proto *const table[], struct config *config,
+	struct config_error *err);
+void proto_settings_destroy(struct proto_settings *settings);
+/** Tables for config_check_unknown() and the reference page. @return how many */
+unsigned int proto_settings_knobs(const struct proto_settings *settings, const struct knob_table *tables[],
+	unsigned int table_max);
+unsigned int proto_settings_count(const struct proto_settings *settings);
+const struct proto *proto_settings_proto(const struct proto_settings *settings, unsigned int proto_idx);
+enum proto_log proto_settings_log(const struct proto_settings *settings, unsigned int proto_idx);
+
+/**
+ * @param settings  borrowed
+ * @param slab      memory of flows; borrowed
+ * @param deliver   gets every message; ctx->owner is owner
+ * @param garbage   may be NULL
+ * @return 0 or -ENOMEM
+ */
+int proto_engine_create(struct proto_engine **out, const struct proto_settings *settings, struct slab *slab,
+	proto_deliver_fn deliver, proto_garbage_fn garbage, void *owner);
+void proto_engine_destroy(struct proto_engine *engine);
+/** The engine's own counters and each protocol's. @return how many sets */
+unsigned int proto_engine_counters(struct proto_engine *engine, struct counter_set sets[], unsigned int sets_max);
+
+/**
+ * Reads what can be read.
+ * @return bytes consumed: whole PDUs, and what is not wanted. The rest is to be offered again with more behind it.
+ */
+uint32_t proto_session_data(struct proto_engine *engine, struct proto_session *session, const struct proto_input *input);
+/** The flow is over: the protocol delivers what waits; the session is as new. */
+void proto_session_end(struct proto_engine *engine, struct proto_session *session, uint64_t ts_ns);
+/** The sender of these bytes is: 1 the server, 0 the client, -1 cannot say. For flows picked up midstream. */
+int proto_sender_is_server(struct proto_engine *engine, const struct proto_input *input);
+/** Whether a protocol usually has this server port: the other end of a midstream flow is the client. */
+bool proto_is_port(const struct proto_engine *engine, bool tcp, uint16_t port);
+
+#endif
