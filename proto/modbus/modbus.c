@@ -278,7 +278,7 @@ finish(struct modbus_pdu *pdu, unsigned int flags)
 	}
 	if (pdu->ctx->record->truncated)
 		counter_add(&pdu->ctx->counters[MODBUS_COUNT_TRUNCATED], 1);
-	proto_deliver(pdu->ctx, modbus_flags(pdu->ctx, flags), pdu->record->id);
+	proto_deliver(pdu->ctx, flags, pdu->record->id);
 }
 
 static void

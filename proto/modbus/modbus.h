@@ -190,11 +190,8 @@ enum modbus_counter {
 	MODBUS_COUNTER_COUNT,
 };
 
-enum modbus_log { MODBUS_LOG_ALL, MODBUS_LOG_ALERTS };
-
 struct modbus_config {
 	uint64_t request_flood; /* 1..MODBUS_OPEN_MAX */
-	unsigned int log;       /* enum modbus_log */
 };
 
 /* ---- one PDU being read ---- */
@@ -330,14 +327,5 @@ struct modbus_record *modbus_pair_take(struct proto_ctx *ctx, struct modbus_key 
 bool modbus_pair_give_up(struct proto_ctx *ctx, struct modbus_key request);
 /** Delivers the oldest requests, as unanswered, while more than count wait. Uses ctx->record. */
 void modbus_pair_shrink(struct proto_ctx *ctx, unsigned int count);
-
-/** PROTO_EMIT, or 0 where only alerts are wanted. */
-static inline unsigned int
-modbus_flags(const struct proto_ctx *ctx, unsigned int flags)
-{
-	const struct modbus_config *config = ctx->config;
-
-	return config->log == MODBUS_LOG_ALERTS ? flags & ~(unsigned int)(PROTO_EMIT | PROTO_HOLD) : flags;
-}
 
 #endif

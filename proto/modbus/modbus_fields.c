@@ -47,7 +47,8 @@ static const struct field_name accesses_rows[] = {
 	{ MODBUS_WRITE | MODBUS_HOLDING | MODBUS_SINGLE, "WRITE | HOLDING | SINGLE | WRITE_SINGLE" },
 	{ MODBUS_WRITE | MODBUS_COILS | MODBUS_MULTIPLE, "WRITE | COILS | MULTIPLE | WRITE_MULTIPLE" },
 	{ MODBUS_WRITE | MODBUS_HOLDING | MODBUS_MULTIPLE, "WRITE | HOLDING | MULTIPLE | WRITE_MULTIPLE" },
-	{ MODBUS_READ | MODBUS_WRITE | MODBUS_HOLDING | MODBUS_MULTIPLE, "READ | WRITE | HOLDING | MULTIPLE | WRITE_MULTIPLE" },
+	{ MODBUS_READ | MODBUS_WRITE | MODBUS_HOLDING | MODBUS_MULTIPLE,
+		"READ | WRITE | HOLDING | MULTIPLE | WRITE_MULTIPLE" },
 };
 static const struct field_names accesses = FIELD_NAMES(accesses_rows, NULL);
 
@@ -505,14 +506,10 @@ const struct counter_desc modbus_counters[] = {
 	[MODBUS_COUNT_TRUNCATED] = { "modbus.truncated", "records that did not hold all their values" },
 };
 
-static const char *const log_choices[] = { "all", "alerts", NULL };
-
 static const struct knob knobs[] = {
 	{ "app-layer.protocols.modbus.request-flood", KNOB_NUMBER, offsetof(struct modbus_config, request_flood),
 		1, MODBUS_OPEN_MAX, "128", NULL,
 		"requests of a flow that may wait for their response; above it the oldest is written as it is" },
-	{ "app-layer.protocols.modbus.log", KNOB_CHOICE, offsetof(struct modbus_config, log), 0, 0, "all", log_choices,
-		"which transactions are written: all, or only those that a rule matched" },
 	{ "app-layer.protocols.modbus.stream-depth", KNOB_ACCEPTED, 0, 0, 0, NULL, NULL,
 		"reassembly of Modbus has no depth limit here" },
 };

@@ -140,7 +140,7 @@ deliver_unanswered(struct proto_ctx *ctx, struct modbus_open *open)
 
 	ctx->to_server = open->to_server;
 	counter_add(&ctx->counters[MODBUS_COUNT_UNANSWERED], 1);
-	if (take(ctx, open) != NULL && modbus_flags(ctx, PROTO_EMIT) != 0)
+	if (take(ctx, open) != NULL)
 		proto_deliver(ctx, PROTO_EMIT, id);
 	ctx->to_server = to_server;
 }
