@@ -34,19 +34,6 @@ struct batch_decoder {
 	size_t lines_max;
 };
 
-bool
-batch_sensor_valid(const char *name)
-{
-	size_t len = strlen(name);
-
-	if (len == 0 || len > BATCH_SENSOR_MAX)
-		return false;
-	for (size_t i = 0; i < len; i++)
-		if (!isalnum((unsigned char)name[i]) && strchr("._-", name[i]) == NULL)
-			return false;
-	return true;
-}
-
 /* Content-Digest of RFC 9530 over the body as it is sent. */
 static int
 write_digest(char out[BATCH_DIGEST_LEN + 1], const void *body, size_t len)
@@ -59,6 +46,25 @@ write_digest(char out[BATCH_DIGEST_LEN + 1], const void *body, size_t len)
 	EVP_EncodeBlock((unsigned char *)base64, digest, sizeof(digest));
 	snprintf(out, BATCH_DIGEST_LEN + 1, "sha-256=:%.44s:", base64);
 	return 0;
+}
+
+int
+batch_sign(struct batch_head *head, const void *body, size_t len)
+{
+	return write_digest(head->digest, body, len);
+}
+
+bool
+batch_sensor_valid(const char *name)
+{
+	size_t len = strlen(name);
+
+	if (len == 0 || len > BATCH_SENSOR_MAX)
+		return false;
+	for (size_t i = 0; i < len; i++)
+		if (!isalnum((unsigned char)name[i]) && strchr("._-", name[i]) == NULL)
+			return false;
+	return true;
 }
 
 int
@@ -111,7 +117,7 @@ batch_encode(struct batch_encoder *encoder, struct batch_head *head, const void 
 		return -EMSGSIZE;
 	body->len = len;
 	head->encoding = BATCH_ZSTD;
-	return write_digest(head->digest, body->data, body->len);
+	return batch_sign(head, body->data, body->len);
 }
 
 /* ---- headers: one row each, written and read by the same table ---- */

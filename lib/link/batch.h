@@ -85,6 +85,8 @@ void batch_encoder_destroy(struct batch_encoder *encoder);
 int batch_encode(struct batch_encoder *encoder, struct batch_head *head, const void *lines, size_t lines_len,
 	struct buf *body);
 size_t batch_body_bound(size_t lines_len);
+/** Fills head->digest for a body that is sent as it is. @return 0 or -ENOMEM. */
+int batch_sign(struct batch_head *head, const void *body, size_t len);
 
 /**
  * Writes the headers above, one "Name: value" each followed by end ("\r\n" for a raw request).

@@ -54,6 +54,8 @@ struct store_line {
 	struct line_number packets[2];        /* to server, to client */
 	struct line_number bytes[2];
 	struct line_number uptime_s;          /* of a stats record */
+	struct line_number received;          /* frames, of a stats record */
+	struct line_text run;                 /* which start of the sensor a stats record is of */
 };
 
 /** @param text a line without its \n. @return NULL, or why it is no record (static text). */

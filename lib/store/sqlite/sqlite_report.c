@@ -49,7 +49,7 @@ static const struct report reports[STORE_REPORT_COUNT] = {
 		.before = "SELECT p.protocol AS protocol, p.function AS function, coalesce("
 			"json_extract(r.line, '$.modbus.request.function_code'),"
 			" json_extract(r.line, '$.modbus.response.function_code'),"
-			" json_extract(r.line, '$.dnp3.application.function')) AS name,"
+			" json_extract(r.line, '$.dnp3.application.function_name')) AS name,"
 			" p.requests AS requests, p.responses AS responses, p.records AS records FROM (SELECT event_type AS"
 			" protocol, coalesce(function, response_function & 127) AS function, count(function) AS requests,"
 			" count(response_function) AS responses, count(*) AS records, max(id) AS sample"
@@ -110,15 +110,13 @@ static const struct report reports[STORE_REPORT_COUNT] = {
 static json_t *
 write_time(int64_t seconds, int64_t ns)
 {
-	char text[48];
 	char day[32];
 	time_t at = (time_t)seconds;
 	struct tm tm;
 
 	gmtime_r(&at, &tm);
 	strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(text, sizeof(text), "%s.%06" PRId64 "+0000", day, ns / 1000);
-	return json_string(text);
+	return json_sprintf("%s.%06u+0000", day, (unsigned int)(ns / 1000));
 }
 
 static json_t *

@@ -35,9 +35,10 @@ static const char schema[] =
 	"CREATE INDEX IF NOT EXISTS records_dest ON records(dest_ip, ts_ns) WHERE dest_ip IS NOT NULL;"
 	"CREATE INDEX IF NOT EXISTS records_signature ON records(signature_id, ts_ns, severity, lane_id)"
 	" WHERE signature_id IS NOT NULL;"
-	/* A run is what a sensor counted between a start and an end: its uptime only grows. */
+	/* A run is what a sensor counted between a start and an end: it keeps its name, and its totals only grow. */
 	"CREATE TABLE IF NOT EXISTS runs(lane_id INTEGER NOT NULL REFERENCES lanes(id), run INTEGER NOT NULL,"
-	" uptime_s INTEGER NOT NULL, ts_ns INTEGER NOT NULL, line TEXT NOT NULL, PRIMARY KEY(lane_id, run));"
+	" name TEXT NOT NULL, uptime_s INTEGER NOT NULL, received INTEGER NOT NULL, ts_ns INTEGER NOT NULL,"
+	" line TEXT NOT NULL, PRIMARY KEY(lane_id, run));"
 	"CREATE TABLE IF NOT EXISTS arrivals(first_id INTEGER PRIMARY KEY, at_s INTEGER NOT NULL);"
 	"CREATE TABLE IF NOT EXISTS totals(name TEXT PRIMARY KEY, value INTEGER NOT NULL);";
 
@@ -58,8 +59,10 @@ static const char *const statement_texts[SQL_COUNT] = {
 	[SQL_RECORD_ADD] = "INSERT INTO records(id, lane_id, seq, ts_ns, event_type, proto, app_proto, src_ip, src_port,"
 		" dest_ip, dest_port, signature_id, severity, function, response_function, packets, bytes, line)"
 		" VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
-	[SQL_RUN_GET] = "SELECT run, uptime_s FROM runs WHERE lane_id = ?1 ORDER BY run DESC LIMIT 1",
-	[SQL_RUN_PUT] = "INSERT OR REPLACE INTO runs(lane_id, run, uptime_s, ts_ns, line) VALUES(?1, ?2, ?3, ?4, ?5)",
+	[SQL_RUN_GET] = "SELECT run, uptime_s > ?2 OR received > ?3 OR name IS NOT ?4 FROM runs WHERE lane_id = ?1"
+		" ORDER BY run DESC LIMIT 1",
+	[SQL_RUN_PUT] = "INSERT OR REPLACE INTO runs(lane_id, uptime_s, received, name, run, ts_ns, line)"
+		" VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
 	[SQL_ARRIVAL_ADD] = "INSERT OR IGNORE INTO arrivals(first_id, at_s) VALUES(?1, ?2)",
 	[SQL_BOUNDS] = "SELECT (SELECT min(id) FROM records), (SELECT max(id) FROM records),"
 		" (SELECT max(first_id) FROM arrivals), (SELECT max(at_s) FROM arrivals)",
@@ -186,6 +189,8 @@ lane_add(struct sqlite_store *store, const struct batch_head *head, int64_t now_
 	return err;
 }
 
+static const struct line_text no_text = { .data = "" };
+
 static void
 bind_text(sqlite3_stmt *statement, int at, const struct line_text *text)
 {
@@ -227,7 +232,6 @@ sum(const struct line_number pair[2])
 static int
 record_add(struct sqlite_store *store, int64_t lane_id, uint64_t sequence, const struct store_line *line)
 {
-	static const struct line_text none = { .data = "" };
 	sqlite3_stmt *statement = store->statements[SQL_RECORD_ADD];
 	struct line_number packets = sum(line->packets);
 	struct line_number bytes = sum(line->bytes);
@@ -236,7 +240,7 @@ record_add(struct sqlite_store *store, int64_t lane_id, uint64_t sequence, const
 	sqlite3_bind_int64(statement, 2, lane_id);
 	bind_u64(statement, 3, sequence);
 	sqlite3_bind_int64(statement, 4, line->ts_ns.value);
-	bind_text(statement, 5, line->event_type.data == NULL ? &none : &line->event_type);
+	bind_text(statement, 5, line->event_type.data == NULL ? &no_text : &line->event_type);
 	bind_text(statement, 6, &line->proto);
 	bind_text(statement, 7, &line->app_proto);
 	bind_ip(statement, 8, &line->src_ip);
@@ -254,6 +258,15 @@ record_add(struct sqlite_store *store, int64_t lane_id, uint64_t sequence, const
 	return sqlite_run(store, SQL_RECORD_ADD);
 }
 
+static void
+bind_run(sqlite3_stmt *statement, int64_t lane_id, const struct store_line *line)
+{
+	sqlite3_bind_int64(statement, 1, lane_id);
+	sqlite3_bind_int64(statement, 2, line->uptime_s.value);
+	sqlite3_bind_int64(statement, 3, line->received.value);
+	bind_text(statement, 4, line->run.data == NULL ? &no_text : &line->run);
+}
+
 /* Keeps the newest stats record of each run; retention never takes it away. */
 static int
 run_note(struct sqlite_store *store, int64_t lane_id, const struct store_line *line)
@@ -262,18 +275,14 @@ run_note(struct sqlite_store *store, int64_t lane_id, const struct store_line *l
 	sqlite3_stmt *put = store->statements[SQL_RUN_PUT];
 	int64_t number = 1;
 
-	sqlite3_bind_int64(get, 1, lane_id);
-	if (sqlite3_step(get) == SQLITE_ROW) {
-		number = sqlite3_column_int64(get, 0);
-		if (line->uptime_s.value < sqlite3_column_int64(get, 1))
-			number++;
-	}
+	bind_run(get, lane_id, line);
+	if (sqlite3_step(get) == SQLITE_ROW)
+		number = sqlite3_column_int64(get, 0) + sqlite3_column_int64(get, 1);
 	sqlite3_reset(get);
-	sqlite3_bind_int64(put, 1, lane_id);
-	sqlite3_bind_int64(put, 2, number);
-	sqlite3_bind_int64(put, 3, line->uptime_s.value);
-	sqlite3_bind_int64(put, 4, line->ts_ns.value);
-	bind_text(put, 5, &line->text);
+	bind_run(put, lane_id, line);
+	sqlite3_bind_int64(put, 5, number);
+	sqlite3_bind_int64(put, 6, line->ts_ns.value);
+	bind_text(put, 7, &line->text);
 	return sqlite_run(store, SQL_RUN_PUT);
 }
 

@@ -1,0 +1,293 @@
+#include "lib/link/server.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include <event2/buffer.h>
+#include <event2/bufferevent_ssl.h>
+#include <event2/event.h>
+#include <event2/http.h>
+#include <event2/keyvalq_struct.h>
+#include <event2/listener.h>
+#include <event2/util.h>
+
+#include "lib/base/log.h"
+#include "lib/link/server_tls.h"
+
+enum {
+	HEADERS_MAX = 16 * 1024,
+	BODY_SLACK = 64 * 1024, /* a body a little above the bound is read, so that the answer can name the bound */
+	BACKLOG = 256,
+};
+
+/* A connection: lives as long as its SSL, which frees it. */
+struct peer {
+	struct link_server *server;
+	struct bufferevent *bev;
+	uint64_t since_s; /* the connection or the last answer; 0: a request is being handled */
+	LIST_ENTRY(peer) link;
+};
+
+struct link_server {
+	struct link_server_config config;
+	struct event_base *base;
+	SSL_CTX *tls;
+	struct evhttp *http;
+	struct evconnlistener *listener; /* http's */
+	struct event *sweep;
+	link_server_handler handler;
+	void *arg;
+	LIST_HEAD(, peer) peers;
+	uint64_t peer_count;
+	uint16_t port;
+	bool paused;
+};
+
+static int peer_slot = -1; /* of SSL's ex_data; given once for the process */
+
+static uint64_t
+clock_s(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec + 1;
+}
+
+static void
+peer_gone(void *ssl, void *ptr, CRYPTO_EX_DATA *data, int slot, long number, void *text)
+{
+	struct peer *peer = ptr;
+	struct link_server *server;
+
+	if (peer == NULL)
+		return;
+	server = peer->server;
+	LIST_REMOVE(peer, link);
+	server->peer_count--;
+	if (server->paused && server->peer_count < server->config.connections_max) {
+		server->paused = false;
+		evconnlistener_enable(server->listener);
+	}
+	free(peer);
+}
+
+/* Never returns NULL but when memory is out: evhttp would then talk plain HTTP, so the process ends instead. */
+static struct bufferevent *
+accept_peer(struct event_base *base, void *arg)
+{
+	struct link_server *server = arg;
+	struct peer *peer = calloc(1, sizeof(*peer));
+	SSL *ssl = SSL_new(server->tls);
+
+	if (peer == NULL || ssl == NULL || SSL_set_ex_data(ssl, peer_slot, peer) != 1) {
+		log_error("link", "%s: out of memory", server->config.topic);
+		abort();
+	}
+	peer->server = server;
+	peer->since_s = clock_s();
+	LIST_INSERT_HEAD(&server->peers, peer, link);
+	if (++server->peer_count >= server->config.connections_max) {
+		server->paused = true;
+		evconnlistener_disable(server->listener);
+	}
+	peer->bev = bufferevent_openssl_socket_new(base, -1, ssl, BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
+	if (peer->bev == NULL) {
+		log_error("link", "%s: out of memory", server->config.topic);
+		abort();
+	}
+	/* Peers of the network cut connections as they like: that is no fault of the TLS session. */
+	bufferevent_openssl_set_allow_dirty_shutdown(peer->bev, 1);
+	return peer->bev;
+}
+
+/* Ends the connections whose peer took too long to say a whole request, whatever it trickles. */
+static void
+sweep(evutil_socket_t fd, short what, void *arg)
+{
+	struct link_server *server = arg;
+	uint64_t now_s = clock_s();
+	struct peer *peer;
+
+	LIST_FOREACH(peer, &server->peers, link)
+		if (peer->since_s != 0 && now_s - peer->since_s > server->config.request_timeout_s)
+			shutdown(bufferevent_getfd(peer->bev), SHUT_RDWR);
+}
+
+static SSL *
+ssl_of(struct evhttp_request *request)
+{
+	struct evhttp_connection *connection = evhttp_request_get_connection(request);
+
+	return connection == NULL ? NULL : bufferevent_openssl_get_ssl(evhttp_connection_get_bufferevent(connection));
+}
+
+static struct peer *
+peer_of(struct evhttp_request *request)
+{
+	SSL *ssl = ssl_of(request);
+
+	return ssl == NULL ? NULL : SSL_get_ex_data(ssl, peer_slot);
+}
+
+static void
+handle(struct evhttp_request *request, void *arg)
+{
+	struct link_server *server = arg;
+	struct peer *peer = peer_of(request);
+
+	if (peer == NULL) {
+		evhttp_send_error(request, HTTP_INTERNAL, NULL);
+		return;
+	}
+	peer->since_s = 0;
+	server->handler(server->arg, request);
+}
+
+static int
+bind_http(struct link_server *server)
+{
+	struct sockaddr_storage address;
+	int len = sizeof(address);
+	socklen_t name_len = sizeof(address);
+	struct evhttp_bound_socket *bound;
+
+	if (evutil_parse_sockaddr_port(server->config.listen, (struct sockaddr *)&address, &len) != 0) {
+		log_error("link", "%s: %s is not ADDRESS:PORT", server->config.topic, server->config.listen);
+		return -EINVAL;
+	}
+	server->listener = evconnlistener_new_bind(server->base, NULL, NULL,
+		LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE, BACKLOG,
+		(struct sockaddr *)&address, len);
+	if (server->listener == NULL) {
+		int err = errno;
+
+		log_error("link", "%s: %s: %s", server->config.topic, server->config.listen, strerror(err));
+		return err == 0 ? -EADDRNOTAVAIL : -err;
+	}
+	bound = evhttp_bind_listener(server->http, server->listener);
+	if (bound == NULL) {
+		evconnlistener_free(server->listener);
+		return -ENOMEM;
+	}
+	if (getsockname(evconnlistener_get_fd(server->listener), (struct sockaddr *)&address, &name_len) != 0)
+		return -errno;
+	server->port = ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port
+		: ((struct sockaddr_in *)&address)->sin_port);
+	return 0;
+}
+
+static int
+start_http(struct link_server *server)
+{
+	static const struct timeval second = { .tv_sec = 1 };
+
+	server->http = evhttp_new(server->base);
+	server->sweep = event_new(server->base, -1, EV_PERSIST, sweep, server);
+	if (server->http == NULL || server->sweep == NULL || event_add(server->sweep, &second) != 0)
+		return -ENOMEM;
+	evhttp_set_bevcb(server->http, accept_peer, server);
+	evhttp_set_gencb(server->http, handle, server);
+	evhttp_set_allowed_methods(server->http, EVHTTP_REQ_GET | EVHTTP_REQ_POST);
+	evhttp_set_max_headers_size(server->http, HEADERS_MAX);
+	evhttp_set_max_body_size(server->http, (ev_ssize_t)(server->config.body_max + BODY_SLACK));
+	evhttp_set_timeout(server->http, (int)server->config.request_timeout_s);
+	evhttp_set_default_content_type(server->http, "application/json");
+	return bind_http(server);
+}
+
+int
+link_server_create(struct link_server **out, struct event_base *base, const struct link_server_config *config,
+	link_server_handler handler, void *arg)
+{
+	struct link_server *server = calloc(1, sizeof(*server));
+	int err;
+
+	if (server == NULL)
+		return -ENOMEM;
+	server->config = *config;
+	server->base = base;
+	server->handler = handler;
+	server->arg = arg;
+	LIST_INIT(&server->peers);
+	if (peer_slot < 0)
+		peer_slot = SSL_get_ex_new_index(0, NULL, NULL, NULL, peer_gone);
+	err = peer_slot < 0 ? -ENOMEM : server_tls_create(&server->tls, config);
+	if (err == 0)
+		err = start_http(server);
+	if (err != 0) {
+		link_server_destroy(server);
+		return err;
+	}
+	*out = server;
+	return 0;
+}
+
+void
+link_server_destroy(struct link_server *server)
+{
+	if (server == NULL)
+		return;
+	/* Connections end with http; the listener must not be enabled again by the last of them. */
+	server->config.connections_max = 0;
+	if (server->sweep != NULL)
+		event_free(server->sweep);
+	if (server->http != NULL)
+		evhttp_free(server->http);
+	SSL_CTX_free(server->tls);
+	free(server);
+}
+
+uint16_t
+link_server_port(const struct link_server *server)
+{
+	return server->port;
+}
+
+uint64_t
+link_server_connections(const struct link_server *server)
+{
+	return server->peer_count;
+}
+
+bool
+link_server_peer(struct evhttp_request *request, char name[BATCH_SENSOR_MAX + 1])
+{
+	SSL *ssl = ssl_of(request);
+
+	return ssl != NULL && server_tls_peer(ssl, name);
+}
+
+void
+link_server_on_close(struct evhttp_request *request, link_server_closed closed, void *arg)
+{
+	struct evhttp_connection *connection = evhttp_request_get_connection(request);
+
+	if (connection != NULL)
+		evhttp_connection_set_closecb(connection, closed, arg);
+}
+
+void
+link_server_answer(struct evhttp_request *request, int status, unsigned int retry_after_s, struct evbuffer *body)
+{
+	struct evkeyvalq *headers = evhttp_request_get_output_headers(request);
+	struct peer *peer = peer_of(request);
+	char seconds[16];
+
+	if (peer != NULL)
+		peer->since_s = clock_s();
+	evhttp_add_header(headers, "Content-Type", "application/json");
+	evhttp_add_header(headers, "Cache-Control", "no-store");
+	evhttp_add_header(headers, "X-Content-Type-Options", "nosniff");
+	if (retry_after_s > 0) {
+		snprintf(seconds, sizeof(seconds), "%u", retry_after_s);
+		evhttp_add_header(headers, "Retry-After", seconds);
+	}
+	evhttp_send_reply(request, status, NULL, body);
+}

@@ -1,0 +1,96 @@
+#include "lib/link/server_tls.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include <openssl/err.h>
+#include <openssl/x509.h>
+
+#include "lib/base/log.h"
+
+static const char ciphers_12[] = "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384";
+static const char ciphers_13[] = "TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256";
+
+static int
+failed(const struct link_server_config *config, const char *what, const char *file)
+{
+	char reason[160];
+
+	ERR_error_string_n(ERR_peek_last_error(), reason, sizeof(reason));
+	log_error("link", "%s: %s: %s: %s", config->topic, what, file, reason);
+	ERR_clear_error();
+	return -EINVAL;
+}
+
+static int
+ask_clients(SSL_CTX *context, const struct link_server_config *config)
+{
+	STACK_OF(X509_NAME) *names;
+
+	if (SSL_CTX_load_verify_file(context, config->client_ca) != 1)
+		return failed(config, "tls.ca", config->client_ca);
+	names = SSL_load_client_CA_file(config->client_ca);
+	if (names == NULL)
+		return failed(config, "tls.ca", config->client_ca);
+	SSL_CTX_set_client_CA_list(context, names);
+	SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+	return 0;
+}
+
+int
+server_tls_create(SSL_CTX **out, const struct link_server_config *config)
+{
+	SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+	int err = 0;
+
+	if (context == NULL)
+		return -ENOMEM;
+	/* No resumption: a certificate is checked on every connection. */
+	SSL_CTX_set_options(context, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET |
+		SSL_OP_CIPHER_SERVER_PREFERENCE);
+	SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_num_tickets(context, 0);
+	SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
+	if (SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1 ||
+	    SSL_CTX_set_cipher_list(context, ciphers_12) != 1 || SSL_CTX_set_ciphersuites(context, ciphers_13) != 1)
+		err = failed(config, "tls", "ciphers");
+	if (err == 0 && SSL_CTX_use_certificate_chain_file(context, config->cert) != 1)
+		err = failed(config, "tls.cert", config->cert);
+	if (err == 0 && SSL_CTX_use_PrivateKey_file(context, config->key, SSL_FILETYPE_PEM) != 1)
+		err = failed(config, "tls.key", config->key);
+	if (err == 0 && SSL_CTX_check_private_key(context) != 1)
+		err = failed(config, "tls.key is not of tls.cert", config->key);
+	if (err == 0 && config->client_ca != NULL)
+		err = ask_clients(context, config);
+	if (err != 0) {
+		SSL_CTX_free(context);
+		return err;
+	}
+	*out = context;
+	return 0;
+}
+
+bool
+server_tls_peer(const SSL *ssl, char name[BATCH_SENSOR_MAX + 1])
+{
+	X509 *certificate = SSL_get0_peer_certificate(ssl);
+	const X509_NAME *subject;
+	const ASN1_STRING *text;
+	int at;
+	int len;
+
+	if (certificate == NULL || SSL_get_verify_result(ssl) != X509_V_OK)
+		return false;
+	subject = X509_get_subject_name(certificate);
+	at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
+	/* Two common names would let a reader choose. */
+	if (at < 0 || X509_NAME_get_index_by_NID(subject, NID_commonName, at) >= 0)
+		return false;
+	text = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at));
+	len = ASN1_STRING_length(text);
+	if (len < 1 || len > BATCH_SENSOR_MAX)
+		return false;
+	memcpy(name, ASN1_STRING_get0_data(text), (size_t)len);
+	name[len] = '\0';
+	return strlen(name) == (size_t)len && batch_sensor_valid(name);
+}
