@@ -76,6 +76,19 @@ enum spool_counter {
 	SPOOL_COUNTER_COUNT,
 };
 
+/** Why records are lost; the names in gap records are spool_gap_reason_names[]. */
+enum spool_gap_reason {
+	SPOOL_GAP_SPOOL_FULL,   /* evicted to bound the size */
+	SPOOL_GAP_DISK_FULL,    /* could not be written */
+	SPOOL_GAP_UNCLEAN_STOP, /* the machine stopped: numbers not used again, some may have held records */
+	SPOOL_GAP_DAMAGED,      /* failed their checksum */
+	SPOOL_GAP_POISON,       /* refused by the aggregator, kept in the quarantine file */
+	SPOOL_GAP_NOT_HELD,     /* asked for by the aggregator after it had acknowledged them */
+	SPOOL_GAP_REASON_COUNT,
+};
+
+extern const char *const spool_gap_reason_names[SPOOL_GAP_REASON_COUNT];
+
 struct spool;
 
 /**
@@ -117,7 +130,7 @@ struct spool_batch {
  * @param count_max  records, from 1
  * @param bytes_max  of lines, newlines included; the first record is taken even if it is longer
  * @param lines      reset and filled; its capacity is at least SPOOL_RECORD_LEN_MAX + 1
- * @param out        what was found
+ * @param out        what was found; with 0 records and first above from_seq all in between is lost
  * @return records found, 0 when none is there yet, -EAGAIN when a loss must be reported by the
  *         writer first, or -errno (counted; come back later)
  */
@@ -125,8 +138,13 @@ int spool_peek_batch(struct spool *spool, enum link_lane lane, uint64_t from_seq
 	struct buf *lines, struct spool_batch *out);
 /** Everything up to seq is stored by the aggregator or given up. Lower than before: ignored. Saved across restarts. */
 void spool_ack(struct spool *spool, enum link_lane lane, uint64_t seq);
-/** Asks the writer for a gap record. @param reason  static text. @return 0 or -EAGAIN (come back after a flush). */
-int spool_report_gap(struct spool *spool, enum link_lane lane, uint64_t first, uint64_t last, const char *reason);
+/** As spool_ack() for records that are lost and reported: the aggregator does not know yet that they will not come. */
+void spool_skip(struct spool *spool, enum link_lane lane, uint64_t seq);
+/** Whether the last records given up were skipped: the next batch must say Millrace-Skip-To. */
+bool spool_is_skipped(const struct spool *spool, enum link_lane lane);
+/** Asks the writer for a gap record. @return 0 or -EAGAIN (come back after a flush). */
+int spool_report_gap(struct spool *spool, enum link_lane lane, uint64_t first, uint64_t last,
+	enum spool_gap_reason reason);
 /** A new epoch for all that is not acknowledged yet; sequences stay. @return 0 or -errno. */
 int spool_renew_epoch(struct spool *spool);
 /** Forces written records to the disk when the policy is an interval and it has passed. */

@@ -1,0 +1,177 @@
+#include "lib/spool/segment.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "lib/spool/spool.h"
+
+static_assert(sizeof(struct segment_header) == SEGMENT_HEADER_LEN, "written as it is");
+static_assert(sizeof(struct segment_entry) == SEGMENT_ENTRY_LEN, "written as it is");
+static_assert(SEGMENT_CHUNK_LEN >= SPOOL_RECORD_LEN_MAX + SEGMENT_ENTRY_LEN, "a chunk holds any entry");
+
+static const char segment_magic[8] = "MRSPOOL1";
+
+void
+segment_name(char name[SEGMENT_NAME_LEN + 1], uint64_t first)
+{
+	snprintf(name, SEGMENT_NAME_LEN + 1, "%016" PRIx64 ".seg", first);
+}
+
+bool
+segment_name_parse(const char *name, uint64_t *first)
+{
+	char again[SEGMENT_NAME_LEN + 1];
+	uint64_t value = strtoull(name, NULL, 16);
+
+	segment_name(again, value);
+	*first = value;
+	return value > 0 && strcmp(name, again) == 0;
+}
+
+static uint32_t
+header_check(const struct segment_header *header)
+{
+	return crc32c(0, header, offsetof(struct segment_header, check));
+}
+
+void
+segment_header_write(struct segment_header *header, unsigned int lane, uint64_t first)
+{
+	memcpy(header->magic, segment_magic, sizeof(header->magic));
+	header->version = SEGMENT_VERSION;
+	header->lane = lane;
+	header->first = first;
+	header->check = header_check(header);
+}
+
+bool
+segment_header_valid(const struct segment_header *header, unsigned int lane, uint64_t first)
+{
+	return memcmp(header->magic, segment_magic, sizeof(header->magic)) == 0 &&
+		header->version == SEGMENT_VERSION && header->check == header_check(header) &&
+		header->lane == lane && header->first == first && header->hole_first <= first;
+}
+
+int
+segment_reader_create(struct segment_reader *reader)
+{
+	*reader = (struct segment_reader){ .fd = -1 };
+	reader->chunk = malloc(SEGMENT_CHUNK_LEN);
+	return reader->chunk == NULL ? -ENOMEM : 0;
+}
+
+void
+segment_reader_destroy(struct segment_reader *reader)
+{
+	segment_reader_close(reader);
+	free(reader->chunk);
+	reader->chunk = NULL;
+}
+
+void
+segment_reader_close(struct segment_reader *reader)
+{
+	if (reader->fd >= 0)
+		close(reader->fd);
+	reader->fd = -1;
+}
+
+int
+segment_reader_open(struct segment_reader *reader, int dir_fd, unsigned int lane, uint64_t first)
+{
+	char name[SEGMENT_NAME_LEN + 1];
+
+	segment_reader_close(reader);
+	segment_name(name, first);
+	reader->fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC);
+	if (reader->fd < 0)
+		return -errno;
+	ssize_t got = pread(reader->fd, &reader->header, SEGMENT_HEADER_LEN, 0);
+	int rc = got < 0 ? -errno : 0;
+
+	if (rc == 0 && (got != SEGMENT_HEADER_LEN || !segment_header_valid(&reader->header, lane, first)))
+		rc = -EBADMSG;
+	if (rc < 0) {
+		segment_reader_close(reader);
+		return rc;
+	}
+	reader->seq = first;
+	reader->offset = SEGMENT_HEADER_LEN;
+	reader->chunk_len = 0;
+	return 0;
+}
+
+/* Bytes of the chunk from the reader's offset on, at least need unless the file ends before. Negative: -errno. */
+static ssize_t
+chunk_fill(struct segment_reader *reader, size_t need)
+{
+	uint64_t chunk_end = reader->chunk_offset + reader->chunk_len;
+	bool inside = reader->chunk_len > 0 && reader->offset >= reader->chunk_offset && reader->offset <= chunk_end;
+
+	if (inside && chunk_end - reader->offset >= need)
+		return (ssize_t)(chunk_end - reader->offset);
+	ssize_t got = pread(reader->fd, reader->chunk, SEGMENT_CHUNK_LEN, (off_t)reader->offset);
+
+	if (got < 0)
+		return -errno;
+	reader->chunk_offset = reader->offset;
+	reader->chunk_len = (size_t)got;
+	return got;
+}
+
+static int
+entry_read(struct segment_reader *reader, const char **line, uint32_t *len)
+{
+	struct segment_entry entry;
+	ssize_t have = chunk_fill(reader, SEGMENT_ENTRY_LEN);
+
+	if (have < 0)
+		return (int)have;
+	if (have == 0)
+		return SEGMENT_END;
+	if (have < SEGMENT_ENTRY_LEN)
+		return SEGMENT_TORN;
+	memcpy(&entry, reader->chunk + (reader->offset - reader->chunk_offset), sizeof(entry));
+	if (entry.head_check != segment_head_check(reader->header.salt, reader->seq, entry.len) ||
+		entry.len == 0 || entry.len > SPOOL_RECORD_LEN_MAX)
+		return SEGMENT_BAD;
+	have = chunk_fill(reader, SEGMENT_ENTRY_LEN + entry.len);
+	if (have < 0)
+		return (int)have;
+	if ((size_t)have < SEGMENT_ENTRY_LEN + entry.len)
+		return SEGMENT_TORN;
+	*line = reader->chunk + (reader->offset - reader->chunk_offset) + SEGMENT_ENTRY_LEN;
+	*len = entry.len;
+	return segment_body_check(entry.head_check, *line, entry.len) == entry.body_check ? SEGMENT_ENTRY :
+		SEGMENT_BAD_BODY;
+}
+
+int
+segment_reader_next(struct segment_reader *reader, const char **line, uint32_t *len)
+{
+	*len = 0;
+	int status = entry_read(reader, line, len);
+
+	if (status == SEGMENT_BAD || status == SEGMENT_BAD_BODY) {
+		/* The chunk may be older than the file: look once more before calling it damage. */
+		reader->chunk_len = 0;
+		status = entry_read(reader, line, len);
+	}
+	if (status == SEGMENT_ENTRY || status == SEGMENT_BAD_BODY) {
+		reader->offset += SEGMENT_ENTRY_LEN + *len;
+		reader->seq++;
+	}
+	return status;
+}
+
+void
+segment_reader_unread(struct segment_reader *reader, uint32_t len)
+{
+	reader->offset -= SEGMENT_ENTRY_LEN + len;
+	reader->seq--;
+}

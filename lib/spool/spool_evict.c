@@ -1,0 +1,83 @@
+/* Removal of segments: those acknowledged, and those that the bound on the size takes. */
+#include <fcntl.h>
+#include <inttypes.h>
+#include <unistd.h>
+
+#include "lib/base/log.h"
+#include "lib/spool/spool_private.h"
+
+static void
+lane_unlink_oldest(struct spool *spool, struct spool_lane *lane)
+{
+	struct spool_segment *oldest = spool_segment_at(lane, 0);
+	char name[SEGMENT_NAME_LEN + 1];
+
+	segment_name(name, oldest->first);
+	unlinkat(lane->dir_fd, name, 0);
+	spool->total_bytes -= oldest->bytes;
+	counter_set(&lane->bytes, counter_get(&lane->bytes) - oldest->bytes);
+	lane->segment_head = (lane->segment_head + 1) % lane->segment_max;
+	lane->segment_count--;
+	if (lane->segment_count > 0)
+		return;
+	/* No file says any more which numbers were used. */
+	spool->writer_state.lanes[lane->id].floor = lane->next;
+	spool_save_writer_state(spool, false);
+}
+
+static unsigned int
+lane_closed_count(const struct spool_lane *lane)
+{
+	return lane->segment_count - (lane->fd >= 0);
+}
+
+void
+spool_remove_acked(struct spool *spool, struct spool_lane *lane)
+{
+	uint64_t acked = atomic_load_explicit(&lane->acked, memory_order_acquire);
+
+	while (lane_closed_count(lane) > 0 && spool_segment_at(lane, 0)->next <= acked + 1)
+		lane_unlink_oldest(spool, lane);
+}
+
+/* Takes the oldest closed segment; what of it is not acknowledged becomes an owed gap. */
+void
+spool_lane_drop_oldest(struct spool *spool, struct spool_lane *lane)
+{
+	struct spool_segment oldest = *spool_segment_at(lane, 0);
+	uint64_t acked = atomic_load_explicit(&lane->acked, memory_order_acquire);
+	uint64_t first = oldest.first > acked ? oldest.first : acked + 1;
+
+	/* Before the file goes: a reader that misses it must find that the writer reports it. */
+	if (oldest.next > first)
+		atomic_store_explicit(&lane->evicted_next, oldest.next, memory_order_release);
+	lane_unlink_oldest(spool, lane);
+	if (oldest.next <= first)
+		return;
+	spool_count(spool, SPOOL_EVICTED_SEGMENTS, 1);
+	spool_count(spool, SPOOL_EVICTED_RECORDS, oldest.next - first);
+	if (lane->id == LINK_LANE_STATS)
+		spool_gap_forget(spool, first, oldest.next);
+	spool_gap_owe(spool, lane->id, first, oldest.next - 1, SPOOL_GAP_SPOOL_FULL);
+	log_warning("spool", "full: evicted %s records %" PRIu64 "..%" PRIu64, link_lane_name(lane->id), first,
+		oldest.next - 1);
+}
+
+/* Acknowledged segments go first, whatever their lane; then the least urgent lane's oldest. */
+bool
+spool_evict(struct spool *spool, enum link_lane for_lane)
+{
+	uint64_t before = spool->total_bytes;
+
+	for (unsigned int i = 0; i < LINK_LANE_COUNT; i++)
+		spool_remove_acked(spool, &spool->lanes[i]);
+	if (spool->total_bytes < before)
+		return true;
+	for (unsigned int i = LINK_LANE_COUNT; i-- > for_lane;) {
+		if (lane_closed_count(&spool->lanes[i]) == 0)
+			continue;
+		spool_lane_drop_oldest(spool, &spool->lanes[i]);
+		return true;
+	}
+	return false;
+}

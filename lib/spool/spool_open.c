@@ -1,0 +1,270 @@
+/* What a start finds in a lane's folder: where numbering goes on, and what the segments hold. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/base/log.h"
+#include "lib/spool/spool_private.h"
+
+enum {
+	/* Segments beyond those the size allows: short ones that restarts and full disks leave. */
+	SEGMENTS_EXTRA = 64,
+	LIST_GROW = 64,
+};
+
+/* How a lane's last segment ends. */
+struct tail {
+	uint64_t next;   /* after the last entry that can be told */
+	uint64_t offset; /* of the file, behind that entry */
+	bool damaged;    /* entries may follow that cannot be told */
+	bool usable;     /* whole up to offset: can be appended to */
+};
+
+static int
+compare_u64(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a;
+	uint64_t y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+int
+spool_lane_list(const struct spool_lane *lane, uint64_t **firsts)
+{
+	int fd = openat(lane->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	uint64_t *list = NULL;
+	int count = 0;
+	int rc = 0;
+
+	if (dir == NULL) {
+		rc = -errno;
+		if (fd >= 0)
+			close(fd);
+		return rc;
+	}
+	for (struct dirent *entry; rc == 0 && (entry = readdir(dir)) != NULL;) {
+		uint64_t first;
+
+		if (!segment_name_parse(entry->d_name, &first))
+			continue;
+		if (count % LIST_GROW == 0) {
+			uint64_t *more = realloc(list, ((size_t)count + LIST_GROW) * sizeof(*list));
+
+			if (more == NULL) {
+				rc = -ENOMEM;
+				break;
+			}
+			list = more;
+		}
+		list[count++] = first;
+	}
+	closedir(dir);
+	if (rc < 0) {
+		free(list);
+		return rc;
+	}
+	if (count > 0)
+		qsort(list, (size_t)count, sizeof(*list), compare_u64);
+	*firsts = list;
+	return count;
+}
+
+static void
+tail_walk(struct segment_reader *reader, struct tail *tail)
+{
+	const char *line;
+	uint32_t len;
+	int status;
+
+	do
+		status = segment_reader_next(reader, &line, &len);
+	while (status == SEGMENT_ENTRY || status == SEGMENT_BAD_BODY);
+	*tail = (struct tail){
+		.next = reader->seq, .offset = reader->offset,
+		.damaged = status != SEGMENT_END && status != SEGMENT_TORN,
+		.usable = status == SEGMENT_END || status == SEGMENT_TORN,
+	};
+}
+
+/* A file without a whole header never held an entry; one with a wrong header may have. */
+static int
+tail_of_segment(struct spool *spool, struct spool_lane *lane, uint64_t first, struct tail *tail)
+{
+	char name[SEGMENT_NAME_LEN + 1];
+	struct stat st;
+	int rc = segment_reader_open(&lane->reader, lane->dir_fd, lane->id, first);
+
+	segment_name(name, first);
+	if (rc == -EBADMSG) {
+		if (fstatat(lane->dir_fd, name, &st, 0) != 0)
+			return -errno;
+		*tail = (struct tail){ .next = first, .damaged = st.st_size >= SEGMENT_HEADER_LEN };
+		return 0;
+	}
+	if (rc < 0)
+		return rc;
+	tail_walk(&lane->reader, tail);
+	lane->salt = lane->reader.header.salt;
+	segment_reader_close(&lane->reader);
+	return 0;
+}
+
+static int
+segments_load(struct spool *spool, struct spool_lane *lane, const uint64_t *firsts, unsigned int count)
+{
+	uint64_t fitting = spool->config.size / spool->config.segment_size;
+
+	lane->segment_max = (unsigned int)(fitting > count ? fitting : count) + SEGMENTS_EXTRA;
+	lane->segments = calloc(lane->segment_max, sizeof(*lane->segments));
+	if (lane->segments == NULL)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < count; i++) {
+		char name[SEGMENT_NAME_LEN + 1];
+		struct stat st;
+
+		segment_name(name, firsts[i]);
+		if (fstatat(lane->dir_fd, name, &st, 0) != 0)
+			return -errno;
+		lane->segments[i] = (struct spool_segment){
+			.first = firsts[i], .next = i + 1 < count ? firsts[i + 1] : firsts[i],
+			.bytes = (uint64_t)st.st_size,
+		};
+		spool->total_bytes += (uint64_t)st.st_size;
+		counter_add(&lane->bytes, (uint64_t)st.st_size);
+	}
+	lane->segment_count = count;
+	return 0;
+}
+
+/* The last segment is written on, without the torn piece at its end. */
+static int
+tail_reuse(struct spool *spool, struct spool_lane *lane, const struct tail *tail)
+{
+	struct spool_segment *last = spool_segment_at(lane, lane->segment_count - 1);
+	char name[SEGMENT_NAME_LEN + 1];
+	uint64_t torn = last->bytes - tail->offset;
+
+	segment_name(name, last->first);
+	lane->fd = openat(lane->dir_fd, name, O_WRONLY | O_CLOEXEC);
+	if (lane->fd < 0)
+		return -errno;
+	if (torn > 0) {
+		if (ftruncate(lane->fd, (off_t)tail->offset) != 0)
+			return -errno;
+		log_notice("spool", "%s/%s: cut %" PRIu64 " torn bytes", spool->path, link_lane_name(lane->id), torn);
+		spool_count(spool, SPOOL_TORN_BYTES, torn);
+		spool->total_bytes -= torn;
+		last->bytes -= torn;
+		counter_set(&lane->bytes, counter_get(&lane->bytes) - torn);
+	}
+	lane->file_len = tail->offset;
+	return 0;
+}
+
+/* Nothing in it can be read, and its name may be needed. */
+static void
+tail_remove(struct spool *spool, struct spool_lane *lane)
+{
+	struct spool_segment *last = spool_segment_at(lane, lane->segment_count - 1);
+	char name[SEGMENT_NAME_LEN + 1];
+
+	segment_name(name, last->first);
+	unlinkat(lane->dir_fd, name, 0);
+	spool->total_bytes -= last->bytes;
+	counter_set(&lane->bytes, counter_get(&lane->bytes) - last->bytes);
+	lane->segment_count--;
+}
+
+/*
+ * Numbering goes on behind the tail when every number ever used can be told from the files: the machine ran on
+ * since they were written, and they are not damaged. Else it goes on where no number was ever used.
+ */
+static void
+lane_place(struct spool *spool, struct spool_lane *lane, const struct tail *tail, bool machine_same)
+{
+	uint64_t reserved = spool->writer_state.lanes[lane->id].reserved;
+	uint64_t floor = spool->writer_state.lanes[lane->id].floor;
+	uint64_t acked = spool->reader_state.lanes[lane->id].acked;
+	uint64_t next = tail->next;
+
+	if ((!machine_same || tail->damaged) && reserved > next)
+		next = reserved;
+	if (floor > next)
+		next = floor;
+	if (acked + 1 > next)
+		next = acked + 1;
+	uint64_t lost_first = tail->next > acked ? tail->next : acked + 1;
+
+	lane->next = next;
+	lane->accepted = tail->next - 1;
+	lane->hole_first = tail->next;
+	spool->writer_state.lanes[lane->id].floor = next;
+	if (reserved < next)
+		spool->writer_state.lanes[lane->id].reserved = next;
+	/* The floor was itself reported when it was set. */
+	if (next > lost_first && next > floor)
+		spool_gap_owe(spool, lane->id, lost_first, next - 1,
+			tail->damaged ? SPOOL_GAP_DAMAGED : SPOOL_GAP_UNCLEAN_STOP);
+}
+
+static int
+lane_recover(struct spool *spool, struct spool_lane *lane, bool machine_same)
+{
+	uint64_t acked = spool->reader_state.lanes[lane->id].acked;
+	struct tail tail = { .next = acked + 1 };
+	int rc = 0;
+
+	if (tail.next < spool->writer_state.lanes[lane->id].floor)
+		tail.next = spool->writer_state.lanes[lane->id].floor;
+	if (lane->segment_count > 0)
+		rc = tail_of_segment(spool, lane, spool_segment_at(lane, lane->segment_count - 1)->first, &tail);
+	if (rc < 0)
+		return rc;
+	if (lane->segment_count > 0 && tail.offset <= SEGMENT_HEADER_LEN && !tail.usable)
+		tail_remove(spool, lane);
+	lane_place(spool, lane, &tail, machine_same);
+	if (lane->segment_count > 0)
+		spool_segment_at(lane, lane->segment_count - 1)->next = tail.next;
+	if (tail.usable && lane->next == tail.next)
+		rc = tail_reuse(spool, lane, &tail);
+	return rc;
+}
+
+int
+spool_lane_open(struct spool *spool, struct spool_lane *lane, bool machine_same)
+{
+	const char *name = link_lane_name(lane->id);
+	uint64_t *firsts = NULL;
+
+	if (mkdirat(spool->dir_fd, name, 0700) != 0 && errno != EEXIST)
+		return -errno;
+	lane->dir_fd = openat(spool->dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (lane->dir_fd < 0)
+		return -errno;
+	lane->buffer = malloc(SPOOL_BUFFER_LEN);
+	if (lane->buffer == NULL || segment_reader_create(&lane->reader) < 0)
+		return -ENOMEM;
+	int count = spool_lane_list(lane, &firsts);
+	int rc = count < 0 ? count : segments_load(spool, lane, firsts, (unsigned int)count);
+
+	free(firsts);
+	if (rc < 0)
+		return rc;
+	if (spool->reader_state.epoch == 0 && count > 0)
+		spool->reader_state.lanes[lane->id].acked = lane->segments[0].first - 1;
+	rc = lane_recover(spool, lane, machine_same);
+	if (rc < 0)
+		return rc;
+	atomic_init(&lane->appended, lane->accepted);
+	atomic_init(&lane->readable, lane->accepted);
+	atomic_init(&lane->evicted_next, lane->segment_count > 0 ? spool_segment_at(lane, 0)->first : lane->next);
+	atomic_init(&lane->acked, spool->reader_state.lanes[lane->id].acked);
+	atomic_init(&lane->skipped, spool->reader_state.lanes[lane->id].skipped != 0);
+	return 0;
+}

@@ -1,0 +1,169 @@
+/* What the files of this folder share: the spool's inside, by who writes it. */
+#ifndef MR_SPOOL_SPOOL_PRIVATE_H
+#define MR_SPOOL_SPOOL_PRIVATE_H
+
+#include <assert.h>
+#include <stdalign.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/spool/segment.h"
+#include "lib/spool/slot.h"
+#include "lib/spool/spool.h"
+
+enum {
+	SPOOL_WRITE_LEN = 256 * 1024, /* buffered before a write(2) */
+	SPOOL_BUFFER_LEN = SPOOL_WRITE_LEN + SPOOL_RECORD_LEN_MAX + SEGMENT_ENTRY_LEN,
+	SPOOL_RESERVE_STEP = 1 << 20, /* sequences reserved at once */
+	/* Below this many left, more are reserved; more than a full buffer's records can be. */
+	SPOOL_RESERVE_LOW = SPOOL_RESERVE_STEP / 2,
+	SPOOL_GAPS_MAX = 64,          /* gaps not known to be delivered */
+	SPOOL_GAP_REQUESTS_MAX = 16,  /* power of two */
+	SPOOL_SEGMENT_SIZE_MIN = 4096,
+	SPOOL_BOOT_ID_LEN = 40,
+};
+
+static_assert(SPOOL_RESERVE_LOW > SPOOL_BUFFER_LEN / (SEGMENT_ENTRY_LEN + 1), "a buffer never outruns the reservation");
+
+/* A segment file on disk, as the writer knows it. */
+struct spool_segment {
+	uint64_t first;
+	uint64_t next; /* after its last record; while it is open: see the lane */
+	uint64_t bytes;
+};
+
+/* A gap that is owed to the aggregator until its record is acknowledged. */
+struct spool_gap {
+	uint64_t first;
+	uint64_t last;
+	uint64_t record_seq; /* of the gap record in the stats lane; 0: not appended yet */
+	uint32_t lane;
+	uint32_t reason;
+};
+
+/* Saved by the writer. */
+struct spool_writer_state {
+	char boot_id[SPOOL_BOOT_ID_LEN];
+	struct {
+		uint64_t reserved; /* sequences from here on were never used */
+		uint64_t floor;    /* sequences below it are not used again, whatever the segments say */
+	} lanes[LINK_LANE_COUNT];
+	uint64_t gap_count;
+	struct spool_gap gaps[SPOOL_GAPS_MAX];
+};
+
+/* Saved by the reader. */
+struct spool_reader_state {
+	uint64_t epoch;
+	struct {
+		uint64_t acked;
+		uint64_t skipped; /* whether acked was last moved by spool_skip() */
+	} lanes[LINK_LANE_COUNT];
+};
+
+static_assert(sizeof(struct spool_writer_state) <= SLOT_STATE_LEN_MAX, "fits a slot");
+static_assert(sizeof(struct spool_reader_state) <= SLOT_STATE_LEN_MAX, "fits a slot");
+
+struct spool_lane {
+	/* The writer's. */
+	enum link_lane id;
+	int dir_fd;
+	int fd;                  /* the segment being written; -1: none */
+	char *buffer;            /* [SPOOL_BUFFER_LEN] */
+	size_t buffer_len;
+	size_t buffer_done;      /* of it, already in the file after a short write */
+	size_t limit;            /* buffer_len above which append must look closer; 0 while blocked */
+	uint64_t salt;
+	uint64_t next;           /* sequence of the next record */
+	uint64_t accepted;       /* last sequence in the buffer or on disk */
+	uint64_t hole_first;     /* sequences from here to next were reported as lost; equals next when none */
+	uint64_t dropped_first;  /* first number a record used up without being kept; 0: none */
+	uint64_t file_len;       /* of the open segment */
+	bool blocked;            /* the last write failed; tried again at the next flush */
+	bool unsynced;
+	struct spool_segment *segments; /* ring, oldest at head; the last is the open one when fd >= 0 */
+	unsigned int segment_max;
+	unsigned int segment_head;
+	unsigned int segment_count;
+
+	/* Written by the writer, read by all. */
+	alignas(64) _Atomic uint64_t appended;
+	_Atomic uint64_t readable;
+	_Atomic uint64_t evicted_next; /* every loss below it is reported by the writer */
+	_Atomic uint64_t bytes;
+
+	/* Written by the reader, read by all. */
+	alignas(64) _Atomic uint64_t acked;
+	_Atomic bool skipped;
+	struct segment_reader reader;
+	uint64_t synced_first; /* segments before this one are on the disk */
+	uint64_t synced_readable;
+};
+
+struct spool_gap_request {
+	uint64_t first;
+	uint64_t last;
+	enum link_lane lane;
+	enum spool_gap_reason reason;
+};
+
+struct spool {
+	struct spool_config config;
+	char *path;
+	int dir_fd;
+	int lock_fd;
+	bool ready;           /* opened whole: destroy has something to save */
+	uint32_t record_len_max;
+	uint64_t total_bytes; /* writer: of all segments */
+	bool state_dirty;
+	struct slot_file writer_slot;
+	struct spool_writer_state writer_state;
+	struct slot_file reader_slot;
+	struct spool_reader_state reader_state;
+	uint64_t synced_ms;
+	_Atomic uint64_t epoch;
+	_Atomic uint64_t gaps_due; /* not appended yet */
+	struct spool_gap_request requests[SPOOL_GAP_REQUESTS_MAX];
+	alignas(64) _Atomic uint32_t request_tail; /* reader */
+	alignas(64) _Atomic uint32_t request_head; /* writer */
+	alignas(64) _Atomic uint64_t counters[SPOOL_COUNTER_COUNT];
+	struct spool_lane lanes[LINK_LANE_COUNT];
+};
+
+static inline struct spool_segment *
+spool_segment_at(const struct spool_lane *lane, unsigned int i)
+{
+	return &lane->segments[(lane->segment_head + i) % lane->segment_max];
+}
+
+static inline void
+spool_count(struct spool *spool, enum spool_counter counter, uint64_t n)
+{
+	counter_add(&spool->counters[counter], n);
+}
+
+/* spool_open.c */
+int spool_lane_open(struct spool *spool, struct spool_lane *lane, bool machine_same);
+/* First sequences of the lane's segments, ascending; the caller frees. Returns how many, or -errno. */
+int spool_lane_list(const struct spool_lane *lane, uint64_t **firsts);
+
+/* spool_write.c */
+int spool_lane_write(struct spool *spool, struct spool_lane *lane);
+int spool_lane_reserve(struct spool *spool, struct spool_lane *lane);
+void spool_save_writer_state(struct spool *spool, bool sync);
+void spool_save_reader_state(struct spool *spool);
+
+/* spool_evict.c */
+void spool_lane_drop_oldest(struct spool *spool, struct spool_lane *lane);
+bool spool_evict(struct spool *spool, enum link_lane for_lane);
+void spool_remove_acked(struct spool *spool, struct spool_lane *lane);
+
+/* spool_gap.c */
+void spool_gap_owe(struct spool *spool, enum link_lane lane, uint64_t first, uint64_t last,
+	enum spool_gap_reason reason);
+void spool_gap_forget(struct spool *spool, uint64_t first_seq, uint64_t next_seq);
+void spool_gap_flush(struct spool *spool);
+void spool_gap_count_due(struct spool *spool);
+
+#endif

@@ -1,0 +1,635 @@
+#include "test/test.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "lib/base/log.h"
+#include "lib/spool/spool_private.h"
+
+enum { RECORDS = 6, FILE_MAX = 64 * 1024 };
+
+static char dir[64];
+static struct spool_config config;
+static struct buf lines;
+
+static int
+remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	return remove(path);
+}
+
+static int
+setup(void **state)
+{
+	snprintf(dir, sizeof(dir), "/tmp/test_spool.XXXXXX");
+	assert_non_null(mkdtemp(dir));
+	config = (struct spool_config){ .path = dir, .size = 16 * 4096, .segment_size = 4096, .fsync = SPOOL_FSYNC_NEVER };
+	return buf_create(&lines, SPOOL_RECORD_LEN_MAX + 1);
+}
+
+static int
+teardown(void **state)
+{
+	buf_destroy(&lines);
+	return nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+static struct spool *
+open_spool(void)
+{
+	struct spool *spool = NULL;
+
+	assert_int_equal(spool_create(&spool, &config), 0);
+	return spool;
+}
+
+/* The line whose sequence and lane can be told from its text alone. */
+static size_t
+make_line(char *text, size_t cap, enum link_lane lane, uint64_t seq)
+{
+	return (size_t)snprintf(text, cap, "{\"lane\":\"%s\",\"seq\":%" PRIu64 ",\"pad\":\"%.*s\"}", link_lane_name(lane), seq,
+		(int)(seq * 7 % 40), "0123456789012345678901234567890123456789");
+}
+
+static uint64_t
+append_one(struct spool *spool, enum link_lane lane)
+{
+	char text[128];
+	uint64_t seq = spool->lanes[lane].next;
+	size_t len = make_line(text, sizeof(text), lane, seq);
+
+	return spool_append(spool, lane, text, len);
+}
+
+static uint64_t
+counter_of(struct spool *spool, enum spool_counter counter)
+{
+	return counter_get(&spool->counters[counter]);
+}
+
+/* Every line of the batch must be the one written under its sequence. */
+static void
+check_batch(enum link_lane lane, const struct spool_batch *batch)
+{
+	char text[128];
+	size_t at = 0;
+
+	for (uint32_t i = 0; i < batch->count; i++) {
+		size_t len = make_line(text, sizeof(text), lane, batch->first + i);
+
+		assert_true(lines.len - at > len);
+		assert_memory_equal(lines.data + at, text, len);
+		assert_int_equal(lines.data[at + len], '\n');
+		at += len + 1;
+	}
+	assert_int_equal(at, lines.len);
+}
+
+/* Reads the lane from its start to its end. Returns the records seen; those missing are counted. */
+static uint64_t
+read_all(struct spool *spool, enum link_lane lane, uint64_t *missing)
+{
+	struct spool_batch batch;
+	uint64_t from = spool_get_acked(spool, lane) + 1;
+	uint64_t seen = 0;
+
+	*missing = 0;
+	for (;;) {
+		int rc = spool_peek_batch(spool, lane, from, 3, 400, &lines, &batch);
+
+		if (rc == -EAGAIN) {
+			spool_flush(spool);
+			continue;
+		}
+		assert_true(rc >= 0);
+		assert_true(batch.first >= from);
+		*missing += batch.first - from;
+		if (rc == 0)
+			return seen;
+		if (lane != LINK_LANE_STATS)
+			check_batch(lane, &batch);
+		seen += batch.count;
+		from = batch.first + batch.count;
+	}
+}
+
+/* As a process that is killed after a flush: nothing is closed, no state is saved. */
+static void
+write_and_die(enum link_lane lane, unsigned int count)
+{
+	int status;
+	pid_t child = fork();
+
+	if (child == 0) {
+		struct spool *spool = open_spool();
+
+		for (unsigned int i = 0; i < count; i++)
+			append_one(spool, lane);
+		spool_flush(spool);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
+struct image {
+	char path[128];
+	uint8_t data[FILE_MAX];
+	size_t len;
+};
+
+static void
+image_load(struct image *image, const char *name)
+{
+	snprintf(image->path, sizeof(image->path), "%s/%s", dir, name);
+	int fd = open(image->path, O_RDONLY);
+
+	assert_true(fd >= 0);
+	ssize_t len = read(fd, image->data, sizeof(image->data));
+
+	assert_true(len > 0);
+	image->len = (size_t)len;
+	close(fd);
+}
+
+static void
+image_store(const struct image *image, size_t len)
+{
+	int fd = open(image->path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, image->data, len), len);
+	close(fd);
+}
+
+static void
+remove_segments(const char *lane)
+{
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, lane);
+	DIR *folder = opendir(path);
+
+	assert_non_null(folder);
+	for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
+		snprintf(path, sizeof(path), "%s/%s/%s", dir, lane, entry->d_name);
+		if (entry->d_name[0] != '.')
+			unlink(path);
+	}
+	closedir(folder);
+}
+
+static struct image segment, writer_state, reader_state;
+
+static void
+images_load(void)
+{
+	image_load(&segment, "event/0000000000000001.seg");
+	image_load(&writer_state, "writer.state");
+	image_load(&reader_state, "reader.state");
+}
+
+static void
+images_restore(size_t segment_len)
+{
+	remove_segments("event");
+	remove_segments("stats");
+	image_store(&segment, segment_len);
+	image_store(&writer_state, writer_state.len);
+	image_store(&reader_state, reader_state.len);
+}
+
+static void
+test_round_trip(void **state)
+{
+	struct spool *spool = open_spool();
+	struct spool_batch batch;
+	uint64_t missing;
+
+	assert_true(spool_is_drained(spool));
+	assert_int_equal(spool_peek_batch(spool, LINK_LANE_FLOW, 1, 10, 4096, &lines, &batch), 0);
+	for (unsigned int i = 1; i <= 10; i++)
+		assert_int_equal(append_one(spool, LINK_LANE_FLOW), i);
+	assert_int_equal(spool_peek_batch(spool, LINK_LANE_FLOW, 1, 10, 4096, &lines, &batch), 0);
+	spool_flush(spool);
+	assert_int_equal(spool_peek_batch(spool, LINK_LANE_FLOW, 1, 4, 4096, &lines, &batch), 4);
+	assert_int_equal(batch.first, 1);
+	check_batch(LINK_LANE_FLOW, &batch);
+	assert_int_equal(spool_peek_batch(spool, LINK_LANE_FLOW, 5, 100, 1, &lines, &batch), 1);
+	check_batch(LINK_LANE_FLOW, &batch);
+	assert_int_equal(spool_peek_batch(spool, LINK_LANE_FLOW, 3, 100, 4096, &lines, &batch), 8);
+	check_batch(LINK_LANE_FLOW, &batch);
+	spool_ack(spool, LINK_LANE_FLOW, 7);
+	spool_ack(spool, LINK_LANE_FLOW, 2);
+	assert_int_equal(spool_get_acked(spool, LINK_LANE_FLOW), 7);
+	assert_false(spool_is_drained(spool));
+	uint64_t epoch = spool_get_epoch(spool);
+
+	spool_destroy(spool);
+	spool = open_spool();
+	assert_int_equal(spool_get_epoch(spool), epoch);
+	assert_int_equal(spool_get_acked(spool, LINK_LANE_FLOW), 7);
+	assert_int_equal(read_all(spool, LINK_LANE_FLOW, &missing), 3);
+	assert_int_equal(missing, 0);
+	assert_int_equal(append_one(spool, LINK_LANE_FLOW), 11);
+	assert_int_equal(spool_append(spool, LINK_LANE_FLOW, "", 0), 0);
+	assert_int_equal(counter_of(spool, SPOOL_TOO_LONG), 1);
+	spool_destroy(spool);
+}
+
+static void
+test_lock(void **state)
+{
+	struct spool *spool = open_spool();
+	struct spool *second = NULL;
+
+	assert_int_equal(spool_create(&second, &config), -EBUSY);
+	spool_destroy(spool);
+}
+
+static void
+test_restarts(void **state)
+{
+	uint64_t missing;
+
+	for (unsigned int i = 0; i < 20; i++) {
+		write_and_die(LINK_LANE_EVENT, 3);
+		struct spool *spool = open_spool();
+
+		assert_int_equal(spool->lanes[LINK_LANE_EVENT].next, 4 * i + 4);
+		append_one(spool, LINK_LANE_EVENT);
+		spool_destroy(spool);
+	}
+	struct spool *spool = open_spool();
+
+	assert_int_equal(read_all(spool, LINK_LANE_EVENT, &missing), 80);
+	assert_int_equal(missing, 0);
+	spool_destroy(spool);
+}
+
+static void
+test_torn_at_every_byte(void **state)
+{
+	write_and_die(LINK_LANE_EVENT, RECORDS);
+	images_load();
+	for (size_t cut = 0; cut <= segment.len; cut++) {
+		uint64_t missing;
+
+		images_restore(cut);
+		struct spool *spool = open_spool();
+		uint64_t seen = read_all(spool, LINK_LANE_EVENT, &missing);
+
+		assert_int_equal(missing, 0);
+		assert_int_equal(seen, cut == segment.len ? RECORDS : spool_get_readable(spool, LINK_LANE_EVENT));
+		assert_int_equal(append_one(spool, LINK_LANE_EVENT), seen + 1);
+		spool_flush(spool);
+		assert_int_equal(read_all(spool, LINK_LANE_EVENT, &missing), seen + 1);
+		spool_destroy(spool);
+	}
+}
+
+static void
+test_damage_at_every_byte(void **state)
+{
+	write_and_die(LINK_LANE_EVENT, RECORDS);
+	images_load();
+	for (size_t at = 0; at < segment.len; at++) {
+		uint64_t missing;
+
+		segment.data[at] ^= 0x41;
+		images_restore(segment.len);
+		segment.data[at] ^= 0x41;
+		struct spool *spool = open_spool();
+		uint64_t seq = append_one(spool, LINK_LANE_EVENT);
+
+		/* A number that may have been sent is never used for another record. */
+		assert_true(seq > RECORDS);
+		spool_flush(spool);
+		uint64_t seen = read_all(spool, LINK_LANE_EVENT, &missing);
+
+		assert_true(seen <= RECORDS + 1);
+		assert_int_equal(seen + missing, seq);
+		assert_true(missing > 0);
+		spool_flush(spool);
+		assert_true(counter_of(spool, SPOOL_GAPS) > 0);
+		spool_destroy(spool);
+	}
+}
+
+static void
+test_state_at_every_byte(void **state)
+{
+	write_and_die(LINK_LANE_EVENT, RECORDS);
+	images_load();
+	struct image *files[] = { &writer_state, &reader_state };
+
+	for (unsigned int f = 0; f < TEST_COUNT(files); f++) {
+		for (size_t at = 0; at < files[f]->len; at += 61) {
+			uint64_t missing;
+
+			files[f]->data[at] ^= 0x41;
+			images_restore(segment.len);
+			files[f]->data[at] ^= 0x41;
+			struct spool *spool = open_spool();
+
+			assert_int_equal(read_all(spool, LINK_LANE_EVENT, &missing), RECORDS);
+			assert_int_equal(missing, 0);
+			spool_destroy(spool);
+		}
+	}
+	images_restore(segment.len);
+	struct spool *spool = open_spool();
+	uint64_t epoch = spool_get_epoch(spool);
+
+	spool_destroy(spool);
+	images_restore(segment.len);
+	unlink(reader_state.path);
+	spool = open_spool();
+	assert_int_not_equal(spool_get_epoch(spool), epoch);
+	spool_destroy(spool);
+}
+
+static void
+test_machine_stop(void **state)
+{
+	struct spool_writer_state saved;
+	struct slot_file slot;
+	uint64_t missing;
+
+	write_and_die(LINK_LANE_EVENT, RECORDS);
+	assert_int_equal(slot_open(&slot, AT_FDCWD, (snprintf(writer_state.path, 128, "%s/writer.state", dir),
+		writer_state.path), &saved, sizeof(saved)), 1);
+	saved.boot_id[0] ^= 1;
+	assert_int_equal(slot_save(&slot, &saved, sizeof(saved), false), 0);
+	slot_close(&slot);
+
+	struct spool *spool = open_spool();
+	uint64_t next = spool->lanes[LINK_LANE_EVENT].next;
+
+	assert_true(next > RECORDS + 1);
+	assert_int_equal(counter_of(spool, SPOOL_GAPS), 1);
+	spool_destroy(spool);
+	/* Not again, and not backwards, although no record was written since. */
+	spool = open_spool();
+	assert_int_equal(append_one(spool, LINK_LANE_EVENT), next);
+	spool_flush(spool);
+	assert_int_equal(counter_of(spool, SPOOL_GAPS), 0);
+	assert_int_equal(read_all(spool, LINK_LANE_EVENT, &missing), RECORDS + 1);
+	assert_int_equal(missing, next - RECORDS - 1);
+	assert_int_equal(counter_of(spool, SPOOL_CORRUPT_RECORDS), 0);
+	assert_int_equal(spool_get_appended(spool, LINK_LANE_STATS), 1);
+	spool_destroy(spool);
+}
+
+/* Damage in a segment that is not the last, found by the reader. */
+static void
+test_damage_in_the_middle(void **state)
+{
+	static const struct { size_t at; uint64_t lost_min, lost_max; } rows[] = {
+		{ SEGMENT_HEADER_LEN + SEGMENT_ENTRY_LEN + 4, 1, 1 },
+		{ SEGMENT_HEADER_LEN + 1, 20, 80 },
+		{ 3, 20, 80 },
+	};
+
+	write_and_die(LINK_LANE_EVENT, 100);
+	images_load();
+	struct spool *spool = open_spool();
+	uint64_t missing;
+
+	for (unsigned int i = 0; i < TEST_COUNT(rows); i++) {
+		segment.data[rows[i].at] ^= 0xff;
+		image_store(&segment, segment.len);
+		segment.data[rows[i].at] ^= 0xff;
+		segment_reader_close(&spool->lanes[LINK_LANE_EVENT].reader);
+		spool->lanes[LINK_LANE_EVENT].reader.chunk_len = 0;
+		uint64_t before = counter_of(spool, SPOOL_CORRUPT_RECORDS);
+
+		assert_int_equal(read_all(spool, LINK_LANE_EVENT, &missing) + missing, 100);
+		assert_in_range(missing, rows[i].lost_min, rows[i].lost_max);
+		assert_int_equal(counter_of(spool, SPOOL_CORRUPT_RECORDS) - before, missing);
+		spool_flush(spool);
+		assert_int_equal(counter_of(spool, SPOOL_GAPS), i + 1);
+	}
+	assert_non_null(strstr((read_all(spool, LINK_LANE_STATS, &missing),
+		spool_peek_batch(spool, LINK_LANE_STATS, 1, 9, 9999, &lines, &(struct spool_batch){ 0 }), lines.data),
+		"\"event_type\":\"gap\",\"gap\":{\"lane\":\"event\",\"first\":1,\"last\":1,\"reason\":\"damaged\"}}"));
+	spool_destroy(spool);
+}
+
+static void
+test_eviction(void **state)
+{
+	struct spool *spool = open_spool();
+	uint64_t missing;
+
+	for (unsigned int i = 0; i < 20; i++)
+		append_one(spool, LINK_LANE_ALERT);
+	for (unsigned int i = 0; i < 3000; i++) {
+		append_one(spool, i % 3 == 0 ? LINK_LANE_FLOW : LINK_LANE_EVENT);
+		if (i % 50 == 0)
+			spool_flush(spool);
+	}
+	/* A gap record may itself have evicted gap records, which the next flush then appends again. */
+	for (unsigned int i = 0; i < 4; i++)
+		spool_flush(spool);
+	assert_true(spool->total_bytes <= config.size);
+	assert_int_equal(read_all(spool, LINK_LANE_ALERT, &missing), 20);
+	assert_int_equal(missing, 0);
+	uint64_t lost = 0;
+	uint64_t seen = read_all(spool, LINK_LANE_EVENT, &missing);
+
+	lost += missing;
+	seen += read_all(spool, LINK_LANE_FLOW, &missing);
+	lost += missing;
+	assert_int_equal(seen + lost, 3000);
+	assert_true(counter_of(spool, SPOOL_EVICTED_RECORDS) >= lost);
+	assert_int_equal(counter_of(spool, SPOOL_CORRUPT_RECORDS), 0);
+	/* What is owed names every lost record, although gap records were evicted too. */
+	uint8_t covered[LINK_LANE_COUNT][3001] = { 0 };
+	uint64_t named = 0;
+
+	for (uint64_t i = 0; i < spool->writer_state.gap_count; i++) {
+		const struct spool_gap *gap = &spool->writer_state.gaps[i];
+
+		assert_int_not_equal(gap->record_seq, 0);
+		for (uint64_t seq = gap->first; seq <= gap->last && seq <= 3000; seq++)
+			covered[gap->lane][seq] = 1;
+	}
+	for (unsigned int seq = 1; seq <= 3000; seq++)
+		named += covered[LINK_LANE_EVENT][seq] + covered[LINK_LANE_FLOW][seq];
+	assert_int_equal(named, lost);
+	for (unsigned int lane = 0; lane < LINK_LANE_COUNT; lane++)
+		spool_ack(spool, lane, spool_get_appended(spool, lane));
+	spool_flush(spool);
+	assert_int_equal(spool->writer_state.gap_count, 0);
+	assert_true(spool_is_drained(spool));
+	assert_true(spool->total_bytes < 5 * 4096);
+	spool_destroy(spool);
+}
+
+static void
+test_disk_full(void **state)
+{
+	struct rlimit before, small;
+	unsigned int dropped = 0;
+	uint64_t missing;
+
+	config.segment_size = 32 * 1024;
+	config.size = 16 * config.segment_size;
+	signal(SIGXFSZ, SIG_IGN);
+	struct spool *spool = open_spool();
+
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	small = (struct rlimit){ .rlim_cur = 10000, .rlim_max = before.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	log_set_level(LOG_LEVEL_ERROR);
+	for (unsigned int i = 0; i < 600; i++) {
+		dropped += append_one(spool, LINK_LANE_EVENT) == 0;
+		if (i % 10 == 0)
+			spool_flush(spool);
+	}
+	assert_true(dropped > 0);
+	assert_int_equal(counter_of(spool, SPOOL_DISK_FULL), dropped);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	spool_flush(spool);
+	assert_int_equal(append_one(spool, LINK_LANE_EVENT), 601);
+	spool_flush(spool);
+	assert_int_equal(read_all(spool, LINK_LANE_EVENT, &missing), 601 - dropped);
+	assert_int_equal(missing, dropped);
+	assert_int_equal(counter_of(spool, SPOOL_CORRUPT_RECORDS), 0);
+	assert_true(spool_peek_batch(spool, LINK_LANE_STATS, 1, 9, 9999, &lines, &(struct spool_batch){ 0 }) > 0);
+	assert_non_null(strstr(lines.data, "\"last\":600,\"reason\":\"disk_full\""));
+	spool_destroy(spool);
+}
+
+static void
+test_skip(void **state)
+{
+	struct spool *spool = open_spool();
+	struct spool_batch batch;
+
+	append_one(spool, LINK_LANE_ALERT);
+	append_one(spool, LINK_LANE_ALERT);
+	spool_flush(spool);
+	assert_int_equal(spool_report_gap(spool, LINK_LANE_ALERT, 1, 1, SPOOL_GAP_POISON), 0);
+	spool_skip(spool, LINK_LANE_ALERT, 1);
+	assert_false(spool_is_drained(spool));
+	spool_destroy(spool);
+	spool = open_spool();
+	assert_true(spool_is_skipped(spool, LINK_LANE_ALERT));
+	assert_int_equal(spool_peek_batch(spool, LINK_LANE_ALERT, 1, 9, 9999, &lines, &batch), 1);
+	assert_int_equal(batch.first, 2);
+	spool_ack(spool, LINK_LANE_ALERT, 2);
+	assert_false(spool_is_skipped(spool, LINK_LANE_ALERT));
+	assert_int_equal(spool_get_readable(spool, LINK_LANE_STATS), 1);
+	spool_destroy(spool);
+}
+
+static void
+test_allocation(void **state)
+{
+	struct spool *spool = NULL;
+
+	log_set_level(LOG_LEVEL_ERROR - 1);
+	write_and_die(LINK_LANE_EVENT, RECORDS);
+	TEST_FAIL_EACH_ALLOC(spool_create(&spool, &config), == 0, spool_destroy(spool));
+	log_set_level(LOG_LEVEL_ERROR);
+}
+
+enum { THREAD_RECORDS = 20000 };
+
+static void *
+writer_main(void *arg)
+{
+	struct spool *spool = arg;
+
+	for (unsigned int i = 1; i <= THREAD_RECORDS; i++) {
+		append_one(spool, LINK_LANE_EVENT);
+		if (i % 37 == 0)
+			spool_flush(spool);
+	}
+	spool_flush(spool);
+	return NULL;
+}
+
+/* With little room the reader is overtaken by evictions; with much it must see everything. */
+static void
+run_two_threads(uint64_t size, bool all)
+{
+	config.size = size;
+	config.fsync = SPOOL_FSYNC_INTERVAL;
+	config.fsync_interval_ms = 10;
+	struct spool *spool = open_spool();
+	uint64_t from = 1;
+	uint64_t seen = 0;
+	pthread_t writer;
+
+	assert_int_equal(pthread_create(&writer, NULL, writer_main, spool), 0);
+	for (uint64_t now_ms = 1; from <= THREAD_RECORDS; now_ms++) {
+		struct spool_batch batch;
+		int rc = spool_peek_batch(spool, LINK_LANE_EVENT, from, 100, 20000, &lines, &batch);
+
+		assert_true(rc >= 0 || rc == -EAGAIN);
+		if (rc <= 0 && batch.first == from)
+			continue;
+		if (rc > 0)
+			check_batch(LINK_LANE_EVENT, &batch);
+		seen += batch.count;
+		from = batch.first + batch.count;
+		spool_ack(spool, LINK_LANE_EVENT, from - 1);
+		spool_sync(spool, now_ms);
+	}
+	pthread_join(writer, NULL);
+	if (all)
+		assert_int_equal(seen, THREAD_RECORDS);
+	assert_int_equal(counter_of(spool, SPOOL_CORRUPT_RECORDS), 0);
+	assert_int_equal(counter_of(spool, SPOOL_READ_ERRORS), 0);
+	spool_flush(spool);
+	assert_true(spool_get_bytes(spool, LINK_LANE_EVENT) < 2 * config.segment_size);
+	spool_destroy(spool);
+}
+
+static void
+test_two_threads(void **state)
+{
+	run_two_threads(64 << 20, true);
+}
+
+static void
+test_two_threads_evicting(void **state)
+{
+	run_two_threads(16 * 4096, false);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_round_trip, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_lock, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_restarts, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_torn_at_every_byte, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_damage_at_every_byte, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_state_at_every_byte, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_machine_stop, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_damage_in_the_middle, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_eviction, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_disk_full, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_skip, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_allocation, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_two_threads, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_two_threads_evicting, setup, teardown),
+	};
+
+	log_set_level(LOG_LEVEL_ERROR);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
