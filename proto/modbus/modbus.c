@@ -78,24 +78,19 @@ modbus_frame(struct cursor in, bool to_server)
 	return MODBUS_HEADER_LEN + header.length;
 }
 
-struct fit {
-	enum modbus_fit request;
-	enum modbus_fit response;
-};
-
-/* Which bodies a PDU could be. The cursor stands behind the header and may hold only part of the body. */
-static struct fit
-fit_of(struct header header, struct cursor body)
+/* Whether the body could be a request's, or a response's. The cursor stands behind the header and may hold only
+ * part of the body. */
+static enum modbus_fit
+fit_half(struct header header, struct cursor body, bool request)
 {
 	const struct modbus_function *function = function_of(header.function_raw);
 	size_t body_len = header.length - MODBUS_LENGTH_MIN;
 
+	if (header.function_raw & MODBUS_EXCEPTION_BIT)
+		return !request && body_len == 1 ? MODBUS_FIT_YES : MODBUS_FIT_NO;
 	if (cursor_left(&body) > body_len)
 		body = cursor_sub(&body, body_len);
-	if (header.function_raw & MODBUS_EXCEPTION_BIT)
-		return (struct fit){ MODBUS_FIT_NO, body_len == 1 ? MODBUS_FIT_YES : MODBUS_FIT_NO };
-	return (struct fit){ modbus_shape_fit(function->request, body, body_len),
-		modbus_shape_fit(function->response, body, body_len) };
+	return modbus_shape_fit(request ? function->request : function->response, body, body_len);
 }
 
 /* The header as far as it is there. */
@@ -117,18 +112,18 @@ prefix_plausible(struct cursor in)
 static enum modbus_fit
 strict_fit(struct header header, struct cursor body)
 {
-	struct fit fit = fit_of(header, body);
+	enum modbus_fit request = fit_half(header, body, true), response = fit_half(header, body, false);
 	uint8_t exception;
 
 	if (header.length > MODBUS_LENGTH_MAX || function_of(header.function_raw)->category != MODBUS_PUBLIC_ASSIGNED)
 		return MODBUS_FIT_NO;
-	if (header.function_raw & MODBUS_EXCEPTION_BIT && fit.response == MODBUS_FIT_YES) {
+	if (header.function_raw & MODBUS_EXCEPTION_BIT && response == MODBUS_FIT_YES) {
 		exception = cursor_u8(&body);
 		if (body.short_read)
 			return MODBUS_FIT_MORE;
 		return exception >= 1 && exception <= EXCEPTION_CODE_MAX ? MODBUS_FIT_YES : MODBUS_FIT_NO;
 	}
-	return fit.request > fit.response ? fit.request : fit.response;
+	return request > response ? request : response;
 }
 
 static enum proto_probe
@@ -161,14 +156,15 @@ static int
 modbus_sender_is_server(struct cursor in)
 {
 	struct header header = read_header(&in);
-	struct fit fit;
+	enum modbus_fit request, response;
 
 	if (in.short_read || header.protocol_id != 0 || !header_plausible(header))
 		return -1;
-	fit = fit_of(header, in);
-	if (fit.request == MODBUS_FIT_MORE || fit.response == MODBUS_FIT_MORE || fit.request == fit.response)
+	request = fit_half(header, in, true);
+	response = fit_half(header, in, false);
+	if (request == MODBUS_FIT_MORE || response == MODBUS_FIT_MORE || request == response)
 		return -1;
-	return fit.response == MODBUS_FIT_YES;
+	return response == MODBUS_FIT_YES;
 }
 
 static struct modbus_key
@@ -193,16 +189,13 @@ key_of(struct header header, struct cursor body)
 static bool
 is_request(const struct proto_ctx *ctx, struct header header, struct cursor body, struct modbus_key key)
 {
-	struct fit fit;
-
 	if (header.function_raw & MODBUS_EXCEPTION_BIT)
 		return false;
-	fit = fit_of(header, body);
-	if (fit.request == fit.response)
+	if (fit_half(header, body, ctx->to_server) == MODBUS_FIT_YES)
 		return ctx->to_server;
 	if (ctx->to_server)
-		return fit.request == MODBUS_FIT_YES || fit.response != MODBUS_FIT_YES;
-	return fit.request == MODBUS_FIT_YES && !modbus_pair_waits(ctx->state, key);
+		return fit_half(header, body, false) != MODBUS_FIT_YES;
+	return fit_half(header, body, true) == MODBUS_FIT_YES && !modbus_pair_waits(ctx->state, key);
 }
 
 static void
@@ -234,7 +227,7 @@ name_errors(struct modbus_pdu *pdu)
 		MODBUS_EVENT_INVALID_PROTOCOL_ID };
 	uint8_t errors = pdu->half->errors;
 
-	if (pdu->bit == MODBUS_RESPONSE && pdu->half->access != 0 &&
+	if (pdu->bit == MODBUS_RESPONSE && pdu->half->access != 0 && !(pdu->half->function_raw & MODBUS_EXCEPTION_BIT) &&
 		(errors & (MODBUS_ERROR_VALUE | MODBUS_ERROR_LENGTH))) {
 		proto_event(pdu->ctx, MODBUS_EVENT_VALUE_MISMATCH);
 		errors &= (uint8_t) ~(MODBUS_ERROR_VALUE | MODBUS_ERROR_LENGTH);
