@@ -269,8 +269,6 @@ finish(struct modbus_pdu *pdu, unsigned int flags)
 		state->wrong_direction = true;
 		proto_event(pdu->ctx, MODBUS_EVENT_WRONG_DIRECTION);
 	}
-	if (pdu->ctx->record->truncated)
-		counter_add(&pdu->ctx->counters[MODBUS_COUNT_TRUNCATED], 1);
 	proto_deliver(pdu->ctx, flags, pdu->record->id);
 }
 

@@ -67,10 +67,12 @@ enum modbus_bit {
 	MODBUS_HAS_IDENTIFICATION,
 	MODBUS_HAS_READ,
 	MODBUS_HAS_READ_VALUES,
+	MODBUS_HAS_READ_BITS,
 	MODBUS_HAS_WRITE,
 	MODBUS_HAS_WRITE_SINGLE,
 	MODBUS_HAS_WRITE_MULTIPLE,
 	MODBUS_HAS_WRITE_VALUES,
+	MODBUS_HAS_WRITE_BITS,
 	MODBUS_HAS_WRITE_MASK,
 	MODBUS_HAS_FIFO,
 	MODBUS_HAS_FILE_RECORDS,
@@ -120,7 +122,7 @@ struct modbus_half {
 	uint8_t exception_status;
 	uint8_t run_indicator;
 	struct record_ref data;   /* the body's own bytes */
-	struct record_ref values; /* uint16_t: registers, or bits as 0 and 1 */
+	struct record_ref values; /* registers (uint16_t), or bits (uint8_t 0 and 1) */
 	struct record_ref text;   /* report server id */
 	struct record_list list;  /* file records, or objects */
 };
@@ -186,7 +188,6 @@ enum modbus_counter {
 	MODBUS_COUNT_UNANSWERED,
 	MODBUS_COUNT_ORPHANS,
 	MODBUS_COUNT_SHED,
-	MODBUS_COUNT_TRUNCATED,
 	MODBUS_COUNTER_COUNT,
 };
 
@@ -267,7 +268,6 @@ const uint8_t *modbus_take_data(struct modbus_pdu *pdu, struct cursor *body, uin
 void modbus_put_registers(struct modbus_pdu *pdu, struct record_ref *ref, const uint8_t *data, uint32_t len);
 /** The first count bits, least significant first (V1.1b3 6.1), as far as there are bytes. */
 void modbus_put_bits(struct modbus_pdu *pdu, struct record_ref *ref, const uint8_t *data, uint32_t len, uint32_t count);
-void modbus_put_value(struct modbus_pdu *pdu, uint16_t value);
 void modbus_read_nothing(struct modbus_pdu *pdu, struct cursor *body);
 void modbus_read_opaque(struct modbus_pdu *pdu, struct cursor *body);
 void modbus_read_mask_write(struct modbus_pdu *pdu, struct cursor *body);

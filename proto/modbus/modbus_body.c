@@ -30,7 +30,7 @@ modbus_put_registers(struct modbus_pdu *pdu, struct record_ref *ref, const uint8
 void
 modbus_put_bits(struct modbus_pdu *pdu, struct record_ref *ref, const uint8_t *data, uint32_t len, uint32_t count)
 {
-	uint16_t *values;
+	uint8_t *values;
 
 	if (count > 8 * len)
 		count = 8 * len;
@@ -39,17 +39,6 @@ modbus_put_bits(struct modbus_pdu *pdu, struct record_ref *ref, const uint8_t *d
 		return;
 	for (uint32_t i = 0; i < count; i++)
 		values[i] = data[i / 8] >> (i % 8) & 1;
-}
-
-void
-modbus_put_value(struct modbus_pdu *pdu, uint16_t value)
-{
-	uint16_t *values = record_reserve(pdu->ctx->record, &pdu->half->values, 1, sizeof(*values));
-
-	if (values == NULL)
-		return;
-	values[0] = value;
-	modbus_has(pdu, MODBUS_HAS_WRITE_VALUES);
 }
 
 void

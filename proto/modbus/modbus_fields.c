@@ -326,7 +326,10 @@ static const struct field modbus_fields[] = {
 		"V1.1b3 6.16", "bits set, where not kept" },
 	{ "request.write.values", FIELD_U16S, MODBUS_HAS_WRITE_VALUES, 0,
 		offsetof(struct modbus_record, request.values), NULL, NULL,
-		"V1.1b3 6.11", "what is written: registers, or coils as 0 and 1" },
+		"V1.1b3 6.11", "registers written" },
+	{ "request.write.values", FIELD_U8S, MODBUS_HAS_WRITE_BITS, 0,
+		offsetof(struct modbus_record, request.values), NULL, NULL,
+		"V1.1b3 6.11", "coils written, as 0 and 1" },
 	{ "request.fifo.address", FIELD_U16, MODBUS_HAS_FIFO, 0,
 		offsetof(struct modbus_record, request.fifo), NULL, NULL,
 		"V1.1b3 6.18", "FIFO pointer address" },
@@ -419,7 +422,10 @@ static const struct field modbus_fields[] = {
 		"V1.1b3 6.1", "what was read, as bytes" },
 	{ "response.read.values", FIELD_U16S, MODBUS_RESPONSE + MODBUS_HAS_READ_VALUES, 0,
 		offsetof(struct modbus_record, response.values), NULL, NULL,
-		"V1.1b3 6.1", "what was read: registers, or bits as 0 and 1" },
+		"V1.1b3 6.1", "registers read" },
+	{ "response.read.values", FIELD_U8S, MODBUS_RESPONSE + MODBUS_HAS_READ_BITS, 0,
+		offsetof(struct modbus_record, response.values), NULL, NULL,
+		"V1.1b3 6.1", "coils or inputs read, as 0 and 1" },
 	{ "response.write.address", FIELD_U16, MODBUS_RESPONSE + MODBUS_HAS_WRITE, 0,
 		offsetof(struct modbus_record, response.write_address), NULL, NULL,
 		"V1.1b3 6.5", "first address written, from 0" },
@@ -503,7 +509,6 @@ const struct counter_desc modbus_counters[] = {
 	[MODBUS_COUNT_UNANSWERED] = { "modbus.unanswered", "requests given up without a response" },
 	[MODBUS_COUNT_ORPHANS] = { "modbus.orphan_responses", "responses without a request" },
 	[MODBUS_COUNT_SHED] = { "modbus.shed", "requests written without waiting for the response: no memory" },
-	[MODBUS_COUNT_TRUNCATED] = { "modbus.truncated", "records that did not hold all their values" },
 };
 
 static const struct knob knobs[] = {

@@ -311,12 +311,15 @@ static bool
 written(const struct modbus_record *record, uint32_t address, uint16_t *out)
 {
 	const struct modbus_half *request = &record->request;
-	const uint16_t *values = (const void *)((const uint8_t *)record + request->values.off);
+	const void *values = (const uint8_t *)record + request->values.off;
 	uint32_t at = address - (request->write_address + 1u);
 
-	if (!modbus_record_has(record, MODBUS_REQUEST, MODBUS_HAS_WRITE_VALUES) || at >= request->values.count)
+	if (at >= request->values.count)
 		return false;
-	*out = values[at];
+	if (modbus_record_has(record, MODBUS_REQUEST, MODBUS_HAS_WRITE_BITS))
+		*out = ((const uint8_t *)values)[at];
+	else
+		*out = ((const uint16_t *)values)[at];
 	return true;
 }
 

@@ -36,7 +36,9 @@ void
 modbus_request_write_single(struct modbus_pdu *pdu, struct cursor *body)
 {
 	struct modbus_half *half = pdu->half;
+	bool bit = (half->access & MODBUS_COILS) != 0;
 	uint16_t value;
+	void *room;
 
 	half->write_address = cursor_be16(body);
 	value = cursor_be16(body);
@@ -45,13 +47,16 @@ modbus_request_write_single(struct modbus_pdu *pdu, struct cursor *body)
 	half->write_quantity = value;
 	modbus_has(pdu, MODBUS_HAS_WRITE);
 	modbus_has(pdu, MODBUS_HAS_WRITE_SINGLE);
-	if (half->access & MODBUS_COILS) {
-		if (value != 0 && value != 0xff00)
-			half->errors |= MODBUS_ERROR_VALUE;
-		modbus_put_value(pdu, value != 0);
-	} else {
-		modbus_put_value(pdu, value);
-	}
+	if (bit && value != 0 && value != 0xff00)
+		half->errors |= MODBUS_ERROR_VALUE;
+	room = record_reserve(pdu->ctx->record, &half->values, 1, bit ? sizeof(uint8_t) : sizeof(uint16_t));
+	if (room == NULL)
+		return;
+	if (bit)
+		*(uint8_t *)room = value != 0;
+	else
+		*(uint16_t *)room = value;
+	modbus_has(pdu, bit ? MODBUS_HAS_WRITE_BITS : MODBUS_HAS_WRITE_VALUES);
 }
 
 static void
@@ -71,7 +76,7 @@ write_multiple(struct modbus_pdu *pdu, struct cursor *body, uint16_t quantity_ma
 	data = modbus_take_data(pdu, body, &len);
 	modbus_has(pdu, MODBUS_HAS_WRITE);
 	modbus_has(pdu, MODBUS_HAS_WRITE_MULTIPLE);
-	modbus_has(pdu, MODBUS_HAS_WRITE_VALUES);
+	modbus_has(pdu, bits ? MODBUS_HAS_WRITE_BITS : MODBUS_HAS_WRITE_VALUES);
 	quantity_check(pdu, half->write_quantity, quantity_max);
 	range_check(pdu, half->write_address, half->write_quantity);
 	expected = bits ? (half->write_quantity + 7u) / 8 : 2u * half->write_quantity;

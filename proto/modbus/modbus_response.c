@@ -14,7 +14,7 @@ modbus_response_read(struct modbus_pdu *pdu, struct cursor *body)
 		return;
 	data = modbus_take_data(pdu, body, &len);
 	modbus_has(pdu, MODBUS_HAS_READ);
-	modbus_has(pdu, MODBUS_HAS_READ_VALUES);
+	modbus_has(pdu, half->access & MODBUS_BITS ? MODBUS_HAS_READ_BITS : MODBUS_HAS_READ_VALUES);
 	if (byte_count == 0 || byte_count > 250 || byte_count != len)
 		half->errors |= MODBUS_ERROR_VALUE;
 	if (half->access & MODBUS_BITS) {
