@@ -71,7 +71,10 @@ enum flow_flag {
 	FLOW_SYNACK_FIRST = 1 << 9,  /* picked up at the SYN+ACK: directions were swapped */
 	FLOW_HAS_MACS = 1 << 10,
 	FLOW_DIRECTION_SWAPPED = 1 << 11, /* flow_swap_direction() was called */
-	FLOW_EMERGENCY = 1 << 12,    /* ended or created while the table was in emergency mode */
+	FLOW_EMERGENCY = 1 << 12,    /* created while the table was in emergency mode */
+	FLOW_REQUEST_SEEN = 1 << 13, /* payload to server; response_us counts from it */
+	FLOW_RESPONSE_SEEN = 1 << 14, /* and payload to client behind it: response_us holds */
+	FLOW_LIVE = 1 << 15,         /* in use, ended or not */
 };
 
 struct flow {
@@ -95,7 +98,7 @@ struct flow {
 	uint8_t end_reason;    /* enum flow_end; with FLOW_ENDED */
 	uint8_t timeout_class; /* table's; by protocol */
 	uint32_t handshake_us; /* SYN to the ACK that ends the handshake; 0: not seen */
-	uint32_t response_us;  /* first data to server until first data to client; 0: not seen */
+	uint32_t response_us;  /* first data to server until first data to client; with FLOW_RESPONSE_SEEN */
 
 	/* line 2 */
 	uint64_t first_ns;
@@ -113,7 +116,7 @@ struct flow {
 	uint32_t lost_bytes[2]; /* acknowledged by the peer, never seen here: lost before the sensor */
 	uint16_t vlan[PACKET_VLAN_MAX]; /* of the first packet */
 	uint8_t vlan_count;
-	uint8_t reserved;
+	uint8_t icmp_code;     /* of the first packet */
 };
 
 _Static_assert(sizeof(struct flow) == 192, "three cache lines: ten million flows take 1.79 GiB");
@@ -128,11 +131,9 @@ enum flow_timeout_class {
 
 struct flow_config {
 	uint64_t flows_max;      /* capacity of one table */
-	uint64_t prune_flows;    /* accepted for emergency tuning */
 	uint64_t emergency_recovery; /* percent of the capacity that must be free to leave emergency mode */
 	uint64_t timeout_s[FLOW_TIMEOUT_CLASS_COUNT][FLOW_STATE_COUNT];
 	uint64_t emergency_timeout_s[FLOW_TIMEOUT_CLASS_COUNT][FLOW_STATE_COUNT];
-	bool skip_duplicates;    /* recognise frames that were mirrored twice */
 };
 
 extern const struct knob_table flow_knobs;
@@ -156,7 +157,6 @@ enum flow_counter {
 	FLOW_COUNTER_TABLE_FULL,
 	FLOW_COUNTER_EMERG_MODE_ENTERED,
 	FLOW_COUNTER_EMERG_MODE_OVER,
-	FLOW_COUNTER_DUPLICATE_FRAMES,
 	FLOW_COUNTER_COUNT,
 };
 
@@ -180,7 +180,8 @@ void flow_table_destroy(struct flow_table *table);
  * @param packets  [count], decoded
  * @param count    0..FLOW_BURST_MAX
  * @param now_ns   time of the burst: the latest capture time seen so far
- * @param flows    out [count]: NULL where the packet has none (not IP, malformed, a fragment) or the table is full;
+ * @param flows    out [count]: NULL where the packet has none (not IP, malformed, a fragment, an ICMP error about
+ *                 an unknown flow) or the table is full;
  *                 borrowed until flow_expire()
  * @return number of non-NULL entries in flows
  * Source: RFC 7011 2 (flow), RFC 5103 (biflow direction).
@@ -214,7 +215,7 @@ typedef void (*flow_end_fn)(void *arg, struct flow *flow);
  */
 unsigned int flow_expire(struct flow_table *table, uint64_t now_ns, unsigned int budget, flow_end_fn end_fn, void *arg);
 /** At the end of a capture: first flow_expire() with the capture's last time (the same on all workers), then this:
- *  every flow left ends with FLOW_END_SHUTDOWN, in order of first_ns of creation. */
+ *  every flow left ends with FLOW_END_SHUTDOWN, in table order. */
 unsigned int flow_expire_all(struct flow_table *table, flow_end_fn end_fn, void *arg);
 
 /** Calls fn for each live flow until it returns false. */
@@ -239,8 +240,9 @@ flow_responder(const struct flow *flow)
 /** Host order; 0 where the protocol has no ports. */
 uint16_t flow_originator_port(const struct flow *flow);
 uint16_t flow_responder_port(const struct flow *flow);
-/** ICMP and ICMPv6: the originator's type (echo request, ...). */
+/** ICMP and ICMPv6: the originator's type (echo request, ...) and that of the answer. */
 uint8_t flow_icmp_type(const struct flow *flow);
+uint8_t flow_icmp_response_type(const struct flow *flow);
 /** ESP: the security parameters index. */
 uint32_t flow_esp_spi(const struct flow *flow);
 

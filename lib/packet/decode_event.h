@@ -74,7 +74,6 @@
 	X(TCP_OPT_INVALID_LEN, "tcp.opt_invalid_len", "an option's length is invalid") \
 	X(TCP_OPT_DUPLICATE, "tcp.opt_duplicate", "an option occurs twice") \
 	X(UDP_PKT_TOO_SMALL, "udp.pkt_too_small", "UDP header does not fit") \
-	X(UDP_PKT_TOO_LARGE, "udp.pkt_too_large", "UDP length beyond the datagram") \
 	X(UDP_HLEN_TOO_SMALL, "udp.hlen_too_small", "UDP length below 8") \
 	X(UDP_HLEN_INVALID, "udp.hlen_invalid", "UDP length differs from the datagram's") \
 	X(UDP_LEN_INVALID, "udp.len_invalid", "UDP length is invalid") \

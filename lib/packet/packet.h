@@ -4,7 +4,8 @@
  *
  * The worker fills the first block of fields ("given"), packet_decode_burst() all others.
  * Tunnels and reassembled datagrams append inner packets to the same array, each linked to
- * its outer by index.
+ * its outer by index. Handle a burst in the order of next_idx, from index 0: an inner packet
+ * comes right behind its outer, so that results do not depend on where a burst was cut.
  *
  * Thread: the decoder's owner only. Lifetime of everything a packet points to: until the
  * next packet_decode_burst() of the same decoder, or until the frame's bytes go.
@@ -25,6 +26,7 @@ enum {
 	PACKET_TUNNEL_DEPTH_MAX = 8,     /* inner packets of inner packets; deeper is decoder event too_many_layers */
 	PACKET_INNER_PER_FRAME_MAX = 16, /* inner packets that one frame may append */
 	PACKET_NO_OUTER = 0xffff,
+	PACKET_NO_NEXT = 0xffff,
 };
 
 /** An address in network order; an IPv4 address is the first 4 bytes, the others are 0. */
@@ -114,7 +116,6 @@ enum packet_flag {
 	PACKET_TCP_SACK = 1 << 21,
 	PACKET_TCP_FASTOPEN = 1 << 22,
 	PACKET_ESTABLISHED = 1 << 23, /* set by flow_update(): the flow was established once this packet was seen */
-	PACKET_DUPLICATE = 1 << 24,   /* set by flow_update(): the same frame was mirrored before; not counted again */
 };
 
 /** Where a packet came from: EVE pkt_src. */
@@ -183,6 +184,7 @@ struct packet {
 	/* line 0 ends: what follows is decoded */
 	uint32_t hash;         /* of key; with PACKET_FLOW */
 	uint16_t outer_idx;    /* in the same array; PACKET_NO_OUTER: came from the wire as it is */
+	uint16_t next_idx;     /* the packet to handle after this one; PACKET_NO_NEXT: the burst's last */
 	uint8_t source;        /* enum packet_source */
 	uint8_t tunnel_depth;
 	const uint8_t *payload; /* of the innermost layer decoded; never NULL */
@@ -216,8 +218,11 @@ struct packet {
 	uint32_t esp_spi;      /* ESP and AH */
 	uint64_t decode_events[DECODE_EVENT_WORDS]; /* bit i: decode_event_table[i] */
 	uint64_t stream_events[2]; /* set by stream_segment(); bit i: stream_event_table[i] */
-};
+} __attribute__((aligned(64)));
 
+_Static_assert(sizeof(struct packet) == 256, "four cache lines");
+
+/** RFC 826. */
 struct packet_arp {
 	uint16_t hw_type;
 	uint16_t proto_type;
@@ -227,8 +232,6 @@ struct packet_arp {
 	const uint8_t *dst_mac;
 	const uint8_t *dst_ip;
 };
-
-struct packet_defrag_policy;
 
 struct packet_config {
 	bool vlan_tracking;
@@ -242,7 +245,7 @@ struct packet_config {
 	uint64_t defrag_trackers_max;  /* datagrams in reassembly */
 	uint64_t defrag_frags_max;     /* fragments held */
 	uint64_t defrag_timeout_s;
-	uint64_t layers_max;
+	uint64_t layers_max;           /* headers of one packet, tunnels included */
 };
 
 extern const struct knob_table packet_knobs;
@@ -251,7 +254,6 @@ enum packet_counter {
 	PACKET_COUNTER_PKTS,
 	PACKET_COUNTER_BYTES,
 	PACKET_COUNTER_INVALID,
-	PACKET_COUNTER_TRUNCATED,
 	PACKET_COUNTER_ETHERNET,
 	PACKET_COUNTER_LLC,
 	PACKET_COUNTER_ARP,
@@ -366,7 +368,7 @@ packet_has_events(const struct packet *packet)
 	return any != 0;
 }
 
-/** The symmetric hash of a flow key: CRC32C of its six words. */
+/** The symmetric hash of a flow key. */
 uint32_t packet_key_hash(const struct packet_key *key);
 
 /** Hash that spreads frames over workers so that both directions of a flow (and all fragments of a datagram, and

@@ -32,7 +32,6 @@ enum stream_data_flag {
 	STREAM_START = 4,     /* data begins at the first byte after the SYN */
 	STREAM_FROM_PACKET = 8, /* data lies in the packet at hand (else in the engine's memory) */
 	STREAM_MIDSTREAM = 16,  /* the direction's start was not seen */
-	STREAM_REOPENED = 32,   /* replays data the protocol left while it was not recognised; never set with GAP */
 };
 
 /** What is handed on: contiguous bytes of one direction, beginning where the last call stopped consuming. */

@@ -22,6 +22,8 @@
 	X(3WHS_SYN_TOCLIENT_ON_SYN_RECV, "3whs_syn_toclient_on_syn_recv", "SYN from the server after its SYN+ACK") \
 	X(3WHS_WRONG_SEQ_WRONG_ACK, "3whs_wrong_seq_wrong_ack", "handshake with both numbers wrong") \
 	X(3WHS_ACK_DATA_INJECT, "3whs_ack_data_inject", "data before the handshake was over, without an ACK") \
+	X(3WHS_SYNACK_TFO_DATA_IGNORED, "3whs_synack_tfo_data_ignored", \
+		"the SYN+ACK did not acknowledge the fast open data") \
 	X(3WHS_SYN_FLOOD, "3whs_syn_flood", "more different SYNs than are followed") \
 	X(4WHS_SYNACK_WITH_WRONG_ACK, "4whs_synack_with_wrong_ack", "split handshake: wrong acknowledgement in SYN+ACK") \
 	X(4WHS_SYNACK_WITH_WRONG_SYN, "4whs_synack_with_wrong_syn", "split handshake: wrong sequence in SYN+ACK") \

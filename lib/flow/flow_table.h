@@ -1,0 +1,79 @@
+/* Inside lib/flow: the table. */
+#ifndef MR_FLOW_FLOW_TABLE_H
+#define MR_FLOW_FLOW_TABLE_H
+
+#include "lib/flow/flow.h"
+
+enum {
+	FLOW_BUCKET_SLOTS = 10,
+	FLOW_WHEEL_SLOTS = 4096,   /* seconds; a later deadline is looked at again when its slot comes */
+	FLOW_RESERVE = 2 * FLOW_BURST_MAX, /* flows that may wait for flow_expire() */
+	FLOW_EVICT_SCAN = 64,      /* flows looked at for a victim */
+	FLOW_SLOT_NONE = 0xffff,
+};
+
+static const uint32_t FLOW_IDX_NONE = UINT32_MAX;
+
+/** Signatures are compared at once; a flow lies in its first bucket or, when that was full, in its second. */
+struct flow_bucket {
+	uint16_t signatures[FLOW_BUCKET_SLOTS]; /* 0: free */
+	uint16_t spilled; /* flows whose first bucket is this and that lie in their second */
+	uint16_t reserved;
+	uint32_t flows[FLOW_BUCKET_SLOTS];
+};
+
+_Static_assert(sizeof(struct flow_bucket) == 64, "one cache line");
+
+struct flow_table {
+	struct flow_bucket *buckets;
+	uint32_t bucket_mask;
+	struct flow *flows;
+	uint32_t flow_count;   /* of the area, FLOW_RESERVE included */
+	uint32_t unused;       /* flows[unused..flow_count) were never taken */
+	uint32_t free_head;    /* linked by timer_next */
+	uint32_t free_count;   /* those on the list and the never taken */
+	uint32_t ended_head, ended_tail; /* linked by timer_next, in order of ending */
+	uint32_t clock_hand;
+	bool emergency;
+	uint32_t recovery_free; /* free flows that end the emergency */
+	uint64_t wheel_s;      /* next second of the wheel to look at */
+	uint32_t wheel[FLOW_WHEEL_SLOTS];
+	uint64_t timeouts_ns[2][FLOW_TIMEOUT_CLASS_COUNT][FLOW_STATE_COUNT]; /* [1]: in emergency mode */
+	uint64_t pending[FLOW_COUNTER_COUNT];
+	_Atomic uint64_t *counters;
+	size_t flows_bytes, buckets_bytes;
+};
+
+static inline uint32_t
+flow_idx(const struct flow_table *table, const struct flow *flow)
+{
+	return (uint32_t)(flow - table->flows);
+}
+
+static inline uint64_t
+flow_timeout_ns(const struct flow_table *table, const struct flow *flow)
+{
+	return table->timeouts_ns[table->emergency][flow->timeout_class][flow->state];
+}
+
+/** Whether a flow's time is over at now: then a packet of the same key starts another one. */
+static inline bool
+flow_is_over(const struct flow_table *table, const struct flow *flow, uint64_t now_ns)
+{
+	return now_ns > flow->last_ns && now_ns - flow->last_ns > flow_timeout_ns(table, flow);
+}
+
+/** The flow of a packet's key, or NULL. */
+struct flow *flow_find(struct flow_table *table, const struct packet *packet);
+/** A new flow in the index, evicting others where it must; NULL when there is no room. */
+struct flow *flow_make(struct flow_table *table, const struct packet *packet);
+/** Takes a flow out of index and wheel and queues it for flow_expire(). */
+void flow_finish(struct flow_table *table, struct flow *flow, enum flow_end reason);
+void flow_timer_arm(struct flow_table *table, struct flow *flow);
+void flow_timer_disarm(struct flow_table *table, struct flow *flow);
+/** Ends the least valuable of the flows under the clock hand. */
+void flow_evict_one(struct flow_table *table);
+/** Follows a TCP segment of a flow that has its direction. */
+void flow_tcp_update(struct flow *flow, const struct packet *packet, bool to_server);
+
+#endif

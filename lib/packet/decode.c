@@ -1,0 +1,315 @@
+#include "lib/packet/decode.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "lib/base/hash.h"
+
+enum {
+	ETHERNET_LEN = 14,
+	ETHER_TYPE_MIN = 0x0600, /* below: an 802.3 length */
+	VLAN_TAG_LEN = 4,
+	DECODE_PREFETCH_AHEAD = 4,
+	LINK_TYPES_LOW = 512,
+};
+
+static enum decode_layer decode_ethernet(struct decode *d);
+static enum decode_layer decode_vlan(struct decode *d);
+
+static enum decode_layer
+decode_nothing(struct decode *d)
+{
+	return LAYER_DONE;
+}
+
+static enum decode_layer (*const decode_layers[LAYER_COUNT])(struct decode *d) = {
+	[LAYER_DONE] = decode_nothing,
+	[LAYER_BAD] = decode_nothing,
+	[LAYER_ETHERNET] = decode_ethernet,
+	[LAYER_ETHER_TYPE] = decode_ether_type,
+	[LAYER_VLAN] = decode_vlan,
+	[LAYER_LLC] = decode_llc,
+	[LAYER_ARP] = decode_arp,
+	[LAYER_IPV4] = decode_ipv4,
+	[LAYER_IPV6] = decode_ipv6,
+	[LAYER_IP_PROTO] = decode_ip_proto,
+	[LAYER_TCP] = decode_tcp,
+	[LAYER_UDP] = decode_udp,
+	[LAYER_ICMP] = decode_icmp,
+	[LAYER_ICMPV6] = decode_icmpv6,
+	[LAYER_SCTP] = decode_sctp,
+	[LAYER_ESP] = decode_esp,
+	[LAYER_GRE] = decode_gre,
+	[LAYER_IPIP] = decode_ipip,
+	[LAYER_MPLS] = decode_mpls,
+	[LAYER_PPPOE] = decode_pppoe,
+	[LAYER_PPP] = decode_ppp,
+	[LAYER_SLL] = decode_sll,
+	[LAYER_SLL2] = decode_sll2,
+	[LAYER_NULL] = decode_null,
+	[LAYER_RAW] = decode_raw,
+	[LAYER_CHDLC] = decode_chdlc,
+};
+
+static const uint8_t link_layers[LINK_TYPES_LOW] = {
+	[PACKET_LINK_NULL] = LAYER_NULL,
+	[PACKET_LINK_ETHERNET] = LAYER_ETHERNET,
+	[PACKET_LINK_PPP] = LAYER_PPP,
+	[PACKET_LINK_RAW_BSD] = LAYER_RAW,
+	[14] = LAYER_RAW, /* OpenBSD's number for raw IP */
+	[PACKET_LINK_PPP_SERIAL] = LAYER_PPP,
+	[PACKET_LINK_RAW] = LAYER_RAW,
+	[PACKET_LINK_CHDLC] = LAYER_CHDLC,
+	[PACKET_LINK_LOOP] = LAYER_NULL,
+	[PACKET_LINK_SLL] = LAYER_SLL,
+	[PACKET_LINK_IPV4] = LAYER_RAW,
+	[PACKET_LINK_IPV6] = LAYER_RAW,
+	[PACKET_LINK_SLL2] = LAYER_SLL2,
+};
+
+/** Clears all that decoding fills, and starts the cursor. */
+static void
+packet_reset(struct decode *d, struct packet *packet)
+{
+	const size_t from = offsetof(struct packet, hash);
+	uint16_t outer_idx = packet->outer_idx, next_idx = packet->next_idx;
+	uint8_t source = packet->source, tunnel_depth = packet->tunnel_depth;
+
+	memset((uint8_t *)packet + from, 0, sizeof(*packet) - from);
+	packet->outer_idx = outer_idx;
+	packet->next_idx = next_idx;
+	packet->source = source;
+	packet->tunnel_depth = tunnel_depth;
+	d->in = cursor_of(packet->data, packet->len);
+}
+
+static void
+decode_one(struct decode *d, uint16_t idx)
+{
+	struct packet *packet = &d->packets[idx];
+	enum decode_layer layer;
+
+	d->packet = packet;
+	d->idx = idx;
+	d->tail = idx;
+	packet_reset(d, packet);
+	if (packet->outer_idx != PACKET_NO_OUTER) {
+		const struct packet *outer = &d->packets[packet->outer_idx];
+
+		memcpy(packet->vlan, outer->vlan, sizeof(packet->vlan));
+		packet->vlan_count = outer->vlan_count;
+	}
+	layer = packet->link_type < LINK_TYPES_LOW ? link_layers[packet->link_type] : LAYER_DONE;
+	for (unsigned int i = 0; layer > LAYER_BAD; i++) {
+		if (i == d->decoder->config.layers_max) {
+			decode_event_set(packet, DECODE_TOO_MANY_LAYERS);
+			decode_count(d, PACKET_COUNTER_TOO_MANY_LAYERS);
+			layer = LAYER_BAD;
+			break;
+		}
+		layer = decode_layers[layer](d);
+	}
+	packet->payload = d->in.pos;
+	packet->payload_len = (uint32_t)(d->in.end - d->in.pos);
+	if (layer == LAYER_BAD) {
+		packet->flags |= PACKET_INVALID;
+		packet->flags &= ~(uint32_t)(PACKET_FLOW | PACKET_FLOW_FIND);
+		decode_count(d, PACKET_COUNTER_INVALID);
+	}
+}
+
+static void
+counters_publish(struct packet_decoder *decoder)
+{
+	for (unsigned int i = 0; i < PACKET_COUNTER_COUNT; i++)
+		if (decoder->pending[i] != 0) {
+			counter_add(&decoder->counters[i], decoder->pending[i]);
+			decoder->pending[i] = 0;
+		}
+	counter_set(&decoder->counters[PACKET_COUNTER_MAX_PKT_SIZE], decoder->max_packet_len);
+}
+
+uint16_t
+packet_decode_burst(struct packet_decoder *decoder, struct packet packets[], uint16_t count, uint16_t packets_max)
+{
+	struct decode d = { .decoder = decoder, .packets = packets, .count = count, .packets_max = packets_max };
+	uint64_t bytes = 0;
+
+	assert(count <= packets_max && packets_max < PACKET_NO_NEXT);
+	if (count == 0)
+		return 0;
+	defrag_burst_start(decoder->defrag, decoder, packets[0].ts_ns);
+	for (uint16_t i = 0; i < count && i < DECODE_PREFETCH_AHEAD; i++)
+		__builtin_prefetch(packets[i].data);
+	for (uint16_t i = 0; i < d.count; i++) {
+		struct packet *packet = &packets[i];
+
+		if (i < count) {
+			if (i + DECODE_PREFETCH_AHEAD < count)
+				__builtin_prefetch(packets[i + DECODE_PREFETCH_AHEAD].data);
+			packet->flags &= PACKET_GIVEN_FLAGS;
+			packet->outer_idx = PACKET_NO_OUTER;
+			packet->next_idx = i + 1 < count ? (uint16_t)(i + 1) : PACKET_NO_NEXT;
+			packet->source = PACKET_SOURCE_WIRE;
+			packet->tunnel_depth = 0;
+			bytes += packet->wire_len;
+			if (packet->wire_len > decoder->max_packet_len)
+				decoder->max_packet_len = packet->wire_len;
+		}
+		d.appended = 0;
+		decode_one(&d, i);
+	}
+	decoder->pending[PACKET_COUNTER_PKTS] += count;
+	decoder->pending[PACKET_COUNTER_BYTES] += bytes;
+	counters_publish(decoder);
+	return d.count;
+}
+
+struct packet *
+decode_append(struct decode *d, const uint8_t *data, uint32_t len, enum packet_link link, enum packet_source source)
+{
+	struct packet *outer = d->packet, *inner;
+
+	if (outer->tunnel_depth == PACKET_TUNNEL_DEPTH_MAX) {
+		decode_event_set(outer, DECODE_TOO_MANY_LAYERS);
+		decode_count(d, PACKET_COUNTER_TOO_MANY_LAYERS);
+		return NULL;
+	}
+	if (d->count == d->packets_max || d->appended == PACKET_INNER_PER_FRAME_MAX) {
+		decode_count(d, PACKET_COUNTER_INNER_DROPPED);
+		return NULL;
+	}
+	inner = &d->packets[d->count];
+	inner->data = data;
+	inner->ts_ns = outer->ts_ns;
+	inner->frame_number = outer->frame_number;
+	inner->len = len;
+	inner->wire_len = len;
+	inner->flags = 0;
+	inner->port_idx = outer->port_idx;
+	inner->link_type = (uint16_t)link;
+	inner->outer_idx = d->idx;
+	inner->source = (uint8_t)source;
+	inner->tunnel_depth = outer->tunnel_depth + (source != PACKET_SOURCE_DEFRAG);
+	inner->next_idx = d->packets[d->tail].next_idx;
+	d->packets[d->tail].next_idx = d->count;
+	d->tail = d->count;
+	if (d->appended++ == 0)
+		outer->inner_idx = d->count;
+	d->count++;
+	return inner;
+}
+
+enum decode_layer
+decode_inner(struct decode *d, enum packet_link link, enum packet_source source)
+{
+	if (decode_append(d, d->in.pos, (uint32_t)cursor_left(&d->in), link, source) != NULL)
+		d->packet->flags |= PACKET_TUNNEL;
+	return LAYER_DONE;
+}
+
+static inline bool
+endpoints_swapped(const struct decode_tuple *tuple)
+{
+	const uint64_t *src = tuple->src->halves, *dst = tuple->dst->halves;
+
+	if (src[0] != dst[0])
+		return src[0] > dst[0];
+	if (src[1] != dst[1])
+		return src[1] > dst[1];
+	return !tuple->fixed_ports && tuple->sport > tuple->dport;
+}
+
+uint32_t
+packet_key_hash(const struct packet_key *key)
+{
+	uint64_t words[6];
+	uint32_t low = 0, high = 0x6d696c6cu; /* two chains: half the latency of one */
+
+	memcpy(words, key, sizeof(words));
+	low = hash_u64(hash_u64(hash_u64(low, words[0]), words[1]), words[4]);
+	high = hash_u64(hash_u64(hash_u64(high, words[2]), words[3]), words[5]);
+	return low * 0x9e3779b1u + high;
+}
+
+void
+decode_key(struct decode *d, const struct decode_tuple *tuple, enum packet_flag flag)
+{
+	const struct packet_config *config = &d->decoder->config;
+	struct packet *packet = d->packet;
+	struct packet_key *key = &packet->key;
+	bool swapped = endpoints_swapped(tuple);
+	bool swapped_ports = swapped && !tuple->fixed_ports;
+
+	key->addr[swapped] = *tuple->src;
+	key->addr[!swapped] = *tuple->dst;
+	key->port[swapped_ports] = tuple->sport;
+	key->port[!swapped_ports] = tuple->dport;
+	key->ip_proto = tuple->ip_proto;
+	key->ip_version = packet->ip_version;
+	if (config->recursion_tracking)
+		key->tunnel_depth = packet->tunnel_depth;
+	if (config->vlan_tracking)
+		memcpy(key->vlan, packet->vlan, sizeof(key->vlan));
+	packet->hash = packet_key_hash(key);
+	packet->flags |= (uint32_t)flag | (swapped ? PACKET_KEY_SWAPPED : 0);
+}
+
+static enum decode_layer
+decode_ethernet(struct decode *d)
+{
+	struct packet *packet = d->packet;
+	const uint8_t *header = cursor_take(&d->in, ETHERNET_LEN);
+
+	decode_count(d, PACKET_COUNTER_ETHERNET);
+	if (header == NULL)
+		return decode_bad(d, DECODE_ETHERNET_PKT_TOO_SMALL);
+	packet->flags |= PACKET_ETHERNET;
+	packet->l2_off = (uint16_t)(header - packet->data);
+	packet->ether_type = (uint16_t)(header[12] << 8 | header[13]);
+	return LAYER_ETHER_TYPE;
+}
+
+static enum decode_layer
+decode_vlan(struct decode *d)
+{
+	static const uint8_t depth_counters[PACKET_VLAN_MAX] = {
+		PACKET_COUNTER_VLAN, PACKET_COUNTER_VLAN_QINQ, PACKET_COUNTER_VLAN_QINQINQ,
+	};
+	struct packet *packet = d->packet;
+	uint16_t tci = cursor_be16(&d->in);
+	uint16_t ether_type = cursor_be16(&d->in);
+
+	if (d->in.short_read)
+		return decode_bad(d, DECODE_VLAN_HEADER_TOO_SMALL);
+	if (packet->vlan_count == PACKET_VLAN_MAX)
+		return decode_bad(d, DECODE_VLAN_TOO_MANY_LAYERS);
+	decode_count(d, depth_counters[packet->vlan_count]);
+	packet->vlan[packet->vlan_count++] = tci & 0x0fff;
+	packet->ether_type = ether_type;
+	return LAYER_ETHER_TYPE;
+}
+
+/** EtherTypes that lead to another header; those of plants stay whole for their parsers. */
+static const struct {
+	uint16_t ether_type;
+	uint8_t layer;
+} ether_types[] = {
+	{ 0x0800, LAYER_IPV4 },  { 0x86dd, LAYER_IPV6 },  { 0x8100, LAYER_VLAN },  { 0x0806, LAYER_ARP },
+	{ 0x88a8, LAYER_VLAN },  { 0x9100, LAYER_VLAN },  { 0x9200, LAYER_VLAN },  { 0x9300, LAYER_VLAN },
+	{ 0x8847, LAYER_MPLS },  { 0x8848, LAYER_MPLS },  { 0x8863, LAYER_PPPOE }, { 0x8864, LAYER_PPPOE },
+};
+
+enum decode_layer
+decode_ether_type(struct decode *d)
+{
+	struct packet *packet = d->packet;
+
+	for (size_t i = 0; i < sizeof(ether_types) / sizeof(ether_types[0]); i++)
+		if (ether_types[i].ether_type == packet->ether_type)
+			return ether_types[i].layer;
+	if (packet->ether_type < ETHER_TYPE_MIN)
+		return LAYER_LLC;
+	decode_count(d, PACKET_COUNTER_UNKNOWN_ETHERTYPE);
+	return LAYER_DONE;
+}

@@ -1,0 +1,181 @@
+/* Inside lib/packet: what the decoders of the layers share. */
+#ifndef MR_PACKET_DECODE_H
+#define MR_PACKET_DECODE_H
+
+#include "lib/base/cursor.h"
+#include "lib/base/slab.h"
+#include "lib/packet/packet.h"
+#include "lib/packet/piece.h"
+
+/** Which header comes next. Each has a decoder in decode_layers[]. */
+enum decode_layer {
+	LAYER_DONE, /* nothing more to decode: the payload is what is left */
+	LAYER_BAD,  /* malformed: an event was set */
+	LAYER_ETHERNET,
+	LAYER_ETHER_TYPE, /* dispatch by packet->ether_type */
+	LAYER_VLAN,
+	LAYER_LLC,
+	LAYER_ARP,
+	LAYER_IPV4,
+	LAYER_IPV6,
+	LAYER_IP_PROTO, /* dispatch by packet->ip_proto */
+	LAYER_TCP,
+	LAYER_UDP,
+	LAYER_ICMP,
+	LAYER_ICMPV6,
+	LAYER_SCTP,
+	LAYER_ESP,
+	LAYER_GRE,
+	LAYER_IPIP,
+	LAYER_MPLS,
+	LAYER_PPPOE,
+	LAYER_PPP,
+	LAYER_SLL,
+	LAYER_SLL2,
+	LAYER_NULL,
+	LAYER_RAW,
+	LAYER_CHDLC,
+	LAYER_COUNT,
+};
+
+enum {
+	DECODE_PORTS_MAX = 8,   /* of each tunnel protocol over UDP */
+	DECODE_HELD_MAX = 64,   /* reassembled datagrams of one burst */
+	DECODE_POLICY_MAX = 64, /* address ranges with a policy of their own */
+};
+
+struct decode_ports {
+	uint16_t ports[DECODE_PORTS_MAX];
+	uint8_t count;
+	bool enabled;
+};
+
+struct defrag;
+
+/** A packet while it is being decoded. */
+struct decode {
+	struct packet_decoder *decoder;
+	struct packet *packets;
+	struct packet *packet; /* packets[idx] */
+	uint16_t idx;
+	uint16_t tail;         /* last of packet and the inner packets it appended */
+	uint16_t count;
+	uint16_t packets_max;
+	uint16_t appended;     /* by the frame at hand */
+	struct cursor in;      /* what is not decoded yet */
+};
+
+struct packet_decoder {
+	struct packet_config config;
+	_Atomic uint64_t *counters;
+	struct decode_ports vxlan, geneve, teredo;
+	struct defrag *defrag;
+	uint64_t max_packet_len;
+	uint64_t pending[PACKET_COUNTER_COUNT]; /* counted in this burst, published at its end */
+};
+
+static inline void
+decode_event_set(struct packet *packet, enum decode_event event)
+{
+	packet->decode_events[event / 64] |= UINT64_C(1) << event % 64;
+}
+
+static inline enum decode_layer
+decode_bad(struct decode *d, enum decode_event event)
+{
+	decode_event_set(d->packet, event);
+	return LAYER_BAD;
+}
+
+static inline void
+decode_count(struct decode *d, enum packet_counter counter)
+{
+	d->decoder->pending[counter]++;
+}
+
+/** Where the cursor stands, from packet->data. */
+static inline uint16_t
+decode_offset(const struct decode *d)
+{
+	return (uint16_t)(d->in.pos - d->packet->data);
+}
+
+/** Drops what lies behind len bytes (link padding). */
+static inline void
+decode_limit(struct decode *d, size_t len)
+{
+	if (len < cursor_left(&d->in))
+		d->in.end = d->in.pos + len;
+}
+
+/**
+ * Appends an inner packet that is decoded later.
+ *
+ * @param data, len  its bytes; must live until the next burst
+ * @return it, or NULL when there is no room or the nesting is too deep (counted, and an event)
+ */
+struct packet *decode_append(struct decode *d, const uint8_t *data, uint32_t len, enum packet_link link,
+	enum packet_source source);
+
+/** decode_append() of all that the cursor has left, as a tunnel's content. */
+enum decode_layer decode_inner(struct decode *d, enum packet_link link, enum packet_source source);
+
+/** Ends of what names a flow: of the packet itself, or of the header that an ICMP error quotes. */
+struct decode_tuple {
+	const struct ip_addr *src, *dst;
+	uint16_t sport, dport;
+	uint8_t ip_proto;
+	bool fixed_ports; /* sport and dport stay in this order whatever the addresses: ICMP, ESP */
+};
+
+/** Builds key and hash of a packet with addresses. @param flag PACKET_FLOW or PACKET_FLOW_FIND */
+void decode_key(struct decode *d, const struct decode_tuple *tuple, enum packet_flag flag);
+
+enum decode_layer decode_ether_type(struct decode *d);
+enum decode_layer decode_ip_proto(struct decode *d);
+enum decode_layer decode_ipv4(struct decode *d);
+enum decode_layer decode_ipv6(struct decode *d);
+enum decode_layer decode_tcp(struct decode *d);
+enum decode_layer decode_udp(struct decode *d);
+enum decode_layer decode_icmp(struct decode *d);
+enum decode_layer decode_icmpv6(struct decode *d);
+enum decode_layer decode_sctp(struct decode *d);
+enum decode_layer decode_esp(struct decode *d);
+enum decode_layer decode_gre(struct decode *d);
+enum decode_layer decode_ipip(struct decode *d);
+enum decode_layer decode_mpls(struct decode *d);
+enum decode_layer decode_pppoe(struct decode *d);
+enum decode_layer decode_ppp(struct decode *d);
+enum decode_layer decode_sll(struct decode *d);
+enum decode_layer decode_sll2(struct decode *d);
+enum decode_layer decode_null(struct decode *d);
+enum decode_layer decode_raw(struct decode *d);
+enum decode_layer decode_chdlc(struct decode *d);
+enum decode_layer decode_arp(struct decode *d);
+enum decode_layer decode_llc(struct decode *d);
+/** UDP payload of a tunnel's port. @return LAYER_DONE when it was none. */
+enum decode_layer decode_udp_tunnel(struct decode *d);
+
+/* ---- defragmentation ---- */
+
+int defrag_create(struct defrag **out, const struct packet_config *config);
+void defrag_destroy(struct defrag *defrag);
+/** Frees the datagrams that the last burst handed out. */
+void defrag_burst_start(struct defrag *defrag, struct packet_decoder *decoder, uint64_t now_ns);
+
+struct defrag_fragment {
+	uint32_t id;
+	uint32_t offset;      /* bytes */
+	bool more;
+	uint8_t next_proto;   /* of the payload */
+	uint32_t next_proto_off; /* in header: the byte that names it */
+	const uint8_t *header; /* the IP header up to where the payload begins */
+	uint32_t header_len;
+	const uint8_t *data;
+	uint32_t len;
+};
+
+/** Keeps a fragment; appends the datagram as an inner packet once it is whole. */
+void defrag_insert(struct decode *d, const struct defrag_fragment *fragment);
+
+#endif

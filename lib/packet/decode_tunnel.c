@@ -1,0 +1,313 @@
+/* What carries other packets: GRE (RFC 2784, 2890, 1701, 2637), ERSPAN, IP in IP (RFC 2003, 2473, 4213), MPLS
+ * (RFC 3032), VXLAN (RFC 7348), Geneve (RFC 8926), Teredo (RFC 4380). */
+#include "lib/packet/decode.h"
+
+enum {
+	GRE_CHECKSUM = 0x8000,
+	GRE_ROUTING = 0x4000,
+	GRE_KEY = 0x2000,
+	GRE_SEQUENCE = 0x1000,
+	GRE_STRICT_ROUTE = 0x0800,
+	GRE_RECURSION = 0x0700,
+	GRE_FLAGS_V0 = 0x00f8,
+	GRE_ACK_V1 = 0x0080,
+	GRE_FLAGS_V1 = 0x0078,
+	GRE_VERSION = 0x0007,
+	GRE_PROTO_PPP = 0x880b,
+	GRE_PROTO_ERSPAN2 = 0x88be,
+	GRE_PROTO_ERSPAN3 = 0x22eb,
+	GRE_ROUTES_MAX = 32,
+	ETHER_TYPE_IPV4 = 0x0800,
+	ETHER_TYPE_IPV6 = 0x86dd,
+	ETHER_TYPE_BRIDGING = 0x6558,
+	MPLS_LABELS_MAX = 16,
+	MPLS_BOTTOM = 0x100,
+	IPV4_HEADER_LEN = 20,
+	IPV6_HEADER_LEN = 40,
+	VXLAN_HEADER_LEN = 8,
+	VXLAN_FLAG_VNI = 0x08,
+	GENEVE_HEADER_LEN = 8,
+};
+
+/** Source route entries, RFC 1701. */
+static bool
+gre_skip_routes(struct cursor *in)
+{
+	for (unsigned int i = 0; i < GRE_ROUTES_MAX; i++) {
+		uint16_t family = cursor_be16(in);
+		uint8_t len;
+
+		cursor_skip(in, 1);
+		len = cursor_u8(in);
+		if (in->short_read)
+			return false;
+		if (family == 0 && len == 0)
+			return true;
+		cursor_skip(in, len);
+	}
+	return false;
+}
+
+/** Rules of RFC 2637 for version 1, of RFC 2784 for version 0. @return DECODE_EVENT_COUNT when none is broken */
+static enum decode_event
+gre_check(uint16_t flags, uint16_t proto)
+{
+	static const struct {
+		uint16_t flags;
+		enum decode_event event;
+	} forbidden[2][6] = {
+		{ { GRE_RECURSION, DECODE_GRE_VERSION0_RECUR }, { GRE_FLAGS_V0, DECODE_GRE_VERSION0_FLAGS } },
+		{ { GRE_CHECKSUM, DECODE_GRE_VERSION1_CHKSUM }, { GRE_ROUTING, DECODE_GRE_VERSION1_ROUTE },
+			{ GRE_STRICT_ROUTE, DECODE_GRE_VERSION1_SSR }, { GRE_RECURSION, DECODE_GRE_VERSION1_RECUR },
+			{ GRE_FLAGS_V1, DECODE_GRE_VERSION1_FLAGS } },
+	};
+	unsigned int version = flags & GRE_VERSION;
+
+	if (version > 1)
+		return DECODE_GRE_WRONG_VERSION;
+	for (unsigned int i = 0; i < 6; i++)
+		if ((flags & forbidden[version][i].flags) != 0)
+			return forbidden[version][i].event;
+	if (version == 1 && proto != GRE_PROTO_PPP)
+		return DECODE_GRE_VERSION1_WRONG_PROTOCOL;
+	if (version == 1 && (flags & GRE_KEY) == 0)
+		return DECODE_GRE_VERSION1_NO_KEY;
+	return DECODE_EVENT_COUNT;
+}
+
+/** ERSPAN types I (no header of its own), II and III: draft-foschiano-erspan. */
+static enum decode_layer
+erspan(struct decode *d, uint16_t flags, uint16_t proto)
+{
+	struct packet *packet = d->packet;
+	uint16_t first;
+
+	decode_count(d, PACKET_COUNTER_ERSPAN);
+	if (proto == GRE_PROTO_ERSPAN2 && (flags & GRE_SEQUENCE) == 0) {
+		if (!d->decoder->config.erspan1)
+			return decode_bad(d, DECODE_ERSPAN_UNSUPPORTED_VERSION);
+		return decode_inner(d, PACKET_LINK_ETHERNET, PACKET_SOURCE_ERSPAN);
+	}
+	first = cursor_be16(&d->in);
+	if (proto == GRE_PROTO_ERSPAN3) {
+		uint16_t last;
+
+		cursor_skip(&d->in, 8);
+		last = cursor_be16(&d->in);
+		if ((last & 1) != 0)
+			cursor_skip(&d->in, 8); /* platform specific subheader */
+	} else {
+		cursor_skip(&d->in, 6);
+	}
+	if (d->in.short_read)
+		return decode_bad(d, DECODE_ERSPAN_HEADER_TOO_SMALL);
+	if (first >> 12 != (proto == GRE_PROTO_ERSPAN3 ? 2 : 1))
+		return decode_bad(d, DECODE_ERSPAN_UNSUPPORTED_VERSION);
+	if ((first & 0x0fff) != 0) {
+		if (packet->vlan_count == PACKET_VLAN_MAX)
+			return decode_bad(d, DECODE_ERSPAN_TOO_MANY_VLAN_LAYERS);
+		packet->vlan[packet->vlan_count++] = first & 0x0fff;
+	}
+	return decode_inner(d, PACKET_LINK_ETHERNET, PACKET_SOURCE_ERSPAN);
+}
+
+enum decode_layer
+decode_gre(struct decode *d)
+{
+	uint16_t flags = cursor_be16(&d->in);
+	uint16_t proto = cursor_be16(&d->in);
+	enum decode_event event = gre_check(flags, proto);
+	bool v1 = (flags & GRE_VERSION) == 1;
+
+	decode_count(d, PACKET_COUNTER_GRE);
+	if (d->in.short_read)
+		return decode_bad(d, DECODE_GRE_PKT_TOO_SMALL);
+	if (event != DECODE_EVENT_COUNT)
+		return decode_bad(d, event);
+	if ((flags & (GRE_CHECKSUM | GRE_ROUTING)) != 0)
+		cursor_skip(&d->in, 4);
+	if ((flags & GRE_KEY) != 0)
+		cursor_skip(&d->in, 4);
+	if ((flags & GRE_SEQUENCE) != 0)
+		cursor_skip(&d->in, 4);
+	if (v1 && (flags & GRE_ACK_V1) != 0)
+		cursor_skip(&d->in, 4);
+	if (d->in.short_read)
+		return decode_bad(d, v1 ? DECODE_GRE_VERSION1_HDR_TOO_BIG : DECODE_GRE_VERSION0_HDR_TOO_BIG);
+	if ((flags & GRE_ROUTING) != 0 && !gre_skip_routes(&d->in))
+		return decode_bad(d, DECODE_GRE_VERSION0_MALFORMED_SRE_HDR);
+	if (proto == ETHER_TYPE_IPV4 || proto == ETHER_TYPE_IPV6)
+		return decode_inner(d, PACKET_LINK_RAW, PACKET_SOURCE_GRE);
+	if (proto == ETHER_TYPE_BRIDGING)
+		return decode_inner(d, PACKET_LINK_ETHERNET, PACKET_SOURCE_GRE);
+	if (proto == GRE_PROTO_PPP && cursor_left(&d->in) > 0)
+		return decode_inner(d, PACKET_LINK_PPP, PACKET_SOURCE_GRE);
+	if (proto == GRE_PROTO_ERSPAN2 || proto == GRE_PROTO_ERSPAN3)
+		return erspan(d, flags, proto);
+	return LAYER_DONE;
+}
+
+enum decode_layer
+decode_ipip(struct decode *d)
+{
+	struct packet *packet = d->packet;
+	bool inner_v6 = packet->ip_proto == IP_PROTO_IPV6;
+	bool outer_v6 = packet->ip_version == 6;
+	struct cursor in = d->in;
+	uint8_t version = cursor_u8(&in) >> 4;
+
+	if (outer_v6 && cursor_left(&d->in) < (inner_v6 ? IPV6_HEADER_LEN : IPV4_HEADER_LEN))
+		return decode_bad(d, inner_v6 ? DECODE_IPV6_IPV6_IN_IPV6_TOO_SMALL : DECODE_IPV6_IPV4_IN_IPV6_TOO_SMALL);
+	if (outer_v6 && version != (inner_v6 ? 6 : 4))
+		return decode_bad(d, inner_v6 ? DECODE_IPV6_IPV6_IN_IPV6_WRONG_VERSION :
+			DECODE_IPV6_IPV4_IN_IPV6_WRONG_VERSION);
+	if (outer_v6) {
+		decode_count(d, inner_v6 ? PACKET_COUNTER_IPV6_IN_IPV6 : PACKET_COUNTER_IPV4_IN_IPV6);
+		return decode_inner(d, PACKET_LINK_RAW, inner_v6 ? PACKET_SOURCE_IPV6_IN_IPV6 :
+			PACKET_SOURCE_IPV4_IN_IPV6);
+	}
+	decode_count(d, inner_v6 ? PACKET_COUNTER_IPV6_IN_IPV4 : PACKET_COUNTER_IPV4_IN_IPV4);
+	return decode_inner(d, PACKET_LINK_RAW, PACKET_SOURCE_IPV4_TUNNEL);
+}
+
+/** What the bottom label or the payload's first nibble says it is. */
+static enum decode_layer
+mpls_payload(struct decode *d, uint32_t label)
+{
+	struct cursor in = d->in;
+	uint8_t nibble = cursor_u8(&in) >> 4;
+
+	if (in.short_read)
+		return decode_bad(d, DECODE_MPLS_PKT_TOO_SMALL);
+	if (label == 1)
+		return decode_bad(d, DECODE_MPLS_BAD_LABEL_ROUTER_ALERT);
+	if (label == 3)
+		return decode_bad(d, DECODE_MPLS_BAD_LABEL_IMPLICIT_NULL);
+	if (label >= 4 && label < 16)
+		return decode_bad(d, DECODE_MPLS_BAD_LABEL_RESERVED);
+	if (label == 0 || nibble == 4) {
+		d->packet->ether_type = ETHER_TYPE_IPV4;
+		return LAYER_IPV4;
+	}
+	if (label == 2 || nibble == 6) {
+		d->packet->ether_type = ETHER_TYPE_IPV6;
+		return LAYER_IPV6;
+	}
+	if (nibble == 0) {
+		cursor_skip(&d->in, 4); /* pseudowire control word, RFC 4385 */
+		return LAYER_ETHERNET;
+	}
+	return decode_bad(d, DECODE_MPLS_UNKNOWN_PAYLOAD_TYPE);
+}
+
+enum decode_layer
+decode_mpls(struct decode *d)
+{
+	decode_count(d, PACKET_COUNTER_MPLS);
+	for (unsigned int i = 0; i < MPLS_LABELS_MAX; i++) {
+		uint32_t entry = cursor_be32(&d->in);
+
+		if (d->in.short_read)
+			return decode_bad(d, DECODE_MPLS_HEADER_TOO_SMALL);
+		if ((entry & MPLS_BOTTOM) != 0)
+			return mpls_payload(d, entry >> 12);
+	}
+	return decode_bad(d, DECODE_TOO_MANY_LAYERS);
+}
+
+static bool
+port_matches(const struct decode_ports *ports, uint16_t sport, uint16_t dport)
+{
+	for (unsigned int i = 0; i < ports->count; i++)
+		if (ports->ports[i] == dport || ports->ports[i] == sport)
+			return true;
+	return false;
+}
+
+static enum decode_layer
+vxlan(struct decode *d)
+{
+	struct cursor in = d->in;
+	uint8_t flags = cursor_u8(&in);
+
+	cursor_skip(&in, VXLAN_HEADER_LEN - 1);
+	if (in.short_read || (flags & VXLAN_FLAG_VNI) == 0 || cursor_left(&in) == 0)
+		return LAYER_DONE;
+	decode_count(d, PACKET_COUNTER_VXLAN);
+	decode_append(d, in.pos, (uint32_t)cursor_left(&in), PACKET_LINK_ETHERNET, PACKET_SOURCE_VXLAN);
+	d->packet->flags |= PACKET_TUNNEL;
+	return LAYER_DONE;
+}
+
+static enum decode_layer
+geneve(struct decode *d)
+{
+	struct cursor in = d->in;
+	uint8_t first = cursor_u8(&in);
+	uint16_t proto;
+
+	cursor_skip(&in, 1);
+	proto = cursor_be16(&in);
+	cursor_skip(&in, GENEVE_HEADER_LEN - 4u + (first & 0x3fu) * 4u);
+	if (in.short_read || first >> 6 != 0)
+		return LAYER_DONE;
+	decode_count(d, PACKET_COUNTER_GENEVE);
+	if (proto != ETHER_TYPE_BRIDGING && proto != ETHER_TYPE_IPV4 && proto != ETHER_TYPE_IPV6) {
+		decode_event_set(d->packet, DECODE_GENEVE_UNKNOWN_PAYLOAD_TYPE);
+		return LAYER_DONE;
+	}
+	decode_append(d, in.pos, (uint32_t)cursor_left(&in),
+		proto == ETHER_TYPE_BRIDGING ? PACKET_LINK_ETHERNET : PACKET_LINK_RAW, PACKET_SOURCE_GENEVE);
+	d->packet->flags |= PACKET_TUNNEL;
+	return LAYER_DONE;
+}
+
+/** Optional authentication and origin indications, then a whole IPv6 packet: RFC 4380 5.1.1. */
+static enum decode_layer
+teredo(struct decode *d)
+{
+	struct cursor in = d->in, peek;
+	uint16_t payload_len;
+
+	for (unsigned int i = 0; i < 2; i++) {
+		peek = in;
+		uint16_t kind = cursor_be16(&peek);
+
+		if (kind == 1) { /* authentication: id and value of given lengths, nonce, confirmation */
+			uint8_t id_len = cursor_u8(&peek);
+			uint8_t auth_len = cursor_u8(&peek);
+
+			cursor_skip(&peek, id_len + auth_len + 9u);
+			in = peek;
+		} else if (kind == 0) { /* origin: port and address */
+			cursor_skip(&peek, 6);
+			in = peek;
+		}
+	}
+	peek = in;
+	if (cursor_u8(&peek) >> 4 != 6)
+		return LAYER_DONE;
+	cursor_skip(&peek, 3);
+	payload_len = cursor_be16(&peek);
+	if (peek.short_read || cursor_left(&in) != IPV6_HEADER_LEN + (size_t)payload_len)
+		return LAYER_DONE;
+	decode_count(d, PACKET_COUNTER_TEREDO);
+	decode_append(d, in.pos, (uint32_t)cursor_left(&in), PACKET_LINK_RAW, PACKET_SOURCE_TEREDO);
+	d->packet->flags |= PACKET_TUNNEL;
+	return LAYER_DONE;
+}
+
+enum decode_layer
+decode_udp_tunnel(struct decode *d)
+{
+	const struct packet_decoder *decoder = d->decoder;
+	uint16_t sport = d->packet->sport, dport = d->packet->dport;
+
+	if (port_matches(&decoder->vxlan, dport, dport))
+		return vxlan(d);
+	if (port_matches(&decoder->geneve, dport, dport))
+		return geneve(d);
+	if (port_matches(&decoder->teredo, sport, dport))
+		return teredo(d);
+	return LAYER_DONE;
+}

@@ -1,0 +1,238 @@
+/* The cold side: creation, tables of keys and counters, and what the capture side asks of raw frames. */
+#include "lib/packet/packet.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/hash.h"
+#include "lib/packet/decode.h"
+
+const char *const packet_source_names[PACKET_SOURCE_COUNT] = {
+	[PACKET_SOURCE_WIRE] = "wire/pcap",
+	[PACKET_SOURCE_GRE] = "gre tunnel",
+	[PACKET_SOURCE_ERSPAN] = "erspan tunnel",
+	[PACKET_SOURCE_IPV4_IN_IPV6] = "ipv4 in ipv6 tunnel",
+	[PACKET_SOURCE_IPV6_IN_IPV6] = "ipv6 in ipv6 tunnel",
+	[PACKET_SOURCE_IPV4_TUNNEL] = "ipv4 tunnel",
+	[PACKET_SOURCE_TEREDO] = "teredo tunnel",
+	[PACKET_SOURCE_VXLAN] = "vxlan encapsulation",
+	[PACKET_SOURCE_GENEVE] = "geneve encapsulation",
+	[PACKET_SOURCE_DEFRAG] = "defrag",
+};
+
+#define AT(field) offsetof(struct packet_config, field)
+
+static const struct knob knobs[] = {
+	{ "vlan.use-for-tracking", KNOB_BOOL, AT(vlan_tracking), 0, 0, "yes", NULL,
+		"VLAN tags are part of what names a flow" },
+	{ "vlan.*", KNOB_ACCEPTED, 0, 0, 0, NULL, NULL, "other VLAN settings" },
+	{ "decoder.recursion-level.use-for-tracking", KNOB_BOOL, AT(recursion_tracking), 0, 0, "yes", NULL,
+		"the tunnel depth is part of what names a flow" },
+	{ "decoder.checksum-validation", KNOB_BOOL, AT(checksum_validation), 0, 0, "yes", NULL,
+		"verify IPv4, TCP, UDP and ICMP checksums that the port did not" },
+	{ "decoder.vxlan.enabled", KNOB_BOOL, AT(vxlan), 0, 0, "yes", NULL, "look into VXLAN" },
+	{ "decoder.vxlan.ports", KNOB_LIST, AT(vxlan_ports), 0, 0, NULL, NULL, "its UDP ports; 4789 when not given" },
+	{ "decoder.geneve.enabled", KNOB_BOOL, AT(geneve), 0, 0, "yes", NULL, "look into Geneve" },
+	{ "decoder.geneve.ports", KNOB_LIST, AT(geneve_ports), 0, 0, NULL, NULL,
+		"its UDP ports; 6081 when not given" },
+	{ "decoder.teredo.enabled", KNOB_BOOL, AT(teredo), 0, 0, "yes", NULL, "look into Teredo" },
+	{ "decoder.teredo.ports", KNOB_LIST, AT(teredo_ports), 0, 0, NULL, NULL,
+		"its UDP ports; 3544 when not given" },
+	{ "decoder.erspan.typeI.enabled", KNOB_BOOL, AT(erspan1), 0, 0, "yes", NULL, "look into ERSPAN type I" },
+	{ "decoder.max-layers", KNOB_NUMBER, AT(layers_max), 4, 32, "16", NULL, "headers followed in one packet" },
+	{ "decoder.*", KNOB_ACCEPTED, 0, 0, 0, NULL, NULL, "other decoder settings" },
+	{ "defrag.enabled", KNOB_BOOL, AT(defrag), 0, 0, "yes", NULL, "reassemble IP datagrams" },
+	{ "defrag.memcap", KNOB_SIZE, AT(defrag_memcap_bytes), 1 << 20, UINT64_C(1) << 34, "32 MiB", NULL,
+		"memory for fragments, for each worker" },
+	{ "defrag.trackers", KNOB_NUMBER, AT(defrag_trackers_max), 16, 1 << 22, "16384", NULL,
+		"datagrams in reassembly, for each worker" },
+	{ "defrag.max-frags", KNOB_NUMBER, AT(defrag_frags_max), 16, 1 << 24, "65535", NULL,
+		"fragments held, for each worker" },
+	{ "defrag.timeout", KNOB_NUMBER, AT(defrag_timeout_s), 1, 3600, "60", NULL,
+		"seconds until an unfinished datagram is dropped" },
+	{ "defrag.*", KNOB_ACCEPTED, 0, 0, 0, NULL, NULL, "other reassembly settings" },
+	{ "host-os-policy", KNOB_TREE, AT(host_os_policy), 0, 0, NULL, NULL,
+		"lists of address ranges by overlap policy: first, last, bsd, linux, windows, solaris" },
+};
+
+const struct knob_table packet_knobs = { "packet", knobs, sizeof(knobs) / sizeof(knobs[0]) };
+
+const struct counter_desc packet_counters[PACKET_COUNTER_COUNT] = {
+	[PACKET_COUNTER_PKTS] = { "decoder.pkts", "frames decoded" },
+	[PACKET_COUNTER_BYTES] = { "decoder.bytes", "their bytes on the wire" },
+	[PACKET_COUNTER_INVALID] = { "decoder.invalid", "packets with a malformed header" },
+	[PACKET_COUNTER_ETHERNET] = { "decoder.ethernet", "Ethernet headers" },
+	[PACKET_COUNTER_LLC] = { "decoder.llc", "802.3 frames" },
+	[PACKET_COUNTER_ARP] = { "decoder.arp", "ARP messages" },
+	[PACKET_COUNTER_UNKNOWN_ETHERTYPE] = { "decoder.unknown_ethertype", "frames whose EtherType no layer decodes" },
+	[PACKET_COUNTER_VLAN] = { "decoder.vlan", "first 802.1Q tags" },
+	[PACKET_COUNTER_VLAN_QINQ] = { "decoder.vlan_qinq", "second tags" },
+	[PACKET_COUNTER_VLAN_QINQINQ] = { "decoder.vlan_qinqinq", "third tags" },
+	[PACKET_COUNTER_MPLS] = { "decoder.mpls", "MPLS label stacks" },
+	[PACKET_COUNTER_PPP] = { "decoder.ppp", "PPP headers" },
+	[PACKET_COUNTER_PPPOE] = { "decoder.pppoe", "PPPoE headers" },
+	[PACKET_COUNTER_RAW] = { "decoder.raw", "frames that begin with IP" },
+	[PACKET_COUNTER_NULL] = { "decoder.null", "frames of a loopback device" },
+	[PACKET_COUNTER_SLL] = { "decoder.sll", "Linux cooked frames" },
+	[PACKET_COUNTER_SLL2] = { "decoder.sll2", "Linux cooked frames, version 2" },
+	[PACKET_COUNTER_IPV4] = { "decoder.ipv4", "IPv4 headers" },
+	[PACKET_COUNTER_IPV6] = { "decoder.ipv6", "IPv6 headers" },
+	[PACKET_COUNTER_TCP] = { "decoder.tcp", "TCP segments" },
+	[PACKET_COUNTER_UDP] = { "decoder.udp", "UDP datagrams" },
+	[PACKET_COUNTER_SCTP] = { "decoder.sctp", "SCTP packets" },
+	[PACKET_COUNTER_ESP] = { "decoder.esp", "ESP packets" },
+	[PACKET_COUNTER_IGMP] = { "decoder.igmp", "IGMP messages" },
+	[PACKET_COUNTER_ICMPV4] = { "decoder.icmpv4", "ICMP messages" },
+	[PACKET_COUNTER_ICMPV6] = { "decoder.icmpv6", "ICMPv6 messages" },
+	[PACKET_COUNTER_GRE] = { "decoder.gre", "GRE headers" },
+	[PACKET_COUNTER_ERSPAN] = { "decoder.erspan", "ERSPAN headers" },
+	[PACKET_COUNTER_VXLAN] = { "decoder.vxlan", "VXLAN headers" },
+	[PACKET_COUNTER_GENEVE] = { "decoder.geneve", "Geneve headers" },
+	[PACKET_COUNTER_TEREDO] = { "decoder.teredo", "IPv6 packets in Teredo" },
+	[PACKET_COUNTER_IPV4_IN_IPV4] = { "decoder.ipv4_in_ipv4", "IPv4 in IPv4" },
+	[PACKET_COUNTER_IPV6_IN_IPV4] = { "decoder.ipv6_in_ipv4", "IPv6 in IPv4" },
+	[PACKET_COUNTER_IPV4_IN_IPV6] = { "decoder.ipv4_in_ipv6", "IPv4 in IPv6" },
+	[PACKET_COUNTER_IPV6_IN_IPV6] = { "decoder.ipv6_in_ipv6", "IPv6 in IPv6" },
+	[PACKET_COUNTER_TOO_MANY_LAYERS] = { "decoder.too_many_layers", "packets with more headers than are followed" },
+	[PACKET_COUNTER_MAX_PKT_SIZE] = { "decoder.max_pkt_size", "bytes of the largest frame" },
+	[PACKET_COUNTER_CHECKSUM_IPV4] = { "decoder.checksum.ipv4", "wrong IPv4 header checksums" },
+	[PACKET_COUNTER_CHECKSUM_TCP] = { "decoder.checksum.tcp", "wrong TCP checksums" },
+	[PACKET_COUNTER_CHECKSUM_UDP] = { "decoder.checksum.udp", "wrong UDP checksums" },
+	[PACKET_COUNTER_CHECKSUM_ICMP] = { "decoder.checksum.icmp", "wrong ICMP and ICMPv6 checksums" },
+	[PACKET_COUNTER_INNER_DROPPED] = { "decoder.inner_dropped", "inner packets without room in the burst" },
+	[PACKET_COUNTER_FRAGMENTS_IPV4] = { "defrag.ipv4.fragments", "IPv4 fragments" },
+	[PACKET_COUNTER_FRAGMENTS_IPV6] = { "defrag.ipv6.fragments", "IPv6 fragments" },
+	[PACKET_COUNTER_REASSEMBLED_IPV4] = { "defrag.ipv4.reassembled", "IPv4 datagrams made whole" },
+	[PACKET_COUNTER_REASSEMBLED_IPV6] = { "defrag.ipv6.reassembled", "IPv6 datagrams made whole" },
+	[PACKET_COUNTER_DEFRAG_TIMEOUT] = { "defrag.timeout", "datagrams whose fragments did not all come in time" },
+	[PACKET_COUNTER_DEFRAG_MAX_TRACKERS] = { "defrag.max_trackers_reached", "datagrams dropped for newer ones" },
+	[PACKET_COUNTER_DEFRAG_MAX_FRAGS] = { "defrag.max_frags_reached", "fragments dropped: too many are held" },
+	[PACKET_COUNTER_DEFRAG_MEMCAP] = { "defrag.memcap_drop", "fragments or datagrams dropped: no memory left" },
+	[PACKET_COUNTER_DEFRAG_OVERLAP] = { "defrag.overlap_different_data", "fragments that contradict others" },
+};
+
+static int
+ports_parse(struct decode_ports *out, bool enabled, json_t *list, uint16_t fallback)
+{
+	if (!enabled)
+		return 0;
+	if (list == NULL) {
+		out->ports[out->count++] = fallback;
+		return 0;
+	}
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const char *text = json_string_value(json_array_get(list, i));
+		char *end;
+		long port;
+
+		if (text == NULL || out->count == DECODE_PORTS_MAX)
+			return -EINVAL;
+		port = text[0] == '$' ? fallback : strtol(text, &end, 10);
+		if (port < 1 || port > 65535 || (text[0] != '$' && *end != '\0'))
+			return -EINVAL;
+		out->ports[out->count++] = (uint16_t)port;
+	}
+	return 0;
+}
+
+int
+packet_decoder_create(struct packet_decoder **out, const struct packet_config *config, _Atomic uint64_t *counters)
+{
+	struct packet_decoder *decoder = calloc(1, sizeof(*decoder));
+	int error;
+
+	if (decoder == NULL)
+		return -ENOMEM;
+	decoder->config = *config;
+	decoder->counters = counters;
+	error = ports_parse(&decoder->vxlan, config->vxlan, config->vxlan_ports, 4789);
+	if (error == 0)
+		error = ports_parse(&decoder->geneve, config->geneve, config->geneve_ports, 6081);
+	if (error == 0)
+		error = ports_parse(&decoder->teredo, config->teredo, config->teredo_ports, 3544);
+	if (error == 0)
+		error = defrag_create(&decoder->defrag, config);
+	if (error < 0) {
+		packet_decoder_destroy(decoder);
+		return error;
+	}
+	*out = decoder;
+	return 0;
+}
+
+void
+packet_decoder_destroy(struct packet_decoder *decoder)
+{
+	if (decoder == NULL)
+		return;
+	defrag_destroy(decoder->defrag);
+	free(decoder);
+}
+
+/** Skips Ethernet with tags, or another link header. @return false: not IP */
+static bool
+spread_find_ip(struct cursor *in, uint16_t link_type)
+{
+	struct cursor peek;
+	uint16_t ether_type;
+
+	switch (link_type) {
+	case PACKET_LINK_ETHERNET:
+		cursor_skip(in, 12);
+		ether_type = cursor_be16(in);
+		for (unsigned int i = 0; i < PACKET_VLAN_MAX && (ether_type == 0x8100 || ether_type == 0x88a8 ||
+		     ether_type == 0x9100); i++) {
+			cursor_skip(in, 2);
+			ether_type = cursor_be16(in);
+		}
+		return ether_type == 0x0800 || ether_type == 0x86dd;
+	case PACKET_LINK_SLL:
+		cursor_skip(in, 16);
+		break;
+	case PACKET_LINK_SLL2:
+		cursor_skip(in, 20);
+		break;
+	case PACKET_LINK_NULL:
+	case PACKET_LINK_LOOP:
+	case PACKET_LINK_CHDLC:
+	case PACKET_LINK_PPP:
+		cursor_skip(in, 4);
+		break;
+	default:
+		break;
+	}
+	peek = *in;
+	uint8_t version = cursor_u8(&peek) >> 4;
+
+	return version == 4 || version == 6;
+}
+
+static uint32_t
+hash_pair(const uint8_t *a, const uint8_t *b, size_t len)
+{
+	bool swapped = memcmp(a, b, len) > 0;
+
+	return crc32c(crc32c(0, swapped ? b : a, len), swapped ? a : b, len);
+}
+
+uint32_t
+packet_spread_hash(const struct packet *packet)
+{
+	struct cursor in = cursor_of(packet->data, packet->len), peek;
+	const uint8_t *addresses;
+	bool v6;
+
+	if (!spread_find_ip(&in, packet->link_type) || in.short_read) {
+		if (packet->link_type != PACKET_LINK_ETHERNET || packet->len < 12)
+			return 0;
+		return hash_pair(packet->data, packet->data + 6, 6);
+	}
+	peek = in;
+	v6 = cursor_u8(&peek) >> 4 == 6;
+	cursor_skip(&in, v6 ? 8 : 12);
+	addresses = cursor_take(&in, v6 ? 32 : 8);
+	if (addresses == NULL)
+		return 0;
+	return hash_pair(addresses, addresses + (v6 ? 16 : 4), v6 ? 16 : 4);
+}
