@@ -328,43 +328,16 @@ test_frame(void **state)
 static void
 test_probe(void **state)
 {
-	static const struct {
-		const char *bytes;
-		enum proto_probe off_port;
-		enum proto_probe on_port;
-		int server;
-	} rows[] = {
-		{ "0001 0000 0006 01 03 0000 0001", PROTO_PROBE_YES, PROTO_PROBE_YES, 0 },
-		{ "0001 0000 0005 01 03 02 0001", PROTO_PROBE_YES, PROTO_PROBE_YES, 1 },
-		{ "0001 0000 0003 01 83 02", PROTO_PROBE_YES, PROTO_PROBE_YES, 1 },
-		{ "0001 0000 0003 01 83 42", PROTO_PROBE_NO, PROTO_PROBE_YES, 1 },
-		{ "0001 0000 0006 01 06 0000 0001", PROTO_PROBE_YES, PROTO_PROBE_YES, -1 },
-		{ "0001 0000 0006 01 03 0000 0001 0002 0000 0006 01 03 0000 0001", PROTO_PROBE_YES, PROTO_PROBE_YES, 0 },
-		{ "0001 0000 0006 01 03 0000 0001 0002 0001", PROTO_PROBE_NO, PROTO_PROBE_NO, 0 },
-		{ "0001 0000 0006 01 03 0000 0001 47", PROTO_PROBE_YES, PROTO_PROBE_YES, 0 },
-		{ "0001 0000 0007 01 03 0000 0001 47", PROTO_PROBE_NO, PROTO_PROBE_YES, -1 },
-		{ "0001 0000 0006 01 41 0000 0001", PROTO_PROBE_NO, PROTO_PROBE_YES, -1 },
-		{ "0001 0000 0005 01 2b 0e 01 00", PROTO_PROBE_YES, PROTO_PROBE_YES, 0 },
-		{ "0001 0000 0003 01 2b 0f", PROTO_PROBE_NO, PROTO_PROBE_YES, -1 },
-		{ "0001 0000 0006", PROTO_PROBE_MORE, PROTO_PROBE_MORE, -1 },
-		{ "0001 0001", PROTO_PROBE_NO, PROTO_PROBE_NO, -1 },
-		/* An EtherNet/IP register session, a DICOM association, a HART-IP session, mDNS, a Bitcoin-like frame. */
-		{ "6500 0400 0000 0000 0000 0000 0000 0000", PROTO_PROBE_NO, PROTO_PROBE_NO, -1 },
-		{ "0100 0000 00cd 0001 0000 414e 592d 5343 5020", PROTO_PROBE_NO, PROTO_PROBE_MORE, -1 },
-		{ "0100 0000 0001 000d 0100 007530", PROTO_PROBE_NO, PROTO_PROBE_NO, -1 },
-		{ "0000 0000 0001 0000 0000 0000 055f68747470", PROTO_PROBE_NO, PROTO_PROBE_NO, -1 },
-		{ "3a00 0000 0100 0000 0000 0000 d407 0000", PROTO_PROBE_NO, PROTO_PROBE_NO, -1 },
-		{ "0000 0000 0000 0000 0000 0000 0000 0000", PROTO_PROBE_NO, PROTO_PROBE_NO, -1 },
-	};
+
 	uint8_t data[64];
 
 	(void)state;
-	for (size_t i = 0; i < TEST_COUNT(rows); i++) {
-		size_t len = unhex(rows[i].bytes, data, sizeof(data));
+	for (size_t i = 0; i < TEST_COUNT(probe_rows); i++) {
+		size_t len = unhex(probe_rows[i].bytes, data, sizeof(data));
 
-		assert_int_equal(modbus_proto.probe(cursor_of(data, len), true, false), rows[i].off_port);
-		assert_int_equal(modbus_proto.probe(cursor_of(data, len), false, true), rows[i].on_port);
-		assert_int_equal(modbus_proto.sender_is_server(cursor_of(data, len)), rows[i].server);
+		assert_int_equal(modbus_proto.probe(cursor_of(data, len), true, false), probe_rows[i].off_port);
+		assert_int_equal(modbus_proto.probe(cursor_of(data, len), false, true), probe_rows[i].on_port);
+		assert_int_equal(modbus_proto.sender_is_server(cursor_of(data, len)), probe_rows[i].server);
 	}
 }
 
