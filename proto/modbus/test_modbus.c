@@ -328,7 +328,6 @@ test_frame(void **state)
 static void
 test_probe(void **state)
 {
-
 	uint8_t data[64];
 
 	(void)state;
