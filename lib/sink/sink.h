@@ -39,7 +39,8 @@ struct sink_ops {
 	void (*flush)(void *self, uint64_t now_ns);
 	/** SIGHUP: another program moved the file. NULL: nothing to do. */
 	void (*reopen)(void *self);
-	/** Waits until everything is delivered. NULL: delivered with flush. @return 0 or -ETIMEDOUT. */
+	/** Waits until everything is delivered. NULL: delivered with flush.
+	 *  @param timeout_ms  0: as long as the sink's configuration says. @return 0 or -ETIMEDOUT. */
 	int (*drain)(void *self, uint64_t timeout_ms);
 	/** An object for the control socket, owned by the caller; any thread. NULL: nothing to say. */
 	json_t *(*status)(void *self);
@@ -64,7 +65,8 @@ void sink_set_destroy(struct sink_set *set);
 void sink_set_write(struct sink_set *set, enum link_lane lane, const char *line, size_t len);
 void sink_set_flush(struct sink_set *set, uint64_t now_ns);
 void sink_set_reopen(struct sink_set *set);
-/** Waits until every sink has delivered what it was given. @return 0 or -ETIMEDOUT. */
+/** Waits until every sink has delivered what it was given.
+ *  @param timeout_ms  0: as long as each sink's configuration says. @return 0 or -ETIMEDOUT. */
 int sink_set_drain(struct sink_set *set, uint64_t timeout_ms);
 unsigned int sink_set_count(const struct sink_set *set);
 /** {"file":{..},"uplink":{..}}, owned by the caller; NULL when memory is short. Any thread. */

@@ -277,6 +277,12 @@ spool_renew_epoch(struct spool *spool)
 		if (getrandom(&epoch, sizeof(epoch), 0) != sizeof(epoch))
 			return -EIO;
 	spool->reader_state.epoch = epoch;
+	for (unsigned int i = 0; i < LINK_LANE_COUNT; i++) {
+		if (spool->reader_state.lanes[i].acked == 0)
+			continue;
+		spool->reader_state.lanes[i].skipped = true;
+		atomic_store_explicit(&spool->lanes[i].skipped, true, memory_order_relaxed);
+	}
 	atomic_store_explicit(&spool->epoch, epoch, memory_order_release);
 	log_notice("spool", "%s: epoch %016" PRIx64 " begins", spool->path, epoch);
 	return slot_save(&spool->reader_slot, &spool->reader_state, sizeof(spool->reader_state), true);
@@ -286,6 +292,12 @@ uint64_t
 spool_get_epoch(const struct spool *spool)
 {
 	return atomic_load_explicit(&spool->epoch, memory_order_acquire);
+}
+
+const char *
+spool_get_path(const struct spool *spool)
+{
+	return spool->path;
 }
 
 uint64_t

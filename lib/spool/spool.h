@@ -153,6 +153,8 @@ void spool_sync(struct spool *spool, uint64_t now_ms);
 /* ---- any thread ---- */
 
 uint64_t spool_get_epoch(const struct spool *spool);
+/** The folder; lent until spool_destroy(). */
+const char *spool_get_path(const struct spool *spool);
 /** Highest sequence appended, readable, and acknowledged; 0: none. */
 uint64_t spool_get_appended(const struct spool *spool, enum link_lane lane);
 uint64_t spool_get_readable(const struct spool *spool, enum link_lane lane);

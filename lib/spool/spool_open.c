@@ -256,8 +256,10 @@ spool_lane_open(struct spool *spool, struct spool_lane *lane, bool machine_same)
 	free(firsts);
 	if (rc < 0)
 		return rc;
-	if (spool->reader_state.epoch == 0 && count > 0)
+	if (spool->reader_state.epoch == 0 && count > 0) {
 		spool->reader_state.lanes[lane->id].acked = lane->segments[0].first - 1;
+		spool->reader_state.lanes[lane->id].skipped = lane->segments[0].first > 1;
+	}
 	rc = lane_recover(spool, lane, machine_same);
 	if (rc < 0)
 		return rc;

@@ -1,0 +1,66 @@
+/* Records that the aggregator will never take are kept, one JSON object a line, for who wants to know why. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/base/log.h"
+#include "lib/link/uplink_private.h"
+
+int
+uplink_quarantine_create(struct uplink *uplink, const char *path)
+{
+	struct stat st;
+
+	uplink->quarantine_fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	if (uplink->quarantine_fd < 0 || fstat(uplink->quarantine_fd, &st) != 0)
+		return -errno;
+	uplink->quarantine_len = (uint64_t)st.st_size;
+	return 0;
+}
+
+/* Six output bytes are the most that one byte of a record takes as a JSON string. */
+static bool
+write_entry(struct uplink *uplink, const struct uplink_flight *flight, const char *why, const char *record, size_t len)
+{
+	struct buf entry = { 0 };
+
+	if (buf_create(&entry, len * 6 + 6 * BATCH_ERROR_MAX + 256) < 0)
+		return false;
+	buf_puts(&entry, "{\"lane\":\"");
+	buf_puts(&entry, link_lane_name(flight->head.lane));
+	buf_printf(&entry, "\",\"epoch\":\"%016llx\",\"sequence\":", (unsigned long long)flight->head.epoch);
+	buf_u64(&entry, flight->head.sequence);
+	buf_puts(&entry, ",\"error\":");
+	buf_json_string(&entry, why, strlen(why));
+	buf_puts(&entry, ",\"record\":");
+	buf_json_string(&entry, record, len);
+	buf_puts(&entry, "}\n");
+	bool fits = !entry.full && uplink->quarantine_len + entry.len <= uplink->config.quarantine_size;
+	bool written = fits && write(uplink->quarantine_fd, entry.data, entry.len) == (ssize_t)entry.len;
+
+	uplink->quarantine_len += written ? entry.len : 0;
+	buf_destroy(&entry);
+	return written;
+}
+
+/* Returns 0 when the record may be passed over: kept or counted as not kept, and reported. */
+int
+uplink_quarantine(struct uplink *uplink, const struct uplink_flight *flight, const char *why)
+{
+	enum link_lane lane = flight->head.lane;
+	uint64_t sequence = flight->head.sequence;
+	struct spool_batch batch;
+
+	if (spool_report_gap(uplink->spool, lane, sequence, sequence, SPOOL_GAP_POISON) < 0)
+		return -EAGAIN;
+	int got = spool_peek_batch(uplink->spool, lane, sequence, 1, uplink->config.batch_bytes, &uplink->lines, &batch);
+	bool kept = got == 1 && batch.first == sequence &&
+		write_entry(uplink, flight, why, uplink->lines.data, uplink->lines.len - 1);
+
+	log_error("link", "%s record %llu refused for good: %s; %s", link_lane_name(lane), (unsigned long long)sequence, why,
+		kept ? "put into the quarantine file" : "it could not be kept");
+	uplink_count(uplink, kept ? UPLINK_QUARANTINED : UPLINK_QUARANTINE_LOST, 1);
+	return 0;
+}

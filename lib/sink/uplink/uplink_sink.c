@@ -1,0 +1,164 @@
+#include "lib/sink/uplink/uplink_sink.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "lib/base/log.h"
+
+enum { DRAIN_STEP_MS = 20 };
+
+struct uplink_sink {
+	struct spool *spool;
+	struct uplink *uplink;
+	uint64_t drain_ms;
+};
+
+int
+uplink_sink_create(struct uplink_sink **out, const struct spool_config *spool, const struct uplink_config *uplink,
+	struct config_error *err)
+{
+	struct uplink_sink *sink = calloc(1, sizeof(*sink));
+
+	if (sink == NULL) {
+		snprintf(err->text, sizeof(err->text), "uplink: no memory");
+		return -ENOMEM;
+	}
+	sink->drain_ms = uplink->drain_ms;
+	int rc = spool_create(&sink->spool, spool);
+
+	if (rc < 0)
+		snprintf(err->text, sizeof(err->text), "spool.path: %.300s: %s", spool->path,
+			rc == -EBUSY ? "another process uses it" : strerror(-rc));
+	else
+		rc = uplink_create(&sink->uplink, uplink, sink->spool, err);
+	if (rc < 0) {
+		uplink_sink_destroy(sink);
+		return rc;
+	}
+	*out = sink;
+	return 0;
+}
+
+void
+uplink_sink_destroy(struct uplink_sink *sink)
+{
+	if (sink == NULL)
+		return;
+	uplink_destroy(sink->uplink);
+	spool_destroy(sink->spool);
+	free(sink);
+}
+
+static int
+ops_create(void **self, struct config *config, const struct sink_env *env, struct config_error *err)
+{
+	struct spool_config spool;
+	struct uplink_config uplink;
+	struct uplink_sink *sink = NULL;
+	int rc = config_apply(config, &spool_knobs, &spool, err);
+
+	*self = NULL;
+	if (rc == 0)
+		rc = config_apply(config, &uplink_knobs, &uplink, err);
+	if (rc < 0 || !uplink.enabled)
+		return rc;
+	rc = uplink_sink_create(&sink, &spool, &uplink, err);
+	*self = sink;
+	return rc;
+}
+
+static void
+ops_write(void *self, enum link_lane lane, const char *line, size_t len)
+{
+	struct uplink_sink *sink = self;
+
+	spool_append(sink->spool, lane, line, len);
+}
+
+static void
+ops_flush(void *self, uint64_t now_ns)
+{
+	struct uplink_sink *sink = self;
+
+	spool_flush(sink->spool);
+	if (!spool_is_drained(sink->spool))
+		uplink_wake(sink->uplink);
+}
+
+static uint64_t
+now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* The spool is flushed again and again, since the uplink may find losses that the spool must report. */
+static int
+ops_drain(void *self, uint64_t timeout_ms)
+{
+	struct uplink_sink *sink = self;
+	uint64_t end_ms = now_ms() + (timeout_ms == 0 ? sink->drain_ms : timeout_ms);
+	uint64_t left = 0;
+
+	do {
+		ops_flush(sink, 0);
+		if (uplink_wait_drained(sink->uplink, DRAIN_STEP_MS) == 0)
+			return 0;
+	} while (now_ms() < end_ms);
+	for (unsigned int i = 0; i < LINK_LANE_COUNT; i++)
+		left += spool_get_appended(sink->spool, i) - spool_get_acked(sink->spool, i);
+	log_warning("sink", "%llu records are not acknowledged yet; they stay in the spool", (unsigned long long)left);
+	return -ETIMEDOUT;
+}
+
+static json_t *
+ops_status(void *self)
+{
+	struct uplink_sink *sink = self;
+	struct uplink_status status;
+	json_t *lanes = json_object();
+
+	uplink_get_status(sink->uplink, &status);
+	for (unsigned int i = 0; i < LINK_LANE_COUNT; i++)
+		json_object_set_new(lanes, link_lane_name(i), json_pack("{s:I,s:I,s:I,s:I,s:I}",
+			"appended", (json_int_t)status.lanes[i].appended, "sent", (json_int_t)status.lanes[i].sent,
+			"acked", (json_int_t)status.lanes[i].acked, "in_flight", (json_int_t)status.lanes[i].in_flight,
+			"spool_bytes", (json_int_t)status.lanes[i].bytes));
+	return json_pack("{s:b,s:b,s:i,s:s%,s:o}", "connected", status.connected, "drained", spool_is_drained(sink->spool),
+		"in_flight", (int)status.in_flight, "last_error", status.last_error, strlen(status.last_error), "lanes", lanes);
+}
+
+static unsigned int
+ops_counters(void *self, struct counter_set sets[])
+{
+	struct uplink_sink *sink = self;
+
+	sets[0] = spool_get_counters(sink->spool);
+	sets[1] = uplink_get_counters(sink->uplink);
+	return 2;
+}
+
+static void
+ops_destroy(void *self)
+{
+	uplink_sink_destroy(self);
+}
+
+static const struct knob_table *const knob_tables[] = { &spool_knobs, &uplink_knobs, NULL };
+
+const struct sink_ops uplink_sink_ops = {
+	.name = "uplink",
+	.knobs = knob_tables,
+	.create = ops_create,
+	.write = ops_write,
+	.flush = ops_flush,
+	.drain = ops_drain,
+	.status = ops_status,
+	.counters = ops_counters,
+	.destroy = ops_destroy,
+};
