@@ -28,7 +28,7 @@ enum {
 
 /* A connection: lives as long as its SSL, which frees it. */
 struct peer {
-	struct link_server *server;
+	struct link_server *server; /* NULL once it is destroyed */
 	struct bufferevent *bev;
 	uint64_t since_s; /* the connection or the last answer; 0: a request is being handled */
 	LIST_ENTRY(peer) link;
@@ -69,9 +69,11 @@ peer_gone(void *ssl, void *ptr, CRYPTO_EX_DATA *data, int slot, long number, voi
 	if (peer == NULL)
 		return;
 	server = peer->server;
-	LIST_REMOVE(peer, link);
-	server->peer_count--;
-	if (server->paused && server->peer_count < server->config.connections_max) {
+	if (server != NULL) {
+		LIST_REMOVE(peer, link);
+		server->peer_count--;
+	}
+	if (server != NULL && server->paused && server->peer_count < server->config.connections_max) {
 		server->paused = false;
 		evconnlistener_enable(server->listener);
 	}
@@ -150,6 +152,29 @@ handle(struct evhttp_request *request, void *arg)
 	server->handler(server->arg, request);
 }
 
+/* "ADDRESS:PORT" or "[ADDRESS]:PORT"; libevent's own parser takes no port 0. */
+static bool
+parse_listen(const char *text, struct sockaddr_storage *out, int *len)
+{
+	const char *colon = strrchr(text, ':');
+	char host[INET6_ADDRSTRLEN + 2];
+	char *end;
+	unsigned long port;
+
+	if (colon == NULL || (size_t)(colon - text) >= sizeof(host) || colon[1] < '0' || colon[1] > '9')
+		return false;
+	memcpy(host, text, (size_t)(colon - text));
+	host[colon - text] = '\0';
+	port = strtoul(colon + 1, &end, 10);
+	if (*end != '\0' || port > UINT16_MAX || evutil_parse_sockaddr_port(host, (struct sockaddr *)out, len) != 0)
+		return false;
+	if (out->ss_family == AF_INET6)
+		((struct sockaddr_in6 *)out)->sin6_port = htons((uint16_t)port);
+	else
+		((struct sockaddr_in *)out)->sin_port = htons((uint16_t)port);
+	return true;
+}
+
 static int
 bind_http(struct link_server *server)
 {
@@ -158,7 +183,7 @@ bind_http(struct link_server *server)
 	socklen_t name_len = sizeof(address);
 	struct evhttp_bound_socket *bound;
 
-	if (evutil_parse_sockaddr_port(server->config.listen, (struct sockaddr *)&address, &len) != 0) {
+	if (!parse_listen(server->config.listen, &address, &len)) {
 		log_error("link", "%s: %s is not ADDRESS:PORT", server->config.topic, server->config.listen);
 		return -EINVAL;
 	}
@@ -232,10 +257,13 @@ link_server_create(struct link_server **out, struct event_base *base, const stru
 void
 link_server_destroy(struct link_server *server)
 {
+	struct peer *peer;
+
 	if (server == NULL)
 		return;
-	/* Connections end with http; the listener must not be enabled again by the last of them. */
-	server->config.connections_max = 0;
+	/* libevent frees connections later, from the base: by then the server is gone. */
+	LIST_FOREACH(peer, &server->peers, link)
+		peer->server = NULL;
 	if (server->sweep != NULL)
 		event_free(server->sweep);
 	if (server->http != NULL)

@@ -171,7 +171,7 @@ line_deeper_than_the_bound_is_refused(void **state)
 	for (unsigned int depth = LINE_DEPTH_MAX - 1; depth <= LINE_DEPTH_MAX; depth++) {
 		size_t len = 0;
 
-		len += (size_t)sprintf(deep, "{\"a\":");
+		len += (size_t)snprintf(deep, sizeof(deep), "{\"a\":");
 		for (unsigned int i = 0; i < depth; i++)
 			deep[len++] = '[';
 		for (unsigned int i = 0; i < depth; i++)

@@ -1,0 +1,217 @@
+#include "app/aggregator/api_summary.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	STATS_DEPTH_MAX = 6,
+	STATS_PATH_MAX = 256,
+	LOSSES_MAX = 512, /* names in one summary */
+};
+
+/* A counter whose name has one of these tells of something that was not done: it is a loss. */
+static const char *const loss_words[] = { "drop", "lost", "shed", "evict", "full", "missed", "nombuf", "overflow" };
+
+/* Per-worker counters are parts of the totals beside them. */
+static const char *const parts[] = { "workers", "ports", "queues" };
+
+static bool
+is_loss(const char *path)
+{
+	for (size_t i = 0; i < sizeof(loss_words) / sizeof(loss_words[0]); i++)
+		if (strstr(path, loss_words[i]) != NULL)
+			return true;
+	return false;
+}
+
+static bool
+is_part(const char *key)
+{
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		if (strcmp(parts[i], key) == 0)
+			return true;
+	return false;
+}
+
+static void
+add(json_t *totals, const char *path, json_int_t n)
+{
+	json_int_t sum = json_integer_value(json_object_get(totals, path));
+
+	if (json_object_size(totals) >= LOSSES_MAX && json_object_get(totals, path) == NULL)
+		return;
+	if (__builtin_add_overflow(sum, n, &sum))
+		sum = INT64_MAX;
+	json_object_set_new(totals, path, json_integer(sum));
+}
+
+/* One level of the walk through a stats object. */
+struct level {
+	json_t *object;
+	void *at;
+	size_t path_len;
+};
+
+/* Adds the losses of one stats object, nested names joined by dots. */
+static void
+add_losses(json_t *stats, json_t *losses)
+{
+	struct level levels[STATS_DEPTH_MAX] = { { .object = stats, .at = json_object_iter(stats) } };
+	char path[STATS_PATH_MAX];
+	unsigned int depth = 1;
+
+	while (depth > 0) {
+		struct level *level = &levels[depth - 1];
+		const char *key;
+		json_t *value;
+		int len;
+
+		if (level->at == NULL) {
+			depth--;
+			continue;
+		}
+		key = json_object_iter_key(level->at);
+		value = json_object_iter_value(level->at);
+		level->at = json_object_iter_next(level->object, level->at);
+		len = snprintf(path + level->path_len, sizeof(path) - level->path_len, "%s%s",
+			level->path_len == 0 ? "" : ".", key);
+		if (len < 0 || (size_t)len >= sizeof(path) - level->path_len || is_part(key))
+			continue;
+		if (json_is_object(value) && depth < STATS_DEPTH_MAX)
+			levels[depth++] = (struct level){ .object = value, .at = json_object_iter(value),
+				.path_len = level->path_len + (size_t)len };
+		else if (json_is_integer(value) && is_loss(path))
+			add(losses, path, json_integer_value(value));
+	}
+}
+
+static json_int_t
+number_at(json_t *object, const char *first, const char *second)
+{
+	return json_integer_value(json_object_get(json_object_get(object, first), second));
+}
+
+static json_t *
+sorted(json_t *losses)
+{
+	char *text = json_dumps(losses, JSON_SORT_KEYS);
+	json_t *out = text == NULL ? NULL : json_loads(text, 0, NULL);
+
+	free(text);
+	return out == NULL ? json_incref(losses) : out;
+}
+
+/* The totals of all runs of all sensors: each run's newest record holds its totals. */
+static json_t *
+frames_of(json_t *runs, json_t *losses)
+{
+	json_t *frames = json_object();
+	json_t *run;
+	size_t i;
+
+	add(frames, "received", 0);
+	add(frames, "processed", 0);
+	add(frames, "bytes", 0);
+	json_array_foreach(runs, i, run) {
+		json_t *stats = json_object_get(json_object_get(run, "record"), "stats");
+
+		if (!json_is_object(stats))
+			continue;
+		add(frames, "received", number_at(stats, "capture", "received"));
+		add(frames, "processed", number_at(stats, "capture", "processed"));
+		add(frames, "bytes", number_at(stats, "capture", "bytes"));
+		add_losses(stats, losses);
+	}
+	return frames;
+}
+
+/* What the link and the store lost: named as the sensors' own losses are. */
+static void
+add_own_losses(json_t *losses, json_t *sensors, json_t *retention)
+{
+	json_t *sensor;
+	size_t i;
+
+	add(losses, "link.records_lost_at_sensor", 0);
+	json_array_foreach(sensors, i, sensor)
+		add(losses, "link.records_lost_at_sensor", json_integer_value(json_object_get(sensor, "lost")));
+	add(losses, "store.deleted_by_age", json_integer_value(json_object_get(retention, "deleted_by_age")));
+	add(losses, "store.deleted_by_bytes", json_integer_value(json_object_get(retention, "deleted_by_bytes")));
+	add(losses, "store.deleted_by_records", json_integer_value(json_object_get(retention, "deleted_by_records")));
+}
+
+static json_t *
+own_counters(const struct counter_set *counters)
+{
+	json_t *object = json_object();
+
+	for (unsigned int i = 0; i < counters->count; i++)
+		json_object_set_new(object, counters->descs[i].name,
+			json_integer((json_int_t)counter_get(&counters->values[i])));
+	return object;
+}
+
+/* The reports that stand in the summary as they are. */
+static const struct {
+	const char *key;
+	enum store_report report;
+} plain[] = {
+	{ "sensors", STORE_REPORT_SENSORS },
+	{ "flows", STORE_REPORT_FLOWS },
+	{ "records", STORE_REPORT_EVENTS },
+	{ "protocols", STORE_REPORT_PROTOCOLS },
+	{ "applications", STORE_REPORT_APPS },
+	{ "alerts", STORE_REPORT_SIGNATURES },
+	{ "talkers", STORE_REPORT_TALKERS },
+	{ "retention", STORE_REPORT_RETENTION },
+	{ "stats", STORE_REPORT_STATS },
+};
+
+int
+api_summary(struct store *store, const struct store_filter *filter, const struct counter_set *counters, json_t **out)
+{
+	json_t *summary = json_object();
+	json_t *losses = json_object();
+	json_t *frames;
+
+	for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++) {
+		json_t *rows = NULL;
+		int err = store_report(store, plain[i].report, filter, &rows);
+
+		if (err != 0) {
+			json_decref(summary);
+			json_decref(losses);
+			return err;
+		}
+		json_object_set_new(summary, plain[i].key, rows);
+	}
+	frames = frames_of(json_object_get(summary, "stats"), losses);
+	add_own_losses(losses, json_object_get(summary, "sensors"), json_object_get(summary, "retention"));
+	json_object_set_new(summary, "frames", frames);
+	json_object_set_new(summary, "losses", sorted(losses));
+	json_object_set_new(summary, "aggregator", own_counters(counters));
+	json_object_del(summary, "stats");
+	json_decref(losses);
+	*out = summary;
+	return 0;
+}
+
+int
+api_counters(struct store *store, const struct store_filter *filter, const struct counter_set *counters, json_t **out)
+{
+	json_t *retention = NULL;
+	json_t *sensors = NULL;
+	int err = store_report(store, STORE_REPORT_RETENTION, filter, &retention);
+
+	if (err == 0)
+		err = store_report(store, STORE_REPORT_STATS, filter, &sensors);
+	if (err != 0) {
+		json_decref(retention);
+		return err;
+	}
+	*out = json_pack("{s:o, s:o, s:o}", "aggregator", own_counters(counters), "retention", retention,
+		"sensors", sensors);
+	return *out == NULL ? -ENOMEM : 0;
+}

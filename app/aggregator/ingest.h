@@ -1,0 +1,34 @@
+/*
+ * Sensors' batches, from the wire to the disk. ingest.c shows a batch's whole path: who is
+ * it, what do the headers say, is it next in its lane, unpack, check each line, append,
+ * commit together with the others that arrived, answer.
+ *
+ * Thread: the one that runs the base. Counters may be read by any.
+ */
+#ifndef MR_AGGREGATOR_INGEST_H
+#define MR_AGGREGATOR_INGEST_H
+
+#include "app/aggregator/settings.h"
+#include "lib/base/counter.h"
+#include "lib/store/store.h"
+
+struct event_base;
+struct ingest;
+
+enum ingest_counter {
+	INGEST_REQUESTS, INGEST_BATCHES, INGEST_RECORDS, INGEST_BYTES, INGEST_DUPLICATES, INGEST_LOST,
+	INGEST_HOLES, INGEST_REORDERED, INGEST_POISON, INGEST_REFUSED, INGEST_TOO_LARGE, INGEST_LATER, INGEST_COMMITS,
+	INGEST_COUNTERS,
+};
+
+extern const struct counter_desc ingest_counters[INGEST_COUNTERS];
+
+/** @param settings, store borrowed, must outlive it. @return 0 or -errno, logged. */
+int ingest_create(struct ingest **out, struct event_base *base, const struct settings *settings, struct store *store);
+/** Commits and answers what is appended; batches that still wait for others are told to come again. */
+void ingest_finish(struct ingest *ingest);
+void ingest_destroy(struct ingest *ingest);
+uint16_t ingest_port(const struct ingest *ingest);
+struct counter_set ingest_counter_set(struct ingest *ingest);
+
+#endif

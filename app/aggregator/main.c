@@ -1,0 +1,212 @@
+/* millrace-aggregator: takes sensors' records, keeps them, answers questions about them. */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <event2/event.h>
+#include <jansson.h>
+
+#include "app/aggregator/api.h"
+#include "app/aggregator/ingest.h"
+#include "lib/base/log.h"
+
+enum { EXIT_USAGE = 2, PRIORITIES = 3, DRAIN_MS = 300, SET_MAX = 64 };
+
+static const char usage[] =
+	"usage: millrace-aggregator run   -c FILE [--set KEY=VALUE]... [--ready-file PATH]\n"
+	"       millrace-aggregator check -c FILE [--set KEY=VALUE]...\n"
+	"       millrace-aggregator reference | --version | --help\n"
+	"\n"
+	"run    listens for sensors and for questions until SIGTERM. When both are open it prints\n"
+	"       \"ready INGEST_PORT API_PORT\", and writes the same line to the ready file.\n"
+	"check  reads the configuration and says what is wrong with it.\n"
+	"reference  prints the configuration's keys.\n"
+	"\n"
+	"exit status: 0 done, 1 failed, 2 wrong usage or configuration\n";
+
+struct options {
+	const char *config_path;
+	const char *ready_file;
+	const char *sets[SET_MAX];
+	unsigned int set_count;
+};
+
+static int
+wrong_usage(const char *why)
+{
+	fprintf(stderr, "millrace-aggregator: %s\n%s", why, usage);
+	return EXIT_USAGE;
+}
+
+static int
+read_options(int argc, char **argv, struct options *out)
+{
+	static const struct option longs[] = {
+		{ "config", required_argument, NULL, 'c' },
+		{ "set", required_argument, NULL, 's' },
+		{ "ready-file", required_argument, NULL, 'r' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int option;
+
+	while ((option = getopt_long(argc, argv, "c:", longs, NULL)) != -1) {
+		if (option == 'c')
+			out->config_path = optarg;
+		else if (option == 'r')
+			out->ready_file = optarg;
+		else if (option == 's' && out->set_count < SET_MAX)
+			out->sets[out->set_count++] = optarg;
+		else
+			return -EINVAL;
+	}
+	return optind == argc ? 0 : -EINVAL;
+}
+
+static int
+load(const struct options *options, struct config **config, struct settings *settings)
+{
+	struct config_error err;
+	int result = config_load(config, options->config_path, &err);
+
+	for (unsigned int i = 0; i < options->set_count && result == 0; i++)
+		result = config_set(*config, options->sets[i], &err);
+	if (result == 0)
+		result = settings_read(settings, *config, &err);
+	if (result != 0)
+		fprintf(stderr, "millrace-aggregator: %s\n", err.text);
+	return result;
+}
+
+static void
+on_signal(evutil_socket_t signal_number, short what, void *arg)
+{
+	event_base_loopbreak(arg);
+}
+
+/* The file appears whole: a waiting script reads the line or finds nothing. */
+static int
+say_ready(const char *path, unsigned int ingest, unsigned int api)
+{
+	char temporary[4096];
+	FILE *file;
+
+	printf("ready %u %u\n", ingest, api);
+	fflush(stdout);
+	if (path == NULL)
+		return 0;
+	snprintf(temporary, sizeof(temporary), "%s.new", path);
+	file = fopen(temporary, "we");
+	if (file == NULL || fprintf(file, "ready %u %u\n", ingest, api) < 0 || fclose(file) != 0 ||
+	    rename(temporary, path) != 0) {
+		log_error("aggregator", "--ready-file %s: %s", path, strerror(errno));
+		return -errno;
+	}
+	return 0;
+}
+
+/* Wires ingest and API on an open store, and runs until a signal. */
+static int
+serve(struct event_base *base, const struct options *options, const struct settings *settings, struct store *store)
+{
+	static const struct timeval drain = { .tv_usec = DRAIN_MS * 1000 };
+	struct event *term = evsignal_new(base, SIGTERM, on_signal, base);
+	struct event *interrupt = evsignal_new(base, SIGINT, on_signal, base);
+	struct ingest *ingest = NULL;
+	struct api *api = NULL;
+	int err = ingest_create(&ingest, base, settings, store);
+
+	if (err == 0) {
+		struct counter_set counters = ingest_counter_set(ingest);
+
+		err = api_create(&api, settings, &counters);
+	}
+	if (err == 0 && (term == NULL || interrupt == NULL || event_add(term, NULL) != 0 ||
+	    event_add(interrupt, NULL) != 0))
+		err = -ENOMEM;
+	if (err == 0)
+		err = say_ready(options->ready_file, ingest_port(ingest), api_port(api));
+	if (err == 0) {
+		log_notice("aggregator", "listening: ingest port %u, api port %u", ingest_port(ingest), api_port(api));
+		event_base_dispatch(base);
+		log_notice("aggregator", "stopping");
+		ingest_finish(ingest);
+		/* The last answers go out. */
+		event_base_loopexit(base, &drain);
+		event_base_dispatch(base);
+		ingest_finish(ingest);
+	}
+	api_destroy(api);
+	ingest_destroy(ingest);
+	if (term != NULL)
+		event_free(term);
+	if (interrupt != NULL)
+		event_free(interrupt);
+	return err;
+}
+
+static int
+run(const struct options *options, const struct settings *settings)
+{
+	const struct store_config config = {
+		.path = settings->store_path,
+		.records_max = settings->records_max,
+		.bytes_max = settings->bytes_max,
+		.age_max_s = settings->age_max_s,
+	};
+	struct event_base *base = event_base_new();
+	struct store *store = NULL;
+	int err = base == NULL || event_base_priority_init(base, PRIORITIES) != 0 ? -ENOMEM : 0;
+
+	if (err == 0)
+		err = store_open(&store, settings->store_kind, &config, true);
+	if (err == 0)
+		err = serve(base, options, settings, store);
+	store_close(store);
+	if (base != NULL)
+		event_base_free(base);
+	if (err != 0)
+		log_error("aggregator", "cannot run: %s", strerror(-err));
+	return err == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct knob_table *const tables[] = { &settings_knobs };
+	struct options options = { 0 };
+	struct settings settings = { 0 };
+	struct config *config = NULL;
+	const char *verb = argc > 1 ? argv[1] : "";
+	int status;
+
+	if (strcmp(verb, "--version") == 0 || strcmp(verb, "--help") == 0 || strcmp(verb, "-h") == 0) {
+		printf("%s", strcmp(verb, "--version") == 0 ? "millrace-aggregator " MILLRACE_VERSION "\n" : usage);
+		return EXIT_SUCCESS;
+	}
+	if (strcmp(verb, "reference") == 0) {
+		config_reference(tables, 1, stdout);
+		return EXIT_SUCCESS;
+	}
+	if (strcmp(verb, "run") != 0 && strcmp(verb, "check") != 0)
+		return wrong_usage("run, check or reference is wanted");
+	if (read_options(argc - 1, argv + 1, &options) != 0 || options.config_path == NULL)
+		return wrong_usage("-c FILE is wanted");
+	signal(SIGPIPE, SIG_IGN);
+	json_object_seed(0);
+	if (load(&options, &config, &settings) != 0) {
+		config_destroy(config);
+		return EXIT_USAGE;
+	}
+	log_set_level((enum log_level)settings.log_level);
+	if (strcmp(verb, "check") == 0) {
+		config_dump(config, tables, 1, stdout);
+		status = EXIT_SUCCESS;
+	} else {
+		status = run(&options, &settings);
+	}
+	config_destroy(config);
+	return status;
+}

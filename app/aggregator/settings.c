@@ -1,0 +1,78 @@
+#include "app/aggregator/settings.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "lib/link/batch.h"
+#include "lib/store/store.h"
+
+static const char *const levels[] = { "error", "warning", "notice", "info", "debug", NULL };
+
+#define AT(member) offsetof(struct settings, member)
+
+static const struct knob knobs[] = {
+	{ "listen", KNOB_TEXT, AT(listen), 0, 0, "0.0.0.0:8443", NULL,
+		"ADDRESS:PORT where sensors deliver; port 0: any free one" },
+	{ "tls.cert", KNOB_TEXT, AT(tls_cert), 0, 0, NULL, NULL, "the aggregator's certificate chain, PEM" },
+	{ "tls.key", KNOB_TEXT, AT(tls_key), 0, 0, NULL, NULL, "its private key, PEM" },
+	{ "tls.ca", KNOB_TEXT, AT(tls_ca), 0, 0, NULL, NULL, "the CA whose certificates sensors must show, PEM" },
+	{ "api.listen", KNOB_TEXT, AT(api_listen), 0, 0, "127.0.0.1:8444", NULL, "ADDRESS:PORT of the query API" },
+	{ "api.cert", KNOB_TEXT, AT(api_cert), 0, 0, NULL, NULL, "its certificate chain, when not tls.cert" },
+	{ "api.key", KNOB_TEXT, AT(api_key), 0, 0, NULL, NULL, "its private key, when not tls.key" },
+	{ "api.token-file", KNOB_TEXT, AT(api_token_file), 0, 0, NULL, NULL,
+		"file whose first line is the API's bearer token, 16 characters or more" },
+	{ "store.kind", KNOB_CHOICE, AT(store_kind), 0, 0, "sqlite", store_kinds, "which store keeps the records" },
+	{ "store.path", KNOB_TEXT, AT(store_path), 0, 0, NULL, NULL, "the database file" },
+	{ "store.records-max", KNOB_NUMBER, AT(records_max), 0, INT64_MAX, "0", NULL,
+		"records kept, the oldest are deleted and counted; 0: no bound" },
+	{ "store.bytes-max", KNOB_SIZE, AT(bytes_max), 0, INT64_MAX, "0", NULL,
+		"bytes of the database in use, beyond it the oldest records are deleted; 0: no bound" },
+	{ "store.age-max", KNOB_NUMBER, AT(age_max_s), 0, 1000000000, "0", NULL,
+		"seconds since arrival that a record is kept; 0: no bound" },
+	{ "limits.body", KNOB_SIZE, AT(body_max), 1024, BATCH_BODY_MAX, "8mb", NULL, "bytes of a batch as sent" },
+	{ "limits.lines", KNOB_SIZE, AT(lines_max), 1024, BATCH_LINES_MAX, "32mb", NULL, "bytes of a batch unpacked" },
+	{ "limits.connections", KNOB_NUMBER, AT(connections_max), 1, 65536, "512", NULL,
+		"connections of a listener; more wait in the kernel" },
+	{ "limits.request-timeout", KNOB_NUMBER, AT(request_timeout_s), 1, 3600, "60", NULL,
+		"seconds a peer may take to say a request" },
+	{ "limits.query-timeout", KNOB_NUMBER, AT(query_timeout_ms), 10, 3600000, "30000", NULL,
+		"milliseconds a query may run" },
+	{ "limits.group-records", KNOB_NUMBER, AT(group_records), 1, 10000000, "20000", NULL,
+		"records after which a group of batches is committed, if the wire does not pause before" },
+	{ "limits.reorder", KNOB_NUMBER, AT(reorder_ms), 0, 60000, "500", NULL,
+		"milliseconds a batch waits for those before it, when several are in flight" },
+	{ "log.level", KNOB_CHOICE, AT(log_level), 0, 0, "notice", levels, "what is logged on stderr" },
+};
+
+const struct knob_table settings_knobs = {
+	.owner = "aggregator",
+	.knobs = knobs,
+	.count = sizeof(knobs) / sizeof(knobs[0]),
+};
+
+static int
+require(const char *key, const char *value, struct config_error *err)
+{
+	if (value[0] != '\0')
+		return 0;
+	snprintf(err->text, sizeof(err->text), "%s: must be given", key);
+	return -EINVAL;
+}
+
+int
+settings_read(struct settings *out, struct config *config, struct config_error *err)
+{
+	const struct knob_table *const tables[] = { &settings_knobs };
+
+	if (config_apply(config, &settings_knobs, out, err) != 0 || config_check_unknown(config, tables, 1, err) != 0)
+		return -EINVAL;
+	if (require("tls.cert", out->tls_cert, err) != 0 || require("tls.key", out->tls_key, err) != 0 ||
+	    require("tls.ca", out->tls_ca, err) != 0 || require("store.path", out->store_path, err) != 0 ||
+	    require("api.token-file", out->api_token_file, err) != 0)
+		return -EINVAL;
+	if (out->api_cert[0] == '\0')
+		out->api_cert = out->tls_cert;
+	if (out->api_key[0] == '\0')
+		out->api_key = out->tls_key;
+	return 0;
+}

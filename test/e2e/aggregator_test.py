@@ -1,0 +1,458 @@
+#!/usr/bin/env python3
+"""The real aggregator with a real PKI: batches good and hostile over mutual TLS, kills, restarts, questions.
+
+usage: test/e2e/aggregator_test.py [BUILD_DIR]     (default: build-test, else build)
+"""
+import base64
+import concurrent.futures
+import ctypes
+import hashlib
+import http.client
+import json
+import os
+import random
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+import urllib.parse
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+EPOCH = "00000000000000a1"
+
+
+def build_dir():
+    for name in ("build-test", "build"):
+        if os.path.isdir(os.path.join(ROOT, name)):
+            return os.path.join(ROOT, name)
+    sys.exit("no build directory: give one")
+
+
+def program(path):
+    return os.path.join(BUILD, "app", path)
+
+
+ZSTD = ctypes.CDLL("libzstd.so.1")
+ZSTD.ZSTD_compress.restype = ctypes.c_size_t
+ZSTD.ZSTD_compressBound.restype = ctypes.c_size_t
+
+
+def zstd(data, level=3):
+    out = ctypes.create_string_buffer(ZSTD.ZSTD_compressBound(ctypes.c_size_t(len(data))))
+    size = ZSTD.ZSTD_compress(out, ctypes.c_size_t(len(out)), data, ctypes.c_size_t(len(data)), level)
+    return out.raw[:size]
+
+
+def digest(body):
+    return "sha-256=:" + base64.b64encode(hashlib.sha256(body).digest()).decode() + ":"
+
+
+def event(n, kind="modbus", **more):
+    record = {"timestamp": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(1700000000 + n)) + ".000000+0000",
+              "event_type": kind, "src_ip": "10.0.0.%d" % (n % 5), "src_port": 40000 + n % 100,
+              "dest_ip": "10.1.0.1", "dest_port": 502, "proto": "TCP", "app_proto": "modbus", "n": n}
+    if kind == "modbus":
+        record["modbus"] = {"request": {"function_raw": 3, "function_code": "RdHoldRegs"},
+                            "response": {"function_raw": 3}}
+    record.update(more)
+    return record
+
+
+def ndjson(records):
+    return b"".join(json.dumps(r, separators=(",", ":")).encode() + b"\n" for r in records)
+
+
+class Aggregator:
+    """One running program and its folder."""
+
+    def __init__(self, *settings):
+        self.dir = tempfile.TemporaryDirectory(prefix="millrace-aggregator-")
+        self.pki = os.path.join(self.dir.name, "pki")
+        subprocess.run([os.path.join(ROOT, "scripts", "pki"), self.pki, "plant-1", "plant-2"], check=True)
+        self.config = os.path.join(self.dir.name, "aggregator.yaml")
+        with open(self.config, "w") as out:
+            out.write(f"""listen: 127.0.0.1:0
+tls: {{cert: {self.pki}/aggregator.pem, key: {self.pki}/aggregator.key, ca: {self.pki}/ca.pem}}
+api: {{listen: "127.0.0.1:0", token-file: {self.pki}/token}}
+store: {{path: {self.dir.name}/records.db}}
+log: {{level: error}}
+""")
+        self.settings = [arg for s in settings for arg in ("--set", s)]
+        with open(os.path.join(self.pki, "token")) as file:
+            self.token = file.read().strip()
+        self.start()
+
+    def start(self):
+        ready = os.path.join(self.dir.name, "ready")
+        if os.path.exists(ready):
+            os.unlink(ready)
+        self.process = subprocess.Popen(
+            [program("aggregator/millrace-aggregator"), "run", "-c", self.config, "--ready-file", ready,
+             *self.settings], stdout=subprocess.DEVNULL)
+        for _ in range(600):
+            if os.path.exists(ready):
+                break
+            if self.process.poll() is not None:
+                raise RuntimeError("the aggregator ended with %d" % self.process.returncode)
+            time.sleep(0.05)
+        with open(ready) as file:
+            _, self.port, self.api_port = file.read().split()
+
+    def stop(self, how=signal.SIGTERM):
+        self.process.send_signal(how)
+        return self.process.wait(30)
+
+    def tls(self, sensor="plant-1"):
+        context = ssl.create_default_context(cafile=os.path.join(self.pki, "ca.pem"))
+        if sensor:
+            context.load_cert_chain(f"{self.pki}/{sensor}.pem", f"{self.pki}/{sensor}.key")
+        return context
+
+    def connect(self, sensor="plant-1"):
+        return http.client.HTTPSConnection("localhost", int(self.port), context=self.tls(sensor), timeout=30)
+
+    def post(self, first, records, lane="event", sensor="plant-1", connection=None, raw=None, path="/v1/records",
+             **changes):
+        lines = ndjson(records) if records is not None else b""
+        body = zstd(lines) if raw is None else raw
+        headers = {"Millrace-Version": "1", "Millrace-Sensor": sensor, "Millrace-Epoch": EPOCH,
+                   "Millrace-Lane": lane, "Millrace-Sequence": str(first),
+                   "Millrace-Count": str(len(records or [0])), "Content-Type": "application/x-ndjson",
+                   "Content-Encoding": "zstd", "Content-Digest": digest(body), "Millrace-Later-Invention": "kept"}
+        for name, value in changes.items():
+            headers[name.replace("_", "-")] = value
+        own = connection or self.connect(sensor)
+        own.request("POST", path, body, {k: v for k, v in headers.items() if v is not None})
+        answer = own.getresponse()
+        text = answer.read()
+        if connection is None:
+            own.close()
+        try:
+            return answer.status, json.loads(text)
+        except ValueError:
+            return answer.status, {}
+
+    def get(self, path, token=True, **parameters):
+        context = self.tls(None)
+        connection = http.client.HTTPSConnection("127.0.0.1", int(self.api_port), context=context, timeout=60)
+        query = "?" + urllib.parse.urlencode(parameters) if parameters else ""
+        headers = {"Authorization": "Bearer " + (self.token if token is True else token)} if token else {}
+        connection.request("GET", path + query, headers=headers)
+        answer = connection.getresponse()
+        text = answer.read()
+        connection.close()
+        return answer.status, json.loads(text)
+
+    def records(self, path="/v1/events", **parameters):
+        """Every record, by pages."""
+        found = []
+        while True:
+            status, page = self.get(path, limit=97, **parameters)
+            assert status == 200, page
+            found += page["records"]
+            if page["next"] is None:
+                return found
+            parameters["cursor"] = page["next"]
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self.dir.cleanup()
+
+
+class Case(unittest.TestCase):
+    settings = ()
+
+    def setUp(self):
+        self.aggregator = Aggregator(*self.settings)
+        self.addCleanup(self.aggregator.close)
+
+    def post(self, *args, **kwargs):
+        return self.aggregator.post(*args, **kwargs)
+
+    def numbers(self, **parameters):
+        return sorted(r["record"]["n"] for r in self.aggregator.records(**parameters))
+
+
+class Delivery(Case):
+    def test_batches_are_stored_once(self):
+        batch = [event(n) for n in range(1, 101)]
+        for _ in range(3):
+            self.assertEqual(self.post(1, batch), (200, {"acked": 100}))
+        self.assertEqual(self.post(51, [event(n) for n in range(51, 151)]), (200, {"acked": 150}))
+        self.assertEqual(self.numbers(), list(range(1, 151)))
+        plain = ndjson([event(151)])
+        self.assertEqual(self.post(151, [event(151)], raw=plain, Content_Encoding=None, Content_Digest=digest(plain)),
+                         (200, {"acked": 151}))
+        self.assertEqual(self.post(1, [event(7, "alert")], lane="alert"), (200, {"acked": 1}))
+        self.assertEqual(self.post(1, [event(1)], sensor="plant-2"), (200, {"acked": 1}))
+        _, lanes = self.aggregator.get("/v1/lanes")
+        self.assertEqual([(r["sensor"], r["lane"], r["acked"], r["records"]) for r in lanes["lanes"]],
+                         [("plant-1", "event", 151, 151), ("plant-1", "alert", 1, 1), ("plant-2", "event", 1, 1)])
+
+    def test_a_hole_is_answered_with_what_is_expected(self):
+        self.assertEqual(self.post(5, [event(5)]), (409, {"expected": 1}))
+        self.assertEqual(self.post(1, [event(1)]), (200, {"acked": 1}))
+        self.assertEqual(self.post(10, [event(10)]), (409, {"expected": 2}))
+        self.assertEqual(self.post(10, [event(10)], Millrace_Skip_To="10"), (200, {"acked": 10}))
+        _, gaps = self.aggregator.get("/v1/gaps")
+        self.assertEqual([(g["lane"], g["first"], g["last"]) for g in gaps["gaps"]], [("event", 2, 9)])
+        _, summary = self.aggregator.get("/v1/summary")
+        self.assertEqual(summary["losses"]["link.records_lost_at_sensor"], 8)
+
+    def test_batches_in_flight_may_overtake_each_other(self):
+        rng = random.Random(1)
+        windows = [list(range(first, first + 60, 10)) for first in range(1, 601, 60)]
+        firsts = [first for window in windows for first in rng.sample(window, len(window))]
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            def deliver(first):
+                for _ in range(50):
+                    status, answer = self.post(first, [event(n) for n in range(first, first + 10)])
+                    if status == 200:
+                        return
+                    self.assertEqual(status, 409, answer)
+                self.fail("never taken")
+            list(pool.map(deliver, firsts))
+        self.assertEqual(self.numbers(), list(range(1, 601)))
+
+    def test_kills_lose_nothing_acknowledged_and_store_nothing_twice(self):
+        rng = random.Random(2)
+        acked = 0
+        for _ in range(8):
+            deadline = time.monotonic() + rng.uniform(0.1, 0.4)
+            connection = self.aggregator.connect()
+            while time.monotonic() < deadline:
+                first = max(1, acked - rng.randrange(0, 60))
+                status, answer = self.post(first, [event(n) for n in range(first, first + 100)],
+                                           connection=connection)
+                self.assertEqual(status, 200, answer)
+                acked = answer["acked"]
+            self.aggregator.stop(signal.SIGKILL)
+            self.aggregator.start()
+            _, lanes = self.aggregator.get("/v1/lanes")
+            self.assertGreaterEqual(lanes["lanes"][0]["acked"], acked)
+        self.assertEqual(self.numbers(), list(range(1, acked + 1)))
+
+    def test_it_ends_cleanly(self):
+        self.assertEqual(self.post(1, [event(1)]), (200, {"acked": 1}))
+        connection = self.aggregator.connect()
+        connection.connect()
+        self.assertEqual(self.aggregator.stop(), 0)
+        connection.close()
+
+
+class Hostile(Case):
+    settings = ("limits.body=64kb", "limits.lines=256kb", "limits.request-timeout=2", "limits.connections=16",
+                "limits.reorder=0")
+
+    def refused(self, answer, status=400):
+        self.assertEqual(answer[0], status, answer)
+        self.assertIn("error" if status != 413 else "max_bytes", answer[1])
+
+    def test_poison_is_named_and_nothing_of_it_is_kept(self):
+        good = zstd(ndjson([event(1)]))
+        self.refused(self.post(1, [event(1)], Content_Digest=digest(b"other")))
+        self.refused(self.post(1, None, raw=b"not zstd at all"))
+        self.refused(self.post(1, None, raw=good[:-3]))
+        self.refused(self.post(1, None, raw=b""))
+        self.refused(self.post(1, [event(1)], Millrace_Count="2"))
+        self.refused(self.post(1, [event(1), event(2)], Millrace_Count="1"))
+        for line in (b"42\n", b"{}", b"{\"a\":1}x\n", b"[1]\n", b"\n", b"{\"a\":\"\xff\"}\n", b"{\"a\":" * 100 + b"\n"):
+            self.refused(self.post(1, None, raw=zstd(line)))
+        for name in ("Version", "Epoch", "Lane", "Sequence", "Count"):
+            self.refused(self.post(1, [event(1)], **{"Millrace_" + name: "bad"}))
+            self.refused(self.post(1, [event(1)], **{"Millrace_" + name: None}))
+        self.assertEqual(self.aggregator.records(), [])
+        self.assertEqual(self.post(1, [event(1)]), (200, {"acked": 1}))
+        _, counters = self.aggregator.get("/v1/counters")
+        self.assertEqual(counters["aggregator"]["ingest.poison"], 23)
+
+    def test_large_batches_are_sent_back(self):
+        self.refused(self.post(1, None, raw=zstd(b"{}" + b" " * (1 << 20) + b"\n")), 413)
+        self.refused(self.post(1, None, raw=zstd(b"\0" * (64 << 20), 19)), 413)
+        self.refused(self.post(1, None, raw=os.urandom(100 * 1024)), 413)
+
+    def test_a_sensor_is_who_its_certificate_says(self):
+        self.refused(self.post(1, [event(1)], sensor="plant-1", connection=self.aggregator.connect("plant-2")), 403)
+        self.refused(self.post(1, [event(1)], path="/v1/other"), 404)
+        with self.assertRaises((ssl.SSLError, ConnectionError, http.client.HTTPException)):
+            self.post(1, [event(1)], connection=http.client.HTTPSConnection(
+                "localhost", int(self.aggregator.port), context=self.aggregator.tls(None), timeout=5))
+        old = self.aggregator.tls()
+        old.maximum_version = ssl.TLSVersion.TLSv1_2
+        old.set_ciphers("ECDHE-ECDSA-AES128-GCM-SHA256")
+        with self.assertRaises((ssl.SSLError, ConnectionError)):
+            http.client.HTTPSConnection("localhost", int(self.aggregator.port), context=old, timeout=5).connect()
+        old.set_ciphers("ECDHE-ECDSA-AES256-GCM-SHA384")
+        self.assertEqual(self.post(1, [event(1)], connection=http.client.HTTPSConnection(
+            "localhost", int(self.aggregator.port), context=old, timeout=5)), (200, {"acked": 1}))
+
+    def test_peers_that_only_hold_connections_are_cut(self):
+        address = ("127.0.0.1", int(self.aggregator.port))
+        idle = [socket.create_connection(address) for _ in range(20)]
+        slow = []
+        started = time.monotonic()
+        # Sixteen connections are open and silent: the next waits, and is served once they are cut.
+        self.assertEqual(self.post(1, [event(1)]), (200, {"acked": 1}))
+        self.assertLess(time.monotonic() - started, 20)
+        for _ in range(2):
+            tls = self.aggregator.tls().wrap_socket(socket.create_connection(address), server_hostname="localhost")
+            tls.sendall(b"POST /v1/records HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n")
+            slow.append(tls)
+        cut = 0
+        for _ in range(20):
+            time.sleep(0.5)
+            for tls in list(slow):
+                try:
+                    tls.sendall(b"x")
+                    tls.settimeout(0.05)
+                    try:
+                        data = tls.recv(1)
+                        if data == b"":
+                            raise ConnectionError
+                    except (TimeoutError, ssl.SSLWantReadError):
+                        pass
+                except (OSError, ssl.SSLError):
+                    slow.remove(tls)
+                    cut += 1
+        self.assertEqual(cut, 2)
+        for s in idle:
+            s.close()
+        self.assertEqual(self.post(2, [event(2)]), (200, {"acked": 2}))
+
+    def test_garbage_requests_leave_it_standing(self):
+        rng = random.Random(3)
+        request = (b"POST /v1/records HTTP/1.1\r\nHost: localhost\r\nMillrace-Version: 1\r\nContent-Length: 10\r\n"
+                   b"Transfer-Encoding: identity\r\n\r\n0123456789")
+        for i in range(60):
+            data = bytearray(request)
+            for _ in range(rng.randrange(1, 12)):
+                data[rng.randrange(len(data))] = rng.randrange(256)
+            if i % 10 == 0:
+                data = b"POST / HTTP/1.1\r\nA: " + b"x" * 40000 + b"\r\n\r\n"
+            try:
+                tls = self.aggregator.tls().wrap_socket(
+                    socket.create_connection(("127.0.0.1", int(self.aggregator.port))), server_hostname="localhost")
+                tls.settimeout(0.2)
+                tls.sendall(data)
+                tls.recv(100)
+                tls.close()
+            except (OSError, ssl.SSLError):
+                pass
+        self.assertEqual(self.post(1, [event(1)]), (200, {"acked": 1}))
+        self.assertEqual(self.aggregator.stop(), 0)
+
+
+class Questions(Case):
+    def setUp(self):
+        super().setUp()
+        flows = [event(n, "flow", flow={"pkts_toserver": 2, "pkts_toclient": 1, "bytes_toserver": 200,
+                                        "bytes_toclient": 100}) for n in range(1, 51)]
+        alerts = [event(n, "alert", alert={"signature_id": 1110001 + n % 2, "severity": 1 + n % 2,
+                                           "signature": "\u001b[31mred <b>\"'"}) for n in range(1, 21)]
+        stats = [{"timestamp": "2023-11-14T22:13:20.000000+0000", "event_type": "stats", "stats": {
+            "uptime": up, "capture": {"received": got, "processed": got - 3, "dropped": {"imissed": 2, "ring_full": 1}},
+            "flow": {"table_full": 0}, "workers": [{"capture": {"dropped": {"imissed": 2}}}]}}
+            for up, got in ((1, 10), (2, 100), (1, 50))]
+        for lane, records in (("flow", flows), ("alert", alerts), ("event", [event(n) for n in range(1, 301)]),
+                              ("stats", stats)):
+            self.assertEqual(self.post(1, records, lane=lane)[0], 200)
+
+    def test_filters_and_pages(self):
+        self.assertEqual(len(self.aggregator.records("/v1/flows")), 50)
+        self.assertEqual(len(self.aggregator.records("/v1/flows", ip="10.0.0.1")), 10)
+        self.assertEqual(len(self.aggregator.records("/v1/flows", port=502, proto="tcp")), 50)
+        self.assertEqual(len(self.aggregator.records("/v1/alerts", signature_id=1110001)), 10)
+        self.assertEqual(len(self.aggregator.records("/v1/alerts", severity=2)), 10)
+        self.assertEqual(self.numbers(type="modbus"), list(range(1, 301)))
+        self.assertEqual(self.numbers(type="modbus", since=1700000291, until="2023-11-14T22:18:15Z"),
+                         [291, 292, 293, 294])
+        self.assertEqual(self.aggregator.records("/v1/events", event_type="' OR 1=1 --"), [])
+        self.assertEqual(self.aggregator.records("/v1/events", sensor="plant-2"), [])
+        newest = self.aggregator.records("/v1/events", type="modbus")
+        self.assertEqual([r["sequence"] for r in newest], list(range(300, 0, -1)))
+
+    def test_wrong_questions_are_told_so(self):
+        for path, parameters, status in (
+                ("/v1/flows", {"colour": "red"}, 400), ("/v1/flows", {"limit": "0"}, 400),
+                ("/v1/flows", {"limit": "1001"}, 400), ("/v1/flows", {"cursor": "zz"}, 400),
+                ("/v1/flows", {"ip": "nowhere"}, 400), ("/v1/flows", {"signature_id": "1"}, 400),
+                ("/v1/sensors", {"limit": "1"}, 400), ("/v1/nothing", {}, 404), ("/", {}, 404)):
+            got, answer = self.aggregator.get(path, **parameters)
+            self.assertEqual((got, answer["error"]["status"]), (status, status), (path, parameters))
+        for token in (None, "wrong", "", self.aggregator.token[:-1], self.aggregator.token + "x"):
+            self.assertEqual(self.aggregator.get("/v1/sensors", token=token)[0], 401)
+
+    def test_the_summary_adds_up(self):
+        _, summary = self.aggregator.get("/v1/summary")
+        self.assertEqual(summary["frames"], {"received": 150, "processed": 144, "bytes": 0})
+        self.assertEqual(summary["flows"], {"flows": 50, "packets": 150, "bytes": 15000})
+        self.assertEqual({r["event_type"]: r["records"] for r in summary["records"]},
+                         {"alert": 20, "flow": 50, "modbus": 300, "stats": 3})
+        self.assertEqual(summary["protocols"], [{"protocol": "modbus", "function": 3, "name": "RdHoldRegs",
+                                                 "requests": 300, "responses": 300, "records": 300}])
+        self.assertEqual([a["alerts"] for a in summary["alerts"]], [10, 10])
+        self.assertEqual(summary["talkers"][0], {"ip": "10.1.0.1", "flows": 50, "packets": 150, "bytes": 15000})
+        self.assertEqual(summary["losses"]["capture.dropped.imissed"], 4)
+        self.assertEqual(summary["losses"]["capture.dropped.ring_full"], 2)
+        self.assertEqual(summary["losses"]["flow.table_full"], 0)
+
+    def test_the_command_line_shows_it(self):
+        def millrace(*args, status=0):
+            done = subprocess.run([program("millrace/millrace"), *args], capture_output=True, env={
+                "MILLRACE_AGGREGATOR": "https://localhost:" + self.aggregator.api_port,
+                "MILLRACE_TOKEN_FILE": self.aggregator.pki + "/token", "MILLRACE_CA": self.aggregator.pki + "/ca.pem"})
+            self.assertEqual(done.returncode, status, done.stderr)
+            return done.stdout.decode()
+        if not os.path.exists(program("millrace/millrace")):
+            self.skipTest("millrace is not built")
+        for verb in ("flows", "alerts", "protocols", "sensors", "counters", "events", "summary", "lanes", "gaps"):
+            text = millrace(verb)
+            self.assertNotIn("\u001b", text)
+            json.loads(millrace(verb, "--json"))
+        self.assertIn("1110001", millrace("alerts", "--signature-id", "1110001"))
+        self.assertEqual(len(json.loads(millrace("events", "--type", "modbus", "--all", "--json"))["records"]), 300)
+        millrace("flows", "--colour", "red", status=2)
+        millrace("flows", "--ip", "nowhere", status=1)
+
+
+class Retention(Case):
+    settings = ("store.records-max=100",)
+
+    def test_the_oldest_go_and_are_counted(self):
+        self.assertEqual(self.post(1, [event(n) for n in range(1, 1001)]), (200, {"acked": 1000}))
+        for _ in range(100):
+            _, counters = self.aggregator.get("/v1/counters")
+            if counters["retention"]["records"] == 100:
+                break
+            time.sleep(0.1)
+        self.assertEqual(counters["retention"]["deleted_by_records"], 900)
+        self.assertEqual(self.numbers(), list(range(901, 1001)))
+
+
+class CommandLine(unittest.TestCase):
+    def run_it(self, *args):
+        return subprocess.run([program("aggregator/millrace-aggregator"), *args], capture_output=True)
+
+    def test_wrong_use_and_configuration(self):
+        self.assertEqual(self.run_it("--help").returncode, 0)
+        self.assertEqual(self.run_it("--version").returncode, 0)
+        self.assertEqual(self.run_it().returncode, 2)
+        self.assertEqual(self.run_it("run").returncode, 2)
+        self.assertEqual(self.run_it("run", "-c", "/nowhere").returncode, 2)
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+            file.write("listne: x\n")
+            file.flush()
+            done = self.run_it("check", "-c", file.name)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn(b"listen", done.stderr)
+
+
+if __name__ == "__main__":
+    BUILD = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 and not sys.argv[1].startswith("-") else build_dir()
+    unittest.main(verbosity=2)
