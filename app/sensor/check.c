@@ -1,0 +1,174 @@
+/* `check`: everything that can be known before frames come, each line good, a warning or a fault with its mending. */
+#include <errno.h>
+#include <net/if.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "app/sensor/command.h"
+#include "app/sensor/eal.h"
+#include "app/sensor/port.h"
+#include "app/sensor/sensor.h"
+
+struct report {
+	unsigned int warnings, faults;
+};
+
+static void
+say(const char *mark, const char *format, va_list args)
+{
+	printf("%-5s ", mark);
+	vprintf(format, args);
+	putchar('\n');
+}
+
+static void
+good(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	say("ok", format, args);
+	va_end(args);
+}
+
+static void
+warn(struct report *report, const char *format, ...)
+{
+	va_list args;
+
+	report->warnings++;
+	va_start(args, format);
+	say("warn", format, args);
+	va_end(args);
+}
+
+static void
+fault(struct report *report, const char *format, ...)
+{
+	va_list args;
+
+	report->faults++;
+	va_start(args, format);
+	say("FAULT", format, args);
+	va_end(args);
+}
+
+static void
+check_machine(struct report *report, const struct settings *settings)
+{
+	unsigned int cpus[256];
+	unsigned int cpu_count = eal_cpus(cpus, 256);
+	unsigned long pages = eal_free_huge_pages();
+
+	if (__builtin_cpu_supports("avx2"))
+		good("the CPU has AVX2");
+	else
+		fault(report, "the CPU has no AVX2: this build does not run here");
+	if (geteuid() == 0)
+		good("running as root");
+	else
+		warn(report, "not root: af_packet and af_xdp need CAP_NET_RAW and CAP_NET_ADMIN, huge pages a writable hugetlbfs");
+	if (cpu_count < 2)
+		warn(report, "one CPU: worker and exporter share it, frames will be lost under load");
+	else
+		good("%u CPUs", cpu_count);
+	if (!settings->sensor.huge_pages)
+		warn(report, "dpdk.huge-pages is no: slower");
+	else if (pages < 48)
+		warn(report, "%lu free huge pages of 2 MiB: reserve at least 256 with scripts/hugepages", pages);
+	else
+		good("%lu free huge pages of 2 MiB", pages);
+	if (settings->sensor.worker_count >= cpu_count && cpu_count > 1)
+		warn(report, "workers.count %u on %u CPUs: they share cores with the exporter",
+			(unsigned int)settings->sensor.worker_count, cpu_count);
+}
+
+static void
+check_ports(struct report *report, const struct settings *settings)
+{
+	size_t i;
+	json_t *spec;
+
+	json_array_foreach(settings->sensor.ports, i, spec)
+	{
+		struct config_error err;
+		struct port port;
+
+		if (port_parse(&port, json_string_value(spec), &err) != 0)
+			fault(report, "%s", err.text);
+		else if ((port.kind == PORT_AF_PACKET || port.kind == PORT_AF_XDP) && if_nametoindex(port.name) == 0)
+			fault(report, "port %s: there is no interface \"%s\" (ip link shows those there are)", port.spec, port.name);
+		else if (port.kind == PORT_PCAP && access(port.name, R_OK) != 0)
+			fault(report, "port %s: %s", port.spec, strerror(errno));
+		else
+			good("port %s", port.spec);
+	}
+	if (json_array_size(settings->sensor.ports) == 0)
+		fault(report, "ports: none is configured (for example ports: [af_packet:eth1])");
+}
+
+static void
+check_rules(struct report *report, const struct settings *settings)
+{
+	const struct rule_world world = { .apps = settings->apps, .app_count = settings->app_count,
+		.decode_event_find = decode_event_find, .stream_event_find = stream_event_find };
+	const struct rule_error *errors;
+	struct config_error err;
+	struct ruleset *ruleset;
+	unsigned int count;
+
+	if (ruleset_create(&ruleset, &settings->rule, &world, NULL, &err) != 0) {
+		fault(report, "rules: %s", err.text);
+		return;
+	}
+	errors = ruleset_errors(ruleset, &count);
+	for (unsigned int i = 0; i < count; i++)
+		fault(report, "%s:%u:%u: %s%s%s (sid %u)", errors[i].file, errors[i].line, errors[i].column, errors[i].keyword,
+			errors[i].keyword[0] != '\0' ? ": " : "", errors[i].reason, errors[i].sid);
+	if (ruleset_count(ruleset) == 0)
+		warn(report, "no rules are loaded (rule-files)");
+	else
+		good("%u rules compile", ruleset_count(ruleset));
+	ruleset_destroy(ruleset);
+}
+
+int
+command_check(int argc, char **argv)
+{
+	static struct command_args args;
+	struct report report = { 0 };
+	struct settings settings;
+	int rc = command_parse(&args, argc, argv, "usage: millrace-sensor check -c FILE [-S RULES] [--set KEY=VALUE]...");
+
+	if (rc != 0)
+		return rc < 0 ? 0 : rc;
+	if (args.rules != NULL)
+		command_set(&args, "rule-files", args.rules);
+	if (command_load(&settings, &args) != 0)
+		return 1;
+	good("configuration %s", args.config_path != NULL ? args.config_path : "(defaults)");
+	check_machine(&report, &settings);
+	check_ports(&report, &settings);
+	check_rules(&report, &settings);
+	printf("%u faults, %u warnings\n", report.faults, report.warnings);
+	settings_destroy(&settings);
+	return report.faults == 0 ? 0 : 1;
+}
+
+int
+command_dump(int argc, char **argv)
+{
+	static struct command_args args;
+	struct settings settings;
+	int rc = command_parse(&args, argc, argv, "usage: millrace-sensor dump [-c FILE] [--set KEY=VALUE]...");
+
+	if (rc != 0)
+		return rc < 0 ? 0 : rc;
+	if (command_load(&settings, &args) != 0)
+		return 1;
+	config_dump(settings.config, settings.tables, settings.table_count, stdout);
+	settings_destroy(&settings);
+	return 0;
+}

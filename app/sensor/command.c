@@ -1,0 +1,63 @@
+#include "app/sensor/command.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+void
+command_set(struct command_args *args, const char *key, const char *value)
+{
+	char *text;
+
+	if (args->text_count == sizeof(args->texts) / sizeof(args->texts[0]) || args->set_count == ASSIGNMENTS_MAX)
+		return;
+	text = args->texts[args->text_count++];
+	snprintf(text, sizeof(args->texts[0]), "%s=%s", key, value);
+	args->set[args->set_count++] = text;
+}
+
+int
+command_parse(struct command_args *args, int argc, char **argv, const char *usage)
+{
+	static const struct option options[] = { { "set", required_argument, NULL, 's' }, { "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 } };
+	int option;
+
+	memset(args, 0, sizeof(*args));
+	optind = 1;
+	while ((option = getopt_long(argc, argv, "c:r:S:l:k:h", options, NULL)) != -1) {
+		switch (option) {
+		case 'c': args->config_path = optarg; break;
+		case 'r': args->read_path = optarg; break;
+		case 'S': args->rules = optarg; break;
+		case 'l': args->out_dir = optarg; break;
+		case 'k':
+			command_set(args, "stream.checksum-validation", strcmp(optarg, "none") == 0 ? "no" : "yes");
+			command_set(args, "decoder.checksum-validation", strcmp(optarg, "none") == 0 ? "no" : "yes");
+			break;
+		case 's':
+			if (args->set_count < ASSIGNMENTS_MAX)
+				args->set[args->set_count++] = optarg;
+			break;
+		default:
+			fprintf(option == 'h' ? stdout : stderr, "%s\n", usage);
+			return option == 'h' ? -1 : 2;
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, "%s: no such argument\n%s\n", argv[optind], usage);
+		return 2;
+	}
+	return 0;
+}
+
+int
+command_load(struct settings *out, const struct command_args *args)
+{
+	struct config_error err;
+
+	if (settings_load(out, args->config_path, args->set, args->set_count, &err) == 0)
+		return 0;
+	fprintf(stderr, "millrace-sensor: %s\n", err.text);
+	return 1;
+}

@@ -1,0 +1,34 @@
+/* The sensor's commands. Each takes its own arguments (argv[0] is its name) and returns the exit status. */
+#ifndef MR_SENSOR_COMMAND_H
+#define MR_SENSOR_COMMAND_H
+
+#include "app/sensor/sensor_config.h"
+
+enum { ASSIGNMENTS_MAX = 256 };
+
+int command_run(int argc, char **argv);
+int command_read(int argc, char **argv);
+int command_check(int argc, char **argv);
+int command_dump(int argc, char **argv);
+int command_docs(int argc, char **argv);
+
+/** What the commands share. Strings are the argument vector's. */
+struct command_args {
+	const char *config_path;
+	const char *read_path;
+	const char *rules;
+	const char *out_dir;
+	const char *set[ASSIGNMENTS_MAX];
+	unsigned int set_count;
+	char texts[8][1024]; /* assignments made of other options */
+	unsigned int text_count;
+};
+
+/** Reads -c -r -S -l -k --set. @return 0, or 2 with a message printed */
+int command_parse(struct command_args *args, int argc, char **argv, const char *usage);
+/** Adds an assignment as if by --set. */
+void command_set(struct command_args *args, const char *key, const char *value);
+/** settings_load() with these arguments; says what was wrong. @return 0 or 1 */
+int command_load(struct settings *out, const struct command_args *args);
+
+#endif

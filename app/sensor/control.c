@@ -1,0 +1,294 @@
+/*
+ * The control socket: one JSON request a line, one JSON answer a line. Requests are {"verb":"…"} with arguments beside
+ * it; answers {"ok":true,…} or {"ok":false,"error":"…"}. One thread serves a bounded number of clients.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "app/sensor/sensor.h"
+#include "lib/base/log.h"
+
+enum { CLIENTS_MAX = 16, REQUEST_LEN_MAX = 64 * 1024, SEND_TIMEOUT_S = 2, POLL_MS = 200 };
+
+struct client {
+	int fd;
+	size_t len;
+	char *request; /* [REQUEST_LEN_MAX] */
+};
+
+struct control {
+	struct sensor *sensor;
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	int listener;
+	pthread_t thread;
+	bool started;
+	_Atomic bool stop;
+	struct client clients[CLIENTS_MAX];
+	unsigned int client_count;
+};
+
+static json_t *
+failure(const char *text)
+{
+	return json_pack("{s:b,s:s}", "ok", 0, "error", text);
+}
+
+static json_t *
+verb_status(struct sensor *sensor, const json_t *request)
+{
+	json_t *stats = stats_collect(sensor);
+	json_t *answer = json_pack("{s:b,s:s,s:O,s:O,s:b,s:i,s:i}", "ok", 1, "version", MILLRACE_VERSION, "uptime",
+		json_object_get(stats, "uptime"), "capture", json_object_get(stats, "capture"), "huge_pages", sensor->huge_pages,
+		"workers", (int)sensor->worker_count, "ports", (int)sensor->port_count);
+
+	if (json_object_get(stats, "rules") != NULL)
+		json_object_set(answer, "rules", json_object_get(stats, "rules"));
+	json_object_set_new(answer, "sinks", sink_set_status(sensor->sinks));
+	json_decref(stats);
+	return answer;
+}
+
+static json_t *
+verb_counters(struct sensor *sensor, const json_t *request)
+{
+	return json_pack("{s:b,s:o}", "ok", 1, "counters", stats_collect(sensor));
+}
+
+static json_t *
+verb_ports(struct sensor *sensor, const json_t *request)
+{
+	json_t *stats = stats_collect(sensor);
+	json_t *answer = json_pack("{s:b,s:O}", "ok", 1, "ports", json_object_get(stats, "ports"));
+
+	json_decref(stats);
+	return answer;
+}
+
+static json_t *
+verb_uplink(struct sensor *sensor, const json_t *request)
+{
+	return json_pack("{s:b,s:o}", "ok", 1, "sinks", sink_set_status(sensor->sinks));
+}
+
+static json_t *
+verb_rules_reload(struct sensor *sensor, const json_t *request)
+{
+	const struct ruleset_stats *stats;
+	struct config_error err;
+
+	if (sensor_reload_rules(sensor, &err) != 0)
+		return failure(err.text);
+	stats = ruleset_stats_get(sensor->ruleset);
+	return json_pack("{s:b,s:i,s:i,s:i}", "ok", 1, "loaded", (int)stats->rules_loaded, "failed", (int)stats->rules_failed,
+		"compile_ms", (int)stats->compile_ms);
+}
+
+static json_t *
+verb_log_level(struct sensor *sensor, const json_t *request)
+{
+	const char *name = json_string_value(json_object_get(request, "level"));
+	int level = name == NULL ? (int)log_get_level() : log_level_parse(name);
+
+	if (level < 0)
+		return failure("level is none of error, warning, notice, info, debug");
+	log_set_level((enum log_level)level);
+	return json_pack("{s:b,s:s}", "ok", 1, "level", log_level_name((enum log_level)level));
+}
+
+static const struct {
+	const char *name;
+	json_t *(*answer)(struct sensor *sensor, const json_t *request);
+} verbs[] = {
+	{ "status", verb_status }, { "counters", verb_counters }, { "ports", verb_ports }, { "uplink", verb_uplink },
+	{ "rules.reload", verb_rules_reload }, { "log.level", verb_log_level },
+};
+
+static json_t *
+answer_to(struct sensor *sensor, const char *line, size_t len)
+{
+	json_error_t error;
+	json_t *request = json_loadb(line, len, JSON_REJECT_DUPLICATES, &error);
+	const char *verb = json_string_value(json_object_get(request, "verb"));
+	json_t *answer = NULL;
+
+	if (request == NULL)
+		return failure(error.text);
+	for (size_t i = 0; verb != NULL && i < sizeof(verbs) / sizeof(verbs[0]); i++)
+		if (strcmp(verbs[i].name, verb) == 0)
+			answer = verbs[i].answer(sensor, request);
+	json_decref(request);
+	if (answer != NULL)
+		return answer;
+	return failure("verb is none of status, counters, ports, uplink, rules.reload, log.level");
+}
+
+static bool
+send_answer(int fd, json_t *answer)
+{
+	char *text = answer == NULL ? NULL : json_dumps(answer, JSON_COMPACT);
+	size_t len = text == NULL ? 0 : strlen(text);
+	size_t sent = 0;
+
+	json_decref(answer);
+	if (text == NULL)
+		return false;
+	text[len++] = '\n'; /* in the place of the terminator */
+	while (sent < len) {
+		ssize_t n = send(fd, text + sent, len - sent, MSG_NOSIGNAL);
+
+		if (n <= 0)
+			break;
+		sent += (size_t)n;
+	}
+	free(text);
+	return sent == len;
+}
+
+/* @return whether the client stays */
+static bool
+serve_client(struct control *control, struct client *client)
+{
+	ssize_t n = recv(client->fd, client->request + client->len, REQUEST_LEN_MAX - client->len, MSG_DONTWAIT);
+	char *newline;
+
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+		return false;
+	client->len += n > 0 ? (size_t)n : 0;
+	while ((newline = memchr(client->request, '\n', client->len)) != NULL) {
+		size_t line_len = (size_t)(newline - client->request);
+
+		if (!send_answer(client->fd, answer_to(control->sensor, client->request, line_len)))
+			return false;
+		client->len -= line_len + 1;
+		memmove(client->request, newline + 1, client->len);
+	}
+	if (client->len < REQUEST_LEN_MAX)
+		return true;
+	send_answer(client->fd, failure("the request is longer than 65536 bytes"));
+	return false;
+}
+
+static void
+drop_client(struct control *control, unsigned int i)
+{
+	close(control->clients[i].fd);
+	free(control->clients[i].request);
+	control->clients[i] = control->clients[--control->client_count];
+}
+
+static void
+accept_client(struct control *control)
+{
+	const struct timeval timeout = { .tv_sec = SEND_TIMEOUT_S };
+	int fd = accept4(control->listener, NULL, NULL, SOCK_CLOEXEC);
+	char *request;
+
+	if (fd < 0)
+		return;
+	request = control->client_count < CLIENTS_MAX ? malloc(REQUEST_LEN_MAX) : NULL;
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
+	if (request == NULL) {
+		send_answer(fd, failure("too many clients"));
+		close(fd);
+		return;
+	}
+	control->clients[control->client_count++] = (struct client){ .fd = fd, .request = request };
+}
+
+static void *
+control_run(void *arg)
+{
+	struct control *control = arg;
+	struct pollfd fds[CLIENTS_MAX + 1];
+
+	while (!atomic_load(&control->stop)) {
+		unsigned int count = control->client_count;
+
+		fds[0] = (struct pollfd){ .fd = control->listener, .events = POLLIN };
+		for (unsigned int i = 0; i < count; i++)
+			fds[i + 1] = (struct pollfd){ .fd = control->clients[i].fd, .events = POLLIN };
+		if (poll(fds, count + 1, POLL_MS) <= 0)
+			continue;
+		for (unsigned int i = count; i-- > 0;) /* from behind: a dropped client's place is taken by the last */
+			if (fds[i + 1].revents != 0 && !serve_client(control, &control->clients[i]))
+				drop_client(control, i);
+		if (fds[0].revents != 0)
+			accept_client(control);
+	}
+	return NULL;
+}
+
+static int
+listen_at(struct control *control, const char *path, struct config_error *err)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+	if (strlen(path) >= sizeof(address.sun_path)) {
+		snprintf(err->text, sizeof(err->text), "control.socket: the path is longer than %zu bytes",
+			sizeof(address.sun_path) - 1);
+		return -ENAMETOOLONG;
+	}
+	memcpy(address.sun_path, path, strlen(path) + 1);
+	memcpy(control->path, address.sun_path, sizeof(control->path));
+	unlink(path); /* of a sensor that was killed */
+	control->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (control->listener >= 0) {
+		mode_t before = umask(0117);
+		int rc = bind(control->listener, (const struct sockaddr *)&address, sizeof(address));
+
+		umask(before);
+		if (rc == 0 && listen(control->listener, CLIENTS_MAX) == 0)
+			return 0;
+	}
+	snprintf(err->text, sizeof(err->text), "control.socket: %s: %s", path, strerror(errno));
+	return -errno;
+}
+
+int
+control_create(struct control **out, struct sensor *sensor, struct config_error *err)
+{
+	struct control *control = calloc(1, sizeof(*control));
+	int rc;
+
+	if (control == NULL) {
+		snprintf(err->text, sizeof(err->text), "out of memory");
+		return -ENOMEM;
+	}
+	control->sensor = sensor;
+	rc = listen_at(control, sensor->settings.sensor.control_socket, err);
+	if (rc == 0) {
+		rc = -pthread_create(&control->thread, NULL, control_run, control);
+		control->started = rc == 0;
+	}
+	if (rc != 0) {
+		control_destroy(control);
+		return rc;
+	}
+	*out = control;
+	return 0;
+}
+
+void
+control_destroy(struct control *control)
+{
+	if (control == NULL)
+		return;
+	atomic_store(&control->stop, true);
+	if (control->started)
+		pthread_join(control->thread, NULL);
+	while (control->client_count > 0)
+		drop_client(control, 0);
+	if (control->listener > 0)
+		close(control->listener);
+	if (control->started)
+		unlink(control->path);
+	free(control);
+}

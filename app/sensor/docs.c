@@ -1,0 +1,163 @@
+/* `docs DIR`: the reference pages, written from the tables that the program itself runs on. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "app/sensor/command.h"
+#include "app/sensor/sensor.h"
+#include "lib/event/event.h"
+#include "lib/packet/decode_event.h"
+#include "lib/stream/stream_event.h"
+
+enum { PAGE_LEN_MAX = 4 * 1024 * 1024 };
+
+static FILE *
+open_page(const char *dir, const char *name, const char *title)
+{
+	char path[1024];
+	FILE *page;
+
+	snprintf(path, sizeof(path), "%s/%s.md", dir, name);
+	page = fopen(path, "we");
+	if (page == NULL)
+		fprintf(stderr, "millrace-sensor: %s: %s\n", path, strerror(errno));
+	else
+		fprintf(page, "# %s\n\nWritten by `millrace-sensor docs`; do not edit.\n", title);
+	return page;
+}
+
+static int
+write_config(const char *dir, const struct settings *settings)
+{
+	FILE *page = open_page(dir, "configuration", "Configuration keys of the sensor");
+
+	if (page == NULL)
+		return 1;
+	config_reference(settings->tables, settings->table_count, page);
+	return fclose(page);
+}
+
+static void
+put_record(FILE *page, struct buf *text, const struct record_table *table)
+{
+	buf_reset(text);
+	record_reference(table, text);
+	fprintf(page, "\n## %s\n\n", table->name);
+	fwrite(text->data, 1, text->len, page);
+}
+
+static void
+put_events(FILE *page, const struct rule_app *app)
+{
+	fprintf(page, "\n### Anomalies of %s (`app-layer-event:%s.NAME`)\n\n| name | meaning |\n|---|---|\n", app->name, app->name);
+	for (unsigned int i = 0; i < app->event_count; i++)
+		fprintf(page, "| `%s` | %s |\n", app->events[i].name, app->events[i].help);
+}
+
+static int
+write_fields(const char *dir, const struct settings *settings, struct buf *text)
+{
+	FILE *page = open_page(dir, "fields", "Fields of events: EVE keys and rule keywords");
+
+	if (page == NULL)
+		return 1;
+	put_record(page, text, &flow_record_table);
+	put_record(page, text, &flow_tcp_record_table);
+	put_record(page, text, &arp_table);
+	put_record(page, text, &anomaly_table);
+	for (unsigned int i = 0; i < settings->app_count; i++) {
+		put_record(page, text, settings->apps[i]->record);
+		put_events(page, settings->apps[i]);
+	}
+	return fclose(page);
+}
+
+static int
+write_keywords(const char *dir, struct buf *text)
+{
+	FILE *page = open_page(dir, "keywords", "Rule keywords");
+
+	if (page == NULL)
+		return 1;
+	buf_reset(text);
+	rule_reference(text);
+	fputc('\n', page);
+	fwrite(text->data, 1, text->len, page);
+	return fclose(page);
+}
+
+static int
+write_events(const char *dir)
+{
+	FILE *page = open_page(dir, "events", "Events of decoding and reassembly");
+
+	if (page == NULL)
+		return 1;
+	fprintf(page, "\n## `decode-event`\n\n| name | meaning |\n|---|---|\n");
+	for (unsigned int i = 0; i < DECODE_EVENT_COUNT; i++)
+		fprintf(page, "| `%s` | %s |\n", decode_event_table[i].name, decode_event_table[i].help);
+	fprintf(page, "\n## `stream-event`\n\n| name | meaning |\n|---|---|\n");
+	for (unsigned int i = 0; i < STREAM_EVENT_COUNT; i++)
+		fprintf(page, "| `%s` | %s |\n", stream_event_table[i].name, stream_event_table[i].help);
+	return fclose(page);
+}
+
+static void
+put_counters(FILE *page, const struct counter_desc *descs, unsigned int count)
+{
+	for (unsigned int i = 0; i < count; i++)
+		fprintf(page, "| `%s` | %s |\n", descs[i].name, descs[i].help);
+}
+
+static int
+write_counters(const char *dir, const struct settings *settings)
+{
+	FILE *page = open_page(dir, "counters", "Counters of the sensor");
+
+	if (page == NULL)
+		return 1;
+	fprintf(page, "\nIn `stats` events, in the control socket's `counters`, nested by their dotted names. `capture` closes the "
+		      "books: received = processed + the sum of dropped.\n\n| name | meaning |\n|---|---|\n");
+	put_counters(page, worker_counters, WORKER_COUNTER_COUNT);
+	put_counters(page, packet_counters, PACKET_COUNTER_COUNT);
+	put_counters(page, flow_counters, FLOW_COUNTER_COUNT);
+	put_counters(page, stream_counters, STREAM_COUNTER_COUNT);
+	put_counters(page, proto_counters, PROTO_COUNTER_COUNT);
+	for (unsigned int i = 0; i < settings->app_count; i++) {
+		const struct proto *proto = proto_settings_proto(settings->protos, i);
+
+		put_counters(page, proto->counters, proto->counter_count);
+	}
+	put_counters(page, event_ring_counters, EVENT_RING_COUNTER_COUNT);
+	put_counters(page, exporter_counters, EXPORTER_COUNTER_COUNT);
+	put_counters(page, spreader_counters, SPREADER_COUNTER_COUNT);
+	return fclose(page);
+}
+
+int
+command_docs(int argc, char **argv)
+{
+	struct command_args args = { 0 };
+	struct settings settings;
+	struct buf text;
+	int rc;
+
+	if (argc != 2) {
+		fprintf(stderr, "usage: millrace-sensor docs DIR\n");
+		return 2;
+	}
+	if (mkdir(argv[1], 0755) != 0 && errno != EEXIST) {
+		fprintf(stderr, "millrace-sensor: %s: %s\n", argv[1], strerror(errno));
+		return 1;
+	}
+	if (command_load(&settings, &args) != 0)
+		return 1;
+	rc = buf_create(&text, PAGE_LEN_MAX);
+	if (rc == 0)
+		rc = write_config(argv[1], &settings) | write_fields(argv[1], &settings, &text) | write_keywords(argv[1], &text) |
+			write_events(argv[1]) | write_counters(argv[1], &settings);
+	buf_destroy(&text);
+	settings_destroy(&settings);
+	return rc == 0 ? 0 : 1;
+}

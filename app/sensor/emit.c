@@ -1,0 +1,316 @@
+/* What the worker found, as events. Each is built in the worker's room and copied into the ring. */
+#include <string.h>
+
+#include "app/sensor/worker.h"
+#include "lib/packet/decode_event.h"
+#include "lib/stream/stream_event.h"
+
+enum { PAYLOAD_LEN_MAX = 4096, PACKET_LEN_MAX = 9216 };
+
+void
+emit_push(struct worker *worker, const struct event *event)
+{
+	struct event *room = event_ring_reserve(worker->ring, event->len);
+
+	if (room == NULL)
+		return;
+	memcpy(room, event, event->len);
+	event_ring_commit(worker->ring, room);
+}
+
+static void
+put_flow(struct event *event, const struct flow *flow)
+{
+	event->flags |= EVENT_HAS_FLOW;
+	event->flow_id = flow->flow_id;
+	event->ip_version = flow->key.ip_version;
+	event->ip_proto = flow->key.ip_proto;
+	event->src = *flow_originator(flow);
+	event->dst = *flow_responder(flow);
+	event->vlan_count = flow->vlan_count;
+	memcpy(event->vlan, flow->vlan, sizeof(event->vlan));
+	event->port_idx = flow->port_idx;
+	if (event->ip_proto == IP_PROTO_TCP || event->ip_proto == IP_PROTO_UDP || event->ip_proto == IP_PROTO_SCTP) {
+		event->flags |= EVENT_HAS_PORTS;
+		event->sport = flow_originator_port(flow);
+		event->dport = flow_responder_port(flow);
+	} else if (event->ip_proto == IP_PROTO_ICMP || event->ip_proto == IP_PROTO_ICMPV6) {
+		event->flags |= EVENT_HAS_ICMP;
+		event->icmp_type = flow_icmp_type(flow);
+	}
+	if (flow->flags & FLOW_HAS_MACS) {
+		event->flags |= EVENT_HAS_MACS;
+		memcpy(event->src_mac, flow->src_mac, 6);
+		memcpy(event->dst_mac, flow->dst_mac, 6);
+	}
+	if (flow->app_proto != 0)
+		event->app_idx = (uint16_t)(flow->app_proto - 1);
+}
+
+/* Turns an event that names the flow's ends around: it is about the responder's data. */
+static void
+turn(struct event *event)
+{
+	struct ip_addr addr = event->src;
+	uint16_t port = event->sport;
+	uint8_t mac[6];
+
+	event->src = event->dst;
+	event->dst = addr;
+	event->sport = event->dport;
+	event->dport = port;
+	memcpy(mac, event->src_mac, 6);
+	memcpy(event->src_mac, event->dst_mac, 6);
+	memcpy(event->dst_mac, mac, 6);
+}
+
+static void
+put_packet(struct event *event, const struct packet *packet)
+{
+	const uint8_t *mac = packet_src_mac(packet);
+
+	event->ts_ns = packet->ts_ns;
+	event->frame_number = packet->frame_number;
+	event->port_idx = packet->port_idx;
+	event->link_type = packet->link_type;
+	event->pkt_source = packet->source;
+	event->ether_type = packet->ether_type;
+	if (event->flags & EVENT_HAS_FLOW)
+		return;
+	event->ip_version = packet->ip_version;
+	event->ip_proto = packet->ip_proto;
+	event->src = packet->src;
+	event->dst = packet->dst;
+	event->vlan_count = packet->vlan_count;
+	memcpy(event->vlan, packet->vlan, sizeof(event->vlan));
+	if (packet_is(packet, PACKET_L4)) {
+		bool icmp = packet->ip_proto == IP_PROTO_ICMP || packet->ip_proto == IP_PROTO_ICMPV6;
+
+		event->flags |= icmp ? EVENT_HAS_ICMP : EVENT_HAS_PORTS;
+		event->sport = packet->sport;
+		event->dport = packet->dport;
+		event->icmp_type = packet->icmp_type;
+		event->icmp_code = packet->icmp_code;
+	}
+	if (mac != NULL) {
+		event->flags |= EVENT_HAS_MACS;
+		memcpy(event->src_mac, mac, 6);
+		memcpy(event->dst_mac, packet_dst_mac(packet), 6);
+	}
+}
+
+/* A new event in the ring's own memory where that is possible: nothing is copied twice. */
+static bool
+begin(struct worker *worker, struct event_builder *b, enum event_type type, uint32_t len)
+{
+	struct event *room = len <= EVENT_LEN_MAX ? event_ring_reserve(worker->ring, len) : NULL;
+
+	if (len > EVENT_LEN_MAX)
+		counter_add(&worker->counters[WORKER_EVENTS_SHED], 1);
+	if (room == NULL)
+		return false;
+	event_begin(b, room, len, type);
+	b->event->born_tsc = worker->burst_tsc;
+	b->event->ts_ns = worker->now_ns;
+	if (worker->flow != NULL)
+		put_flow(b->event, worker->flow);
+	if (worker->packet != NULL)
+		put_packet(b->event, worker->packet);
+	return true;
+}
+
+static struct hold_list *
+held_of(const struct flow *flow)
+{
+	struct flow_session *session = flow == NULL ? NULL : flow->session;
+
+	return session == NULL ? NULL : &session->held;
+}
+
+/* Commits, or lets the event wait for its frame number where the user reads a capture. */
+static void
+finish(struct worker *worker, struct event_builder *b, bool to_server, bool alert, uint32_t tx_id)
+{
+	struct hold_list *list = held_of(worker->flow);
+	bool for_ack = worker->settings->sensor.acked_frame_numbers && worker->chunk != NULL && worker->packet != NULL;
+	struct hold_terms terms = { .tx_id = tx_id, .to_server = to_server, .for_ack = for_ack, .for_direction = alert };
+
+	if (list != NULL && (for_ack || tx_id != 0)) {
+		terms.seq_end = worker->chunk != NULL ? worker->chunk->seq_end : 0;
+		if (hold_add(worker, list, b->event, &terms))
+			return; /* the reserved room is simply not committed */
+	}
+	event_ring_commit(worker->ring, b->event);
+}
+
+void
+emit_app(struct worker *worker, struct proto_ctx *ctx, const struct flow_session *session, uint32_t tx_id)
+{
+	struct event_builder b;
+	void *record;
+
+	if (!begin(worker, &b, EVENT_APP, event_len_of(1, ctx->record->len)))
+		return;
+	b.event->app_idx = session->proto.proto_idx;
+	b.event->ts_ns = ctx->ts_ns;
+	record = event_add(&b, EVENT_SECTION_APP, ctx->record->len);
+	memcpy(record, ctx->record->base, ctx->record->len);
+	finish(worker, &b, ctx->to_server, false, 0);
+}
+
+static void
+put_alert(struct worker *worker, struct event_builder *b, const struct rule_hit *hit)
+{
+	struct alert_record *alert = event_add(b, EVENT_SECTION_ALERT, sizeof(*alert));
+	const struct flow *flow = worker->flow;
+
+	memset(alert, 0, sizeof(*alert));
+	alert->meta = hit->meta;
+	alert->stream = hit->stream;
+	if (flow == NULL)
+		return;
+	alert->has_flow = true;
+	alert->pkts_toserver = flow->packets[FLOW_TO_SERVER];
+	alert->pkts_toclient = flow->packets[FLOW_TO_CLIENT];
+	alert->bytes_toserver = flow->bytes[FLOW_TO_SERVER];
+	alert->bytes_toclient = flow->bytes[FLOW_TO_CLIENT];
+	alert->flow_start_ns = flow->first_ns;
+}
+
+static uint32_t
+min_len(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+static void
+put_bytes(struct event_builder *b, enum event_section_kind kind, const uint8_t *data, uint32_t len)
+{
+	void *at = len > 0 ? event_add(b, kind, len) : NULL;
+
+	if (at != NULL)
+		memcpy(at, data, len);
+}
+
+static void
+emit_alert(struct worker *worker, const struct rule_hit *hit, bool to_server, const struct proto_ctx *ctx, uint32_t tx_id)
+{
+	const struct sensor_config *config = &worker->settings->sensor;
+	const struct packet *packet = worker->packet;
+	const uint8_t *payload = ctx != NULL ? ctx->pdu : packet != NULL ? packet->payload : NULL;
+	uint32_t payload_len = ctx != NULL ? ctx->pdu_len : packet != NULL ? packet->payload_len : 0;
+	uint32_t packet_len = packet != NULL && config->alert_packet ? min_len(packet->len, PACKET_LEN_MAX) : 0;
+	uint32_t record_len = ctx != NULL ? ctx->record->len : 0;
+	struct event_builder b;
+
+	payload_len = config->alert_payload && payload != NULL ? min_len(payload_len, PAYLOAD_LEN_MAX) : 0;
+	if (!begin(worker, &b, EVENT_ALERT,
+		    event_len_of(4, sizeof(struct alert_record) + record_len + payload_len + packet_len)))
+		return;
+	put_alert(worker, &b, hit);
+	if (worker->flow != NULL && packet != NULL) {
+		b.event->flags |= EVENT_HAS_DIRECTION | (to_server ? EVENT_TO_SERVER : 0);
+		if (!to_server)
+			turn(b.event);
+	}
+	put_bytes(&b, EVENT_SECTION_APP, record_len > 0 ? ctx->record->base : NULL, record_len);
+	put_bytes(&b, EVENT_SECTION_PAYLOAD, payload, payload_len);
+	put_bytes(&b, EVENT_SECTION_PACKET, packet_len > 0 ? packet->data : NULL, packet_len);
+	finish(worker, &b, to_server, true, tx_id);
+}
+
+void
+emit_alerts(struct worker *worker, bool to_server, const struct proto_ctx *ctx, uint32_t tx_id, bool hold)
+{
+	for (uint16_t i = 0; i < worker->hits.count; i++)
+		emit_alert(worker, &worker->hits.hit[i], to_server, ctx, hold ? tx_id : 0);
+	if (worker->hits.count > 0 && worker->flow != NULL)
+		worker->flow->flags |= FLOW_ALERTED;
+}
+
+static void
+emit_anomaly(struct worker *worker, const struct anomaly_record *what, bool to_server)
+{
+	struct event_builder b;
+
+	if (!begin(worker, &b, EVENT_ANOMALY, event_len_of(1, sizeof(*what))))
+		return;
+	if (worker->flow != NULL && !to_server)
+		turn(b.event);
+	memcpy(event_add(&b, EVENT_SECTION_ANOMALY, sizeof(*what)), what, sizeof(*what));
+	event_ring_commit(worker->ring, b.event);
+}
+
+static void
+emit_named(struct worker *worker, const char *type, const char *name)
+{
+	const struct anomaly_record what = { .type = type, .event = name };
+
+	emit_anomaly(worker, &what, worker->flow == NULL || flow_to_server(worker->packet));
+}
+
+void
+emit_decode_anomalies(struct worker *worker)
+{
+	const struct packet *packet = worker->packet;
+	const struct sensor_config *config = &worker->settings->sensor;
+
+	for (unsigned int i = 0; config->anomaly_decode && i < DECODE_EVENT_COUNT; i++)
+		if (packet->decode_events[i / 64] >> i % 64 & 1)
+			emit_named(worker, "decode", decode_event_table[i].name);
+	for (unsigned int i = 0; config->anomaly_stream && i < STREAM_EVENT_COUNT; i++)
+		if (packet->stream_events[i / 64] >> i % 64 & 1)
+			emit_named(worker, "stream", stream_event_table[i].name);
+}
+
+void
+emit_app_anomaly(struct worker *worker, const struct proto_session *session, bool to_server, const char *event_name)
+{
+	struct anomaly_record what = { .type = "applayer", .event = event_name, .layer = "proto_parser" };
+
+	what.app_proto = session->proto->app.name;
+	what.head.present = 3;
+	emit_anomaly(worker, &what, to_server);
+}
+
+static void
+put_ip(struct record_ip *out, const uint8_t *bytes)
+{
+	out->version = 4;
+	memcpy(out->bytes, bytes, 4);
+}
+
+void
+emit_arp(struct worker *worker, const struct packet_arp *arp)
+{
+	struct event_builder b;
+	struct arp_record *record;
+
+	if (!begin(worker, &b, EVENT_ARP, event_len_of(1, sizeof(*record))))
+		return;
+	record = event_add(&b, EVENT_SECTION_ARP, sizeof(*record));
+	memset(record, 0, sizeof(*record));
+	record->hw_type = arp->hw_type;
+	record->proto_type = arp->proto_type;
+	record->opcode = arp->opcode;
+	memcpy(record->src_mac, arp->src_mac, 6);
+	memcpy(record->dest_mac, arp->dst_mac, 6);
+	put_ip(&record->src_ip, arp->src_ip);
+	put_ip(&record->dest_ip, arp->dst_ip);
+	event_ring_commit(worker->ring, b.event);
+}
+
+void
+emit_flow(struct worker *worker, const struct flow *flow)
+{
+	struct event_builder b;
+	bool tcp = flow->key.ip_proto == IP_PROTO_TCP;
+
+	if (!begin(worker, &b, EVENT_FLOW, event_len_of(2, sizeof(struct flow_record) + sizeof(struct flow_tcp_record))))
+		return;
+	b.event->ts_ns = flow->last_ns;
+	flow_record_fill(flow, event_add(&b, EVENT_SECTION_FLOW, sizeof(struct flow_record)));
+	if (tcp)
+		flow_tcp_record_fill(flow, event_add(&b, EVENT_SECTION_TCP, sizeof(struct flow_tcp_record)));
+	event_ring_commit(worker->ring, b.event);
+}

@@ -1,0 +1,279 @@
+/*
+ * An event's whole path: out of a worker's ring, encoded, into every sink. Rings are served in turn, a bounded number of
+ * events each, so that no worker waits for another's flood.
+ */
+#include "app/sensor/exporter.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <rte_cycles.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/base/log.h"
+
+enum { TURN_MAX = 512, LINE_LEN_MAX = 512 * 1024, IDLE_SLEEP_US = 100 };
+
+const struct counter_desc exporter_counters[EXPORTER_COUNTER_COUNT] = {
+	[EXPORTER_EVENTS] = { "exporter.events", "events written" },
+	[EXPORTER_BYTES] = { "exporter.bytes", "bytes of EVE lines" },
+	[EXPORTER_TOO_LONG] = { "exporter.lines_dropped", "events lost: their line would have been longer than 512 KiB" },
+	[EXPORTER_EVENTS_ALERT] = { "exporter.alert", "alert events" },
+	[EXPORTER_EVENTS_APP] = { "exporter.app", "protocol events" },
+	[EXPORTER_EVENTS_ANOMALY] = { "exporter.anomaly", "anomaly events" },
+	[EXPORTER_EVENTS_ARP] = { "exporter.arp", "arp events" },
+	[EXPORTER_EVENTS_FLOW] = { "exporter.flow", "flow events" },
+};
+
+static const enum link_lane lanes[EVENT_TYPE_COUNT] = {
+	[EVENT_ALERT] = LINK_LANE_ALERT, [EVENT_APP] = LINK_LANE_EVENT, [EVENT_ANOMALY] = LINK_LANE_EVENT,
+	[EVENT_ARP] = LINK_LANE_EVENT, [EVENT_FLOW] = LINK_LANE_FLOW,
+};
+
+struct exporter {
+	struct exporter_config config;
+	struct event_json *json;
+	struct buf line;
+	pthread_t thread;
+	bool started;
+	_Atomic bool stop;
+	_Atomic bool reopen;
+	_Atomic uint64_t counters[EXPORTER_COUNTER_COUNT];
+	uint64_t next_flush_ns, next_stats_ns;
+	uint64_t *latency; /* [LATENCY_BUCKETS]: 16 steps for each power of two of cycles */
+};
+
+int
+exporter_create(struct exporter **out, const struct exporter_config *config)
+{
+	const struct settings *s = config->settings;
+	struct event_json_config json = { .apps = s->apps, .app_count = s->app_count, .port_names = config->port_names,
+		.port_count = config->port_count, .community_id_seed = (uint16_t)s->sensor.community_id_seed,
+		.ethernet = s->sensor.ethernet, .community_id = s->sensor.community_id };
+	struct exporter *exporter = calloc(1, sizeof(*exporter));
+	int rc = exporter == NULL ? -ENOMEM : 0;
+
+	if (rc != 0)
+		return rc;
+	exporter->config = *config;
+	rc = buf_create(&exporter->line, LINE_LEN_MAX);
+	if (rc == 0)
+		rc = event_json_create(&exporter->json, &json);
+	if (rc == 0 && config->measure) {
+		exporter->latency = calloc(LATENCY_BUCKETS, sizeof(*exporter->latency));
+		rc = exporter->latency == NULL ? -ENOMEM : 0;
+	}
+	if (rc != 0) {
+		exporter_destroy(exporter);
+		return rc;
+	}
+	*out = exporter;
+	return 0;
+}
+
+void
+exporter_destroy(struct exporter *exporter)
+{
+	if (exporter == NULL)
+		return;
+	event_json_destroy(exporter->json);
+	buf_destroy(&exporter->line);
+	free(exporter->latency);
+	free(exporter);
+}
+
+static uint64_t
+monotonic_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static unsigned int
+latency_bucket(uint64_t cycles)
+{
+	unsigned int power;
+
+	if (cycles < 16)
+		return (unsigned int)cycles;
+	power = 63 - (unsigned int)__builtin_clzll(cycles);
+	return (power - 3) * 16 + (unsigned int)(cycles >> (power - 4) & 15);
+}
+
+static void
+write_line(struct exporter *exporter, enum link_lane lane)
+{
+	struct buf *line = &exporter->line;
+
+	if (line->full) {
+		counter_add(&exporter->counters[EXPORTER_TOO_LONG], 1);
+		return;
+	}
+	counter_add(&exporter->counters[EXPORTER_EVENTS], 1);
+	counter_add(&exporter->counters[EXPORTER_BYTES], line->len + 1);
+	if (exporter->config.sinks != NULL)
+		sink_set_write(exporter->config.sinks, lane, line->data, line->len);
+}
+
+static void
+write_event(struct exporter *exporter, const struct event *event)
+{
+	buf_reset(&exporter->line);
+	event_json_write(exporter->json, &exporter->line, event);
+	counter_add(&exporter->counters[EXPORTER_EVENTS_ALERT + event->type], 1);
+	write_line(exporter, lanes[event->type]);
+	if (exporter->latency != NULL)
+		exporter->latency[latency_bucket(rte_rdtsc() - event->born_tsc)]++;
+}
+
+/* @return events taken from the ring, at most TURN_MAX */
+static unsigned int
+serve(struct exporter *exporter, struct event_ring *ring)
+{
+	const struct event *event;
+	unsigned int count = 0;
+
+	while (count < TURN_MAX && (event = event_ring_peek(ring)) != NULL) {
+		write_event(exporter, event);
+		event_ring_release(ring, event);
+		count++;
+	}
+	return count;
+}
+
+static void
+write_stats(struct exporter *exporter)
+{
+	if (exporter->config.stats == NULL || !exporter->config.settings->sensor.log_stats)
+		return;
+	buf_reset(&exporter->line);
+	exporter->config.stats(exporter->config.stats_arg, &exporter->line);
+	write_line(exporter, LINK_LANE_STATS);
+}
+
+static void
+do_timed(struct exporter *exporter)
+{
+	uint64_t now_ns = monotonic_ns();
+
+	if (atomic_exchange(&exporter->reopen, false) && exporter->config.sinks != NULL)
+		sink_set_reopen(exporter->config.sinks);
+	if (exporter->config.stats_interval_ms != 0 && now_ns >= exporter->next_stats_ns) {
+		if (exporter->next_stats_ns != 0)
+			write_stats(exporter);
+		exporter->next_stats_ns = now_ns + exporter->config.stats_interval_ms * 1000000;
+	}
+	if (now_ns < exporter->next_flush_ns || exporter->config.sinks == NULL)
+		return;
+	sink_set_flush(exporter->config.sinks, now_ns);
+	exporter->next_flush_ns = now_ns + (uint64_t)SINK_FLUSH_INTERVAL_MS * 1000000;
+}
+
+static unsigned int
+turn(struct exporter *exporter)
+{
+	unsigned int count = 0;
+
+	for (unsigned int i = 0; i < exporter->config.worker_count; i++)
+		count += serve(exporter, exporter->config.workers[i]->ring);
+	do_timed(exporter);
+	return count;
+}
+
+static void *
+run(void *arg)
+{
+	struct exporter *exporter = arg;
+
+	for (;;) {
+		bool stop = atomic_load(&exporter->stop); /* before the rings are found empty */
+
+		if (turn(exporter) > 0)
+			continue;
+		if (stop)
+			break;
+		usleep(IDLE_SLEEP_US);
+	}
+	write_stats(exporter);
+	if (exporter->config.sinks != NULL)
+		sink_set_flush(exporter->config.sinks, monotonic_ns());
+	return NULL;
+}
+
+int
+exporter_start(struct exporter *exporter)
+{
+	pthread_attr_t attr;
+	cpu_set_t cpus;
+	int rc;
+
+	pthread_attr_init(&attr);
+	if (exporter->config.core >= 0) {
+		CPU_ZERO(&cpus);
+		CPU_SET((unsigned int)exporter->config.core, &cpus);
+		pthread_attr_setaffinity_np(&attr, sizeof(cpus), &cpus);
+	}
+	rc = pthread_create(&exporter->thread, &attr, run, exporter);
+	pthread_attr_destroy(&attr);
+	exporter->started = rc == 0;
+	return -rc;
+}
+
+void
+exporter_stop(struct exporter *exporter)
+{
+	if (!exporter->started)
+		return;
+	atomic_store(&exporter->stop, true);
+	pthread_join(exporter->thread, NULL);
+	exporter->started = false;
+}
+
+void
+exporter_barrier(struct exporter *exporter)
+{
+	uint64_t heads[WORKER_MAX];
+
+	if (!exporter->started)
+		return;
+	for (unsigned int i = 0; i < exporter->config.worker_count; i++)
+		heads[i] = event_ring_head(exporter->config.workers[i]->ring);
+	for (unsigned int i = 0; i < exporter->config.worker_count; i++)
+		while (event_ring_tail(exporter->config.workers[i]->ring) < heads[i])
+			usleep(IDLE_SLEEP_US);
+}
+
+void
+exporter_reopen(struct exporter *exporter)
+{
+	atomic_store(&exporter->reopen, true);
+}
+
+struct counter_set
+exporter_get_counters(struct exporter *exporter)
+{
+	return (struct counter_set){ exporter_counters, exporter->counters, EXPORTER_COUNTER_COUNT };
+}
+
+uint64_t
+exporter_latency_ns(const struct exporter *exporter, double share)
+{
+	uint64_t total = 0, seen = 0;
+
+	if (exporter->latency == NULL)
+		return 0;
+	for (unsigned int i = 0; i < LATENCY_BUCKETS; i++)
+		total += exporter->latency[i];
+	for (unsigned int i = 0; i < LATENCY_BUCKETS; i++) {
+		uint64_t cycles = i < 16 ? i : (UINT64_C(16) + i % 16) << (i / 16 - 1);
+
+		seen += exporter->latency[i];
+		if (total > 0 && (double)seen >= share * (double)total)
+			return (uint64_t)((double)cycles * 1e9 / (double)rte_get_tsc_hz());
+	}
+	return 0;
+}

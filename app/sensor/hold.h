@@ -1,0 +1,60 @@
+/*
+ * Events that wait. An alert on a request waits for the response that its transaction will
+ * show, for a bounded time. When reading a capture, an event of a TCP stream waits for the
+ * frame that acknowledges its bytes, whose number is its pcap_cnt; an alert on them is
+ * numbered by the next frame of its direction after that.
+ *
+ * Thread: the worker that owns it.
+ */
+#ifndef MR_SENSOR_HOLD_H
+#define MR_SENSOR_HOLD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct event;
+struct flow;
+struct hold;
+struct packet;
+struct worker;
+
+enum { HOLD_PER_FLOW_MAX = 512 };
+
+enum hold_wait {
+	HOLD_TX,  /* for the transaction tx_id to be complete */
+	HOLD_ACK, /* for seq_end to be acknowledged */
+	HOLD_DIRECTION, /* for the next frame of its direction */
+};
+
+/** In each flow that has any; first member order is arrival. */
+struct hold_list {
+	struct held *first, *last;
+	uint32_t count;
+};
+
+/** What an event waits for. Steps are taken in the order TX, ACK, DIRECTION. */
+struct hold_terms {
+	uint32_t tx_id;      /* 0: waits for no transaction */
+	uint32_t seq_end;
+	bool for_ack;
+	bool for_direction;
+	bool to_server;
+};
+
+int hold_create(struct hold **out);
+void hold_destroy(struct hold *hold);
+
+/** Copies the event and keeps it. @return false when there is no room: the caller hands it on at once */
+bool hold_add(struct worker *worker, struct hold_list *list, const struct event *event, const struct hold_terms *terms);
+/** The transaction is complete: its alerts carry the record and go on. */
+void hold_complete(struct worker *worker, struct flow *flow, uint32_t tx_id, const void *record, uint32_t record_len);
+/** A packet of the flow was handled: acknowledgements and directions it brings. */
+void hold_packet(struct worker *worker, struct flow *flow, struct hold_list *list, const struct packet *packet);
+/** The flow is over: everything goes. */
+void hold_flush(struct worker *worker, struct hold_list *list);
+/** Alerts whose wait for a response is over. */
+void hold_expire(struct worker *worker, uint64_t now_ns);
+/** Alerts that wait for a response go at once: their rule set is leaving. */
+void hold_flush_all(struct worker *worker);
+
+#endif

@@ -1,0 +1,230 @@
+#include "app/sensor/port.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <net/if.h>
+#include <rte_bus_vdev.h>
+#include <rte_dev.h>
+#include <rte_errno.h>
+#include <rte_ethdev.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/base/log.h"
+
+/* A Toeplitz key of one repeated pair of bytes hashes both directions of a flow alike (Woo and Park, 2012). */
+static uint8_t symmetric_key[52];
+
+static const struct {
+	const char *prefix;
+	enum port_kind kind;
+	const char *vdev; /* format of the driver's words; "" for none */
+} kinds[] = {
+	{ "pci:", PORT_PCI, "" },
+	{ "af_packet:", PORT_AF_PACKET, "net_af_packet%u,iface=%s,blocksz=1048576,framesz=2048,framecnt=65536,qpairs=%u" },
+	{ "af_xdp:", PORT_AF_XDP, "net_af_xdp%u,iface=%s" },
+	{ "pcap:", PORT_PCAP, "net_pcap%u,rx_pcap=%s" },
+	{ "ring:", PORT_RING, "net_ring%u,%s" },
+};
+
+int
+port_parse(struct port *out, const char *spec, struct config_error *err)
+{
+	memset(out, 0, sizeof(*out));
+	snprintf(out->spec, sizeof(out->spec), "%s", spec);
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		size_t len = strlen(kinds[i].prefix);
+
+		if (strncmp(spec, kinds[i].prefix, len) != 0)
+			continue;
+		snprintf(out->name, sizeof(out->name), "%s", spec + len);
+		out->kind = kinds[i].kind;
+		if (out->name[0] != '\0')
+			return 0;
+	}
+	if (strncmp(spec, "net_", 4) == 0 || strncmp(spec, "eth_", 4) == 0) {
+		snprintf(out->name, sizeof(out->name), "%.*s", (int)strcspn(spec, ","), spec);
+		out->kind = PORT_VDEV;
+		return 0;
+	}
+	snprintf(err->text, sizeof(err->text),
+		"ports: \"%s\" is none of pci:ADDRESS, af_packet:IFACE, af_xdp:IFACE, pcap:FILE, ring:NAME or a DPDK vdev (net_…)",
+		spec);
+	return -EINVAL;
+}
+
+static uint64_t
+kernel_frames(const struct port *port)
+{
+	char path[256];
+	FILE *file;
+	uint64_t frames = 0;
+
+	snprintf(path, sizeof(path), "/sys/class/net/%s/statistics/rx_packets", port->name);
+	file = fopen(path, "re");
+	if (file == NULL)
+		return 0;
+	if (fscanf(file, "%" SCNu64, &frames) != 1)
+		frames = 0;
+	fclose(file);
+	return frames;
+}
+
+static bool
+by_kernel(const struct port *port)
+{
+	return port->kind == PORT_AF_PACKET || port->kind == PORT_AF_XDP;
+}
+
+/* Makes the device known to DPDK. */
+static int
+probe(struct port *port, unsigned int port_idx, unsigned int worker_count, struct config_error *err)
+{
+	char words[512], name[64];
+	int rc;
+
+	if (by_kernel(port) && if_nametoindex(port->name) == 0) {
+		snprintf(err->text, sizeof(err->text), "ports: %s: there is no interface \"%s\"", port->spec, port->name);
+		return -ENODEV;
+	}
+	if (port->kind == PORT_PCI) {
+		rc = rte_eth_dev_get_port_by_name(port->name, &port->port_id);
+		if (rc != 0)
+			snprintf(err->text, sizeof(err->text),
+				"ports: %s: DPDK sees no such device; bind it to vfio-pci (dpdk-devbind.py --status)", port->spec);
+		return rc;
+	}
+	if (port->kind == PORT_VDEV) {
+		snprintf(words, sizeof(words), "%s", port->spec);
+	} else {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+		snprintf(words, sizeof(words), kinds[port->kind].vdev, port_idx, port->name, worker_count);
+#pragma GCC diagnostic pop
+	}
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(words, ","), words);
+	rc = rte_dev_probe(words);
+	if (rc == 0)
+		rc = rte_eth_dev_get_port_by_name(name, &port->port_id);
+	if (rc != 0)
+		snprintf(err->text, sizeof(err->text), "ports: %s: the driver does not open it: %s", port->spec, strerror(-rc));
+	return rc;
+}
+
+static struct rte_eth_conf
+port_conf(const struct rte_eth_dev_info *info, uint16_t queue_count)
+{
+	struct rte_eth_conf conf = { 0 };
+
+	conf.rxmode.offloads = info->rx_offload_capa &
+		(RTE_ETH_RX_OFFLOAD_CHECKSUM | RTE_ETH_RX_OFFLOAD_SCATTER | RTE_ETH_RX_OFFLOAD_TIMESTAMP);
+	if (queue_count > 1) {
+		memset(symmetric_key, 0, sizeof(symmetric_key));
+		for (size_t i = 0; i < sizeof(symmetric_key); i += 2) {
+			symmetric_key[i] = 0x6d;
+			symmetric_key[i + 1] = 0x5a;
+		}
+		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+		conf.rx_adv_conf.rss_conf.rss_key = symmetric_key;
+		conf.rx_adv_conf.rss_conf.rss_key_len = info->hash_key_size != 0 ? info->hash_key_size : 40;
+		/* Addresses only: fragments have no ports, and must meet the flow they belong to. */
+		conf.rx_adv_conf.rss_conf.rss_hf = info->flow_type_rss_offloads & RTE_ETH_RSS_IP;
+	}
+	return conf;
+}
+
+static int
+start_queues(struct port *port, const struct sensor_config *config, struct config_error *err)
+{
+	struct rte_eth_dev_info info;
+	struct rte_eth_conf conf;
+	uint16_t rx_count = (uint16_t)config->rx_descriptors, tx_count = 64;
+	int rc = rte_eth_dev_info_get(port->port_id, &info);
+
+	if (rc == 0) {
+		conf = port_conf(&info, port->queue_count);
+		rc = rte_eth_dev_configure(port->port_id, port->queue_count, port->queue_count, &conf);
+	}
+	if (rc == 0)
+		rc = rte_eth_dev_adjust_nb_rx_tx_desc(port->port_id, &rx_count, &tx_count);
+	for (uint16_t queue = 0; rc == 0 && queue < port->queue_count; queue++) {
+		rc = rte_eth_rx_queue_setup(port->port_id, queue, rx_count, rte_socket_id(), NULL, port->pool);
+		if (rc == 0) /* several drivers do not start without; nothing is ever sent */
+			rc = rte_eth_tx_queue_setup(port->port_id, queue, tx_count, rte_socket_id(), NULL);
+	}
+	if (rc == 0)
+		rc = rte_eth_dev_start(port->port_id);
+	if (rc != 0)
+		snprintf(err->text, sizeof(err->text), "ports: %s: it does not start: %s", port->spec, strerror(-rc));
+	return rc;
+}
+
+static uint16_t
+queues_possible(const struct port *port, unsigned int worker_count)
+{
+	struct rte_eth_dev_info info;
+
+	if (port->kind == PORT_AF_PACKET)
+		return (uint16_t)worker_count; /* the kernel's fanout hash is symmetric */
+	if (port->kind != PORT_PCI || rte_eth_dev_info_get(port->port_id, &info) != 0)
+		return 1;
+	if ((info.flow_type_rss_offloads & RTE_ETH_RSS_IP) == 0)
+		return 1;
+	return info.max_rx_queues < worker_count ? 1 : (uint16_t)worker_count;
+}
+
+int
+port_start(struct port *port, const struct sensor_config *config, unsigned int port_idx, unsigned int worker_count,
+	struct config_error *err)
+{
+	char name[32];
+	int rc = probe(port, port_idx, worker_count, err);
+
+	if (rc != 0)
+		return rc;
+	port->queue_count = queues_possible(port, worker_count);
+	port->ends = port->kind == PORT_PCAP;
+	snprintf(name, sizeof(name), "millrace_port_%u", port_idx);
+	port->pool = rte_pktmbuf_pool_create(name, (unsigned int)config->mbuf_count, 256, 0,
+		(uint16_t)(config->mbuf_data_len + RTE_PKTMBUF_HEADROOM), (int)rte_socket_id());
+	if (port->pool == NULL) {
+		snprintf(err->text, sizeof(err->text), "dpdk.mbufs: no memory for %" PRIu64 " buffers of %" PRIu64 " bytes",
+			config->mbuf_count, config->mbuf_data_len);
+		return -ENOMEM;
+	}
+	rc = start_queues(port, config, err);
+	if (rc != 0)
+		return rc;
+	if (config->promiscuous && rte_eth_promiscuous_enable(port->port_id) != 0)
+		log_notice("sensor", "%s: the driver has no promiscuous mode", port->spec);
+	port->kernel_base = by_kernel(port) ? kernel_frames(port) : 0;
+	return 0;
+}
+
+void
+port_stop(struct port *port)
+{
+	rte_eth_dev_stop(port->port_id);
+	rte_eth_dev_close(port->port_id);
+	rte_mempool_free(port->pool);
+}
+
+/* af_packet and af_xdp rings lose frames without a count of their own: the interface's counter shows how many. */
+void
+port_get_counts(struct port *port, struct port_counts *out)
+{
+	struct rte_eth_stats stats = { 0 };
+	uint64_t kernel;
+
+	memset(out, 0, sizeof(*out));
+	kernel = by_kernel(port) ? kernel_frames(port) - port->kernel_base : 0; /* read first: it runs ahead of ours */
+	if (rte_eth_stats_get(port->port_id, &stats) != 0)
+		return;
+	out->received = stats.ipackets;
+	out->bytes = stats.ibytes;
+	out->missed = stats.imissed;
+	out->errors = stats.ierrors;
+	out->no_buffer = stats.rx_nombuf;
+	if (kernel > stats.ipackets + stats.imissed)
+		out->kernel_lost = kernel - stats.ipackets - stats.imissed;
+}

@@ -1,0 +1,189 @@
+/* `read`: captures through the same workers, then one screen of what was in them. */
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "app/sensor/command.h"
+#include "app/sensor/sensor.h"
+#include "lib/base/log.h"
+
+enum { PATHS_MAX = 65536, WATCH_US = 2000, DRAIN_MS = 120000 };
+
+static volatile sig_atomic_t stop_signal;
+
+static void
+on_signal(int number)
+{
+	stop_signal = 1;
+}
+
+static int
+by_name(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static int
+is_visible(const struct dirent *entry)
+{
+	return entry->d_name[0] != '.';
+}
+
+/* The captures at path: itself, or the plain files of a folder, by name. */
+static int
+find_paths(const char *path, char ***out, unsigned int *count)
+{
+	struct dirent **entries = NULL;
+	struct stat st;
+	int found;
+
+	*count = 0;
+	if (strcmp(path, "-") != 0 && stat(path, &st) != 0)
+		return -errno;
+	if (strcmp(path, "-") == 0 || !S_ISDIR(st.st_mode)) {
+		*out = calloc(1, sizeof(char *));
+		if (*out == NULL || ((*out)[0] = strdup(path)) == NULL)
+			return -ENOMEM;
+		*count = 1;
+		return 0;
+	}
+	found = scandir(path, &entries, is_visible, by_name);
+	if (found < 0)
+		return -errno;
+	*out = calloc((size_t)found + 1, sizeof(char *));
+	for (int i = 0; i < found; i++) {
+		char *name;
+
+		if (*out != NULL && *count < PATHS_MAX && asprintf(&name, "%s/%s", path, entries[i]->d_name) > 0) {
+			if (stat(name, &st) == 0 && S_ISREG(st.st_mode))
+				(*out)[(*count)++] = name;
+			else
+				free(name);
+		}
+		free(entries[i]);
+	}
+	free(entries);
+	if (*out == NULL)
+		return -ENOMEM;
+	return *count > 0 ? 0 : -ENOENT;
+}
+
+static void
+free_paths(char **paths, unsigned int count)
+{
+	for (unsigned int i = 0; i < count; i++)
+		free(paths[i]);
+	free(paths);
+}
+
+static uint64_t
+number(const json_t *stats, const char *group, const char *key)
+{
+	return (uint64_t)json_integer_value(json_object_get(json_object_get(stats, group), key));
+}
+
+static void
+print_drops(const json_t *stats)
+{
+	json_t *dropped = json_object_get(json_object_get(stats, "capture"), "dropped");
+	const char *key;
+	json_t *value;
+
+	json_object_foreach(dropped, key, value)
+		printf("  lost: %-22s %12lld\n", key, (long long)json_integer_value(value));
+	printf("  lost: %-22s %12llu\n", "ring.events_dropped", (unsigned long long)number(stats, "ring", "events_dropped"));
+}
+
+static void
+print_screen(struct sensor *sensor, const char *out_dir)
+{
+	json_t *stats = stats_collect(sensor);
+
+	printf("%u capture file%s, %u worker%s%s\n", sensor->path_count, sensor->path_count == 1 ? "" : "s",
+		sensor->worker_count, sensor->worker_count == 1 ? "" : "s", sensor->huge_pages ? "" : " (no huge pages)");
+	printf("  frames                       %12llu\n", (unsigned long long)number(stats, "capture", "received"));
+	printf("  bytes                        %12llu\n", (unsigned long long)number(stats, "capture", "bytes"));
+	printf("  flows                        %12llu\n", (unsigned long long)number(stats, "flow", "total"));
+	printf("  flow records                 %12llu\n", (unsigned long long)number(stats, "exporter", "flow"));
+	printf("  protocol records             %12llu\n", (unsigned long long)number(stats, "exporter", "app"));
+	printf("  alerts                       %12llu\n", (unsigned long long)number(stats, "exporter", "alert"));
+	printf("  anomalies                    %12llu\n", (unsigned long long)number(stats, "exporter", "anomaly"));
+	printf("  rules loaded                 %12llu\n", (unsigned long long)number(stats, "rules", "loaded"));
+	print_drops(stats);
+	if (source_file_faults(sensor->file)[0] != '\0')
+		printf("  damaged:\n%s", source_file_faults(sensor->file));
+	printf("  events in %s/eve.json\n", out_dir);
+	json_decref(stats);
+}
+
+static int
+read_captures(struct sensor *sensor, struct settings *settings, const char *out_dir)
+{
+	struct config_error err;
+	int rc = sensor_create(sensor, settings, out_dir, &err);
+
+	if (rc == 0) {
+		rc = sensor_start(sensor, &err);
+		while (rc == 0 && !stop_signal && !sensor_is_done(sensor))
+			usleep(WATCH_US);
+		sensor_stop(sensor);
+		if (rc == 0)
+			print_screen(sensor, out_dir);
+		if (sink_set_drain(sensor->sinks, DRAIN_MS) != 0) {
+			fprintf(stderr, "millrace-sensor: not all records were acknowledged in time: they stay in the spool\n");
+			rc = -ETIMEDOUT;
+		}
+		sensor_destroy(sensor);
+		return rc == 0 ? 0 : 1;
+	}
+	fprintf(stderr, "millrace-sensor: %s\n", err.text);
+	return 1;
+}
+
+int
+command_read(int argc, char **argv)
+{
+	static struct sensor sensor;
+	static struct command_args args;
+	static const char usage[] =
+		"usage: millrace-sensor read [-c FILE] -r FILE|DIR [-S RULES] [-l OUTDIR] [-k none|all] [--set KEY=VALUE]...";
+	struct settings settings;
+	char **paths = NULL;
+	int rc = command_parse(&args, argc, argv, usage);
+
+	if (rc != 0)
+		return rc < 0 ? 0 : rc;
+	if (args.read_path == NULL) {
+		fprintf(stderr, "-r FILE|DIR is missing\n%s\n", usage);
+		return 2;
+	}
+	if (args.rules != NULL)
+		command_set(&args, "rule-files", args.rules);
+	if (args.out_dir == NULL)
+		args.out_dir = ".";
+	rc = find_paths(args.read_path, &paths, &sensor.path_count);
+	if (rc != 0)
+		fprintf(stderr, "millrace-sensor: %s: %s\n", args.read_path, strerror(-rc));
+	if (rc == 0 && mkdir(args.out_dir, 0755) != 0 && errno != EEXIST) {
+		fprintf(stderr, "millrace-sensor: %s: %s\n", args.out_dir, strerror(errno));
+		rc = -errno;
+	}
+	if (rc == 0)
+		rc = command_load(&settings, &args);
+	if (rc == 0) {
+		signal(SIGTERM, on_signal);
+		signal(SIGINT, on_signal);
+		signal(SIGPIPE, SIG_IGN);
+		settings.sensor.acked_frame_numbers = true;
+		sensor.reading = true;
+		sensor.paths = (const char *const *)paths;
+		rc = read_captures(&sensor, &settings, args.out_dir);
+	}
+	free_paths(paths, sensor.path_count);
+	return rc == 0 ? 0 : 1;
+}

@@ -1,0 +1,370 @@
+/* Making the parts in order, taking them down in reverse, and changing rules while they run. */
+#include "app/sensor/sensor.h"
+
+#include <errno.h>
+#include <rte_launch.h>
+#include <rte_lcore.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "app/sensor/eal.h"
+#include "app/sensor/frame_meta.h"
+#include "app/sensor/source_multi.h"
+#include "lib/base/log.h"
+
+enum { JUMBO_MBUFS = 128, JUMBO_DATA_LEN = 65000, RELOAD_WAIT_US = 200, FILE_MBUFS = 8192, FILE_DATA_LEN = 2048 };
+
+static void
+choose_workers(struct sensor *sensor, unsigned int cpus[WORKER_MAX])
+{
+	const struct sensor_config *config = &sensor->settings.sensor;
+	unsigned int online[256];
+	unsigned int online_count = eal_cpus(online, 256);
+
+	sensor->worker_count = (unsigned int)config->worker_count;
+	if (sensor->worker_count == 0)
+		sensor->worker_count = sensor->reading || online_count < 3 ? 1 : online_count - 1;
+	if (sensor->worker_count > WORKER_MAX)
+		sensor->worker_count = WORKER_MAX;
+	for (unsigned int i = 0; i < sensor->worker_count; i++) {
+		const char *given = json_string_value(json_array_get(config->cores, i));
+
+		/* Behind the exporter's CPU, in turn; more workers than CPUs share them. */
+		cpus[i] = online_count == 0 ? 0 : online[(i + (online_count > 1)) % online_count];
+		if (given != NULL)
+			cpus[i] = (unsigned int)strtoul(given, NULL, 10);
+	}
+}
+
+static int
+parse_ports(struct sensor *sensor, bool *wants_pci, struct config_error *err)
+{
+	size_t i;
+	json_t *spec;
+
+	*wants_pci = false;
+	json_array_foreach(sensor->settings.sensor.ports, i, spec)
+	{
+		struct port *port = &sensor->ports[sensor->port_count];
+		int rc;
+
+		if (sensor->port_count == PORT_MAX) {
+			snprintf(err->text, sizeof(err->text), "ports: more than %d", PORT_MAX);
+			return -EINVAL;
+		}
+		rc = port_parse(port, json_string_value(spec), err);
+		if (rc != 0)
+			return rc;
+		*wants_pci = *wants_pci || port->kind == PORT_PCI;
+		sensor->port_names[sensor->port_count++] = port->name;
+	}
+	if (sensor->port_count == 0 && !sensor->reading) {
+		snprintf(err->text, sizeof(err->text), "ports: none is configured (for example ports: [af_packet:eth1])");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int
+open_files(struct sensor *sensor, struct config_error *err)
+{
+	sensor->pool = rte_pktmbuf_pool_create("millrace_file", FILE_MBUFS, 256, 0, FILE_DATA_LEN + RTE_PKTMBUF_HEADROOM,
+		(int)rte_socket_id());
+	sensor->jumbo_pool = rte_pktmbuf_pool_create("millrace_jumbo", JUMBO_MBUFS, 0, 0,
+		JUMBO_DATA_LEN + RTE_PKTMBUF_HEADROOM, (int)rte_socket_id());
+	if (sensor->pool == NULL || sensor->jumbo_pool == NULL) {
+		snprintf(err->text, sizeof(err->text), "no memory for packet buffers");
+		return -ENOMEM;
+	}
+	return source_file_create(&sensor->file, sensor->paths, sensor->path_count, sensor->pool, sensor->jumbo_pool, err);
+}
+
+static int
+open_ports(struct sensor *sensor, struct config_error *err)
+{
+	for (; sensor->ports_started < sensor->port_count; sensor->ports_started++) {
+		int rc = port_start(&sensor->ports[sensor->ports_started], &sensor->settings.sensor, sensor->ports_started,
+			sensor->worker_count, err);
+
+		if (rc != 0)
+			return rc;
+	}
+	return 0;
+}
+
+/* Whether each worker can have a queue of its own on every port. */
+static bool
+queues_suffice(const struct sensor *sensor)
+{
+	for (unsigned int i = 0; i < sensor->port_count; i++)
+		if (sensor->ports[i].queue_count != sensor->worker_count)
+			return false;
+	return true;
+}
+
+/* The frames of all ports: of the given queue, or of every queue (UINT16_MAX). */
+static int
+ports_source(struct sensor *sensor, uint16_t queue_id, struct source **out)
+{
+	struct source *parts[SOURCE_MULTI_MAX];
+	unsigned int count = 0;
+	int rc = 0;
+
+	for (unsigned int i = 0; i < sensor->port_count && rc == 0; i++)
+		for (uint16_t queue = 0; queue < sensor->ports[i].queue_count && rc == 0 && count < SOURCE_MULTI_MAX; queue++)
+			if (queue_id == UINT16_MAX || queue == queue_id) {
+				rc = source_port_create(&parts[count], sensor->ports[i].port_id, queue, (uint16_t)i);
+				count += rc == 0;
+			}
+	if (rc == 0 && count > 1)
+		return source_multi_create(out, parts, count);
+	if (rc == 0)
+		*out = parts[0];
+	for (unsigned int i = 0; i < count && rc != 0; i++)
+		source_destroy(parts[i]);
+	return rc;
+}
+
+static int
+make_spreader(struct sensor *sensor)
+{
+	struct source *source = sensor->file;
+	int rc = 0;
+
+	if (sensor->worker_count == 1 || (!sensor->reading && queues_suffice(sensor)))
+		return 0;
+	if (!sensor->reading)
+		rc = ports_source(sensor, UINT16_MAX, &source);
+	return rc == 0 ? spreader_create(&sensor->spreader, source, sensor->worker_count, sensor->reading) : rc;
+}
+
+static int
+worker_source(struct sensor *sensor, unsigned int worker_idx, struct source **out)
+{
+	if (sensor->spreader != NULL)
+		return spreader_source(sensor->spreader, worker_idx, out);
+	if (!sensor->reading)
+		return ports_source(sensor, (uint16_t)worker_idx, out);
+	*out = sensor->file;
+	return 0;
+}
+
+static int
+make_workers(struct sensor *sensor, struct config_error *err)
+{
+	int rc = make_spreader(sensor);
+
+	for (; rc == 0 && sensor->workers_made < sensor->worker_count; sensor->workers_made += rc == 0) {
+		struct source *source = NULL;
+
+		rc = worker_source(sensor, sensor->workers_made, &source);
+		if (rc == 0)
+			rc = worker_create(&sensor->workers[sensor->workers_made], sensor->workers_made, &sensor->settings, source,
+				sensor->ruleset);
+	}
+	if (rc != 0)
+		snprintf(err->text, sizeof(err->text), "worker %u cannot be made: %s", sensor->workers_made, strerror(-rc));
+	return rc;
+}
+
+static struct rule_world
+world_of(const struct sensor *sensor)
+{
+	return (struct rule_world){ .apps = sensor->settings.apps, .app_count = sensor->settings.app_count,
+		.decode_event_find = decode_event_find, .stream_event_find = stream_event_find };
+}
+
+static void
+report_rules(const struct ruleset *ruleset)
+{
+	const struct ruleset_stats *stats = ruleset_stats_get(ruleset);
+	unsigned int count;
+	const struct rule_error *errors = ruleset_errors(ruleset, &count);
+
+	for (unsigned int i = 0; i < count; i++)
+		log_warning("rule", "%s:%u:%u: %s%s%s (sid %u): rule not loaded", errors[i].file, errors[i].line, errors[i].column,
+			errors[i].keyword, errors[i].keyword[0] != '\0' ? ": " : "", errors[i].reason, errors[i].sid);
+	if (stats->rules_loaded + stats->rules_failed > 0)
+		log_notice("rule", "%u rules loaded, %u not, in %u ms (%u databases, %u from the cache)", stats->rules_loaded,
+			stats->rules_failed, stats->compile_ms, stats->databases, stats->cache_loaded);
+}
+
+static int
+make_exporter(struct sensor *sensor, const char *log_dir, struct config_error *err)
+{
+	const struct sink_env env = { .log_dir = log_dir };
+	struct exporter_config config = { .settings = &sensor->settings, .workers = sensor->workers,
+		.worker_count = sensor->worker_count, .port_names = sensor->port_names,
+		.port_count = sensor->reading ? 0 : sensor->port_count, .stats = stats_write_line, .stats_arg = sensor,
+		.stats_interval_ms = sensor->reading ? 0 : sensor->settings.sensor.stats_interval_s * 1000,
+		.core = (int)sensor->settings.sensor.exporter_core };
+	int rc = sink_set_create(&sensor->sinks, sensor->settings.config, &env, err);
+
+	if (rc != 0)
+		return rc;
+	config.sinks = sensor->sinks;
+	rc = exporter_create(&sensor->exporter, &config);
+	if (rc != 0)
+		snprintf(err->text, sizeof(err->text), "the exporter cannot be made: %s", strerror(-rc));
+	return rc;
+}
+
+static int
+make_parts(struct sensor *sensor, const char *log_dir, struct config_error *err)
+{
+	const struct rule_world world = world_of(sensor);
+	unsigned int cpus[WORKER_MAX + 1];
+	bool wants_pci;
+	int rc = parse_ports(sensor, &wants_pci, err);
+
+	if (rc == 0)
+		rc = ruleset_create(&sensor->ruleset, &sensor->settings.rule, &world, NULL, err);
+	if (rc != 0)
+		return rc;
+	report_rules(sensor->ruleset);
+	choose_workers(sensor, cpus);
+	cpus[sensor->worker_count] = (unsigned int)sensor->settings.sensor.exporter_core; /* the spreader's, if any */
+	rc = eal_start(&sensor->settings.sensor, cpus, sensor->worker_count + 1, wants_pci, &sensor->huge_pages, err);
+	if (rc != 0)
+		return rc;
+	sensor->eal = true;
+	if (frame_meta_register() != 0) {
+		snprintf(err->text, sizeof(err->text), "DPDK has no room in its packet buffers for the frame's time and number");
+		return -ENOMEM;
+	}
+	rc = sensor->reading ? open_files(sensor, err) : open_ports(sensor, err);
+	if (rc == 0)
+		rc = make_workers(sensor, err);
+	if (rc == 0)
+		rc = make_exporter(sensor, log_dir, err);
+	if (rc == 0 && sensor->settings.sensor.control_socket[0] != '\0')
+		rc = control_create(&sensor->control, sensor, err);
+	return rc;
+}
+
+int
+sensor_create(struct sensor *sensor, struct settings *settings, const char *log_dir, struct config_error *err)
+{
+	struct timespec now;
+	int rc;
+
+	sensor->settings = *settings;
+	memset(settings, 0, sizeof(*settings));
+	pthread_mutex_init(&sensor->reload_lock, NULL);
+	clock_gettime(CLOCK_REALTIME, &now);
+	sensor->started_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+	rc = make_parts(sensor, log_dir, err);
+	if (rc != 0)
+		sensor_destroy(sensor);
+	return rc;
+}
+
+int
+sensor_start(struct sensor *sensor, struct config_error *err)
+{
+	int rc = exporter_start(sensor->exporter);
+
+	for (unsigned int i = 0; i < sensor->worker_count && rc == 0; i++)
+		rc = rte_eal_remote_launch(worker_run, sensor->workers[i], i + 1);
+	if (rc == 0 && sensor->spreader != NULL)
+		rc = rte_eal_remote_launch(spreader_run, sensor->spreader, sensor->worker_count + 1);
+	if (rc != 0)
+		snprintf(err->text, sizeof(err->text), "threads do not start: %s", strerror(-rc));
+	return rc;
+}
+
+bool
+sensor_is_done(const struct sensor *sensor)
+{
+	for (unsigned int i = 0; i < sensor->worker_count; i++)
+		if (!atomic_load(&sensor->workers[i]->done))
+			return false;
+	return true;
+}
+
+void
+sensor_stop(struct sensor *sensor)
+{
+	spreader_stop(sensor->spreader);
+	for (unsigned int i = 0; i < sensor->workers_made; i++)
+		atomic_store(&sensor->workers[i]->stop, true);
+	rte_eal_mp_wait_lcore();
+	exporter_stop(sensor->exporter);
+}
+
+void
+sensor_destroy(struct sensor *sensor)
+{
+	control_destroy(sensor->control);
+	exporter_destroy(sensor->exporter);
+	sink_set_destroy(sensor->sinks);
+	if (sensor->workers_made == 0 && sensor->spreader == NULL)
+		source_destroy(sensor->file);
+	for (unsigned int i = 0; i < sensor->workers_made; i++)
+		worker_destroy(sensor->workers[i]);
+	spreader_destroy(sensor->spreader);
+	for (unsigned int i = 0; i < sensor->ports_started; i++)
+		port_stop(&sensor->ports[i]);
+	ruleset_destroy(sensor->ruleset);
+	if (sensor->eal) {
+		rte_mempool_free(sensor->pool);
+		rte_mempool_free(sensor->jumbo_pool);
+		eal_stop();
+	}
+	settings_destroy(&sensor->settings);
+	pthread_mutex_destroy(&sensor->reload_lock);
+}
+
+/* Hands a matcher to each worker and waits until it was taken, or the worker is done. */
+static int
+hand_over(struct sensor *sensor, struct ruleset *ruleset, struct rule_matcher *old[])
+{
+	struct rule_matcher *next[WORKER_MAX] = { NULL };
+	int rc = 0;
+
+	for (unsigned int i = 0; i < sensor->worker_count && rc == 0; i++)
+		rc = rule_matcher_create(&next[i], ruleset, &sensor->settings.rule, sensor->workers[i]->slab);
+	for (unsigned int i = 0; i < sensor->worker_count && rc != 0; i++)
+		rule_matcher_destroy(next[i]);
+	for (unsigned int i = 0; i < sensor->worker_count && rc == 0; i++)
+		atomic_store_explicit(&sensor->workers[i]->matcher_next, next[i], memory_order_release);
+	for (unsigned int i = 0; i < sensor->worker_count && rc == 0; i++) {
+		struct worker *worker = sensor->workers[i];
+
+		while ((old[i] = atomic_exchange_explicit(&worker->matcher_old, NULL, memory_order_acq_rel)) == NULL &&
+			!atomic_load(&worker->done))
+			usleep(RELOAD_WAIT_US);
+	}
+	return rc;
+}
+
+int
+sensor_reload_rules(struct sensor *sensor, struct config_error *err)
+{
+	const struct rule_world world = world_of(sensor);
+	struct rule_matcher *old[WORKER_MAX] = { NULL };
+	struct ruleset *next, *previous;
+	int rc = ruleset_create(&next, &sensor->settings.rule, &world, sensor->ruleset, err);
+
+	if (rc != 0)
+		return rc;
+	report_rules(next);
+	rc = hand_over(sensor, next, old);
+	if (rc != 0) {
+		ruleset_destroy(next);
+		snprintf(err->text, sizeof(err->text), "no memory for the new rules: %s", strerror(-rc));
+		return rc;
+	}
+	exporter_barrier(sensor->exporter); /* no event that names an old rule is on its way any more */
+	pthread_mutex_lock(&sensor->reload_lock);
+	for (unsigned int i = 0; i < sensor->worker_count; i++)
+		rule_matcher_destroy(old[i]);
+	previous = sensor->ruleset;
+	sensor->ruleset = next;
+	pthread_mutex_unlock(&sensor->reload_lock);
+	ruleset_destroy(previous);
+	return 0;
+}

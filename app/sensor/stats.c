@@ -1,0 +1,174 @@
+/*
+ * Counters as a stats event: every set's values summed over the workers, nested by their dotted names, and the books of
+ * frames: received = processed + each named drop, for the sensor, each port and each worker.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "app/sensor/sensor.h"
+
+static void
+add_at(json_t *root, const char *path, uint64_t value)
+{
+	char part[128];
+	const char *dot;
+	json_t *old;
+
+	while ((dot = strchr(path, '.')) != NULL) {
+		json_t *next;
+
+		snprintf(part, sizeof(part), "%.*s", (int)(dot - path), path);
+		next = json_object_get(root, part);
+		if (next == NULL) {
+			next = json_object();
+			json_object_set_new(root, part, next);
+		}
+		root = next;
+		path = dot + 1;
+	}
+	old = json_object_get(root, path);
+	json_object_set_new(root, path, json_integer((json_int_t)value + json_integer_value(old)));
+}
+
+static void
+add_set(json_t *root, const struct counter_set *set)
+{
+	for (unsigned int i = 0; i < set->count; i++)
+		if (set->descs[i].name != NULL)
+			add_at(root, set->descs[i].name, counter_get(&set->values[i]));
+}
+
+static json_t *
+worker_books(struct worker *worker)
+{
+	uint64_t received = counter_get(&worker->counters[WORKER_RECEIVED]);
+	uint64_t processed = counter_get(&worker->counters[WORKER_PROCESSED]);
+
+	return json_pack("{s:I,s:I,s:I,s:I,s:I}", "worker", (json_int_t)worker->worker_idx, "received", (json_int_t)received,
+		"processed", (json_int_t)processed, "events",
+		(json_int_t)counter_get(&event_ring_counters_get(worker->ring).values[EVENT_RING_PUSHED]), "events_dropped",
+		(json_int_t)counter_get(&event_ring_counters_get(worker->ring).values[EVENT_RING_DROPPED]));
+}
+
+/* Frames lost before a worker had them, by name. */
+struct drops {
+	uint64_t nic, errors, no_buffer, kernel, spreader;
+};
+
+static json_t *
+port_books(struct port *port, uint64_t *received, struct drops *drops)
+{
+	struct port_counts counts;
+	uint64_t lost;
+
+	port_get_counts(port, &counts);
+	lost = counts.missed + counts.errors + counts.no_buffer + counts.kernel_lost;
+	*received += counts.received + lost;
+	drops->nic += counts.missed;
+	drops->errors += counts.errors;
+	drops->no_buffer += counts.no_buffer;
+	drops->kernel += counts.kernel_lost;
+	return json_pack("{s:s,s:I,s:I,s:I,s:{s:I,s:I,s:I,s:I}}", "port", port->name, "received",
+		(json_int_t)(counts.received + lost), "processed", (json_int_t)counts.received, "bytes", (json_int_t)counts.bytes,
+		"dropped", "nic_missed", (json_int_t)counts.missed, "nic_errors", (json_int_t)counts.errors, "no_buffer",
+		(json_int_t)counts.no_buffer, "kernel", (json_int_t)counts.kernel_lost);
+}
+
+static void
+add_capture(json_t *root, struct sensor *sensor)
+{
+	uint64_t received = 0, processed = 0, bytes = 0;
+	struct drops drops = { 0 };
+	json_t *ports = json_array(), *workers = json_array();
+
+	/* Read from the end of the way to its beginning: what moves meanwhile is not yet processed, never lost. */
+	for (unsigned int i = 0; i < sensor->worker_count; i++) {
+		processed += counter_get(&sensor->workers[i]->counters[WORKER_PROCESSED]);
+		bytes += counter_get(&sensor->workers[i]->counters[WORKER_BYTES]);
+		json_array_append_new(workers, worker_books(sensor->workers[i]));
+	}
+	if (sensor->spreader != NULL)
+		drops.spreader = counter_get(&spreader_get_counters(sensor->spreader).values[SPREADER_DROPPED]);
+	for (unsigned int i = 0; i < sensor->ports_started; i++)
+		json_array_append_new(ports, port_books(&sensor->ports[i], &received, &drops));
+	if (sensor->reading)
+		received = counter_get(&source_file_counters_get(sensor->file).values[SOURCE_FILE_FRAMES]);
+	json_object_set_new(root, "capture",
+		json_pack("{s:I,s:I,s:I,s:{s:I,s:I,s:I,s:I,s:I}}", "received", (json_int_t)received, "processed",
+			(json_int_t)processed, "bytes", (json_int_t)bytes, "dropped", "nic_missed", (json_int_t)drops.nic, "nic_errors",
+			(json_int_t)drops.errors, "no_buffer", (json_int_t)drops.no_buffer, "kernel", (json_int_t)drops.kernel,
+			"spreader_ring_full", (json_int_t)drops.spreader));
+	json_object_set_new(root, "ports", ports);
+	json_object_set_new(root, "workers", workers);
+}
+
+static void
+add_rules(json_t *root, struct sensor *sensor)
+{
+	const struct ruleset_stats *rules;
+
+	if (sensor->ruleset == NULL)
+		return;
+	rules = ruleset_stats_get(sensor->ruleset);
+	json_object_set_new(root, "rules",
+		json_pack("{s:I,s:I,s:I,s:I}", "loaded", (json_int_t)rules->rules_loaded, "failed", (json_int_t)rules->rules_failed,
+			"databases", (json_int_t)rules->databases, "database_bytes", (json_int_t)rules->database_bytes));
+}
+
+json_t *
+stats_collect(struct sensor *sensor)
+{
+	struct counter_set sets[WORKER_COUNTER_SETS_MAX];
+	struct timespec now;
+	json_t *root = json_object();
+	unsigned int count;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	json_object_set_new(root, "uptime", json_integer((json_int_t)now.tv_sec - (json_int_t)(sensor->started_ns / 1000000000)));
+	add_capture(root, sensor);
+	/* Under the lock no rule set and no matcher, whose counters are read here, goes away. */
+	pthread_mutex_lock(&sensor->reload_lock);
+	for (unsigned int i = 0; i < sensor->worker_count; i++) {
+		count = worker_get_counters(sensor->workers[i], sets, WORKER_COUNTER_SETS_MAX);
+		for (unsigned int j = 0; j < count; j++)
+			add_set(root, &sets[j]);
+	}
+	add_rules(root, sensor);
+	pthread_mutex_unlock(&sensor->reload_lock);
+	count = sensor->sinks == NULL ? 0 : sink_set_counters(sensor->sinks, sets, WORKER_COUNTER_SETS_MAX);
+	for (unsigned int j = 0; j < count; j++)
+		add_set(root, &sets[j]);
+	if (sensor->exporter != NULL) {
+		sets[0] = exporter_get_counters(sensor->exporter);
+		add_set(root, &sets[0]);
+	}
+	return root;
+}
+
+static uint64_t
+stats_time(const struct sensor *sensor)
+{
+	struct timespec now;
+
+	if (sensor->reading && source_file_last_ns(sensor->file) != 0)
+		return source_file_last_ns(sensor->file);
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+void
+stats_write_line(void *arg, struct buf *out)
+{
+	struct sensor *sensor = arg;
+	json_t *stats = stats_collect(sensor);
+	char *text = json_dumps(stats, JSON_COMPACT);
+
+	buf_puts(out, "{\"timestamp\":");
+	buf_json_time(out, stats_time(sensor));
+	buf_puts(out, ",\"event_type\":\"stats\",\"stats\":");
+	buf_puts(out, text != NULL ? text : "{}");
+	buf_putc(out, '}');
+	free(text);
+	json_decref(stats);
+}

@@ -1,0 +1,472 @@
+/*
+ * A burst's whole path: receive, decode, find flows, and for each packet in order follow
+ * TCP, parse protocols, match rules; then expire what is due and give the frames back.
+ */
+#include "app/sensor/worker.h"
+
+#include <errno.h>
+#include <rte_cycles.h>
+#include <rte_lcore.h>
+#include <rte_mbuf.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "app/sensor/frame_meta.h"
+
+enum { EXPIRE_BUDGET = 64, IDLE_POLLS_BEFORE_SLEEP = 64, IDLE_SLEEP_US = 50, PREFETCH_AHEAD = 4 };
+
+static uint64_t
+burst_time(struct worker *worker, uint64_t tsc)
+{
+	return worker->wall_base_ns + (uint64_t)((double)(tsc - worker->tsc_base) * worker->ns_per_tsc);
+}
+
+/* A frame in several mbufs, laid out in one piece. */
+static const uint8_t *
+gather(struct worker *worker, struct rte_mbuf *mbuf, uint32_t *len)
+{
+	uint8_t *to = worker->gather + worker->gather_len;
+
+	if (mbuf->pkt_len > WORKER_GATHER_LEN - worker->gather_len) {
+		counter_add(&worker->counters[WORKER_CUT], 1);
+		*len = mbuf->data_len;
+		return rte_pktmbuf_mtod(mbuf, const uint8_t *);
+	}
+	*len = mbuf->pkt_len;
+	worker->gather_len += mbuf->pkt_len;
+	return rte_pktmbuf_read(mbuf, 0, mbuf->pkt_len, to);
+}
+
+static void
+fill_packet(struct worker *worker, struct packet *packet, struct rte_mbuf *mbuf, uint64_t now_ns)
+{
+	const struct frame_meta *meta = frame_meta_of(mbuf);
+	bool timed = (mbuf->ol_flags & frame_time_flag) != 0;
+
+	packet->len = mbuf->data_len;
+	packet->data = mbuf->nb_segs == 1 ? rte_pktmbuf_mtod(mbuf, const uint8_t *) : gather(worker, mbuf, &packet->len);
+	packet->ts_ns = timed ? *frame_time_of(mbuf) : now_ns;
+	packet->port_idx = worker->source->port_idx;
+	packet->flags = 0;
+	if ((mbuf->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD)
+		packet->flags |= PACKET_L3_CHECKSUM_GOOD;
+	if ((mbuf->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_GOOD)
+		packet->flags |= PACKET_L4_CHECKSUM_GOOD;
+	if (worker->source->live) {
+		packet->frame_number = 0;
+		packet->wire_len = packet->len;
+		packet->link_type = PACKET_LINK_ETHERNET;
+	} else {
+		packet->frame_number = meta->frame_number;
+		packet->wire_len = meta->wire_len;
+		packet->link_type = meta->link_type;
+	}
+	worker->now_ns = packet->ts_ns > worker->now_ns ? packet->ts_ns : worker->now_ns;
+}
+
+static void
+fill_burst(struct worker *worker, uint16_t count)
+{
+	uint64_t now_ns = worker->source->live ? burst_time(worker, worker->burst_tsc) : 0;
+	uint64_t bytes = 0;
+
+	worker->gather_len = 0;
+	for (uint16_t i = 0; i < count && i < PREFETCH_AHEAD; i++)
+		rte_prefetch0(rte_pktmbuf_mtod(worker->mbufs[i], void *));
+	for (uint16_t i = 0; i < count; i++) {
+		if (i + PREFETCH_AHEAD < count)
+			rte_prefetch0(rte_pktmbuf_mtod(worker->mbufs[i + PREFETCH_AHEAD], void *));
+		fill_packet(worker, &worker->packets[i], worker->mbufs[i], now_ns);
+		bytes += worker->packets[i].wire_len;
+	}
+	counter_add(&worker->counters[WORKER_RECEIVED], count);
+	counter_add(&worker->counters[WORKER_BYTES], bytes);
+}
+
+/* The flow's session, made when first wanted; NULL when memory is short. */
+static struct flow_session *
+session_of(struct worker *worker, struct flow *flow)
+{
+	struct flow_session *session = flow->session;
+
+	if (session != NULL)
+		return session;
+	session = slab_alloc(worker->slab, sizeof(*session));
+	if (session == NULL) {
+		counter_add(&worker->counters[WORKER_SESSION_SHED], 1);
+		return NULL;
+	}
+	memset(session, 0, sizeof(*session));
+	flow->session = session;
+	return session;
+}
+
+/* A message of a protocol: rules first, then the event. */
+void
+worker_deliver_message(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id)
+{
+	struct worker *worker = ctx->owner;
+	struct flow *flow = worker->flow;
+	struct flow_session *session = flow->session;
+	struct rule_message message = { .app_idx = session->proto.proto_idx, .record = ctx->record->base,
+		.events = ctx->events, .pdu = ctx->pdu, .pdu_len = ctx->pdu_len, .to_server = ctx->to_server };
+
+	if (ctx->record->len == 0)
+		message.record = NULL;
+	if ((flags & PROTO_MATCH) != 0 && worker->matcher != NULL) {
+		rule_hits_reset(&worker->hits);
+		rule_match_message(worker->matcher, worker->packet, flow, &message, &worker->hits);
+		emit_alerts(worker, ctx->to_server, ctx, tx_id, (flags & PROTO_HOLD) != 0);
+	}
+	for (uint64_t left = ctx->events; left != 0 && worker->settings->sensor.anomaly_applayer; left &= left - 1)
+		emit_app_anomaly(worker, &session->proto, ctx->to_server,
+			ctx->proto->app.events[__builtin_ctzll(left)].name);
+	ctx->events = 0;
+	if ((flags & PROTO_EMIT) == 0)
+		return;
+	if (tx_id != 0)
+		hold_complete(worker, flow, tx_id, ctx->record->base, ctx->record->len);
+	if (flow->tx_count < UINT16_MAX)
+		flow->tx_count++;
+	if (proto_settings_log(worker->settings->protos, session->proto.proto_idx) == PROTO_LOG_ALL)
+		emit_app(worker, ctx, session, tx_id);
+}
+
+void
+worker_report_garbage(void *owner, const struct proto_session *session, bool to_server, uint32_t len)
+{
+	struct worker *worker = owner;
+
+	(void)len;
+	if (worker->settings->sensor.anomaly_applayer)
+		emit_app_anomaly(worker, session, to_server, "resynchronised");
+}
+
+static uint32_t
+parse(struct worker *worker, struct flow *flow, const struct packet *packet, const struct proto_input *input)
+{
+	struct flow_session *session = session_of(worker, flow);
+	uint32_t consumed;
+
+	if (session == NULL || (flow->flags & FLOW_APP_GIVEN_UP) != 0)
+		return input->len;
+	(void)packet;
+	consumed = proto_session_data(worker->protos, &session->proto, input);
+	if (session->proto.found == PROTO_FOUND)
+		flow->app_proto = (uint16_t)(session->proto.proto_idx + 1);
+	return consumed;
+}
+
+static bool
+rules_want(const struct worker *worker, const struct flow *flow)
+{
+	return worker->matcher != NULL &&
+		rule_wants(worker->matcher, flow->key.ip_proto, flow_originator_port(flow), flow_responder_port(flow));
+}
+
+static void
+match_stream(struct worker *worker, struct flow *flow, const struct packet *packet, const struct stream_data *data)
+{
+	struct rule_chunk chunk = { .data = data->data, .len = data->len, .seen_len = data->fresh_off,
+		.to_server = data->to_server, .offset = stream_size(flow, data->to_server) - data->len };
+
+	if (data->len <= data->fresh_off || !rules_want(worker, flow))
+		return;
+	rule_hits_reset(&worker->hits);
+	rule_match_stream(worker->matcher, packet, flow, &chunk, &worker->hits);
+	emit_alerts(worker, data->to_server, NULL, 0, false);
+}
+
+/* Contiguous bytes of one direction: the rules see what is new, the protocol takes whole PDUs. */
+static uint32_t
+deliver_stream(void *arg, struct flow *flow, struct packet *packet, const struct stream_data *data)
+{
+	struct worker *worker = arg;
+	struct proto_input input = { .data = data->data, .len = data->len, .missing = data->missing,
+		.ts_ns = packet != NULL ? packet->ts_ns : flow->last_ns, .sport = flow_originator_port(flow),
+		.dport = flow_responder_port(flow), .to_server = data->to_server, .tcp = true };
+	uint32_t consumed;
+
+	worker->flow = flow;
+	worker->packet = packet;
+	worker->chunk = data;
+	match_stream(worker, flow, packet, data);
+	consumed = parse(worker, flow, packet, &input);
+	worker->chunk = NULL;
+	return consumed;
+}
+
+/* The protocol gave up: the stream stops copying unless rules want its bytes, which never leaves any behind. */
+static void
+settle_stream(struct worker *worker, struct flow *flow)
+{
+	const struct flow_session *session = flow->session;
+
+	if (session == NULL || session->proto.found != PROTO_GIVEN_UP || (flow->flags & FLOW_APP_GIVEN_UP) != 0)
+		return;
+	if (rules_want(worker, flow))
+		return;
+	flow->flags |= FLOW_APP_GIVEN_UP;
+	stream_give_up(worker->streams, flow);
+}
+
+/*
+ * A flow whose opening was not seen began with whoever spoke first, which may be the server. Content says who is who;
+ * where it cannot, a usual server port does.
+ */
+static void
+orient(struct worker *worker, struct flow *flow, struct packet *packet)
+{
+	struct proto_input input = { .data = packet->payload, .len = packet->payload_len, .ts_ns = packet->ts_ns,
+		.sport = packet->sport, .dport = packet->dport, .tcp = packet->ip_proto == IP_PROTO_TCP,
+		.to_server = flow_to_server(packet) };
+	int verdict = proto_sender_is_server(worker->protos, &input);
+
+	if (verdict < 0 && proto_is_port(worker->protos, input.tcp, packet->sport) !=
+				   proto_is_port(worker->protos, input.tcp, packet->dport))
+		verdict = proto_is_port(worker->protos, input.tcp, packet->sport);
+	if (verdict < 0 || (verdict == 1) != flow_to_server(packet))
+		return;
+	flow_swap_direction(flow);
+	stream_swap_direction(flow);
+	packet->flags ^= PACKET_TO_SERVER;
+}
+
+static bool
+wants_orientation(const struct flow *flow, const struct packet *packet)
+{
+	if (packet->payload_len == 0 || flow->session != NULL || (flow->flags & FLOW_DIRECTION_SWAPPED) != 0)
+		return false;
+	return packet->ip_proto == IP_PROTO_UDP ? flow->packets[0] + flow->packets[1] == 1
+						: (flow->flags & FLOW_MIDSTREAM) != 0;
+}
+
+static void
+handle_datagram(struct worker *worker, struct flow *flow, const struct packet *packet)
+{
+	struct proto_input input = { .data = packet->payload, .len = packet->payload_len, .ts_ns = packet->ts_ns,
+		.sport = packet->sport, .dport = packet->dport, .to_server = flow_to_server(packet), .tcp = false };
+
+	if (packet->payload_len > 0 && (flow->flags & FLOW_APP_GIVEN_UP) == 0)
+		(void)parse(worker, flow, packet, &input);
+}
+
+static void
+handle_transport(struct worker *worker, struct flow *flow, struct packet *packet)
+{
+	if (wants_orientation(flow, packet))
+		orient(worker, flow, packet);
+	if (packet->ip_proto == IP_PROTO_TCP) {
+		stream_segment(worker->streams, flow, packet, deliver_stream, worker);
+		settle_stream(worker, flow);
+	} else if (packet->ip_proto == IP_PROTO_UDP && worker->depth == WORKER_ALL) {
+		handle_datagram(worker, flow, packet);
+	}
+}
+
+static uint32_t
+deliver_nothing(void *arg, struct flow *flow, struct packet *packet, const struct stream_data *data)
+{
+	return data->len;
+}
+
+static void
+match_packet(struct worker *worker, struct flow *flow, const struct packet *packet)
+{
+	if (worker->matcher == NULL)
+		return;
+	rule_hits_reset(&worker->hits);
+	rule_match_packet(worker->matcher, packet, flow, &worker->hits);
+	if (worker->hits.count > 0)
+		emit_alerts(worker, flow == NULL || flow_to_server(packet), NULL, 0, false);
+}
+
+static void
+handle_packet(struct worker *worker, struct packet *packet, struct flow *flow)
+{
+	struct packet_arp arp;
+
+	worker->packet = packet;
+	worker->chunk = NULL;
+	if (flow != NULL)
+		flow = flow_update(worker->flows, flow, packet);
+	worker->flow = flow;
+	if (worker->depth < WORKER_STREAM)
+		return;
+	if (worker->depth == WORKER_STREAM) {
+		if (flow != NULL && packet->ip_proto == IP_PROTO_TCP)
+			stream_segment(worker->streams, flow, packet, deliver_nothing, worker);
+		return;
+	}
+	if (flow != NULL)
+		handle_transport(worker, flow, packet);
+	worker->packet = packet;
+	worker->flow = flow;
+	match_packet(worker, flow, packet);
+	if (packet_has_events(packet))
+		emit_decode_anomalies(worker);
+	if (packet_is(packet, PACKET_ARP) && worker->settings->sensor.log_arp && packet_arp_get(packet, &arp))
+		emit_arp(worker, &arp);
+	if (flow != NULL && flow->session != NULL && ((struct flow_session *)flow->session)->held.count > 0)
+		hold_packet(worker, flow, &((struct flow_session *)flow->session)->held, packet);
+}
+
+/* What hangs from a flow goes with it; its record comes last. */
+static void
+end_flow(void *arg, struct flow *flow)
+{
+	struct worker *worker = arg;
+	struct flow_session *session;
+
+	worker->flow = flow;
+	worker->packet = NULL;
+	worker->chunk = NULL;
+	if (worker->depth == WORKER_ALL && flow->stream != NULL)
+		stream_end(worker->streams, flow, deliver_stream, worker);
+	else
+		stream_end(worker->streams, flow, NULL, NULL);
+	session = flow->session;
+	worker->packet = NULL;
+	if (session != NULL) {
+		proto_session_end(worker->protos, &session->proto, flow->last_ns);
+		hold_flush(worker, &session->held);
+		slab_free(worker->slab, session, sizeof(*session));
+		flow->session = NULL;
+	}
+	if (worker->matcher != NULL)
+		rule_flow_end(worker->matcher, flow);
+	if (worker->depth == WORKER_ALL && worker->settings->sensor.log_flow)
+		emit_flow(worker, flow);
+	worker->flow = NULL;
+}
+
+static void
+stage_done(struct worker *worker, enum worker_stage stage, uint64_t *since)
+{
+	uint64_t now;
+
+	if (!worker->measure)
+		return;
+	now = rte_rdtsc();
+	worker->stage_cycles[stage] += now - *since;
+	*since = now;
+}
+
+static void
+handle_burst(struct worker *worker, uint16_t received, uint64_t *since)
+{
+	uint16_t count;
+
+	fill_burst(worker, received);
+	if (worker->depth >= WORKER_DECODE) {
+		count = packet_decode_burst(worker->decoder, worker->packets, received, WORKER_PACKETS_MAX);
+		stage_done(worker, STAGE_DECODE, since);
+		if (worker->depth >= WORKER_FLOW) {
+			flow_lookup_burst(worker->flows, worker->packets, count, worker->now_ns, worker->flow_of);
+			stage_done(worker, STAGE_FLOW, since);
+			for (uint16_t i = 0; i != PACKET_NO_NEXT; i = worker->packets[i].next_idx)
+				handle_packet(worker, &worker->packets[i], worker->flow_of[i]);
+		}
+	}
+	stage_done(worker, STAGE_ANALYSE, since);
+	counter_add(&worker->counters[WORKER_PROCESSED], received);
+}
+
+uint16_t
+worker_burst(struct worker *worker)
+{
+	uint64_t since = rte_rdtsc();
+	uint16_t received = source_rx_burst(worker->source, worker->mbufs, BURST_MAX);
+
+	worker->burst_tsc = since;
+	if (received == 0) {
+		counter_add(&worker->counters[WORKER_EMPTY_POLLS], 1);
+		if (worker->source->live)
+			worker->now_ns = burst_time(worker, since);
+	} else {
+		stage_done(worker, STAGE_RX, &since);
+		counter_add(&worker->counters[WORKER_BURSTS], 1);
+		handle_burst(worker, received, &since);
+	}
+	if (worker->depth >= WORKER_FLOW) {
+		flow_expire(worker->flows, worker->now_ns, EXPIRE_BUDGET, end_flow, worker);
+		hold_expire(worker, worker->now_ns);
+	}
+	if (received > 0) {
+		stage_done(worker, STAGE_EXPIRE, &since);
+		source_give_back(worker->source, worker->mbufs, received);
+		stage_done(worker, STAGE_FREE, &since);
+	}
+	return received;
+}
+
+/* Between bursts: a new rule set is taken over, the old one given back. */
+static void
+take_rules(struct worker *worker)
+{
+	struct rule_matcher *next = atomic_exchange_explicit(&worker->matcher_next, NULL, memory_order_acq_rel);
+
+	if (next == NULL)
+		return;
+	hold_flush_all(worker);
+	if (worker->matcher != NULL)
+		rule_matcher_inherit(next, worker->matcher);
+	atomic_store_explicit(&worker->matcher_old, worker->matcher, memory_order_release);
+	worker->matcher = next;
+	counter_add(&worker->counters[WORKER_RELOADS], 1);
+}
+
+static void
+start_clock(struct worker *worker)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	worker->tsc_base = rte_rdtsc();
+	worker->wall_base_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+	worker->ns_per_tsc = 1e9 / (double)rte_get_tsc_hz();
+}
+
+/* Once a second of silence or work the wall clock is read again, so that the two do not drift apart. */
+static void
+keep_clock(struct worker *worker)
+{
+	if (worker->source->live && rte_rdtsc() - worker->tsc_base > rte_get_tsc_hz())
+		start_clock(worker);
+}
+
+int
+worker_run(void *arg)
+{
+	struct worker *worker = arg;
+	unsigned int idle = 0;
+
+	start_clock(worker);
+	while (!atomic_load_explicit(&worker->stop, memory_order_relaxed)) {
+		if (atomic_load_explicit(&worker->matcher_next, memory_order_relaxed) != NULL)
+			take_rules(worker);
+		if (worker_burst(worker) > 0) {
+			idle = 0;
+			continue;
+		}
+		if (atomic_load_explicit(&worker->source->ended, memory_order_relaxed))
+			break;
+		if (++idle > IDLE_POLLS_BEFORE_SLEEP && worker->settings->sensor.idle_sleep)
+			usleep(IDLE_SLEEP_US);
+		keep_clock(worker);
+	}
+	worker_finish(worker);
+	atomic_store(&worker->done, true);
+	return 0;
+}
+
+void
+worker_finish(struct worker *worker)
+{
+	if (worker->depth >= WORKER_FLOW) {
+		flow_expire(worker->flows, worker->now_ns, UINT32_MAX, end_flow, worker);
+		flow_expire_all(worker->flows, end_flow, worker);
+	}
+}

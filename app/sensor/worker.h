@@ -1,0 +1,140 @@
+/*
+ * One worker: a core, its source of frames, its flow table, its protocols, its rules, its
+ * ring to the exporter. worker.c shows a burst's whole path; emit.c makes events of what was
+ * found; hold.c keeps those that wait for something still to come.
+ *
+ * Thread: everything on the worker's own core, except where said.
+ */
+#ifndef MR_SENSOR_WORKER_H
+#define MR_SENSOR_WORKER_H
+
+#include <stdatomic.h>
+
+#include "app/sensor/hold.h"
+#include "app/sensor/sensor_config.h"
+#include "app/sensor/source.h"
+#include "lib/event/event.h"
+#include "lib/flow/flow.h"
+#include "lib/packet/packet.h"
+#include "lib/rule/rule.h"
+#include "lib/stream/stream.h"
+#include "proto/session.h"
+
+enum {
+	WORKER_PACKETS_MAX = 256, /* frames of a burst and the packets inside them */
+	WORKER_GATHER_LEN = 1024 * 1024, /* for frames that came in several mbufs */
+	WORKER_COUNTER_SETS_MAX = 80,
+};
+
+enum worker_counter {
+	WORKER_RECEIVED,     /* frames from the source */
+	WORKER_BYTES,
+	WORKER_PROCESSED,    /* frames whose path ended regularly */
+	WORKER_CUT,          /* frames in several buffers that did not fit together: read up to the first's end */
+	WORKER_BURSTS,
+	WORKER_EMPTY_POLLS,
+	WORKER_EVENTS_SHED,  /* events too large for the ring */
+	WORKER_SESSION_SHED, /* flows not parsed: no memory */
+	WORKER_HELD_SHED,    /* events given out without waiting: no memory */
+	WORKER_RELOADS,
+	WORKER_COUNTER_COUNT,
+};
+
+extern const struct counter_desc worker_counters[WORKER_COUNTER_COUNT];
+
+/** Stages of a burst, for the benchmark. */
+enum worker_stage { STAGE_RX, STAGE_DECODE, STAGE_FLOW, STAGE_ANALYSE, STAGE_EXPIRE, STAGE_FREE, STAGE_COUNT };
+
+extern const char *const worker_stage_names[STAGE_COUNT];
+
+/** How far a burst goes: the benchmark measures each limit alone. */
+enum worker_depth { WORKER_RX_ONLY, WORKER_DECODE, WORKER_FLOW, WORKER_STREAM, WORKER_ALL };
+
+/** What hangs from flow->session. */
+struct flow_session {
+	struct proto_session proto;
+	struct hold_list held;
+};
+
+struct worker {
+	unsigned int worker_idx;
+	const struct settings *settings;
+	struct source *source;
+	struct packet_decoder *decoder;
+	struct flow_table *flows;
+	struct stream_engine *streams;
+	struct proto_engine *protos;
+	struct slab *slab;
+	struct hold *hold;
+	struct event_ring *ring;
+	struct rule_matcher *matcher;
+	_Atomic(struct rule_matcher *) matcher_next; /* given by the control thread, taken between bursts */
+	_Atomic(struct rule_matcher *) matcher_old;  /* given back to the control thread */
+	_Atomic bool stop;
+	_Atomic bool done;
+	enum worker_depth depth;
+	bool measure;              /* the benchmark: cycles of each stage */
+
+	/* the burst at hand */
+	uint64_t now_ns;           /* latest capture time seen */
+	uint64_t burst_tsc;
+	struct packet *packet;     /* the packet at hand; NULL at a flow's end */
+	struct flow *flow;
+	const struct stream_data *chunk; /* the stream data at hand; NULL for datagrams */
+	struct rule_hits hits;
+	uint8_t *gather;
+	uint32_t gather_len;
+	uint64_t stage_cycles[STAGE_COUNT];
+
+	/* live time: the wall clock at tsc_base, advanced by the TSC */
+	uint64_t tsc_base, wall_base_ns;
+	double ns_per_tsc;
+
+	_Atomic uint64_t counters[WORKER_COUNTER_COUNT];
+	_Atomic uint64_t packet_counters[PACKET_COUNTER_COUNT];
+	_Atomic uint64_t flow_counters[FLOW_COUNTER_COUNT];
+	_Atomic uint64_t stream_counters[STREAM_COUNTER_COUNT];
+	struct packet packets[WORKER_PACKETS_MAX];
+	struct flow *flow_of[WORKER_PACKETS_MAX];
+	struct rte_mbuf *mbufs[BURST_MAX];
+};
+
+/**
+ * @param settings  borrowed
+ * @param source    given: destroyed with the worker
+ * @param ruleset   a reference is taken
+ * @return 0 or -errno
+ */
+int worker_create(struct worker **out, unsigned int worker_idx, const struct settings *settings, struct source *source,
+	struct ruleset *ruleset);
+void worker_destroy(struct worker *worker);
+
+/** Runs until the source ended or worker->stop, then ends all flows and sets worker->done. */
+int worker_run(void *worker);
+/** One burst. @return frames received */
+uint16_t worker_burst(struct worker *worker);
+/** Ends all flows, hands out what waits. */
+void worker_finish(struct worker *worker);
+
+/** Callbacks of the worker's proto_engine, whose owner it is. */
+void worker_deliver_message(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id);
+void worker_report_garbage(void *owner, const struct proto_session *session, bool to_server, uint32_t len);
+
+/** Every counter of the worker, for stats. @return how many sets. Any thread. */
+unsigned int worker_get_counters(struct worker *worker, struct counter_set sets[], unsigned int sets_max);
+
+/* ---- emit.c ---- */
+
+/** Where an event's source and destination come from. */
+enum emit_orientation { EMIT_FLOW, EMIT_PACKET };
+
+void emit_app(struct worker *worker, struct proto_ctx *ctx, const struct flow_session *session, uint32_t tx_id);
+void emit_alerts(struct worker *worker, bool to_server, const struct proto_ctx *ctx, uint32_t tx_id, bool hold);
+void emit_decode_anomalies(struct worker *worker);
+void emit_app_anomaly(struct worker *worker, const struct proto_session *session, bool to_server, const char *event_name);
+void emit_arp(struct worker *worker, const struct packet_arp *arp);
+void emit_flow(struct worker *worker, const struct flow *flow);
+/** Hands a finished event to the ring, copying it; a full ring counts. */
+void emit_push(struct worker *worker, const struct event *event);
+
+#endif
