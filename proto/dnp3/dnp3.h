@@ -134,8 +134,11 @@ enum dnp3_shape {
 	DNP3_SHAPE_PLAIN,
 	DNP3_SHAPE_BIT,
 	DNP3_SHAPE_BINARY,
+	DNP3_SHAPE_BINARY_TIME,
 	DNP3_SHAPE_COUNTER,
+	DNP3_SHAPE_COUNTER_TIME,
 	DNP3_SHAPE_ANALOG,
+	DNP3_SHAPE_ANALOG_WIDE,
 	DNP3_SHAPE_COMMAND,
 	DNP3_SHAPE_TIME,
 	DNP3_SHAPE_FILE,
@@ -152,7 +155,13 @@ struct dnp3_point {
 	uint32_t prefix;
 	uint32_t index;
 	uint32_t size;
-	uint8_t state; /* of struct dnp3_point_bit: thousands of them may come at once, and here it costs nothing */
+	union { /* of the shapes that have a small value: they come in thousands, and here it costs nothing */
+		uint8_t u8;
+		uint16_t u16;
+		uint32_t u32;
+		int32_t i32;
+		float f32;
+	} small;
 };
 
 enum { DNP3_HAS_SIZE = 0 }; /* bit 0 in every shape: the prefix was an object's size */
@@ -170,16 +179,15 @@ struct dnp3_point_bit {
 	struct dnp3_point at;
 };
 
+/* The next three end before their timestamp in their plain shape, and whole in the _TIME or _WIDE shape. */
 struct dnp3_point_binary {
 	struct dnp3_point at;
-	uint16_t relative_time_ms;
 	uint8_t flag[8]; /* flag[i] is bit i of the flag octet */
 	uint64_t timestamp; /* ms since the Unix epoch, as on the wire */
 };
 
 struct dnp3_point_counter {
 	struct dnp3_point at;
-	uint32_t count;
 	uint8_t flag[8];
 	uint64_t timestamp;
 	uint16_t association_id;
@@ -188,8 +196,8 @@ struct dnp3_point_counter {
 struct dnp3_point_analog {
 	struct dnp3_point at;
 	uint8_t flag[8];
-	union dnp3_number value;
 	uint64_t timestamp;
+	double f64;
 };
 
 struct dnp3_point_command {
@@ -378,6 +386,7 @@ struct dnp3_message {
 	struct cursor in;
 	uint64_t points_left;    /* of max-points */
 	uint64_t objects_left;   /* of max-objects */
+	uint32_t ids_room;       /* bytes at the record's end that are kept for ids */
 	uint32_t points_room;    /* builder length that points may reach */
 	bool unknown_skipped;    /* objects of an unknown kind were passed over */
 	uint16_t id_count;

@@ -11,9 +11,9 @@ enum {
 	CONTROL_UNS = 0x10,
 	CONTROL_SEQUENCE = 0x0f,
 
-	/* Room kept at the record's end: for the list of object ids, and for object headers that come after many points. */
-	IDS_ROOM = DNP3_OBJECTS_MAX * sizeof(uint16_t) + 8,
-	OBJECTS_ROOM = IDS_ROOM + 16 * 1024,
+	OBJECT_HEADER_MIN = 3, /* bytes on the wire */
+	/* Room that points leave for object headers after them. */
+	OBJECTS_ROOM = 48 * sizeof(struct dnp3_object),
 
 	GROUP_TIME = 50,
 	RANGE_RESERVED = 0xff,
@@ -126,7 +126,7 @@ object_append(struct dnp3_message *message)
 	struct record_builder *b = message->ctx->record;
 	struct dnp3_record *record = message->record;
 
-	if (b->len + sizeof(struct dnp3_object) + IDS_ROOM > b->cap) {
+	if (b->len + sizeof(struct dnp3_object) + message->ids_room > b->cap) {
 		record->objects_truncated++;
 		record_present(&record->head, DNP3_HAS_OBJECTS_TRUNCATED);
 		counter_add(&message->ctx->counters[DNP3_OBJECTS_TRUNCATED], 1);
@@ -242,12 +242,16 @@ objects_read(struct dnp3_message *message)
 	struct proto_ctx *ctx = message->ctx;
 	const struct dnp3_config *config = ctx->config;
 	struct dnp3_record *record = message->record;
+	uint32_t headers_max;
 	bool complete = true;
 	uint16_t *ids;
 
 	message->points_left = config->max_points;
 	message->objects_left = config->max_objects;
-	message->points_room = ctx->record->cap - OBJECTS_ROOM;
+	headers_max = (uint32_t)cursor_left(&message->in) / OBJECT_HEADER_MIN;
+	headers_max = headers_max < DNP3_OBJECTS_MAX ? headers_max : DNP3_OBJECTS_MAX;
+	message->ids_room = headers_max * (uint32_t)sizeof(*ids) + 8;
+	message->points_room = ctx->record->cap - message->ids_room - OBJECTS_ROOM;
 	message->id_count = 0;
 	message->unknown_skipped = false;
 	while (complete && cursor_left(&message->in) > 0)

@@ -122,21 +122,27 @@ TABLE(bit_table, bit_rows, dnp3_point_bit);
 #define SHAPE dnp3_point_binary
 #define BIT(id) DNP3_BINARY_##id
 static const struct field binary_rows[] = { POINT_ROWS DNP3_BINARY_FIELDS(ROW) };
-TABLE(binary_table, binary_rows, dnp3_point_binary);
+static const struct record_table binary_table = { "points", ROWS(binary_rows), offsetof(struct SHAPE, timestamp) };
+static const struct field binary_time_rows[] = { POINT_ROWS DNP3_BINARY_FIELDS(ROW) DNP3_BINARY_TIME_FIELDS(ROW) };
+TABLE(binary_time_table, binary_time_rows, dnp3_point_binary);
 #undef SHAPE
 #undef BIT
 
 #define SHAPE dnp3_point_counter
 #define BIT(id) DNP3_COUNTER_##id
 static const struct field counter_rows[] = { POINT_ROWS DNP3_COUNTER_FIELDS(ROW) };
-TABLE(counter_table, counter_rows, dnp3_point_counter);
+static const struct record_table counter_table = { "points", ROWS(counter_rows), offsetof(struct SHAPE, timestamp) };
+static const struct field counter_time_rows[] = { POINT_ROWS DNP3_COUNTER_FIELDS(ROW) DNP3_COUNTER_TIME_FIELDS(ROW) };
+TABLE(counter_time_table, counter_time_rows, dnp3_point_counter);
 #undef SHAPE
 #undef BIT
 
 #define SHAPE dnp3_point_analog
 #define BIT(id) DNP3_ANALOG_##id
 static const struct field analog_rows[] = { POINT_ROWS DNP3_ANALOG_FIELDS(ROW) };
-TABLE(analog_table, analog_rows, dnp3_point_analog);
+static const struct record_table analog_table = { "points", ROWS(analog_rows), offsetof(struct SHAPE, timestamp) };
+static const struct field analog_wide_rows[] = { POINT_ROWS DNP3_ANALOG_FIELDS(ROW) DNP3_ANALOG_WIDE_FIELDS(ROW) };
+TABLE(analog_wide_table, analog_wide_rows, dnp3_point_analog);
 #undef SHAPE
 #undef BIT
 
@@ -201,8 +207,11 @@ const struct record_table *const dnp3_point_shapes[] = {
 	[DNP3_SHAPE_PLAIN] = &plain_table,
 	[DNP3_SHAPE_BIT] = &bit_table,
 	[DNP3_SHAPE_BINARY] = &binary_table,
+	[DNP3_SHAPE_BINARY_TIME] = &binary_time_table,
 	[DNP3_SHAPE_COUNTER] = &counter_table,
+	[DNP3_SHAPE_COUNTER_TIME] = &counter_time_table,
 	[DNP3_SHAPE_ANALOG] = &analog_table,
+	[DNP3_SHAPE_ANALOG_WIDE] = &analog_wide_table,
 	[DNP3_SHAPE_COMMAND] = &command_table,
 	[DNP3_SHAPE_TIME] = &time_table,
 	[DNP3_SHAPE_FILE] = &file_table,

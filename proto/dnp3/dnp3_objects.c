@@ -25,10 +25,10 @@ static const uint8_t kind_sizes[FIXED_MAX + 1] = {
 
 static_assert(sizeof(struct dnp3_point_file) <= POINT_SIZE_MAX && sizeof(struct dnp3_point_auth) <= POINT_SIZE_MAX,
 	"the largest points fit into the place for points without room");
-static_assert(sizeof(struct dnp3_point_bit) <= 32 && sizeof(struct dnp3_point_binary) <= 64 &&
-	      sizeof(struct dnp3_point_counter) <= 64 && sizeof(struct dnp3_point_analog) <= 64 &&
-	      sizeof(struct dnp3_point_command) <= 64,
-	"the points that come in hundreds cost a cache line at most");
+static_assert(sizeof(struct dnp3_point_bit) == 32 && offsetof(struct dnp3_point_binary, timestamp) == 40 &&
+	      offsetof(struct dnp3_point_counter, timestamp) == 40 &&
+	      offsetof(struct dnp3_point_analog, timestamp) == 40 && sizeof(struct dnp3_point_command) <= 64,
+	"the points that come in thousands are small");
 
 /* One object being read. */
 struct walk {
@@ -486,7 +486,7 @@ packed_read(struct dnp3_message *message, const struct dnp3_header *header, cons
 		if (i % per_octet == 0)
 			octet = cursor_u8(&in);
 		point_name(&point->at, header, 0, i);
-		point->at.state = octet & mask;
+		point->at.small.u8 = octet & mask;
 		point->at.head.present |= layout->elements[0].present;
 	}
 	if (i < count)

@@ -26,14 +26,14 @@ typedef const struct dnp3_element layout_elements[];
 #define COUNTER_FLAGS_D1 AT(FLAGS, counter, flag, FIVE(COUNTER) | M(DNP3_COUNTER_ROLLOVER) | M(DNP3_COUNTER_DISCONTINUITY) | M(DNP3_COUNTER_RESERVED1_7))
 #define COUNTER_FLAGS_R AT(FLAGS, counter, flag, FIVE(COUNTER) | M(DNP3_COUNTER_ROLLOVER) | M(DNP3_COUNTER_RESERVED0_6) | M(DNP3_COUNTER_RESERVED1_7))
 #define STATISTIC_FLAGS AT(FLAGS, counter, flag, FIVE(COUNTER) | M(DNP3_COUNTER_RESERVED0_5) | M(DNP3_COUNTER_DISCONTINUITY) | M(DNP3_COUNTER_RESERVED1_7))
-#define COUNT_32 AT(U32, counter, count, M(DNP3_COUNTER_COUNT))
-#define COUNT_16 AT(U16_U32, counter, count, M(DNP3_COUNTER_COUNT))
+#define COUNT_32 AT(U32, counter, at.small, M(DNP3_COUNTER_COUNT))
+#define COUNT_16 AT(U16_U32, counter, at.small, M(DNP3_COUNTER_COUNT))
 #define COUNTER_TIME AT(TIME48, counter, timestamp, M(DNP3_COUNTER_TIMESTAMP))
 #define ANALOG_FLAGS AT(FLAGS, analog, flag, FIVE(ANALOG) | M(DNP3_ANALOG_OVER_RANGE) | M(DNP3_ANALOG_REFERENCE_ERR) | M(DNP3_ANALOG_RESERVED0))
-#define ANALOG_I32 AT(I32, analog, value, M(DNP3_ANALOG_I32))
-#define ANALOG_I16 AT(I16_I32, analog, value, M(DNP3_ANALOG_I32))
-#define ANALOG_F32 AT(F32, analog, value, M(DNP3_ANALOG_F32))
-#define ANALOG_F64 AT(F64, analog, value, M(DNP3_ANALOG_F64))
+#define ANALOG_I32 AT(I32, analog, at.small, M(DNP3_ANALOG_I32))
+#define ANALOG_I16 AT(I16_I32, analog, at.small, M(DNP3_ANALOG_I32))
+#define ANALOG_F32 AT(F32, analog, at.small, M(DNP3_ANALOG_F32))
+#define ANALOG_F64 AT(F64, analog, f64, M(DNP3_ANALOG_F64))
 #define ANALOG_TIME AT(TIME48, analog, timestamp, M(DNP3_ANALOG_TIMESTAMP))
 #define OUTPUT_STATUS AT(U8, command, status[0], M(DNP3_COMMAND_CONTROL_STATUS) | M(DNP3_COMMAND_STATUS_NAME))
 #define COMMAND_STATUS AT(SPLIT7, command, status, M(DNP3_COMMAND_STATUS_CODE) | M(DNP3_COMMAND_STATUS_NAME) | M(DNP3_COMMAND_RESERVED0))
@@ -41,14 +41,14 @@ typedef const struct dnp3_element layout_elements[];
 #define COMMAND_TIME AT(TIME48, command, timestamp, M(DNP3_COMMAND_TIMESTAMP))
 #define TIME_STAMP AT(TIME48, time, timestamp, M(DNP3_TIME_TIMESTAMP))
 
-static layout_elements state = { AT(U8, bit, at.state, M(DNP3_BIT_STATE)) };
-static layout_elements point = { AT(U8, bit, at.state, M(DNP3_BIT_POINT)) };
+static layout_elements state = { AT(U8, bit, at.small, M(DNP3_BIT_STATE)) };
+static layout_elements point = { AT(U8, bit, at.small, M(DNP3_BIT_POINT)) };
 static layout_elements input_flags = { INPUT_FLAGS };
 static layout_elements input_time = { INPUT_FLAGS, BINARY_TIME };
 static layout_elements input_relative = { INPUT_FLAGS, AT(U16_TIME, binary, timestamp, M(DNP3_BINARY_TIMESTAMP)) };
 static layout_elements double_flags = { DOUBLE_FLAGS };
 static layout_elements double_time = { DOUBLE_FLAGS, BINARY_TIME };
-static layout_elements double_relative = { DOUBLE_FLAGS, AT(U16, binary, relative_time_ms, M(DNP3_BINARY_RELATIVE_TIME_MS)) };
+static layout_elements double_relative = { DOUBLE_FLAGS, AT(U16, binary, at.small, M(DNP3_BINARY_RELATIVE_TIME_MS)) };
 static layout_elements output_flags = { OUTPUT_FLAGS };
 static layout_elements output_time = { OUTPUT_FLAGS, BINARY_TIME };
 static layout_elements crob = {
@@ -77,12 +77,12 @@ static layout_elements counter_16 = { COUNT_16 };
 static layout_elements statistic = {
 	STATISTIC_FLAGS,
 	AT(U16, counter, association_id, M(DNP3_COUNTER_ASSOCIATION_ID)),
-	AT(U32, counter, count, M(DNP3_COUNTER_COUNT_VALUE)),
+	AT(U32, counter, at.small, M(DNP3_COUNTER_COUNT_VALUE)),
 };
 static layout_elements statistic_time = {
 	STATISTIC_FLAGS,
 	AT(U16, counter, association_id, M(DNP3_COUNTER_ASSOCIATION_ID)),
-	AT(U32, counter, count, M(DNP3_COUNTER_COUNT_VALUE)),
+	AT(U32, counter, at.small, M(DNP3_COUNTER_COUNT_VALUE)),
 	COUNTER_TIME,
 };
 
@@ -96,9 +96,9 @@ static layout_elements analog_f32_time = { ANALOG_FLAGS, ANALOG_F32, ANALOG_TIME
 static layout_elements analog_f64_time = { ANALOG_FLAGS, ANALOG_F64, ANALOG_TIME };
 static layout_elements analog_32 = { ANALOG_I32 };
 static layout_elements analog_16 = { ANALOG_I16 };
-static layout_elements deadband_16 = { AT(U16_U32, analog, value, M(DNP3_ANALOG_DEADBAND)) };
-static layout_elements deadband_32 = { AT(U32, analog, value, M(DNP3_ANALOG_DEADBAND)) };
-static layout_elements deadband_f32 = { AT(F32, analog, value, M(DNP3_ANALOG_DEADBAND_F32)) };
+static layout_elements deadband_16 = { AT(U16_U32, analog, at.small, M(DNP3_ANALOG_DEADBAND)) };
+static layout_elements deadband_32 = { AT(U32, analog, at.small, M(DNP3_ANALOG_DEADBAND)) };
+static layout_elements deadband_f32 = { AT(F32, analog, at.small, M(DNP3_ANALOG_DEADBAND_F32)) };
 static layout_elements output_32 = { AT(I32, command, value, M(DNP3_COMMAND_I32)), OUTPUT_STATUS };
 static layout_elements output_16 = { AT(I16_I32, command, value, M(DNP3_COMMAND_I32)), OUTPUT_STATUS };
 static layout_elements output_f32 = { AT(F32, command, value, M(DNP3_COMMAND_F32)), OUTPUT_STATUS };
@@ -301,17 +301,17 @@ const struct dnp3_layout dnp3_layouts[] = {
 	PACKED(1, 1, 1, state, "packed format")
 	ROW(1, 2, BINARY, input_flags, "with flags")
 	ROW(2, 1, BIT, state, "without time")
-	ROW(2, 2, BINARY, input_time, "with absolute time")
-	ROW(2, 3, BINARY, input_relative, "with relative time")
+	ROW(2, 2, BINARY_TIME, input_time, "with absolute time")
+	ROW(2, 3, BINARY_TIME, input_relative, "with relative time")
 	PACKED(3, 1, 2, state, "packed format")
 	ROW(3, 2, BINARY, double_flags, "with flags")
 	ROW(4, 1, BINARY, double_flags, "without time")
-	ROW(4, 2, BINARY, double_time, "with absolute time")
+	ROW(4, 2, BINARY_TIME, double_time, "with absolute time")
 	ROW(4, 3, BINARY, double_relative, "with relative time")
 	PACKED(10, 1, 1, state, "packed format")
 	ROW(10, 2, BINARY, output_flags, "output status with flags")
 	ROW(11, 1, BINARY, output_flags, "status without time")
-	ROW(11, 2, BINARY, output_time, "status with time")
+	ROW(11, 2, BINARY_TIME, output_time, "status with time")
 	ROW(12, 1, COMMAND, crob, "control relay output block")
 	ROW(12, 2, COMMAND, crob, "pattern control block")
 	PACKED(12, 3, 1, point, "pattern mask")
@@ -329,10 +329,10 @@ const struct dnp3_layout dnp3_layouts[] = {
 	ROW(21, 2, COUNTER, counter_16_d, "16-bit with flag")
 	ROW(21, 3, COUNTER, counter_32_r, "32-bit with flag, delta")
 	ROW(21, 4, COUNTER, counter_16_r, "16-bit with flag, delta")
-	ROW(21, 5, COUNTER, counter_32_d1_time, "32-bit with flag and time")
-	ROW(21, 6, COUNTER, counter_16_d1_time, "16-bit with flag and time")
-	ROW(21, 7, COUNTER, counter_32_r_time, "32-bit with flag and time, delta")
-	ROW(21, 8, COUNTER, counter_16_r_time, "16-bit with flag and time, delta")
+	ROW(21, 5, COUNTER_TIME, counter_32_d1_time, "32-bit with flag and time")
+	ROW(21, 6, COUNTER_TIME, counter_16_d1_time, "16-bit with flag and time")
+	ROW(21, 7, COUNTER_TIME, counter_32_r_time, "32-bit with flag and time, delta")
+	ROW(21, 8, COUNTER_TIME, counter_16_r_time, "16-bit with flag and time, delta")
 	ROW(21, 9, COUNTER, counter_32, "32-bit without flag")
 	ROW(21, 10, COUNTER, counter_16, "16-bit without flag")
 	ROW(21, 11, COUNTER, counter_32, "32-bit without flag, delta")
@@ -341,67 +341,67 @@ const struct dnp3_layout dnp3_layouts[] = {
 	ROW(22, 2, COUNTER, counter_16_d, "16-bit with flag")
 	ROW(22, 3, COUNTER, counter_32_r, "32-bit with flag, delta")
 	ROW(22, 4, COUNTER, counter_16_r, "16-bit with flag, delta")
-	ROW(22, 5, COUNTER, counter_32_r_time, "32-bit with flag and time")
-	ROW(22, 6, COUNTER, counter_16_d_time, "16-bit with flag and time")
-	ROW(22, 7, COUNTER, counter_32_r_time, "32-bit with flag and time, delta")
-	ROW(22, 8, COUNTER, counter_16_r_time, "16-bit with flag and time, delta")
+	ROW(22, 5, COUNTER_TIME, counter_32_r_time, "32-bit with flag and time")
+	ROW(22, 6, COUNTER_TIME, counter_16_d_time, "16-bit with flag and time")
+	ROW(22, 7, COUNTER_TIME, counter_32_r_time, "32-bit with flag and time, delta")
+	ROW(22, 8, COUNTER_TIME, counter_16_r_time, "16-bit with flag and time, delta")
 	ROW(23, 1, COUNTER, counter_32_d, "32-bit with flag")
 	ROW(23, 2, COUNTER, counter_16_r, "16-bit with flag")
 	ROW(23, 3, COUNTER, counter_32_r, "32-bit with flag, delta")
 	ROW(23, 4, COUNTER, counter_16_r, "16-bit with flag, delta")
-	ROW(23, 5, COUNTER, counter_32_d_time, "32-bit with flag and time")
-	ROW(23, 6, COUNTER, counter_16_d_time, "16-bit with flag and time")
-	ROW(23, 7, COUNTER, counter_32_r_time, "32-bit with flag and time, delta")
-	ROW(23, 8, COUNTER, counter_16_r_time, "16-bit with flag and time, delta")
+	ROW(23, 5, COUNTER_TIME, counter_32_d_time, "32-bit with flag and time")
+	ROW(23, 6, COUNTER_TIME, counter_16_d_time, "16-bit with flag and time")
+	ROW(23, 7, COUNTER_TIME, counter_32_r_time, "32-bit with flag and time, delta")
+	ROW(23, 8, COUNTER_TIME, counter_16_r_time, "16-bit with flag and time, delta")
 	ROW(30, 1, ANALOG, analog_32_flags, "32-bit with flag")
 	ROW(30, 2, ANALOG, analog_16_flags, "16-bit with flag")
 	ROW(30, 3, ANALOG, analog_32, "32-bit without flag")
 	ROW(30, 4, ANALOG, analog_16, "16-bit without flag")
 	ROW(30, 5, ANALOG, analog_f32_flags, "single-precision with flag")
-	ROW(30, 6, ANALOG, analog_f64_flags, "double-precision with flag")
+	ROW(30, 6, ANALOG_WIDE, analog_f64_flags, "double-precision with flag")
 	ROW(31, 1, ANALOG, analog_32_flags, "32-bit with flag")
 	ROW(31, 2, ANALOG, analog_16_flags, "16-bit with flag")
-	ROW(31, 3, ANALOG, analog_32_time, "32-bit with time of freeze")
-	ROW(31, 4, ANALOG, analog_16_time, "16-bit with time of freeze")
+	ROW(31, 3, ANALOG_WIDE, analog_32_time, "32-bit with time of freeze")
+	ROW(31, 4, ANALOG_WIDE, analog_16_time, "16-bit with time of freeze")
 	ROW(31, 5, ANALOG, analog_32, "32-bit without flag")
 	ROW(31, 6, ANALOG, analog_16, "16-bit without flag")
 	ROW(31, 7, ANALOG, analog_f32_flags, "single-precision with flag")
-	ROW(31, 8, ANALOG, analog_f64_flags, "double-precision with flag")
+	ROW(31, 8, ANALOG_WIDE, analog_f64_flags, "double-precision with flag")
 	ROW(32, 1, ANALOG, analog_32_flags, "32-bit without time")
 	ROW(32, 2, ANALOG, analog_16_flags, "16-bit without time")
-	ROW(32, 3, ANALOG, analog_32_time, "32-bit with time")
-	ROW(32, 4, ANALOG, analog_16_time, "16-bit with time")
+	ROW(32, 3, ANALOG_WIDE, analog_32_time, "32-bit with time")
+	ROW(32, 4, ANALOG_WIDE, analog_16_time, "16-bit with time")
 	ROW(32, 5, ANALOG, analog_f32_flags, "single-precision without time")
-	ROW(32, 6, ANALOG, analog_f64_flags, "double-precision without time")
-	ROW(32, 7, ANALOG, analog_f32_time, "single-precision with time")
-	ROW(32, 8, ANALOG, analog_f64_time, "double-precision with time")
+	ROW(32, 6, ANALOG_WIDE, analog_f64_flags, "double-precision without time")
+	ROW(32, 7, ANALOG_WIDE, analog_f32_time, "single-precision with time")
+	ROW(32, 8, ANALOG_WIDE, analog_f64_time, "double-precision with time")
 	ROW(33, 1, ANALOG, analog_32_flags, "32-bit without time")
 	ROW(33, 2, ANALOG, analog_16_flags, "16-bit without time")
-	ROW(33, 3, ANALOG, analog_32_time, "32-bit with time")
-	ROW(33, 4, ANALOG, analog_16_time, "16-bit with time")
+	ROW(33, 3, ANALOG_WIDE, analog_32_time, "32-bit with time")
+	ROW(33, 4, ANALOG_WIDE, analog_16_time, "16-bit with time")
 	ROW(33, 5, ANALOG, analog_f32_flags, "single-precision without time")
-	ROW(33, 6, ANALOG, analog_f64_flags, "double-precision without time")
-	ROW(33, 7, ANALOG, analog_f32_time, "single-precision with time")
-	ROW(33, 8, ANALOG, analog_f64_time, "double-precision with time")
+	ROW(33, 6, ANALOG_WIDE, analog_f64_flags, "double-precision without time")
+	ROW(33, 7, ANALOG_WIDE, analog_f32_time, "single-precision with time")
+	ROW(33, 8, ANALOG_WIDE, analog_f64_time, "double-precision with time")
 	ROW(34, 1, ANALOG, deadband_16, "16-bit")
 	ROW(34, 2, ANALOG, deadband_32, "32-bit")
 	ROW(34, 3, ANALOG, deadband_f32, "single-precision")
 	ROW(40, 1, ANALOG, analog_32_flags, "32-bit with flag")
 	ROW(40, 2, ANALOG, analog_16_flags, "16-bit with flag")
 	ROW(40, 3, ANALOG, analog_f32_flags, "single-precision with flag")
-	ROW(40, 4, ANALOG, analog_f64_flags, "double-precision with flag")
+	ROW(40, 4, ANALOG_WIDE, analog_f64_flags, "double-precision with flag")
 	ROW(41, 1, COMMAND, output_32, "32-bit")
 	ROW(41, 2, COMMAND, output_16, "16-bit")
 	ROW(41, 3, COMMAND, output_f32, "single-precision")
 	ROW(41, 4, COMMAND, output_f64, "double-precision")
 	ROW(42, 1, ANALOG, analog_32_flags, "32-bit without time")
 	ROW(42, 2, ANALOG, analog_16_flags, "16-bit without time")
-	ROW(42, 3, ANALOG, analog_32_time, "32-bit with time")
-	ROW(42, 4, ANALOG, analog_16_time, "16-bit with time")
+	ROW(42, 3, ANALOG_WIDE, analog_32_time, "32-bit with time")
+	ROW(42, 4, ANALOG_WIDE, analog_16_time, "16-bit with time")
 	ROW(42, 5, ANALOG, analog_f32_flags, "single-precision without time")
-	ROW(42, 6, ANALOG, analog_f64_flags, "double-precision without time")
-	ROW(42, 7, ANALOG, analog_f32_time, "single-precision with time")
-	ROW(42, 8, ANALOG, analog_f64_time, "double-precision with time")
+	ROW(42, 6, ANALOG_WIDE, analog_f64_flags, "double-precision without time")
+	ROW(42, 7, ANALOG_WIDE, analog_f32_time, "single-precision with time")
+	ROW(42, 8, ANALOG_WIDE, analog_f64_time, "double-precision with time")
 	ROW(43, 1, COMMAND, commanded_32, "32-bit without time")
 	ROW(43, 2, COMMAND, commanded_16, "16-bit without time")
 	ROW(43, 3, COMMAND, commanded_32_time, "32-bit with time")
@@ -466,9 +466,9 @@ const struct dnp3_layout dnp3_layouts[] = {
 	ROW(120, 13, AUTH, auth_update_key, "update key change")
 	ROW(120, 14, AUTH, auth_signature, "update key change signature")
 	ROW(120, 15, AUTH, auth_mac, "update key change confirmation")
-	ROW(121, 1, COUNTER, statistic, "32-bit with flag")
-	ROW(122, 1, COUNTER, statistic, "32-bit with flag")
-	ROW(122, 2, COUNTER, statistic_time, "32-bit with flag and time")
+	ROW(121, 1, COUNTER_TIME, statistic, "32-bit with flag")
+	ROW(122, 1, COUNTER_TIME, statistic, "32-bit with flag")
+	ROW(122, 2, COUNTER_TIME, statistic_time, "32-bit with flag and time")
 };
 const uint16_t dnp3_layout_count = sizeof(dnp3_layouts) / sizeof(dnp3_layouts[0]);
 

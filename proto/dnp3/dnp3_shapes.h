@@ -6,8 +6,8 @@
 #define MR_PROTO_DNP3_DNP3_SHAPES_H
 
 #define DNP3_BIT_FIELDS(X)                                                    \
-	X(STATE, "state", U8, at.state, NULL, "state of the point")           \
-	X(POINT, "point", U8, at.state, NULL, "whether the pattern mask selects the point")
+	X(STATE, "state", U8, at.small.u8, NULL, "state of the point")           \
+	X(POINT, "point", U8, at.small.u8, NULL, "whether the pattern mask selects the point")
 
 #define DNP3_FLAG_FIELDS(X)                                                                  \
 	X(ONLINE, "online", U8, flag[0], NULL, "point is online")                            \
@@ -16,40 +16,46 @@
 	X(REMOTE_FORCED, "remote_forced", U8, flag[3], NULL, "forced at a remote device")    \
 	X(LOCAL_FORCED, "local_forced", U8, flag[4], NULL, "forced at this device")
 
-#define DNP3_BINARY_FIELDS(X)                                                               \
-	DNP3_FLAG_FIELDS(X)                                                                 \
+#define DNP3_BINARY_FIELDS(X) \
+	DNP3_FLAG_FIELDS(X) \
 	X(CHATTER_FILTER, "chatter_filter", U8, flag[5], NULL, "changes are being filtered") \
-	X(RESERVED_5, "reserved0", U8, flag[5], NULL, "reserved bit 5")                     \
-	X(RESERVED_6, "reserved", U8, flag[6], NULL, "reserved bit 6")                      \
-	X(RESERVED1_6, "reserved1", U8, flag[6], NULL, "reserved bit 6")                    \
-	X(STATE, "state", U8, flag[7], NULL, "state of the point")                          \
+	X(RESERVED_5, "reserved0", U8, flag[5], NULL, "reserved bit 5") \
+	X(RESERVED_6, "reserved", U8, flag[6], NULL, "reserved bit 6") \
+	X(RESERVED1_6, "reserved1", U8, flag[6], NULL, "reserved bit 6") \
+	X(STATE, "state", U8, flag[7], NULL, "state of the point") \
 	X(DOUBLE_STATE, "state", U8, flag[6], NULL, "0 intermediate, 1 off, 2 on, 3 indeterminate") \
-	X(TIMESTAMP, "timestamp", U64, timestamp, NULL, "ms since the Unix epoch, or since the common time of occurrence") \
-	X(RELATIVE_TIME_MS, "relative_time_ms", U16, relative_time_ms, NULL, "ms since the common time of occurrence")
+	X(RELATIVE_TIME_MS, "relative_time_ms", U16, at.small.u16, NULL, "ms since the common time of occurrence")
 
-#define DNP3_COUNTER_FIELDS(X)                                                    \
-	DNP3_FLAG_FIELDS(X)                                                       \
+#define DNP3_BINARY_TIME_FIELDS(X) \
+	X(TIMESTAMP, "timestamp", U64, timestamp, NULL, "ms since the Unix epoch, or since the common time of occurrence")
+
+#define DNP3_COUNTER_FIELDS(X) \
+	DNP3_FLAG_FIELDS(X) \
 	X(ROLLOVER, "rollover", U8, flag[5], NULL, "the counter has rolled over") \
-	X(RESERVED0_5, "reserved0", U8, flag[5], NULL, "reserved bit 5")          \
+	X(RESERVED0_5, "reserved0", U8, flag[5], NULL, "reserved bit 5") \
 	X(DISCONTINUITY, "discontinuity", U8, flag[6], NULL, "not comparable with the value before") \
-	X(RESERVED0_6, "reserved0", U8, flag[6], NULL, "reserved bit 6")          \
-	X(RESERVED0_7, "reserved0", U8, flag[7], NULL, "reserved bit 7")          \
-	X(RESERVED1_7, "reserved1", U8, flag[7], NULL, "reserved bit 7")          \
+	X(RESERVED0_6, "reserved0", U8, flag[6], NULL, "reserved bit 6") \
+	X(RESERVED0_7, "reserved0", U8, flag[7], NULL, "reserved bit 7") \
+	X(RESERVED1_7, "reserved1", U8, flag[7], NULL, "reserved bit 7") \
+	X(COUNT, "count", U32, at.small.u32, NULL, "value of the counter")
+
+#define DNP3_COUNTER_TIME_FIELDS(X) \
 	X(ASSOCIATION_ID, "association_id", U16, association_id, NULL, "security association") \
-	X(COUNT, "count", U32, count, NULL, "value of the counter")               \
-	X(COUNT_VALUE, "count_value", U32, count, NULL, "value of the security statistic") \
+	X(COUNT_VALUE, "count_value", U32, at.small.u32, NULL, "value of the security statistic") \
 	X(TIMESTAMP, "timestamp", U64, timestamp, NULL, "ms since the Unix epoch")
 
-#define DNP3_ANALOG_FIELDS(X)                                                           \
-	DNP3_FLAG_FIELDS(X)                                                             \
-	X(OVER_RANGE, "over_range", U8, flag[5], NULL, "value exceeds the range")       \
+#define DNP3_ANALOG_FIELDS(X) \
+	DNP3_FLAG_FIELDS(X) \
+	X(OVER_RANGE, "over_range", U8, flag[5], NULL, "value exceeds the range") \
 	X(REFERENCE_ERR, "reference_err", U8, flag[6], NULL, "reference signal is unreliable") \
-	X(RESERVED0, "reserved0", U8, flag[7], NULL, "reserved bit 7")                  \
-	X(I32, "value", I32, value.i32, NULL, "value of the point")                     \
-	X(F32, "value", F32, value.f32, NULL, "value of the point")                     \
-	X(F64, "value", F64, value.f64, NULL, "value of the point")                     \
-	X(DEADBAND, "deadband_value", U32, value.u32, NULL, "change that is reported")  \
-	X(DEADBAND_F32, "deadband_value", F32, value.f32, NULL, "change that is reported") \
+	X(RESERVED0, "reserved0", U8, flag[7], NULL, "reserved bit 7") \
+	X(I32, "value", I32, at.small.i32, NULL, "value of the point") \
+	X(F32, "value", F32, at.small.f32, NULL, "value of the point") \
+	X(DEADBAND, "deadband_value", U32, at.small.u32, NULL, "change that is reported") \
+	X(DEADBAND_F32, "deadband_value", F32, at.small.f32, NULL, "change that is reported")
+
+#define DNP3_ANALOG_WIDE_FIELDS(X) \
+	X(F64, "value", F64, f64, NULL, "value of the point") \
 	X(TIMESTAMP, "timestamp", U64, timestamp, NULL, "ms since the Unix epoch")
 
 #define DNP3_COMMAND_FIELDS(X)                                                        \
@@ -222,13 +228,13 @@
 enum dnp3_bit_field { DNP3_BIT_SIZE_, DNP3_BIT_FIELDS(DNP3_BIT_OF) };
 #undef DNP3_SHAPE_PREFIX
 #define DNP3_SHAPE_PREFIX(id) DNP3_BINARY_##id
-enum dnp3_binary_field { DNP3_BINARY_SIZE_, DNP3_BINARY_FIELDS(DNP3_BIT_OF) };
+enum dnp3_binary_field { DNP3_BINARY_SIZE_, DNP3_BINARY_FIELDS(DNP3_BIT_OF) DNP3_BINARY_TIME_FIELDS(DNP3_BIT_OF) };
 #undef DNP3_SHAPE_PREFIX
 #define DNP3_SHAPE_PREFIX(id) DNP3_COUNTER_##id
-enum dnp3_counter_field { DNP3_COUNTER_SIZE_, DNP3_COUNTER_FIELDS(DNP3_BIT_OF) };
+enum dnp3_counter_field { DNP3_COUNTER_SIZE_, DNP3_COUNTER_FIELDS(DNP3_BIT_OF) DNP3_COUNTER_TIME_FIELDS(DNP3_BIT_OF) };
 #undef DNP3_SHAPE_PREFIX
 #define DNP3_SHAPE_PREFIX(id) DNP3_ANALOG_##id
-enum dnp3_analog_field { DNP3_ANALOG_SIZE_, DNP3_ANALOG_FIELDS(DNP3_BIT_OF) };
+enum dnp3_analog_field { DNP3_ANALOG_SIZE_, DNP3_ANALOG_FIELDS(DNP3_BIT_OF) DNP3_ANALOG_WIDE_FIELDS(DNP3_BIT_OF) };
 #undef DNP3_SHAPE_PREFIX
 #define DNP3_SHAPE_PREFIX(id) DNP3_COMMAND_##id
 enum dnp3_command_field { DNP3_COMMAND_SIZE_, DNP3_COMMAND_FIELDS(DNP3_BIT_OF) };

@@ -244,6 +244,10 @@ test_tables(void **unused)
 		assert_true((a->group << 8 | a->variation) < (b->group << 8 | b->variation) || a->group == 0);
 		assert_ptr_equal(dnp3_layout_find(b->group, b->variation), b);
 	}
+	/* Elements of a row lie inside its shape's struct. */
+	for (uint16_t i = 0; i < dnp3_layout_count; i++)
+		for (unsigned int k = 0; k < dnp3_layouts[i].element_count; k++)
+			assert_true(dnp3_layouts[i].elements[k].offset < dnp3_point_shapes[dnp3_layouts[i].shape]->size);
 	assert_ptr_equal(dnp3_layout_find(0, 252), &dnp3_layouts[0]);
 	assert_non_null(dnp3_layout_find(110, 77));
 	assert_null(dnp3_layout_find(30, 9));
@@ -649,7 +653,7 @@ test_segments(void **unused)
 		assert_int_equal(h.emitted, 1);
 		assert_int_equal(h.events, 0);
 		assert_int_equal(object(0)->points.count, 200);
-		assert_int_equal(((const struct dnp3_point_analog *)point(object(0), 199))->value.i32, 199);
+		assert_int_equal(((const struct dnp3_point_analog *)point(object(0), 199))->at.small.i32, 199);
 		assert_int_equal(h.state.slot_count, 0);
 	}
 	assert_int_equal(slab_used(slab), 0);
