@@ -56,19 +56,14 @@ struct rule_config {
 
 extern const struct knob_table rule_knob_table;
 
-/** Names of the events that other layers raise in packet.decode_events and .stream_events: `decode-event:ipv4.trunc_pkt`,
- *  `stream-event:…`. Index = bit. A leading "decoder." or "stream." is not part of a rule's spelling and is ignored. */
-struct rule_event_names {
-	const char *const *names;
-	unsigned int count;
-};
-
 /** What the rules may speak of; borrowed for the life of the ruleset. */
 struct rule_world {
 	const struct rule_app *const *apps; /* [app_count]; an app's index is its position */
 	unsigned int app_count;
-	struct rule_event_names decode_events;
-	struct rule_event_names stream_events;
+	/** The bit of a named event in packet.decode_events ("ipv4.trunc_pkt") and .stream_events
+	 *  ("pkt_invalid_timestamp"); -1: no such event. NULL: none are known. */
+	int (*decode_event_find)(const char *name);
+	int (*stream_event_find)(const char *name);
 };
 
 /** A rule that was not loaded. */

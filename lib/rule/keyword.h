@@ -1,0 +1,33 @@
+/* Setup functions of the keywords, by the file they live in; keywords.c lists them. */
+#ifndef MR_RULE_KEYWORD_H
+#define MR_RULE_KEYWORD_H
+
+#include "lib/rule/rule_parser.h"
+
+#define RULE_KEYWORD_SETUPS(X) \
+	/* keyword_meta.c */ \
+	X(msg) X(sid) X(rev) X(gid) X(classtype) X(priority) X(reference) X(metadata) X(target) X(noalert) X(requires) X(ignored) \
+	/* keyword_content.c */ \
+	X(content) X(nocase) X(offset) X(depth) X(distance) X(within) X(startswith) X(endswith) X(rawbytes) X(fast_pattern) \
+	X(isdataat) X(bsize) X(pkt_data) X(buffer_ether) X(buffer_ipv4) X(buffer_ipv6) X(buffer_tcp) X(buffer_udp) \
+	X(buffer_icmpv4) X(buffer_icmpv6) \
+	/* keyword_pcre.c */ \
+	X(pcre) \
+	/* keyword_byte.c */ \
+	X(byte_test) X(byte_jump) X(byte_extract) X(byte_math) \
+	/* keyword_flow.c */ \
+	X(flow) X(flowbits) X(hostbits) X(xbits) X(stream_size) X(flow_age) X(flow_pkts_toserver) X(flow_pkts_toclient) \
+	X(flow_bytes_toserver) X(flow_bytes_toclient) X(flow_pkts) X(flow_bytes) \
+	/* keyword_packet.c */ \
+	X(dsize) X(ttl) X(itype) X(icode) X(icmp_id) X(ip_proto) X(tcp_flags) X(seq) X(ack) X(window) X(tcp_mss) X(tcp_wscale) \
+	X(ipopts) X(vlan_id) X(vlan_layers) X(id) X(tos) X(fragoffset) X(fragbits) X(sameip) X(icmpv6_mtu) X(icmp_seq) X(l3_proto) \
+	/* keyword_event.c */ \
+	X(app_layer_event) X(app_layer_protocol) X(decode_event) X(stream_event) \
+	/* keyword_threshold.c */ \
+	X(threshold) X(detection_filter)
+
+#define RULE_KEYWORD_DECLARE(name) int rule_setup_##name(struct rule_parser *parser, char *value);
+RULE_KEYWORD_SETUPS(RULE_KEYWORD_DECLARE)
+#undef RULE_KEYWORD_DECLARE
+
+#endif

@@ -1,0 +1,99 @@
+/* Named events of decoding, streams and protocols, and the protocol of a flow. */
+#include <errno.h>
+#include <string.h>
+
+#include "lib/rule/keyword.h"
+#include "lib/rule/rule_tests.h"
+
+static int
+app_find(const struct rule_parser *parser, const char *name, size_t len)
+{
+	const struct rule_world *world = &parser->set->world;
+
+	for (unsigned int i = 0; i < world->app_count; i++)
+		if (strlen(world->apps[i]->name) == len && strncasecmp(world->apps[i]->name, name, len) == 0)
+			return (int)i;
+	return -1;
+}
+
+int
+rule_setup_app_layer_event(struct rule_parser *parser, char *value)
+{
+	struct rule *draft = &parser->draft;
+	char *dot = strchr(value, '.');
+	int app = dot == NULL ? draft->app : app_find(parser, value, (size_t)(dot - value));
+	const char *name = dot == NULL ? value : dot + 1;
+
+	if (app < 0 || app == RULE_APP_NONE)
+		return rule_refuse(parser, "protocol %.*s has no parser here", (int)(dot == NULL ? strlen(value) : (size_t)(dot - value)),
+			value);
+	if (draft->app != RULE_APP_NONE && draft->app != app)
+		return rule_refuse(parser, "the event is of another protocol than the rule");
+	const struct rule_app *owner = parser->set->world.apps[app];
+
+	for (unsigned int i = 0; i < owner->event_count; i++)
+		if (strcasecmp(owner->events[i].name, name) == 0) {
+			draft->app = (uint8_t)app;
+			draft->app_events |= UINT64_C(1) << i;
+			return 0;
+		}
+	return rule_refuse(parser, "protocol %s has no event \"%.60s\"", owner->name, name);
+}
+
+/* app-layer-protocol:[!]modbus[,mode] */
+int
+rule_setup_app_layer_protocol(struct rule_parser *parser, char *value)
+{
+	bool negated = *value == '!';
+	char *mode = strchr(value, ',');
+
+	value = rule_trim(value + negated);
+	if (mode != NULL)
+		*mode++ = '\0';
+	value = rule_trim(value);
+	bool unknown = strcmp(value, "unknown") == 0 || strcmp(value, "failed") == 0;
+	int app = unknown ? -1 : app_find(parser, value, strlen(value));
+
+	if (app < 0 && !unknown)
+		return rule_refuse(parser, "protocol %.40s has no parser here", value);
+	struct rule_test *test = rule_add_test(parser, rule_test_app_protocol);
+
+	if (test == NULL)
+		return -EINVAL;
+	test->negated = negated;
+	test->extra = unknown ? 0 : (uint64_t)app + 1;
+	test->bits[0] = mode == NULL || strstr(mode, "final") != NULL ? 0
+		: strstr(mode, "to_server") != NULL                   ? 1
+		: strstr(mode, "to_client") != NULL                   ? 2
+								      : 0;
+	return 0;
+}
+
+static int
+packet_event(struct rule_parser *parser, const char *name, const char *prefix, int (*find)(const char *), uint64_t *words,
+	unsigned int word_count)
+{
+	size_t len = strlen(prefix);
+	int bit = find == NULL ? -1 : find(name);
+
+	if (bit < 0 && find != NULL && strncmp(name, prefix, len) == 0)
+		bit = find(name + len);
+	if (bit < 0 || (unsigned int)bit >= word_count * 64)
+		return rule_refuse(parser, "there is no event \"%.80s\"", name);
+	words[bit / 64] |= UINT64_C(1) << bit % 64;
+	parser->draft.flags |= RULE_EVENTS;
+	return 0;
+}
+
+int
+rule_setup_decode_event(struct rule_parser *parser, char *value)
+{
+	return packet_event(parser, value, "decoder.", parser->set->world.decode_event_find, parser->draft.decode_events,
+		DECODE_EVENT_WORDS);
+}
+
+int
+rule_setup_stream_event(struct rule_parser *parser, char *value)
+{
+	return packet_event(parser, value, "stream.", parser->set->world.stream_event_find, parser->draft.stream_events, 2);
+}

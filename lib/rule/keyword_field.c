@@ -1,0 +1,162 @@
+/* Keywords that come from the protocols' tables: fields by JSON path, their own buffers and keywords. */
+#include <errno.h>
+#include <string.h>
+
+#include "lib/rule/keyword.h"
+#include "lib/rule/rule_tests.h"
+
+enum { FIELD_SHAPES_MAX = 32 };
+
+static bool
+field_is_bytes(const struct field *field)
+{
+	return field->type == FIELD_STRING || field->type == FIELD_HEX || field->type == FIELD_BASE64 || field->type == FIELD_TEXT;
+}
+
+/* All shapes of a path, into the set's memory. */
+static const struct record_path *
+field_paths(struct rule_parser *parser, unsigned int app, const char *text, uint16_t *count)
+{
+	const struct record_table *table = parser->set->world.apps[app]->record;
+	struct record_path paths[FIELD_SHAPES_MAX];
+
+	*count = 0;
+	if (table == NULL || record_path_resolve(table, text, &paths[0]) != 0)
+		return NULL;
+	do {
+		if (++*count == FIELD_SHAPES_MAX)
+			break;
+		paths[*count] = paths[*count - 1];
+	} while (record_path_next(table, text, &paths[*count]) == 0);
+	const struct record_path *kept = rule_arena_copy(&parser->set->arena, paths, *count * sizeof(paths[0]));
+
+	if (kept == NULL)
+		rule_no_memory(parser);
+	return kept;
+}
+
+static int
+field_buffer(struct rule_parser *parser, unsigned int app, const char *path)
+{
+	struct rule_buffer buffer = { .kind = BUFFER_FIELD, .app = (uint8_t)app };
+
+	buffer.paths = field_paths(parser, app, path, &buffer.path_count);
+	if (buffer.paths == NULL)
+		return parser->no_memory ? -ENOMEM : rule_refuse(parser, "the protocol's table has no field %s", path);
+	return rule_use_buffer(parser, &buffer);
+}
+
+static const struct {
+	uint8_t type;
+	rule_test_fn fn;
+	bool bits;
+} field_tests[] = {
+	{ FIELD_BOOL, rule_test_field_number, false },   { FIELD_U8, rule_test_field_number, false },
+	{ FIELD_U16, rule_test_field_number, false },    { FIELD_U32, rule_test_field_number, false },
+	{ FIELD_U64, rule_test_field_number, false },    { FIELD_I8, rule_test_field_number, false },
+	{ FIELD_I16, rule_test_field_number, false },    { FIELD_I32, rule_test_field_number, false },
+	{ FIELD_I64, rule_test_field_number, false },    { FIELD_TIME, rule_test_field_number, false },
+	{ FIELD_NAMES8, rule_test_field_number, true },  { FIELD_NAMES16, rule_test_field_number, true },
+	{ FIELD_F32, rule_test_field_real, false },      { FIELD_F64, rule_test_field_real, false },
+	{ FIELD_U8S, rule_test_field_array, false },     { FIELD_U16S, rule_test_field_array, false },
+	{ FIELD_U32S, rule_test_field_array, false },    { FIELD_BOOLS, rule_test_field_array, false },
+};
+
+static int
+field_compare(struct rule_parser *parser, struct rule_test *test, const struct field *field, char *value)
+{
+	for (unsigned int i = 0; i < sizeof(field_tests) / sizeof(field_tests[0]); i++) {
+		if (field_tests[i].type != field->type)
+			continue;
+		test->fn = field_tests[i].fn;
+		if (value[0] == '!' && value[1] == '[') {
+			test->negated = true;
+			value++;
+		}
+		return rule_numbers_parse(parser, value, field->names, field_tests[i].bits, &test->numbers);
+	}
+	return rule_refuse(parser, "a field of this kind cannot be compared; without a value it asks whether the field is present");
+}
+
+/* 1: no such field */
+static int
+field_by_path(struct rule_parser *parser, unsigned int app, const char *path, char *value)
+{
+	uint16_t count;
+	const struct record_path *paths = field_paths(parser, app, path, &count);
+	bool given = value != NULL && *value != '\0';
+
+	if (paths == NULL)
+		return parser->no_memory ? -ENOMEM : 1;
+	if (field_is_bytes(paths[0].leaf)) {
+		if (given)
+			return rule_refuse(parser, "text is compared by content or pcre behind it: %s; content:\"...\";", parser->keyword);
+		return field_buffer(parser, app, path);
+	}
+	struct rule_test *test = rule_add_test(parser, rule_test_field_present);
+
+	if (test == NULL)
+		return -EINVAL;
+	test->app = (uint8_t)app;
+	test->paths = paths;
+	test->path_count = count;
+	return given ? field_compare(parser, test, paths[0].leaf, value) : 0;
+}
+
+static int
+own_keyword(struct rule_parser *parser, unsigned int app, const struct rule_app_keyword *keyword, char *value)
+{
+	char err[160] = "";
+	struct rule_test *test = rule_add_test(parser, rule_test_own);
+	struct rule_app_test *own = rule_arena_alloc(&parser->set->arena, sizeof(*own));
+
+	if (test == NULL)
+		return -EINVAL;
+	if (own == NULL)
+		return rule_no_memory(parser);
+	if (keyword->setup(value == NULL ? "" : value, own, err, sizeof(err)) != 0)
+		return rule_refuse(parser, "%s", err[0] != '\0' ? err : "the value is not understood");
+	test->app = (uint8_t)app;
+	test->own = own;
+	test->keyword = keyword;
+	return 0;
+}
+
+/* A keyword or buffer of one protocol by its own name. 1: none */
+static int
+own_name(struct rule_parser *parser, unsigned int app, const char *name, char *value)
+{
+	const struct rule_app *owner = parser->set->world.apps[app];
+
+	for (unsigned int i = 0; i < owner->keyword_count; i++)
+		if (strcasecmp(owner->keywords[i].name, name) == 0)
+			return own_keyword(parser, app, &owner->keywords[i], value);
+	for (unsigned int i = 0; i < owner->buffer_count; i++)
+		if (strcasecmp(owner->buffers[i].name, name) == 0)
+			return field_buffer(parser, app, owner->buffers[i].path);
+	return 1;
+}
+
+int
+rule_field_keyword(struct rule_parser *parser, const char *name, char *value)
+{
+	const struct rule_world *world = &parser->set->world;
+	const char *dot = strchr(name, '.');
+
+	for (unsigned int app = 0; app < world->app_count; app++) {
+		int ret = own_name(parser, app, name, value);
+
+		if (ret <= 0)
+			return ret;
+	}
+	if (dot == NULL)
+		return 1;
+	for (unsigned int app = 0; app < world->app_count; app++) {
+		size_t len = strlen(world->apps[app]->name);
+
+		if (len != (size_t)(dot - name) || strncasecmp(world->apps[app]->name, name, len) != 0)
+			continue;
+		return field_by_path(parser, app, dot + 1, value);
+	}
+	return 1;
+}

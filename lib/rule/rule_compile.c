@@ -1,0 +1,480 @@
+/*
+ * From rules to groups: order of precedence, then for each kind of packet, direction and phase the groups by
+ * port. Ports that meet the same rules share a group; equal lists of rules share one across all tables.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/hash.h"
+#include "lib/base/log.h"
+#include "lib/rule/rule_internal.h"
+
+enum {
+	KEY_PORTS_MAX = 2048,  /* a rule for more ports than this is looked for on any: its literals would be copied too often */
+	GROUP_TABLE_MIN = 1024,
+};
+
+/** Work space of one compilation. */
+struct compile {
+	struct ruleset *set;
+	const char *cache_dir;
+	uint32_t *list;          /* [rule_count] a group's rules */
+	uint32_t *keyed;         /* [rule_count] rules of a table's side */
+	bool *swapped;           /* [rule_count] of keyed: a <> rule seen from its other end */
+	uint32_t keyed_count;
+	uint16_t *known;         /* [known_cap] groups by their list: index + 1 */
+	uint32_t known_cap;
+};
+
+/* ---- precedence ---- */
+
+/* Setters of flow bits come before those that ask for them, so that one packet can do both. */
+static unsigned int
+order_of_bits(const struct rule *rule)
+{
+	bool sets = false, asks = false;
+
+	for (unsigned int i = 0; i < rule->state_count; i++) {
+		sets = sets || rule->states[i].op < STATE_ISSET;
+		asks = asks || rule->states[i].op >= STATE_ISSET;
+	}
+	return sets && !asks ? 0 : sets ? 1 : asks ? 2 : 3;
+}
+
+static int
+rule_compare(const void *left, const void *right)
+{
+	static const uint8_t action_order[] = {
+		[RULE_PASS] = 0, [RULE_DROP] = 1, [RULE_REJECT] = 2, [RULE_ALERT] = 3, [RULE_CONFIG] = 4,
+	};
+	const struct rule *a = *(struct rule *const *)left, *b = *(struct rule *const *)right;
+	int order = action_order[a->meta.action] - action_order[b->meta.action];
+
+	if (order == 0)
+		order = (int)order_of_bits(a) - (int)order_of_bits(b);
+	if (order == 0)
+		order = a->priority - b->priority;
+	if (order == 0 && a->meta.sid != b->meta.sid)
+		order = a->meta.sid < b->meta.sid ? -1 : 1;
+	return order != 0 ? order : a->order < b->order ? -1 : a->order > b->order;
+}
+
+/* ---- one group ---- */
+
+/** What group_fill() gathers before it freezes a group. */
+struct group_draft {
+	uint32_t *always, always_count;
+	struct rule_link *links;
+	uint32_t link_count, link_cap;
+	struct rule_index *indexes;
+	uint32_t index_count;
+	struct rule_patterns patterns;
+};
+
+static struct rule_index *
+draft_index(struct group_draft *draft, uint32_t offset, const struct field *field)
+{
+	for (uint32_t i = 0; i < draft->index_count; i++)
+		if (draft->indexes[i].offset == offset && draft->indexes[i].field == field)
+			return &draft->indexes[i];
+	struct rule_index *grown = realloc(draft->indexes, (draft->index_count + 1) * sizeof(*grown));
+
+	if (grown == NULL)
+		return NULL;
+	draft->indexes = grown;
+	grown[draft->index_count] = (struct rule_index){ .offset = offset, .field = field };
+	return &grown[draft->index_count++];
+}
+
+static int
+draft_link(struct group_draft *draft, uint32_t offset, const struct field *field, const struct rule_link *link)
+{
+	struct rule_index *index = draft_index(draft, offset, field);
+
+	if (index == NULL)
+		return -ENOMEM;
+	if (draft->link_count + 1 >= draft->link_cap) {
+		uint32_t cap = draft->link_cap == 0 ? 64 : draft->link_cap * 2;
+		struct rule_link *grown = realloc(draft->links, cap * sizeof(*grown));
+
+		if (grown == NULL)
+			return -ENOMEM;
+		draft->links = grown;
+		draft->link_cap = cap;
+	}
+	uint32_t at = ++draft->link_count; /* [0] stays unused */
+	uint32_t *first = &index->first[link->value & 0xff];
+
+	draft->links[at] = *link;
+	draft->links[at].next = *first;
+	*first = at;
+	return 0;
+}
+
+static int
+draft_add(struct group_draft *draft, const struct rule *rule, uint32_t rule_idx, bool message)
+{
+	struct rule_plan plan;
+	struct rule_link link = { .rule_idx = rule_idx };
+	int ret = 0;
+
+	rule_plan_make(rule, message, &plan);
+	switch (plan.kind) {
+	case PLAN_INDEX:
+		link.value = plan.value;
+		link.mask = plan.mask;
+		link.len = plan.len;
+		return draft_link(draft, plan.offset, NULL, &link);
+	case PLAN_FIELD:
+		for (unsigned int i = 0; ret == 0 && i < plan.test->numbers.count; i++) {
+			link.value = (uint64_t)plan.test->numbers.items[i].a;
+			ret = draft_link(draft, 0, plan.test->paths[0].leaf, &link);
+		}
+		return ret;
+	case PLAN_LITERAL:
+	case PLAN_PCRE:
+		return rule_patterns_add(&draft->patterns, &plan, rule_idx);
+	default:
+		draft->always[draft->always_count++] = rule_idx;
+		return 0;
+	}
+}
+
+static int
+draft_freeze(struct compile *compile, struct group_draft *draft, const uint32_t *list, uint32_t count, struct rule_group *group)
+{
+	struct rule_arena *arena = &compile->set->arena;
+	struct rule_database *database = NULL;
+
+	if (draft->patterns.count > 0
+		&& rule_database_make(compile->set, compile->cache_dir, &draft->patterns, &database, draft->always,
+			   &draft->always_count) != 0)
+		return -ENOMEM;
+	group->database = database;
+	group->always_count = draft->always_count;
+	group->always = rule_arena_copy(arena, draft->always, draft->always_count * sizeof(uint32_t));
+	group->index_count = draft->index_count;
+	group->indexes = rule_arena_copy(arena, draft->indexes, draft->index_count * sizeof(struct rule_index));
+	group->link_count = draft->link_count;
+	group->links = rule_arena_copy(arena, draft->links, draft->link_count == 0 ? 0 : (draft->link_count + 1) * sizeof(struct rule_link));
+	group->rule_count = count;
+	group->rules = rule_arena_copy(arena, list, count * sizeof(uint32_t));
+	return group->always == NULL || group->indexes == NULL || group->links == NULL || group->rules == NULL ? -ENOMEM : 0;
+}
+
+static int
+group_fill(struct compile *compile, const uint32_t *list, uint32_t count, bool message, struct rule_group *group)
+{
+	struct group_draft draft = { .always = calloc(count, sizeof(uint32_t)) };
+	int ret = draft.always == NULL ? -ENOMEM : 0;
+
+	for (uint32_t i = 0; ret == 0 && i < count; i++)
+		ret = draft_add(&draft, compile->set->rules[list[i]], list[i], message);
+	if (draft.links != NULL)
+		draft.links[0] = (struct rule_link){ 0 };
+	if (ret == 0)
+		ret = draft_freeze(compile, &draft, list, count, group);
+	free(draft.always);
+	free(draft.links);
+	free(draft.indexes);
+	rule_patterns_free(&draft.patterns);
+	return ret;
+}
+
+static uint16_t *
+group_known(struct compile *compile, const uint32_t *list, uint32_t count)
+{
+	uint32_t slot = crc32c(count, list, count * sizeof(*list));
+
+	for (;; slot++) {
+		uint16_t *at = &compile->known[slot & (compile->known_cap - 1)];
+
+		if (*at == 0)
+			return at;
+		const struct rule_group *group = &compile->set->groups[*at - 1];
+
+		if (group->rule_count == count && memcmp(group->rules, list, count * sizeof(*list)) == 0)
+			return at;
+	}
+}
+
+/* Twice the room, so that a search always meets an empty slot. */
+static int
+known_grow(struct compile *compile)
+{
+	uint32_t cap = compile->known_cap == 0 ? GROUP_TABLE_MIN : compile->known_cap * 2;
+	uint16_t *old = compile->known;
+
+	compile->known = calloc(cap, sizeof(*compile->known));
+	free(old);
+	compile->known_cap = cap;
+	if (compile->known == NULL)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < compile->set->group_count; i++) {
+		const struct rule_group *group = &compile->set->groups[i];
+
+		*group_known(compile, group->rules, group->rule_count) = (uint16_t)(i + 1);
+	}
+	return 0;
+}
+
+/* The group of compile->list[0..count). @return 0 or -ENOMEM */
+static int
+group_of(struct compile *compile, uint32_t count, bool message, uint16_t *out)
+{
+	struct ruleset *set = compile->set;
+
+	*out = RULE_GROUP_NONE;
+	if (count == 0)
+		return 0;
+	if (set->group_count * 2 >= compile->known_cap && known_grow(compile) != 0)
+		return -ENOMEM;
+	uint16_t *known = group_known(compile, compile->list, count);
+
+	if (*known != 0) {
+		*out = (uint16_t)(*known - 1);
+		return 0;
+	}
+	if (set->group_count == set->group_cap) {
+		uint32_t cap = set->group_cap == 0 ? 64 : set->group_cap * 2;
+		struct rule_group *grown = cap > RULE_GROUP_NONE ? NULL : realloc(set->groups, cap * sizeof(*grown));
+
+		if (grown == NULL)
+			return -ENOMEM;
+		set->groups = grown;
+		set->group_cap = cap;
+	}
+	set->groups[set->group_count] = (struct rule_group){ 0 };
+	int ret = group_fill(compile, compile->list, count, message, &set->groups[set->group_count]);
+
+	if (ret != 0)
+		return ret;
+	*known = (uint16_t)(set->group_count + 1);
+	*out = (uint16_t)set->group_count++;
+	return 0;
+}
+
+/* ---- tables by port ---- */
+
+enum rule_side { SIDE_DST, SIDE_SRC, SIDE_ANY, SIDE_ONCE };
+
+static bool
+ports_keyed(const struct rule_ports *ports)
+{
+	uint32_t count = 0;
+
+	for (unsigned int i = 0; i < ports->count; i++)
+		count += ports->ranges[i][1] - ports->ranges[i][0] + 1u;
+	return count <= KEY_PORTS_MAX;
+}
+
+static enum rule_side
+rule_side_of(const struct rule *rule)
+{
+	if ((rule->flags & RULE_ONCE) != 0)
+		return SIDE_ONCE;
+	if (ports_keyed(rule->dst_ports))
+		return SIDE_DST;
+	return ports_keyed(rule->src_ports) ? SIDE_SRC : SIDE_ANY;
+}
+
+static bool
+rule_in_table(const struct rule *rule, unsigned int phase, unsigned int class, unsigned int to_server)
+{
+	bool stream = rule->phase == PHASE_STREAM && class == CLASS_TCP;
+
+	if (rule->phase == PHASE_MESSAGE || (rule->flags & RULE_EVENTS) != 0 || (rule->classes >> class & 1) == 0)
+		return false;
+	if ((rule->flow & RULE_FLOW_TO_SERVER) != 0 && to_server == 0)
+		return false;
+	if ((rule->flow & RULE_FLOW_TO_CLIENT) != 0 && to_server == 1)
+		return false;
+	return stream == (phase == PHASE_STREAM);
+}
+
+static const struct rule_ports *
+keyed_ports(const struct compile *compile, uint32_t at, enum rule_side side)
+{
+	const struct rule *rule = compile->set->rules[compile->keyed[at]];
+
+	return (side == SIDE_DST) != compile->swapped[at] ? rule->dst_ports : rule->src_ports;
+}
+
+/* The rules that one side of a table keys; of <> rules also those seen from the other end. */
+static void
+side_collect(struct compile *compile, unsigned int phase, unsigned int class, unsigned int to_server, enum rule_side side)
+{
+	compile->keyed_count = 0;
+	for (uint32_t i = 0; i < compile->set->rule_count; i++) {
+		const struct rule *rule = compile->set->rules[i];
+		enum rule_side own = rule_side_of(rule);
+
+		if (!rule_in_table(rule, phase, class, to_server))
+			continue;
+		bool mirrored = (rule->flags & RULE_BOTH_WAYS) != 0 && own != side && own <= SIDE_SRC && side <= SIDE_SRC;
+
+		if (own != side && !mirrored)
+			continue;
+		compile->swapped[compile->keyed_count] = mirrored;
+		compile->keyed[compile->keyed_count++] = i;
+	}
+}
+
+static bool
+ports_have(const struct rule_ports *ports, uint32_t port)
+{
+	for (unsigned int i = 0; i < ports->count; i++)
+		if (port >= ports->ranges[i][0] && port <= ports->ranges[i][1])
+			return true;
+	return false;
+}
+
+/* A group for each stretch of ports between two places where some rule begins or ends. */
+static int
+side_fill(struct compile *compile, enum rule_side side, uint16_t *by_port)
+{
+	uint8_t *edges = calloc(RULE_PORTS + 1, 1);
+	uint16_t group = RULE_GROUP_NONE;
+	int ret = edges == NULL ? -ENOMEM : 0;
+
+	for (uint32_t i = 0; ret == 0 && i < compile->keyed_count; i++) {
+		const struct rule_ports *ports = keyed_ports(compile, i, side);
+
+		for (unsigned int r = 0; r < ports->count; r++)
+			edges[ports->ranges[r][0]] = edges[ports->ranges[r][1] + 1] = 1;
+	}
+	for (uint32_t port = 0; ret == 0 && port < RULE_PORTS; port++) {
+		if (edges[port] != 0) {
+			uint32_t count = 0;
+
+			for (uint32_t i = 0; i < compile->keyed_count; i++)
+				if (ports_have(keyed_ports(compile, i, side), port))
+					compile->list[count++] = compile->keyed[i];
+			ret = group_of(compile, count, false, &group);
+		}
+		by_port[port] = group;
+	}
+	free(edges);
+	return ret;
+}
+
+static int
+table_side(struct compile *compile, unsigned int phase, unsigned int class, unsigned int to_server, enum rule_side side)
+{
+	struct rule_table *table = &compile->set->tables[phase][class][to_server];
+
+	side_collect(compile, phase, class, to_server, side);
+	if (compile->keyed_count == 0)
+		return 0;
+	table->empty = false;
+	if (side >= SIDE_ANY) {
+		memcpy(compile->list, compile->keyed, compile->keyed_count * sizeof(uint32_t));
+		return group_of(compile, compile->keyed_count, false, side == SIDE_ANY ? &table->any : &table->once);
+	}
+	uint16_t *by_port = rule_arena_alloc(&compile->set->arena, RULE_PORTS * sizeof(*by_port));
+
+	if (by_port == NULL)
+		return -ENOMEM;
+	if (side == SIDE_DST)
+		table->by_dst = by_port;
+	else
+		table->by_src = by_port;
+	return side_fill(compile, side, by_port);
+}
+
+static int
+tables_make(struct compile *compile)
+{
+	for (unsigned int i = 0; i < 2 * CLASS_COUNT * 2; i++) {
+		unsigned int phase = i / (CLASS_COUNT * 2), class = i / 2 % CLASS_COUNT, to_server = i % 2;
+
+		compile->set->tables[phase][class][to_server]
+			= (struct rule_table){ .any = RULE_GROUP_NONE, .once = RULE_GROUP_NONE, .empty = true };
+		for (enum rule_side side = SIDE_DST; side <= SIDE_ONCE; side++)
+			if (table_side(compile, phase, class, to_server, side) != 0)
+				return -ENOMEM;
+	}
+	return 0;
+}
+
+/* ---- messages and events ---- */
+
+enum rule_message_kind { MESSAGE_RECORD, MESSAGE_EVENTS, MESSAGE_ONCE };
+
+static bool
+rule_in_app(const struct rule *rule, unsigned int app, unsigned int to_server, enum rule_message_kind kind)
+{
+	enum rule_message_kind own = rule->app_events != 0 ? MESSAGE_EVENTS
+		: (rule->flags & RULE_ONCE_APP) != 0       ? MESSAGE_ONCE
+							   : MESSAGE_RECORD;
+	uint16_t against = to_server == 1 ? RULE_FLOW_TO_CLIENT : RULE_FLOW_TO_SERVER;
+
+	return rule->phase == PHASE_MESSAGE && rule->app == app && own == kind && (rule->flow & against) == 0;
+}
+
+static int
+app_group(struct compile *compile, unsigned int app, unsigned int to_server, enum rule_message_kind kind, uint16_t *out)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < compile->set->rule_count; i++)
+		if (rule_in_app(compile->set->rules[i], app, to_server, kind)) {
+			compile->list[count++] = i;
+			compile->set->apps[app].event_mask[to_server] |= compile->set->rules[i]->app_events;
+		}
+	return group_of(compile, count, true, out);
+}
+
+static int
+apps_make(struct compile *compile)
+{
+	for (unsigned int i = 0; i < compile->set->world.app_count * 2; i++) {
+		struct rule_app_groups *app = &compile->set->apps[i / 2];
+
+		if (app_group(compile, i / 2, i % 2, MESSAGE_RECORD, &app->group[i % 2]) != 0
+			|| app_group(compile, i / 2, i % 2, MESSAGE_EVENTS, &app->events[i % 2]) != 0
+			|| app_group(compile, i / 2, i % 2, MESSAGE_ONCE, &app->once[i % 2]) != 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int
+events_make(struct compile *compile)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < compile->set->rule_count; i++)
+		if ((compile->set->rules[i]->flags & RULE_EVENTS) != 0 && compile->set->rules[i]->phase != PHASE_MESSAGE)
+			compile->list[count++] = i;
+	return group_of(compile, count, false, &compile->set->event_group);
+}
+
+int
+rule_compile(struct ruleset *set, const char *cache_dir)
+{
+	struct compile compile = { .set = set, .cache_dir = cache_dir };
+	uint32_t count = set->rule_count + 1;
+	int ret = -ENOMEM;
+
+	if (set->rule_count > 0)
+		qsort(set->rules, set->rule_count, sizeof(set->rules[0]), rule_compare);
+	compile.list = calloc(count, sizeof(uint32_t));
+	compile.keyed = calloc(count, sizeof(uint32_t));
+	compile.swapped = calloc(count, sizeof(bool));
+	if (compile.list != NULL && compile.keyed != NULL && compile.swapped != NULL)
+		ret = known_grow(&compile);
+	if (ret == 0)
+		ret = tables_make(&compile);
+	if (ret == 0)
+		ret = apps_make(&compile);
+	if (ret == 0)
+		ret = events_make(&compile);
+	set->stats.groups = set->group_count;
+	free(compile.list);
+	free(compile.keyed);
+	free(compile.swapped);
+	free(compile.known);
+	return ret;
+}

@@ -1,0 +1,276 @@
+/* The draft of a rule, and what becomes of it when its last option was read. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/rule/rule_parser.h"
+
+int
+rule_use_buffer(struct rule_parser *parser, const struct rule_buffer *buffer)
+{
+	parser->last_content = NULL;
+	for (unsigned int i = 0; i < parser->buffer_count; i++) {
+		const struct rule_buffer *have = &parser->buffers[i].buffer;
+
+		if (have->kind != buffer->kind || have->app != buffer->app)
+			continue;
+		if (buffer->kind == BUFFER_FIELD && have->paths[0].leaf != buffer->paths[0].leaf)
+			continue;
+		parser->buffer = (int)i;
+		return 0;
+	}
+	if (parser->buffer_count == RULE_BUFFERS_MAX)
+		return rule_refuse(parser, "more than %d buffers", RULE_BUFFERS_MAX);
+	parser->buffers[parser->buffer_count].buffer = *buffer;
+	parser->buffers[parser->buffer_count].buffer.node_count = 0;
+	parser->buffer = (int)parser->buffer_count++;
+	return 0;
+}
+
+struct rule_node *
+rule_add_node(struct rule_parser *parser, enum rule_node_kind kind)
+{
+	static const struct rule_buffer payload = { .kind = BUFFER_PAYLOAD, .app = RULE_APP_NONE };
+
+	if (parser->buffer < 0 && rule_use_buffer(parser, &payload) != 0)
+		return NULL;
+	struct rule_draft_buffer *draft = &parser->buffers[parser->buffer];
+
+	if (draft->buffer.node_count == RULE_NODES_MAX) {
+		rule_refuse(parser, "more than %d tests of one buffer", RULE_NODES_MAX);
+		return NULL;
+	}
+	struct rule_node *node = &draft->nodes[draft->buffer.node_count++];
+
+	*node = (struct rule_node){ .kind = (uint8_t)kind };
+	parser->last_content = kind == NODE_CONTENT ? node : NULL;
+	return node;
+}
+
+struct rule_test *
+rule_add_test(struct rule_parser *parser, rule_test_fn fn)
+{
+	if (parser->test_count == RULE_TESTS_MAX) {
+		rule_refuse(parser, "more than %d conditions", RULE_TESTS_MAX);
+		return NULL;
+	}
+	struct rule_test *test = &parser->tests[parser->test_count++];
+
+	*test = (struct rule_test){ .fn = fn, .app = RULE_APP_NONE };
+	return test;
+}
+
+int
+rule_add_number_test(struct rule_parser *parser, char *value, const struct field_names *names, rule_test_fn fn)
+{
+	struct rule_test *test = rule_add_test(parser, fn);
+
+	if (test == NULL)
+		return -EINVAL;
+	if (value[0] == '!' && value[1] == '[') {
+		test->negated = true;
+		value++;
+	}
+	return rule_numbers_parse(parser, value, names, false, &test->numbers);
+}
+
+/* ---- finishing ---- */
+
+static int
+finish_copy(struct rule_parser *parser, struct rule *rule)
+{
+	struct rule_arena *arena = &parser->set->arena;
+	struct rule_buffer *buffers = rule_arena_alloc(arena, (parser->buffer_count + 1) * sizeof(*buffers));
+
+	rule->tests = rule_arena_copy(arena, parser->tests, parser->test_count * sizeof(parser->tests[0]));
+	rule->states = rule_arena_copy(arena, parser->states, parser->state_count * sizeof(parser->states[0]));
+	if (buffers == NULL || rule->tests == NULL || rule->states == NULL)
+		return rule_no_memory(parser);
+	for (unsigned int i = 0; i < parser->buffer_count; i++) {
+		const struct rule_draft_buffer *draft = &parser->buffers[i];
+
+		buffers[i] = draft->buffer;
+		buffers[i].nodes = rule_arena_copy(arena, draft->nodes, draft->buffer.node_count * sizeof(draft->nodes[0]));
+		if (buffers[i].nodes == NULL)
+			return rule_no_memory(parser);
+	}
+	rule->buffers = buffers;
+	rule->buffer_count = (uint16_t)parser->buffer_count;
+	rule->test_count = (uint16_t)parser->test_count;
+	rule->state_count = (uint16_t)parser->state_count;
+	rule->var_count = (uint8_t)parser->var_count;
+	return 0;
+}
+
+/* A sticky buffer that nothing looks at, and what belongs to different protocols. */
+static int
+finish_check_buffers(struct rule_parser *parser)
+{
+	struct rule *draft = &parser->draft;
+
+	for (unsigned int i = 0; i < parser->buffer_count; i++) {
+		const struct rule_buffer *buffer = &parser->buffers[i].buffer;
+
+		if (buffer->node_count == 0)
+			return rule_refuse(parser, "a sticky buffer has nothing that looks into it");
+		if (buffer->kind == BUFFER_PAYLOAD)
+			draft->flags |= RULE_NEEDS_PAYLOAD;
+		if (buffer->kind != BUFFER_FIELD)
+			continue;
+		if (draft->app != RULE_APP_NONE && draft->app != buffer->app)
+			return rule_refuse(parser, "fields of two protocols in one rule can never both be there");
+		draft->app = buffer->app;
+		draft->phase = PHASE_MESSAGE;
+	}
+	for (unsigned int i = 0; i < parser->test_count; i++) {
+		uint8_t app = parser->tests[i].app;
+
+		if (app == RULE_APP_NONE)
+			continue;
+		if (draft->app != RULE_APP_NONE && draft->app != app)
+			return rule_refuse(parser, "fields of two protocols in one rule can never both be there");
+		draft->app = app;
+		draft->phase = PHASE_MESSAGE;
+	}
+	return 0;
+}
+
+static void
+finish_anchors(struct rule_parser *parser)
+{
+	for (unsigned int i = 0; i < parser->buffer_count; i++) {
+		const struct rule_draft_buffer *draft = &parser->buffers[i];
+
+		bool positive = false;
+
+		if (draft->buffer.kind != BUFFER_PAYLOAD)
+			continue;
+		for (unsigned int n = 0; n < draft->buffer.node_count; n++)
+			positive = positive || (draft->nodes[n].kind <= NODE_PCRE && (draft->nodes[n].flags & NODE_NEGATED) == 0);
+		if (!positive)
+			parser->draft.flags |= RULE_ANCHORED;
+		for (unsigned int n = 0; n < draft->buffer.node_count; n++) {
+			const struct rule_node *node = &draft->nodes[n];
+			uint32_t flags = node->flags;
+
+			/* A place that counts from the start of the bytes has a meaning only where a unit starts. */
+			if ((flags & NODE_RELATIVE) == 0 && (node->kind != NODE_CONTENT || (flags & (NODE_OFFSET | NODE_DEPTH)) != 0)
+				&& node->kind != NODE_PCRE)
+				parser->draft.flags |= RULE_ANCHORED;
+		}
+	}
+}
+
+/* What kind of traffic decides the rule, and how often it may fire. */
+static void
+finish_phase(struct rule_parser *parser)
+{
+	struct rule *draft = &parser->draft;
+	bool stream = (draft->classes & 1 << CLASS_TCP) != 0 && (draft->proto & RULE_PROTO_PKT_ONLY) == 0
+		&& (draft->flags & RULE_ON_PACKET) == 0 && (draft->flow & RULE_FLOW_NO_STREAM) == 0;
+	bool ports = !draft->src_ports->any || !draft->dst_ports->any;
+	bool bare = parser->buffer_count == 0 && parser->test_count == 0 && (draft->flags & RULE_EVENTS) == 0
+		&& draft->flow == 0;
+
+	if (draft->app_events != 0)
+		draft->phase = PHASE_MESSAGE;
+	if (draft->phase != PHASE_MESSAGE && (draft->flags & RULE_NEEDS_PAYLOAD) != 0)
+		draft->phase = stream ? PHASE_STREAM : PHASE_PACKET;
+	if (draft->app != RULE_APP_NONE && draft->phase == PHASE_PACKET && (draft->flags & RULE_NEEDS_PAYLOAD) == 0
+		&& (draft->flags & RULE_EVENTS) == 0) {
+		draft->phase = PHASE_MESSAGE;
+		draft->flags |= RULE_ONCE_APP;
+	}
+	for (unsigned int i = 0; i < parser->state_count; i++)
+		bare = bare && parser->states[i].op < STATE_ISSET;
+	if (bare && !ports && draft->app == RULE_APP_NONE
+		&& (draft->proto & (RULE_PROTO_PKTHDR | RULE_PROTO_ETHER | RULE_PROTO_ARP | RULE_PROTO_PKT_ONLY)) == 0)
+		draft->flags |= RULE_ONCE;
+	if (draft->meta.action == RULE_PASS && (draft->phase != PHASE_PACKET || (draft->flags & RULE_ONCE) != 0))
+		draft->flags |= RULE_PASS_FLOW;
+}
+
+static int
+finish_meta(struct rule_parser *parser)
+{
+	struct rule *draft = &parser->draft;
+	struct rule_arena *arena = &parser->set->arena;
+	struct rule_meta *meta = &draft->meta;
+
+	if (meta->sid == 0)
+		return rule_refuse(parser, "sid is missing");
+	meta->severity = draft->priority;
+	meta->msg = meta->msg == NULL ? "" : meta->msg;
+	meta->category = meta->category == NULL ? "" : meta->category;
+	meta->classtype = meta->classtype == NULL ? "" : meta->classtype;
+	meta->line = parser->line;
+	meta->text = rule_arena_text(arena, parser->text, strlen(parser->text));
+	meta->file = rule_arena_text(arena, parser->file, strlen(parser->file));
+	if (parser->metadata.full || parser->references.full)
+		return rule_refuse(parser, "metadata or references are too long");
+	if (parser->metadata.len > 0) {
+		buf_puts(&parser->metadata, "]}");
+		meta->metadata_json = rule_arena_text(arena, parser->metadata.data, parser->metadata.len);
+	}
+	if (parser->references.len > 0) {
+		buf_putc(&parser->references, ']');
+		meta->references_json = rule_arena_text(arena, parser->references.data, parser->references.len);
+	}
+	return meta->text == NULL || meta->file == NULL ? rule_no_memory(parser) : 0;
+}
+
+/* The same gid and sid again: the higher revision stays. */
+static int
+finish_duplicate(struct rule_parser *parser, struct rule **kept)
+{
+	struct ruleset *set = parser->set;
+	const struct rule_meta *meta = &parser->draft.meta;
+	struct rule **slot = rule_by_sid(set, meta->gid, meta->sid);
+
+	*kept = NULL;
+	if (slot == NULL)
+		return rule_no_memory(parser);
+	if (*slot == NULL)
+		return 0;
+	if ((*slot)->meta.rev >= meta->rev)
+		return rule_refuse(parser, "sid %u is already used by %s:%u", meta->sid, (*slot)->meta.file, (*slot)->meta.line);
+	*kept = *slot;
+	return 0;
+}
+
+int
+rule_finish(struct rule_parser *parser)
+{
+	struct ruleset *set = parser->set;
+	struct rule *older;
+	int ret = finish_meta(parser);
+
+	parser->keyword = "";
+	parser->at = parser->text;
+	if (ret == 0)
+		ret = finish_duplicate(parser, &older);
+	if (ret == 0)
+		ret = finish_check_buffers(parser);
+	if (ret != 0)
+		return ret;
+	finish_anchors(parser);
+	finish_phase(parser);
+	if (older != NULL) {
+		uint32_t order = older->order;
+
+		ret = finish_copy(parser, &parser->draft);
+		*older = parser->draft;
+		older->order = order;
+		return ret;
+	}
+	struct rule *rule = rule_arena_alloc(&set->arena, sizeof(*rule));
+
+	if (rule == NULL)
+		return rule_no_memory(parser);
+	*rule = parser->draft;
+	rule->order = set->rule_count;
+	ret = finish_copy(parser, rule);
+	if (ret == 0 && rule_set_add(set, rule) != 0)
+		ret = rule_no_memory(parser);
+	return ret;
+}

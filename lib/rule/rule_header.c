@@ -1,0 +1,166 @@
+/* The rule header: action, protocol, addresses, ports, direction. */
+#include <errno.h>
+#include <string.h>
+
+#include "lib/rule/rule_parser.h"
+
+static const struct {
+	const char *name;
+	enum rule_action action;
+} action_rows[] = {
+	{ "alert", RULE_ALERT }, { "pass", RULE_PASS }, { "drop", RULE_DROP }, { "reject", RULE_REJECT },
+	{ "rejectsrc", RULE_REJECT }, { "rejectdst", RULE_REJECT }, { "rejectboth", RULE_REJECT },
+	{ "config", RULE_CONFIG },
+};
+
+#define CLASSES_IP \
+	(1 << CLASS_TCP | 1 << CLASS_UDP | 1 << CLASS_ICMP | 1 << CLASS_ICMPV6 | 1 << CLASS_SCTP | 1 << CLASS_IP)
+
+static const struct {
+	const char *name;
+	uint8_t classes;
+	uint8_t flags; /* enum rule_proto_flag */
+} proto_rows[] = {
+	{ "ip", CLASSES_IP, 0 },
+	{ "ipv4", CLASSES_IP, RULE_PROTO_IPV4 },
+	{ "ip4", CLASSES_IP, RULE_PROTO_IPV4 },
+	{ "ipv6", CLASSES_IP, RULE_PROTO_IPV6 },
+	{ "ip6", CLASSES_IP, RULE_PROTO_IPV6 },
+	{ "tcp", 1 << CLASS_TCP, 0 },
+	{ "tcp-pkt", 1 << CLASS_TCP, RULE_PROTO_PKT_ONLY },
+	{ "tcp-stream", 1 << CLASS_TCP, RULE_PROTO_STREAM_ONLY },
+	{ "udp", 1 << CLASS_UDP, 0 },
+	{ "icmp", 1 << CLASS_ICMP | 1 << CLASS_ICMPV6, 0 },
+	{ "icmpv4", 1 << CLASS_ICMP, 0 },
+	{ "icmpv6", 1 << CLASS_ICMPV6, 0 },
+	{ "sctp", 1 << CLASS_SCTP, 0 },
+	{ "pkthdr", CLASSES_IP | 1 << CLASS_OTHER, RULE_PROTO_PKTHDR },
+	{ "ether", CLASSES_IP | 1 << CLASS_OTHER, RULE_PROTO_ETHER },
+	{ "arp", 1 << CLASS_OTHER, RULE_PROTO_ARP },
+};
+
+/* Protocols that rule sets name and that no parser here knows yet. */
+static const char *const proto_absent[] = {
+	"http", "http1", "http2", "tls", "ssl", "dns", "doh2", "mdns", "llmnr", "ssh", "ftp", "ftp-data", "smb", "dcerpc", "nfs",
+	"smtp", "imap", "pop3", "snmp", "ldap", "krb5", "ntp", "dhcp", "tftp", "ike", "rdp", "rfb", "sip", "sdp", "telnet",
+	"quic", "pgsql", "websocket", "bittorrent-dht", "enip", "mqtt", "pop", "nbss", "jabber", "irc", "msn", "template",
+};
+
+static int
+header_action(struct rule_parser *parser, const char *word)
+{
+	for (unsigned int i = 0; i < sizeof(action_rows) / sizeof(action_rows[0]); i++)
+		if (strcasecmp(action_rows[i].name, word) == 0) {
+			parser->draft.meta.action = action_rows[i].action;
+			return 0;
+		}
+	return rule_refuse(parser, "\"%.40s\" is not an action (alert, pass, drop, reject, config)", word);
+}
+
+static int
+header_proto(struct rule_parser *parser, const char *word)
+{
+	const struct rule_world *world = &parser->set->world;
+
+	for (unsigned int i = 0; i < sizeof(proto_rows) / sizeof(proto_rows[0]); i++)
+		if (strcasecmp(proto_rows[i].name, word) == 0) {
+			parser->draft.classes = proto_rows[i].classes;
+			parser->draft.proto = proto_rows[i].flags;
+			return 0;
+		}
+	for (unsigned int i = 0; i < world->app_count; i++)
+		if (strcasecmp(world->apps[i]->name, word) == 0) {
+			parser->draft.app = (uint8_t)i;
+			parser->draft.classes = CLASSES_IP | 1 << CLASS_OTHER;
+			return 0;
+		}
+	for (unsigned int i = 0; i < sizeof(proto_absent) / sizeof(proto_absent[0]); i++)
+		if (strcasecmp(proto_absent[i], word) == 0)
+			return rule_refuse(parser, "protocol %s has no parser here", proto_absent[i]);
+	return rule_refuse(parser, "\"%.40s\" is not a protocol", word);
+}
+
+/* The next word; blanks inside brackets are part of it and are taken out, so that equal groups read the same. */
+static char *
+header_word(char **rest)
+{
+	char *start = *rest + strspn(*rest, " \t");
+	char *out = start, *at = start;
+	unsigned int depth = 0;
+
+	for (; *at != '\0' && (depth > 0 || (*at != ' ' && *at != '\t')); at++) {
+		depth += *at == '[' ? 1 : *at == ']' && depth > 0 ? -1u : 0;
+		if (*at != ' ' && *at != '\t')
+			*out++ = *at;
+	}
+	*rest = *at == '\0' ? at : at + 1;
+	*out = '\0';
+	return start;
+}
+
+static int
+header_direction(struct rule_parser *parser, const char *word)
+{
+	if (strcmp(word, "<>") == 0)
+		parser->draft.flags |= RULE_BOTH_WAYS;
+	else if (strcmp(word, "->") != 0)
+		return rule_refuse(parser, "the direction is \"%.20s\", not -> or <>", word);
+	return 0;
+}
+
+static int
+header_src(struct rule_parser *parser, const char *word)
+{
+	return rule_addresses_parse(parser, word, &parser->draft.src);
+}
+
+static int
+header_src_ports(struct rule_parser *parser, const char *word)
+{
+	return rule_ports_parse(parser, word, &parser->draft.src_ports);
+}
+
+static int
+header_dst(struct rule_parser *parser, const char *word)
+{
+	return rule_addresses_parse(parser, word, &parser->draft.dst);
+}
+
+static int
+header_dst_ports(struct rule_parser *parser, const char *word)
+{
+	return rule_ports_parse(parser, word, &parser->draft.dst_ports);
+}
+
+static int (*const header_parts[])(struct rule_parser *parser, const char *word) = {
+	header_action, header_proto, header_src, header_src_ports, header_direction, header_dst, header_dst_ports,
+};
+
+static const char *const header_part_names[] = {
+	"action", "protocol", "source address", "source port", "direction", "destination address", "destination port",
+};
+
+int
+rule_parse_header(struct rule_parser *parser, char *header)
+{
+	const char *base = parser->text;
+	char *start = header, *rest = header;
+
+	for (unsigned int i = 0; i < sizeof(header_parts) / sizeof(header_parts[0]); i++) {
+		parser->at = base + (rest - start) + strspn(rest, " \t");
+		char *word = header_word(&rest);
+
+		if (*word == '\0')
+			return rule_refuse(parser, "the %s is missing", header_part_names[i]);
+		int ret = header_parts[i](parser, word);
+
+		if (ret != 0)
+			return ret;
+	}
+	rest += strspn(rest, " \t");
+	if (*rest != '\0') {
+		parser->at = base + (rest - start);
+		return rule_refuse(parser, "\"%.40s\" stands behind the destination port", rest);
+	}
+	return 0;
+}

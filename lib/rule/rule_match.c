@@ -1,0 +1,498 @@
+/*
+ * Hot: which rules hold for a packet, for stream data, for a record. Groups that could match are found by
+ * port; each names candidates (an index byte, Hyperscan, or always), which are collected as bits, so that
+ * they are verified once and in order of precedence, whatever found them.
+ */
+#include <string.h>
+
+#include "lib/base/cursor.h"
+#include "lib/flow/flow.h"
+#include "lib/rule/rule_internal.h"
+
+enum { FLOW_BIT_ONCE_APP = 0xfffffff0 }; /* and the next: the first message of a direction was seen */
+
+/* ---- candidates ---- */
+
+static inline void
+candidate_add(struct rule_matcher *matcher, uint32_t rule_idx)
+{
+	matcher->bits[rule_idx >> 6] |= UINT64_C(1) << (rule_idx & 63);
+	matcher->summary[rule_idx >> 12] |= UINT64_C(1) << (rule_idx >> 6 & 63);
+}
+
+static int
+on_pattern(unsigned int id, unsigned long long from, unsigned long long to, unsigned int flags, void *arg)
+{
+	struct rule_matcher *matcher = arg;
+
+	(void)from;
+	(void)to;
+	(void)flags;
+	candidate_add(matcher, matcher->scanning->rules[id]);
+	return 0;
+}
+
+static void
+group_scan(struct rule_view *view, const struct rule_database *database)
+{
+	struct rule_matcher *matcher = view->matcher;
+
+	matcher->scanning = database;
+	rule_count(view, RULE_COUNTER_SCANS);
+	counter_add(&matcher->memory->counters[RULE_COUNTER_SCAN_BYTES], view->payload_len);
+	if (hs_scan(database->db, (const char *)view->payload, view->payload_len, 0, matcher->scratch, on_pattern, matcher)
+		!= HS_SUCCESS)
+		rule_count(view, RULE_COUNTER_SCAN_ERRORS);
+}
+
+/* Up to 8 bytes of the payload's new part from offset on, first byte lowest. @return how many there were */
+static uint32_t
+payload_word(const struct rule_view *view, uint32_t offset, uint64_t *word)
+{
+	struct cursor cursor = cursor_of(view->payload, view->payload_len);
+
+	*word = 0;
+	cursor_skip(&cursor, view->seen_len);
+	cursor_skip(&cursor, offset);
+	size_t len = cursor_left(&cursor);
+
+	if (len >= sizeof(*word)) {
+		memcpy(word, cursor.pos, sizeof(*word));
+		return sizeof(*word);
+	}
+	for (size_t i = 0; i < len; i++)
+		*word |= (uint64_t)cursor.pos[i] << 8 * i;
+	return (uint32_t)len;
+}
+
+static void
+index_payload(struct rule_view *view, const struct rule_group *group, const struct rule_index *index)
+{
+	uint64_t word;
+	uint32_t len = payload_word(view, index->offset, &word);
+
+	if (len == 0)
+		return;
+	for (uint32_t at = index->first[word & 0xff]; at != 0; at = group->links[at].next) {
+		const struct rule_link *link = &group->links[at];
+
+		if (len >= link->len && (word & link->mask) == link->value)
+			candidate_add(view->matcher, link->rule_idx);
+	}
+}
+
+static void
+index_field(struct rule_view *view, const struct rule_group *group, const struct rule_index *index)
+{
+	uint64_t value;
+
+	if (!field_get_u64(index->field, view->message->record, &value))
+		return;
+	for (uint32_t at = index->first[value & 0xff]; at != 0; at = group->links[at].next)
+		if (group->links[at].value == value)
+			candidate_add(view->matcher, group->links[at].rule_idx);
+}
+
+static void
+group_candidates(struct rule_view *view, uint16_t group_idx)
+{
+	if (group_idx == RULE_GROUP_NONE)
+		return;
+	const struct rule_group *group = &view->matcher->set->groups[group_idx];
+
+	for (uint32_t i = 0; i < group->always_count; i++)
+		candidate_add(view->matcher, group->always[i]);
+	for (uint32_t i = 0; i < group->index_count; i++) {
+		if (group->indexes[i].field != NULL)
+			index_field(view, group, &group->indexes[i]);
+		else if (view->payload != NULL)
+			index_payload(view, group, &group->indexes[i]);
+	}
+	if (group->database != NULL && view->payload != NULL && view->payload_len >= group->database->len_min)
+		group_scan(view, group->database);
+}
+
+/* ---- a candidate's header ---- */
+
+bool
+rule_addresses_match(const struct rule_addresses *set, uint8_t ip_version, const struct ip_addr *addr)
+{
+	if (set->any)
+		return true;
+	if (ip_version == 4) {
+		uint32_t value = __builtin_bswap32(addr->words[0]);
+		uint32_t low = 0, high = set->count4;
+
+		while (low < high) {
+			uint32_t middle = (low + high) / 2;
+
+			if (value < set->v4[middle][0])
+				high = middle;
+			else if (value > set->v4[middle][1])
+				low = middle + 1;
+			else
+				return true;
+		}
+		return false;
+	}
+	if (ip_version != 6)
+		return false;
+	rule_u128 value = (rule_u128)__builtin_bswap64(addr->halves[0]) << 64 | __builtin_bswap64(addr->halves[1]);
+
+	for (uint32_t i = 0; i < set->count6; i++)
+		if (value >= set->v6[i][0] && value <= set->v6[i][1])
+			return true;
+	return false;
+}
+
+static bool
+ports_match(const struct rule_ports *ports, uint16_t port)
+{
+	if (ports->any)
+		return true;
+	for (unsigned int i = 0; i < ports->count; i++)
+		if (port >= ports->ranges[i][0] && port <= ports->ranges[i][1])
+			return true;
+	return false;
+}
+
+static bool
+ends_match(const struct rule_view *view, const struct rule *rule, bool swapped)
+{
+	return ports_match(rule->src_ports, swapped ? view->dport : view->sport)
+		&& ports_match(rule->dst_ports, swapped ? view->sport : view->dport)
+		&& rule_addresses_match(rule->src, view->ip_version, swapped ? &view->dst : &view->src)
+		&& rule_addresses_match(rule->dst, view->ip_version, swapped ? &view->src : &view->dst);
+}
+
+static bool
+proto_matches(const struct rule_view *view, const struct rule *rule)
+{
+	const struct packet *packet = view->packet;
+
+	if ((rule->classes >> view->class & 1) == 0)
+		return false;
+	if ((rule->proto & RULE_PROTO_IPV4) != 0 && view->ip_version != 4)
+		return false;
+	if ((rule->proto & RULE_PROTO_IPV6) != 0 && view->ip_version != 6)
+		return false;
+	if ((rule->proto & RULE_PROTO_ARP) != 0 && (packet == NULL || (packet->flags & PACKET_ARP) == 0))
+		return false;
+	return (rule->proto & RULE_PROTO_ETHER) == 0 || (packet != NULL && (packet->flags & PACKET_ETHERNET) != 0);
+}
+
+static bool
+view_established(const struct rule_view *view)
+{
+	if (view->packet != NULL)
+		return (view->packet->flags & PACKET_ESTABLISHED) != 0;
+	return view->flow->state != FLOW_NEW;
+}
+
+static bool
+flow_matches(const struct rule_view *view, uint16_t flow)
+{
+	if (flow == 0)
+		return true;
+	if (view->flow == NULL)
+		return (flow & (RULE_FLOW_TO_SERVER | RULE_FLOW_TO_CLIENT | RULE_FLOW_ESTABLISHED)) == 0;
+	if ((flow & RULE_FLOW_TO_SERVER) != 0 && !view->to_server)
+		return false;
+	if ((flow & RULE_FLOW_TO_CLIENT) != 0 && view->to_server)
+		return false;
+	if ((flow & RULE_FLOW_ESTABLISHED) != 0 && !view_established(view))
+		return false;
+	if ((flow & RULE_FLOW_NOT_ESTABLISHED) != 0 && view_established(view))
+		return false;
+	if ((flow & RULE_FLOW_ONLY_STREAM) != 0 && view->phase == PHASE_PACKET)
+		return false;
+	bool reassembled = view->packet != NULL && (view->packet->flags & PACKET_REASSEMBLED) != 0;
+
+	return !((flow & RULE_FLOW_ONLY_FRAG) != 0 && !reassembled) && !((flow & RULE_FLOW_NO_FRAG) != 0 && reassembled);
+}
+
+static bool
+events_match(const struct rule_view *view, const struct rule *rule)
+{
+	if (rule->app_events != 0 && (view->message == NULL || (view->message->events & rule->app_events) == 0))
+		return false;
+	if ((rule->flags & RULE_EVENTS) == 0)
+		return true;
+	if (view->packet == NULL)
+		return false;
+	uint64_t any = (view->packet->stream_events[0] & rule->stream_events[0])
+		| (view->packet->stream_events[1] & rule->stream_events[1]);
+
+	for (unsigned int i = 0; i < DECODE_EVENT_WORDS; i++)
+		any |= view->packet->decode_events[i] & rule->decode_events[i];
+	return any != 0;
+}
+
+static bool
+app_matches(const struct rule_view *view, const struct rule *rule)
+{
+	if (rule->app == RULE_APP_NONE)
+		return true;
+	if (view->message != NULL)
+		return view->message->app_idx == rule->app;
+	return view->flow != NULL && view->flow->app_proto == rule->app + 1;
+}
+
+static bool
+rule_holds(struct rule_view *view, const struct rule *rule)
+{
+	if (!proto_matches(view, rule) || !flow_matches(view, rule->flow) || !app_matches(view, rule) || !events_match(view, rule))
+		return false;
+	if (!ends_match(view, rule, false) && ((rule->flags & RULE_BOTH_WAYS) == 0 || !ends_match(view, rule, true)))
+		return false;
+	for (unsigned int i = 0; i < rule->test_count; i++)
+		if (!rule->tests[i].fn(view, &rule->tests[i]))
+			return false;
+	return rule_state_conditions(view, rule) && rule_verify_buffers(view, rule);
+}
+
+/* ---- hits ---- */
+
+/* @return false: a pass rule ends the matching */
+static bool
+rule_fires(struct rule_view *view, const struct rule *rule, uint32_t rule_idx, struct rule_hits *hits)
+{
+	struct rule_matcher *matcher = view->matcher;
+
+	rule_state_actions(view, rule);
+	if (rule->meta.action == RULE_PASS) {
+		rule_count(view, RULE_COUNTER_PASSED);
+		if ((rule->flags & RULE_PASS_FLOW) != 0)
+			rule_flow_pass(view);
+		return false;
+	}
+	if ((rule->flags & RULE_NOALERT) != 0 || rule->meta.action == RULE_CONFIG)
+		return true;
+	if (!rule_threshold_allows(view, rule)) {
+		rule_count(view, RULE_COUNTER_SUPPRESSED);
+		return true;
+	}
+	if (hits->count >= matcher->alerts_max) {
+		rule_count(view, RULE_COUNTER_OVERFLOW);
+		hits->dropped++;
+		return true;
+	}
+	rule_count(view, RULE_COUNTER_HITS);
+	hits->hit[hits->count++] = (struct rule_hit){ .rule_idx = rule_idx, .sid = rule->meta.sid, .meta = &rule->meta,
+		.action = rule->meta.action, .stream = view->phase == PHASE_STREAM };
+	return true;
+}
+
+static void
+candidates_verify(struct rule_view *view, struct rule_hits *hits)
+{
+	struct rule_matcher *matcher = view->matcher;
+	bool going = true;
+
+	for (uint32_t s = 0; s < matcher->summary_words; s++) {
+		uint64_t words = matcher->summary[s];
+
+		matcher->summary[s] = 0;
+		for (; words != 0; words &= words - 1) {
+			uint32_t w = s * 64 + (uint32_t)__builtin_ctzll(words);
+			uint64_t bits = matcher->bits[w];
+
+			matcher->bits[w] = 0;
+			for (; going && bits != 0; bits &= bits - 1) {
+				uint32_t idx = w * 64 + (uint32_t)__builtin_ctzll(bits);
+				const struct rule *rule = matcher->set->rules[idx];
+
+				rule_count(view, RULE_COUNTER_CANDIDATES);
+				if (rule_holds(view, rule))
+					going = rule_fires(view, rule, idx, hits);
+			}
+		}
+	}
+}
+
+/* ---- views ---- */
+
+/* Protocols without a row are CLASS_IP, which is 0. */
+static const uint8_t class_of_ip_proto[256] = {
+	[IP_PROTO_TCP] = CLASS_TCP,
+	[IP_PROTO_UDP] = CLASS_UDP,
+	[IP_PROTO_ICMP] = CLASS_ICMP,
+	[IP_PROTO_ICMPV6] = CLASS_ICMPV6,
+	[IP_PROTO_SCTP] = CLASS_SCTP,
+};
+
+static inline uint8_t
+packet_class(const struct packet *packet)
+{
+	if ((packet->flags & PACKET_IP) == 0)
+		return CLASS_OTHER;
+	return (packet->flags & PACKET_L4) != 0 ? class_of_ip_proto[packet->ip_proto] : CLASS_IP;
+}
+
+static void
+view_init(struct rule_view *view, struct rule_matcher *matcher, const struct packet *packet, struct flow *flow)
+{
+	view->matcher = matcher;
+	view->packet = packet;
+	view->flow = flow;
+	view->message = NULL;
+	view->payload = NULL;
+	view->payload_len = 0;
+	view->seen_len = 0;
+	view->steps_max = (uint32_t)matcher->set->verify_steps_max;
+}
+
+static void
+view_ends_of_packet(struct rule_view *view, const struct packet *packet)
+{
+	view->ip_version = packet->ip_version;
+	view->sport = packet->sport;
+	view->dport = packet->dport;
+	view->src = packet->src;
+	view->dst = packet->dst;
+	view->ts_ns = packet->ts_ns;
+	view->class = packet_class(packet);
+}
+
+/* The ends of data that one direction of a flow sent. */
+static void
+view_ends_of_flow(struct rule_view *view, const struct flow *flow, bool to_server)
+{
+	uint16_t client_port = flow_originator_port(flow), server_port = flow_responder_port(flow);
+
+	view->ip_version = flow->key.ip_version;
+	view->sport = to_server ? client_port : server_port;
+	view->dport = to_server ? server_port : client_port;
+	view->src = to_server ? *flow_originator(flow) : *flow_responder(flow);
+	view->dst = to_server ? *flow_responder(flow) : *flow_originator(flow);
+	view->ts_ns = view->packet != NULL ? view->packet->ts_ns : flow->last_ns;
+	view->class = class_of_ip_proto[flow->key.ip_proto];
+}
+
+static void
+view_ends(struct rule_view *view, bool to_server)
+{
+	const struct packet *packet = view->packet;
+
+	view->to_server = to_server;
+	if (packet != NULL && (view->flow == NULL || ((packet->flags & PACKET_TO_SERVER) != 0) == to_server))
+		view_ends_of_packet(view, packet);
+	else
+		view_ends_of_flow(view, view->flow, to_server);
+}
+
+static inline void
+table_candidates(struct rule_view *view, const struct rule_table *table)
+{
+	if (table->by_dst != NULL)
+		group_candidates(view, table->by_dst[view->dport]);
+	if (table->by_src != NULL)
+		group_candidates(view, table->by_src[view->sport]);
+	group_candidates(view, table->any);
+}
+
+/* ---- entry points ---- */
+
+void
+rule_match_packet(struct rule_matcher *matcher, const struct packet *packet, struct flow *flow, struct rule_hits *hits)
+{
+	const struct ruleset *set = matcher->set;
+	bool to_server = (packet->flags & PACKET_TO_SERVER) != 0;
+	const struct rule_table *table = &set->tables[PHASE_PACKET][packet_class(packet)][to_server];
+	bool events = set->event_group != RULE_GROUP_NONE && packet_has_events(packet);
+	struct rule_view view;
+
+	if (table->empty && !events)
+		return;
+	bool first = flow == NULL || flow->packets[to_server] <= 1;
+	bool reached = events || table->any != RULE_GROUP_NONE || (first && table->once != RULE_GROUP_NONE)
+		|| (table->by_dst != NULL && table->by_dst[packet->dport] != RULE_GROUP_NONE)
+		|| (table->by_src != NULL && table->by_src[packet->sport] != RULE_GROUP_NONE);
+
+	if (!reached || rule_flow_passed(flow))
+		return;
+	view_init(&view, matcher, packet, flow);
+	view_ends_of_packet(&view, packet);
+	view.phase = PHASE_PACKET;
+	view.to_server = to_server;
+	view.payload = packet->payload;
+	view.payload_len = packet->payload_len;
+	table_candidates(&view, table);
+	if (first)
+		group_candidates(&view, table->once);
+	if (events)
+		group_candidates(&view, set->event_group);
+	candidates_verify(&view, hits);
+}
+
+void
+rule_match_stream(struct rule_matcher *matcher, const struct packet *packet, struct flow *flow,
+	const struct rule_chunk *chunk, struct rule_hits *hits)
+{
+	const struct rule_table *table = &matcher->set->tables[PHASE_STREAM][CLASS_TCP][chunk->to_server];
+	struct rule_view view;
+
+	if (table->empty || chunk->len <= chunk->seen_len || rule_flow_passed(flow))
+		return;
+	view_init(&view, matcher, packet, flow);
+	view_ends(&view, chunk->to_server);
+	view.phase = PHASE_STREAM;
+	view.payload = chunk->data;
+	view.payload_len = chunk->len;
+	view.seen_len = chunk->seen_len;
+	table_candidates(&view, table);
+	candidates_verify(&view, hits);
+}
+
+/* Whether this is the first message of its direction; only asked where some rule waits for it. */
+static bool
+message_is_first(const struct rule_view *view)
+{
+	return view->flow != NULL && rule_flow_mark(view, FLOW_BIT_ONCE_APP + view->to_server);
+}
+
+void
+rule_match_message(struct rule_matcher *matcher, const struct packet *packet, struct flow *flow,
+	const struct rule_message *message, struct rule_hits *hits)
+{
+	const struct rule_app_groups *app = &matcher->set->apps[message->app_idx];
+	unsigned int direction = message->to_server;
+	bool events = (message->events & app->event_mask[direction]) != 0;
+	bool record = message->record != NULL && app->group[direction] != RULE_GROUP_NONE;
+	bool once = app->once[direction] != RULE_GROUP_NONE;
+	struct rule_view view;
+
+	if ((!events && !record && !once) || rule_flow_passed(flow) || (packet == NULL && flow == NULL))
+		return;
+	view_init(&view, matcher, packet, flow);
+	view_ends(&view, message->to_server);
+	view.phase = PHASE_MESSAGE;
+	view.message = message;
+	view.payload = message->pdu;
+	view.payload_len = message->pdu_len;
+	if (record)
+		group_candidates(&view, app->group[direction]);
+	if (events)
+		group_candidates(&view, app->events[direction]);
+	if (once && message_is_first(&view))
+		group_candidates(&view, app->once[direction]);
+	candidates_verify(&view, hits);
+}
+
+bool
+rule_wants(const struct rule_matcher *matcher, uint8_t ip_proto, uint16_t src_port, uint16_t dst_port)
+{
+	uint8_t class = class_of_ip_proto[ip_proto];
+
+	for (unsigned int i = 0; i < 4; i++) {
+		const struct rule_table *table = &matcher->set->tables[i / 2][class][i % 2];
+
+		if (table->empty)
+			continue;
+		if (table->any != RULE_GROUP_NONE || table->once != RULE_GROUP_NONE
+			|| (table->by_dst != NULL && table->by_dst[dst_port] != RULE_GROUP_NONE)
+			|| (table->by_src != NULL && table->by_src[src_port] != RULE_GROUP_NONE))
+			return true;
+	}
+	return false;
+}

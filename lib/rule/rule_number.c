@@ -1,0 +1,275 @@
+#include <ctype.h>
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/rule/rule_parser.h"
+
+char *
+rule_trim(char *text)
+{
+	while (isspace((unsigned char)*text))
+		text++;
+	size_t len = strlen(text);
+
+	while (len > 0 && isspace((unsigned char)text[len - 1]))
+		len--;
+	text[len] = '\0';
+	return text;
+}
+
+char *
+rule_split(char **rest, char separator)
+{
+	char *start = *rest;
+	bool quoted = false;
+
+	if (start == NULL)
+		return NULL;
+	for (char *at = start; *at != '\0'; at++) {
+		if (*at == '\\' && at[1] != '\0') {
+			at++;
+			continue;
+		}
+		if (*at == '"')
+			quoted = !quoted;
+		if (*at == separator && !quoted) {
+			*at = '\0';
+			*rest = at + 1;
+			return rule_trim(start);
+		}
+	}
+	*rest = NULL;
+	return rule_trim(start);
+}
+
+bool
+rule_integer(const char *text, int64_t *out)
+{
+	char *end;
+	const char *digits = text[0] == '-' || text[0] == '+' ? text + 1 : text;
+	bool hex = digits[0] == '0' && (digits[1] == 'x' || digits[1] == 'X');
+
+	if (!isdigit((unsigned char)digits[0]))
+		return false;
+	errno = 0;
+	if (text[0] == '-')
+		*out = strtoll(text, &end, hex ? 16 : 10);
+	else
+		*out = (int64_t)strtoull(text, &end, hex ? 16 : 10);
+	return errno == 0 && *end == '\0';
+}
+
+int
+rule_var_index(struct rule_parser *parser, const char *name, bool create)
+{
+	for (unsigned int i = 0; i < parser->var_count; i++)
+		if (strcmp(parser->var_names[i], name) == 0)
+			return (int)i;
+	if (!create || parser->var_count == RULE_VARS_MAX || strlen(name) >= sizeof(parser->var_names[0]))
+		return -1;
+	strcpy(parser->var_names[parser->var_count], name);
+	return (int)parser->var_count++;
+}
+
+int
+rule_value_parse(struct rule_parser *parser, const char *text, struct rule_value *out)
+{
+	out->var = -1;
+	if (rule_integer(text, &out->number))
+		return 0;
+	int var = rule_var_index(parser, text, false);
+
+	if (var < 0)
+		return rule_refuse(parser, "\"%s\" is neither a number nor a variable that byte_extract or byte_math made", text);
+	out->var = (int8_t)var;
+	return 0;
+}
+
+/* A name of the enumeration, "true", "false", or a number. */
+static bool
+number_one(const char *text, const struct field_names *names, int64_t *value, double *real)
+{
+	uint32_t named;
+	char *end;
+
+	if (rule_integer(text, value)) {
+		*real = (double)*value;
+		return true;
+	}
+	if (names != NULL && field_value_of(names, text, &named)) {
+		*value = named;
+		*real = named;
+		return true;
+	}
+	if (strcasecmp(text, "true") == 0 || strcasecmp(text, "false") == 0) {
+		*value = strcasecmp(text, "true") == 0;
+		*real = (double)*value;
+		return true;
+	}
+	if (!isdigit((unsigned char)text[0]) && text[0] != '-' && text[0] != '.')
+		return false;
+	*real = strtod(text, &end);
+	*value = (int64_t)(fabs(*real) < 9e18 ? *real : 0);
+	return end != text && *end == '\0' && isfinite(*real);
+}
+
+static int
+number_range(struct rule_parser *parser, char *text, char *mark, size_t mark_len, const struct field_names *names,
+	struct rule_number *out)
+{
+	bool exclusive = mark_len == 2;
+	char *high = rule_trim(mark + mark_len);
+
+	*mark = '\0';
+	char *low = rule_trim(text);
+
+	if (!number_one(low, names, &out->a, &out->fa) || !number_one(high, names, &out->b, &out->fb))
+		return rule_refuse(parser, "\"%s\" and \"%s\" do not make a range", low, high);
+	out->op = NUMBER_RANGE;
+	if (out->a >= out->b && out->fa >= out->fb && (exclusive || out->a != out->b))
+		return rule_refuse(parser, "the range %s to %s is empty", low, high);
+	if (exclusive) {
+		out->a++;
+		out->b--;
+		out->fa = nextafter(out->fa, INFINITY);
+		out->fb = nextafter(out->fb, -INFINITY);
+	}
+	return 0;
+}
+
+static const struct {
+	const char *text;
+	uint8_t op;
+	int8_t adjust; /* >= 5 is > 4 */
+	bool negated;
+} number_marks[] = {
+	{ ">=", NUMBER_ABOVE, -1, false },
+	{ "<=", NUMBER_BELOW, 1, false },
+	{ "!=", NUMBER_EQUAL, 0, true },
+	{ ">", NUMBER_ABOVE, 0, false },
+	{ "<", NUMBER_BELOW, 0, false },
+	{ "==", NUMBER_EQUAL, 0, false },
+	{ "=", NUMBER_EQUAL, 0, false },
+	{ "!&", NUMBER_MASK_NONE, 0, false },
+	{ "&", NUMBER_MASK, 0, false },
+	{ NULL, NUMBER_EQUAL, 0, false },
+};
+
+static int
+number_item(struct rule_parser *parser, char *text, const struct field_names *names, struct rule_number *out)
+{
+	unsigned int i = 0;
+	char *mark = strstr(text, "<>");
+
+	while (number_marks[i].text != NULL && strncmp(text, number_marks[i].text, strlen(number_marks[i].text)) != 0)
+		i++;
+	if (number_marks[i].text == NULL && *text == '!') {
+		out->negated = true;
+		text = rule_trim(text + 1);
+	}
+	if (mark != NULL && mark > text)
+		return number_range(parser, text, mark, 2, names, out);
+	if (number_marks[i].text != NULL) {
+		text = rule_trim(text + strlen(number_marks[i].text));
+		out->negated = number_marks[i].negated;
+	}
+	out->op = number_marks[i].op;
+	if (number_one(text, names, &out->a, &out->fa)) {
+		out->a += number_marks[i].adjust;
+		if (number_marks[i].adjust != 0)
+			out->fa = nextafter(out->fa, number_marks[i].adjust * INFINITY);
+		return 0;
+	}
+	mark = strchr(text + (*text != '\0'), '-');
+	if (mark != NULL && number_marks[i].text == NULL)
+		return number_range(parser, text, mark, 1, names, out);
+	return rule_refuse(parser, names != NULL ? "\"%s\" is neither a number nor a name of this field" : "\"%s\" is not a number",
+		text);
+}
+
+int
+rule_numbers_parse(struct rule_parser *parser, char *text, const struct field_names *names, bool bit_names,
+	struct rule_numbers *out)
+{
+	struct rule_number items[RULE_NUMBERS_MAX];
+	size_t len = strlen(text);
+	char *piece;
+
+	*out = (struct rule_numbers){ 0 };
+	if (len >= 2 && text[0] == '[' && text[len - 1] == ']') {
+		text[len - 1] = '\0';
+		text++;
+	}
+	while ((piece = rule_split(&text, ',')) != NULL) {
+		struct rule_number *item = &items[out->count];
+		uint32_t bit;
+		bool not = *piece == '!';
+
+		if (out->count == RULE_NUMBERS_MAX)
+			return rule_refuse(parser, "more than %d alternatives", RULE_NUMBERS_MAX);
+		if (*piece == '\0')
+			return rule_refuse(parser, "a number is missing");
+		*item = (struct rule_number){ 0 };
+		if (bit_names && field_value_of(names, rule_trim(piece + not), &bit)) {
+			out->every = true;
+			item->op = not ? NUMBER_MASK_NONE : NUMBER_MASK;
+			item->a = INT64_C(1) << (bit & 63);
+		} else if (number_item(parser, piece, bit_names ? NULL : names, item) != 0) {
+			return -EINVAL;
+		}
+		out->count++;
+	}
+	bool all_negated = true;
+
+	for (unsigned int i = 0; i < out->count; i++)
+		all_negated = all_negated && items[i].negated;
+	out->every = out->every || all_negated; /* !1,!2 means neither */
+	out->items = rule_arena_copy(&parser->set->arena, items, out->count * sizeof(items[0]));
+	return out->items == NULL ? rule_no_memory(parser) : 0;
+}
+
+static bool
+number_holds(const struct rule_number *number, int64_t value)
+{
+	switch (number->op) {
+	case NUMBER_BELOW:
+		return value < number->a;
+	case NUMBER_ABOVE:
+		return value > number->a;
+	case NUMBER_RANGE:
+		return value >= number->a && value <= number->b;
+	case NUMBER_MASK:
+		return (value & number->a) == number->a;
+	case NUMBER_MASK_NONE:
+		return (value & number->a) == 0;
+	default:
+		return value == number->a;
+	}
+}
+
+bool
+rule_numbers_match(const struct rule_numbers *numbers, int64_t value)
+{
+	for (unsigned int i = 0; i < numbers->count; i++)
+		if ((number_holds(&numbers->items[i], value) != numbers->items[i].negated) != numbers->every)
+			return !numbers->every;
+	return numbers->every;
+}
+
+bool
+rule_numbers_match_double(const struct rule_numbers *numbers, double value)
+{
+	for (unsigned int i = 0; i < numbers->count; i++) {
+		const struct rule_number *n = &numbers->items[i];
+		bool holds = n->op == NUMBER_BELOW ? value < n->fa
+			: n->op == NUMBER_ABOVE    ? value > n->fa
+			: n->op == NUMBER_RANGE    ? value >= n->fa && value <= n->fb
+						   : value == n->fa;
+
+		if (holds != n->negated)
+			return true;
+	}
+	return false;
+}

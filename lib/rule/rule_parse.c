@@ -1,0 +1,314 @@
+/* Rule texts: lines are joined, a rule is cut into header and options, and what is refused is remembered. */
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/rule/rule_parser.h"
+
+int
+rule_refuse(struct rule_parser *parser, const char *format, ...)
+{
+	va_list args;
+
+	if (parser->reason[0] != '\0')
+		return -EINVAL; /* the first reason is the one that counts */
+	va_start(args, format);
+	vsnprintf(parser->reason, sizeof(parser->reason), format, args);
+	va_end(args);
+	return -EINVAL;
+}
+
+int
+rule_no_memory(struct rule_parser *parser)
+{
+	parser->no_memory = true;
+	return -ENOMEM;
+}
+
+/* ---- one option ---- */
+
+static const struct rule_keyword *
+keyword_find(const char *name)
+{
+	const struct rule_keyword *keyword = rule_keywords;
+
+	while (keyword->name != NULL && strcasecmp(keyword->name, name) != 0)
+		keyword++;
+	return keyword->name == NULL ? NULL : keyword;
+}
+
+static int
+option_unquote(struct rule_parser *parser, char **value)
+{
+	size_t len = strlen(*value);
+
+	if (**value == '!' && (*value)[1] == '"')
+		return 0; /* the keyword's own business */
+	if (len < 2 || **value != '"')
+		return 0;
+	if ((*value)[len - 1] != '"')
+		return rule_refuse(parser, "the closing quote is missing");
+	(*value)[len - 1] = '\0';
+	(*value)++;
+	return 0;
+}
+
+static int
+option_set(struct rule_parser *parser, const char *name, char *value)
+{
+	const struct rule_keyword *keyword = keyword_find(name);
+
+	if (keyword == NULL) {
+		int ret = rule_field_keyword(parser, name, value);
+
+		if (ret <= 0)
+			return ret;
+		const char *missing = rule_keyword_missing(name);
+
+		return rule_refuse(parser, "%s", missing != NULL ? missing : "the keyword is not known");
+	}
+	if ((keyword->flags & KEYWORD_VALUE) != 0 && (value == NULL || *value == '\0'))
+		return rule_refuse(parser, "a value is missing: %s", keyword->help);
+	if ((keyword->flags & KEYWORD_NO_VALUE) != 0 && value != NULL && *value != '\0')
+		return rule_refuse(parser, "takes no value");
+	if ((keyword->flags & KEYWORD_QUOTED) != 0) {
+		int ret = option_unquote(parser, &value);
+
+		if (ret != 0)
+			return ret;
+	}
+	return keyword->setup(parser, value);
+}
+
+/* The end of the option that starts at text: its semicolon, quotes and escapes respected. */
+static char *
+option_end(char *text)
+{
+	bool quoted = false;
+
+	for (; *text != '\0'; text++) {
+		if (*text == '\\' && text[1] != '\0')
+			text++;
+		else if (*text == '"')
+			quoted = !quoted;
+		else if (*text == ';' && !quoted)
+			return text;
+	}
+	return NULL;
+}
+
+int
+rule_parse_options(struct rule_parser *parser, char *options)
+{
+	size_t base = (size_t)(parser->at - parser->text);
+	char *start = options;
+
+	for (unsigned int count = 0;; count++) {
+		while (isspace((unsigned char)*start))
+			start++;
+		parser->at = parser->text + base + (start - options);
+		parser->keyword = "";
+		if (*start == '\0')
+			return 0;
+		char *end = option_end(start);
+
+		if (end == NULL)
+			return rule_refuse(parser, "a semicolon or a closing quote is missing");
+		if (count == RULE_OPTIONS_MAX)
+			return rule_refuse(parser, "more than %d options", RULE_OPTIONS_MAX);
+		*end = '\0';
+		char *value = strchr(start, ':');
+
+		if (value != NULL) {
+			*value = '\0';
+			parser->at += value + 1 - start;
+			value = rule_trim(value + 1);
+		}
+		char *name = rule_trim(start);
+
+		parser->keyword = name;
+		if (*name == '\0' && value == NULL) {
+			start = end + 1;
+			continue;
+		}
+		int ret = option_set(parser, name, value);
+
+		if (ret != 0)
+			return ret;
+		start = end + 1;
+	}
+}
+
+/* ---- one rule ---- */
+
+static int
+error_add(struct rule_parser *parser)
+{
+	struct ruleset *set = parser->set;
+
+	set->stats.rules_failed++;
+	if (set->error_count == RULE_ERRORS_MAX)
+		return 0;
+	if (set->errors == NULL)
+		set->errors = calloc(RULE_ERRORS_MAX, sizeof(*set->errors));
+	if (set->errors == NULL)
+		return rule_no_memory(parser);
+	struct rule_error *error = &set->errors[set->error_count];
+
+	error->file = rule_arena_text(&set->arena, parser->file, strlen(parser->file));
+	if (error->file == NULL)
+		return rule_no_memory(parser);
+	error->line = parser->line;
+	error->column = (unsigned int)(parser->at - parser->text) + 1;
+	error->sid = parser->draft.meta.sid;
+	snprintf(error->keyword, sizeof(error->keyword), "%s", parser->keyword);
+	snprintf(error->reason, sizeof(error->reason), "%s", parser->reason);
+	set->error_count++;
+	return 0;
+}
+
+static void
+draft_reset(struct rule_parser *parser)
+{
+	parser->draft = (struct rule){ .app = RULE_APP_NONE, .priority = 3 };
+	parser->draft.meta.gid = 1;
+	parser->buffer_count = 0;
+	parser->buffer = -1;
+	parser->last_content = NULL;
+	parser->test_count = 0;
+	parser->state_count = 0;
+	parser->var_count = 0;
+	parser->priority_given = false;
+	buf_reset(&parser->metadata);
+	buf_reset(&parser->references);
+	parser->reason[0] = '\0';
+	parser->keyword = "";
+}
+
+/* sids are worth knowing even of a rule that fails before its sid option. */
+static void
+sid_peek(struct rule_parser *parser)
+{
+	const char *at = strstr(parser->text, "sid:");
+
+	if (at != NULL && parser->draft.meta.sid == 0)
+		parser->draft.meta.sid = (uint32_t)strtoul(at + 4, NULL, 10);
+}
+
+static int
+rule_read(struct rule_parser *parser, char *work)
+{
+	char *open = work;
+	unsigned int depth = 0;
+
+	for (; *open != '\0' && (*open != '(' || depth > 0); open++)
+		depth += *open == '[' ? 1 : *open == ']' && depth > 0 ? -1u : 0;
+	parser->at = parser->text;
+	if (*open == '\0')
+		return rule_refuse(parser, "the options in parentheses are missing");
+	char *close = open + strlen(open) - 1;
+
+	while (close > open && isspace((unsigned char)*close))
+		close--;
+	if (*close != ')') {
+		parser->at = parser->text + (close - work);
+		return rule_refuse(parser, "the closing parenthesis is missing");
+	}
+	*open = '\0';
+	*close = '\0';
+	int ret = rule_parse_header(parser, work);
+
+	if (ret != 0)
+		return ret;
+	parser->at = parser->text + (open + 1 - work);
+	ret = rule_parse_options(parser, open + 1);
+	if (ret != 0)
+		return ret;
+	return rule_finish(parser);
+}
+
+static int
+rule_one(struct rule_parser *parser, const char *text, char *work)
+{
+	draft_reset(parser);
+	parser->text = text;
+	strcpy(work, text);
+	int ret = rule_read(parser, work);
+
+	if (parser->no_memory)
+		return -ENOMEM;
+	if (ret == 0)
+		return 0;
+	sid_peek(parser);
+	return error_add(parser);
+}
+
+/* ---- lines ---- */
+
+/* Joins a rule's lines into out. @return the text behind it; *lines counts what was read */
+static const char *
+line_join(const char *text, const char *end, char *out, bool *too_long, unsigned int *lines)
+{
+	size_t len = 0;
+	bool more = true;
+
+	*too_long = false;
+	*lines = 0;
+	while (more && text < end) {
+		const char *stop = memchr(text, '\n', (size_t)(end - text));
+		const char *next = stop == NULL ? end : stop + 1;
+		size_t take = (size_t)((stop == NULL ? end : stop) - text);
+
+		while (take > 0 && (text[take - 1] == '\r' || text[take - 1] == ' ' || text[take - 1] == '\t'))
+			take--;
+		more = take > 0 && text[take - 1] == '\\';
+		take -= more;
+		if (take >= RULE_TEXT_MAX - len) {
+			*too_long = true;
+			take = 0;
+		}
+		memcpy(out + len, text, take);
+		len += take;
+		text = next;
+		(*lines)++;
+	}
+	out[len] = '\0';
+	return text;
+}
+
+int
+rule_parse_text(struct rule_parser *parser, const char *file, const char *text, size_t len)
+{
+	const char *end = text + len;
+	unsigned int line = 1;
+	char *joined = malloc(2 * RULE_TEXT_MAX);
+	int ret = joined == NULL ? rule_no_memory(parser) : 0;
+
+	parser->file = file;
+	while (ret == 0 && text < end) {
+		unsigned int lines;
+		bool too_long;
+
+		text = line_join(text, end, joined, &too_long, &lines);
+		parser->line = line;
+		line += lines;
+		for (char *at = joined; *at != '\0'; at++)
+			if ((unsigned char)*at < ' ')
+				*at = ' ';
+		const char *start = joined + strspn(joined, " ");
+
+		if (*start == '\0' || *start == '#')
+			continue;
+		if (too_long) {
+			draft_reset(parser);
+			parser->text = parser->at = start;
+			rule_refuse(parser, "the rule is longer than %d characters", RULE_TEXT_MAX);
+			ret = error_add(parser);
+			continue;
+		}
+		ret = rule_one(parser, start, joined + RULE_TEXT_MAX);
+	}
+	free(joined);
+	return ret;
+}

@@ -1,0 +1,136 @@
+/*
+ * Reading rules: the draft a rule is built in, and the table of keywords. A keyword is one setup
+ * function in keyword_<class>.c and one row in keywords.c.
+ *
+ * Thread: the control thread. A parser lives for one ruleset_create().
+ */
+#ifndef MR_RULE_PARSER_H
+#define MR_RULE_PARSER_H
+
+#include "lib/rule/rule_internal.h"
+
+/** Nodes of one buffer, in the order they were written. */
+struct rule_draft_buffer {
+	struct rule_buffer buffer;
+	struct rule_node nodes[RULE_NODES_MAX];
+};
+
+struct rule_class_row {
+	char *name;
+	char *description;
+	uint8_t priority;
+};
+
+/** $VAR groups already worked out, by text. */
+struct rule_group_cache_row;
+
+struct rule_parser {
+	struct ruleset *set;
+	const struct rule_config *config;
+	struct rule_class_row *classes;
+	unsigned int class_count;
+	struct rule_group_cache_row *address_cache, *port_cache;
+	struct rule_suppress_row *suppressions;
+
+	/* the rule at hand */
+	struct rule draft;
+	struct rule_draft_buffer *buffers;    /* [RULE_BUFFERS_MAX] */
+	unsigned int buffer_count;
+	int buffer;                           /* the one that content goes to, -1: the payload, not yet used */
+	struct rule_node *last_content;       /* what nocase, depth and so on speak of */
+	struct rule_test tests[RULE_TESTS_MAX];
+	unsigned int test_count;
+	struct rule_state states[RULE_STATES_MAX];
+	unsigned int state_count;
+	char var_names[RULE_VARS_MAX][32];
+	unsigned int var_count;
+	bool priority_given;
+	bool has_content;
+	struct buf metadata, references;      /* JSON text being built */
+	const char *references_seen;
+
+	/* where we are */
+	const char *file;
+	unsigned int line;
+	const char *text;                     /* the joined rule */
+	const char *at;                       /* in text: the option or word at hand */
+	const char *keyword;
+	char reason[sizeof(((struct rule_error *)0)->reason)];
+	bool no_memory;
+};
+
+/** Refuses the rule at hand. @return -EINVAL, so that a setup can return it. */
+int rule_refuse(struct rule_parser *parser, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/** @return -ENOMEM, and ends the reading of the set. */
+int rule_no_memory(struct rule_parser *parser);
+
+/** Compiles an option's value. @param value  writable, trimmed; NULL: the keyword stands alone */
+typedef int (*rule_keyword_fn)(struct rule_parser *parser, char *value);
+
+enum rule_keyword_flag {
+	KEYWORD_VALUE = 1,          /* needs one */
+	KEYWORD_NO_VALUE = 2,
+	KEYWORD_QUOTED = 4,         /* outer quotes are taken off */
+};
+
+struct rule_keyword {
+	const char *name;
+	rule_keyword_fn setup;
+	uint8_t flags;
+	const char *help;
+};
+
+/** Every keyword of the language that is not a protocol's, ends with a NULL name. keywords.c */
+extern const struct rule_keyword rule_keywords[];
+/** Keywords that need what is not here: the reason by prefix, or NULL. */
+const char *rule_keyword_missing(const char *name);
+
+/* ---- rule_parse.c ---- */
+
+/** Reads the rules of one text. @return 0 or -ENOMEM; refused rules are in set->errors. */
+int rule_parse_text(struct rule_parser *parser, const char *file, const char *text, size_t len);
+/** Splits the rule text and fills parser->draft. rule_header.c, rule_options.c. @return 0, -EINVAL, -ENOMEM */
+int rule_parse_header(struct rule_parser *parser, char *header);
+int rule_parse_options(struct rule_parser *parser, char *options);
+/** Turns the finished draft into a rule of the set. rule_finish.c */
+int rule_finish(struct rule_parser *parser);
+
+/* ---- rule_range.c ---- */
+
+int rule_addresses_parse(struct rule_parser *parser, const char *text, const struct rule_addresses **out);
+int rule_ports_parse(struct rule_parser *parser, const char *text, const struct rule_ports **out);
+void rule_parser_groups_free(struct rule_parser *parser);
+
+/* ---- rule_number.c ---- */
+
+/** Cuts spaces off both ends, in place. */
+char *rule_trim(char *text);
+/** The next piece up to a separator that is outside quotes, trimmed; *rest moves on, NULL at the end. */
+char *rule_split(char **rest, char separator);
+/** Decimal, 0x hex, negative. @return whether all of text was a number. */
+bool rule_integer(const char *text, int64_t *out);
+/** A number or a variable's name. */
+int rule_value_parse(struct rule_parser *parser, const char *text, struct rule_value *out);
+/** The list grammar of struct rule_number. @param names  of an enumeration, or NULL */
+int rule_numbers_parse(struct rule_parser *parser, char *text, const struct field_names *names, bool bit_names,
+	struct rule_numbers *out);
+/** A variable's index, made when create; -1: none. */
+int rule_var_index(struct rule_parser *parser, const char *name, bool create);
+
+/* ---- building the draft ---- */
+
+/** A zeroed node at the end of the current buffer. NULL: too many (refused). */
+struct rule_node *rule_add_node(struct rule_parser *parser, enum rule_node_kind kind);
+/** A zeroed test. NULL: too many (refused). */
+struct rule_test *rule_add_test(struct rule_parser *parser, rule_test_fn fn);
+/** Sticky buffer: later content goes there. */
+int rule_use_buffer(struct rule_parser *parser, const struct rule_buffer *buffer);
+/** A test of "name:numbers" kind. */
+int rule_add_number_test(struct rule_parser *parser, char *value, const struct field_names *names, rule_test_fn fn);
+
+/* ---- keyword_field.c: names that are not in the table ---- */
+
+/** A protocol's own keyword, buffer or field. @return 1 when name is none of these, 0, -EINVAL, -ENOMEM */
+int rule_field_keyword(struct rule_parser *parser, const char *name, char *value);
+
+#endif

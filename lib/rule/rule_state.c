@@ -1,0 +1,460 @@
+/* Hot, but for the two functions that make and free the memory: bits of flows and hosts, thresholds. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/hash.h"
+#include "lib/flow/flow.h"
+#include "lib/rule/rule_internal.h"
+
+enum {
+	TABLE_WAYS = 8,          /* entries looked at for one key */
+	FLOW_BITS_MIN = SLAB_BLOCK_MIN,
+	FLOW_BITS_MAX = 2048,    /* bytes of one flow's bits */
+	UNIQUE_WORDS = 4,
+};
+
+#define NS_PER_S UINT64_C(1000000000)
+
+/* ---- bits of a flow ---- */
+
+struct rule_flow_state {
+	uint32_t size;           /* of the block */
+	uint16_t count;
+	bool passed;             /* a pass rule released the flow */
+	uint32_t ids[];          /* in order of setting */
+};
+
+static struct rule_flow_state *
+flow_state_grow(const struct rule_view *view, struct rule_flow_state *old)
+{
+	uint32_t size = old == NULL ? FLOW_BITS_MIN : old->size * 2;
+	struct slab *slab = view->matcher->slab;
+	struct rule_flow_state *made = slab == NULL || size > FLOW_BITS_MAX ? NULL : slab_alloc(slab, size);
+
+	if (made == NULL) {
+		rule_count(view, RULE_COUNTER_FLOW_BITS_FULL);
+		return NULL;
+	}
+	memset(made, 0, size);
+	if (old != NULL) {
+		memcpy(made, old, old->size);
+		slab_free(slab, old, old->size);
+	}
+	made->size = size;
+	view->flow->rule_state = made;
+	return made;
+}
+
+static int
+flow_bit_find(const struct flow *flow, uint32_t id)
+{
+	const struct rule_flow_state *state = flow == NULL ? NULL : flow->rule_state;
+
+	for (int i = 0; state != NULL && i < state->count; i++)
+		if (state->ids[i] == id)
+			return i;
+	return -1;
+}
+
+static void
+flow_bit_set(const struct rule_view *view, uint32_t id)
+{
+	struct rule_flow_state *state = view->flow == NULL ? NULL : view->flow->rule_state;
+
+	if (view->flow == NULL || flow_bit_find(view->flow, id) >= 0)
+		return;
+	if (state == NULL || sizeof(*state) + (state->count + 1u) * sizeof(uint32_t) > state->size)
+		state = flow_state_grow(view, state);
+	if (state != NULL)
+		state->ids[state->count++] = id;
+}
+
+static void
+flow_bit_unset(const struct rule_view *view, uint32_t id)
+{
+	int at = flow_bit_find(view->flow, id);
+
+	if (at < 0)
+		return;
+	struct rule_flow_state *state = view->flow->rule_state;
+
+	state->count--;
+	memmove(&state->ids[at], &state->ids[at + 1], (state->count - (unsigned int)at) * sizeof(uint32_t));
+}
+
+bool
+rule_flow_mark(const struct rule_view *view, uint32_t id)
+{
+	bool fresh = flow_bit_find(view->flow, id) < 0;
+
+	if (fresh)
+		flow_bit_set(view, id);
+	return fresh;
+}
+
+bool
+rule_flow_passed(const struct flow *flow)
+{
+	const struct rule_flow_state *state = flow == NULL ? NULL : flow->rule_state;
+
+	return state != NULL && state->passed;
+}
+
+void
+rule_flow_pass(const struct rule_view *view)
+{
+	struct rule_flow_state *state = view->flow == NULL ? NULL : view->flow->rule_state;
+
+	if (view->flow != NULL && state == NULL)
+		state = flow_state_grow(view, NULL);
+	if (state != NULL)
+		state->passed = true;
+}
+
+void
+rule_flow_end(struct rule_matcher *matcher, struct flow *flow)
+{
+	struct rule_flow_state *state = flow->rule_state;
+
+	if (state != NULL)
+		slab_free(matcher->slab, state, state->size);
+	flow->rule_state = NULL;
+}
+
+void
+rule_flow_bits_json(const struct ruleset *ruleset, const struct flow *flow, struct buf *out)
+{
+	const struct rule_flow_state *state = flow == NULL ? NULL : flow->rule_state;
+
+	bool any = false;
+
+	for (unsigned int i = 0; state != NULL && i < state->count; i++) {
+		if (state->ids[i] >= ruleset->name_count)
+			continue; /* the engine's own marks */
+		const char *name = ruleset->names[state->ids[i]];
+
+		buf_putc(out, any ? ',' : '[');
+		buf_json_string(out, name, strlen(name));
+		any = true;
+	}
+	if (any)
+		buf_putc(out, ']');
+}
+
+/* ---- bits of hosts and pairs ---- */
+
+struct rule_bit {
+	struct ip_addr addr[2];
+	uint32_t id;
+	uint8_t kind, ip_version;
+	bool used;
+	uint64_t expires_ns;
+};
+
+struct rule_bit_table {
+	uint32_t mask; /* sets of TABLE_WAYS, less one */
+	struct rule_bit bits[];
+};
+
+static bool
+addr_less(const struct ip_addr *a, const struct ip_addr *b)
+{
+	return memcmp(a, b, sizeof(*a)) < 0;
+}
+
+static void
+bit_key(const struct rule_view *view, const struct rule_state *state, uint32_t id, struct rule_bit *key)
+{
+	*key = (struct rule_bit){ .id = id, .kind = state->kind, .ip_version = view->ip_version, .used = true };
+	if (state->kind == STATE_HOST) {
+		key->addr[0] = state->track == TRACK_DST ? view->dst : view->src;
+		return;
+	}
+	bool swap = addr_less(&view->dst, &view->src);
+
+	key->addr[0] = swap ? view->dst : view->src;
+	key->addr[1] = swap ? view->src : view->dst;
+}
+
+static uint32_t
+addrs_hash(uint32_t seed, const struct ip_addr addr[2])
+{
+	uint32_t hash = hash_u64(seed, addr[0].halves[0]);
+
+	hash = hash_u64(hash, addr[0].halves[1]);
+	hash = hash_u64(hash, addr[1].halves[0]);
+	return hash_u64(hash, addr[1].halves[1]);
+}
+
+static bool
+bit_same(const struct rule_bit *a, const struct rule_bit *b)
+{
+	return a->used && a->id == b->id && a->kind == b->kind && a->ip_version == b->ip_version
+		&& memcmp(a->addr, b->addr, sizeof(a->addr)) == 0;
+}
+
+/* The entry of a key, or (with make) the one it may take: a free, an expired, else the one that expires first. */
+static struct rule_bit *
+bit_find(const struct rule_view *view, const struct rule_bit *key, bool make)
+{
+	struct rule_bit_table *table = view->matcher->memory->bits;
+	uint32_t hash = addrs_hash(key->id << 8 | key->kind, key->addr);
+	struct rule_bit *set = &table->bits[(size_t)(hash & table->mask) * TABLE_WAYS];
+	struct rule_bit *take = &set[0];
+
+	for (unsigned int i = 0; i < TABLE_WAYS; i++) {
+		if (bit_same(&set[i], key)) {
+			if (set[i].expires_ns >= view->ts_ns)
+				return &set[i];
+			set[i].used = false;
+		}
+		if (!set[i].used)
+			take = &set[i];
+		else if (take->used && set[i].expires_ns < take->expires_ns)
+			take = &set[i];
+	}
+	if (!make)
+		return NULL;
+	if (take->used && take->expires_ns >= view->ts_ns)
+		rule_count(view, RULE_COUNTER_HOST_BITS_EVICTED);
+	*take = *key;
+	return take;
+}
+
+static bool
+state_is_set(const struct rule_view *view, const struct rule_state *state, uint32_t id)
+{
+	struct rule_bit key;
+
+	if (state->kind == STATE_FLOW)
+		return flow_bit_find(view->flow, id) >= 0;
+	bit_key(view, state, id, &key);
+	return bit_find(view, &key, false) != NULL;
+}
+
+bool
+rule_state_conditions(const struct rule_view *view, const struct rule *rule)
+{
+	for (unsigned int i = 0; i < rule->state_count; i++) {
+		const struct rule_state *state = &rule->states[i];
+		bool any = false;
+
+		if (state->op < STATE_ISSET)
+			continue;
+		if (state->kind == STATE_FLOW && view->flow == NULL)
+			return false;
+		for (unsigned int n = 0; n < state->id_count && !any; n++)
+			any = state_is_set(view, state, state->ids[n]) == (state->op == STATE_ISSET);
+		if (!any)
+			return false;
+	}
+	return true;
+}
+
+static void
+state_change(const struct rule_view *view, const struct rule_state *state)
+{
+	uint32_t id = state->ids[0];
+	bool have = state_is_set(view, state, id);
+	bool want = state->op == STATE_SET || (state->op == STATE_TOGGLE && !have);
+	struct rule_bit key, *bit;
+
+	if (state->kind == STATE_FLOW) {
+		if (want)
+			flow_bit_set(view, id);
+		else
+			flow_bit_unset(view, id);
+		return;
+	}
+	bit_key(view, state, id, &key);
+	bit = bit_find(view, &key, want);
+	if (bit != NULL && want)
+		bit->expires_ns = view->ts_ns + state->expire_s * NS_PER_S;
+	else if (bit != NULL)
+		bit->used = false;
+}
+
+void
+rule_state_actions(const struct rule_view *view, const struct rule *rule)
+{
+	for (unsigned int i = 0; i < rule->state_count; i++)
+		if (rule->states[i].op < STATE_ISSET)
+			state_change(view, &rule->states[i]);
+}
+
+/* ---- thresholds ---- */
+
+struct rule_tracked {
+	struct ip_addr addr[2];
+	uint64_t start_ns;
+	uint64_t unique[UNIQUE_WORDS]; /* ports seen, folded to 256 */
+	uint32_t sid, gid;
+	uint32_t count;
+	uint32_t seconds;
+	uint8_t type, track, ip_version;
+	bool used;
+};
+
+struct rule_threshold_table {
+	uint32_t mask;
+	struct rule_tracked rows[];
+};
+
+static void
+tracked_key(const struct rule_view *view, const struct rule *rule, const struct rule_threshold *threshold,
+	struct rule_tracked *key)
+{
+	*key = (struct rule_tracked){ .sid = rule->meta.sid, .gid = rule->meta.gid, .type = threshold->type,
+		.track = threshold->track, .ip_version = view->ip_version, .used = true };
+	if (threshold->track == TRACK_FLOW)
+		key->addr[0].halves[0] = view->flow == NULL ? 0 : view->flow->flow_id;
+	if (threshold->track == TRACK_SRC || threshold->track == TRACK_BOTH)
+		key->addr[0] = view->src;
+	if (threshold->track == TRACK_DST || threshold->track == TRACK_BOTH)
+		key->addr[1] = view->dst;
+	if (threshold->track == TRACK_RULE || threshold->track == TRACK_FLOW)
+		key->ip_version = 0;
+}
+
+static bool
+tracked_same(const struct rule_tracked *a, const struct rule_tracked *b)
+{
+	return a->used && a->sid == b->sid && a->gid == b->gid && a->type == b->type && a->track == b->track
+		&& a->ip_version == b->ip_version && memcmp(a->addr, b->addr, sizeof(a->addr)) == 0;
+}
+
+static struct rule_tracked *
+tracked_find(const struct rule_view *view, const struct rule *rule, const struct rule_threshold *threshold)
+{
+	struct rule_threshold_table *table = view->matcher->memory->thresholds;
+	struct rule_tracked key, *take;
+
+	tracked_key(view, rule, threshold, &key);
+	uint32_t hash = addrs_hash(key.sid ^ (uint32_t)key.type << 24, key.addr);
+	struct rule_tracked *set = &table->rows[(size_t)(hash & table->mask) * TABLE_WAYS];
+
+	take = &set[0];
+	for (unsigned int i = 0; i < TABLE_WAYS; i++) {
+		if (tracked_same(&set[i], &key))
+			return &set[i];
+		if (!set[i].used || (take->used && set[i].start_ns < take->start_ns))
+			take = &set[i];
+	}
+	if (take->used && take->start_ns + take->seconds * NS_PER_S > view->ts_ns)
+		rule_count(view, RULE_COUNTER_THRESHOLD_EVICTED);
+	*take = key;
+	take->start_ns = view->ts_ns;
+	take->seconds = threshold->seconds;
+	return take;
+}
+
+/* Whether this packet counts: with unique_on, only a port not seen in the window does. */
+static bool
+tracked_unique(const struct rule_view *view, const struct rule_threshold *threshold, struct rule_tracked *row)
+{
+	if (threshold->unique == 0)
+		return true;
+	uint32_t fold = hash_u64(0, threshold->unique == 1 ? view->sport : view->dport) & 255;
+	uint64_t bit = UINT64_C(1) << (fold & 63);
+	bool fresh = (row->unique[fold >> 6] & bit) == 0;
+
+	row->unique[fold >> 6] |= bit;
+	return fresh;
+}
+
+static bool
+threshold_check(const struct rule_view *view, const struct rule *rule, const struct rule_threshold *threshold)
+{
+	struct rule_tracked *row = tracked_find(view, rule, threshold);
+
+	if (view->ts_ns >= row->start_ns + threshold->seconds * NS_PER_S) {
+		row->start_ns = view->ts_ns;
+		row->count = 0;
+		memset(row->unique, 0, sizeof(row->unique));
+	}
+	if (!tracked_unique(view, threshold, row))
+		return threshold->type == THRESHOLD_DETECTION && row->count > threshold->count;
+	if (row->count < UINT32_MAX)
+		row->count++;
+	switch (threshold->type) {
+	case THRESHOLD_LIMIT:
+		return row->count <= threshold->count;
+	case THRESHOLD_BOTH:
+		return row->count == threshold->count;
+	case THRESHOLD_DETECTION:
+		return row->count > threshold->count;
+	default:
+		if (row->count < threshold->count)
+			return false;
+		row->count = 0;
+		return true;
+	}
+}
+
+static bool
+suppressed(const struct rule_view *view, const struct rule *rule)
+{
+	for (const struct rule_suppress *row = rule->suppress; row != NULL; row = row->next) {
+		bool src = row->track != TRACK_DST && row->addresses != NULL
+			&& rule_addresses_match(row->addresses, view->ip_version, &view->src);
+		bool dst = row->track != TRACK_SRC && row->addresses != NULL
+			&& rule_addresses_match(row->addresses, view->ip_version, &view->dst);
+
+		if (row->track == TRACK_RULE || src || dst)
+			return true;
+	}
+	return false;
+}
+
+bool
+rule_threshold_allows(const struct rule_view *view, const struct rule *rule)
+{
+	if (rule->suppress != NULL && suppressed(view, rule))
+		return false;
+	if (rule->filter.type != THRESHOLD_NONE && !threshold_check(view, rule, &rule->filter))
+		return false;
+	return rule->threshold.type == THRESHOLD_NONE || threshold_check(view, rule, &rule->threshold);
+}
+
+/* ---- cold ---- */
+
+static uint32_t
+table_mask(uint64_t entries)
+{
+	uint32_t sets = 1;
+
+	while ((uint64_t)sets * TABLE_WAYS < entries && sets < 1u << 24)
+		sets *= 2;
+	return sets - 1;
+}
+
+int
+rule_memory_create(struct rule_memory **out, const struct rule_config *config)
+{
+	struct rule_memory *memory = calloc(1, sizeof(*memory));
+	uint32_t thresholds = table_mask(config->thresholds_max), bits = table_mask(config->host_bits_max);
+
+	if (memory == NULL)
+		return -ENOMEM;
+	memory->thresholds = calloc(1, sizeof(*memory->thresholds) + (thresholds + 1ul) * TABLE_WAYS * sizeof(struct rule_tracked));
+	memory->bits = calloc(1, sizeof(*memory->bits) + (bits + 1ul) * TABLE_WAYS * sizeof(struct rule_bit));
+	if (memory->thresholds == NULL || memory->bits == NULL) {
+		rule_memory_destroy(memory);
+		return -ENOMEM;
+	}
+	memory->thresholds->mask = thresholds;
+	memory->bits->mask = bits;
+	*out = memory;
+	return 0;
+}
+
+void
+rule_memory_destroy(struct rule_memory *memory)
+{
+	if (memory == NULL)
+		return;
+	free(memory->thresholds);
+	free(memory->bits);
+	free(memory);
+}

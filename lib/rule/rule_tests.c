@@ -1,0 +1,376 @@
+/* Hot: one condition each. A condition about a header that is not there does not hold. */
+#include "lib/base/cursor.h"
+#include "lib/flow/flow.h"
+#include "lib/rule/rule_tests.h"
+
+enum { NS_PER_S = 1000000000, VLAN_LAYER_ANY = 100, VLAN_LAYER_ALL = 101 };
+
+static bool
+packet_number(const struct rule_view *view, const struct rule_test *test, bool present, int64_t value)
+{
+	return view->packet != NULL && present && rule_numbers_match(&test->numbers, value) != test->negated;
+}
+
+/* A cursor over the packet from one of its offsets on; empty without a packet. */
+static struct cursor
+packet_at(const struct rule_view *view, uint32_t offset)
+{
+	const struct packet *packet = view->packet;
+
+	if (packet == NULL || offset > packet->len)
+		return cursor_of("", 0);
+	struct cursor cursor = cursor_of(packet->data, packet->len);
+
+	cursor_skip(&cursor, offset);
+	return cursor;
+}
+
+static bool
+is_l4(const struct rule_view *view, uint8_t ip_proto)
+{
+	return view->packet != NULL && (view->packet->flags & PACKET_L4) != 0 && view->packet->ip_proto == ip_proto;
+}
+
+static bool
+is_icmp(const struct rule_view *view)
+{
+	return is_l4(view, IP_PROTO_ICMP) || is_l4(view, IP_PROTO_ICMPV6);
+}
+
+static bool
+is_ip(const struct rule_view *view)
+{
+	return view->packet != NULL && (view->packet->flags & PACKET_IP) != 0;
+}
+
+#define PACKET_NUMBER(name, present, value) \
+	bool rule_test_##name(const struct rule_view *view, const struct rule_test *test) \
+	{ \
+		return view->packet != NULL && packet_number(view, test, (present), (value)); \
+	}
+
+PACKET_NUMBER(dsize, true, view->packet->payload_len)
+PACKET_NUMBER(ttl, is_ip(view), view->packet->ttl)
+PACKET_NUMBER(itype, is_icmp(view), view->packet->icmp_type)
+PACKET_NUMBER(icode, is_icmp(view), view->packet->icmp_code)
+PACKET_NUMBER(icmp_id, is_icmp(view), view->packet->icmp_id)
+PACKET_NUMBER(ip_proto, is_ip(view), view->packet->ip_proto)
+PACKET_NUMBER(seq, is_l4(view, IP_PROTO_TCP), view->packet->tcp_seq)
+PACKET_NUMBER(ack, is_l4(view, IP_PROTO_TCP), view->packet->tcp_ack)
+PACKET_NUMBER(window, is_l4(view, IP_PROTO_TCP), view->packet->tcp_window)
+PACKET_NUMBER(tcp_mss, (view->packet->flags & PACKET_TCP_MSS) != 0, view->packet->tcp_mss)
+PACKET_NUMBER(tcp_wscale, (view->packet->flags & PACKET_TCP_WSCALE) != 0, view->packet->tcp_wscale)
+PACKET_NUMBER(vlan_layers, true, view->packet->vlan_count)
+PACKET_NUMBER(l3_proto, true, view->packet->ether_type)
+
+bool
+rule_test_icmp_seq(const struct rule_view *view, const struct rule_test *test)
+{
+	struct cursor cursor = packet_at(view, view->packet == NULL ? 0 : view->packet->l4_off);
+
+	cursor_skip(&cursor, 6); /* RFC 792: type, code, checksum, identifier */
+	uint16_t seq = cursor_be16(&cursor);
+
+	return packet_number(view, test, is_icmp(view) && !cursor.short_read, seq);
+}
+
+bool
+rule_test_icmpv6_mtu(const struct rule_view *view, const struct rule_test *test)
+{
+	enum { ICMPV6_TOO_BIG = 2 }; /* RFC 4443 3.2 */
+	bool too_big = is_l4(view, IP_PROTO_ICMPV6) && view->packet->icmp_type == ICMPV6_TOO_BIG;
+	struct cursor cursor = packet_at(view, too_big ? view->packet->l4_off : 0);
+
+	cursor_skip(&cursor, 4);
+	uint32_t mtu = cursor_be32(&cursor);
+
+	return packet_number(view, test, too_big && !cursor.short_read, mtu);
+}
+
+/* RFC 791 3.1, from byte 1 on. */
+bool
+rule_test_tos(const struct rule_view *view, const struct rule_test *test)
+{
+	struct cursor cursor = packet_at(view, view->packet == NULL ? 0 : view->packet->l3_off);
+	uint16_t word = cursor_be16(&cursor);
+
+	return packet_number(view, test, is_ip(view) && !cursor.short_read, view->ip_version == 6 ? word >> 4 & 0xff : word & 0xff);
+}
+
+bool
+rule_test_id(const struct rule_view *view, const struct rule_test *test)
+{
+	struct cursor cursor = packet_at(view, view->packet == NULL ? 0 : view->packet->l3_off);
+
+	cursor_skip(&cursor, 4);
+	uint16_t id = cursor_be16(&cursor);
+
+	return packet_number(view, test, is_ip(view) && view->ip_version == 4 && !cursor.short_read, id);
+}
+
+/* Flags (3 bits) and fragment offset (13 bits) of IPv4. */
+static bool
+fragment_word(const struct rule_view *view, uint16_t *word)
+{
+	struct cursor cursor = packet_at(view, view->packet == NULL ? 0 : view->packet->l3_off);
+
+	cursor_skip(&cursor, 6);
+	*word = cursor_be16(&cursor);
+	return is_ip(view) && view->ip_version == 4 && !cursor.short_read;
+}
+
+bool
+rule_test_fragoffset(const struct rule_view *view, const struct rule_test *test)
+{
+	uint16_t word;
+	bool present = fragment_word(view, &word);
+
+	return packet_number(view, test, present, word & 0x1fff);
+}
+
+/* "exactly", "at least", "any of", "none of" */
+static bool
+bits_hold(uint64_t have, uint64_t wanted, uint64_t how)
+{
+	if (how == '+')
+		return (have & wanted) == wanted;
+	if (how == '*')
+		return (have & wanted) != 0;
+	if (how == '!')
+		return (have & wanted) != wanted;
+	return have == wanted;
+}
+
+bool
+rule_test_fragbits(const struct rule_view *view, const struct rule_test *test)
+{
+	uint16_t word;
+
+	return fragment_word(view, &word) && bits_hold(word >> 13, test->bits[0], test->extra);
+}
+
+bool
+rule_test_tcp_flags(const struct rule_view *view, const struct rule_test *test)
+{
+	return is_l4(view, IP_PROTO_TCP) && bits_hold(view->packet->tcp_flags & ~test->bits[1], test->bits[0], test->extra);
+}
+
+bool
+rule_test_ipopts(const struct rule_view *view, const struct rule_test *test)
+{
+	return view->packet != NULL && (view->packet->ip_options & test->bits[0]) != 0;
+}
+
+bool
+rule_test_vlan_id(const struct rule_view *view, const struct rule_test *test)
+{
+	int layer = (int)(int64_t)test->extra;
+	unsigned int count = view->packet == NULL ? 0 : view->packet->vlan_count;
+	bool all = count > 0;
+
+	if (layer < VLAN_LAYER_ANY) {
+		unsigned int at = (unsigned int)(layer < 0 ? (int)count + layer : layer);
+
+		return at < count && packet_number(view, test, true, view->packet->vlan[at]);
+	}
+	for (unsigned int i = 0; i < count && i < PACKET_VLAN_MAX; i++) {
+		bool holds = packet_number(view, test, true, view->packet->vlan[i]);
+
+		if (holds && layer == VLAN_LAYER_ANY)
+			return true;
+		all = all && holds;
+	}
+	return layer == VLAN_LAYER_ALL && all;
+}
+
+bool
+rule_test_sameip(const struct rule_view *view, const struct rule_test *test)
+{
+	(void)test;
+	return view->ip_version != 0 && view->src.halves[0] == view->dst.halves[0] && view->src.halves[1] == view->dst.halves[1];
+}
+
+/* ---- flows ---- */
+
+#define FLOW_NUMBER(name, value) \
+	bool rule_test_##name(const struct rule_view *view, const struct rule_test *test) \
+	{ \
+		return view->flow != NULL && rule_numbers_match(&test->numbers, (int64_t)(value)) != test->negated; \
+	}
+
+FLOW_NUMBER(flow_age, (view->flow->last_ns - view->flow->first_ns) / NS_PER_S)
+FLOW_NUMBER(flow_pkts_toserver, view->flow->packets[FLOW_TO_SERVER])
+FLOW_NUMBER(flow_pkts_toclient, view->flow->packets[FLOW_TO_CLIENT])
+FLOW_NUMBER(flow_bytes_toserver, view->flow->bytes[FLOW_TO_SERVER])
+FLOW_NUMBER(flow_bytes_toclient, view->flow->bytes[FLOW_TO_CLIENT])
+
+enum { SIDE_TO_CLIENT, SIDE_TO_SERVER, SIDE_EITHER, SIDE_BOTH };
+
+static bool
+flow_sides(const struct rule_test *test, uint64_t to_client, uint64_t to_server)
+{
+	bool client = rule_numbers_match(&test->numbers, (int64_t)to_client);
+	bool server = rule_numbers_match(&test->numbers, (int64_t)to_server);
+
+	if (test->extra == SIDE_TO_CLIENT)
+		return client;
+	if (test->extra == SIDE_TO_SERVER)
+		return server;
+	if (test->extra == SIDE_EITHER)
+		return client || server;
+	return rule_numbers_match(&test->numbers, (int64_t)(to_client + to_server));
+}
+
+bool
+rule_test_flow_pkts(const struct rule_view *view, const struct rule_test *test)
+{
+	return view->flow != NULL && flow_sides(test, view->flow->packets[FLOW_TO_CLIENT], view->flow->packets[FLOW_TO_SERVER]);
+}
+
+bool
+rule_test_flow_bytes(const struct rule_view *view, const struct rule_test *test)
+{
+	return view->flow != NULL && flow_sides(test, view->flow->bytes[FLOW_TO_CLIENT], view->flow->bytes[FLOW_TO_SERVER]);
+}
+
+/* What each end has sent is not kept as such; the bytes of its frames are the nearest that is, and never less. */
+bool
+rule_test_stream_size(const struct rule_view *view, const struct rule_test *test)
+{
+	enum { SERVER, CLIENT, BOTH, EITHER };
+
+	if (view->flow == NULL || view->class != CLASS_TCP)
+		return false;
+	bool server = rule_numbers_match(&test->numbers, (int64_t)view->flow->bytes[FLOW_TO_CLIENT]);
+	bool client = rule_numbers_match(&test->numbers, (int64_t)view->flow->bytes[FLOW_TO_SERVER]);
+
+	switch (test->extra) {
+	case SERVER:
+		return server;
+	case CLIENT:
+		return client;
+	case BOTH:
+		return server && client;
+	default:
+		return server || client;
+	}
+}
+
+bool
+rule_test_app_protocol(const struct rule_view *view, const struct rule_test *test)
+{
+	if (view->flow == NULL)
+		return false;
+	uint64_t app = test->bits[0] == 1 ? view->flow->app_proto_to_server
+		: test->bits[0] == 2      ? view->flow->app_proto_to_client
+					  : view->flow->app_proto;
+
+	if (test->extra != 0 && app == 0)
+		return test->negated && (view->flow->flags & FLOW_APP_GIVEN_UP) != 0;
+	if (test->extra == 0)
+		return ((view->flow->flags & FLOW_APP_GIVEN_UP) != 0) != test->negated;
+	return (app == test->extra) != test->negated;
+}
+
+/* ---- records ---- */
+
+static bool
+field_number(const struct field *field, const uint8_t *base, const void *record, void *arg)
+{
+	const struct rule_test *test = arg;
+	uint64_t value;
+
+	(void)base;
+	return field_get_u64(field, record, &value) && rule_numbers_match(&test->numbers, (int64_t)value);
+}
+
+static bool
+field_real(const struct field *field, const uint8_t *base, const void *record, void *arg)
+{
+	const struct rule_test *test = arg;
+	const uint8_t *at = (const uint8_t *)record + field->offset;
+	float single;
+	double value;
+
+	(void)base;
+	if (!record_is_present(record, field->bit))
+		return false;
+	if (field->type == FIELD_F32) {
+		memcpy(&single, at, sizeof(single));
+		value = single;
+	} else {
+		memcpy(&value, at, sizeof(value));
+	}
+	return rule_numbers_match_double(&test->numbers, value);
+}
+
+static bool
+field_present(const struct field *field, const uint8_t *base, const void *record, void *arg)
+{
+	(void)base;
+	(void)arg;
+	return record_is_present(record, field->bit);
+}
+
+static bool
+field_array(const struct field *field, const uint8_t *base, const void *record, void *arg)
+{
+	const struct rule_test *test = arg;
+	struct record_ref ref;
+
+	if (!record_is_present(record, field->bit))
+		return false;
+	memcpy(&ref, (const uint8_t *)record + field->offset, sizeof(ref));
+	for (uint32_t i = 0; i < ref.count; i++) {
+		uint32_t value = 0;
+
+		/* Elements are of 1, 2 or 4 bytes in host order, which is little endian on every supported machine. */
+		size_t size = field->type == FIELD_U16S ? 2 : field->type == FIELD_U32S ? 4 : 1;
+
+		memcpy(&value, base + ref.off + i * size, size);
+		if (rule_numbers_match(&test->numbers, value))
+			return true;
+	}
+	return false;
+}
+
+static bool
+test_paths(const struct rule_view *view, const struct rule_test *test, record_test fn)
+{
+	const void *record = view->message == NULL ? NULL : view->message->record;
+
+	if (record == NULL)
+		return false;
+	for (unsigned int i = 0; i < test->path_count; i++) {
+		const struct record_path *path = &test->paths[i];
+		bool found = path->list_count == 0 ? fn(path->leaf, record, record, (void *)test)
+						   : record_path_any(path, record, fn, (void *)test);
+
+		if (found)
+			return !test->negated;
+	}
+	return test->negated;
+}
+
+#define FIELD_TEST(name) \
+	bool rule_test_##name(const struct rule_view *view, const struct rule_test *test) \
+	{ \
+		return test_paths(view, test, name); \
+	}
+
+FIELD_TEST(field_number)
+FIELD_TEST(field_real)
+FIELD_TEST(field_array)
+FIELD_TEST(field_present)
+
+bool
+rule_test_own(const struct rule_view *view, const struct rule_test *test)
+{
+	const struct rule_message *message = view->message;
+
+	if (message == NULL || message->record == NULL)
+		return false;
+	if (test->keyword->direction != RULE_EITHER && (test->keyword->direction == RULE_TO_SERVER) != message->to_server)
+		return false;
+	return test->keyword->test(test->own, message->record);
+}

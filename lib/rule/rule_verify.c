@@ -1,0 +1,508 @@
+/*
+ * Hot: whether a rule's payload tests hold. The tests of one buffer are a chain; where a later test is
+ * relative to a match, the match is tried again further on when it fails. The chain is walked with a
+ * stack of its own, and the work on one rule is bounded by steps_max: a payload made to be costly ends
+ * the walk, counted, without an alert.
+ */
+#include <string.h>
+
+#include "lib/base/cursor.h"
+#include "lib/rule/rule_internal.h"
+
+struct verify {
+	struct rule_view *view;
+	const uint8_t *data;
+	uint32_t len;
+	uint32_t pos;     /* end of the match before */
+	uint32_t reach;   /* the farthest byte any match took part in */
+};
+
+/** A test that matched, and where it may be tried again. */
+struct verify_frame {
+	uint32_t pos, reach; /* as they were before it */
+	uint32_t again;      /* first place not tried yet */
+};
+
+enum { STEP_BYTES = 256 }; /* bytes searched that count as one step */
+
+static int64_t
+value_of(const struct verify *verify, const struct rule_value *value)
+{
+	return value->var < 0 ? value->number : verify->view->vars[value->var];
+}
+
+static bool
+steps_spend(struct verify *verify, uint32_t bytes)
+{
+	verify->view->steps += 1 + bytes / STEP_BYTES;
+	return verify->view->steps <= verify->view->steps_max;
+}
+
+/* ---- content ---- */
+
+static inline uint8_t
+lower(uint8_t c)
+{
+	return (uint8_t)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
+}
+
+static const uint8_t *
+search_nocase(const uint8_t *data, size_t len, const uint8_t *needle, size_t needle_len)
+{
+	for (size_t i = 0; i + needle_len <= len; i++) {
+		size_t n = 0;
+
+		while (n < needle_len && lower(data[i + n]) == needle[n])
+			n++;
+		if (n == needle_len)
+			return data + i;
+	}
+	return NULL;
+}
+
+/* The window a content may lie in. @return false: it can lie nowhere */
+static bool
+content_window(const struct verify *verify, const struct rule_node *node, int64_t *low, int64_t *high)
+{
+	int64_t from = value_of(verify, &node->content.offset);
+	int64_t depth = value_of(verify, &node->content.depth);
+
+	*low = (node->flags & NODE_RELATIVE) != 0 ? (int64_t)verify->pos + from : from;
+	*high = verify->len;
+	if ((node->flags & NODE_DEPTH) != 0 && *low + depth < *high)
+		*high = *low + depth;
+	if (*low < 0)
+		*low = 0;
+	if ((node->flags & NODE_ENDSWITH) != 0) {
+		if (*high < verify->len)
+			return false;
+		if (*high - node->content.len > *low)
+			*low = *high - node->content.len;
+	}
+	return *high - *low >= node->content.len;
+}
+
+static bool
+content_match(struct verify *verify, const struct rule_node *node, struct verify_frame *frame)
+{
+	int64_t low, high;
+	const uint8_t *found = NULL;
+	bool negated = (node->flags & NODE_NEGATED) != 0;
+
+	if (!content_window(verify, node, &low, &high))
+		return negated;
+	if (frame->again > low)
+		low = frame->again;
+	if (high - low >= node->content.len) {
+		const uint8_t *start = verify->data + low;
+		size_t len = (size_t)(high - low);
+
+		found = (node->flags & NODE_NOCASE) != 0 ? search_nocase(start, len, node->content.bytes, node->content.len)
+							: memmem(start, len, node->content.bytes, node->content.len);
+		if (!steps_spend(verify, (uint32_t)(found == NULL ? len : (size_t)(found - start))))
+			return false;
+	}
+	if (negated || found == NULL)
+		return negated && found == NULL;
+	frame->again = (uint32_t)(found - verify->data) + 1;
+	verify->pos = frame->again - 1 + node->content.len;
+	verify->reach = verify->pos > verify->reach ? verify->pos : verify->reach;
+	return true;
+}
+
+/* ---- pcre ---- */
+
+static bool
+pcre_match(struct verify *verify, const struct rule_node *node, struct verify_frame *frame)
+{
+	struct rule_matcher *matcher = verify->view->matcher;
+	bool negated = (node->flags & NODE_NEGATED) != 0;
+	uint32_t base = (node->flags & NODE_RELATIVE) != 0 ? verify->pos : 0;
+	uint32_t from = frame->again > base ? frame->again : base;
+
+	if (from > verify->len || (frame->again > 0 && (node->pcre.options & PCRE2_ANCHORED) != 0))
+		return negated && frame->again == 0;
+	if (!steps_spend(verify, verify->len - from))
+		return false;
+	int ret = pcre2_match(node->pcre.code, verify->data + base, verify->len - base, from - base, 0, matcher->pcre_data,
+		matcher->pcre_context);
+
+	if (ret < 0 && ret != PCRE2_ERROR_NOMATCH)
+		rule_count(verify->view, RULE_COUNTER_PCRE_LIMIT);
+	if (negated || ret < 0)
+		return negated && ret == PCRE2_ERROR_NOMATCH;
+	const PCRE2_SIZE *match = pcre2_get_ovector_pointer(matcher->pcre_data);
+
+	frame->again = base + (uint32_t)match[0] + 1;
+	verify->pos = base + (uint32_t)match[1];
+	verify->reach = verify->pos > verify->reach ? verify->pos : verify->reach;
+	return true;
+}
+
+/* ---- numbers in the bytes ---- */
+
+static bool
+string_number(struct cursor *cursor, uint32_t count, uint8_t base, uint64_t *out)
+{
+	bool any = false;
+
+	*out = 0;
+	for (uint32_t i = 0; i < count; i++) {
+		uint8_t c = lower(cursor_u8(cursor));
+		unsigned int digit = c >= '0' && c <= '9' ? c - 48u : c >= 'a' && c <= 'f' ? c - 87u : 99;
+
+		if (base == 16 && c == 'x' && i == 1 && *out == 0)
+			continue;
+		if (digit >= base) {
+			if (any || (c != ' ' && c != '\t'))
+				break;
+			continue;
+		}
+		any = true;
+		*out = *out * base + digit;
+	}
+	return any;
+}
+
+/* The number a byte_ keyword names, mask applied. @param end out: the place behind it. */
+static bool
+byte_read(struct verify *verify, const struct rule_node *node, uint64_t *out, int64_t *end)
+{
+	int64_t start = value_of(verify, &node->byte.offset) + ((node->flags & NODE_RELATIVE) != 0 ? verify->pos : 0);
+	int64_t count = value_of(verify, &node->byte.count);
+	struct cursor cursor = cursor_of(verify->data, verify->len);
+	uint64_t value = 0;
+
+	*out = 0;
+	*end = start + count;
+	if (start < 0 || count < 0 || start + count > verify->len || start > verify->len || !steps_spend(verify, 0))
+		return false;
+	cursor_skip(&cursor, (size_t)start);
+	if ((node->flags & NODE_STRING) != 0) {
+		if (count > 0 && !string_number(&cursor, (uint32_t)count, node->byte.base, &value))
+			return false;
+	} else {
+		if (count > 8)
+			return false;
+		for (int64_t i = 0; i < count; i++) {
+			uint64_t byte = cursor_u8(&cursor);
+
+			value = (node->flags & NODE_LITTLE) != 0 ? value | byte << 8 * i : value << 8 | byte;
+		}
+	}
+	*out = node->byte.mask != 0 ? (value & node->byte.mask) >> node->byte.mask_shift : value;
+	return true;
+}
+
+static bool
+byte_test_match(struct verify *verify, const struct rule_node *node, struct verify_frame *frame)
+{
+	uint64_t value;
+	int64_t end;
+	bool holds = false;
+
+	(void)frame;
+	if (!byte_read(verify, node, &value, &end))
+		return false;
+	uint64_t other = (uint64_t)value_of(verify, &node->byte.value);
+
+	switch (node->op) {
+	case BYTE_LESS:
+		holds = value < other;
+		break;
+	case BYTE_GREATER:
+		holds = value > other;
+		break;
+	case BYTE_EQUAL:
+		holds = value == other;
+		break;
+	case BYTE_LESS_EQUAL:
+		holds = value <= other;
+		break;
+	case BYTE_GREATER_EQUAL:
+		holds = value >= other;
+		break;
+	case BYTE_AND:
+		holds = (value & other) != 0;
+		break;
+	default:
+		holds = (value ^ other) != 0;
+	}
+	if (end > verify->reach)
+		verify->reach = (uint32_t)end;
+	return holds != ((node->flags & NODE_NEGATED) != 0);
+}
+
+static bool
+byte_jump_match(struct verify *verify, const struct rule_node *node, struct verify_frame *frame)
+{
+	uint64_t value;
+	int64_t end;
+
+	(void)frame;
+	if (!byte_read(verify, node, &value, &end) || value > UINT32_MAX)
+		return false;
+	int64_t jump = (int64_t)value * node->byte.multiplier;
+
+	if ((node->flags & NODE_ALIGN) != 0)
+		jump = (jump + node->byte.align - 1) / node->byte.align * node->byte.align;
+	jump += value_of(verify, &node->byte.post_offset);
+	if ((node->flags & NODE_FROM_END) != 0)
+		jump += verify->len;
+	else if ((node->flags & NODE_FROM_BEGINNING) == 0)
+		jump += end;
+	if (jump < 0)
+		jump = 0;
+	if (jump >= verify->len)
+		return false;
+	verify->pos = (uint32_t)jump;
+	if (end > verify->reach)
+		verify->reach = (uint32_t)end;
+	return true;
+}
+
+static bool
+byte_extract_match(struct verify *verify, const struct rule_node *node, struct verify_frame *frame)
+{
+	uint64_t value;
+	int64_t end;
+
+	(void)frame;
+	if (!byte_read(verify, node, &value, &end))
+		return false;
+	value *= (uint64_t)node->byte.multiplier;
+	if ((node->flags & NODE_ALIGN) != 0)
+		value = (value + node->byte.align - 1) / node->byte.align * node->byte.align;
+	verify->view->vars[node->byte.result] = (int64_t)value;
+	verify->pos = (uint32_t)end;
+	return true;
+}
+
+static bool
+byte_math_match(struct verify *verify, const struct rule_node *node, struct verify_frame *frame)
+{
+	uint64_t value;
+	int64_t end;
+
+	(void)frame;
+	if (!byte_read(verify, node, &value, &end))
+		return false;
+	uint64_t other = (uint64_t)value_of(verify, &node->byte.value);
+
+	switch (node->op) {
+	case MATH_ADD:
+		value += other;
+		break;
+	case MATH_SUB:
+		value -= other;
+		break;
+	case MATH_MUL:
+		value *= other;
+		break;
+	case MATH_DIV:
+		if (other == 0)
+			return false;
+		value /= other;
+		break;
+	case MATH_LEFT:
+		value = other < 64 ? value << other : 0;
+		break;
+	default:
+		value = other < 64 ? value >> other : 0;
+	}
+	verify->view->vars[node->byte.result] = (int64_t)value;
+	verify->pos = (uint32_t)end;
+	return true;
+}
+
+static bool
+isdataat_match(struct verify *verify, const struct rule_node *node, struct verify_frame *frame)
+{
+	int64_t count = value_of(verify, &node->byte.offset);
+	bool holds = (node->flags & NODE_RELATIVE) != 0 ? (int64_t)verify->pos + count <= verify->len : count < verify->len;
+
+	(void)frame;
+	return holds != ((node->flags & NODE_NEGATED) != 0);
+}
+
+static bool
+bsize_match(struct verify *verify, const struct rule_node *node, struct verify_frame *frame)
+{
+	(void)frame;
+	return rule_numbers_match(&node->size, verify->len);
+}
+
+static bool (*const node_matches[NODE_KIND_COUNT])(struct verify *verify, const struct rule_node *node,
+	struct verify_frame *frame) = {
+	[NODE_CONTENT] = content_match,           [NODE_PCRE] = pcre_match,           [NODE_ISDATAAT] = isdataat_match,
+	[NODE_BYTE_TEST] = byte_test_match,       [NODE_BYTE_JUMP] = byte_jump_match, [NODE_BYTE_EXTRACT] = byte_extract_match,
+	[NODE_BYTE_MATH] = byte_math_match,       [NODE_BSIZE] = bsize_match,
+};
+
+/* ---- the chain ---- */
+
+static bool
+node_retries(const struct rule_node *node)
+{
+	return (node->kind == NODE_CONTENT || node->kind == NODE_PCRE) && (node->flags & NODE_NEGATED) == 0;
+}
+
+/* The match that may be tried again so that test `failed` (node_count: the end) sees another place; -1: none. */
+static int
+chain_back(const struct rule_buffer *buffer, unsigned int failed)
+{
+	int at = (int)failed;
+
+	while (at > 0) {
+		bool depends = at == (int)buffer->node_count
+			|| (buffer->nodes[at].flags & (NODE_RELATIVE | NODE_USES_VAR)) != 0;
+
+		if (!depends)
+			return -1;
+		at--;
+		if (node_retries(&buffer->nodes[at]))
+			return at;
+	}
+	return -1;
+}
+
+static bool
+chain_match(struct verify *verify, const struct rule_buffer *buffer, uint32_t fresh)
+{
+	struct verify_frame frames[RULE_NODES_MAX];
+	unsigned int at = 0;
+
+	frames[0] = (struct verify_frame){ 0 };
+	while (verify->view->steps <= verify->view->steps_max) {
+		bool done = at == buffer->node_count;
+
+		if (done && verify->reach >= fresh)
+			return true;
+		if (!done && node_matches[buffer->nodes[at].kind](verify, &buffer->nodes[at], &frames[at])) {
+			at++;
+			if (at < buffer->node_count)
+				frames[at] = (struct verify_frame){ .pos = verify->pos, .reach = verify->reach };
+			continue;
+		}
+		int back = chain_back(buffer, at);
+
+		if (back < 0)
+			return false;
+		at = (unsigned int)back;
+		verify->pos = frames[at].pos;
+		verify->reach = frames[at].reach;
+	}
+	rule_count(verify->view, RULE_COUNTER_STEP_LIMIT);
+	return false;
+}
+
+static bool
+buffer_match(struct rule_view *view, const struct rule_buffer *buffer, const uint8_t *data, uint32_t len, uint32_t fresh)
+{
+	struct verify verify = { .view = view, .data = data, .len = len };
+
+	return chain_match(&verify, buffer, fresh);
+}
+
+/* ---- which bytes ---- */
+
+struct field_arg {
+	struct rule_view *view;
+	const struct rule_buffer *buffer;
+};
+
+static bool
+field_bytes_match(const struct field *field, const uint8_t *base, const void *record, void *arg)
+{
+	const struct field_arg *want = arg;
+	const uint8_t *data;
+	uint32_t len;
+
+	if (field->type == FIELD_TEXT) {
+		const char *text;
+
+		memcpy(&text, (const uint8_t *)record + field->offset, sizeof(text));
+		if (text == NULL || !record_is_present(record, field->bit))
+			return false;
+		return buffer_match(want->view, want->buffer, (const uint8_t *)text, (uint32_t)strlen(text), 0);
+	}
+	return field_get_bytes(field, base, record, &data, &len) && buffer_match(want->view, want->buffer, data, len, 0);
+}
+
+static bool
+field_buffer_match(struct rule_view *view, const struct rule_buffer *buffer)
+{
+	struct field_arg arg = { view, buffer };
+
+	if (view->message == NULL || view->message->record == NULL)
+		return false;
+	for (unsigned int i = 0; i < buffer->path_count; i++)
+		if (record_path_any(&buffer->paths[i], view->message->record, field_bytes_match, &arg))
+			return true;
+	return false;
+}
+
+/* A header of the packet: offset and length by kind; false: the packet has none. */
+static bool
+header_bytes(const struct packet *packet, uint8_t kind, uint32_t *off, uint32_t *len)
+{
+	bool l4 = (packet->flags & PACKET_L4) != 0;
+	bool ip = (packet->flags & PACKET_IP) != 0;
+	uint8_t proto = packet->ip_proto;
+	const struct {
+		bool present;
+		uint32_t off, len;
+	} rows[] = {
+		[BUFFER_ETHER_HDR] = { (packet->flags & PACKET_ETHERNET) != 0, packet->l2_off, 14 },
+		[BUFFER_IPV4_HDR] = { ip && packet->ip_version == 4, packet->l3_off, packet->l3_len },
+		[BUFFER_IPV6_HDR] = { ip && packet->ip_version == 6, packet->l3_off, packet->l3_len },
+		[BUFFER_TCP_HDR] = { l4 && proto == IP_PROTO_TCP, packet->l4_off, packet->l4_len },
+		[BUFFER_UDP_HDR] = { l4 && proto == IP_PROTO_UDP, packet->l4_off, packet->l4_len },
+		[BUFFER_ICMPV4_HDR] = { l4 && proto == IP_PROTO_ICMP, packet->l4_off, packet->l4_len + packet->payload_len },
+		[BUFFER_ICMPV6_HDR] = { l4 && proto == IP_PROTO_ICMPV6, packet->l4_off, packet->l4_len + packet->payload_len },
+	};
+
+	if (kind >= sizeof(rows) / sizeof(rows[0]) || !rows[kind].present || rows[kind].off > packet->len)
+		return false;
+	*off = rows[kind].off;
+	*len = rows[kind].len <= packet->len - *off ? rows[kind].len : packet->len - *off;
+	return true;
+}
+
+static bool
+one_buffer_match(struct rule_view *view, const struct rule *rule, const struct rule_buffer *buffer)
+{
+	uint32_t off, len;
+
+	if (buffer->kind == BUFFER_FIELD)
+		return field_buffer_match(view, buffer);
+	if (buffer->kind != BUFFER_PAYLOAD) {
+		if (view->packet == NULL || !header_bytes(view->packet, buffer->kind, &off, &len))
+			return false;
+		struct cursor cursor = cursor_of(view->packet->data, view->packet->len);
+
+		cursor_skip(&cursor, off);
+		return buffer_match(view, buffer, cursor_take(&cursor, len), len, 0);
+	}
+	if (view->payload == NULL)
+		return false;
+	if ((rule->flags & RULE_ANCHORED) != 0) {
+		struct cursor cursor = cursor_of(view->payload, view->payload_len);
+
+		cursor_skip(&cursor, view->seen_len);
+		return buffer_match(view, buffer, cursor.pos, (uint32_t)cursor_left(&cursor), 0);
+	}
+	return buffer_match(view, buffer, view->payload, view->payload_len, view->seen_len > 0 ? view->seen_len + 1 : 0);
+}
+
+bool
+rule_verify_buffers(struct rule_view *view, const struct rule *rule)
+{
+	view->steps = 0;
+	if (rule->buffer_count > 0)
+		rule_count(view, RULE_COUNTER_VERIFICATIONS);
+	for (unsigned int i = 0; i < rule->buffer_count; i++)
+		if (!one_buffer_match(view, rule, &rule->buffers[i]))
+			return false;
+	return true;
+}
