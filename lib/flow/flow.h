@@ -199,8 +199,8 @@ uint16_t flow_lookup_burst(struct flow_table *table, struct packet packets[], ui
  */
 struct flow *flow_update(struct flow_table *table, struct flow *flow, struct packet *packet);
 
-/** The originator turns out to be the other end: swaps all that is kept for each direction. The caller tells the
- *  stream (stream_swap_direction()) and fixes PACKET_TO_SERVER of the packet at hand. */
+/** The originator turns out to be the other end: swaps all that is kept for each direction (streams need nothing). The
+ *  caller fixes PACKET_TO_SERVER of the packet at hand. */
 void flow_swap_direction(struct flow *flow);
 
 /** Frees what hangs from an ended flow (stream, session, rule_state) and writes its record. */

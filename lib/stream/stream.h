@@ -77,9 +77,7 @@ struct stream_config {
 	bool inline_mode;        /* accepted: data is always delivered as it comes */
 	bool checksum_validation; /* segments with a bad checksum are not reassembled */
 	unsigned int policy;     /* enum stream_policy; of hosts that no range names */
-	json_t *host_os_policy;  /* address ranges to policies */
 	uint64_t segments_max;
-	uint64_t max_syn_queued, max_synack_queued;
 };
 
 extern const struct knob_table stream_knobs;
@@ -122,7 +120,9 @@ void stream_engine_destroy(struct stream_engine *engine);
 
 /**
  * Follows one TCP segment, after flow_update(): sets packet->stream_events and delivers what became contiguous.
- * Packets that are not TCP of a flow are ignored.
+ * Packets that are not TCP of a flow are ignored. Clears PACKET_ESTABLISHED of a connection picked up midstream
+ * unless stream.midstream says otherwise. The callback may call stream_give_up() and
+ * flow_swap_direction().
  */
 void stream_segment(struct stream_engine *engine, struct flow *flow, struct packet *packet,
 	stream_deliver_fn deliver, void *arg);
@@ -131,12 +131,19 @@ void stream_segment(struct stream_engine *engine, struct flow *flow, struct pack
  *  deliver may be NULL. Then frees flow->stream. */
 void stream_end(struct stream_engine *engine, struct flow *flow, stream_deliver_fn deliver, void *arg);
 
-/** After flow_swap_direction(): the directions change places. */
-void stream_swap_direction(struct flow *flow);
+/** The protocol gave up (or was never recognised): from now on only numbers are followed; what is queued is freed
+ *  with the flow's next segment. May be called from the callback. */
+static inline void
+stream_give_up(struct stream_engine *engine, struct flow *flow)
+{
+	flow->flags |= FLOW_APP_GIVEN_UP;
+}
 
-/** The protocol gave up (or was never recognised): queued data is freed, from now on only numbers are followed.
- *  The caller also sets FLOW_APP_GIVEN_UP. */
-void stream_give_up(struct stream_engine *engine, struct flow *flow);
+/** After flow_swap_direction(). Streams are kept by address, so nothing moves; the call marks the place. */
+static inline void
+stream_swap_direction(struct flow *flow)
+{
+}
 
 /** Sequence number behind the last byte delivered; 0 without stream state. */
 uint32_t stream_next_seq(const struct flow *flow, bool to_server);

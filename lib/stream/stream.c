@@ -1,0 +1,505 @@
+/* The hot side: segments in, contiguous bytes out. */
+#include "lib/stream/stream.h"
+
+#include <string.h>
+
+#include "lib/stream/stream_state.h"
+
+enum { STREAM_PLAIN = TCP_ACK | TCP_PSH | TCP_ECE | TCP_CWR };
+
+/** Calls back. @return bytes consumed */
+static uint32_t
+deliver(struct stream_step *step, struct stream_dir *dir, struct stream_data *data)
+{
+	uint32_t consumed;
+
+	data->to_server = stream_side(step->flow, true) == (unsigned int)(dir - step->stream->dirs);
+	data->seq_end = dir->next_seq;
+	if ((dir->flags & STREAM_DIR_MIDSTREAM) != 0)
+		data->flags |= STREAM_MIDSTREAM;
+	if ((dir->flags & STREAM_DIR_STARTED) == 0) {
+		dir->flags |= STREAM_DIR_STARTED;
+		data->flags |= (dir->flags & STREAM_DIR_MIDSTREAM) == 0 ? STREAM_START : 0;
+	}
+	if (step->deliver == NULL)
+		return data->len;
+	consumed = step->deliver(step->arg, step->flow, step->packet, data);
+	return consumed < data->len ? consumed : data->len;
+}
+
+static void
+pending_free(struct stream_engine *engine, struct stream_dir *dir)
+{
+	if (dir->pending != NULL)
+		slab_free(engine->segments, dir->pending, dir->pending_cap);
+	dir->pending = NULL;
+	dir->pending_off = dir->pending_len = dir->pending_cap = 0;
+}
+
+/** Makes room for len more bytes behind the pending ones. */
+static bool
+pending_reserve(struct stream_engine *engine, struct stream_dir *dir, uint32_t len)
+{
+	uint32_t need = dir->pending_len + len, cap = STREAM_PENDING_FIRST;
+	uint8_t *bigger;
+
+	if (dir->pending_off + need <= dir->pending_cap)
+		return true;
+	if (need <= dir->pending_cap / 2) { /* moving half the buffer at most: each byte moves once on average */
+		memmove(dir->pending, dir->pending + dir->pending_off, dir->pending_len);
+		dir->pending_off = 0;
+		return true;
+	}
+	while (cap < need * 2 && cap < SLAB_BLOCK_MAX)
+		cap *= 2;
+	if (need > cap)
+		return false;
+	bigger = slab_alloc(engine->segments, cap);
+	if (bigger == NULL)
+		return false;
+	if (dir->pending_len > 0)
+		memcpy(bigger, dir->pending + dir->pending_off, dir->pending_len);
+	if (dir->pending != NULL)
+		slab_free(engine->segments, dir->pending, dir->pending_cap);
+	dir->pending = bigger;
+	dir->pending_cap = cap;
+	dir->pending_off = 0;
+	return true;
+}
+
+static void
+pending_append(struct stream_engine *engine, struct stream_dir *dir, const uint8_t *data, uint32_t len)
+{
+	memcpy(dir->pending + dir->pending_off + dir->pending_len, data, len);
+	dir->pending_len += len;
+	stream_count(engine, STREAM_COUNTER_COPIED_BYTES, len);
+}
+
+/** Unconsumed bytes cannot be kept: the callback learns of a hole in their place. */
+static void
+pending_drop(struct stream_step *step, struct stream_dir *dir, uint32_t more)
+{
+	struct stream_data gap = { .flags = STREAM_GAP, .missing = dir->pending_len + more };
+
+	stream_count(step->engine, STREAM_COUNTER_PENDING_DROP, gap.missing);
+	pending_free(step->engine, dir);
+	deliver(step, dir, &gap);
+}
+
+static void
+hand_on_joined(struct stream_step *step, struct stream_dir *dir, const uint8_t *data, uint32_t len)
+{
+	struct stream_data joined = { .fresh_off = dir->pending_len };
+	uint32_t consumed;
+
+	if (!pending_reserve(step->engine, dir, len)) {
+		pending_drop(step, dir, len);
+		return;
+	}
+	pending_append(step->engine, dir, data, len);
+	joined.data = dir->pending + dir->pending_off;
+	joined.len = dir->pending_len;
+	consumed = deliver(step, dir, &joined);
+	dir->pending_off += consumed;
+	dir->pending_len -= consumed;
+	if (dir->pending_len == 0)
+		pending_free(step->engine, dir);
+	else if (dir->pending_len > STREAM_PENDING_MAX)
+		pending_drop(step, dir, 0);
+}
+
+void
+stream_hand_on(struct stream_step *step, unsigned int side, const uint8_t *data, uint32_t len, bool from_packet)
+{
+	struct stream_dir *dir = &step->stream->dirs[side];
+	struct stream_engine *engine = step->engine;
+	struct stream_data whole = { .data = data, .len = len, .flags = from_packet ? STREAM_FROM_PACKET : 0 };
+	uint32_t consumed;
+
+	dir->next_pos += len;
+	dir->next_seq += len;
+	dir->gap_packets = 0;
+	if ((step->flow->flags & FLOW_APP_GIVEN_UP) != 0)
+		return;
+	if (engine->config.depth_bytes != 0 && dir->next_pos - len >= engine->config.depth_bytes) {
+		if ((dir->flags & STREAM_DIR_DEPTH) == 0) {
+			dir->flags |= STREAM_DIR_DEPTH;
+			stream_count(engine, STREAM_COUNTER_STREAM_DEPTH_REACHED, 1);
+			if (step->packet != NULL)
+				stream_event_set(step->packet, STREAM_REASSEMBLY_DEPTH_REACHED);
+		}
+		return;
+	}
+	stream_count(engine, STREAM_COUNTER_DELIVERED_BYTES, len);
+	if (dir->pending_len > 0) {
+		hand_on_joined(step, dir, data, len);
+		return;
+	}
+	consumed = deliver(step, dir, &whole);
+	if (consumed == len || (step->flow->flags & FLOW_APP_GIVEN_UP) != 0)
+		return;
+	if (len - consumed > STREAM_PENDING_MAX || !pending_reserve(engine, dir, len - consumed))
+		pending_drop(step, dir, len - consumed);
+	else
+		pending_append(engine, dir, data + consumed, len - consumed);
+}
+
+static void
+deliver_end(struct stream_step *step, struct stream_dir *dir)
+{
+	struct stream_data end = { .flags = STREAM_END };
+
+	if ((dir->flags & STREAM_DIR_ENDED) != 0)
+		return;
+	dir->flags |= STREAM_DIR_ENDED;
+	if ((step->flow->flags & FLOW_APP_GIVEN_UP) != 0)
+		return;
+	if (dir->pending_len > 0) {
+		end.data = dir->pending + dir->pending_off;
+		end.len = end.fresh_off = dir->pending_len;
+	}
+	deliver(step, dir, &end);
+	pending_free(step->engine, dir);
+}
+
+void
+stream_drain(struct stream_step *step, unsigned int side)
+{
+	struct stream_dir *dir = &step->stream->dirs[side];
+
+	while (dir->early.head != NULL && dir->early.head->start <= dir->next_pos) {
+		struct piece *piece = dir->early.head;
+
+		if (piece->end > dir->next_pos) {
+			uint32_t skip = (uint32_t)(dir->next_pos - piece->start);
+
+			stream_hand_on(step, side, piece_data(piece) + skip,
+				(uint32_t)(piece->end - piece->start) - skip, false);
+		}
+		piece_pop(&dir->early, step->engine->segments);
+	}
+	if ((dir->flags & (STREAM_DIR_FIN | STREAM_DIR_ENDED)) == STREAM_DIR_FIN &&
+	    seq_diff(dir->next_seq, dir->fin_seq) >= 0)
+		deliver_end(step, dir);
+}
+
+/** Bytes of the hole at next_pos: up to the next early piece, or to what the peer acknowledged. */
+static uint32_t
+hole_len(const struct stream_dir *dir)
+{
+	int32_t acked = (dir->flags & STREAM_DIR_ACKED) != 0 ? seq_diff(dir->last_ack, dir->next_seq) : 0;
+
+	if ((dir->flags & STREAM_DIR_FIN) != 0 && acked > seq_diff(dir->fin_seq, dir->next_seq))
+		acked = seq_diff(dir->fin_seq, dir->next_seq);
+	if (dir->early.head != NULL)
+		return (uint32_t)(dir->early.head->start - dir->next_pos);
+	return acked > 0 ? (uint32_t)acked : 0;
+}
+
+void
+stream_skip_hole(struct stream_step *step, unsigned int side)
+{
+	struct stream_dir *dir = &step->stream->dirs[side];
+	struct stream_data gap = { .flags = STREAM_GAP, .missing = hole_len(dir) };
+
+	if (gap.missing == 0)
+		return;
+	if ((dir->flags & STREAM_DIR_ACKED) != 0 && seq_diff(dir->last_ack, dir->next_seq) > 0)
+		step->flow->lost_bytes[side == stream_side(step->flow, true)] += gap.missing;
+	stream_count(step->engine, STREAM_COUNTER_REASSEMBLY_GAP, 1);
+	stream_count(step->engine, STREAM_COUNTER_GAP_BYTES, gap.missing);
+	if (step->packet != NULL)
+		stream_event_set(step->packet, STREAM_REASSEMBLY_SEQ_GAP);
+	dir->next_pos += gap.missing;
+	dir->next_seq += gap.missing;
+	dir->gap_packets = 0;
+	pending_free(step->engine, dir);
+	if ((step->flow->flags & FLOW_APP_GIVEN_UP) == 0)
+		deliver(step, dir, &gap);
+	stream_drain(step, side);
+}
+
+/** Waits a few packets for bytes that the peer acknowledged but that were not seen. */
+static void
+follow_hole(struct stream_step *step, unsigned int side)
+{
+	struct stream_dir *dir = &step->stream->dirs[side];
+	uint32_t limit = step->flow->packets[side != stream_side(step->flow, true)] == 0 ? STREAM_ONE_WAY_SEGMENTS :
+		(uint32_t)step->engine->config.segments_max;
+
+	if (dir->early.count >= limit) {
+		stream_skip_hole(step, side);
+		return;
+	}
+	if ((dir->flags & (STREAM_DIR_ACKED | STREAM_DIR_OPEN)) != (STREAM_DIR_ACKED | STREAM_DIR_OPEN) ||
+	    seq_diff(dir->last_ack, dir->next_seq) <= 0)
+		return;
+	/* one acknowledged number without data behind it is most likely a FIN that was not mirrored */
+	if (dir->early.head == NULL && hole_len(dir) <= 1)
+		return;
+	if (dir->gap_packets++ >= STREAM_REORDER_PACKETS)
+		stream_skip_hole(step, side);
+}
+
+/** Keeps a segment that came before its turn. */
+static void
+keep_early(struct stream_step *step, unsigned int side, uint32_t offset, const uint8_t *data, uint32_t len)
+{
+	struct stream_engine *engine = step->engine;
+	struct stream_dir *dir = &step->stream->dirs[side];
+	unsigned int result;
+
+	if ((step->flow->flags & FLOW_APP_GIVEN_UP) != 0) { /* only numbers are followed */
+		dir->next_pos += offset + len;
+		dir->next_seq += offset + len;
+		return;
+	}
+	result = piece_insert(&dir->early, engine->segments, step->stream->policies[side],
+		dir->next_pos + offset, data, len);
+	stream_count(engine, STREAM_COUNTER_OUT_OF_ORDER, 1);
+	if ((result & PIECE_OVERLAP) != 0)
+		stream_count(engine, STREAM_COUNTER_OVERLAP, 1);
+	if ((result & PIECE_DIFFERENT) != 0) {
+		stream_count(engine, STREAM_COUNTER_OVERLAP_DIFF_DATA, 1);
+		stream_event_set(step->packet, STREAM_REASSEMBLY_OVERLAP_DIFFERENT_DATA);
+	}
+	if ((result & PIECE_NO_MEMORY) != 0) {
+		stream_count(engine, STREAM_COUNTER_SEGMENT_MEMCAP_DROP, 1);
+		stream_event_set(step->packet, STREAM_REASSEMBLY_INSERT_MEMCAP);
+		stream_skip_hole(step, side);
+	}
+}
+
+/** Bytes that were delivered before: told apart from what still waits in the pending buffer. */
+static void
+see_again(struct stream_step *step, struct stream_dir *dir, const uint8_t *data, uint32_t len, int32_t rel)
+{
+	uint32_t back = (uint32_t)-rel;
+	uint32_t old_len = back < len ? back : len;
+
+	if (len == 1 && rel == -1) {
+		stream_count(step->engine, STREAM_COUNTER_KEEPALIVES, 1);
+		return;
+	}
+	stream_count(step->engine, STREAM_COUNTER_RETRANSMISSIONS, 1);
+	stream_event_set(step->packet, STREAM_PKT_RETRANSMISSION);
+	if ((dir->flags & STREAM_DIR_ACKED) != 0 && seq_diff(dir->last_ack, step->packet->tcp_seq + len) >= 0)
+		stream_event_set(step->packet, STREAM_PKT_SPURIOUS_RETRANSMISSION);
+	if (back > dir->pending_len) { /* the part before the buffer is gone */
+		uint32_t gone = back - dir->pending_len;
+
+		if (gone >= old_len)
+			return;
+		data += gone;
+		old_len -= gone;
+		back = dir->pending_len;
+	}
+	if (memcmp(dir->pending + dir->pending_off + (dir->pending_len - back), data, old_len) != 0) {
+		stream_count(step->engine, STREAM_COUNTER_OVERLAP_DIFF_DATA, 1);
+		stream_event_set(step->packet, STREAM_REASSEMBLY_OVERLAP_DIFFERENT_DATA);
+	}
+}
+
+/** @return whether so much is missing before a segment that it cannot be of this connection's present */
+static bool
+is_far(struct stream_step *step, unsigned int side, int32_t rel)
+{
+	struct stream_dir *dir = &step->stream->dirs[side];
+	const struct stream_dir *peer = &step->stream->dirs[!side];
+	uint64_t window = UINT64_C(65535) << STREAM_WSCALE_MAX;
+
+	if ((peer->flags & STREAM_DIR_WINDOW) != 0)
+		window = (uint64_t)peer->window << peer->wscale;
+	if ((uint64_t)rel <= window + STREAM_WINDOW_SLACK) {
+		dir->far_packets = 0;
+		return false;
+	}
+	stream_count(step->engine, STREAM_COUNTER_OUT_OF_WINDOW, 1);
+	stream_event_set(step->packet, STREAM_EST_PACKET_OUT_OF_WINDOW);
+	if (++dir->far_packets < STREAM_RESYNC_PACKETS)
+		return true;
+	dir->far_packets = 0; /* that many in a row: it is the sensor that missed them */
+	while (dir->early.head != NULL)
+		stream_skip_hole(step, side);
+	return false;
+}
+
+static void
+take_data(struct stream_step *step, unsigned int side)
+{
+	struct stream_dir *dir = &step->stream->dirs[side];
+	const struct packet *packet = step->packet;
+	const uint8_t *data = packet->payload;
+	uint32_t len = packet->payload_len;
+	int32_t rel = seq_diff(packet->tcp_seq, dir->next_seq);
+
+	if (seq_diff(packet->tcp_seq + len, dir->max_seq) > 0)
+		dir->max_seq = packet->tcp_seq + len;
+	if (rel < 0) {
+		see_again(step, dir, data, len, rel);
+		if ((int64_t)rel + len <= 0)
+			return;
+		data += -rel;
+		len -= (uint32_t)-rel;
+		rel = 0;
+	}
+	if ((dir->flags & STREAM_DIR_ENDED) != 0)
+		return;
+	if (rel > 0) {
+		if (!is_far(step, side, rel))
+			keep_early(step, side, (uint32_t)seq_diff(packet->tcp_seq, dir->next_seq), data, len);
+		return;
+	}
+	dir->far_packets = 0;
+	if (dir->early.head != NULL) {
+		if (dir->early.head->start < dir->next_pos + len)
+			keep_early(step, side, 0, data, len);
+		else
+			stream_hand_on(step, side, data, len, true);
+		stream_drain(step, side);
+		return;
+	}
+	stream_hand_on(step, side, data, len, true);
+}
+
+static void
+take_fin(struct stream_step *step, unsigned int side)
+{
+	struct stream_dir *dir = &step->stream->dirs[side];
+	uint32_t fin_seq = step->packet->tcp_seq + step->packet->payload_len;
+
+	if ((dir->flags & STREAM_DIR_FIN) == 0 && seq_diff(fin_seq, dir->next_seq) >= 0) {
+		dir->flags |= STREAM_DIR_FIN;
+		dir->fin_seq = fin_seq;
+	}
+	stream_drain(step, side);
+}
+
+/** What this segment says of the other direction. */
+static void
+take_ack(struct stream_step *step, unsigned int side)
+{
+	struct stream_dir *sender = &step->stream->dirs[side];
+	struct stream_dir *peer = &step->stream->dirs[!side];
+	const struct packet *packet = step->packet;
+	int32_t ahead;
+
+	sender->window = packet->tcp_window;
+	sender->flags |= STREAM_DIR_WINDOW;
+	if ((peer->flags & STREAM_DIR_ACKED) != 0 && seq_diff(packet->tcp_ack, peer->last_ack) <= 0)
+		return;
+	ahead = (peer->flags & STREAM_DIR_OPEN) != 0 ? seq_diff(packet->tcp_ack, peer->max_seq) : 0;
+	if (ahead > 1 && (uint64_t)ahead > ((uint64_t)sender->window << sender->wscale) + STREAM_WINDOW_SLACK) {
+		stream_event_set(step->packet, STREAM_PKT_INVALID_ACK);
+		return;
+	}
+	peer->flags |= STREAM_DIR_ACKED;
+	peer->last_ack = packet->tcp_ack;
+}
+
+/** RFC 7323 5: a segment older than what was accepted. Only in-order segments move ts_recent. */
+static bool
+timestamp_is_old(struct stream_dir *dir, const struct packet *packet)
+{
+	int32_t rel = seq_diff(packet->tcp_seq, dir->next_seq);
+
+	if (!packet_is(packet, PACKET_TCP_TIMESTAMP) || (dir->flags & STREAM_DIR_OPEN) == 0)
+		return false;
+	if ((dir->flags & STREAM_DIR_TIMESTAMP) != 0 && seq_diff(packet->tcp_ts_value, dir->ts_recent) < 0)
+		return rel + (int64_t)packet->payload_len > 0;
+	if (rel <= 0 && rel + (int64_t)packet->payload_len >= 0) {
+		dir->flags |= STREAM_DIR_TIMESTAMP;
+		dir->ts_recent = packet->tcp_ts_value;
+	}
+	return false;
+}
+
+/** Nobody wants the bytes any more. */
+static void
+stream_shed(struct stream_engine *engine, struct stream *stream)
+{
+	for (unsigned int i = 0; i < 2; i++)
+		if (stream->dirs[i].pending != NULL || stream->dirs[i].early.head != NULL)
+			stream_dir_clear(engine, &stream->dirs[i]);
+}
+
+void
+stream_segment(struct stream_engine *engine, struct flow *flow, struct packet *packet, stream_deliver_fn deliver_fn,
+	void *arg)
+{
+	unsigned int side = packet_is(packet, PACKET_KEY_SWAPPED);
+	struct stream_step step = { engine, flow, flow->stream, packet, deliver_fn, arg };
+	struct stream_dir *dir;
+
+	if (flow->key.ip_proto != IP_PROTO_TCP || packet->ip_proto != IP_PROTO_TCP || !packet_is(packet, PACKET_FLOW))
+		return;
+	if ((flow->flags & FLOW_MIDSTREAM) != 0 && !engine->config.midstream)
+		packet->flags &= ~(uint32_t)PACKET_ESTABLISHED;
+	if (packet_is(packet, PACKET_L4_CHECKSUM_BAD) && engine->config.checksum_validation) {
+		stream_count(engine, STREAM_COUNTER_INVALID_CHECKSUM, 1);
+		return;
+	}
+	if (step.stream == NULL)
+		step.stream = stream_open(engine, flow, packet);
+	if (step.stream == NULL)
+		return;
+	dir = &step.stream->dirs[side];
+	if ((packet->tcp_flags & ~STREAM_PLAIN) != 0 || (packet->tcp_flags & TCP_ACK) == 0 ||
+	    ((dir->flags | step.stream->dirs[!side].flags) & (STREAM_DIR_RST | STREAM_DIR_SYN_DATA)) != 0) {
+		if (!stream_check(&step, side))
+			return;
+	}
+	if (timestamp_is_old(dir, packet)) {
+		stream_event_set(packet, STREAM_PKT_INVALID_TIMESTAMP);
+		return;
+	}
+	if ((packet->tcp_flags & TCP_ACK) != 0)
+		take_ack(&step, side);
+	if ((packet->tcp_flags & TCP_SYN) != 0)
+		return;
+	if ((dir->flags & STREAM_DIR_OPEN) == 0) {
+		if (packet->payload_len == 0 && (packet->tcp_flags & TCP_FIN) == 0 &&
+		    (flow->flags & FLOW_MIDSTREAM) != 0)
+			return; /* may be a keep-alive, one below the next byte */
+		stream_dir_open(dir, packet->tcp_seq, (flow->flags & FLOW_MIDSTREAM) != 0);
+	}
+	if (packet->payload_len > 0)
+		take_data(&step, side);
+	if ((packet->tcp_flags & TCP_FIN) != 0)
+		take_fin(&step, side);
+	follow_hole(&step, side);
+	follow_hole(&step, !side);
+	if ((flow->flags & FLOW_APP_GIVEN_UP) != 0)
+		stream_shed(engine, step.stream);
+}
+
+void
+stream_end(struct stream_engine *engine, struct flow *flow, stream_deliver_fn deliver_fn, void *arg)
+{
+	struct stream_step step = { engine, flow, flow->stream, NULL, deliver_fn, arg };
+
+	if (flow->stream == NULL)
+		return;
+	for (unsigned int i = 0; i < 2; i++) {
+		unsigned int side = stream_side(flow, i == 0);
+		struct stream_dir *dir = &step.stream->dirs[side];
+
+		stream_drain(&step, side);
+		while (dir->early.head != NULL)
+			stream_skip_hole(&step, side);
+		if ((dir->flags & STREAM_DIR_STARTED) != 0)
+			deliver_end(&step, dir);
+		stream_dir_clear(engine, dir);
+	}
+	slab_free(engine->states, step.stream, sizeof(*step.stream));
+	flow->stream = NULL;
+	counter_set(&engine->counters[STREAM_COUNTER_ACTIVE_SESSIONS], --engine->active);
+	counter_set(&engine->counters[STREAM_COUNTER_MEMUSE], stream_bytes_used(engine));
+}
+
+void
+stream_dir_clear(struct stream_engine *engine, struct stream_dir *dir)
+{
+	pending_free(engine, dir);
+	piece_clear(&dir->early, engine->segments);
+}

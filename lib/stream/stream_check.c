@@ -1,0 +1,181 @@
+/* What is not plain data: handshakes, resets, urgent data; and a connection's first packet. */
+#include <string.h>
+
+#include "lib/stream/stream_state.h"
+
+/* A bare SYN gets no state: the SYN+ACK repeats its number, and a flood of half-open connections costs nothing. */
+struct stream *
+stream_open(struct stream_engine *engine, struct flow *flow, struct packet *packet)
+{
+	struct stream *stream;
+
+	if ((packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN && packet->payload_len == 0) {
+		stream_count(engine, STREAM_COUNTER_SYN, 1);
+		if ((packet->tcp_flags & TCP_FIN) != 0)
+			stream_event_set(packet, STREAM_FIN_SYN);
+		return NULL;
+	}
+	if ((packet->tcp_flags & (TCP_RST | TCP_FIN)) != 0 && packet->payload_len == 0 &&
+	    flow->packets[0] + flow->packets[1] == 1)
+		stream_event_set(packet, (packet->tcp_flags & TCP_RST) != 0 ? STREAM_RST_BUT_NO_SESSION :
+			STREAM_FIN_BUT_NO_SESSION);
+	if ((packet->tcp_flags & TCP_RST) != 0) {
+		stream_count(engine, STREAM_COUNTER_RST, 1);
+		return NULL;
+	}
+	stream = slab_alloc(engine->states, sizeof(*stream));
+	if (stream == NULL) {
+		stream_count(engine, STREAM_COUNTER_SSN_MEMCAP_DROP, 1);
+		return NULL;
+	}
+	memset(stream, 0, sizeof(*stream));
+	for (unsigned int i = 0; i < 2; i++) {
+		/* what was agreed is not known until a SYN+ACK is seen */
+		stream->dirs[i].wscale = STREAM_WSCALE_MAX;
+		stream->policies[i] = (uint8_t)engine->config.policy;
+	}
+	flow->stream = stream;
+	stream_count(engine, STREAM_COUNTER_SESSIONS, 1);
+	if ((flow->flags & FLOW_MIDSTREAM) != 0)
+		stream_count(engine, STREAM_COUNTER_MIDSTREAM_PICKUPS, 1);
+	counter_set(&engine->counters[STREAM_COUNTER_ACTIVE_SESSIONS], ++engine->active);
+	return stream;
+}
+
+void
+stream_dir_open(struct stream_dir *dir, uint32_t seq, bool midstream)
+{
+	dir->flags |= STREAM_DIR_OPEN | (midstream ? STREAM_DIR_MIDSTREAM : 0);
+	dir->next_seq = seq;
+	dir->max_seq = seq;
+}
+
+/** SYN. RFC 9293 3.10.7; data in it: RFC 7413. */
+static void
+check_syn(struct stream_step *step, unsigned int side)
+{
+	struct stream_dir *dir = &step->stream->dirs[side];
+	struct packet *packet = step->packet;
+
+	stream_count(step->engine, STREAM_COUNTER_SYN, 1);
+	if ((packet->tcp_flags & TCP_FIN) != 0)
+		stream_event_set(packet, STREAM_FIN_SYN);
+	if (!flow_to_server(packet))
+		stream_event_set(packet, step->flow->tcp_state == FLOW_TCP_SYN_RECV ?
+			STREAM_3WHS_SYN_TOCLIENT_ON_SYN_RECV : STREAM_EST_SYN_TOCLIENT);
+	if ((dir->flags & STREAM_DIR_OPEN) != 0) {
+		bool same = dir->next_pos == 0 ? dir->next_seq == packet->tcp_seq + 1 :
+			seq_diff(packet->tcp_seq, dir->next_seq) < 0;
+		bool recv = step->flow->tcp_state == FLOW_TCP_SYN_RECV;
+
+		if (!same)
+			stream_event_set(packet, recv ? STREAM_3WHS_SYN_RESEND_DIFF_SEQ_ON_SYN_RECV :
+				STREAM_EST_SYN_RESEND_DIFF_SEQ);
+		else if (!recv && step->flow->state == FLOW_ESTABLISHED)
+			stream_event_set(packet, STREAM_EST_SYN_RESEND);
+		return;
+	}
+	stream_dir_open(dir, packet->tcp_seq + 1, false);
+	if (packet->payload_len == 0)
+		return;
+	if (!packet_is(packet, PACKET_TCP_FASTOPEN))
+		stream_event_set(packet, STREAM_SYN_WITH_DATA);
+	if (piece_insert(&dir->early, step->engine->segments, step->stream->policies[side], 0, packet->payload,
+		packet->payload_len) == 0) {
+		dir->flags |= STREAM_DIR_SYN_DATA;
+		dir->max_seq += packet->payload_len;
+	}
+}
+
+/** SYN+ACK: both ends' numbers are known now. */
+static void
+check_synack(struct stream_step *step, unsigned int side)
+{
+	struct stream_dir *dir = &step->stream->dirs[side];
+	struct stream_dir *peer = &step->stream->dirs[!side];
+	struct packet *packet = step->packet;
+	uint8_t wscale = packet_is(packet, PACKET_TCP_WSCALE) ? packet->tcp_wscale : 0;
+
+	stream_count(step->engine, STREAM_COUNTER_SYNACK, 1);
+	if (flow_to_server(packet))
+		stream_event_set(packet, step->flow->state == FLOW_ESTABLISHED ? STREAM_EST_SYNACK_TOSERVER :
+			STREAM_3WHS_SYNACK_IN_WRONG_DIRECTION);
+	if ((dir->flags & STREAM_DIR_OPEN) != 0) {
+		bool established = step->flow->state == FLOW_ESTABLISHED;
+
+		if (dir->next_pos == 0 && dir->next_seq != packet->tcp_seq + 1)
+			stream_event_set(packet, established ? STREAM_EST_SYNACK_RESEND_WITH_DIFF_SEQ :
+				STREAM_3WHS_SYNACK_RESEND_WITH_DIFF_SEQ);
+		else if (established)
+			stream_event_set(packet, STREAM_EST_SYNACK_RESEND);
+	} else {
+		stream_dir_open(dir, packet->tcp_seq + 1, false);
+		dir->wscale = wscale <= STREAM_WSCALE_MAX ? wscale : STREAM_WSCALE_MAX;
+		/* without the option here neither side scales; with it the peer's own factor went by in its SYN */
+		if (!packet_is(packet, PACKET_TCP_WSCALE))
+			peer->wscale = 0;
+	}
+	if ((peer->flags & STREAM_DIR_OPEN) == 0) {
+		stream_dir_open(peer, packet->tcp_ack, false);
+	} else if ((peer->flags & STREAM_DIR_SYN_DATA) != 0) {
+		if (packet->tcp_ack == peer->next_seq) {
+			stream_event_set(packet, STREAM_3WHS_SYNACK_TFO_DATA_IGNORED);
+			piece_clear(&peer->early, step->engine->segments);
+			peer->max_seq = peer->next_seq;
+		}
+	} else if (peer->next_pos == 0 && packet->tcp_ack != peer->next_seq) {
+		stream_event_set(packet, STREAM_3WHS_SYNACK_WITH_WRONG_ACK);
+	}
+}
+
+/** RFC 9293 3.10.7.4, RFC 5961 3: a RST counts only near the next byte. Data goes on being followed: if the RST was
+ *  forged, the end host ignored it too. */
+static bool
+check_rst(struct stream_step *step, unsigned int side)
+{
+	struct stream_dir *dir = &step->stream->dirs[side];
+	struct packet *packet = step->packet;
+	int32_t rel = seq_diff(packet->tcp_seq, dir->next_seq);
+
+	stream_count(step->engine, STREAM_COUNTER_RST, 1);
+	if (packet->payload_len > 0)
+		stream_event_set(packet, STREAM_RST_WITH_DATA);
+	if ((dir->flags & STREAM_DIR_OPEN) != 0 && (rel < -STREAM_WINDOW_SLACK ||
+	    rel > (int64_t)(UINT64_C(65535) << STREAM_WSCALE_MAX))) {
+		stream_event_set(packet, STREAM_RST_INVALID_ACK);
+		return false;
+	}
+	dir->flags |= STREAM_DIR_RST;
+	return false;
+}
+
+bool
+stream_check(struct stream_step *step, unsigned int side)
+{
+	struct stream_dir *dir = &step->stream->dirs[side];
+	struct packet *packet = step->packet;
+	uint8_t flags = packet->tcp_flags;
+
+	if ((flags & TCP_RST) != 0)
+		return check_rst(step, side);
+	if ((dir->flags & STREAM_DIR_RST) != 0 && packet->payload_len > 0)
+		stream_event_set(packet, STREAM_SUSPECTED_RST_INJECT);
+	if ((flags & (TCP_SYN | TCP_ACK)) == TCP_SYN)
+		check_syn(step, side);
+	else if ((flags & TCP_SYN) != 0)
+		check_synack(step, side);
+	if ((flags & TCP_ACK) == 0 && packet->tcp_ack != 0)
+		stream_event_set(packet, STREAM_PKT_BROKEN_ACK);
+	if ((flags & TCP_URG) != 0) {
+		stream_count(step->engine, STREAM_COUNTER_URG, 1);
+		stream_event_set(packet, STREAM_URGENT_DATA);
+	}
+	/* the first packet after the SYN decides that its data counts */
+	if ((flags & (TCP_SYN | TCP_ACK)) != TCP_SYN)
+		for (unsigned int i = 0; i < 2; i++)
+			if ((step->stream->dirs[i].flags & STREAM_DIR_SYN_DATA) != 0) {
+				step->stream->dirs[i].flags &= (uint16_t)~STREAM_DIR_SYN_DATA;
+				stream_drain(step, i);
+			}
+	return true;
+}

@@ -1,0 +1,122 @@
+/* Inside lib/stream: a connection's state. */
+#ifndef MR_STREAM_STREAM_STATE_H
+#define MR_STREAM_STREAM_STATE_H
+
+#include "lib/base/slab.h"
+#include "lib/packet/piece.h"
+#include "lib/stream/stream.h"
+
+enum {
+	STREAM_REORDER_PACKETS = 4,   /* of the flow, for which acknowledged but unseen bytes may still come: mirror ports
+	                               * swap frames of the two directions */
+	STREAM_RESYNC_PACKETS = 8,    /* out of window in a row: then the sensor missed more than a window */
+	STREAM_ONE_WAY_SEGMENTS = 32, /* early segments kept where the peer is not seen, so nothing acknowledges */
+	STREAM_WINDOW_SLACK = 64 * 1024,
+	STREAM_WSCALE_MAX = 14,       /* RFC 7323 2.3; also what an unseen handshake may have agreed */
+	STREAM_PENDING_FIRST = 512,   /* bytes of a direction's first buffer */
+};
+
+enum stream_dir_flag {
+	STREAM_DIR_OPEN = 1 << 0,     /* next_seq is known */
+	STREAM_DIR_MIDSTREAM = 1 << 1,
+	STREAM_DIR_STARTED = 1 << 2,  /* something was delivered */
+	STREAM_DIR_FIN = 1 << 3,      /* fin_seq is known */
+	STREAM_DIR_ENDED = 1 << 4,    /* STREAM_END was delivered */
+	STREAM_DIR_ACKED = 1 << 5,    /* last_ack is known */
+	STREAM_DIR_TIMESTAMP = 1 << 6, /* ts_recent is known */
+	STREAM_DIR_RST = 1 << 7,      /* this side sent a RST that was in its place */
+	STREAM_DIR_SYN_DATA = 1 << 8, /* early holds the SYN's data: it counts once the peer acknowledges it */
+	STREAM_DIR_WINDOW = 1 << 9,   /* window is known */
+	STREAM_DIR_DEPTH = 1 << 10,   /* the depth was reached */
+};
+
+/** What one side sends. */
+struct stream_dir {
+	uint64_t next_pos;       /* bytes before next_seq, from the direction's first; also the early pieces' scale */
+	struct piece_list early; /* behind next_pos */
+	uint8_t *pending;        /* bytes before next_pos that were not consumed, at pending_off */
+	uint32_t pending_off, pending_len, pending_cap;
+	uint32_t next_seq;
+	uint32_t last_ack;       /* by the peer */
+	uint32_t max_seq;        /* behind the highest byte seen */
+	uint32_t fin_seq;
+	uint32_t ts_recent;
+	uint32_t window;         /* this side's receive window, unscaled */
+	uint16_t flags;          /* enum stream_dir_flag */
+	uint8_t wscale;
+	uint8_t gap_packets;     /* since the peer acknowledged unseen bytes */
+	uint8_t far_packets;     /* out of window in a row */
+};
+
+struct stream {
+	struct stream_dir dirs[2]; /* by side: which of flow.key.addr[] sends; stays when roles are swapped */
+	uint8_t policies[2];
+};
+
+struct stream_engine {
+	struct stream_config config;
+	struct slab *states;
+	struct slab *segments;
+	_Atomic uint64_t *counters;
+	uint64_t active;
+};
+
+/** One segment on its way through. */
+struct stream_step {
+	struct stream_engine *engine;
+	struct flow *flow;
+	struct stream *stream;
+	struct packet *packet; /* NULL at the flow's end */
+	stream_deliver_fn deliver;
+	void *arg;
+};
+
+static inline int32_t
+seq_diff(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a - b);
+}
+
+static inline void
+stream_event_set(struct packet *packet, enum stream_event event)
+{
+	packet->stream_events[event / 64] |= UINT64_C(1) << event % 64;
+}
+
+static inline void
+stream_count(struct stream_engine *engine, enum stream_counter counter, uint64_t n)
+{
+	counter_add(&engine->counters[counter], n);
+}
+
+/** The side that sends to the server, or to the client. */
+static inline unsigned int
+stream_side(const struct flow *flow, bool to_server)
+{
+	return ((flow->flags & FLOW_SWAPPED) != 0) == to_server;
+}
+
+static inline struct stream_dir *
+stream_dir_of(const struct flow *flow, bool to_server)
+{
+	struct stream *stream = flow->stream;
+
+	return stream == NULL ? NULL : &stream->dirs[stream_side(flow, to_server)];
+}
+
+/** Hands contiguous bytes on and keeps what is left. @param from_packet data lies in the packet at hand */
+void stream_hand_on(struct stream_step *step, unsigned int side, const uint8_t *data, uint32_t len, bool from_packet);
+/** Hands on the early pieces that became contiguous, and the end behind them. */
+void stream_drain(struct stream_step *step, unsigned int side);
+/** Gives up the hole at next_pos: what is behind it goes on after a STREAM_GAP. */
+void stream_skip_hole(struct stream_step *step, unsigned int side);
+/** Frees what a direction holds. */
+void stream_dir_clear(struct stream_engine *engine, struct stream_dir *dir);
+
+/** SYN, RST, URG, missing ACK: what is not plain data. @return false: nothing of the segment counts */
+bool stream_check(struct stream_step *step, unsigned int side);
+/** The state of a flow's connection, made when there is reason to; NULL: none, or no memory. */
+struct stream *stream_open(struct stream_engine *engine, struct flow *flow, struct packet *packet);
+void stream_dir_open(struct stream_dir *dir, uint32_t seq, bool midstream);
+
+#endif
