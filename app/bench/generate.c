@@ -157,7 +157,8 @@ set_start(struct generate_args *args, const char *value)
 		args->plant.start_ns = seconds * second_ns;
 		return 0;
 	}
-	(void)snprintf(args->err, sizeof(args->err), "\"%s\" is neither 2026-01-02T03:04:05Z nor seconds since 1970", value);
+	(void)snprintf(
+		args->err, sizeof(args->err), "\"%s\" is neither 2026-01-02T03:04:05Z nor seconds since 1970", value);
 	return -EINVAL;
 }
 
@@ -169,8 +170,8 @@ set_protocols(struct generate_args *args, const char *value)
 		size_t len = strcspn(value, ",");
 		unsigned int i = 0;
 
-		while (i < plant_protocol_count && (strlen(plant_protocols[i].name) != len ||
-		       memcmp(plant_protocols[i].name, value, len) != 0))
+		while (i < plant_protocol_count &&
+			(strlen(plant_protocols[i].name) != len || memcmp(plant_protocols[i].name, value, len) != 0))
 			i++;
 		if (i == plant_protocol_count) {
 			(void)snprintf(args->err, sizeof(args->err), "unknown protocol \"%.*s\"", (int)len, value);
@@ -269,8 +270,8 @@ generate_usage(const char *program)
 {
 	(void)printf("usage: %s --out FILE.pcap [options]\n", program);
 	for (unsigned int i = 0; i < OPTION_COUNT; i++)
-		(void)printf("  --%-12s %-10s %s\n", options[i].name,
-			options[i].value == NULL ? "" : options[i].value, options[i].help);
+		(void)printf("  --%-12s %-10s %s\n", options[i].name, options[i].value == NULL ? "" : options[i].value,
+			options[i].help);
 }
 
 static void
@@ -353,8 +354,9 @@ scenario_run(struct script *script, struct plant_net *net, uint64_t now_ns)
 static int
 generate_scenario(const struct generate_args *args)
 {
-	struct plant_net net = { .random.state = args->plant.seed, .quiet = true,
-		.segment_len_max = args->plant.segment_len_max };
+	struct plant_net net = {
+		.random.state = args->plant.seed, .quiet = true, .segment_len_max = args->plant.segment_len_max
+	};
 	char *text = scenario_read(args->scenario);
 	struct plant_plc *plc = calloc(1, sizeof(*plc));
 	struct plant_outstation outstation;
@@ -388,7 +390,8 @@ generate_summary(const struct plant *plant)
 	double seconds = last_ns <= plant->config.start_ns ? 0 : (double)(last_ns - plant->config.start_ns) / 1e9;
 
 	(void)fprintf(stderr, "%llu frames, %llu bytes, %.3f s of the plant\n",
-		(unsigned long long)plant_capture_frames(capture), (unsigned long long)plant_capture_bytes(capture), seconds);
+		(unsigned long long)plant_capture_frames(capture), (unsigned long long)plant_capture_bytes(capture),
+		seconds);
 	for (unsigned int i = 0; i < PLANT_FAULT_COUNT; i++)
 		if (plant->net.fault_count[i] != 0)
 			(void)fprintf(stderr, "fault %s: %llu times\n", plant_faults[i].name,
@@ -413,8 +416,9 @@ generate_plant(const struct generate_args *args)
 int
 generate_main(int argc, char **argv)
 {
-	struct generate_args args = { .plant = { .seed = 1, .start_ns = start_default_ns,
-		.plcs = 8, .hmis = 2, .rtus = 6, .protocols = 3 } };
+	struct generate_args args = {
+		.plant = { .seed = 1, .start_ns = start_default_ns, .plcs = 8, .hmis = 2, .rtus = 6, .protocols = 3 }
+	};
 	struct plant_config *plant = &args.plant;
 	int err;
 

@@ -122,7 +122,8 @@ ntp_step(struct plant *plant, struct plant_actor *actor, uint64_t now_ns)
 static uint64_t
 http_step(struct plant *plant, struct plant_actor *actor, uint64_t now_ns)
 {
-	static const char request[] = "GET /trend?hours=8 HTTP/1.1\r\nHost: services.plant.example\r\nAccept: text/html\r\n\r\n";
+	static const char request[] =
+		"GET /trend?hours=8 HTTP/1.1\r\nHost: services.plant.example\r\nAccept: text/html\r\n\r\n";
 	uint32_t page_len = plant_random_between(&plant->random, PAGE_LEN_MIN, PAGE_LEN_MAX);
 	struct plant_talk talk;
 	char page[PAGE_LEN_MAX + 256];

@@ -9,7 +9,7 @@ enum {
 	HMI_PERIOD_MS = 500,
 	HISTORIAN_PERIOD_MS = 5000,
 	ENGINEER_PERIOD_MS = 60000,
-	WRITE_PERMILLE = 15,   /* operator actions among an HMI's requests */
+	WRITE_PERMILLE = 15, /* operator actions among an HMI's requests */
 	RECONNECT_PERMILLE = 150, /* pollers that open a new connection now and then */
 	RECONNECT_MIN = 40,
 	RECONNECT_MAX = 400,
@@ -30,18 +30,36 @@ struct poller {
 	uint8_t unit_id;
 	uint16_t write_permille;
 	uint32_t reconnect_after; /* transactions, 0: never */
-	uint32_t transactions;    /* on this connection */
+	uint32_t transactions; /* on this connection */
 	bool begun;
 };
 
 /* What plants read, with believable sizes; writes are drawn from the second table. */
 static const struct plant_modbus_poll reads[] = {
-	{ 1, 0, 32 }, { 1, 64, 16 }, { 2, 0, 64 }, { 2, 128, 24 }, { 3, 0, 10 }, { 3, 100, 40 }, { 3, 200, 2 },
-	{ 3, 400, 125 }, { 4, 0, 12 }, { 4, 20, 60 }, { 4, 100, 4 }, { 4, 300, 100 },
+	{ 1, 0, 32 },
+	{ 1, 64, 16 },
+	{ 2, 0, 64 },
+	{ 2, 128, 24 },
+	{ 3, 0, 10 },
+	{ 3, 100, 40 },
+	{ 3, 200, 2 },
+	{ 3, 400, 125 },
+	{ 4, 0, 12 },
+	{ 4, 20, 60 },
+	{ 4, 100, 4 },
+	{ 4, 300, 100 },
 };
 static const struct plant_modbus_poll writes[] = {
-	{ 5, 12, 1 }, { 5, 40, 1 }, { 6, 101, 1 }, { 6, 220, 1 }, { 15, 64, 12 }, { 16, 400, 4 }, { 16, 120, 2 },
-	{ 22, 130, 1 }, { 23, 140, 8 }, { 24, 500, 1 },
+	{ 5, 12, 1 },
+	{ 5, 40, 1 },
+	{ 6, 101, 1 },
+	{ 6, 220, 1 },
+	{ 15, 64, 12 },
+	{ 16, 400, 4 },
+	{ 16, 120, 2 },
+	{ 22, 130, 1 },
+	{ 23, 140, 8 },
+	{ 24, 500, 1 },
 };
 
 /* Reads identification, diagnostics, logs and files, then leaves: what a maintenance tool does. */
@@ -193,7 +211,8 @@ poller_end(struct plant *plant, struct plant_actor *actor, uint64_t now_ns)
 static int
 add_poller(struct plant *plant, struct plant_host *client, unsigned int plc_idx, uint64_t period_ms)
 {
-	struct plant_actor *actor = plant_add_actor(plant, poller_step, sizeof(struct poller), period_ms * MILLISECOND_NS);
+	struct plant_actor *actor =
+		plant_add_actor(plant, poller_step, sizeof(struct poller), period_ms * MILLISECOND_NS);
 	struct poller *poller;
 
 	if (actor == NULL)

@@ -6,7 +6,7 @@
 
 struct plant_attack {
 	const char *name;
-	const char *help;   /* one line, with the ATT&CK for ICS technique */
+	const char *help; /* one line, with the ATT&CK for ICS technique */
 	const char *script; /* hosts: attacker, plc, rtu */
 };
 

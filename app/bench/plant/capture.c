@@ -27,7 +27,7 @@ struct queued {
 struct plant_capture {
 	struct plant_capture_config config;
 	FILE *file;
-	int error;         /* first failure of a write, -errno */
+	int error; /* first failure of a write, -errno */
 	uint64_t frames;
 	uint64_t bytes;
 	uint64_t last_ns;
@@ -61,7 +61,10 @@ capture_write_header(struct plant_capture *capture)
 	const uint32_t header[PCAP_FILE_HEADER_LEN / 4] = {
 		(uint32_t)(capture->config.nanoseconds ? PCAP_MAGIC_NANOSECONDS : PCAP_MAGIC_MICROSECONDS),
 		4u << 16 | 2u, /* version 2.4 */
-		0, 0, PCAP_SNAPLEN, PCAP_LINKTYPE_ETHERNET,
+		0,
+		0,
+		PCAP_SNAPLEN,
+		PCAP_LINKTYPE_ETHERNET,
 	};
 
 	capture_write(capture, header, sizeof(header));
@@ -74,7 +77,8 @@ capture_write_frame(struct plant_capture *capture, const struct queued *frame)
 	const uint32_t header[PCAP_RECORD_HEADER_LEN / 4] = {
 		(uint32_t)(frame->ts_ns / UINT64_C(1000000000)),
 		capture->config.nanoseconds ? fraction : fraction / 1000,
-		frame->len, frame->len,
+		frame->len,
+		frame->len,
 	};
 
 	if (plant_capture_full(capture))
@@ -109,8 +113,7 @@ heap_pop(struct plant_capture *capture)
 
 		if (child >= capture->heap_count)
 			break;
-		if (child + 1 < capture->heap_count &&
-		    queued_before(&capture->heap[child + 1], &capture->heap[child]))
+		if (child + 1 < capture->heap_count && queued_before(&capture->heap[child + 1], &capture->heap[child]))
 			child++;
 		if (!queued_before(&capture->heap[child], &last))
 			break;
@@ -156,8 +159,8 @@ plant_capture_create(struct plant_capture **out, const struct plant_capture_conf
 	capture->heap = calloc(PLANT_QUEUE_MAX, sizeof(*capture->heap));
 	capture->free_slots = calloc(PLANT_QUEUE_MAX, sizeof(*capture->free_slots));
 	capture->slots = calloc(PLANT_QUEUE_MAX, sizeof(*capture->slots));
-	err = capture->heap == NULL || capture->free_slots == NULL || capture->slots == NULL ?
-		-ENOMEM : capture_open(capture);
+	err = capture->heap == NULL || capture->free_slots == NULL || capture->slots == NULL ? -ENOMEM
+											     : capture_open(capture);
 	if (err != 0) {
 		plant_capture_destroy(capture);
 		return err;
@@ -195,8 +198,11 @@ void
 plant_capture_give(struct plant_capture *capture, uint64_t ts_ns, size_t len)
 {
 	assert(capture->free_count > 0 && len <= PLANT_FRAME_LEN_MAX);
-	heap_push(capture, (struct queued){ .ts_ns = ts_ns, .order = capture->order++,
-		.slot = capture->free_slots[--capture->free_count], .len = (uint16_t)len });
+	heap_push(capture,
+		(struct queued){ .ts_ns = ts_ns,
+			.order = capture->order++,
+			.slot = capture->free_slots[--capture->free_count],
+			.len = (uint16_t)len });
 }
 
 void
@@ -213,7 +219,7 @@ plant_capture_full(const struct plant_capture *capture)
 
 	return (config->frames_max != 0 && capture->frames >= config->frames_max) ||
 		(config->bytes_max != 0 &&
-		 capture->bytes + PCAP_RECORD_HEADER_LEN + PLANT_FRAME_LEN_MAX > config->bytes_max);
+			capture->bytes + PCAP_RECORD_HEADER_LEN + PLANT_FRAME_LEN_MAX > config->bytes_max);
 }
 
 int

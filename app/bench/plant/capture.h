@@ -17,10 +17,10 @@ enum {
 };
 
 struct plant_capture_config {
-	const char *path;    /* "-" is standard output */
-	bool nanoseconds;    /* pcap's nanosecond format; microseconds otherwise */
+	const char *path; /* "-" is standard output */
+	bool nanoseconds; /* pcap's nanosecond format; microseconds otherwise */
 	uint64_t frames_max; /* 0: no bound */
-	uint64_t bytes_max;  /* of the file, 0: no bound */
+	uint64_t bytes_max; /* of the file, 0: no bound */
 };
 
 struct plant_capture;

@@ -12,7 +12,7 @@ enum {
 	TRANSPORT_FIN = 0x80,
 	TRANSPORT_FIR = 0x40,
 	TRANSPORT_SEQ_MASK = 0x3f,
-	CRC_POLYNOMIAL = 0xa6bc, /* 0x3d65, bits reversed: 8.2.5.1 */
+	CRC_POLYNOMIAL = 0xa6bc, /* 0x3d65, bits reversed */
 };
 
 uint16_t

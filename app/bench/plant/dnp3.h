@@ -74,31 +74,31 @@ struct plant_dnp3_end {
 	uint16_t address;
 	uint16_t peer;
 	bool master;
-	bool spoil_crc;        /* the next frame carries a wrong CRC; taken back by the frame */
+	bool spoil_crc; /* the next frame carries a wrong CRC; taken back by the frame */
 	uint8_t transport_seq;
 };
 
 struct plant_outstation {
 	uint64_t seed;
 	uint16_t points[PLANT_DNP3_KIND_COUNT]; /* how many of each kind of static point */
-	uint16_t iin;          /* IIN1 in the high byte */
+	uint16_t iin; /* IIN1 in the high byte */
 	uint16_t event_index;
 	bool unsolicited;
-	bool broken;           /* refuses: parameter error */
+	bool broken; /* refuses: parameter error */
 	uint32_t file_handle;
 	uint32_t file_len;
-	bool more;             /* a static answer continues at kind, index */
+	bool more; /* a static answer continues at kind, index */
 	uint8_t kind;
-	uint8_t kind_end;      /* first kind that does not belong to the answer */
+	uint8_t kind_end; /* first kind that does not belong to the answer */
 	uint16_t index;
-	uint8_t seq;           /* of the request being answered */
+	uint8_t seq; /* of the request being answered */
 	bool first;
 };
 
 uint16_t plant_dnp3_crc(const uint8_t *data, size_t len);
 /** Appends one link frame. @param data_len at most PLANT_DNP3_FRAME_DATA_MAX */
-void plant_dnp3_frame(struct buf *out, struct plant_dnp3_end *end, uint8_t link_function, const void *data,
-	size_t data_len);
+void plant_dnp3_frame(
+	struct buf *out, struct plant_dnp3_end *end, uint8_t link_function, const void *data, size_t data_len);
 /** Appends an application fragment as transport segments in link frames. */
 void plant_dnp3_send(struct buf *out, struct plant_dnp3_end *end, const struct buf *fragment);
 
@@ -109,8 +109,8 @@ void plant_outstation_init(struct plant_outstation *outstation, uint64_t seed, u
  * @param out  the response's first fragment is appended, nothing where none is due
  * @return whether plant_outstation_more() has more of it
  */
-bool plant_outstation_answer(struct plant_outstation *outstation, struct cursor request, struct buf *out,
-	uint64_t now_ns);
+bool plant_outstation_answer(
+	struct plant_outstation *outstation, struct cursor request, struct buf *out, uint64_t now_ns);
 bool plant_outstation_more(struct plant_outstation *outstation, struct buf *out, uint64_t now_ns);
 /** An unsolicited response with a few events. @param seq its application sequence number */
 void plant_outstation_unsolicited(struct plant_outstation *outstation, uint8_t seq, struct buf *out, uint64_t now_ns);

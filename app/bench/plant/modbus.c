@@ -34,8 +34,10 @@ enum {
 };
 
 const struct plant_identity plant_identities[] = {
-	{ "Northgate Controls", "NG-340", "V3.12", "https://northgate.example", "Pump controller", "NG-340-16DI", "Feedwater" },
-	{ "Halden Automation", "HA 1500", "02.08.01", "https://halden.example", "Boiler PLC", "HA1500-CPU2", "Boiler 2" },
+	{ "Northgate Controls", "NG-340", "V3.12", "https://northgate.example", "Pump controller", "NG-340-16DI",
+		"Feedwater" },
+	{ "Halden Automation", "HA 1500", "02.08.01", "https://halden.example", "Boiler PLC", "HA1500-CPU2",
+		"Boiler 2" },
 	{ "Marisol Electric", "ME-PM8", "1.4.9", "https://marisol.example", "Power meter", "PM8-ETH", "Feeder 11" },
 	{ "Brennwald", "BW-IO32", "R7", "https://brennwald.example", "Remote I/O", "BW-IO32-E", "Tank farm" },
 };
@@ -54,7 +56,8 @@ plant_plc_init(struct plant_plc *plc, uint64_t seed)
 		plc->holding[i] = (uint16_t)plant_random_between(&random, 0, 4095);
 	}
 	for (unsigned int i = 0; i < PLANT_PLC_FILE_COUNT * PLANT_PLC_RECORD_COUNT; i++)
-		plc->files[i / PLANT_PLC_RECORD_COUNT][i % PLANT_PLC_RECORD_COUNT] = (uint16_t)plant_random_next(&random);
+		plc->files[i / PLANT_PLC_RECORD_COUNT][i % PLANT_PLC_RECORD_COUNT] =
+			(uint16_t)plant_random_next(&random);
 }
 
 /* A triangle about a base with a period of its own for each address, and a bit of noise. */
@@ -223,7 +226,7 @@ answer_read_write(struct plant_plc *plc, uint8_t function, struct cursor *in, st
 	uint8_t exception;
 
 	if (in->short_read || read_quantity == 0 || read_quantity > READ_REGISTERS_MAX ||
-	    write_quantity > READ_WRITE_REGISTERS_MAX)
+		write_quantity > READ_WRITE_REGISTERS_MAX)
 		return ILLEGAL_DATA_VALUE;
 	if (!range_ok(read_address, read_quantity))
 		return ILLEGAL_DATA_ADDRESS;
@@ -381,7 +384,13 @@ answer_identification(struct plant_plc *plc, struct cursor *in, struct buf *out)
 {
 	const struct plant_identity *id = plc->identity;
 	const char *const objects[OBJECT_COUNT_REGULAR] = {
-		id->vendor, id->product, id->revision, id->url, id->name, id->model, id->application,
+		id->vendor,
+		id->product,
+		id->revision,
+		id->url,
+		id->name,
+		id->model,
+		id->application,
 	};
 	uint8_t code = cursor_u8(in);
 	uint8_t first = cursor_u8(in);
@@ -398,7 +407,7 @@ answer_identification(struct plant_plc *plc, struct cursor *in, struct buf *out)
 	put_u8(out, MEI_IDENTIFICATION);
 	put_u8(out, code);
 	put_u8(out, 0x82); /* conformity: regular, stream and individual access */
-	put_u8(out, 0);    /* nothing follows */
+	put_u8(out, 0); /* nothing follows */
 	put_u8(out, 0);
 	put_u8(out, (uint8_t)(last - first));
 	for (unsigned int i = first; i < last; i++) {

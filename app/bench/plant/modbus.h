@@ -27,9 +27,9 @@ enum {
 
 struct plant_plc {
 	const struct plant_identity *identity;
-	uint64_t seed;     /* shapes the drift of the inputs */
-	bool listen_only;  /* diagnostics 8/4; left by 8/1 */
-	bool broken;       /* refuses everything: server device failure */
+	uint64_t seed; /* shapes the drift of the inputs */
+	bool listen_only; /* diagnostics 8/4; left by 8/1 */
+	bool broken; /* refuses everything: server device failure */
 	uint8_t exception_status;
 	uint16_t event_count;
 	uint16_t counters[PLANT_PLC_COUNTER_COUNT]; /* diagnostics 8/11 to 8/18 */

@@ -83,8 +83,8 @@ put_flag_float(const struct plant_outstation *o, uint8_t group, uint16_t index, 
 	put_le32(out, bits);
 }
 
-typedef void put_point_fn(const struct plant_outstation *o, uint8_t group, uint16_t index, struct buf *out,
-	uint64_t now_ns);
+typedef void put_point_fn(
+	const struct plant_outstation *o, uint8_t group, uint16_t index, struct buf *out, uint64_t now_ns);
 
 /* Kinds of static points in the order that class 0 reports them. */
 static const struct point_kind {
@@ -205,7 +205,7 @@ put_attribute(struct buf *out, uint8_t variation, const char *text)
 {
 	plant_dnp3_header(out, GROUP_ATTRIBUTE, variation, QUALIFIER_RANGE8);
 	put_be16(out, 0); /* attribute set 0: start, stop */
-	put_u8(out, 1);   /* visible string */
+	put_u8(out, 1); /* visible string */
 	put_u8(out, (uint8_t)strlen(text));
 	buf_puts(out, text);
 }
@@ -390,26 +390,19 @@ static const struct dnp3_service {
 	uint8_t first, last; /* function codes */
 	bool (*answer)(struct plant_outstation *o, struct cursor *in, struct buf *out, uint64_t now_ns);
 } services[] = {
-	{ DNP3_CONFIRM, DNP3_CONFIRM, answer_nothing },
-	{ DNP3_READ, DNP3_READ, answer_read },
-	{ DNP3_WRITE, DNP3_WRITE, answer_write },
-	{ DNP3_SELECT, DNP3_DIRECT_OPERATE, answer_echo },
-	{ DNP3_DIRECT_OPERATE_NR, DNP3_DIRECT_OPERATE_NR, answer_nothing },
-	{ DNP3_FREEZE, DNP3_FREEZE, answer_null },
-	{ 8, 8, answer_nothing },  /* immediate freeze, no response */
-	{ 9, 9, answer_null },
-	{ 10, 10, answer_nothing }, /* freeze and clear, no response */
-	{ 11, 11, answer_null },
-	{ 12, 12, answer_nothing }, /* freeze at time, no response */
+	{ DNP3_CONFIRM, DNP3_CONFIRM, answer_nothing }, { DNP3_READ, DNP3_READ, answer_read },
+	{ DNP3_WRITE, DNP3_WRITE, answer_write }, { DNP3_SELECT, DNP3_DIRECT_OPERATE, answer_echo },
+	{ DNP3_DIRECT_OPERATE_NR, DNP3_DIRECT_OPERATE_NR, answer_nothing }, { DNP3_FREEZE, DNP3_FREEZE, answer_null },
+	{ 8, 8, answer_nothing }, /* immediate freeze, no response */
+	{ 9, 9, answer_null }, { 10, 10, answer_nothing }, /* freeze and clear, no response */
+	{ 11, 11, answer_null }, { 12, 12, answer_nothing }, /* freeze at time, no response */
 	{ DNP3_COLD_RESTART, DNP3_WARM_RESTART, answer_restart },
-	{ 15, 19, answer_null },    /* initialise, start, stop, save */
+	{ 15, 19, answer_null }, /* initialise, start, stop, save */
 	{ DNP3_ENABLE_UNSOLICITED, DNP3_ENABLE_UNSOLICITED, answer_enable },
 	{ DNP3_DISABLE_UNSOLICITED, DNP3_DISABLE_UNSOLICITED, answer_disable },
-	{ DNP3_ASSIGN_CLASS, DNP3_ASSIGN_CLASS, answer_null },
-	{ DNP3_DELAY_MEASURE, DNP3_DELAY_MEASURE, answer_delay },
-	{ DNP3_RECORD_TIME, DNP3_RECORD_TIME, answer_null },
-	{ DNP3_OPEN_FILE, DNP3_ABORT_FILE, answer_file },
-	{ 31, 31, answer_null },    /* activate configuration */
+	{ DNP3_ASSIGN_CLASS, DNP3_ASSIGN_CLASS, answer_null }, { DNP3_DELAY_MEASURE, DNP3_DELAY_MEASURE, answer_delay },
+	{ DNP3_RECORD_TIME, DNP3_RECORD_TIME, answer_null }, { DNP3_OPEN_FILE, DNP3_ABORT_FILE, answer_file },
+	{ 31, 31, answer_null }, /* activate configuration */
 };
 
 bool

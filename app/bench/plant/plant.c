@@ -10,15 +10,15 @@
 
 enum {
 	SECOND_NS = 1000000000,
-	IP_CONTROL = 0x0a0a010a,  /* 10.10.1.10: controllers */
-	IP_HMI = 0x0a0a400a,      /* 10.10.64.10: operator stations */
+	IP_CONTROL = 0x0a0a010a, /* 10.10.1.10: controllers */
+	IP_HMI = 0x0a0a400a, /* 10.10.64.10: operator stations */
 	IP_SERVICES = 0x0a0a0035, /* 10.10.0.53: DNS, NTP */
 	IP_GATEWAY = 0x0a0a0001,
 	IP_SCADA = 0x0a0a4005,
 	IP_HISTORIAN = 0x0a0a500a,
 	IP_ENGINEER = 0x0a0a5014,
 	IP_ATTACKER = 0x0a0a5042,
-	IP_FIELD = 0x0a14010a,    /* 10.20.1.10: outstations, behind the gateway */
+	IP_FIELD = 0x0a14010a, /* 10.20.1.10: outstations, behind the gateway */
 	TTL_CONTROLLER = 64,
 	TTL_WORKSTATION = 128,
 	RTU_SIZE_MIN = 16,
@@ -32,7 +32,8 @@ host_init(struct plant_host *host, const char *name, uint32_t ip, uint8_t ttl)
 {
 	uint64_t mix = plant_random_mix(ip);
 
-	*host = (struct plant_host){ .ip = ip, .ttl = ttl,
+	*host = (struct plant_host){ .ip = ip,
+		.ttl = ttl,
 		.mac = { 0x02, ttl, (uint8_t)(ip >> 16), (uint8_t)(mix >> 8), (uint8_t)(ip >> 8), (uint8_t)ip } };
 	(void)snprintf(host->name, sizeof(host->name), "%s", name);
 }
@@ -53,8 +54,8 @@ plant_create_hosts(struct plant *plant)
 	plant->hmi_hosts = calloc(config->hmis, sizeof(*plant->hmi_hosts));
 	plant->rtu_hosts = calloc(config->rtus, sizeof(*plant->rtu_hosts));
 	plant->rtus = calloc(config->rtus, sizeof(*plant->rtus));
-	if (plant->plc_hosts == NULL || plant->plcs == NULL || plant->hmi_hosts == NULL ||
-	    plant->rtu_hosts == NULL || plant->rtus == NULL)
+	if (plant->plc_hosts == NULL || plant->plcs == NULL || plant->hmi_hosts == NULL || plant->rtu_hosts == NULL ||
+		plant->rtus == NULL)
 		return -ENOMEM;
 	for (unsigned int i = 0; i < config->plcs; i++) {
 		host_init(&plant->plc_hosts[i], "plc", IP_CONTROL + i, TTL_CONTROLLER);
@@ -106,8 +107,8 @@ plant_add_actor(struct plant *plant, plant_step_fn step, size_t state_len, uint6
 
 	if (plant->actor_count == plant->actor_cap) {
 		unsigned int cap = plant->actor_cap == 0 ? ACTORS_AT_FIRST : plant->actor_cap * 2;
-		struct plant_actor *grown = cap > PLANT_ACTORS_MAX ? NULL :
-			realloc(plant->actors, cap * sizeof(*plant->actors));
+		struct plant_actor *grown =
+			cap > PLANT_ACTORS_MAX ? NULL : realloc(plant->actors, cap * sizeof(*plant->actors));
 
 		if (grown == NULL)
 			return NULL;
@@ -115,12 +116,13 @@ plant_add_actor(struct plant *plant, plant_step_fn step, size_t state_len, uint6
 		plant->actor_cap = cap;
 	}
 	actor = &plant->actors[plant->actor_count];
-	*actor = (struct plant_actor){ .step = step, .period_ns = period_ns, .frames = 3, .order = plant->actor_order++ };
+	*actor = (struct plant_actor){
+		.step = step, .period_ns = period_ns, .frames = 3, .order = plant->actor_order++
+	};
 	actor->state = calloc(1, state_len);
 	if (actor->state == NULL)
 		return NULL;
-	actor->next_ns = plant->config.start_ns +
-		(period_ns == 0 ? 0 : plant_random_next(&plant->random) % period_ns);
+	actor->next_ns = plant->config.start_ns + (period_ns == 0 ? 0 : plant_random_next(&plant->random) % period_ns);
 	plant->actor_count++;
 	return actor;
 }
@@ -140,8 +142,14 @@ script_find_host(void *owner, const char *word)
 	const struct script_state *state = owner;
 	struct plant *plant = state->plant;
 	struct plant_host *const hosts[] = {
-		&plant->attacker, &plant->engineer, &plant->scada, &plant->historian, &plant->services,
-		&plant->plc_hosts[state->plc_idx], &plant->hmi_hosts[0], &plant->rtu_hosts[0],
+		&plant->attacker,
+		&plant->engineer,
+		&plant->scada,
+		&plant->historian,
+		&plant->services,
+		&plant->plc_hosts[state->plc_idx],
+		&plant->hmi_hosts[0],
+		&plant->rtu_hosts[0],
 	};
 
 	for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++)
@@ -288,7 +296,7 @@ plant_create(struct plant **out, const struct plant_config *config)
 	int err;
 
 	if (config->plcs == 0 || config->plcs > PLANT_PLCS_MAX || config->hmis == 0 || config->hmis > PLANT_HMIS_MAX ||
-	    config->rtus == 0 || config->rtus > PLANT_RTUS_MAX || config->attack_count > PLANT_ATTACKS_MAX)
+		config->rtus == 0 || config->rtus > PLANT_RTUS_MAX || config->attack_count > PLANT_ATTACKS_MAX)
 		return -EINVAL;
 	plant = calloc(1, sizeof(*plant));
 	if (plant == NULL)
@@ -327,7 +335,8 @@ actor_next(struct plant *plant, const struct plant_actor *actor, uint64_t start_
 int
 plant_run(struct plant *plant)
 {
-	uint64_t stop_ns = plant->config.duration_ns == 0 ? UINT64_MAX : plant->config.start_ns + plant->config.duration_ns;
+	uint64_t stop_ns =
+		plant->config.duration_ns == 0 ? UINT64_MAX : plant->config.start_ns + plant->config.duration_ns;
 	uint64_t now_ns = plant->config.start_ns;
 
 	while (plant->actor_count > 0 && !plant_capture_full(plant->net.capture)) {
@@ -368,7 +377,8 @@ plant_destroy(struct plant *plant)
 }
 
 const struct plant_protocol plant_protocols[] = {
-	{ "modbus", plant_modbus_populate, "Modbus/TCP: HMIs and a historian poll PLCs, an engineering station maintains them" },
+	{ "modbus", plant_modbus_populate,
+		"Modbus/TCP: HMIs and a historian poll PLCs, an engineering station maintains them" },
 	{ "dnp3", plant_dnp3_populate, "DNP3 over TCP and UDP: a SCADA front end and its outstations" },
 	{ "it", plant_it_populate, "background: DNS, NTP, HTTP" },
 };

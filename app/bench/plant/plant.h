@@ -24,11 +24,11 @@ enum {
 
 struct plant_config {
 	uint64_t seed;
-	uint64_t start_ns;    /* time of the first frame, since the Unix epoch */
+	uint64_t start_ns; /* time of the first frame, since the Unix epoch */
 	uint64_t duration_ns; /* 0: until the capture is full */
 	unsigned int plcs, hmis, rtus;
-	uint32_t protocols;   /* bit i: plant_protocols[i] */
-	uint32_t rate;        /* frames a second to aim at; 0: each host's own pace */
+	uint32_t protocols; /* bit i: plant_protocols[i] */
+	uint32_t rate; /* frames a second to aim at; 0: each host's own pace */
 	uint16_t fault_permille[PLANT_FAULT_COUNT];
 	uint16_t segment_len_max; /* 0: the MSS */
 	const struct plant_attack *attacks[PLANT_ATTACKS_MAX];
@@ -46,11 +46,11 @@ struct plant_actor {
 	plant_step_fn step;
 	/** The plant stops: close what is open, free what step obtained. NULL: nothing to do. */
 	void (*end)(struct plant *plant, struct plant_actor *actor, uint64_t now_ns);
-	void *state;        /* calloc'd; freed by the plant */
+	void *state; /* calloc'd; freed by the plant */
 	uint64_t next_ns;
 	uint64_t period_ns; /* from one step to the next, on average; 0: at once */
-	uint32_t frames;    /* of a step, roughly: for the rate */
-	uint32_t order;     /* breaks ties of time */
+	uint32_t frames; /* of a step, roughly: for the rate */
+	uint32_t order; /* breaks ties of time */
 };
 
 struct plant {
@@ -58,12 +58,12 @@ struct plant {
 	struct plant_net net;
 	struct plant_random random;
 	struct plant_host gateway, services, historian, engineer, scada, attacker;
-	struct plant_host *plc_hosts;  /* [config.plcs] */
-	struct plant_host *hmi_hosts;  /* [config.hmis] */
-	struct plant_host *rtu_hosts;  /* [config.rtus] */
-	struct plant_plc *plcs;        /* [config.plcs] */
+	struct plant_host *plc_hosts; /* [config.plcs] */
+	struct plant_host *hmi_hosts; /* [config.hmis] */
+	struct plant_host *rtu_hosts; /* [config.rtus] */
+	struct plant_plc *plcs; /* [config.plcs] */
 	struct plant_outstation *rtus; /* [config.rtus] */
-	struct plant_actor *actors;    /* heap, the earliest first */
+	struct plant_actor *actors; /* heap, the earliest first */
 	unsigned int actor_count, actor_cap;
 	uint32_t actor_order;
 	uint64_t steps;

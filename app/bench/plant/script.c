@@ -62,6 +62,7 @@ script_number(struct script *script, const char *text, uint32_t *value)
 	char *end;
 	unsigned long number;
 
+	*value = 0;
 	if (strcmp(text, "$i") == 0 && script->loop_depth > 0) {
 		*value = script->loops[script->loop_depth - 1].counter;
 		return 0;
@@ -104,8 +105,9 @@ script_host(struct script *script, const char *word, uint32_t fallback_ip)
 	}
 	host = &script->hosts[script->host_count++];
 	/* A locally administered MAC made of the address: the same host has the same one in every capture. */
-	*host = (struct plant_host){ .ip = ip, .ttl = HOST_TTL, .mac = { 0x02, 0x00,
-		(uint8_t)(ip >> 24), (uint8_t)(ip >> 16), (uint8_t)(ip >> 8), (uint8_t)ip } };
+	*host = (struct plant_host){ .ip = ip,
+		.ttl = HOST_TTL,
+		.mac = { 0x02, 0x00, (uint8_t)(ip >> 24), (uint8_t)(ip >> 16), (uint8_t)(ip >> 8), (uint8_t)ip } };
 	return host;
 }
 
@@ -156,10 +158,11 @@ talk_begin(struct script *script, struct script_talk *next, struct plant_host *h
 	if (ports[PLANT_CLIENT] != 0) /* opening takes the port that follows */
 		next->talk.ports[PLANT_CLIENT] = (uint16_t)(tcp ? ports[PLANT_CLIENT] - 1 : ports[PLANT_CLIENT]);
 	next->unit_id = 1;
-	next->ends[PLANT_CLIENT] = (struct plant_dnp3_end){ .address = DNP3_DEFAULT_MASTER,
-		.peer = DNP3_DEFAULT_OUTSTATION, .master = true };
-	next->ends[PLANT_SERVER] = (struct plant_dnp3_end){ .address = DNP3_DEFAULT_OUTSTATION,
-		.peer = DNP3_DEFAULT_MASTER };
+	next->ends[PLANT_CLIENT] = (struct plant_dnp3_end){
+		.address = DNP3_DEFAULT_MASTER, .peer = DNP3_DEFAULT_OUTSTATION, .master = true
+	};
+	next->ends[PLANT_SERVER] =
+		(struct plant_dnp3_end){ .address = DNP3_DEFAULT_OUTSTATION, .peer = DNP3_DEFAULT_MASTER };
 	script->talk = next;
 }
 
@@ -253,8 +256,8 @@ do_loop(struct script *script, char *words[], unsigned int count, uint64_t *now_
 		return script_fail(script, "loop wants how often, from 1");
 	if (script->loop_depth == SCRIPT_LOOPS_MAX)
 		return script_fail(script, "loops deeper than %d", SCRIPT_LOOPS_MAX);
-	script->loops[script->loop_depth++] = (struct script_loop){ .start = script->at, .left = times - 1,
-		.line = script->line };
+	script->loops[script->loop_depth++] =
+		(struct script_loop){ .start = script->at, .left = times - 1, .line = script->line };
 	return 0;
 }
 

@@ -42,16 +42,16 @@ struct script_protocol;
 struct script_talk {
 	struct plant_talk talk;
 	const struct script_protocol *protocol;
-	uint16_t transaction_id;         /* Modbus: of the client's last message */
+	uint16_t transaction_id; /* Modbus: of the client's last message */
 	uint8_t unit_id;
-	uint8_t seq;                     /* DNP3: application sequence of the client's next message */
-	struct plant_dnp3_end ends[2];   /* by enum plant_end */
+	uint8_t seq; /* DNP3: application sequence of the client's next message */
+	struct plant_dnp3_end ends[2]; /* by enum plant_end */
 	uint8_t request[SCRIPT_MESSAGE_LEN_MAX]; /* the client's last PDU */
 	size_t request_len;
 };
 
 struct script_loop {
-	size_t start;        /* text offset behind the loop statement */
+	size_t start; /* text offset behind the loop statement */
 	uint32_t left;
 	uint32_t counter;
 	unsigned int line;
@@ -62,16 +62,16 @@ typedef struct plant_host *(*script_find_host_fn)(void *owner, const char *word)
 
 struct script {
 	struct plant_net *net;
-	const char *text;            /* borrowed while the script runs */
+	const char *text; /* borrowed while the script runs */
 	size_t at;
 	unsigned int line;
-	struct plant_plc *plc;       /* answers Modbus; borrowed */
+	struct plant_plc *plc; /* answers Modbus; borrowed */
 	struct plant_outstation *outstation; /* answers DNP3; borrowed */
 	script_find_host_fn find_host; /* NULL: addresses only */
 	void *owner;
 	struct plant_host hosts[SCRIPT_HOSTS_MAX];
 	unsigned int host_count;
-	struct script_talk *talks;   /* [SCRIPT_TALKS_MAX], owned */
+	struct script_talk *talks; /* [SCRIPT_TALKS_MAX], owned */
 	unsigned int talk_count;
 	struct script_talk *talk;
 	struct script_loop loops[SCRIPT_LOOPS_MAX];
@@ -80,7 +80,7 @@ struct script {
 	size_t held_len;
 	enum plant_end held_from;
 	bool holding;
-	char err[256];               /* what is wrong, with the line */
+	char err[256]; /* what is wrong, with the line */
 };
 
 /** @return 0 or -ENOMEM; text, plc and outstation are borrowed until script_destroy() */
@@ -117,7 +117,7 @@ struct script_protocol {
 const struct script_protocol *script_protocol_find(const char *name);
 /** Composes a message (all forms but answer). @return 0 or -EINVAL with script->err set */
 int script_message(struct script *script, enum plant_end from, const struct script_words *words, struct buf *wire);
-/** A number in C notation, $i, $r, or a name of the protocol. @return 0 or -EINVAL */
+/** A number in C notation, $i or $r. @return 0, or -EINVAL with *value 0 */
 int script_number(struct script *script, const char *text, uint32_t *value);
 int script_fail(struct script *script, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -9,16 +9,16 @@
 enum { SERVER_DELAY_NS = 1500000 };
 
 enum key_kind {
-	KEY_HEADER,  /* goes to the header, not into the PDU: header[slot] */
+	KEY_HEADER, /* goes to the header, not into the PDU: header[slot] */
 	KEY_U8,
 	KEY_BE16,
 	KEY_LE16,
 	KEY_LE32,
-	KEY_U8S,     /* a,b,c */
+	KEY_U8S, /* a,b,c */
 	KEY_LE16S,
 	KEY_COUNTED, /* a,b,c as big-endian 16-bit numbers behind their length in bytes */
 	KEY_HEX,
-	KEY_NAME,    /* one byte: a function code by number or name */
+	KEY_NAME, /* one byte: a function code by number or name */
 	KEY_TEXT,
 };
 
@@ -81,21 +81,48 @@ static const struct script_key dnp3_keys[] = {
 	{ "data", KEY_HEX, 0 },
 };
 
-/* IEEE 1815-2012 table 4-2, in the spelling of the rule language. */
+/* IEEE 1815-2012 4.2.2.5, in the spelling of the rule language. */
 static const struct dnp3_name {
 	const char *name;
 	uint8_t code;
 } dnp3_names[] = {
-	{ "confirm", 0 }, { "read", 1 }, { "write", 2 }, { "select", 3 }, { "operate", 4 },
-	{ "direct_operate", 5 }, { "direct_operate_nr", 6 }, { "immed_freeze", 7 }, { "immed_freeze_nr", 8 },
-	{ "freeze_clear", 9 }, { "freeze_clear_nr", 10 }, { "freeze_at_time", 11 }, { "freeze_at_time_nr", 12 },
-	{ "cold_restart", 13 }, { "warm_restart", 14 }, { "initialize_data", 15 }, { "initialize_appl", 16 },
-	{ "start_appl", 17 }, { "stop_appl", 18 }, { "save_config", 19 }, { "enable_unsolicited", 20 },
-	{ "disable_unsolicited", 21 }, { "assign_class", 22 }, { "delay_measure", 23 },
-	{ "record_current_time", 24 }, { "open_file", 25 }, { "close_file", 26 }, { "delete_file", 27 },
-	{ "get_file_info", 28 }, { "authenticate_file", 29 }, { "abort_file", 30 }, { "activate_config", 31 },
-	{ "authenticate_req", 32 }, { "authenticate_err", 33 }, { "response", 129 },
-	{ "unsolicited_response", 130 }, { "authenticate_resp", 131 },
+	{ "confirm", 0 },
+	{ "read", 1 },
+	{ "write", 2 },
+	{ "select", 3 },
+	{ "operate", 4 },
+	{ "direct_operate", 5 },
+	{ "direct_operate_nr", 6 },
+	{ "immed_freeze", 7 },
+	{ "immed_freeze_nr", 8 },
+	{ "freeze_clear", 9 },
+	{ "freeze_clear_nr", 10 },
+	{ "freeze_at_time", 11 },
+	{ "freeze_at_time_nr", 12 },
+	{ "cold_restart", 13 },
+	{ "warm_restart", 14 },
+	{ "initialize_data", 15 },
+	{ "initialize_appl", 16 },
+	{ "start_appl", 17 },
+	{ "stop_appl", 18 },
+	{ "save_config", 19 },
+	{ "enable_unsolicited", 20 },
+	{ "disable_unsolicited", 21 },
+	{ "assign_class", 22 },
+	{ "delay_measure", 23 },
+	{ "record_current_time", 24 },
+	{ "open_file", 25 },
+	{ "close_file", 26 },
+	{ "delete_file", 27 },
+	{ "get_file_info", 28 },
+	{ "authenticate_file", 29 },
+	{ "abort_file", 30 },
+	{ "activate_config", 31 },
+	{ "authenticate_req", 32 },
+	{ "authenticate_err", 33 },
+	{ "response", 129 },
+	{ "unsolicited_response", 130 },
+	{ "authenticate_resp", 131 },
 };
 
 static int64_t
@@ -147,7 +174,8 @@ dnp3_wrap(struct script_talk *talk, enum plant_end from, const int64_t header[],
 	uint8_t bytes[SCRIPT_MESSAGE_LEN_MAX];
 	struct buf fragment = buf_over(bytes, sizeof(bytes));
 	struct plant_dnp3_end end = talk->ends[from];
-	uint8_t seq = (uint8_t)header_or(header, HEADER_SEQ, from == PLANT_CLIENT ? talk->seq : talk->request[0]) & 0x0f;
+	uint8_t seq =
+		(uint8_t)header_or(header, HEADER_SEQ, from == PLANT_CLIENT ? talk->seq : talk->request[0]) & 0x0f;
 	uint8_t confirm = header_or(header, HEADER_CONFIRM, 0) != 0 ? DNP3_CON : 0;
 
 	end.address = (uint16_t)header_or(header, HEADER_SOURCE, end.address);
@@ -285,7 +313,8 @@ script_key(struct script *script, const char *word, int64_t header[], struct buf
 		const struct script_key *key = &protocol->keys[i];
 		uint32_t number;
 
-		if (strlen(key->name) != (size_t)(equals - word) || memcmp(key->name, word, (size_t)(equals - word)) != 0)
+		if (strlen(key->name) != (size_t)(equals - word) ||
+			memcmp(key->name, word, (size_t)(equals - word)) != 0)
 			continue;
 		if (key->kind == KEY_HEX)
 			return put_hex(script, value, inner);
@@ -326,8 +355,8 @@ script_message(struct script *script, enum plant_end from, const struct script_w
 	for (; i < words->count; i++) {
 		/* A whole PDU may still set header fields in front of its bytes. */
 		bool bytes_here = hex && strchr(words->word[i], '=') == NULL;
-		int err = bytes_here ? put_hex(script, words->word[i], &inner) :
-			script_key(script, words->word[i], header, &inner);
+		int err = bytes_here ? put_hex(script, words->word[i], &inner)
+				     : script_key(script, words->word[i], header, &inner);
 
 		if (err != 0)
 			return err;

@@ -120,9 +120,12 @@ talk_build(struct plant_talk *talk, enum plant_end from, const struct piece *pie
 	uint8_t option_bytes[PLANT_TCP_OPTIONS_MAX];
 	struct buf options = buf_over(option_bytes, sizeof(option_bytes));
 	struct plant_packet packet = {
-		.src = talk->hosts[from], .dst = talk->hosts[to],
-		.src_port = talk->ports[from], .dst_port = talk->ports[to],
-		.payload = piece->data, .payload_len = piece->len,
+		.src = talk->hosts[from],
+		.dst = talk->hosts[to],
+		.src_port = talk->ports[from],
+		.dst_port = talk->ports[to],
+		.payload = piece->data,
+		.payload_len = piece->len,
 	};
 
 	if (!talk->tcp) {
@@ -241,15 +244,19 @@ plant_talk_ack(struct plant_talk *talk, enum plant_end from, uint64_t now_ns)
 static uint64_t
 talk_send_piece(struct plant_talk *talk, enum plant_end from, const uint8_t *data, size_t len, uint64_t now_ns)
 {
-	struct piece piece = { .data = data, .len = len, .seq = talk->seq[from], .flags = PLANT_TCP_PSH | PLANT_TCP_ACK };
+	struct piece piece = {
+		.data = data, .len = len, .seq = talk->seq[from], .flags = PLANT_TCP_PSH | PLANT_TCP_ACK
+	};
 
 	if (len > 4 && plant_fault_strikes(talk->net, PLANT_FAULT_OVERLAP)) {
 		size_t half = len / 2;
 
 		piece.len = half + 1;
 		now_ns = talk_emit(talk, from, &piece, now_ns);
-		piece = (struct piece){ .data = data + half - 1, .len = len - half + 1,
-			.seq = talk->seq[from] + (uint32_t)half - 1, .flags = piece.flags };
+		piece = (struct piece){ .data = data + half - 1,
+			.len = len - half + 1,
+			.seq = talk->seq[from] + (uint32_t)half - 1,
+			.flags = piece.flags };
 	}
 	now_ns = talk_emit(talk, from, &piece, now_ns);
 	talk->seq[from] += (uint32_t)len;
@@ -292,7 +299,8 @@ plant_talk_send(struct plant_talk *talk, enum plant_end from, const void *data, 
 	now_ns = talk_arp(talk, now_ns);
 	for (size_t at = 0; !talk->tcp && at < len; at += PLANT_UDP_PAYLOAD_MAX) {
 		size_t left = len - at;
-		struct piece piece = { .data = bytes + at, .len = left < PLANT_UDP_PAYLOAD_MAX ? left : PLANT_UDP_PAYLOAD_MAX };
+		struct piece piece = { .data = bytes + at,
+			.len = left < PLANT_UDP_PAYLOAD_MAX ? left : PLANT_UDP_PAYLOAD_MAX };
 
 		now_ns = talk_emit(talk, from, &piece, now_ns);
 	}

@@ -25,23 +25,23 @@ struct plant_net {
 	uint16_t fault_permille[PLANT_FAULT_COUNT];
 	uint64_t fault_count[PLANT_FAULT_COUNT]; /* how often each one struck */
 	uint16_t segment_len_max; /* no TCP segment is longer; 0: the MSS */
-	bool quiet;               /* a scenario: no ARP, fixed delays, so that each frame is the author's */
+	bool quiet; /* a scenario: no ARP, fixed delays, so that each frame is the author's */
 };
 
 struct plant_talk {
 	struct plant_net *net;
 	struct plant_host *hosts[2]; /* by enum plant_end; borrowed */
 	uint16_t ports[2];
-	uint32_t seq[2];     /* next byte to send */
-	uint32_t acked[2];   /* what the end has told the other so far */
+	uint32_t seq[2]; /* next byte to send */
+	uint32_t acked[2]; /* what the end has told the other so far */
 	uint64_t arp_next_ns;
 	bool tcp;
 	bool open;
-	bool timestamps;     /* RFC 7323 option on every segment */
+	bool timestamps; /* RFC 7323 option on every segment */
 };
 
-void plant_talk_init(struct plant_talk *talk, struct plant_net *net, struct plant_host *client,
-	struct plant_host *server);
+void plant_talk_init(
+	struct plant_talk *talk, struct plant_net *net, struct plant_host *client, struct plant_host *server);
 /** Begins anew from another client port: handshake for TCP; nothing but ARP for UDP. */
 uint64_t plant_talk_open(struct plant_talk *talk, uint64_t now_ns);
 /** Sends bytes, in as many segments (TCP) or datagrams (UDP) as it takes. */

@@ -145,14 +145,25 @@ static void
 test_wrong_arguments(void **state)
 {
 	static const char *const wrong[][3] = {
-		{ "--attack", "no-such", NULL }, { "--fault", "loss=1001", NULL }, { "--fault", "los", NULL },
-		{ "--protocols", "profibus", NULL }, { "--plcs", "-1", NULL }, { "--plcs", "0", NULL },
-		{ "--start", "yesterday", NULL }, { "--frames", "many", NULL }, { "stray", NULL, NULL },
-		{ "--scenario", "talk; > function=", NULL }, { "--scenario", "> function=1", NULL },
-		{ "--scenario", "talk modbus; > nosuch=1", NULL }, { "--scenario", "loop 2; talk", NULL },
-		{ "--scenario", "end", NULL }, { "--scenario", "talk 10.0.0.1 10.0.0.2 10.0.0.3", NULL },
-		{ "--scenario", "talk 10.0.0", NULL }, { "--scenario", "talk; > raw 0", NULL },
-		{ "--scenario", "dance", NULL }, { "--scenario", "talk raw; < answer", NULL },
+		{ "--attack", "no-such", NULL },
+		{ "--fault", "loss=1001", NULL },
+		{ "--fault", "los", NULL },
+		{ "--protocols", "profibus", NULL },
+		{ "--plcs", "-1", NULL },
+		{ "--plcs", "0", NULL },
+		{ "--start", "yesterday", NULL },
+		{ "--frames", "many", NULL },
+		{ "stray", NULL, NULL },
+		{ "--scenario", "talk; > function=", NULL },
+		{ "--scenario", "> function=1", NULL },
+		{ "--scenario", "talk modbus; > nosuch=1", NULL },
+		{ "--scenario", "loop 2; talk", NULL },
+		{ "--scenario", "end", NULL },
+		{ "--scenario", "talk 10.0.0.1 10.0.0.2 10.0.0.3", NULL },
+		{ "--scenario", "talk 10.0.0", NULL },
+		{ "--scenario", "talk; > raw 0", NULL },
+		{ "--scenario", "dance", NULL },
+		{ "--scenario", "talk raw; < answer", NULL },
 	};
 
 	for (size_t i = 0; i < TEST_COUNT(wrong); i++)
@@ -166,14 +177,16 @@ static const struct {
 	size_t len;
 } scenarios[] = {
 	{ "talk modbus; > unit=9 transaction=0x0102 function=5 address=1 value=0xff00; close",
-	  "\x01\x02\x00\x00\x00\x06\x09\x05\x00\x01\xff\x00", 12 },
-	{ "talk modbus; > function=16 address=4 quantity=2 values=1,0x203", "\x00\x0b\x01\x10\x00\x04\x00\x02\x04\x00\x01\x02\x03", 13 },
+		"\x01\x02\x00\x00\x00\x06\x09\x05\x00\x01\xff\x00", 12 },
+	{ "talk modbus; > function=16 address=4 quantity=2 values=1,0x203",
+		"\x00\x0b\x01\x10\x00\x04\x00\x02\x04\x00\x01\x02\x03", 13 },
 	{ "talk modbus\n> function=8 sub=0 value=0xa537 # echo\n< answer", "\x01\x08\x00\x00\xa5\x37", 6 },
 	{ "talk raw udp; > text=hello data=0d0a", "hello\r\n", 7 },
 	{ "talk dnp3; > link=0x40 src=1024 dst=1", "\x05\x64\x05\xc0\x01\x00\x00\x04\xe9\x21", 10 },
 	{ "talk dnp3; loop 2; > function=read object=60,1,6; end", "\xc1\xc1\x01\x3c\x01\x06", 6 },
 	{ "talk dnp3; > pdu c1 01 3c 02 06", "\xc0\xc1\x01\x3c\x02\x06", 6 },
-	{ "talk modbus; hold; > function=7; > function=11; flush", "\x00\x02\x01\x07\x00\x02\x00\x00\x00\x02\x01\x0b", 12 },
+	{ "talk modbus; hold; > function=7; > function=11; flush", "\x00\x02\x01\x07\x00\x02\x00\x00\x00\x02\x01\x0b",
+		12 },
 	{ "talk 192.0.2.7 198.51.100.9:5020 midstream; > function=7", "\xc0\x00\x02\x07\xc6\x33\x64\x09", 8 },
 };
 
@@ -192,7 +205,7 @@ test_scenarios(void **state)
 	}
 }
 
-/* IEEE 1815-2012 8.2.5: frames whose CRC is known from the standard's own example. */
+/* A link header whose CRC is known from captures of other implementations. */
 static void
 test_dnp3_crc(void **state)
 {
@@ -252,8 +265,14 @@ test_outstation_answers_anything(void **state)
 static void
 test_create_fails_cleanly(void **state)
 {
-	struct plant_config config = { .plcs = 2, .hmis = 1, .rtus = 2, .protocols = 7, .capture.path = path,
-		.duration_ns = UINT64_C(1000000000), .attacks = { &plant_attacks[0] }, .attack_count = 1 };
+	struct plant_config config = { .plcs = 2,
+		.hmis = 1,
+		.rtus = 2,
+		.protocols = 7,
+		.capture.path = path,
+		.duration_ns = UINT64_C(1000000000),
+		.attacks = { &plant_attacks[0] },
+		.attack_count = 1 };
 	struct plant_net net = { .quiet = true };
 	struct plant *plant;
 	struct script *script;

@@ -197,8 +197,7 @@ patch_fragment(struct buf *frame, size_t payload_len, uint16_t fragment)
 	patch_be16(frame, ip + IPV4_TOTAL_LENGTH_AT, (uint16_t)(IPV4_HEADER_LEN + payload_len));
 	patch_be16(frame, ip + IPV4_FRAGMENT_AT, fragment);
 	patch_be16(frame, ip + IPV4_CHECKSUM_AT, 0);
-	patch_be16(frame, ip + IPV4_CHECKSUM_AT,
-		checksum_end(checksum_add(0, frame->data + ip, IPV4_HEADER_LEN)));
+	patch_be16(frame, ip + IPV4_CHECKSUM_AT, checksum_end(checksum_add(0, frame->data + ip, IPV4_HEADER_LEN)));
 }
 
 size_t

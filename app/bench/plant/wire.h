@@ -24,8 +24,8 @@ enum {
 struct plant_host {
 	char name[24];
 	uint8_t mac[6];
-	uint32_t ip;      /* host order */
-	uint16_t ip_id;   /* of the next datagram sent */
+	uint32_t ip; /* host order */
+	uint16_t ip_id; /* of the next datagram sent */
 	uint8_t ttl;
 	const struct plant_host *gateway; /* seen through this router; NULL: on the captured segment */
 };

@@ -1,0 +1,133 @@
+"""Rewrites captures of the generator: the same conversations in other frames."""
+import struct
+
+ETHERNET_LEN = 14
+
+
+class Frame:
+    """One frame of a classic little-endian pcap. ip and tcp are offsets, None where there is none."""
+
+    def __init__(self, stamp, data):
+        self.stamp, self.data = stamp, data
+        self.ip = self.tcp = self.payload = None
+        if data[12:14] != b"\x08\x00":
+            return
+        self.ip = ETHERNET_LEN
+        self.length = ETHERNET_LEN + struct.unpack_from("!H", data, self.ip + 2)[0]
+        if data[self.ip + 9] == 6:
+            self.tcp = self.ip + 20
+            self.payload = self.tcp + (data[self.tcp + 12] >> 4) * 4
+
+    def payload_bytes(self):
+        return self.data[self.payload:self.length] if self.payload is not None else b""
+
+    def direction(self):
+        return self.data[self.ip + 12:self.ip + 20] + self.data[self.tcp:self.tcp + 4]
+
+
+def read(path):
+    data = path.read_bytes()
+    assert struct.unpack_from("<I", data)[0] == 0xa1b2c3d4
+    at, frames = 24, []
+    while at < len(data):
+        seconds, micros, length, _ = struct.unpack_from("<IIII", data, at)
+        frames.append(Frame((seconds, micros), data[at + 16:at + 16 + length]))
+        at += 16 + length
+    return frames
+
+
+def write(path, frames):
+    with open(path, "wb") as out:
+        out.write(struct.pack("<IHHIIII", 0xa1b2c3d4, 2, 4, 0, 0, 262144, 1))
+        for frame in frames:
+            out.write(struct.pack("<IIII", *frame.stamp, len(frame.data), len(frame.data)) + frame.data)
+
+
+def checksum(data):
+    if len(data) % 2:
+        data += b"\0"
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    return ~total & 0xffff
+
+
+def put(data, at, form, value):
+    struct.pack_into(form, data, at, value)
+
+
+def with_ip(header, payload, fragment):
+    """An Ethernet frame of an IPv4 header's bytes and a payload; its checksum is made anew."""
+    header = bytearray(header)
+    put(header, ETHERNET_LEN + 2, "!H", 20 + len(payload))
+    put(header, ETHERNET_LEN + 6, "!H", fragment)
+    put(header, ETHERNET_LEN + 10, "!H", 0)
+    put(header, ETHERNET_LEN + 10, "!H", checksum(bytes(header[ETHERNET_LEN:ETHERNET_LEN + 20])))
+    return (bytes(header) + payload).ljust(60, b"\0")
+
+
+def tcp_piece(frame, at, piece):
+    """The frame with only the bytes of its payload from at on."""
+    segment = bytearray(frame.data[frame.tcp:frame.payload]) + piece
+    sequence = struct.unpack_from("!I", segment, 4)[0]
+    put(segment, 4, "!I", (sequence + at) & 0xffffffff)
+    put(segment, 16, "!H", 0)
+    pseudo = frame.data[frame.ip + 12:frame.ip + 20] + struct.pack("!HH", 6, len(segment))
+    put(segment, 16, "!H", checksum(pseudo + bytes(segment)))
+    return Frame(frame.stamp, with_ip(frame.data[:frame.tcp], bytes(segment), 0x4000))
+
+
+def resegment(frames, size):
+    """Every TCP payload in pieces of at most size bytes."""
+    for frame in frames:
+        payload = frame.payload_bytes()
+        if len(payload) <= size:
+            yield frame
+            continue
+        for at in range(0, len(payload), size):
+            yield tcp_piece(frame, at, payload[at:at + size])
+
+
+def split_at(frames, where):
+    """Every TCP payload in two, the first of so many bytes."""
+    for frame in frames:
+        payload = frame.payload_bytes()
+        if len(payload) <= where:
+            yield frame
+            continue
+        yield tcp_piece(frame, 0, payload[:where])
+        yield tcp_piece(frame, where, payload[where:])
+
+
+def fragment(frames, size):
+    """Every IPv4 datagram in fragments of size bytes, a multiple of 8."""
+    for frame in frames:
+        body = frame.data[frame.ip + 20:frame.length] if frame.ip is not None else b""
+        if len(body) <= size:
+            yield frame
+            continue
+        for at in range(0, len(body), size):
+            more = 0x2000 if at + size < len(body) else 0
+            yield Frame(frame.stamp, with_ip(frame.data[:frame.ip + 20], body[at:at + size], at // 8 | more))
+
+
+def duplicate(frames):
+    """Every TCP frame twice. A datagram captured twice is two messages, so UDP stays."""
+    for frame in frames:
+        yield frame
+        if frame.tcp is not None:
+            yield frame
+
+
+def swap(frames, size):
+    """Neighbouring pieces of one direction in the wrong order, with the times in the right one."""
+    pieces = list(resegment(frames, size))
+    idx = 0
+    while idx + 1 < len(pieces):
+        first, second = pieces[idx], pieces[idx + 1]
+        if first.payload_bytes() and second.payload_bytes() and first.direction() == second.direction():
+            pieces[idx], pieces[idx + 1] = Frame(first.stamp, second.data), Frame(second.stamp, first.data)
+            idx += 2
+        else:
+            idx += 1
+    return pieces
