@@ -1,0 +1,17 @@
+/* Asks the query API by HTTPS, and a sensor by its control socket. Errors are said on stderr. */
+#ifndef MR_MILLRACE_CLIENT_H
+#define MR_MILLRACE_CLIENT_H
+
+#include <jansson.h>
+
+#include "app/millrace/options.h"
+
+/** GETs path with the options' filters. @param cursor NULL: the first page. @param out the caller's.
+ *  @return an exit status. */
+int client_get(const struct options *options, const char *path, const char *cursor, json_t **out);
+
+/** Sends one request line to the control socket and reads the answer. @return an exit status; STATUS_FAILED when the
+ *  sensor refuses, with its answer in *out. */
+int client_control(const struct options *options, json_t *request, json_t **out);
+
+#endif

@@ -1,0 +1,108 @@
+/* millrace: the operator's command line. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <curl/curl.h>
+
+#include "app/millrace/client.h"
+#include "app/millrace/options.h"
+#include "app/millrace/summary.h"
+#include "app/millrace/text.h"
+#include "app/millrace/view.h"
+
+static const char usage[] =
+	"usage: millrace VERB [OPTION]...\n"
+	"\n"
+	"asking the aggregator:\n"
+	"  summary               one screen: frames, flows, protocols, alerts, top talkers, losses\n"
+	"  flows alerts events   records, newest first\n"
+	"  protocols             function codes and applications, counted\n"
+	"  sensors lanes gaps    who delivered, up to where, and what a sensor had to drop\n"
+	"  counters              of the aggregator and of each sensor's newest stats record\n"
+	"\n"
+	"asking a sensor on this machine:\n"
+	"  status                is it well\n"
+	"  control VERB [JSON]   any verb of the control socket, with arguments as a JSON object\n"
+	"\n"
+	"  --aggregator URL      MILLRACE_AGGREGATOR   default https://localhost:8444\n"
+	"  --token-file FILE     MILLRACE_TOKEN_FILE   the API's bearer token\n"
+	"  --ca FILE             MILLRACE_CA           the CA of the API's certificate, PEM\n"
+	"  --socket PATH         MILLRACE_SOCKET       default /run/millrace/control.sock\n"
+	"  -c, --config FILE     MILLRACE_CONFIG       YAML: aggregator, token-file, ca, socket\n"
+	"  -j, --json            the answer as it is, for programs\n"
+	"\n"
+	"filters: --sensor --since --until --src-ip --dest-ip --ip --port --proto --app-proto --type\n"
+	"  --signature-id --severity --function; --limit N (1..1000) --cursor CURSOR --all\n"
+	"  times are RFC 3339 or seconds since the Unix epoch\n"
+	"\n"
+	"exit status: 0 done, 1 refused, 2 wrong usage, 3 no connection\n";
+
+static int
+control(const struct options *options, const char *verb, const char *arguments)
+{
+	json_error_t error;
+	json_t *request = arguments == NULL ? json_object() : json_loads(arguments, 0, &error);
+	json_t *answer = NULL;
+	int status;
+
+	if (!json_is_object(request)) {
+		fprintf(stderr, "millrace: the arguments are no JSON object: %s\n", request == NULL ? error.text : arguments);
+		json_decref(request);
+		return STATUS_USAGE;
+	}
+	json_object_set_new(request, "verb", json_string(verb));
+	status = client_control(options, request, &answer);
+	json_decref(request);
+	if (answer != NULL && options->json)
+		view_print_json(answer);
+	else if (answer != NULL)
+		summary_print_tree("", answer);
+	json_decref(answer);
+	return status;
+}
+
+static int
+wrong_usage(const char *why)
+{
+	fprintf(stderr, "millrace: %s\nmillrace --help tells more\n", why);
+	return STATUS_USAGE;
+}
+
+static int
+run(const struct options *options)
+{
+	const char *verb = options->word_count > 0 ? options->words[0] : "";
+
+	if (strcmp(verb, "control") == 0 && options->word_count >= 2 && options->word_count <= 3)
+		return control(options, options->words[1], options->words[2]);
+	if (strcmp(verb, "status") == 0 && options->word_count == 1)
+		return control(options, "status", NULL);
+	if (options->word_count != 1 || !view_exists(verb))
+		return wrong_usage("no such verb");
+	return view_run(options, verb);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct options options;
+	int status;
+
+	if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+		printf("%s", usage);
+		return STATUS_DONE;
+	}
+	if (argc > 1 && strcmp(argv[1], "--version") == 0) {
+		printf("millrace " MILLRACE_VERSION "\n");
+		return STATUS_DONE;
+	}
+	json_object_seed(0);
+	curl_global_init(CURL_GLOBAL_DEFAULT);
+	status = options_read(&options, argc, argv);
+	if (status == STATUS_DONE)
+		status = run(&options);
+	options_free(&options);
+	curl_global_cleanup();
+	return status;
+}

@@ -1,0 +1,161 @@
+#include "app/millrace/options.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/config/config.h"
+
+enum { FILTER = 1 };
+
+/* Filters are query parameters with dashes for underscores; the aggregator judges their values. */
+static const struct option longs[] = {
+	{ "aggregator", required_argument, NULL, 'a' },
+	{ "token-file", required_argument, NULL, 't' },
+	{ "ca", required_argument, NULL, 'C' },
+	{ "socket", required_argument, NULL, 's' },
+	{ "config", required_argument, NULL, 'c' },
+	{ "json", no_argument, NULL, 'j' },
+	{ "all", no_argument, NULL, 'A' },
+	{ "sensor", required_argument, NULL, FILTER },
+	{ "since", required_argument, NULL, FILTER },
+	{ "until", required_argument, NULL, FILTER },
+	{ "src-ip", required_argument, NULL, FILTER },
+	{ "dest-ip", required_argument, NULL, FILTER },
+	{ "ip", required_argument, NULL, FILTER },
+	{ "port", required_argument, NULL, FILTER },
+	{ "proto", required_argument, NULL, FILTER },
+	{ "app-proto", required_argument, NULL, FILTER },
+	{ "event-type", required_argument, NULL, FILTER },
+	{ "type", required_argument, NULL, FILTER },
+	{ "signature-id", required_argument, NULL, FILTER },
+	{ "severity", required_argument, NULL, FILTER },
+	{ "function", required_argument, NULL, FILTER },
+	{ "limit", required_argument, NULL, FILTER },
+	{ "cursor", required_argument, NULL, FILTER },
+	{ NULL, 0, NULL, 0 },
+};
+
+/* The query parameter that an option stands for. */
+static const char *
+parameter_of(const char *option)
+{
+	static const struct {
+		const char *option, *parameter;
+	} renamed[] = {
+		{ "src-ip", "src_ip" }, { "dest-ip", "dest_ip" }, { "app-proto", "app_proto" },
+		{ "event-type", "event_type" }, { "type", "event_type" }, { "signature-id", "signature_id" },
+	};
+
+	for (size_t i = 0; i < sizeof(renamed) / sizeof(renamed[0]); i++)
+		if (strcmp(renamed[i].option, option) == 0)
+			return renamed[i].parameter;
+	return option;
+}
+
+struct file_settings {
+	const char *aggregator;
+	const char *token_file;
+	const char *ca;
+	const char *socket;
+};
+
+static const struct knob knobs[] = {
+	{ "aggregator", KNOB_TEXT, offsetof(struct file_settings, aggregator), 0, 0, NULL, NULL,
+		"https://HOST:PORT of the query API" },
+	{ "token-file", KNOB_TEXT, offsetof(struct file_settings, token_file), 0, 0, NULL, NULL,
+		"file with the API's bearer token" },
+	{ "ca", KNOB_TEXT, offsetof(struct file_settings, ca), 0, 0, NULL, NULL, "the CA of the API's certificate, PEM" },
+	{ "socket", KNOB_TEXT, offsetof(struct file_settings, socket), 0, 0, NULL, NULL, "the sensor's control socket" },
+};
+
+static const struct knob_table table = { "millrace", knobs, sizeof(knobs) / sizeof(knobs[0]) };
+
+/* The first of flag, environment, file and fallback that says something. */
+static const char *
+choose(const char *flag, const char *variable, const char *file, const char *fallback)
+{
+	const char *environment = getenv(variable);
+
+	if (flag != NULL)
+		return flag;
+	if (environment != NULL && environment[0] != '\0')
+		return environment;
+	return file[0] != '\0' ? file : fallback;
+}
+
+static int
+add_file(struct options *out, const char *path)
+{
+	const struct knob_table *const tables[] = { &table };
+	struct file_settings file;
+	struct config_error err;
+
+	if (path == NULL)
+		path = getenv("MILLRACE_CONFIG");
+	if (config_load(&out->config, path, &err) != 0 || config_apply(out->config, &table, &file, &err) != 0 ||
+	    config_check_unknown(out->config, tables, 1, &err) != 0) {
+		fprintf(stderr, "millrace: %s\n", err.text);
+		return STATUS_USAGE;
+	}
+	out->aggregator = choose(out->aggregator, "MILLRACE_AGGREGATOR", file.aggregator, "https://localhost:8444");
+	out->token_file = choose(out->token_file, "MILLRACE_TOKEN_FILE", file.token_file, NULL);
+	out->ca = choose(out->ca, "MILLRACE_CA", file.ca, NULL);
+	out->socket = choose(out->socket, "MILLRACE_SOCKET", file.socket, "/run/millrace/control.sock");
+	return STATUS_DONE;
+}
+
+static bool
+add_filter(struct options *out, const char *name, const char *value)
+{
+	if (out->filter_count == OPTIONS_FILTERS_MAX)
+		return false;
+	out->filters[out->filter_count].name = parameter_of(name);
+	out->filters[out->filter_count].value = value;
+	out->filter_count++;
+	return true;
+}
+
+int
+options_read(struct options *out, int argc, char **argv)
+{
+	const char *config_path = NULL;
+	int index = 0;
+	int option;
+
+	*out = (struct options){ 0 };
+	while ((option = getopt_long(argc, argv, "c:j", longs, &index)) != -1) {
+		switch (option) {
+		case 'a': out->aggregator = optarg; break;
+		case 't': out->token_file = optarg; break;
+		case 'C': out->ca = optarg; break;
+		case 's': out->socket = optarg; break;
+		case 'c': config_path = optarg; break;
+		case 'j': out->json = true; break;
+		case 'A': out->all = true; break;
+		case FILTER:
+			if (!add_filter(out, longs[index].name, optarg)) {
+				fprintf(stderr, "millrace: too many filters\n");
+				return STATUS_USAGE;
+			}
+			break;
+		default:
+			return STATUS_USAGE;
+		}
+	}
+	for (; optind < argc; optind++) {
+		if (out->word_count == OPTIONS_WORDS_MAX) {
+			fprintf(stderr, "millrace: too many arguments\n");
+			return STATUS_USAGE;
+		}
+		out->words[out->word_count++] = argv[optind];
+	}
+	return add_file(out, config_path);
+}
+
+void
+options_free(struct options *options)
+{
+	config_destroy(options->config);
+}

@@ -1,0 +1,141 @@
+#include "app/millrace/summary.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "app/millrace/text.h"
+#include "app/millrace/view.h"
+
+enum { TREE_DEPTH_MAX = 8, NAME_MAX_LEN = 512, NAME_WIDTH = 44 };
+
+static json_int_t
+number(const json_t *root, const char *first, const char *second)
+{
+	return json_integer_value(json_object_get(json_object_get(root, first), second));
+}
+
+static void
+print_leaf(const char *name, const json_t *value)
+{
+	char text[1024];
+	struct buf out = { .data = text, .cap = sizeof(text) };
+
+	text_put(&out, name, strlen(name));
+	for (size_t i = out.len; i < NAME_WIDTH; i++)
+		buf_putc(&out, ' ');
+	buf_putc(&out, ' ');
+	text_put_value(&out, value);
+	fwrite(out.data, 1, out.len, stdout);
+	printf("\n");
+}
+
+struct level {
+	const json_t *object;
+	void *at;
+	size_t name_len;
+};
+
+void
+summary_print_tree(const char *prefix, const json_t *object)
+{
+	struct level levels[TREE_DEPTH_MAX];
+	char name[NAME_MAX_LEN];
+	unsigned int depth = 1;
+
+	snprintf(name, sizeof(name), "%s", prefix);
+	levels[0] = (struct level){ object, json_object_iter((json_t *)object), strlen(name) };
+	while (depth > 0) {
+		struct level *level = &levels[depth - 1];
+		const char *key;
+		json_t *value;
+		int len;
+
+		if (level->at == NULL) {
+			depth--;
+			continue;
+		}
+		key = json_object_iter_key(level->at);
+		value = json_object_iter_value(level->at);
+		level->at = json_object_iter_next((json_t *)level->object, level->at);
+		len = snprintf(name + level->name_len, sizeof(name) - level->name_len, "%s%s",
+			level->name_len == 0 ? "" : ".", key);
+		if (len < 0 || (size_t)len >= sizeof(name) - level->name_len)
+			continue;
+		if (json_is_object(value) && depth < TREE_DEPTH_MAX)
+			levels[depth++] = (struct level){ value, json_object_iter(value), level->name_len + (size_t)len };
+		else
+			print_leaf(name, value);
+	}
+}
+
+static void
+heading(const char *text)
+{
+	printf("\n== %s\n", text);
+}
+
+static void
+print_rows(const json_t *root, const char *title, const char *key, const char *view, const char *none)
+{
+	const json_t *rows = json_object_get(root, key);
+
+	heading(title);
+	if (json_array_size(rows) == 0)
+		printf("%s\n", none);
+	else
+		view_print_rows(view, rows);
+}
+
+/* Losses are all named; those that are zero share lines, so that the others stand out. */
+static void
+print_losses(const json_t *losses)
+{
+	unsigned int zeros = 0;
+	size_t width = 0;
+	const char *name;
+	json_t *value;
+
+	heading("losses");
+	json_object_foreach((json_t *)losses, name, value) {
+		if (json_integer_value(value) != 0)
+			print_leaf(name, value);
+		zeros += json_integer_value(value) == 0;
+	}
+	if (zeros == 0)
+		return;
+	printf("zero:");
+	width = 5;
+	json_object_foreach((json_t *)losses, name, value) {
+		if (json_integer_value(value) != 0)
+			continue;
+		if (width + strlen(name) + 1 > 110) {
+			printf("\n     ");
+			width = 5;
+		}
+		printf(" ");
+		text_print(stdout, name, strlen(name));
+		width += strlen(name) + 1;
+	}
+	printf("\n");
+}
+
+void
+summary_print(const json_t *root)
+{
+	json_int_t received = number(root, "frames", "received");
+	json_int_t processed = number(root, "frames", "processed");
+
+	printf("frames     %" JSON_INTEGER_FORMAT " received, %" JSON_INTEGER_FORMAT " processed, %" JSON_INTEGER_FORMAT
+		" lost, %" JSON_INTEGER_FORMAT " bytes\n", received, processed, received - processed,
+		number(root, "frames", "bytes"));
+	printf("flows      %" JSON_INTEGER_FORMAT ", %" JSON_INTEGER_FORMAT " packets, %" JSON_INTEGER_FORMAT " bytes\n",
+		number(root, "flows", "flows"), number(root, "flows", "packets"), number(root, "flows", "bytes"));
+	print_rows(root, "sensors", "sensors", "sensors", "none has delivered");
+	print_rows(root, "records", "records", "records", "none");
+	print_rows(root, "applications (flows)", "applications", "applications", "none");
+	print_rows(root, "protocols", "protocols", "protocols", "no industrial protocol was seen");
+	print_rows(root, "alerts", "alerts", "signatures", "none");
+	print_rows(root, "top talkers", "talkers", "talkers", "none");
+	print_losses(json_object_get(root, "losses"));
+}

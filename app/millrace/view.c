@@ -1,0 +1,232 @@
+#include "app/millrace/view.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "app/millrace/client.h"
+#include "app/millrace/summary.h"
+#include "app/millrace/text.h"
+
+enum { COLUMNS_MAX = 12, PATH_MAX_LEN = 128, PAGES_MAX = 10000 };
+
+/* A column: dotted paths, the values that are there joined by a colon. */
+struct column {
+	const char *heading; /* ">" first: aligned right */
+	const char *paths[2];
+};
+
+struct view {
+	const char *name;
+	const char *path;    /* resource; NULL: only a part of another */
+	const char *key;     /* of the rows in the answer */
+	void (*print)(const json_t *root); /* instead of rows */
+	struct column columns[COLUMNS_MAX];
+};
+
+static void print_protocols(const json_t *root);
+static void print_counters(const json_t *root);
+
+static const struct view views[] = {
+	{ "flows", "/v1/flows", "records", NULL, {
+		{ "TIME", { "record.timestamp" } }, { "SENSOR", { "sensor" } },
+		{ "SOURCE", { "record.src_ip", "record.src_port" } },
+		{ "DESTINATION", { "record.dest_ip", "record.dest_port" } }, { "PROTO", { "record.proto" } },
+		{ "APP", { "record.app_proto" } }, { ">PKTS TO", { "record.flow.pkts_toserver" } },
+		{ ">PKTS BACK", { "record.flow.pkts_toclient" } }, { ">BYTES TO", { "record.flow.bytes_toserver" } },
+		{ ">BYTES BACK", { "record.flow.bytes_toclient" } }, { "STATE", { "record.flow.state" } },
+		{ "REASON", { "record.flow.reason" } } } },
+	{ "alerts", "/v1/alerts", "records", NULL, {
+		{ "TIME", { "record.timestamp" } }, { "SENSOR", { "sensor" } },
+		{ ">SEV", { "record.alert.severity" } }, { ">SIGNATURE", { "record.alert.signature_id" } },
+		{ "SOURCE", { "record.src_ip", "record.src_port" } },
+		{ "DESTINATION", { "record.dest_ip", "record.dest_port" } },
+		{ "MESSAGE", { "record.alert.signature" } } } },
+	{ "events", "/v1/events", "records", NULL, {
+		{ "TIME", { "record.timestamp" } }, { "SENSOR", { "sensor" } }, { "LANE", { "lane" } },
+		{ ">SEQUENCE", { "sequence" } }, { "TYPE", { "record.event_type" } },
+		{ "SOURCE", { "record.src_ip", "record.src_port" } },
+		{ "DESTINATION", { "record.dest_ip", "record.dest_port" } }, { "APP", { "record.app_proto" } },
+		{ "FUNCTION", { "record.modbus.request.function_code", "record.dnp3.application.function_name" } },
+		{ "ANOMALY", { "record.anomaly.event" } } } },
+	{ "sensors", "/v1/sensors", "sensors", NULL, {
+		{ "SENSOR", { "sensor" } }, { "FIRST SEEN", { "first_seen" } }, { "LAST SEEN", { "last_seen" } },
+		{ ">RECORDS", { "records" } }, { ">LOST", { "lost" } } } },
+	{ "lanes", "/v1/lanes", "lanes", NULL, {
+		{ "SENSOR", { "sensor" } }, { "EPOCH", { "epoch" } }, { "LANE", { "lane" } }, { ">ACKED", { "acked" } },
+		{ ">RECORDS", { "records" } }, { ">LOST", { "lost" } }, { "UPDATED", { "updated" } } } },
+	{ "gaps", "/v1/gaps", "gaps", NULL, {
+		{ "SENSOR", { "sensor" } }, { "EPOCH", { "epoch" } }, { "LANE", { "lane" } }, { ">FIRST", { "first" } },
+		{ ">LAST", { "last" } }, { "AT", { "at" } } } },
+	{ "protocols", "/v1/protocols", "protocols", print_protocols, {
+		{ "PROTOCOL", { "protocol" } }, { ">FUNCTION", { "function" } }, { "NAME", { "name" } },
+		{ ">REQUESTS", { "requests" } }, { ">RESPONSES", { "responses" } }, { ">RECORDS", { "records" } } } },
+	{ "counters", "/v1/counters", NULL, print_counters, { { NULL } } },
+	{ "summary", "/v1/summary", NULL, summary_print, { { NULL } } },
+	{ "applications", NULL, NULL, NULL, {
+		{ "APPLICATION", { "app_proto" } }, { ">FLOWS", { "flows" } }, { ">PACKETS", { "packets" } },
+		{ ">BYTES", { "bytes" } } } },
+	{ "records", NULL, NULL, NULL, { { "EVENT TYPE", { "event_type" } }, { ">RECORDS", { "records" } } } },
+	{ "signatures", NULL, NULL, NULL, {
+		{ ">ALERTS", { "alerts" } }, { ">SIGNATURE", { "signature_id" } }, { ">SEV", { "severity" } },
+		{ "MESSAGE", { "signature" } } } },
+	{ "talkers", NULL, NULL, NULL, {
+		{ "ADDRESS", { "ip" } }, { ">FLOWS", { "flows" } }, { ">PACKETS", { "packets" } },
+		{ ">BYTES", { "bytes" } } } },
+};
+
+static const struct view *
+view_find(const char *name)
+{
+	for (size_t i = 0; i < sizeof(views) / sizeof(views[0]); i++)
+		if (strcmp(views[i].name, name) == 0)
+			return &views[i];
+	return NULL;
+}
+
+bool
+view_exists(const char *name)
+{
+	const struct view *view = view_find(name);
+
+	return view != NULL && view->path != NULL;
+}
+
+static const json_t *
+value_at(const json_t *row, const char *path)
+{
+	char key[PATH_MAX_LEN];
+
+	while (row != NULL && *path != '\0') {
+		size_t len = strcspn(path, ".");
+
+		if (len >= sizeof(key))
+			return NULL;
+		memcpy(key, path, len);
+		key[len] = '\0';
+		row = json_object_get(row, key);
+		path += len + (path[len] == '.');
+	}
+	return row;
+}
+
+static void
+add_cell(struct text_table *table, const struct column *column, const json_t *row, struct buf *cell)
+{
+	buf_reset(cell);
+	for (size_t i = 0; i < sizeof(column->paths) / sizeof(column->paths[0]) && column->paths[i] != NULL; i++) {
+		const json_t *value = value_at(row, column->paths[i]);
+
+		if (value == NULL || json_is_null(value))
+			continue;
+		if (cell->len > 0)
+			buf_putc(cell, ':');
+		text_put_value(cell, value);
+	}
+	text_table_add(table, cell->data, cell->len);
+}
+
+void
+view_print_rows(const char *name, const json_t *rows)
+{
+	const struct view *view = view_find(name);
+	const char *headings[COLUMNS_MAX];
+	char text[4096];
+	struct buf cell = { .data = text, .cap = sizeof(text) };
+	unsigned int count = 0;
+	struct text_table *table;
+	json_t *row;
+	size_t i;
+
+	while (count < COLUMNS_MAX && view->columns[count].heading != NULL) {
+		headings[count] = view->columns[count].heading;
+		count++;
+	}
+	table = text_table_create(headings, count);
+	if (table == NULL)
+		return;
+	json_array_foreach(rows, i, row)
+		for (unsigned int j = 0; j < count; j++)
+			add_cell(table, &view->columns[j], row, &cell);
+	text_table_print(table, stdout);
+}
+
+static void
+print_protocols(const json_t *root)
+{
+	view_print_rows("protocols", json_object_get(root, "protocols"));
+	printf("\n");
+	view_print_rows("applications", json_object_get(root, "applications"));
+	printf("\n");
+	view_print_rows("records", json_object_get(root, "records"));
+}
+
+static void
+print_counters(const json_t *root)
+{
+	const char *const parts[] = { "aggregator", "retention" };
+	json_t *run;
+	size_t i;
+
+	for (i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		summary_print_tree(parts[i], json_object_get(root, parts[i]));
+	json_array_foreach(json_object_get(root, "sensors"), i, run) {
+		const char *sensor = json_string_value(json_object_get(run, "sensor"));
+
+		printf("\nsensor %s, epoch %s, run %" JSON_INTEGER_FORMAT "\n", sensor == NULL ? "?" : sensor,
+			json_string_value(json_object_get(run, "epoch")), json_integer_value(json_object_get(run, "run")));
+		summary_print_tree("", json_object_get(json_object_get(run, "record"), "stats"));
+	}
+}
+
+void
+view_print_json(const json_t *root)
+{
+	json_dumpf(root, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+	printf("\n");
+}
+
+/* The following pages' records join those of the first. */
+static int
+get_pages(const struct options *options, const struct view *view, json_t **out)
+{
+	int status = client_get(options, view->path, NULL, out);
+
+	for (unsigned int page = 1; status == STATUS_DONE && options->all && page < PAGES_MAX; page++) {
+		const char *cursor = json_string_value(json_object_get(*out, "next"));
+		json_t *more;
+
+		if (cursor == NULL)
+			break;
+		status = client_get(options, view->path, cursor, &more);
+		if (status != STATUS_DONE) {
+			json_decref(*out);
+			return status;
+		}
+		json_array_extend(json_object_get(*out, "records"), json_object_get(more, "records"));
+		json_object_set(*out, "next", json_object_get(more, "next"));
+		json_decref(more);
+	}
+	return status;
+}
+
+int
+view_run(const struct options *options, const char *name)
+{
+	const struct view *view = view_find(name);
+	json_t *root;
+	int status = get_pages(options, view, &root);
+
+	if (status != STATUS_DONE)
+		return status;
+	if (options->json)
+		view_print_json(root);
+	else if (view->print != NULL)
+		view->print(root);
+	else
+		view_print_rows(name, json_object_get(root, view->key));
+	if (!options->json && json_is_string(json_object_get(root, "next")))
+		printf("more: --cursor %s, or --all\n", json_string_value(json_object_get(root, "next")));
+	json_decref(root);
+	return STATUS_DONE;
+}
