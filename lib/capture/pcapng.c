@@ -260,7 +260,7 @@ static int
 pcapng_next(struct capture *c, struct capture_frame *frame)
 {
 	struct cursor body = { 0 };
-	uint32_t type, total_len;
+	uint32_t type = 0, total_len = 0;
 	int result;
 
 	while ((result = read_block(c, &type, &total_len, &body)) == 1) {

@@ -136,6 +136,8 @@ const struct rule_meta *ruleset_meta(const struct ruleset *ruleset, uint32_t rul
 /** How a rule is compiled: group, buffer, fast pattern, what is left to verify. Text lines into out.
  *  @return 0 or -ENOENT. */
 int ruleset_explain(const struct ruleset *ruleset, uint32_t gid, uint32_t sid, struct buf *out);
+/** The nth Hyperscan database (hs_database_t) in use, NULL behind the last: the benchmark scans with it alone. Lent. */
+const void *ruleset_database_get(const struct ruleset *ruleset, unsigned int nth, uint32_t *pattern_count);
 /** The reference page of the keywords (Markdown). */
 void rule_reference(struct buf *out);
 

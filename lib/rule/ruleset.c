@@ -370,3 +370,16 @@ rule_matcher_inherit(struct rule_matcher *to, struct rule_matcher *from)
 	to->memory = from->memory;
 	from->memory = mine;
 }
+
+const void *
+ruleset_database_get(const struct ruleset *ruleset, unsigned int nth, uint32_t *pattern_count)
+{
+	const struct rule_database *database = ruleset->databases;
+
+	while (database != NULL && nth-- > 0)
+		database = database->next;
+	if (database == NULL)
+		return NULL;
+	*pattern_count = database->pattern_count;
+	return database->db;
+}
