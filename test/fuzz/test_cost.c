@@ -1,0 +1,158 @@
+/*
+ * Cost is a safety property: any 64 KiB of input costs a protocol at most 5 ms, and twice the input at most 2.3 times
+ * the time. Inputs that have hurt parsers before are offered to every protocol of the table in three ways: at once, in
+ * segments, and a few bytes at a time.
+ *
+ * Times are CPU time of the thread, the least of several runs, so that a busy machine does not fail the test.
+ */
+#include "test/test.h"
+
+#include <time.h>
+
+#include "lib/base/hash.h"
+#include "test/fuzz/proto_session.h"
+
+enum {
+	INPUT_LEN = 64 * 1024,
+	COST_US_MAX = 5000,
+	RUNS = 5,
+	RETRIES = 6,
+	RATIO_FLOOR_US = 200, /* below it a doubling measures the clock, not the parser */
+	SEED_LEN_MAX = 64,
+};
+
+/* The sanitizers make everything slower, not worse. */
+#if defined(__SANITIZE_ADDRESS__)
+static const double slowness = 20;
+#else
+static const double slowness = 1;
+#endif
+
+static const double ratio_max = 2.3;
+
+/* Small PDUs that get far into a protocol, repeated to fill the input. A protocol without a row is offered all. */
+static const struct seed {
+	const char *name;
+	uint8_t bytes[SEED_LEN_MAX];
+	uint8_t len;
+} seeds[] = {
+	{ "zeros", { 0 }, 1 },
+	{ "ones", { 0xff }, 1 },
+	{ "counting", { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15 }, 16 },
+	{ "modbus read", { 0, 1, 0, 0, 0, 6, 1, 3, 0, 0, 0, 125 }, 12 },
+	{ "modbus shortest", { 0, 1, 0, 0, 0, 2, 1, 7 }, 8 },
+	{ "modbus header, garbage behind", { 0, 1, 0, 0, 0, 2, 1, 7, 0xff }, 9 },
+	{ "modbus length of 253", { 0, 1, 0, 0, 0, 0xfd, 1, 16 }, 8 },
+	{ "dnp3 header only", { 0x05, 0x64, 5, 0xc9, 1, 0, 0, 4, 0xe2, 0x1c }, 10 },
+	{ "dnp3 start bytes", { 0x05, 0x64 }, 2 },
+	{ "dnp3 start byte", { 0x05 }, 1 },
+	{ "dnp3 longest length", { 0x05, 0x64, 0xff, 0x44, 1, 0, 0, 4 }, 8 },
+};
+
+static const uint32_t piece_lens[] = { INPUT_LEN, 1460, 3 };
+
+static uint8_t input[INPUT_LEN];
+
+static void
+ignore_record(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id)
+{
+}
+
+static double
+now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
+}
+
+static double
+cost_us(struct fuzz_flow *flow, uint32_t len, uint32_t piece_len, bool tcp)
+{
+	double least = 1e12;
+
+	for (unsigned int run = 0; run < RUNS; run++) {
+		double start, took;
+
+		fuzz_flow_begin(flow, tcp, true);
+		start = now_us();
+		for (uint32_t at = 0; at < len; at += piece_len)
+			fuzz_flow_data(flow, at / piece_len % 2, input + at, len - at < piece_len ? len - at : piece_len, 0);
+		fuzz_flow_end(flow);
+		took = now_us() - start;
+		if (took < least)
+			least = took;
+	}
+	return least;
+}
+
+/* @return whether the bounds hold; a noisy neighbour may spoil some of the tries, not all. */
+static bool
+is_cheap(struct fuzz_flow *flow, uint32_t piece_len, bool tcp, double *whole, double *half)
+{
+	for (unsigned int retry = 0; retry < RETRIES; retry++) {
+		*half = cost_us(flow, INPUT_LEN / 2, piece_len, tcp);
+		*whole = cost_us(flow, INPUT_LEN, piece_len, tcp);
+		if (*whole <= COST_US_MAX * slowness &&
+			(*whole < RATIO_FLOOR_US * slowness || *whole <= ratio_max * *half))
+			return true;
+	}
+	return false;
+}
+
+static unsigned int
+count_dear(struct fuzz_flow *flow, const char *input_name, double *dearest)
+{
+	unsigned int dear = 0;
+
+	for (unsigned int i = 0; i < TEST_COUNT(piece_lens); i++)
+		for (int tcp = 0; tcp < 2; tcp++) {
+			double whole, half;
+
+			if (!(flow->proto->transports & (tcp ? PROTO_TCP : PROTO_UDP)))
+				continue;
+			if (!is_cheap(flow, piece_lens[i], tcp, &whole, &half)) {
+				print_error("%s: %s in pieces of %u over %s: %.0f us, half of it %.0f us\n", flow->proto->app.name,
+					input_name, piece_lens[i], tcp ? "tcp" : "udp", whole, half);
+				dear++;
+			}
+			if (whole > *dearest)
+				*dearest = whole;
+		}
+	return dear;
+}
+
+static void
+test_cost(void **state)
+{
+	unsigned int dear = 0;
+
+	for (unsigned int p = 0; proto_table[p] != NULL; p++) {
+		struct fuzz_flow *flow = fuzz_flow_create(proto_table[p], ignore_record, NULL);
+		double dearest = 0;
+		uint32_t random = 1;
+
+		for (unsigned int s = 0; s < TEST_COUNT(seeds); s++) {
+			for (uint32_t at = 0; at < INPUT_LEN; at++)
+				input[at] = seeds[s].bytes[at % seeds[s].len];
+			dear += count_dear(flow, seeds[s].name, &dearest);
+		}
+		for (uint32_t at = 0; at < INPUT_LEN; at++) {
+			random = hash_u64(random, at);
+			input[at] = (uint8_t)random;
+		}
+		dear += count_dear(flow, "random bytes", &dearest);
+		print_message("%s: at most %.0f us for 64 KiB\n", proto_table[p]->app.name, dearest);
+		fuzz_flow_destroy(flow);
+	}
+	assert_int_equal(dear, 0);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_cost) };
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
