@@ -149,6 +149,20 @@ apply_scalar(const struct config *config, const struct knob *knob, const char *t
 	}
 }
 
+/* What "a.b.*" covers: the mapping at "a.b". NULL for a name that does not end so. */
+static json_t *
+subtree_get(struct config *config, const char *name)
+{
+	size_t len = strlen(name);
+	char path[CONFIG_PATH_MAX];
+
+	if (len < 2 || len >= sizeof(path) || strcmp(name + len - 2, ".*") != 0)
+		return NULL;
+	memcpy(path, name, len - 2);
+	path[len - 2] = '\0';
+	return config_get(config, path);
+}
+
 static int
 apply_one(struct config *config, const struct knob *knob, void *target, struct config_error *err)
 {
@@ -159,7 +173,7 @@ apply_one(struct config *config, const struct knob *knob, void *target, struct c
 	if (knob->type == KNOB_ACCEPTED)
 		return 0;
 	if (knob->type == KNOB_TREE) {
-		*(json_t **)at = value;
+		*(json_t **)at = value != NULL ? value : subtree_get(config, knob->name);
 		return 0;
 	}
 	if (knob->type == KNOB_LIST) {

@@ -10,7 +10,7 @@ struct target {
 	uint64_t count, size;
 	const char *text;
 	unsigned int mode;
-	json_t *files, *vars;
+	json_t *files, *vars, *groups;
 };
 
 static const char *const modes[] = { "slow", "fast", NULL };
@@ -22,6 +22,7 @@ static const struct knob knobs[] = {
 	{ "mode", KNOB_CHOICE, offsetof(struct target, mode), 0, 0, "fast", modes, "mode" },
 	{ "files", KNOB_LIST, offsetof(struct target, files), 0, 0, NULL, NULL, "files" },
 	{ "vars", KNOB_TREE, offsetof(struct target, vars), 0, 0, NULL, NULL, "vars" },
+	{ "groups.*", KNOB_TREE, offsetof(struct target, groups), 0, 0, NULL, NULL, "groups" },
 	{ "other.*", KNOB_ACCEPTED, 0, 0, 0, NULL, NULL, "accepted" },
 };
 static const struct knob_table table = { "a", knobs, TEST_COUNT(knobs) };
@@ -64,7 +65,7 @@ values_and_defaults_arrive(void **state)
 	struct config_error err;
 
 	assert_int_equal(load_and_apply("a:\n  count: 0x20\n  size: 2 MiB\ntext: \"x y\"\nfiles: one.rules\n"
-					"vars:\n  g:\n    H: any\nother:\n  k: [1, 2]\nmode: SLOW\n",
+					"vars:\n  g:\n    H: any\ngroups:\n  A: b\nother:\n  k: [1, 2]\nmode: SLOW\n",
 				 &t, &config, &err),
 		0);
 	assert_true(t.on);
@@ -74,6 +75,7 @@ values_and_defaults_arrive(void **state)
 	assert_int_equal(t.mode, 0);
 	assert_int_equal(json_array_size(t.files), 1);
 	assert_non_null(json_object_get(t.vars, "g"));
+	assert_string_equal(json_string_value(json_object_get(t.groups, "A")), "b");
 	assert_int_equal(config_line(config, "a.count"), 2);
 	assert_int_equal(config_set(config, "a.on=no", &err), 0);
 	assert_int_equal(config_set(config, "files=[p, q]", &err), 0);
