@@ -442,6 +442,7 @@ struct dnp3_open {
 	uint16_t outstation;
 	uint8_t sequence;
 	uint8_t function;
+	uint8_t waiting; /* times it was sent: each may be answered */
 };
 
 /* Zeroed when the flow was recognised. */

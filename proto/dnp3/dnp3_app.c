@@ -77,7 +77,7 @@ open_remove(struct dnp3_state *state, struct dnp3_open *open)
 	state->open_count--;
 }
 
-/* A request was seen: its response will name its function. A repeated request replaces itself. */
+/* A request was seen: its response will name its function. A repeated request may be answered twice. */
 static void
 request_open(struct proto_ctx *ctx, const struct dnp3_record *record)
 {
@@ -89,15 +89,18 @@ request_open(struct proto_ctx *ctx, const struct dnp3_record *record)
 		return;
 	state->request_seen = true;
 	open = open_find(state, record->src, record->dst, record->sequence);
-	if (open == NULL) {
-		if (state->open_count == DNP3_OPEN_MAX) {
-			proto_event(ctx, DNP3_EVENT_FLOODED);
-			counter_add(&ctx->counters[DNP3_REQUESTS_SHED], 1);
-			open_remove(state, &state->open[0]);
-		}
-		open = &state->open[state->open_count++];
+	if (open != NULL) {
+		open->waiting += open->waiting < UINT8_MAX;
+		open->function = record->function;
+		return;
 	}
-	*open = (struct dnp3_open){ record->src, record->dst, record->sequence, record->function };
+	if (state->open_count == DNP3_OPEN_MAX) {
+		proto_event(ctx, DNP3_EVENT_FLOODED);
+		counter_add(&ctx->counters[DNP3_REQUESTS_SHED], 1);
+		open_remove(state, &state->open[0]);
+	}
+	state->open[state->open_count++] = (struct dnp3_open){ .master = record->src, .outstation = record->dst,
+		.sequence = record->sequence, .function = record->function, .waiting = 1 };
 }
 
 /* A response was seen. Further fragments of the same response count the sequence up (4.2.2.4.4). */
@@ -114,9 +117,9 @@ request_close(struct proto_ctx *ctx, struct dnp3_record *record)
 	}
 	record->request_function = open->function;
 	record_present(&record->head, DNP3_HAS_REQUEST);
-	if (record->fin)
+	if (record->fin && --open->waiting == 0)
 		open_remove(state, open);
-	else
+	else if (!record->fin)
 		open->sequence = (record->sequence + 1) & CONTROL_SEQUENCE;
 }
 

@@ -1,0 +1,260 @@
+#!/usr/bin/env python3
+"""Compares the sensor's DNP3 events with independent decoders, field by field.
+
+    oracle_dnp3.py SENSOR [SHARED] [-k CAPTURE]
+
+SENSOR is the sensor's program. SHARED is the folder of captures and reference results (default: the environment
+variable MILLRACE_SHARED, else ../shared beside the source root); without it nothing is compared, and the script
+says so and exits 77. Oracles: tshark's counts of function codes (corpus/truth), and the logs of Zeek and of
+ICSNPP-DNP3 (corpus/oracles.tar.xz).
+
+A difference that the specification explains stands in EXPLAINED with its reason. Any other makes the exit code 1.
+"""
+import argparse
+import collections
+import json
+import os
+import subprocess
+import sys
+import tarfile
+import tempfile
+
+SKIPPED = 77
+
+# ICSNPP's names of objects: group and variation.
+OBJECTS = {
+    'Class 0 Data': (60, 1), 'Class 1 Data': (60, 2), 'Class 2 Data': (60, 3), 'Class 3 Data': (60, 4),
+    'Binary Input With Status': (1, 2), 'Binary Output Status': (10, 2), '16-Bit Analog Input': (30, 2),
+    '16-Bit Analog Output Status': (40, 2),
+}
+
+# (oracle, capture or '*', field) -> why the two differ.
+EXPLAINED = {
+    ('tshark', 'icsnpp-dnp3__dnp3_example.pcap', 'dnp3.al.func'):
+        'tshark joins segments with both FIR and FIN set to older ones of the same sequence number, and reads one '
+        'message as function 0; such a segment is a whole message (IEEE 1815 8.2.1.4). Zeek counts as we do',
+    ('tshark', 'iti__dnp3-opendnp3-3-conformance-6.6.2.5-dump.pcap', 'dnp3.al.func'):
+        'tshark reads user data behind link functions that carry none (IEEE 1815 9.2.4.1.3); for us the frame is '
+        'unexpected_user_data',
+    ('zeek', '*', 'requests named with responses'):
+        'Zeek pairs a reply, unsolicited ones too, with the last request of the connection; we pair by address and '
+        'sequence number (IEEE 1815 4.2.2.4), so requests that wait side by side keep their own',
+    ('icsnpp', '*', 'objects that it does not log'):
+        'ICSNPP logs class polls and static objects; commands are in its other log, events in none',
+}
+
+
+class Table:
+    """One row for each field compared."""
+
+    def __init__(self):
+        self.rows = []
+        self.failed = 0
+
+    def add(self, oracle, capture, field, theirs, ours):
+        if theirs == ours:
+            verdict = 'agree'
+        else:
+            verdict = EXPLAINED.get((oracle, capture, field)) or EXPLAINED.get((oracle, '*', field))
+            if verdict is None:
+                verdict = 'DIFFERENT'
+                self.failed += 1
+        self.rows.append((oracle, capture, field, theirs, ours, verdict))
+
+    def print(self):
+        for oracle, capture, field, theirs, ours, verdict in self.rows:
+            if verdict == 'agree':
+                print(f'{oracle:8} {capture:60.60} {field:30} agree      {short(theirs)}')
+            else:
+                print(f'{oracle:8} {capture:60.60} {field:30} {verdict}')
+                print(f'{"":8}     theirs {short(theirs)}')
+                print(f'{"":8}     ours   {short(ours)}')
+        agreed = sum(row[5] == 'agree' for row in self.rows)
+        print(f'{len(self.rows)} fields compared: {agreed} agree, '
+              f'{len(self.rows) - agreed - self.failed} differ with a reason, {self.failed} differ')
+
+
+def short(value):
+    text = json.dumps(value, sort_keys=True, default=str)
+    return text if len(text) <= 300 else text[:297] + '...'
+
+
+def counts(values):
+    """How often each value occurs, with keys that JSON can print and sort."""
+    return {str(value): count for value, count in sorted(collections.Counter(values).items(), key=str)}
+
+
+def run_sensor(sensor, capture):
+    """The DNP3 events of a capture, confirmations too, in the order written."""
+    with tempfile.TemporaryDirectory() as out:
+        command = [sensor, 'read', '-r', capture, '-k', 'none', '-l', out,
+                   '--set', 'app-layer.protocols.dnp3.log-confirms=yes']
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600, check=False)
+        path = os.path.join(out, 'eve.json')
+        if done.returncode != 0 or not os.path.exists(path):
+            sys.exit(f'{" ".join(command)}: exit code {done.returncode}\n{done.stdout.decode(errors="replace")}')
+        with open(path, encoding='utf-8') as lines:
+            events = [json.loads(line) for line in lines]
+    return [event['dnp3'] for event in events if event['event_type'] == 'dnp3']
+
+
+# ---- tshark ----
+
+def compare_tshark(table, capture, truth, messages):
+    theirs = {str(code): count for code, count in truth.get('dnp3.al.func', {}).items()}
+    ours = counts(message['application']['function_code'] for message in messages)
+    table.add('tshark', capture, 'dnp3.al.func', dict(sorted(theirs.items())), dict(sorted(ours.items())))
+
+
+# ---- Zeek's logs ----
+
+def read_log(text):
+    """Rows of a log as dictionaries; unset fields are left out."""
+    names, rows = [], []
+    for line in text.splitlines():
+        if line.startswith('#fields'):
+            names = line.split('\t')[1:]
+        elif line and not line.startswith('#'):
+            rows.append({name: value for name, value in zip(names, line.split('\t')) if value != '-'})
+    return rows
+
+
+def compare_zeek(table, capture, rows, messages):
+    replies = [m for m in messages if m['type'] in ('response', 'unsolicited_response')]
+    table.add('zeek', capture, 'replies by function and iin',
+              counts((row['fc_reply'].lower(), int(row['iin'])) for row in rows if 'fc_reply' in row),
+              counts((m['application']['function_name'], m['iin']['raw']) for m in replies))
+    table.add('zeek', capture, 'requests named with responses',
+              counts((row['fc_request'].lower(), row['fc_reply'].lower()) for row in rows
+                     if 'fc_request' in row and 'fc_reply' in row),
+              counts((m['application']['request_function_name'], m['application']['function_name']) for m in replies
+                     if 'request_function_name' in m['application']))
+
+
+# ---- ICSNPP ----
+
+def range_of(item):
+    """An object header's count and range, where it has them."""
+    if item['range_code'] == 6:
+        return None, None, None
+    if item['range_code'] <= 5:
+        return item['count'], item['start'], item['stop']
+    return item['count'], None, None
+
+
+def objects_of(messages):
+    for message in messages:
+        for item in message['application'].get('objects', []):
+            yield message, item
+
+
+def number(row, name):
+    return int(row[name]) if name in row else None
+
+
+def compare_objects(table, capture, rows, messages):
+    logged = set(OBJECTS.values())
+    theirs = [(row['function_code'].lower(), OBJECTS.get(row['object_type'], row['object_type']),
+               (number(row, 'object_count'), number(row, 'range_low'), number(row, 'range_high'))) for row in rows]
+    ours = [(message['application']['function_name'], (item['group'], item['variation']), range_of(item))
+            for message, item in objects_of(messages)]
+    table.add('icsnpp', capture, 'objects: function and type', counts(row[:2] for row in theirs),
+              counts(row[:2] for row in ours if row[1] in logged))
+    table.add('icsnpp', capture, 'objects: count and range', counts(theirs),
+              counts(row for row in ours if row[1] in logged))
+    table.add('icsnpp', capture, 'objects that it does not log', {},
+              counts(row[1] for row in ours if row[1] not in logged))
+
+
+def control_of(message, point):
+    response = message['type'] == 'response'
+    return {
+        'function_code': message['application']['function_name'],
+        'index_number': point['index'],
+        'trip_control_code': point['tcc_name'],
+        'operation_type': point['op_type_name'],
+        'clear_bit': point['cr'] == 1,
+        'execute_count': point['count'],
+        'on_time': point['ontime'],
+        'off_time': point['offtime'],
+        'status_code': point['status_name'] if response else None,
+    }
+
+
+def baseline_of(row):
+    name = lambda key: row[key].lower().replace(' ', '_') if key in row else None
+    return {
+        'function_code': name('function_code'),
+        'index_number': number(row, 'index_number'),
+        'trip_control_code': name('trip_control_code'),
+        'operation_type': name('operation_type'),
+        'clear_bit': row.get('clear_bit') == 'T',
+        'execute_count': number(row, 'execute_count'),
+        'on_time': number(row, 'on_time'),
+        'off_time': number(row, 'off_time'),
+        'status_code': name('status_code'),
+    }
+
+
+def compare_control(table, capture, rows, messages):
+    theirs = [baseline_of(row) for row in rows if row['block_type'] == 'Control Relay Output Block']
+    ours = [control_of(message, point) for message, item in objects_of(messages)
+            if (item['group'], item['variation']) == (12, 1) for point in item.get('points', [])]
+    table.add('icsnpp', capture, 'control: rows', len(theirs), len(ours))
+    for field in theirs[0] if theirs else ():
+        table.add('icsnpp', capture, f'control: {field}', counts(row[field] for row in theirs),
+                  counts(row[field] for row in ours))
+    whole = lambda row: tuple(sorted(row.items(), key=str))
+    table.add('icsnpp', capture, 'control: all fields at once', counts(map(whole, theirs)), counts(map(whole, ours)))
+
+
+LOGS = {'dnp3.log': compare_zeek, 'dnp3_objects.log': compare_objects, 'dnp3_control.log': compare_control}
+
+
+def read_oracles(path, captures):
+    """capture -> {path: text} of the logs that are about DNP3."""
+    out = collections.defaultdict(dict)
+    if not os.path.exists(path):
+        return out
+    with tarfile.open(path) as archive:
+        for member in archive:
+            parts = member.name.split('/')
+            if member.isfile() and len(parts) > 2 and parts[1] in captures and parts[-1] in LOGS:
+                out[parts[1]][member.name] = archive.extractfile(member).read().decode(errors='replace')
+    return out
+
+
+def shared_folder():
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    return os.environ.get('MILLRACE_SHARED', os.path.join(root, '..', 'shared'))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('sensor')
+    parser.add_argument('shared', nargs='?', default=shared_folder())
+    parser.add_argument('-k', dest='only', help='captures whose name has this in it')
+    args = parser.parse_args()
+    corpus = os.path.join(args.shared, 'corpus')
+    if not os.path.isdir(os.path.join(corpus, 'truth')):
+        print(f'oracle_dnp3: skipped: no corpus in {args.shared}')
+        return SKIPPED
+    truths = {}
+    for name in sorted(os.listdir(os.path.join(corpus, 'truth'))):
+        with open(os.path.join(corpus, 'truth', name), encoding='utf-8') as text:
+            services = json.load(text).get('services') or {}
+        if 'dnp3' in services and (args.only is None or args.only in name):
+            truths[name[:-len('.json')]] = services['dnp3']
+    oracles = read_oracles(os.path.join(corpus, 'oracles.tar.xz'), truths)
+    table = Table()
+    for capture, truth in truths.items():
+        messages = run_sensor(args.sensor, os.path.join(corpus, 'captures', capture))
+        compare_tshark(table, capture, truth, messages)
+        for path, text in oracles[capture].items():
+            LOGS[os.path.basename(path)](table, capture, read_log(text), messages)
+    table.print()
+    return 1 if table.failed else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
