@@ -305,6 +305,7 @@ struct modbus_state {
 	struct modbus_open *newest;
 	struct modbus_open *buckets[MODBUS_OPEN_BUCKETS]; /* by transaction id, the newest first */
 	uint32_t last_id;
+	uint32_t response_time_us; /* typical, moving; 0 before the first response */
 	uint16_t open_count;
 	bool flooded;         /* said once, until no request waits any more */
 	bool wrong_direction; /* said once */

@@ -497,7 +497,7 @@ const struct rule_app_event modbus_events[] = {
 	[MODBUS_EVENT_UNKNOWN_MEI_TYPE] = { "unknown_mei_type", "an MEI type other than 13 and 14" },
 	[MODBUS_EVENT_UNKNOWN_SUBFUNCTION] = { "unknown_subfunction", "a diagnostic sub-function that is reserved" },
 	[MODBUS_EVENT_REUSED_TRANSACTION_ID] = { "reused_transaction_id",
-		"a request with the id of one that got no response for a second" },
+		"a request with the id of one that waited too long for its response" },
 	[MODBUS_EVENT_WRONG_DIRECTION] = { "wrong_direction",
 		"a request from the server, or a response from the client; said once in a flow" },
 };

@@ -7,9 +7,17 @@
 
 #include <assert.h>
 
-/* A request that comes with the id, unit and function of one this old does not share a pipeline with it: the
- * client gave the older one up. Clients wait a second at least (TCP V1.0b 4.3.2). */
-static const uint64_t give_up_ns = UINT64_C(1000000000);
+/*
+ * A request that comes with the id, unit and function of one that is still open is either behind it in the pipeline,
+ * or the older one's response was lost, or captured before it. Requests of one pipeline follow one another faster
+ * than responses take; one that waits many times as long as a response usually does was given up by its client.
+ * Were it kept, each later response would be taken for the one before.
+ */
+enum {
+	GIVE_UP_RESPONSES = 8,  /* times the usual response time */
+	GIVE_UP_US_MIN = 20000, /* for servers that answer at once */
+	GIVE_UP_US_MAX = 1000000, /* and before the first response */
+};
 
 struct modbus_open {
 	struct modbus_open *older;
@@ -128,8 +136,23 @@ modbus_pair_take(struct proto_ctx *ctx, struct modbus_key response)
 		return NULL;
 	waited_us = ctx->ts_ns > ts_ns ? (ctx->ts_ns - ts_ns) / 1000 : 0;
 	record->response_time_us = waited_us > UINT32_MAX ? UINT32_MAX : (uint32_t)waited_us;
+	state->response_time_us = state->response_time_us == 0
+		? record->response_time_us
+		: (uint32_t)((state->response_time_us * UINT64_C(7) + record->response_time_us) / 8);
 	record_present(&record->head, MODBUS_HAS_RESPONSE_TIME);
 	return record;
+}
+
+static uint64_t
+give_up_ns(const struct modbus_state *state)
+{
+	uint64_t wait_us = (uint64_t)state->response_time_us * GIVE_UP_RESPONSES;
+
+	if (state->response_time_us == 0 || wait_us > GIVE_UP_US_MAX)
+		wait_us = GIVE_UP_US_MAX;
+	if (wait_us < GIVE_UP_US_MIN)
+		wait_us = GIVE_UP_US_MIN;
+	return wait_us * 1000;
 }
 
 static void
@@ -154,7 +177,7 @@ modbus_pair_give_up(struct proto_ctx *ctx, struct modbus_key request)
 	while (state->open_count > 0) {
 		struct modbus_open *open = find_oldest(state, request);
 
-		if (open == NULL || ctx->ts_ns < open->ts_ns || ctx->ts_ns - open->ts_ns < give_up_ns)
+		if (open == NULL || ctx->ts_ns < open->ts_ns || ctx->ts_ns - open->ts_ns < give_up_ns(state))
 			break;
 		deliver_unanswered(ctx, open);
 		any = true;

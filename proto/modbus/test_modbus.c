@@ -398,6 +398,24 @@ test_reused_id(void **state)
 	assert_true(saw(MODBUS_EVENT_UNSOLICITED_RESPONSE));
 }
 
+/* One response is lost: the polls after it are paired rightly, though all have one id. */
+static void
+test_no_shift(void **state)
+{
+	(void)state;
+	for (unsigned int i = 0; i < 10; i++) {
+		feed("0003 0000 0006 00 03 0000 0001", true);
+		rig->ctx.ts_ns += 3000000;
+		if (i != 4) {
+			feed("0003 0000 0005 00 03 02 0007", false);
+			assert_json_has("\"response_time_us\":3000,");
+		}
+		rig->ctx.ts_ns += 97000000;
+	}
+	assert_int_equal(counter_get(&rig->counters[MODBUS_COUNT_UNANSWERED]), 1);
+	assert_int_equal(rig->events, E(REUSED_TRANSACTION_ID));
+}
+
 /* Diagnostics and MEI are paired by their sub-code as well; an exception names none. */
 static void
 test_sub_codes(void **state)
@@ -568,7 +586,7 @@ main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, rig_create, rig_destroy)
 	const struct CMUnitTest tests[] = {
 		CASE(test_samples), CASE(test_cut), CASE(test_extremes), CASE(test_longest), CASE(test_oversized),
-		CASE(test_frame), CASE(test_probe), CASE(test_pipeline), CASE(test_same_id), CASE(test_reused_id),
+		CASE(test_frame), CASE(test_probe), CASE(test_pipeline), CASE(test_same_id), CASE(test_reused_id), CASE(test_no_shift),
 		CASE(test_sub_codes), CASE(test_flood), CASE(test_end), CASE(test_shed), CASE(test_reversed),
 		CASE(test_malformed_response), CASE(test_tables), CASE(test_keyword), CASE(test_keyword_errors),
 	};
