@@ -53,6 +53,9 @@ struct rule_app {
 	uint8_t keyword_count;
 	const struct rule_app_buffer *buffers;
 	uint8_t buffer_count;
+	/** In alerts the record stands below this key of the protocol's object ("request"), by direction (to_server is
+	 *  index 1); NULL: it is the object itself. */
+	const char *alert_key[2];
 };
 
 #endif

@@ -308,6 +308,8 @@ group_walk_text(struct group_walk *walk)
 			walk->at++;
 			continue;
 		}
+		if (not && (c == '\0' || c == ']'))
+			return rule_refuse(walk->parser, "nothing stands behind !");
 		if (c == '\0' && walk->frames[walk->depth].variable) {
 			ret = group_pop(walk);
 			continue;
