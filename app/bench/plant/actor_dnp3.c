@@ -128,7 +128,8 @@ master_exchange(struct plant *plant, struct master *master, const struct message
 	put_message(master, message, &request, now_ns);
 	put_file_end(message, &request);
 	master->seq = (master->seq + 1) & 0x0f;
-	master->ends[PLANT_CLIENT].spoil_crc = plant_fault_strikes(&plant->net, PLANT_FAULT_BAD_CRC);
+	if (plant_fault_strikes(&plant->net, PLANT_FAULT_BAD_CRC))
+		master->ends[PLANT_CLIENT].spoil_crc = DNP3_SPOIL_DATA;
 	plant_dnp3_send(&wire, &master->ends[PLANT_CLIENT], &request);
 	now_ns = plant_talk_send(&master->talk, PLANT_CLIENT, wire_bytes, wire.len, now_ns);
 	if ((message->flags & MESSAGE_SILENT) != 0)

@@ -41,16 +41,18 @@ plant_dnp3_frame(struct buf *out, struct plant_dnp3_end *end, uint8_t link_funct
 	uint8_t header_bytes[8];
 	struct buf header = buf_over(header_bytes, sizeof(header_bytes));
 	struct cursor in = cursor_of(data_len == 0 ? header_bytes : data, data_len);
-	uint16_t spoil = end->spoil_crc ? 0x0f0f : 0;
+	bool spoil_header = end->spoil_crc == DNP3_SPOIL_HEADER || data_len == 0;
+	uint16_t spoil = end->spoil_crc != DNP3_SPOIL_NONE ? 0x0f0f : 0;
 
 	assert(data_len <= PLANT_DNP3_FRAME_DATA_MAX);
-	end->spoil_crc = false;
+	end->spoil_crc = DNP3_SPOIL_NONE;
 	put_be16(&header, 0x0564);
 	put_u8(&header, (uint8_t)(LINK_LENGTH_FIXED + data_len));
 	put_u8(&header, (end->master ? DNP3_LINK_DIR : 0) | link_function);
 	put_le16(&header, end->peer);
 	put_le16(&header, end->address);
-	put_block(out, header_bytes, header.len, data_len == 0 ? spoil : 0);
+	put_block(out, header_bytes, header.len, spoil_header ? spoil : 0);
+	spoil = spoil_header ? 0 : spoil;
 	while (cursor_left(&in) > 0) {
 		size_t len = cursor_left(&in) < LINK_BLOCK_LEN ? cursor_left(&in) : LINK_BLOCK_LEN;
 

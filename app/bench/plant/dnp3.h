@@ -69,12 +69,14 @@ enum plant_dnp3_link {
 	DNP3_LINK_STATUS = 11,
 };
 
+enum plant_dnp3_spoil { DNP3_SPOIL_NONE, DNP3_SPOIL_DATA, DNP3_SPOIL_HEADER };
+
 /** One end's link and transport state. */
 struct plant_dnp3_end {
 	uint16_t address;
 	uint16_t peer;
 	bool master;
-	bool spoil_crc; /* the next frame carries a wrong CRC; taken back by the frame */
+	uint8_t spoil_crc; /* enum plant_dnp3_spoil: of the next frame, which takes it back */
 	uint8_t transport_seq;
 };
 

@@ -8,7 +8,7 @@ send_fragment(struct plant_talk *talk, struct plant_dnp3_end *end, const struct 
 	uint8_t bytes[PLANT_DNP3_WIRE_LEN_MAX];
 	struct buf wire = buf_over(bytes, sizeof(bytes));
 
-	end->spoil_crc = plant_fault_strikes(talk->net, PLANT_FAULT_BAD_CRC);
+	end->spoil_crc = plant_fault_strikes(talk->net, PLANT_FAULT_BAD_CRC) ? DNP3_SPOIL_DATA : DNP3_SPOIL_NONE;
 	plant_dnp3_send(&wire, end, fragment);
 	return plant_talk_send(talk, end->master ? PLANT_CLIENT : PLANT_SERVER, bytes, wire.len, now_ns);
 }

@@ -35,6 +35,7 @@ enum header_slot {
 	HEADER_DESTINATION,
 	HEADER_CRC,
 	HEADER_LINK,
+	HEADER_TRANSPORT,
 	HEADER_COUNT,
 };
 
@@ -68,8 +69,9 @@ static const struct script_key dnp3_keys[] = {
 	{ "confirm", KEY_HEADER, HEADER_CONFIRM },
 	{ "src", KEY_HEADER, HEADER_SOURCE },
 	{ "dst", KEY_HEADER, HEADER_DESTINATION },
-	{ "bad-crc", KEY_HEADER, HEADER_CRC },
+	{ "bad-crc", KEY_HEADER, HEADER_CRC }, /* 1: of the first block of data, 2: of the header */
 	{ "link", KEY_HEADER, HEADER_LINK },
+	{ "transport", KEY_HEADER, HEADER_TRANSPORT }, /* the octet; the fragment must fit one frame */
 	{ "function", KEY_NAME, 0 },
 	{ "iin", KEY_BE16, 0 },
 	{ "object", KEY_U8S, 0 }, /* group,variation,qualifier */
@@ -173,6 +175,7 @@ dnp3_wrap(struct script_talk *talk, enum plant_end from, const int64_t header[],
 {
 	uint8_t bytes[SCRIPT_MESSAGE_LEN_MAX];
 	struct buf fragment = buf_over(bytes, sizeof(bytes));
+	uint8_t segment_bytes[PLANT_DNP3_FRAME_DATA_MAX];
 	struct plant_dnp3_end end = talk->ends[from];
 	uint8_t seq =
 		(uint8_t)header_or(header, HEADER_SEQ, from == PLANT_CLIENT ? talk->seq : talk->request[0]) & 0x0f;
@@ -180,7 +183,7 @@ dnp3_wrap(struct script_talk *talk, enum plant_end from, const int64_t header[],
 
 	end.address = (uint16_t)header_or(header, HEADER_SOURCE, end.address);
 	end.peer = (uint16_t)header_or(header, HEADER_DESTINATION, end.peer);
-	end.spoil_crc = header_or(header, HEADER_CRC, 0) != 0;
+	end.spoil_crc = (uint8_t)header_or(header, HEADER_CRC, DNP3_SPOIL_NONE);
 	if (header[HEADER_LINK] >= 0 && inner->len == 0) { /* a link frame alone: status, reset */
 		plant_dnp3_frame(wire, &end, (uint8_t)header[HEADER_LINK], NULL, 0);
 		return;
@@ -191,6 +194,14 @@ dnp3_wrap(struct script_talk *talk, enum plant_end from, const int64_t header[],
 	if (from == PLANT_CLIENT) {
 		talk->seq = (seq + 1) & 0x0f;
 		script_remember(talk, &fragment);
+	}
+	if (header[HEADER_TRANSPORT] >= 0) {
+		struct buf segment = buf_over(segment_bytes, sizeof(segment_bytes));
+
+		put_u8(&segment, (uint8_t)header[HEADER_TRANSPORT]);
+		buf_put(&segment, bytes, fragment.len);
+		plant_dnp3_frame(wire, &end, DNP3_LINK_PRM | DNP3_LINK_USER_DATA, segment_bytes, segment.len);
+		return;
 	}
 	plant_dnp3_send(wire, &end, &fragment);
 	talk->ends[from].transport_seq = end.transport_seq;
