@@ -43,14 +43,13 @@ go_well(struct uplink *uplink, struct uplink_lane *lane, uint64_t acked)
 	uplink_set_error(uplink, "");
 	lane->declare = false;
 	lane->hole_run = 0;
-	if (probing && acked >= lane->probe_until) {
+	if (probing && acked >= lane->probe_until)
 		lane->probe_until = 0;
-		lane->batch_records = (uint32_t)uplink->config.batch_records;
-	}
-	if (probing || ++lane->good_run < UPLINK_GROW_AFTER)
+	/* A good half of a refused batch says nothing against a larger next one. */
+	if (++lane->good_run < UPLINK_GROW_AFTER && !probing)
 		return;
 	lane->good_run = 0;
-	if (lane->window < uplink->config.window)
+	if (lane->window < uplink->config.window && !probing)
 		lane->window++;
 	if (lane->batch_records < uplink->config.batch_records)
 		lane->batch_records = lane->batch_records * 2 < uplink->config.batch_records ? lane->batch_records * 2 :

@@ -45,6 +45,15 @@ write_entry(struct uplink *uplink, const struct uplink_flight *flight, const cha
 	return written;
 }
 
+/* A refused gap record is not reported by another: a server that refuses them all would never see an end of it. */
+static bool
+is_gap_record(enum link_lane lane, const struct buf *lines)
+{
+	static const char mark[] = "\"event_type\":\"gap\"";
+
+	return lane == LINK_LANE_STATS && memmem(lines->data, lines->len, mark, sizeof(mark) - 1) != NULL;
+}
+
 /* Returns 0 when the record may be passed over: kept or counted as not kept, and reported. */
 int
 uplink_quarantine(struct uplink *uplink, const struct uplink_flight *flight, const char *why)
@@ -52,12 +61,13 @@ uplink_quarantine(struct uplink *uplink, const struct uplink_flight *flight, con
 	enum link_lane lane = flight->head.lane;
 	uint64_t sequence = flight->head.sequence;
 	struct spool_batch batch;
-
-	if (spool_report_gap(uplink->spool, lane, sequence, sequence, SPOOL_GAP_POISON) < 0)
-		return -EAGAIN;
 	int got = spool_peek_batch(uplink->spool, lane, sequence, 1, uplink->config.batch_bytes, &uplink->lines, &batch);
-	bool kept = got == 1 && batch.first == sequence &&
-		write_entry(uplink, flight, why, uplink->lines.data, uplink->lines.len - 1);
+	bool held = got == 1 && batch.first == sequence;
+
+	if (!(held && is_gap_record(lane, &uplink->lines)) &&
+		spool_report_gap(uplink->spool, lane, sequence, sequence, SPOOL_GAP_POISON) < 0)
+		return -EAGAIN;
+	bool kept = held && write_entry(uplink, flight, why, uplink->lines.data, uplink->lines.len - 1);
 
 	log_error("link", "%s record %llu refused for good: %s; %s", link_lane_name(lane), (unsigned long long)sequence, why,
 		kept ? "put into the quarantine file" : "it could not be kept");
