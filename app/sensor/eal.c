@@ -126,6 +126,7 @@ eal_start(const struct sensor_config *config, const unsigned int cpus[], unsigne
 	if (!wants_pci)
 		add(&args, "--no-pci");
 	add(&args, "--log-level=lib.eal:%d", config->log_level >= LOG_LEVEL_DEBUG ? RTE_LOG_INFO : RTE_LOG_ERR);
+	add(&args, "--log-level=lib.telemetry:%d", RTE_LOG_ERR);
 	add(&args, "--log-level=pmd*:%d", RTE_LOG_ERR);
 	json_array_foreach(config->eal_args, i, word)
 		add(&args, "%s", json_string_value(word));

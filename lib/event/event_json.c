@@ -301,6 +301,29 @@ put_record(struct buf *out, const struct record_writer *writer, const char *name
 }
 
 static void
+put_app(const struct event_json *json, struct buf *out, const struct event *event, const uint8_t *blob, uint32_t len)
+{
+	const char *name = app_name(json, event);
+	const char *key = NULL;
+
+	if (name == NULL)
+		return;
+	if (event->type == EVENT_ALERT)
+		key = json->config.apps[event->app_idx]->alert_key[(event->flags & EVENT_TO_SERVER) != 0];
+	if (key == NULL) {
+		put_record(out, json->apps[event->app_idx], name, blob, len);
+		return;
+	}
+	buf_puts(out, ",\"");
+	buf_puts(out, name);
+	buf_puts(out, "\":{\"");
+	buf_puts(out, key);
+	buf_puts(out, "\":");
+	record_write_json(json->apps[event->app_idx], out, blob, len);
+	buf_putc(out, '}');
+}
+
+static void
 put_section(const struct event_json *json, struct buf *out, const struct event *event,
 	const struct event_section *section)
 {
@@ -323,7 +346,7 @@ put_section(const struct event_json *json, struct buf *out, const struct event *
 		put_record(out, json->arp, "arp", data, section->len);
 		return;
 	case EVENT_SECTION_APP:
-		put_record(out, json->apps[event->app_idx], app_name(json, event), data, section->len);
+		put_app(json, out, event, data, section->len);
 		return;
 	case EVENT_SECTION_PAYLOAD:
 		put_payload(out, data, section->len);
