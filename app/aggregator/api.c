@@ -26,7 +26,6 @@ enum {
 	TOKEN_LEN_MIN = 16,
 	TOKEN_LEN_MAX = 512,
 	DIGEST_LEN = 32,
-	BODY_MAX = 4096,
 	LIMIT_DEFAULT = 100,
 	ANSWER_BYTES_MAX = 16 * 1024 * 1024, /* records beyond it wait for the next page */
 	REASON_MAX = 200,
@@ -354,7 +353,7 @@ on_request(void *arg, struct evhttp_request *request)
 /* ---- life ---- */
 
 static int
-read_token(struct api *api, const char *path)
+read_token(const char *path, uint8_t token[DIGEST_LEN])
 {
 	FILE *file = fopen(path, "re");
 	char line[TOKEN_LEN_MAX + 2] = "";
@@ -374,7 +373,7 @@ read_token(struct api *api, const char *path)
 		log_error("api", "api.token-file: %s: the token must have %d to %d characters", path, TOKEN_LEN_MIN,
 			TOKEN_LEN_MAX);
 		err = -EINVAL;
-	} else if (EVP_Digest(line, len, api->token, NULL, EVP_sha256(), NULL) != 1) {
+	} else if (EVP_Digest(line, len, token, NULL, EVP_sha256(), NULL) != 1) {
 		err = -ENOMEM;
 	}
 	OPENSSL_cleanse(line, sizeof(line));
@@ -417,17 +416,10 @@ start(struct api *api)
 {
 	const struct settings *settings = api->settings;
 	const struct store_config store = { .path = settings->store_path, .query_max_ms = settings->query_timeout_ms };
-	const struct link_server_config server = {
-		.topic = "api",
-		.listen = settings->api_listen,
-		.cert = settings->api_cert,
-		.key = settings->api_key,
-		.body_max = BODY_MAX,
-		.connections_max = settings->connections_max,
-		.request_timeout_s = settings->request_timeout_s,
-	};
-	int err = read_token(api, settings->api_token_file);
+	struct link_server_config server;
+	int err = read_token(settings->api_token_file, api->token);
 
+	settings_api_server(settings, &server);
 	if (err == 0)
 		err = store_open(&api->store, settings->store_kind, &store, false);
 	if (err == 0)
@@ -483,6 +475,19 @@ api_destroy(struct api *api)
 		close(api->stop_fd);
 	store_close(api->store);
 	free(api);
+}
+
+int
+api_check(const struct settings *settings)
+{
+	uint8_t token[DIGEST_LEN];
+	struct link_server_config server;
+	int token_err = read_token(settings->api_token_file, token);
+	int server_err;
+
+	settings_api_server(settings, &server);
+	server_err = link_server_check(&server);
+	return token_err != 0 ? token_err : server_err;
 }
 
 uint16_t

@@ -20,6 +20,8 @@ struct api;
 int api_create(struct api **out, const struct settings *settings, const struct counter_set *counters);
 /** Ends the thread and waits for it. */
 void api_destroy(struct api *api);
+/** Reads what api_create() would, without listening. @return 0 or -errno, logged. */
+int api_check(const struct settings *settings);
 uint16_t api_port(const struct api *api);
 
 #endif

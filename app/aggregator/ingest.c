@@ -444,21 +444,13 @@ create_events(struct ingest *ingest, struct event_base *base)
 int
 ingest_create(struct ingest **out, struct event_base *base, const struct settings *settings, struct store *store)
 {
-	const struct link_server_config server = {
-		.topic = "ingest",
-		.listen = settings->listen,
-		.cert = settings->tls_cert,
-		.key = settings->tls_key,
-		.client_ca = settings->tls_ca,
-		.body_max = settings->body_max,
-		.connections_max = settings->connections_max,
-		.request_timeout_s = settings->request_timeout_s,
-	};
+	struct link_server_config server;
 	struct ingest *ingest = calloc(1, sizeof(*ingest));
 	int err;
 
 	if (ingest == NULL)
 		return -ENOMEM;
+	settings_ingest_server(settings, &server);
 	ingest->settings = settings;
 	ingest->store = store;
 	TAILQ_INIT(&ingest->appended);

@@ -22,7 +22,7 @@ static const char usage[] =
 	"\n"
 	"run    listens for sensors and for questions until SIGTERM. When both are open it prints\n"
 	"       \"ready INGEST_PORT API_PORT\", and writes the same line to the ready file.\n"
-	"check  reads the configuration and says what is wrong with it.\n"
+	"check  reads the configuration and the files it names, and says what is wrong with them.\n"
 	"reference  prints the configuration's keys.\n"
 	"\n"
 	"exit status: 0 done, 1 failed, 2 wrong usage or configuration\n";
@@ -172,6 +172,20 @@ run(const struct options *options, const struct settings *settings)
 	return err == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+/* Says everything that is wrong, not only the first. */
+static int
+check(const struct settings *settings)
+{
+	struct link_server_config server;
+	int ingest_err;
+	int api_err;
+
+	settings_ingest_server(settings, &server);
+	ingest_err = link_server_check(&server);
+	api_err = api_check(settings);
+	return ingest_err != 0 || api_err != 0 ? EXIT_USAGE : EXIT_SUCCESS;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -203,7 +217,7 @@ main(int argc, char **argv)
 	log_set_level((enum log_level)settings.log_level);
 	if (strcmp(verb, "check") == 0) {
 		config_dump(config, tables, 1, stdout);
-		status = EXIT_SUCCESS;
+		status = check(&settings);
 	} else {
 		status = run(&options, &settings);
 	}

@@ -3,8 +3,9 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "lib/link/batch.h"
 #include "lib/store/store.h"
+
+enum { QUESTION_BODY_MAX = 4096 }; /* a question has no body */
 
 static const char *const levels[] = { "error", "warning", "notice", "info", "debug", NULL };
 
@@ -75,4 +76,33 @@ settings_read(struct settings *out, struct config *config, struct config_error *
 	if (out->api_key[0] == '\0')
 		out->api_key = out->tls_key;
 	return 0;
+}
+
+void
+settings_ingest_server(const struct settings *settings, struct link_server_config *out)
+{
+	*out = (struct link_server_config){
+		.topic = "ingest",
+		.listen = settings->listen,
+		.cert = settings->tls_cert,
+		.key = settings->tls_key,
+		.client_ca = settings->tls_ca,
+		.body_max = settings->body_max,
+		.connections_max = settings->connections_max,
+		.request_timeout_s = settings->request_timeout_s,
+	};
+}
+
+void
+settings_api_server(const struct settings *settings, struct link_server_config *out)
+{
+	*out = (struct link_server_config){
+		.topic = "api",
+		.listen = settings->api_listen,
+		.cert = settings->api_cert,
+		.key = settings->api_key,
+		.body_max = QUESTION_BODY_MAX,
+		.connections_max = settings->connections_max,
+		.request_timeout_s = settings->request_timeout_s,
+	};
 }

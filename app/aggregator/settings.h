@@ -3,6 +3,7 @@
 #define MR_AGGREGATOR_SETTINGS_H
 
 #include "lib/config/config.h"
+#include "lib/link/server.h"
 
 struct settings {
 	const char *listen;
@@ -29,6 +30,10 @@ struct settings {
 };
 
 extern const struct knob_table settings_knobs;
+
+/** The two listeners. */
+void settings_ingest_server(const struct settings *settings, struct link_server_config *out);
+void settings_api_server(const struct settings *settings, struct link_server_config *out);
 
 /** Applies, fails on unknown keys and on keys that must be given and are not. @return 0 or -EINVAL, err set. */
 int settings_read(struct settings *out, struct config *config, struct config_error *err);

@@ -80,7 +80,7 @@ peer_gone(void *ssl, void *ptr, CRYPTO_EX_DATA *data, int slot, long number, voi
 	free(peer);
 }
 
-/* Never returns NULL but when memory is out: evhttp would then talk plain HTTP, so the process ends instead. */
+/* Without memory there is no TLS: evhttp then talks plain HTTP, where handle() finds no peer and refuses. */
 static struct bufferevent *
 accept_peer(struct event_base *base, void *arg)
 {
@@ -89,8 +89,9 @@ accept_peer(struct event_base *base, void *arg)
 	SSL *ssl = SSL_new(server->tls);
 
 	if (peer == NULL || ssl == NULL || SSL_set_ex_data(ssl, peer_slot, peer) != 1) {
-		log_error("link", "%s: out of memory", server->config.topic);
-		abort();
+		SSL_free(ssl);
+		free(peer);
+		return NULL;
 	}
 	peer->server = server;
 	peer->since_s = clock_s();
@@ -101,10 +102,10 @@ accept_peer(struct event_base *base, void *arg)
 	}
 	peer->bev = bufferevent_openssl_socket_new(base, -1, ssl, BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
 	if (peer->bev == NULL) {
-		log_error("link", "%s: out of memory", server->config.topic);
-		abort();
+		SSL_free(ssl);
+		return NULL;
 	}
-	/* Peers of the network cut connections as they like: that is no fault of the TLS session. */
+	/* Peers cut connections as they like: that is no fault of the TLS session. */
 	bufferevent_openssl_set_allow_dirty_shutdown(peer->bev, 1);
 	return peer->bev;
 }
@@ -252,6 +253,22 @@ link_server_create(struct link_server **out, struct event_base *base, const stru
 	}
 	*out = server;
 	return 0;
+}
+
+int
+link_server_check(const struct link_server_config *config)
+{
+	struct sockaddr_storage address;
+	int len = sizeof(address);
+	SSL_CTX *tls = NULL;
+	int err = server_tls_create(&tls, config);
+
+	SSL_CTX_free(tls);
+	if (!parse_listen(config->listen, &address, &len)) {
+		log_error("link", "%s: %s is not ADDRESS:PORT", config->topic, config->listen);
+		err = -EINVAL;
+	}
+	return err;
 }
 
 void

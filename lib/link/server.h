@@ -44,6 +44,8 @@ typedef void (*link_server_handler)(void *arg, struct evhttp_request *request);
 int link_server_create(struct link_server **out, struct event_base *base, const struct link_server_config *config,
 	link_server_handler handler, void *arg);
 void link_server_destroy(struct link_server *server);
+/** Reads the files and the address without listening. @return 0 or -errno, logged. */
+int link_server_check(const struct link_server_config *config);
 
 /** The port listened on, host order. */
 uint16_t link_server_port(const struct link_server *server);

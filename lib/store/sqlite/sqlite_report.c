@@ -51,8 +51,11 @@ static const struct report reports[STORE_REPORT_COUNT] = {
 			" json_extract(r.line, '$.modbus.response.function_code'),"
 			" json_extract(r.line, '$.dnp3.application.function_name')) AS name,"
 			" p.requests AS requests, p.responses AS responses, p.records AS records FROM (SELECT event_type AS"
-			" protocol, coalesce(function, response_function & 127) AS function, count(function) AS requests,"
-			" count(response_function) AS responses, count(*) AS records, max(id) AS sample"
+			" protocol, coalesce(function, response_function & 127) AS function,"
+			/* A DNP3 message stands alone: its code says which way it goes (IEEE 1815 4.2.2.5). */
+			" sum(function IS NOT NULL AND NOT (event_type = 'dnp3' AND function >= 128)) AS requests,"
+			" sum(response_function IS NOT NULL OR (event_type = 'dnp3' AND function >= 128)) AS responses,"
+			" count(*) AS records, max(id) AS sample"
 			" FROM records INDEXED BY records_type WHERE (function IS NOT NULL OR response_function IS NOT NULL)",
 		.after = " GROUP BY 1, 2) p JOIN records r ON r.id = p.sample ORDER BY p.protocol, p.function",
 	},
