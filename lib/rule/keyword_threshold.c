@@ -14,6 +14,7 @@ static const struct {
 	{ "type", "limit", offsetof(struct rule_threshold, type), THRESHOLD_LIMIT },
 	{ "type", "threshold", offsetof(struct rule_threshold, type), THRESHOLD_THRESHOLD },
 	{ "type", "both", offsetof(struct rule_threshold, type), THRESHOLD_BOTH },
+	{ "type", "backoff", offsetof(struct rule_threshold, type), THRESHOLD_BACKOFF },
 	{ "track", "by_src", offsetof(struct rule_threshold, track), TRACK_SRC },
 	{ "track", "by_dst", offsetof(struct rule_threshold, track), TRACK_DST },
 	{ "track", "by_both", offsetof(struct rule_threshold, track), TRACK_BOTH },
@@ -46,6 +47,9 @@ threshold_word(struct rule_parser *parser, struct rule_threshold *threshold, cha
 	} else if (strcmp(word, "seconds") == 0) {
 		threshold->seconds = (uint32_t)number;
 		*seen |= 8;
+	} else if (strcmp(word, "multiplier") == 0) {
+		threshold->multiplier = (uint32_t)number;
+		*seen |= 16;
 	} else {
 		return rule_refuse(parser, "\"%.30s\" is not type, track, count or seconds", word);
 	}
@@ -67,8 +71,13 @@ threshold_parse(struct rule_parser *parser, char *value, struct rule_threshold *
 		if (ret != 0)
 			return ret;
 	}
+	if (threshold->type == THRESHOLD_BACKOFF) {
+		threshold->seconds = UINT32_MAX;
+		wanted = 23;
+	}
 	if ((seen & wanted) != wanted)
-		return rule_refuse(parser, "%strack, count and seconds are all needed", (wanted & 1) != 0 ? "type, " : "");
+		return rule_refuse(parser, "%strack, count and %s are all needed", (wanted & 1) != 0 ? "type, " : "",
+			(wanted & 16) != 0 ? "multiplier" : "seconds");
 	return 0;
 }
 

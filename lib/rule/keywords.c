@@ -86,7 +86,7 @@ const struct rule_keyword rule_keywords[] = {
 	{ "app-layer-protocol", rule_setup_app_layer_protocol, KEYWORD_VALUE, "[!]protocol of the flow" },
 	{ "decode-event", rule_setup_decode_event, KEYWORD_VALUE, "event of decoding" },
 	{ "stream-event", rule_setup_stream_event, KEYWORD_VALUE, "event of TCP reassembly" },
-	{ "threshold", rule_setup_threshold, KEYWORD_VALUE, "type limit|threshold|both, track by_src|by_dst|by_both|by_rule|by_flow, count N, seconds N" },
+	{ "threshold", rule_setup_threshold, KEYWORD_VALUE, "type limit|threshold|both|backoff, track by_src|by_dst|by_both|by_rule|by_flow, count N, seconds N" },
 	{ "detection_filter", rule_setup_detection_filter, KEYWORD_VALUE, "track by_..., count N, seconds N: only beyond the count" },
 	{ NULL, NULL, 0, NULL },
 };

@@ -225,14 +225,15 @@ struct rule_state {
 	const uint32_t *ids;
 };
 
-enum rule_threshold_type { THRESHOLD_NONE, THRESHOLD_LIMIT, THRESHOLD_THRESHOLD, THRESHOLD_BOTH, THRESHOLD_DETECTION };
+enum rule_threshold_type { THRESHOLD_NONE, THRESHOLD_LIMIT, THRESHOLD_THRESHOLD, THRESHOLD_BOTH, THRESHOLD_BACKOFF, THRESHOLD_DETECTION };
 
 struct rule_threshold {
 	uint8_t type;
 	uint8_t track;
 	uint8_t unique;        /* 0: every packet counts; else distinct: 1 source port, 2 destination port */
 	uint32_t count;
-	uint32_t seconds;
+	uint32_t seconds;      /* THRESHOLD_BACKOFF: no window, UINT32_MAX */
+	uint32_t multiplier;   /* THRESHOLD_BACKOFF: the count for the next alert grows by it */
 };
 
 /** threshold.config: suppress. */

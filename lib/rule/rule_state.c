@@ -292,6 +292,7 @@ struct rule_tracked {
 	uint32_t sid, gid;
 	uint32_t count;
 	uint32_t seconds;
+	uint64_t next;   /* THRESHOLD_BACKOFF: the count that speaks next */
 	uint8_t type, track, ip_version;
 	bool used;
 };
@@ -368,7 +369,7 @@ threshold_check(const struct rule_view *view, const struct rule *rule, const str
 {
 	struct rule_tracked *row = tracked_find(view, rule, threshold);
 
-	if (view->ts_ns >= row->start_ns + threshold->seconds * NS_PER_S) {
+	if (threshold->seconds != UINT32_MAX && view->ts_ns >= row->start_ns + threshold->seconds * NS_PER_S) {
 		row->start_ns = view->ts_ns;
 		row->count = 0;
 		memset(row->unique, 0, sizeof(row->unique));
@@ -382,6 +383,12 @@ threshold_check(const struct rule_view *view, const struct rule *rule, const str
 		return row->count <= threshold->count;
 	case THRESHOLD_BOTH:
 		return row->count == threshold->count;
+	case THRESHOLD_BACKOFF:
+		row->next = row->next == 0 ? threshold->count : row->next;
+		if (row->count < row->next)
+			return false;
+		row->next *= threshold->multiplier;
+		return true;
 	case THRESHOLD_DETECTION:
 		return row->count > threshold->count;
 	default:

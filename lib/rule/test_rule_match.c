@@ -327,6 +327,7 @@ static const struct {
 	{ "threshold:type threshold, track by_dst, count 3, seconds 60;", "0010010010" },
 	{ "threshold:type both, track by_both, count 3, seconds 5;", "0010000100" },
 	{ "threshold:type limit, track by_rule, count 1, seconds 3600;", "1000000000" },
+	{ "threshold:type backoff, track by_flow, count 1, multiplier 3;", "1010000010" },
 	{ "detection_filter:track by_src, count 4, seconds 3600;", "0000111111" },
 	{ "detection_filter:track by_flow, count 2, seconds 5;", "0011100111" },
 	{ "detection_filter:track by_dst, count 1, seconds 60, unique_on src_port;", "0000000000" },
