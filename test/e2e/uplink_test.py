@@ -6,6 +6,7 @@ import random
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -421,6 +422,79 @@ class UplinkTest(unittest.TestCase):
         self.finish(feed)
 
 
+REAL = ''
+
+
+class RealAggregatorTest(unittest.TestCase):
+    """Both sides killed at any moment: what was flushed arrives, once."""
+
+    def setUp(self):
+        if not os.path.exists(REAL):
+            self.skipTest(f'no {REAL}')
+        self.top = tempfile.mkdtemp(prefix='uplink_test.')
+        self.work = f'{self.top}/work'
+        os.mkdir(f'{self.top}/pki')
+        os.mkdir(self.work)
+        make_pki(f'{self.top}/pki')
+        with socket.socket() as a, socket.socket() as b:
+            a.bind(('127.0.0.1', 0))
+            b.bind(('127.0.0.1', 0))
+            self.port, api = a.getsockname()[1], b.getsockname()[1]
+        with open(f'{self.work}/token', 'w') as f:
+            f.write('0123456789abcdef0123456789abcdef\n')
+        with open(f'{self.work}/aggregator.yaml', 'w') as f:
+            f.write(f'listen: 127.0.0.1:{self.port}\ntls:\n  cert: {self.top}/pki/server.pem\n  key: {self.top}/pki/server.key\n'
+                    f'  ca: {self.top}/pki/ca.pem\napi:\n  listen: 127.0.0.1:{api}\n  token-file: {self.work}/token\n'
+                    f'store:\n  path: {self.work}/store.db\n')
+        self.processes = []
+
+    def tearDown(self):
+        for process in self.processes:
+            process.kill()
+            process.wait()
+        shutil.rmtree(self.top, ignore_errors=True)
+
+    def aggregator(self):
+        with open(f'{self.work}/aggregator.log', 'a') as log:
+            process = subprocess.Popen([REAL, 'run', '-c', f'{self.work}/aggregator.yaml'], stdout=log, stderr=log)
+        self.processes.append(process)
+        return process
+
+    def feed(self):
+        feed = Feed(self.work, self.port, uplink__batch_records=200)
+        self.processes.append(feed.process)
+        return feed
+
+    def test_kills(self):
+        rng = random.Random(4)
+        aggregator, feed, n = self.aggregator(), self.feed(), 0
+        for step in range(20):
+            for _ in range(rng.randrange(1, 5)):
+                for _ in range(300):
+                    n += 1
+                    second = f'2026-01-01T00:00:{n % 60:02}.000000+0000'
+                    lane = ('alert', 'event', 'flow')[n % 3]
+                    feed.process.stdin.write(f'{lane} {{"timestamp":"{second}","event_type":"{lane}","n":{n}}}\n')
+                feed.ask('!flush')
+            time.sleep(rng.random() * 0.2)
+            what = rng.randrange(3)
+            if what != 0:
+                feed.kill()
+                feed = self.feed()
+            if what != 1:
+                aggregator.kill()
+                aggregator.wait()
+                aggregator = self.aggregator()
+        self.assertTrue(feed.drain(60000), feed.status())
+        feed.close()
+        aggregator.terminate()
+        self.assertEqual(aggregator.wait(20), 0)
+        with sqlite3.connect(f'{self.work}/store.db') as db:
+            stored = [json.loads(line)['n'] for line, in db.execute('SELECT line FROM records')]
+        self.assertEqual(sorted(stored), list(range(1, n + 1)))
+
+
 if __name__ == '__main__':
     FEED = os.path.abspath(sys.argv.pop(1))
+    REAL = os.path.join(os.path.dirname(FEED), '../../app/aggregator/millrace-aggregator')
     unittest.main(verbosity=2)
