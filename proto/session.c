@@ -177,8 +177,8 @@ detect(struct proto_engine *engine, struct proto_session *session, const struct 
 }
 
 /*
- * The next place at or behind `from` where a PDU is plausible: one that ends with the data or is followed by another,
- * or the last bytes, too few to say. A single lucky header among garbage does not count.
+ * The next place at or behind `from` where a PDU may begin. The first plausible header counts, whatever follows: what
+ * comes after may not be here yet, and the answer must not depend on how the bytes were cut.
  */
 static uint32_t
 find_pdu(const struct proto *proto, const struct proto_input *input, uint32_t from)
@@ -186,33 +186,36 @@ find_pdu(const struct proto *proto, const struct proto_input *input, uint32_t fr
 	for (uint32_t at = from; at < input->len; at++) {
 		int len = proto->frame(cursor_of(input->data + at, input->len - at), input->to_server);
 
-		if (len < 0)
-			continue;
-		if (len == 0) {
-			if (input->tcp)
-				return at;
-			continue;
-		}
-		if ((uint32_t)len > input->len - at)
-			continue;
-		if (at + (uint32_t)len == input->len ||
-			proto->frame(cursor_of(input->data + at + len, input->len - at - (uint32_t)len), input->to_server) >= 0)
+		if (len > 0 && (input->tcp || (uint32_t)len <= input->len - at))
+			return at;
+		if (len == 0 && input->tcp)
 			return at;
 	}
 	return input->len;
 }
 
+/* Says once what was skipped before the PDU (or the end) that was found now. */
+static void
+report_garbage(struct proto_engine *engine, struct proto_session *session, bool to_server)
+{
+	uint32_t len = session->garbage_len[to_server];
+
+	if (len == 0)
+		return;
+	session->garbage_len[to_server] = 0;
+	counter_add(&engine->counters[PROTO_COUNTER_GARBAGE], 1);
+	if (engine->garbage != NULL)
+		engine->garbage(engine->ctx.owner, session, to_server, len);
+}
+
 static uint32_t
-skip_garbage(struct proto_engine *engine, struct proto_session *session, const struct proto_input *input, uint32_t at)
+skip_garbage(struct proto_engine *engine, struct proto_session *session, const struct proto_input *input, uint32_t from,
+	uint32_t at)
 {
 	uint32_t next = find_pdu(session->proto, input, at);
 
-	if (next > at) {
-		counter_add(&engine->counters[PROTO_COUNTER_GARBAGE], 1);
-		counter_add(&engine->counters[PROTO_COUNTER_GARBAGE_BYTES], next - at);
-		if (engine->garbage != NULL)
-			engine->garbage(engine->ctx.owner, session, input->to_server, next - at);
-	}
+	counter_add(&engine->counters[PROTO_COUNTER_GARBAGE_BYTES], next - from);
+	session->garbage_len[input->to_server] += next - from;
 	return next;
 }
 
@@ -224,23 +227,21 @@ read_pdus(struct proto_engine *engine, struct proto_session *session, const stru
 
 	while (at < input->len) {
 		uint32_t left = input->len - at;
-		int len = session->lost[input->to_server]
-			? -EBADMSG
-			: session->proto->frame(cursor_of(input->data + at, left), input->to_server);
+		int len = session->proto->frame(cursor_of(input->data + at, left), input->to_server);
 
 		if (len > 0 && (uint32_t)len <= left) {
+			report_garbage(engine, session, input->to_server);
 			parse_pdu(engine, session, input, at, (uint32_t)len);
 			at += (uint32_t)len;
 			continue;
 		}
 		if (len >= 0 && input->tcp && left < PROTO_PDU_LEN_MAX)
 			return at;
-		if (len >= 0) /* a datagram's cut PDU, or one longer than any may be */
-			at = skip_garbage(engine, session, input, at + 1);
-		else
-			at = skip_garbage(engine, session, input, at);
-		session->lost[input->to_server] = false;
+		/* No PDU here; or a datagram's cut one; or one longer than any may be. */
+		at = skip_garbage(engine, session, input, at, len >= 0 ? at + 1 : at);
 	}
+	if (!input->tcp)
+		report_garbage(engine, session, input->to_server);
 	return at;
 }
 
@@ -255,7 +256,7 @@ proto_session_data(struct proto_engine *engine, struct proto_session *session, c
 		return session->found == PROTO_GIVEN_UP ? input->len : consumed;
 	if (input->missing > 0) {
 		counter_add(&engine->counters[PROTO_COUNTER_GAPS], 1);
-		session->lost[input->to_server] = true;
+		report_garbage(engine, session, input->to_server);
 		if (session->proto->gap != NULL) {
 			session->proto->gap(prepare(engine, session, input->ts_ns, input->to_server, input->tcp), input->missing);
 			settle(engine);
@@ -268,6 +269,8 @@ void
 proto_session_end(struct proto_engine *engine, struct proto_session *session, uint64_t ts_ns)
 {
 	if (session->found == PROTO_FOUND) {
+		report_garbage(engine, session, false);
+		report_garbage(engine, session, true);
 		if (session->parsed && session->proto->end != NULL) {
 			struct proto_ctx *ctx = prepare(engine, session, ts_ns, true, true);
 

@@ -29,7 +29,7 @@ struct proto_session {
 	uint8_t proto_idx;         /* in the engine's table */
 	uint8_t tries;
 	bool parsed;               /* parse was called: end is due */
-	bool lost[2];              /* by to_server: PDUs must be found again */
+	uint32_t garbage_len[2];   /* by to_server: bytes skipped since the last PDU, not yet reported */
 };
 
 /** What the user says of each protocol; made once, read by all engines. */
