@@ -17,6 +17,7 @@ import ssl
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 import urllib.parse
@@ -419,6 +420,46 @@ class Questions(Case):
         self.assertEqual(len(json.loads(millrace("events", "--type", "modbus", "--all", "--json"))["records"]), 300)
         millrace("flows", "--colour", "red", status=2)
         millrace("flows", "--ip", "nowhere", status=1)
+
+
+class Control(unittest.TestCase):
+    """The command line against a control socket that answers by the book, refuses, breaks off, or is not there."""
+
+    def ask(self, answer, *args):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "control.sock")
+            listener = socket.socket(socket.AF_UNIX)
+            listener.bind(path)
+            listener.listen()
+            asked = []
+
+            def serve():
+                peer, _ = listener.accept()
+                with peer, peer.makefile("rwb") as stream:
+                    asked.append(stream.readline())
+                    stream.write(answer)
+            server = threading.Thread(target=serve)
+            server.start()
+            done = subprocess.run([program("millrace/millrace"), *args, "--socket", path], capture_output=True)
+            server.join()
+            listener.close()
+        return done, json.loads(asked[0])
+
+    def test_status_and_any_verb(self):
+        done, asked = self.ask(b'{"ok":true,"capture":{"received":7},"name":"\\u001b[2J"}\n', "status")
+        self.assertEqual((done.returncode, asked), (0, {"verb": "status"}))
+        self.assertIn(b"capture.received", done.stdout)
+        self.assertNotIn(b"\x1b", done.stdout)
+        done, asked = self.ask(b'{"ok":true}\n', "control", "log.level", '{"level":"debug"}', "--json")
+        self.assertEqual((done.returncode, asked), (0, {"verb": "log.level", "level": "debug"}))
+        self.assertEqual(json.loads(done.stdout), {"ok": True})
+
+    def test_refusals_and_broken_answers(self):
+        self.assertEqual(self.ask(b'{"ok":false,"error":"no"}\n', "status")[0].returncode, 1)
+        self.assertEqual(self.ask(b'no json\n', "status")[0].returncode, 1)
+        self.assertEqual(self.ask(b'{"ok":tr', "status")[0].returncode, 3)
+        nobody = subprocess.run([program("millrace/millrace"), "status", "--socket", "/nowhere"], capture_output=True)
+        self.assertEqual(nobody.returncode, 3)
 
 
 class Retention(Case):

@@ -56,7 +56,8 @@ static const struct report reports[STORE_REPORT_COUNT] = {
 			" sum(function IS NOT NULL AND NOT (event_type = 'dnp3' AND function >= 128)) AS requests,"
 			" sum(response_function IS NOT NULL OR (event_type = 'dnp3' AND function >= 128)) AS responses,"
 			" count(*) AS records, max(id) AS sample"
-			" FROM records INDEXED BY records_type WHERE (function IS NOT NULL OR response_function IS NOT NULL)",
+			" FROM records INDEXED BY records_type WHERE event_type NOT IN ('alert', 'anomaly') AND (function IS NOT NULL"
+			" OR response_function IS NOT NULL)",
 		.after = " GROUP BY 1, 2) p JOIN records r ON r.id = p.sample ORDER BY p.protocol, p.function",
 	},
 	[STORE_REPORT_APPS] = {
