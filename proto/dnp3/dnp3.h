@@ -395,6 +395,7 @@ struct dnp3_message {
 
 /* An object header, IEEE 1815 4.2.2.7. */
 struct dnp3_header {
+	const struct dnp3_layout *layout; /* NULL: none is known */
 	uint8_t group;
 	uint8_t variation;
 	uint8_t prefix_code;

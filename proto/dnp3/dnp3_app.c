@@ -16,6 +16,7 @@ enum {
 	OBJECTS_ROOM = 48 * sizeof(struct dnp3_object),
 
 	GROUP_TIME = 50,
+	GROUP_CLASS = 60,
 	RANGE_RESERVED = 0xff,
 };
 
@@ -144,7 +145,6 @@ static struct dnp3_object *
 object_begin(struct dnp3_message *message, const struct dnp3_header *header, uint8_t qualifier, uint32_t stop)
 {
 	struct dnp3_object *object = object_append(message);
-	const struct dnp3_layout *layout;
 
 	if (object == NULL)
 		return NULL;
@@ -159,10 +159,8 @@ object_begin(struct dnp3_message *message, const struct dnp3_header *header, uin
 	object->name = dnp3_group_name(header->group);
 	if (object->name != NULL)
 		record_present(&object->head, DNP3_OBJECT_HAS_NAME);
-	layout = dnp3_layout_find(header->group, header->variation);
-	object->variation_name = header->group == 0 ? dnp3_attribute_name(header->variation) :
-	                         layout != NULL     ? layout->name :
-						      NULL;
+	object->variation_name = header->group == 0      ? dnp3_attribute_name(header->variation) :
+	                         header->layout != NULL ? header->layout->name : NULL;
 	if (object->variation_name != NULL)
 		record_present(&object->head, DNP3_OBJECT_HAS_FORM);
 	return object;
@@ -233,6 +231,8 @@ object_read(struct dnp3_message *message)
 		proto_event(message->ctx, DNP3_EVENT_TRUNCATED_OBJECT);
 		return false;
 	}
+	/* Class objects have no contents, and are most of what is asked for. */
+	header.layout = header.group == GROUP_CLASS ? NULL : dnp3_layout_find(header.group, header.variation);
 	header.no_data = brings_no_data(message->record->function, &header);
 	message->ids[message->id_count++] = (uint16_t)(header.group << 8 | header.variation);
 	return dnp3_points_read(message, &header, object_begin(message, &header, qualifier, (uint32_t)stop));

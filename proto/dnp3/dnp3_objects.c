@@ -142,36 +142,38 @@ points_skip(struct dnp3_message *message, struct dnp3_object *object, uint32_t c
 	return message->in.short_read ? fail(message, DNP3_EVENT_TRUNCATED_OBJECT) : true;
 }
 
-/* One point of a known layout. false: the message cannot be read further. */
+/* One point of a known layout. walk is of this header. false: the message cannot be read further. */
 static bool
-point_read(struct dnp3_message *message, const struct dnp3_header *header, const struct dnp3_layout *layout,
+point_read(struct dnp3_walk *walk, const struct dnp3_header *header, const struct dnp3_layout *layout,
 	struct dnp3_object *object, uint32_t nth)
 {
 	_Alignas(8) uint8_t nowhere[POINT_SIZE_MAX]; /* where the elements of a point without room go */
-	struct dnp3_walk walk = { .message = message, .variation = header->variation, .sized = header->sized };
+	struct dnp3_message *message = walk->message;
 	uint32_t prefix = dnp3_number_read(&message->in, header->prefix_len);
 	struct dnp3_point *point;
 
-	walk.in = header->sized ? cursor_sub(&message->in, prefix) : message->in;
+	walk->in = header->sized ? cursor_sub(&message->in, prefix) : message->in;
 	if (message->in.short_read)
 		return fail(message, DNP3_EVENT_TRUNCATED_OBJECT);
 	point = point_append(message, object, layout->shape);
-	walk.discard = point == NULL;
-	walk.point = walk.discard ? memset(nowhere, 0, sizeof(nowhere)) : (uint8_t *)point;
-	dnp3_object_walk(&walk, layout);
-	if (walk.discard || walk.shortened)
+	walk->discard = point == NULL;
+	walk->point = walk->discard ? memset(nowhere, 0, sizeof(nowhere)) : (uint8_t *)point;
+	walk->present = 0;
+	walk->shortened = false;
+	dnp3_object_walk(walk, layout);
+	if (walk->discard || walk->shortened)
 		points_truncated(message, object, 1);
-	if (!walk.discard) {
+	if (!walk->discard) {
 		point_name(point, header, prefix, nth);
-		point->head.present |= walk.present;
+		point->head.present |= walk->present;
 	}
-	if (walk.failed)
+	if (walk->failed)
 		return fail(message, DNP3_EVENT_TRUNCATED_OBJECT);
 	if (!header->sized) {
-		message->in = walk.in;
-		return walk.in.short_read ? fail(message, DNP3_EVENT_TRUNCATED_OBJECT) : true;
+		message->in = walk->in;
+		return walk->in.short_read ? fail(message, DNP3_EVENT_TRUNCATED_OBJECT) : true;
 	}
-	if (walk.in.short_read || cursor_left(&walk.in) > 0)
+	if (walk->in.short_read || cursor_left(&walk->in) > 0)
 		proto_event(message->ctx, DNP3_EVENT_INVALID_OBJECT_LENGTH);
 	return true;
 }
@@ -195,16 +197,19 @@ plain_read(struct dnp3_message *message, const struct dnp3_header *header, struc
 	return true;
 }
 
-static const struct dnp3_layout *
-layout_for(const struct dnp3_header *header)
+/* Octet strings of no length and without a prefix: no byte bounds their number, so none becomes a point. */
+static bool
+takes_nothing(const struct dnp3_header *header, const struct dnp3_layout *layout)
 {
-	return header->no_data ? NULL : dnp3_layout_find(header->group, header->variation);
+	return header->prefix_len == 0 && header->variation == 0 && layout != NULL &&
+	       layout->elements[0].kind == DNP3_KIND_OCTETS;
 }
 
 bool
 dnp3_points_read(struct dnp3_message *message, const struct dnp3_header *header, struct dnp3_object *object)
 {
-	const struct dnp3_layout *layout = layout_for(header);
+	const struct dnp3_layout *layout = header->no_data ? NULL : header->layout;
+	struct dnp3_walk walk = { .message = message, .variation = header->variation, .sized = header->sized };
 	uint32_t size;
 
 	if (header->count == 0 || (header->no_data && header->prefix_len == 0))
@@ -219,6 +224,8 @@ dnp3_points_read(struct dnp3_message *message, const struct dnp3_header *header,
 	if (layout != NULL && layout->packed_bits != 0 && header->prefix_len == 0)
 		return packed_read(message, header, layout, object);
 	size = layout == NULL ? 0 : dnp3_layout_size(layout);
+	if (takes_nothing(header, layout))
+		return header->count <= message->points_left ? true : fail(message, DNP3_EVENT_TOO_MANY_POINTS);
 	for (uint32_t i = 0; i < header->count; i++) {
 		if (message->points_left == 0)
 			return fail(message, DNP3_EVENT_TOO_MANY_POINTS);
@@ -229,7 +236,7 @@ dnp3_points_read(struct dnp3_message *message, const struct dnp3_header *header,
 				return points_skip(message, object, header->count - i, header->prefix_len + size);
 		}
 		message->points_left--;
-		if (!(layout == NULL ? plain_read(message, header, object, i) : point_read(message, header, layout, object, i)))
+		if (!(layout == NULL ? plain_read(message, header, object, i) : point_read(&walk, header, layout, object, i)))
 			return false;
 	}
 	return true;

@@ -31,8 +31,8 @@ OBJECTS = {
 # (oracle, capture or '*', field) -> why the two differ.
 EXPLAINED = {
     ('tshark', 'icsnpp-dnp3__dnp3_example.pcap', 'dnp3.al.func'):
-        'tshark joins segments with both FIR and FIN set to older ones of the same sequence number, and reads one '
-        'message as function 0; such a segment is a whole message (IEEE 1815 8.2.1.4). Zeek counts as we do',
+        'tshark does not follow a message whose transport sequence goes from 63 to 0, and joins one whole message to an '
+        'older fragment of the same sequence, which it then reads as function 0 (IEEE 1815 8.2.1.4). Zeek counts as we do',
     ('tshark', 'iti__dnp3-opendnp3-3-conformance-6.6.2.5-dump.pcap', 'dnp3.al.func'):
         'tshark reads user data behind link functions that carry none (IEEE 1815 9.2.4.1.3); for us the frame is '
         'unexpected_user_data',
