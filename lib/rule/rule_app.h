@@ -56,6 +56,10 @@ struct rule_app {
 	/** In alerts the record stands below this key of the protocol's object ("request"), by direction (to_server is
 	 *  index 1); NULL: it is the object itself. */
 	const char *alert_key[2];
+	/** An equality that holds whenever the keyword's test does ("request.function_code" is 6), so that the rules
+	 *  asked for a record are found by one look at that field of the root. false: none is known. NULL: never. */
+	bool (*keyword_index)(const struct rule_app_keyword *keyword, const struct rule_app_test *test, const char **path,
+		uint64_t *value);
 };
 
 #endif

@@ -23,6 +23,8 @@ struct compile {
 	uint32_t *keyed;         /* [rule_count] rules of a table's side */
 	bool *swapped;           /* [rule_count] of keyed: a <> rule seen from its other end */
 	uint32_t keyed_count;
+	const struct rule_app *app; /* whose records the groups being made are asked with; NULL: payload */
+	bool to_server;          /* with app */
 	uint16_t *known;         /* [known_cap] groups by their list: index + 1 */
 	uint32_t known_cap;
 };
@@ -64,7 +66,11 @@ rule_compare(const void *left, const void *right)
 
 /** What group_fill() gathers before it freezes a group. */
 struct group_draft {
+	const struct rule_app *app; /* of a group asked with records */
+	bool to_server;             /* of such a group */
 	uint32_t *always, always_count;
+	struct rule_probe *probes;
+	uint32_t probe_count;
 	struct rule_link *links;
 	uint32_t link_count, link_cap;
 	struct rule_index *indexes;
@@ -112,15 +118,33 @@ draft_link(struct group_draft *draft, uint32_t offset, const struct field *field
 	return 0;
 }
 
+/* Keywords for the other direction never hold here: their rules are left out of the group's search. */
 static int
-draft_add(struct group_draft *draft, const struct rule *rule, uint32_t rule_idx, bool message)
+draft_add_own(struct group_draft *draft, const struct rule_plan *plan, uint32_t rule_idx)
+{
+	const struct rule_app_keyword *keyword = plan->test->keyword;
+	const struct rule_link link = { .rule_idx = rule_idx, .value = plan->value };
+
+	if (keyword->direction != RULE_EITHER && (keyword->direction == RULE_TO_SERVER) != draft->to_server)
+		return 0;
+	if (plan->kind == PLAN_OWN_FIELD)
+		return draft_link(draft, 0, plan->field, &link);
+	draft->probes[draft->probe_count++] = (struct rule_probe){ keyword->test, plan->test->own, rule_idx };
+	return 0;
+}
+
+static int
+draft_add(struct group_draft *draft, const struct rule *rule, uint32_t rule_idx)
 {
 	struct rule_plan plan;
 	struct rule_link link = { .rule_idx = rule_idx };
 	int ret = 0;
 
-	rule_plan_make(rule, message, &plan);
+	rule_plan_make(rule, draft->app, &plan);
 	switch (plan.kind) {
+	case PLAN_OWN:
+	case PLAN_OWN_FIELD:
+		return draft_add_own(draft, &plan, rule_idx);
 	case PLAN_INDEX:
 		link.value = plan.value;
 		link.mask = plan.mask;
@@ -154,28 +178,32 @@ draft_freeze(struct compile *compile, struct group_draft *draft, const uint32_t 
 	group->database = database;
 	group->always_count = draft->always_count;
 	group->always = rule_arena_copy(arena, draft->always, draft->always_count * sizeof(uint32_t));
+	group->probe_count = draft->probe_count;
+	group->probes = rule_arena_copy(arena, draft->probes, draft->probe_count * sizeof(struct rule_probe));
 	group->index_count = draft->index_count;
 	group->indexes = rule_arena_copy(arena, draft->indexes, draft->index_count * sizeof(struct rule_index));
 	group->link_count = draft->link_count;
 	group->links = rule_arena_copy(arena, draft->links, draft->link_count == 0 ? 0 : (draft->link_count + 1) * sizeof(struct rule_link));
 	group->rule_count = count;
 	group->rules = rule_arena_copy(arena, list, count * sizeof(uint32_t));
-	return group->always == NULL || group->indexes == NULL || group->links == NULL || group->rules == NULL ? -ENOMEM : 0;
+	return group->always == NULL || group->probes == NULL || group->indexes == NULL || group->links == NULL || group->rules == NULL ? -ENOMEM : 0;
 }
 
 static int
-group_fill(struct compile *compile, const uint32_t *list, uint32_t count, bool message, struct rule_group *group)
+group_fill(struct compile *compile, const uint32_t *list, uint32_t count, struct rule_group *group)
 {
-	struct group_draft draft = { .always = calloc(count, sizeof(uint32_t)) };
-	int ret = draft.always == NULL ? -ENOMEM : 0;
+	struct group_draft draft = { .app = compile->app, .to_server = compile->to_server,
+		.always = calloc(count, sizeof(uint32_t)), .probes = calloc(count, sizeof(struct rule_probe)) };
+	int ret = draft.always == NULL || draft.probes == NULL ? -ENOMEM : 0;
 
 	for (uint32_t i = 0; ret == 0 && i < count; i++)
-		ret = draft_add(&draft, compile->set->rules[list[i]], list[i], message);
+		ret = draft_add(&draft, compile->set->rules[list[i]], list[i]);
 	if (draft.links != NULL)
 		draft.links[0] = (struct rule_link){ 0 };
 	if (ret == 0)
 		ret = draft_freeze(compile, &draft, list, count, group);
 	free(draft.always);
+	free(draft.probes);
 	free(draft.links);
 	free(draft.indexes);
 	rule_patterns_free(&draft.patterns);
@@ -194,7 +222,8 @@ group_known(struct compile *compile, const uint32_t *list, uint32_t count)
 			return at;
 		const struct rule_group *group = &compile->set->groups[*at - 1];
 
-		if (group->rule_count == count && memcmp(group->rules, list, count * sizeof(*list)) == 0)
+		if (group->rule_count == count && group->app == compile->app && group->to_server == compile->to_server
+			&& memcmp(group->rules, list, count * sizeof(*list)) == 0)
 			return at;
 	}
 }
@@ -214,14 +243,18 @@ known_grow(struct compile *compile)
 	for (uint32_t i = 0; i < compile->set->group_count; i++) {
 		const struct rule_group *group = &compile->set->groups[i];
 
-		*group_known(compile, group->rules, group->rule_count) = (uint16_t)(i + 1);
+		uint32_t slot = crc32c(group->rule_count, group->rules, group->rule_count * sizeof(uint32_t));
+
+		while (compile->known[slot & (cap - 1)] != 0)
+			slot++;
+		compile->known[slot & (cap - 1)] = (uint16_t)(i + 1);
 	}
 	return 0;
 }
 
 /* The group of compile->list[0..count). @return 0 or -ENOMEM */
 static int
-group_of(struct compile *compile, uint32_t count, bool message, uint16_t *out)
+group_of(struct compile *compile, uint32_t count, uint16_t *out)
 {
 	struct ruleset *set = compile->set;
 
@@ -245,8 +278,8 @@ group_of(struct compile *compile, uint32_t count, bool message, uint16_t *out)
 		set->groups = grown;
 		set->group_cap = cap;
 	}
-	set->groups[set->group_count] = (struct rule_group){ 0 };
-	int ret = group_fill(compile, compile->list, count, message, &set->groups[set->group_count]);
+	set->groups[set->group_count] = (struct rule_group){ .app = compile->app, .to_server = compile->to_server };
+	int ret = group_fill(compile, compile->list, count, &set->groups[set->group_count]);
 
 	if (ret != 0)
 		return ret;
@@ -351,7 +384,7 @@ side_fill(struct compile *compile, enum rule_side side, uint16_t *by_port)
 			for (uint32_t i = 0; i < compile->keyed_count; i++)
 				if (ports_have(keyed_ports(compile, i, side), port))
 					compile->list[count++] = compile->keyed[i];
-			ret = group_of(compile, count, false, &group);
+			ret = group_of(compile, count, &group);
 		}
 		by_port[port] = group;
 	}
@@ -370,7 +403,7 @@ table_side(struct compile *compile, unsigned int phase, unsigned int class, unsi
 	table->empty = false;
 	if (side >= SIDE_ANY) {
 		memcpy(compile->list, compile->keyed, compile->keyed_count * sizeof(uint32_t));
-		return group_of(compile, compile->keyed_count, false, side == SIDE_ANY ? &table->any : &table->once);
+		return group_of(compile, compile->keyed_count, side == SIDE_ANY ? &table->any : &table->once);
 	}
 	uint16_t *by_port = rule_arena_alloc(&compile->set->arena, RULE_PORTS * sizeof(*by_port));
 
@@ -423,7 +456,7 @@ app_group(struct compile *compile, unsigned int app, unsigned int to_server, enu
 			compile->list[count++] = i;
 			compile->set->apps[app].event_mask[to_server] |= compile->set->rules[i]->app_events;
 		}
-	return group_of(compile, count, true, out);
+	return group_of(compile, count, out);
 }
 
 static int
@@ -432,6 +465,8 @@ apps_make(struct compile *compile)
 	for (unsigned int i = 0; i < compile->set->world.app_count * 2; i++) {
 		struct rule_app_groups *app = &compile->set->apps[i / 2];
 
+		compile->app = compile->set->world.apps[i / 2];
+		compile->to_server = i % 2 == 1;
 		if (app_group(compile, i / 2, i % 2, MESSAGE_RECORD, &app->group[i % 2]) != 0
 			|| app_group(compile, i / 2, i % 2, MESSAGE_EVENTS, &app->events[i % 2]) != 0
 			|| app_group(compile, i / 2, i % 2, MESSAGE_ONCE, &app->once[i % 2]) != 0)
@@ -445,10 +480,11 @@ events_make(struct compile *compile)
 {
 	uint32_t count = 0;
 
+	compile->app = NULL;
 	for (uint32_t i = 0; i < compile->set->rule_count; i++)
 		if ((compile->set->rules[i]->flags & RULE_EVENTS) != 0 && compile->set->rules[i]->phase != PHASE_MESSAGE)
 			compile->list[count++] = i;
-	return group_of(compile, count, false, &compile->set->event_group);
+	return group_of(compile, count, &compile->set->event_group);
 }
 
 int

@@ -337,7 +337,18 @@ struct rule_database {
 	struct rule_database *next;
 };
 
+/** A protocol's own keyword, asked before its rule becomes a candidate. */
+struct rule_probe {
+	bool (*test)(const struct rule_app_test *test, const void *record);
+	const struct rule_app_test *own;
+	uint32_t rule_idx;
+};
+
 struct rule_group {
+	const struct rule_app *app;   /* asked with records of this protocol and direction; NULL: with payload */
+	bool to_server;
+	uint32_t probe_count;
+	const struct rule_probe *probes;
 	uint32_t always_count;        /* no way to choose: verified each time */
 	const uint32_t *always;
 	uint32_t index_count;
@@ -488,7 +499,7 @@ struct rule **rule_by_sid(struct ruleset *set, uint32_t gid, uint32_t sid);
 int rule_compile(struct ruleset *set, const char *cache_dir);
 
 /** How a rule is found in a group. rule_plan.c */
-enum rule_plan_kind { PLAN_ALWAYS, PLAN_INDEX, PLAN_FIELD, PLAN_LITERAL, PLAN_PCRE };
+enum rule_plan_kind { PLAN_ALWAYS, PLAN_INDEX, PLAN_FIELD, PLAN_LITERAL, PLAN_PCRE, PLAN_OWN, PLAN_OWN_FIELD };
 
 struct rule_plan {
 	uint8_t kind;
@@ -497,11 +508,12 @@ struct rule_plan {
 	uint64_t value, mask;          /* PLAN_INDEX, little endian from offset on */
 	const struct rule_node *node;  /* PLAN_LITERAL, PLAN_PCRE */
 	uint32_t from, count;          /* PLAN_LITERAL: the part of the content */
-	const struct rule_test *test;  /* PLAN_FIELD */
+	const struct rule_test *test;  /* PLAN_FIELD, PLAN_OWN, PLAN_OWN_FIELD */
+	const struct field *field;     /* PLAN_OWN_FIELD: equals value */
 };
 
-/** @param message  the group is asked with records, not with payload */
-void rule_plan_make(const struct rule *rule, bool message, struct rule_plan *out);
+/** @param app  the group is asked with this protocol's records; NULL: with payload */
+void rule_plan_make(const struct rule *rule, const struct rule_app *app, struct rule_plan *out);
 
 /** Patterns of a group's database. rule_database.c */
 struct rule_patterns {

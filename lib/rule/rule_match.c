@@ -86,7 +86,7 @@ index_field(struct rule_view *view, const struct rule_group *group, const struct
 {
 	uint64_t value;
 
-	if (!field_get_u64(index->field, view->message->record, &value))
+	if (view->message->record == NULL || !field_get_u64(index->field, view->message->record, &value))
 		return;
 	for (uint32_t at = index->first[value & 0xff]; at != 0; at = group->links[at].next)
 		if (group->links[at].value == value)
@@ -102,6 +102,12 @@ group_candidates(struct rule_view *view, uint16_t group_idx)
 
 	for (uint32_t i = 0; i < group->always_count; i++)
 		candidate_add(view->matcher, group->always[i]);
+	for (uint32_t i = 0; i < group->probe_count; i++) {
+		const struct rule_probe *probe = &group->probes[i];
+
+		if (view->message->record != NULL && probe->test(probe->own, view->message->record))
+			candidate_add(view->matcher, probe->rule_idx);
+	}
 	for (uint32_t i = 0; i < group->index_count; i++) {
 		if (group->indexes[i].field != NULL)
 			index_field(view, group, &group->indexes[i]);
@@ -243,11 +249,11 @@ rule_holds(struct rule_view *view, const struct rule *rule)
 {
 	if (!proto_matches(view, rule) || !flow_matches(view, rule->flow) || !app_matches(view, rule) || !events_match(view, rule))
 		return false;
-	if (!ends_match(view, rule, false) && ((rule->flags & RULE_BOTH_WAYS) == 0 || !ends_match(view, rule, true)))
-		return false;
 	for (unsigned int i = 0; i < rule->test_count; i++)
 		if (!rule->tests[i].fn(view, &rule->tests[i]))
 			return false;
+	if (!ends_match(view, rule, false) && ((rule->flags & RULE_BOTH_WAYS) == 0 || !ends_match(view, rule, true)))
+		return false;
 	return rule_state_conditions(view, rule) && rule_verify_buffers(view, rule);
 }
 

@@ -182,8 +182,27 @@ test_indexable(const struct rule_test *test)
 	return true;
 }
 
+/* A protocol's own keyword: by the equality it implies, else asked each time before anything else of the rule. */
+static bool
+plan_own(const struct rule_test *test, const struct rule_app *app, struct rule_plan *out)
+{
+	struct record_path path;
+	const char *text;
+
+	if (test->fn != rule_test_own || test->negated)
+		return false;
+	out->test = test;
+	out->kind = PLAN_OWN;
+	if (app->keyword_index != NULL && app->keyword_index(test->keyword, test->own, &text, &out->value)
+		&& record_path_resolve(app->record, text, &path) == 0 && path.list_count == 0) {
+		out->kind = PLAN_OWN_FIELD;
+		out->field = path.leaf;
+	}
+	return true;
+}
+
 static void
-plan_message(const struct rule *rule, struct rule_plan *out)
+plan_message(const struct rule *rule, const struct rule_app *app, struct rule_plan *out)
 {
 	for (unsigned int i = 0; i < rule->test_count; i++)
 		if (test_indexable(&rule->tests[i])) {
@@ -191,17 +210,19 @@ plan_message(const struct rule *rule, struct rule_plan *out)
 			out->test = &rule->tests[i];
 			return;
 		}
+	for (unsigned int i = 0; i < rule->test_count && out->kind != PLAN_OWN_FIELD; i++)
+		(void)plan_own(&rule->tests[i], app, out);
 }
 
 void
-rule_plan_make(const struct rule *rule, bool message, struct rule_plan *out)
+rule_plan_make(const struct rule *rule, const struct rule_app *app, struct rule_plan *out)
 {
 	const struct rule_buffer *payload = NULL;
 	struct rule_plan literal = { 0 };
 
 	*out = (struct rule_plan){ .kind = PLAN_ALWAYS };
-	if (message) {
-		plan_message(rule, out);
+	if (app != NULL) {
+		plan_message(rule, app, out);
 		return;
 	}
 	for (unsigned int i = 0; i < rule->buffer_count; i++)

@@ -243,7 +243,7 @@ ruleset_destroy(struct ruleset *ruleset)
 
 static const char *const phase_names[] = { "packet", "stream", "message" };
 static const char *const plan_names[] = { "verified each time", "bytes at a fixed place", "an equal field", "a literal in Hyperscan",
-	"its pcre in Hyperscan" };
+	"its pcre in Hyperscan", "its protocol keyword", "the field its protocol keyword names" };
 
 int
 ruleset_explain(const struct ruleset *ruleset, uint32_t gid, uint32_t sid, struct buf *out)
@@ -255,7 +255,7 @@ ruleset_explain(const struct ruleset *ruleset, uint32_t gid, uint32_t sid, struc
 
 		if (rule->meta.sid != sid || rule->meta.gid != gid)
 			continue;
-		rule_plan_make(rule, rule->phase == PHASE_MESSAGE, &plan);
+		rule_plan_make(rule, rule->phase == PHASE_MESSAGE ? ruleset->world.apps[rule->app] : NULL, &plan);
 		for (uint32_t g = 0; g < ruleset->group_count; g++)
 			for (uint32_t r = 0; r < ruleset->groups[g].rule_count; r++)
 				groups += ruleset->groups[g].rules[r] == i;
