@@ -136,8 +136,8 @@ flight_fill(struct uplink *uplink, struct uplink_flight *flight, enum link_lane 
 
 	if (lane->next <= acked)
 		lane->next = acked + 1;
-	int rc = spool_peek_batch(uplink->spool, id, lane->next, lane->batch_records, lane->batch_bytes, &uplink->lines,
-		&batch);
+	const struct spool_want want = { id, lane->next, lane->batch_records, lane->batch_bytes };
+	int rc = spool_peek_batch(uplink->spool, &want, &uplink->lines, &batch);
 
 	if (rc < 0 || (batch.first > lane->next && !step_over_loss(uplink, id, batch.first))) {
 		lane_pause(lane, now_ms);

@@ -61,7 +61,8 @@ uplink_quarantine(struct uplink *uplink, const struct uplink_flight *flight, con
 	enum link_lane lane = flight->head.lane;
 	uint64_t sequence = flight->head.sequence;
 	struct spool_batch batch;
-	int got = spool_peek_batch(uplink->spool, lane, sequence, 1, uplink->config.batch_bytes, &uplink->lines, &batch);
+	const struct spool_want want = { lane, sequence, 1, uplink->config.batch_bytes };
+	int got = spool_peek_batch(uplink->spool, &want, &uplink->lines, &batch);
 	bool held = got == 1 && batch.first == sequence;
 
 	if (!(held && is_gap_record(lane, &uplink->lines)) &&

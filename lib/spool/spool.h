@@ -117,6 +117,13 @@ void spool_flush(struct spool *spool);
 
 /* ---- reader ---- */
 
+struct spool_want {
+	enum link_lane lane;
+	uint64_t from_seq;  /* first sequence wanted, from 1 */
+	uint32_t count_max; /* records, from 1 */
+	size_t bytes_max;   /* of lines, newlines included; the first record is taken even if it is longer */
+};
+
 struct spool_batch {
 	uint64_t first; /* sequence of the first record; above from_seq when records before it are lost */
 	uint32_t count;
@@ -126,16 +133,12 @@ struct spool_batch {
 /**
  * Copies consecutive records as lines ended by \n.
  *
- * @param from_seq   first sequence wanted, from 1
- * @param count_max  records, from 1
- * @param bytes_max  of lines, newlines included; the first record is taken even if it is longer
- * @param lines      reset and filled; its capacity is at least SPOOL_RECORD_LEN_MAX + 1
- * @param out        what was found; with 0 records and first above from_seq all in between is lost
+ * @param lines  reset and filled; its capacity is at least SPOOL_RECORD_LEN_MAX + 1
+ * @param out    what was found; with 0 records and first above from_seq all in between is lost
  * @return records found, 0 when none is there yet, -EAGAIN when a loss must be reported by the
  *         writer first, or -errno (counted; come back later)
  */
-int spool_peek_batch(struct spool *spool, enum link_lane lane, uint64_t from_seq, uint32_t count_max, size_t bytes_max,
-	struct buf *lines, struct spool_batch *out);
+int spool_peek_batch(struct spool *spool, const struct spool_want *want, struct buf *lines, struct spool_batch *out);
 /** Everything up to seq is stored by the aggregator or given up. Lower than before: ignored. Saved across restarts. */
 void spool_ack(struct spool *spool, enum link_lane lane, uint64_t seq);
 /** As spool_ack() for records that are lost and reported: the aggregator does not know yet that they will not come. */

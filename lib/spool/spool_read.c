@@ -125,12 +125,13 @@ lane_skip_lost(struct spool *spool, struct spool_lane *lane, uint64_t *seq, uint
 }
 
 static int
-peek(struct spool *spool, struct spool_lane *lane, struct spool_batch *out, uint32_t count_max, size_t bytes_max,
-	struct buf *lines)
+peek(struct spool *spool, const struct spool_want *want, struct buf *lines, struct spool_batch *out)
 {
+	struct spool_lane *lane = &spool->lanes[want->lane];
+	size_t bytes_max = want->bytes_max < lines->cap ? want->bytes_max : lines->cap;
 	uint64_t readable = atomic_load_explicit(&lane->readable, memory_order_acquire);
 
-	for (uint64_t seq = out->first; out->count < count_max && seq <= readable;) {
+	for (uint64_t seq = out->first; out->count < want->count_max && seq <= readable;) {
 		const char *line;
 		uint32_t len;
 		int rc = lane_read(lane, seq, &line, &len);
@@ -159,16 +160,14 @@ peek(struct spool *spool, struct spool_lane *lane, struct spool_batch *out, uint
 }
 
 int
-spool_peek_batch(struct spool *spool, enum link_lane lane_id, uint64_t from_seq, uint32_t count_max, size_t bytes_max,
-	struct buf *lines, struct spool_batch *out)
+spool_peek_batch(struct spool *spool, const struct spool_want *want, struct buf *lines, struct spool_batch *out)
 {
-	struct spool_lane *lane = &spool->lanes[lane_id];
-	uint64_t acked = spool_get_acked(spool, lane_id);
+	uint64_t acked = spool_get_acked(spool, want->lane);
 
-	assert(lines->cap > SPOOL_RECORD_LEN_MAX && count_max > 0);
+	assert(lines->cap > SPOOL_RECORD_LEN_MAX && want->count_max > 0);
 	buf_reset(lines);
-	*out = (struct spool_batch){ .first = from_seq > acked ? from_seq : acked + 1 };
-	int rc = peek(spool, lane, out, count_max, bytes_max < lines->cap ? bytes_max : lines->cap, lines);
+	*out = (struct spool_batch){ .first = want->from_seq > acked ? want->from_seq : acked + 1 };
+	int rc = peek(spool, want, lines, out);
 
 	if (rc < 0 && rc != -EAGAIN)
 		spool_count(spool, SPOOL_READ_ERRORS, 1);

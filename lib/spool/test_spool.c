@@ -1,99 +1,16 @@
-#include "test/test.h"
+#include "lib/spool/test_spool.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
-#include <inttypes.h>
-#include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "lib/base/log.h"
-#include "lib/spool/spool_private.h"
 
 enum { RECORDS = 6, FILE_MAX = 64 * 1024 };
-
-static char dir[64];
-static struct spool_config config;
-static struct buf lines;
-
-static int
-remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	return remove(path);
-}
-
-static int
-setup(void **state)
-{
-	/* Each of some thousand opens waits for the disk; in memory they do not. */
-	snprintf(dir, sizeof(dir), "%s/test_spool.XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-	assert_non_null(mkdtemp(dir));
-	config = (struct spool_config){ .path = dir, .size = 16 * 4096, .segment_size = 4096, .fsync = SPOOL_FSYNC_NEVER };
-	return buf_create(&lines, SPOOL_RECORD_LEN_MAX + 1);
-}
-
-static int
-teardown(void **state)
-{
-	buf_destroy(&lines);
-	return nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
-
-static struct spool *
-open_spool(void)
-{
-	struct spool *spool = NULL;
-
-	assert_int_equal(spool_create(&spool, &config), 0);
-	return spool;
-}
-
-/* The line whose sequence and lane can be told from its text alone. */
-static size_t
-make_line(char *text, size_t cap, enum link_lane lane, uint64_t seq)
-{
-	return (size_t)snprintf(text, cap, "{\"lane\":\"%s\",\"seq\":%" PRIu64 ",\"pad\":\"%.*s\"}", link_lane_name(lane), seq,
-		(int)(seq * 7 % 40), "0123456789012345678901234567890123456789");
-}
-
-static uint64_t
-append_one(struct spool *spool, enum link_lane lane)
-{
-	char text[128];
-	uint64_t seq = spool->lanes[lane].next;
-	size_t len = make_line(text, sizeof(text), lane, seq);
-
-	return spool_append(spool, lane, text, len);
-}
-
-static uint64_t
-counter_of(struct spool *spool, enum spool_counter counter)
-{
-	return counter_get(&spool->counters[counter]);
-}
-
-/* Every line of the batch must be the one written under its sequence. */
-static void
-check_batch(enum link_lane lane, const struct spool_batch *batch)
-{
-	char text[128];
-	size_t at = 0;
-
-	for (uint32_t i = 0; i < batch->count; i++) {
-		size_t len = make_line(text, sizeof(text), lane, batch->first + i);
-
-		assert_true(lines.len - at > len);
-		assert_memory_equal(lines.data + at, text, len);
-		assert_int_equal(lines.data[at + len], '\n');
-		at += len + 1;
-	}
-	assert_int_equal(at, lines.len);
-}
 
 /* Reads the lane from its start to its end. Returns the records seen; those missing are counted. */
 static uint64_t
@@ -105,7 +22,7 @@ read_all(struct spool *spool, enum link_lane lane, uint64_t *missing)
 
 	*missing = 0;
 	for (;;) {
-		int rc = spool_peek_batch(spool, lane, from, 3, 400, &lines, &batch);
+		int rc = spool_peek_batch(spool, &(struct spool_want){ lane, from, 3, 400 }, &lines, &batch);
 
 		if (rc == -EAGAIN) {
 			spool_flush(spool);
@@ -217,17 +134,17 @@ test_round_trip(void **state)
 	uint64_t missing;
 
 	assert_true(spool_is_drained(spool));
-	assert_int_equal(spool_peek_batch(spool, LINK_LANE_FLOW, 1, 10, 4096, &lines, &batch), 0);
+	assert_int_equal(spool_peek_batch(spool, &(struct spool_want){ LINK_LANE_FLOW, 1, 10, 4096 }, &lines, &batch), 0);
 	for (unsigned int i = 1; i <= 10; i++)
 		assert_int_equal(append_one(spool, LINK_LANE_FLOW), i);
-	assert_int_equal(spool_peek_batch(spool, LINK_LANE_FLOW, 1, 10, 4096, &lines, &batch), 0);
+	assert_int_equal(spool_peek_batch(spool, &(struct spool_want){ LINK_LANE_FLOW, 1, 10, 4096 }, &lines, &batch), 0);
 	spool_flush(spool);
-	assert_int_equal(spool_peek_batch(spool, LINK_LANE_FLOW, 1, 4, 4096, &lines, &batch), 4);
+	assert_int_equal(spool_peek_batch(spool, &(struct spool_want){ LINK_LANE_FLOW, 1, 4, 4096 }, &lines, &batch), 4);
 	assert_int_equal(batch.first, 1);
 	check_batch(LINK_LANE_FLOW, &batch);
-	assert_int_equal(spool_peek_batch(spool, LINK_LANE_FLOW, 5, 100, 1, &lines, &batch), 1);
+	assert_int_equal(spool_peek_batch(spool, &(struct spool_want){ LINK_LANE_FLOW, 5, 100, 1 }, &lines, &batch), 1);
 	check_batch(LINK_LANE_FLOW, &batch);
-	assert_int_equal(spool_peek_batch(spool, LINK_LANE_FLOW, 3, 100, 4096, &lines, &batch), 8);
+	assert_int_equal(spool_peek_batch(spool, &(struct spool_want){ LINK_LANE_FLOW, 3, 100, 4096 }, &lines, &batch), 8);
 	check_batch(LINK_LANE_FLOW, &batch);
 	spool_ack(spool, LINK_LANE_FLOW, 7);
 	spool_ack(spool, LINK_LANE_FLOW, 2);
@@ -421,7 +338,8 @@ test_damage_in_the_middle(void **state)
 		assert_int_equal(counter_of(spool, SPOOL_GAPS), i + 1);
 	}
 	assert_non_null(strstr((read_all(spool, LINK_LANE_STATS, &missing),
-		spool_peek_batch(spool, LINK_LANE_STATS, 1, 9, 9999, &lines, &(struct spool_batch){ 0 }), lines.data),
+		spool_peek_batch(spool, &(struct spool_want){ LINK_LANE_STATS, 1, 9, 9999 }, &lines,
+		&(struct spool_batch){ 0 }), lines.data),
 		"\"event_type\":\"gap\",\"gap\":{\"lane\":\"event\",\"first\":1,\"last\":1,\"reason\":\"damaged\"}}"));
 	spool_destroy(spool);
 }
@@ -507,7 +425,8 @@ test_disk_full(void **state)
 	assert_int_equal(read_all(spool, LINK_LANE_EVENT, &missing), 601 - dropped);
 	assert_int_equal(missing, dropped);
 	assert_int_equal(counter_of(spool, SPOOL_CORRUPT_RECORDS), 0);
-	assert_true(spool_peek_batch(spool, LINK_LANE_STATS, 1, 9, 9999, &lines, &(struct spool_batch){ 0 }) > 0);
+	assert_true(spool_peek_batch(spool, &(struct spool_want){ LINK_LANE_STATS, 1, 9, 9999 }, &lines,
+		&(struct spool_batch){ 0 }) > 0);
 	assert_non_null(strstr(lines.data, "\"last\":600,\"reason\":\"disk_full\""));
 	spool_destroy(spool);
 }
@@ -527,7 +446,7 @@ test_skip(void **state)
 	spool_destroy(spool);
 	spool = open_spool();
 	assert_true(spool_is_skipped(spool, LINK_LANE_ALERT));
-	assert_int_equal(spool_peek_batch(spool, LINK_LANE_ALERT, 1, 9, 9999, &lines, &batch), 1);
+	assert_int_equal(spool_peek_batch(spool, &(struct spool_want){ LINK_LANE_ALERT, 1, 9, 9999 }, &lines, &batch), 1);
 	assert_int_equal(batch.first, 2);
 	spool_ack(spool, LINK_LANE_ALERT, 2);
 	assert_false(spool_is_skipped(spool, LINK_LANE_ALERT));
@@ -546,71 +465,6 @@ test_allocation(void **state)
 	log_set_level(LOG_LEVEL_ERROR);
 }
 
-enum { THREAD_RECORDS = 20000 };
-
-static void *
-writer_main(void *arg)
-{
-	struct spool *spool = arg;
-
-	for (unsigned int i = 1; i <= THREAD_RECORDS; i++) {
-		append_one(spool, LINK_LANE_EVENT);
-		if (i % 37 == 0)
-			spool_flush(spool);
-	}
-	spool_flush(spool);
-	return NULL;
-}
-
-/* With little room the reader is overtaken by evictions; with much it must see everything. */
-static void
-run_two_threads(uint64_t size, bool all)
-{
-	config.size = size;
-	config.fsync = SPOOL_FSYNC_INTERVAL;
-	config.fsync_interval_ms = 10;
-	struct spool *spool = open_spool();
-	uint64_t from = 1;
-	uint64_t seen = 0;
-	pthread_t writer;
-
-	assert_int_equal(pthread_create(&writer, NULL, writer_main, spool), 0);
-	for (uint64_t now_ms = 1; from <= THREAD_RECORDS; now_ms++) {
-		struct spool_batch batch;
-		int rc = spool_peek_batch(spool, LINK_LANE_EVENT, from, 100, 20000, &lines, &batch);
-
-		assert_true(rc >= 0 || rc == -EAGAIN);
-		if (rc <= 0 && batch.first == from)
-			continue;
-		if (rc > 0)
-			check_batch(LINK_LANE_EVENT, &batch);
-		seen += batch.count;
-		from = batch.first + batch.count;
-		spool_ack(spool, LINK_LANE_EVENT, from - 1);
-		spool_sync(spool, now_ms);
-	}
-	pthread_join(writer, NULL);
-	if (all)
-		assert_int_equal(seen, THREAD_RECORDS);
-	assert_int_equal(counter_of(spool, SPOOL_CORRUPT_RECORDS), 0);
-	assert_int_equal(counter_of(spool, SPOOL_READ_ERRORS), 0);
-	spool_flush(spool);
-	assert_true(spool_get_bytes(spool, LINK_LANE_EVENT) < 2 * config.segment_size);
-	spool_destroy(spool);
-}
-
-static void
-test_two_threads(void **state)
-{
-	run_two_threads(64 << 20, true);
-}
-
-static void
-test_two_threads_evicting(void **state)
-{
-	run_two_threads(16 * 4096, false);
-}
-
 int
 main(void)
 {
@@ -627,8 +481,6 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_disk_full, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_skip, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_allocation, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_two_threads, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_two_threads_evicting, setup, teardown),
 	};
 
 	log_set_level(LOG_LEVEL_ERROR);

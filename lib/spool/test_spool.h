@@ -1,0 +1,91 @@
+/* What the spool's tests share: a folder of their own and records that can be told from their sequence. */
+#ifndef MR_SPOOL_TEST_SPOOL_H
+#define MR_SPOOL_TEST_SPOOL_H
+
+#include "test/test.h"
+
+#include <ftw.h>
+#include <inttypes.h>
+#include <unistd.h>
+
+#include "lib/spool/spool_private.h"
+
+static char dir[64];
+static struct spool_config config;
+static struct buf lines;
+
+static inline int
+remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	return remove(path);
+}
+
+static inline int
+setup(void **state)
+{
+	/* Each of some thousand opens waits for the disk; in memory they do not. */
+	snprintf(dir, sizeof(dir), "%s/test_spool.XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+	assert_non_null(mkdtemp(dir));
+	config = (struct spool_config){ .path = dir, .size = 16 * 4096, .segment_size = 4096, .fsync = SPOOL_FSYNC_NEVER };
+	return buf_create(&lines, SPOOL_RECORD_LEN_MAX + 1);
+}
+
+static inline int
+teardown(void **state)
+{
+	buf_destroy(&lines);
+	return nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+static inline struct spool *
+open_spool(void)
+{
+	struct spool *spool = NULL;
+
+	assert_int_equal(spool_create(&spool, &config), 0);
+	return spool;
+}
+
+/* The line whose sequence and lane can be told from its text alone. */
+static inline size_t
+make_line(char *text, size_t cap, enum link_lane lane, uint64_t seq)
+{
+	return (size_t)snprintf(text, cap, "{\"lane\":\"%s\",\"seq\":%" PRIu64 ",\"pad\":\"%.*s\"}", link_lane_name(lane), seq,
+		(int)(seq * 7 % 40), "0123456789012345678901234567890123456789");
+}
+
+static inline uint64_t
+append_one(struct spool *spool, enum link_lane lane)
+{
+	char text[128];
+	uint64_t seq = spool->lanes[lane].next;
+	size_t len = make_line(text, sizeof(text), lane, seq);
+
+	return spool_append(spool, lane, text, len);
+}
+
+static inline uint64_t
+counter_of(struct spool *spool, enum spool_counter counter)
+{
+	return counter_get(&spool->counters[counter]);
+}
+
+/* Every line of the batch must be the one written under its sequence. */
+static inline void
+check_batch(enum link_lane lane, const struct spool_batch *batch)
+{
+	char text[128];
+	size_t at = 0;
+
+	for (uint32_t i = 0; i < batch->count; i++) {
+		size_t len = make_line(text, sizeof(text), lane, batch->first + i);
+
+		assert_true(lines.len - at > len);
+		assert_memory_equal(lines.data + at, text, len);
+		assert_int_equal(lines.data[at + len], '\n');
+		at += len + 1;
+	}
+	assert_int_equal(at, lines.len);
+}
+
+#endif
