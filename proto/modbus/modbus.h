@@ -300,10 +300,14 @@ void modbus_response_mei(struct modbus_pdu *pdu, struct cursor *body);
 
 struct modbus_open;
 
+struct modbus_bucket {
+	struct modbus_open *first, *last;
+};
+
 struct modbus_state {
 	struct modbus_open *oldest;
 	struct modbus_open *newest;
-	struct modbus_open *buckets[MODBUS_OPEN_BUCKETS]; /* by transaction id, the newest first */
+	struct modbus_bucket buckets[MODBUS_OPEN_BUCKETS]; /* by transaction id, oldest first */
 	uint32_t last_id;
 	uint32_t response_time_us; /* typical, moving; 0 before the first response */
 	uint16_t open_count;

@@ -22,7 +22,7 @@ enum {
 struct modbus_open {
 	struct modbus_open *older;
 	struct modbus_open *newer;
-	struct modbus_open *chain; /* the next older one of the bucket */
+	struct modbus_open *chain; /* the next newer one of the bucket */
 	uint64_t ts_ns;
 	struct modbus_key key;
 	uint32_t id;
@@ -31,7 +31,7 @@ struct modbus_open {
 	_Alignas(8) uint8_t record[];
 };
 
-static struct modbus_open **
+static struct modbus_bucket *
 bucket_of(struct modbus_state *state, struct modbus_key key)
 {
 	/* The transaction id is the header's upper half; successive ones fall into different buckets. */
@@ -51,16 +51,20 @@ modbus_pair_keep(struct proto_ctx *ctx, struct modbus_key key)
 	const struct modbus_record *request = (const void *)ctx->record->base;
 	size_t len = sizeof(struct modbus_open) + ctx->record->len;
 	struct modbus_open *open = ctx->slab == NULL ? NULL : slab_alloc(ctx->slab, len);
-	struct modbus_open **bucket = bucket_of(state, key);
+	struct modbus_bucket *bucket = bucket_of(state, key);
 
 	if (open == NULL) {
 		counter_add(&ctx->counters[MODBUS_COUNT_SHED], 1);
 		return false;
 	}
-	*open = (struct modbus_open){ .older = state->newest, .chain = *bucket, .ts_ns = ctx->ts_ns, .key = key,
-		.id = request->id, .record_len = ctx->record->len, .to_server = ctx->to_server };
+	*open = (struct modbus_open){ .older = state->newest, .ts_ns = ctx->ts_ns, .key = key, .id = request->id,
+		.record_len = ctx->record->len, .to_server = ctx->to_server };
 	memcpy(open->record, ctx->record->base, ctx->record->len);
-	*bucket = open;
+	if (bucket->last != NULL)
+		bucket->last->chain = open;
+	else
+		bucket->first = open;
+	bucket->last = open;
 	if (state->newest != NULL)
 		state->newest->newer = open;
 	else
@@ -73,13 +77,11 @@ modbus_pair_keep(struct proto_ctx *ctx, struct modbus_key key)
 static struct modbus_open *
 find_oldest(const struct modbus_state *state, struct modbus_key response)
 {
-	struct modbus_open *found = NULL;
-	struct modbus_open *open = *bucket_of((struct modbus_state *)state, response);
+	struct modbus_open *open = bucket_of((struct modbus_state *)state, response)->first;
 
-	for (; open != NULL; open = open->chain)
-		if (key_answers(response, open->key))
-			found = open;
-	return found;
+	while (open != NULL && !key_answers(response, open->key))
+		open = open->chain;
+	return open;
 }
 
 bool
@@ -91,11 +93,17 @@ modbus_pair_waits(const struct modbus_state *state, struct modbus_key key)
 static void
 unlink_open(struct modbus_state *state, struct modbus_open *open)
 {
-	struct modbus_open **link = bucket_of(state, open->key);
+	struct modbus_bucket *bucket = bucket_of(state, open->key);
+	struct modbus_open *before = NULL;
 
-	while (*link != open)
-		link = &(*link)->chain;
-	*link = open->chain;
+	for (struct modbus_open *at = bucket->first; at != open; at = at->chain)
+		before = at;
+	if (before != NULL)
+		before->chain = open->chain;
+	else
+		bucket->first = open->chain;
+	if (bucket->last == open)
+		bucket->last = before;
 	if (open->older != NULL)
 		open->older->newer = open->newer;
 	else
