@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "app/bench/memory_source.h"
 #include "app/bench/scan.h"
@@ -355,6 +356,15 @@ run_on_worker_core(void *arg)
 	return replay(arg);
 }
 
+/* Sleeping, not spinning: this CPU is the exporter's. */
+static int
+wait_for_worker_core(void)
+{
+	while (rte_eal_get_lcore_state(1) == RUNNING)
+		usleep(1000);
+	return rte_eal_wait_lcore(1);
+}
+
 static const char usage_text[] =
 	"usage: millrace-bench replay FILE [--json] [--loops N] [--frames N] [--rules FILE] [-c FILE] [--set KEY=VALUE]...\n"
 	"         [--same-flows] [--no-huge] [--eve DIR] [--quick]\n"
@@ -421,7 +431,7 @@ replay_main(int argc, char **argv)
 		fprintf(stderr, "millrace-bench: %s\n", err.text);
 		return 1;
 	}
-	rc = rte_eal_remote_launch(run_on_worker_core, &bench, 1) == 0 ? rte_eal_wait_lcore(1) : -EBUSY;
+	rc = rte_eal_remote_launch(run_on_worker_core, &bench, 1) == 0 ? wait_for_worker_core() : -EBUSY;
 	sink_set_destroy(bench.sinks);
 	ruleset_destroy(bench.ruleset);
 	memory_capture_unload(&bench.capture);

@@ -15,7 +15,7 @@
 #include "app/sensor/source_multi.h"
 #include "lib/base/log.h"
 
-enum { JUMBO_MBUFS = 128, JUMBO_DATA_LEN = 65000, RELOAD_WAIT_US = 200, FILE_MBUFS = 8192, FILE_DATA_LEN = 2048 };
+enum { JUMBO_MBUFS = 128, JUMBO_DATA_LEN = 65000, RELOAD_WAIT_US = 200, STOP_POLL_US = 200, FILE_MBUFS = 8192, FILE_DATA_LEN = 2048 };
 
 static void
 choose_workers(struct sensor *sensor, unsigned int cpus[WORKER_MAX])
@@ -291,6 +291,8 @@ sensor_stop(struct sensor *sensor)
 	spreader_stop(sensor->spreader);
 	for (unsigned int i = 0; i < sensor->workers_made; i++)
 		atomic_store(&sensor->workers[i]->stop, true);
+	while (!sensor_is_done(sensor) || (sensor->spreader != NULL && rte_eal_get_lcore_state(sensor->worker_count + 1) == RUNNING))
+		usleep(STOP_POLL_US); /* this CPU may be the exporter's: no spinning */
 	rte_eal_mp_wait_lcore();
 	exporter_stop(sensor->exporter);
 }

@@ -2,6 +2,7 @@
  * Counters as a stats event: every set's values summed over the workers, nested by their dotted names, and the books of
  * frames: received = processed + each named drop, for the sensor, each port and each worker.
  */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -126,6 +127,7 @@ stats_collect(struct sensor *sensor)
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	json_object_set_new(root, "uptime", json_integer((json_int_t)now.tv_sec - (json_int_t)(sensor->started_ns / 1000000000)));
+	json_object_set_new(root, "run", json_sprintf("%016" PRIx64, sensor->started_ns)); /* counters begin anew with it */
 	add_capture(root, sensor);
 	/* Under the lock no rule set and no matcher, whose counters are read here, goes away. */
 	pthread_mutex_lock(&sensor->reload_lock);
