@@ -116,13 +116,13 @@ def judge(args, run, what):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     common.add_arguments(parser)
-    parser.add_argument("--sample", type=int, default=40, help="so many captures, chosen by the seed [40]; 0: all")
+    parser.add_argument("--sample", type=int, default=30, help="so many captures, chosen by the seed [30]; 0: all")
     parser.add_argument("--match", default="", help="only captures whose name contains this")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--no-damage", dest="damage", action="store_false", help="no damaged copies")
     parser.add_argument("--rules", default=str(common.ROOT / "rules/modbus.rules"))
     parser.add_argument("--memory-mib", type=int, default=MEMORY_MIB)
-    parser.add_argument("-j", "--jobs", type=int, default=1)
+    parser.add_argument("-j", "--jobs", type=int, default=2)
     args = parser.parse_args()
     folder = Path(os.environ.get("MILLRACE_SHARED", common.ROOT.parent / "shared")) / "corpus/captures"
     if not folder.is_dir():

@@ -174,8 +174,10 @@ script_actor_step(struct plant *plant, struct plant_actor *actor, uint64_t now_n
 		state->script->outstation = &plant->rtus[0];
 	}
 	more = script_step(state->script, &now_ns);
-	if (more < 0)
+	if (more < 0) {
 		(void)fprintf(stderr, "plant: a built-in script is wrong: %s\n", state->script->err);
+		plant->script_failed = true;
+	}
 	if (more > 0)
 		return now_ns;
 	script_destroy(state->script);
@@ -353,7 +355,7 @@ plant_run(struct plant *plant)
 	for (unsigned int i = 0; i < plant->actor_count; i++)
 		if (plant->actors[i].end != NULL)
 			plant->actors[i].end(plant, &plant->actors[i], now_ns + SECOND_NS);
-	return plant_capture_finish(plant->net.capture);
+	return plant->script_failed ? -EINVAL : plant_capture_finish(plant->net.capture);
 }
 
 void

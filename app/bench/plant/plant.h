@@ -67,6 +67,7 @@ struct plant {
 	unsigned int actor_count, actor_cap;
 	uint32_t actor_order;
 	uint64_t steps;
+	bool script_failed; /* a built-in script has a fault */
 };
 
 /** A row a protocol that the plant speaks. */
@@ -82,7 +83,7 @@ extern const unsigned int plant_protocol_count;
 
 /** @return 0, -ENOMEM, -EINVAL (a count beyond its maximum) or -errno of opening the file */
 int plant_create(struct plant **out, const struct plant_config *config);
-/** Runs to the end and finishes the capture. @return 0 or -errno of writing */
+/** Runs to the end and finishes the capture. @return 0, -errno of writing, -EINVAL: a built-in script is wrong */
 int plant_run(struct plant *plant);
 void plant_destroy(struct plant *plant);
 
