@@ -9,7 +9,7 @@ enum {
 	ETHERNET_LEN = 14,
 	ETHER_TYPE_MIN = 0x0600, /* below: an 802.3 length */
 	VLAN_TAG_LEN = 4,
-	DECODE_PREFETCH_AHEAD = 4,
+	DECODE_PREFETCH_AHEAD = 12,
 	LINK_TYPES_LOW = 512,
 };
 
@@ -129,6 +129,15 @@ counters_publish(struct packet_decoder *decoder)
 	counter_set(&decoder->counters[PACKET_COUNTER_MAX_PKT_SIZE], decoder->max_packet_len);
 }
 
+/** The headers, and the bytes behind them that the checksum reads. */
+static inline void
+packet_prefetch(const struct packet *packet)
+{
+	__builtin_prefetch(packet->data);
+	__builtin_prefetch(packet->data + 64);
+	__builtin_prefetch(packet->data + 128);
+}
+
 uint16_t
 packet_decode_burst(struct packet_decoder *decoder, struct packet packets[], uint16_t count, uint16_t packets_max)
 {
@@ -140,13 +149,13 @@ packet_decode_burst(struct packet_decoder *decoder, struct packet packets[], uin
 		return 0;
 	defrag_burst_start(decoder->defrag, decoder, packets[0].ts_ns);
 	for (uint16_t i = 0; i < count && i < DECODE_PREFETCH_AHEAD; i++)
-		__builtin_prefetch(packets[i].data);
+		packet_prefetch(&packets[i]);
 	for (uint16_t i = 0; i < d.count; i++) {
 		struct packet *packet = &packets[i];
 
 		if (i < count) {
 			if (i + DECODE_PREFETCH_AHEAD < count)
-				__builtin_prefetch(packets[i + DECODE_PREFETCH_AHEAD].data);
+				packet_prefetch(&packets[i + DECODE_PREFETCH_AHEAD]);
 			packet->flags &= PACKET_GIVEN_FLAGS;
 			packet->outer_idx = PACKET_NO_OUTER;
 			packet->next_idx = i + 1 < count ? (uint16_t)(i + 1) : PACKET_NO_NEXT;
