@@ -447,7 +447,8 @@ static_assert(sizeof(struct dnp3_state) <= 1024, "a flow that speaks DNP3 costs 
 const struct proto dnp3_proto = {
 	.app = { .name = "dnp3", .record = &dnp3_record_table, .events = dnp3_events, .event_count = DNP3_EVENT_COUNT,
 		.keywords = dnp3_keywords, .keyword_count = DNP3_KEYWORD_COUNT, .buffers = dnp3_buffers,
-		.buffer_count = DNP3_BUFFER_COUNT, .alert_key = { "response", "request" } },
+		.buffer_count = DNP3_BUFFER_COUNT, .alert_key = { "response", "request" },
+		.keyword_index = dnp3_keyword_index },
 	.transports = PROTO_TCP | PROTO_UDP,
 	.ports = ports,
 	.pdu_len_min = DNP3_HEADER_LEN,

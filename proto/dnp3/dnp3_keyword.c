@@ -271,6 +271,17 @@ obj_test(const struct rule_app_test *test, const void *record)
 	return false;
 }
 
+bool
+dnp3_keyword_index(const struct rule_app_keyword *keyword, const struct rule_app_test *test, const char **path,
+	uint64_t *value)
+{
+	if (keyword->test != func_test || test->words[0] != COMPARE_EQUAL)
+		return false;
+	*path = "application.function_code";
+	*value = test->words[1];
+	return true;
+}
+
 #define FUNC_HELP "application function code: a number, a comparison, or a name as direct_operate; ! negates"
 #define IND_HELP "internal indications of a response: names after none, +, *, - or =, or a number"
 #define OBJ_HELP "an object header of this group and variation is in the message"

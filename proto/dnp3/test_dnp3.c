@@ -300,6 +300,21 @@ test_keywords(void **unused)
 			assert_int_equal(dnp3_keywords[k].setup(refused[i][1], &compiled, err, sizeof(err)), -EINVAL);
 			assert_true(err[0] != '\0');
 		}
+	for (unsigned int k = 0; k < 2; k++) {
+		const struct rule_app_keyword *func = &dnp3_keywords[k];
+		struct rule_app_test compiled;
+		struct record_path found;
+		const char *path;
+		uint64_t value;
+		char err[128];
+
+		assert_int_equal(func->setup("write", &compiled, err, sizeof(err)), 0);
+		assert_true(dnp3_proto.app.keyword_index(func, &compiled, &path, &value));
+		assert_int_equal(value, 2);
+		assert_int_equal(record_path_resolve(&dnp3_record_table, path, &found), 0);
+		assert_int_equal(func->setup("!write", &compiled, err, sizeof(err)), 0);
+		assert_false(dnp3_proto.app.keyword_index(func, &compiled, &path, &value));
+	}
 	/* A frame without a message has neither function code nor indications. */
 	harness_begin();
 	segment(0x44, 0x40, "");
