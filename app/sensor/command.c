@@ -1,8 +1,10 @@
 #include "app/sensor/command.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 void
 command_set(struct command_args *args, const char *key, const char *value)
@@ -49,6 +51,15 @@ command_parse(struct command_args *args, int argc, char **argv, const char *usag
 		return 2;
 	}
 	return 0;
+}
+
+int
+command_make_dir(const char *path)
+{
+	if (path == NULL || mkdir(path, 0755) == 0 || errno == EEXIST)
+		return 0;
+	fprintf(stderr, "millrace-sensor: %s: %s\n", path, strerror(errno));
+	return 1;
 }
 
 int

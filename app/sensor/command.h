@@ -28,6 +28,8 @@ struct command_args {
 int command_parse(struct command_args *args, int argc, char **argv, const char *usage);
 /** Adds an assignment as if by --set. */
 void command_set(struct command_args *args, const char *key, const char *value);
+/** Makes the folder of the outputs when it is not there; says what was wrong. NULL is accepted. @return 0 or 1 */
+int command_make_dir(const char *path);
 /** settings_load() with these arguments; says what was wrong. @return 0 or 1 */
 int command_load(struct settings *out, const struct command_args *args);
 

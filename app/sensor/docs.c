@@ -147,11 +147,7 @@ command_docs(int argc, char **argv)
 		fprintf(stderr, "usage: millrace-sensor docs DIR\n");
 		return 2;
 	}
-	if (mkdir(argv[1], 0755) != 0 && errno != EEXIST) {
-		fprintf(stderr, "millrace-sensor: %s: %s\n", argv[1], strerror(errno));
-		return 1;
-	}
-	if (command_load(&settings, &args) != 0)
+	if (command_make_dir(argv[1]) != 0 || command_load(&settings, &args) != 0)
 		return 1;
 	rc = buf_create(&text, PAGE_LEN_MAX);
 	if (rc == 0)

@@ -169,16 +169,15 @@ command_read(int argc, char **argv)
 	rc = find_paths(args.read_path, &paths, &sensor.path_count);
 	if (rc != 0)
 		fprintf(stderr, "millrace-sensor: %s: %s\n", args.read_path, strerror(-rc));
-	if (rc == 0 && mkdir(args.out_dir, 0755) != 0 && errno != EEXIST) {
-		fprintf(stderr, "millrace-sensor: %s: %s\n", args.out_dir, strerror(errno));
-		rc = -errno;
-	}
+	if (rc == 0)
+		rc = command_make_dir(args.out_dir);
 	if (rc == 0)
 		rc = command_load(&settings, &args);
 	if (rc == 0) {
 		signal(SIGTERM, on_signal);
 		signal(SIGINT, on_signal);
 		signal(SIGPIPE, SIG_IGN);
+		signal(SIGXFSZ, SIG_IGN); /* a file-size limit is an error of write(), counted by its sink */
 		settings.sensor.acked_frame_numbers = true;
 		sensor.reading = true;
 		sensor.paths = (const char *const *)paths;

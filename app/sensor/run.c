@@ -31,6 +31,7 @@ catch_signals(void)
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGHUP, &action, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a file-size limit is an error of write(), counted by its sink */
 }
 
 static void
@@ -67,7 +68,7 @@ command_run(int argc, char **argv)
 		return rc < 0 ? 0 : rc;
 	if (args.rules != NULL)
 		command_set(&args, "rule-files", args.rules);
-	if (command_load(&settings, &args) != 0)
+	if (command_make_dir(args.out_dir) != 0 || command_load(&settings, &args) != 0)
 		return 1;
 	catch_signals();
 	rc = sensor_create(&sensor, &settings, args.out_dir, &err);
