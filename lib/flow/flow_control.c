@@ -197,7 +197,8 @@ flow_evict_one(struct flow_table *table)
 		if (victim == NULL || flow->last_ns < victim->last_ns)
 			victim = flow;
 	}
-	if (victim == NULL)
+	/* the reserve allows to look further next time before an established flow has to go */
+	if (victim == NULL || (victim->state == FLOW_ESTABLISHED && table->free_count > FLOW_RESERVE / 4))
 		return;
 	table->pending[counters[victim->state]]++;
 	flow_finish(table, victim, FLOW_END_FORCED);
@@ -293,6 +294,8 @@ flow_expire(struct flow_table *table, uint64_t now_ns, unsigned int budget, flow
 		wheel_turn(table, now_ns, budget);
 	if (table->emergency)
 		emergency_sweep(table, now_ns, budget);
+	for (unsigned int i = 0; i < FLOW_BURST_MAX && table->free_count + i < FLOW_RESERVE; i++)
+		flow_evict_one(table);
 	drained = ended_drain(table, end_fn, arg);
 	if (table->emergency && table->free_count >= table->recovery_free) {
 		table->emergency = false;
