@@ -233,7 +233,8 @@ void rule_flow_end(struct rule_matcher *matcher, struct flow *flow);
 /** Names of the flow bits set on a flow, as a JSON array text: EVE metadata.flowbits. Writes nothing without any. */
 void rule_flow_bits_json(const struct ruleset *ruleset, const struct flow *flow, struct buf *out);
 
-/** Whether some rule could match packets of this transport and port pair: the worker may skip calls otherwise. */
-bool rule_wants(const struct rule_matcher *matcher, uint8_t ip_proto, uint16_t src_port, uint16_t dst_port);
+/** Whether some rule could match packets or stream data of a flow, in either direction: its bytes need not be
+ *  reassembled for the rules otherwise. */
+bool rule_wants(const struct rule_matcher *matcher, uint8_t ip_proto, uint16_t client_port, uint16_t server_port);
 
 #endif

@@ -187,9 +187,13 @@ proto_matches(const struct rule_view *view, const struct rule *rule)
 	return (rule->proto & RULE_PROTO_ETHER) == 0 || (packet != NULL && (packet->flags & PACKET_ETHERNET) != 0);
 }
 
+/* As elsewhere, the packet that ends the handshake is not yet of an established flow; the data it carries is. */
 static bool
 view_established(const struct rule_view *view)
 {
+	if (view->phase == PHASE_PACKET && view->class == CLASS_TCP && (view->flow->flags & FLOW_3WHS) != 0
+		&& view->flow->packets[FLOW_TO_SERVER] == 2 && view->flow->packets[FLOW_TO_CLIENT] == 1)
+		return false;
 	if (view->packet != NULL)
 		return (view->packet->flags & PACKET_ESTABLISHED) != 0;
 	return view->flow->state != FLOW_NEW;
@@ -485,20 +489,24 @@ rule_match_message(struct rule_matcher *matcher, const struct packet *packet, st
 	candidates_verify(&view, hits);
 }
 
+static bool
+table_wants(const struct rule_table *table, uint16_t sport, uint16_t dport)
+{
+	if (table->empty)
+		return false;
+	return table->any != RULE_GROUP_NONE || table->once != RULE_GROUP_NONE
+		|| (table->by_dst != NULL && table->by_dst[dport] != RULE_GROUP_NONE)
+		|| (table->by_src != NULL && table->by_src[sport] != RULE_GROUP_NONE);
+}
+
 bool
-rule_wants(const struct rule_matcher *matcher, uint8_t ip_proto, uint16_t src_port, uint16_t dst_port)
+rule_wants(const struct rule_matcher *matcher, uint8_t ip_proto, uint16_t client_port, uint16_t server_port)
 {
 	uint8_t class = class_of_ip_proto[ip_proto];
 
-	for (unsigned int i = 0; i < 4; i++) {
-		const struct rule_table *table = &matcher->set->tables[i / 2][class][i % 2];
-
-		if (table->empty)
-			continue;
-		if (table->any != RULE_GROUP_NONE || table->once != RULE_GROUP_NONE
-			|| (table->by_dst != NULL && table->by_dst[dst_port] != RULE_GROUP_NONE)
-			|| (table->by_src != NULL && table->by_src[src_port] != RULE_GROUP_NONE))
+	for (unsigned int phase = PHASE_PACKET; phase <= PHASE_STREAM; phase++)
+		if (table_wants(&matcher->set->tables[phase][class][1], client_port, server_port)
+			|| table_wants(&matcher->set->tables[phase][class][0], server_port, client_port))
 			return true;
-	}
 	return false;
 }
