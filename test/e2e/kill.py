@@ -1,0 +1,165 @@
+#!/usr/bin/env python3
+"""kill -9 of the sensor, of the aggregator, and of both, mid-stream: nothing acknowledged is lost, nothing is stored twice.
+
+usage: test/e2e/kill.py [BUILD_DIR] [--times N]     (default: 3 of each kind; the full measure is 20)
+
+One sensor reads a generated plant while its records stream to the aggregator; at a random moment one or both are
+killed and started again. After the last kill the sensor reads to its end, which waits for every acknowledgement. Then
+ - before each restart, what the store held is still there afterwards, byte for byte;
+ - each lane of each epoch is contiguous from 1 in the store, or its holes are declared lost by the sensor;
+ - no sequence occurs twice, and every stored line is one that the sensor also wrote to eve.json.
+"""
+import argparse
+import collections
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+from stack import Stack, build_dir, report, wait_for
+
+KINDS = {'sensor': (True, False), 'aggregator': (False, True), 'both': (True, True)}
+DRAIN_S = 240
+
+
+def generate(stack, path):
+    subprocess.run([stack.program('bench/millrace-bench'), 'generate', '--out', path, '--seconds', '400', '--plcs', '8',
+                    '--hmis', '2', '--rtus', '4', '--protocols', 'modbus,dnp3', '--seed', '11',
+                    '--attack', 'modbus-function-scan,dnp3-operate', '--quiet'], check=True)
+
+
+def start_sensor(stack, capture, run):
+    """Each run of the sensor writes an eve.json of its own; the spool is the same."""
+    out = stack.path(f'out{run}')
+    os.makedirs(out, exist_ok=True)
+    return stack.start_sensor('read', '-r', capture, '-l', out, '-k', 'none', '--set',
+                              f'outputs.eve.path={out}/eve.json')
+
+
+def stored(stack):
+    return dict(stack.records()) if os.path.exists(stack.path('store.sqlite')) else {}
+
+
+def check_kept(before, after, what, faults):
+    """What was in the store before a kill is in it afterwards."""
+    lost = [key for key, line in before.items() if after.get(key) != line]
+    if lost:
+        faults.append(f'{what}: {len(lost)} stored records are gone or changed, {lost[0]} the first')
+
+
+def check_store(stack, faults):
+    records = stack.records()
+    keys = collections.Counter(key for key, _ in records)
+    twice = [key for key, count in keys.items() if count > 1]
+    if twice:
+        faults.append(f'{len(twice)} sequences are stored twice, {twice[0]} the first')
+    declared = collections.defaultdict(set)
+    for sensor, epoch, lane, first, last in stack.query(
+            'SELECT s.name, l.epoch, l.lane, g.first, g.last FROM gaps g JOIN lanes l ON l.id = g.lane_id '
+            'JOIN sensors s ON s.id = l.sensor_id'):
+        declared[sensor, epoch, lane].update(range(first, last + 1))
+    names = ('alert', 'asset', 'event', 'flow', 'stats')
+    lanes = collections.defaultdict(set)
+    for (sensor, epoch, lane, sequence), _ in records:
+        lanes[sensor, epoch, names.index(lane)].add(sequence)
+    holes = 0
+    for lane, sequences in lanes.items():
+        missing = set(range(1, max(sequences) + 1)) - sequences - declared[lane]
+        if missing:
+            faults.append(f'{lane}: {len(missing)} sequences are missing and not declared, {min(missing)} the first')
+        holes += len(declared[lane])
+    return len(records), holes
+
+
+def check_lines(stack, runs, faults):
+    """The store holds nothing that no sensor wrote. (A killed sensor may have written eve.json lines that never reached
+    its spool, and the reverse: they are two outputs. The last run was not killed: of it everything is in both.)"""
+    written = set()
+    last = collections.Counter()
+    for run in range(runs):
+        path = stack.path(f'out{run}/eve.json')
+        if not os.path.exists(path):
+            continue
+        with open(path) as file:
+            for line in file:
+                line = line.rstrip('\n')
+                written.add(line)
+                if run == runs - 1:
+                    last[line] += 1
+    lines = collections.Counter(line for _, line in stack.records())
+    missing = sum((last - lines).values())
+    if missing:
+        faults.append(f'{missing} lines of the last run are in eve.json and not in the store')
+    return sum(count for line, count in lines.items() if line not in written)
+
+
+def kill_round(stack, capture, kill_sensor, kill_aggregator, state):
+    """Starts what is not running, waits a moment, kills. Returns what the store held after the kill."""
+    if state['aggregator_down']:
+        stack.start_aggregator()
+        state['aggregator_down'] = False
+    if state['sensor'] is None:
+        state['sensor'] = start_sensor(stack, capture, state['runs'])
+        state['runs'] += 1
+    held = len(stored(stack))
+    # Mid-stream: some records of this round have arrived.
+    wait_for(lambda: stack.query('SELECT count(*) FROM records')[0][0] > held or state['sensor'].poll() is not None, 60)
+    time.sleep(random.uniform(0.0, 0.6))
+    if kill_sensor:
+        state['sensor'].kill()
+    if kill_aggregator:
+        stack.kill_aggregator()
+        state['aggregator_down'] = True
+    if kill_sensor or state['sensor'].poll() is not None:
+        state['sensor'].wait()
+        state['sensor'] = None
+    return stored(stack)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument('build', nargs='?')
+    parser.add_argument('--times', type=int, default=3)
+    parser.add_argument('--seed', type=int, default=1)
+    options = parser.parse_args()
+    random.seed(options.seed)
+    faults = []
+    passed = 0
+    with Stack(build_dir()) as stack:
+        capture = stack.path('plant.pcap')
+        generate(stack, capture)
+        stack.start_aggregator()
+        stack.write_sensor_config()
+        state = {'sensor': None, 'aggregator_down': False, 'runs': 0}
+        before = {}
+        for kind, (kill_sensor, kill_aggregator) in KINDS.items():
+            for turn in range(options.times):
+                known = len(faults)
+                held = kill_round(stack, capture, kill_sensor, kill_aggregator, state)
+                check_kept(before, held, f'{kind} {turn + 1}', faults)
+                before = held
+                passed += len(faults) == known
+        if state['aggregator_down']:
+            stack.start_aggregator()
+        if state['sensor'] is not None:
+            state['sensor'].send_signal(signal.SIGKILL)
+            state['sensor'].wait()
+        sensor = start_sensor(stack, capture, state['runs'])
+        state['runs'] += 1
+        status = sensor.wait(DRAIN_S)
+        if status != 0:
+            faults.append(f'the last sensor ended with {status}:\n{stack.tail("sensor.log")}')
+        check_kept(before, stored(stack), 'the end', faults)
+        count, declared = check_store(stack, faults)
+        strange = check_lines(stack, state['runs'], faults)
+        print(f'{len(KINDS) * options.times} kills, {state["runs"]} runs of the sensor, {count} records stored, '
+              f'{declared} declared lost, {strange} known only to the spool')
+        for fault in faults:
+            print(fault)
+        report(passed, len(faults))
+
+
+if __name__ == '__main__':
+    sys.exit(main())
