@@ -2,6 +2,7 @@
 #include "lib/base/cursor.h"
 #include "lib/flow/flow.h"
 #include "lib/rule/rule_tests.h"
+#include "lib/stream/stream.h"
 
 enum { NS_PER_S = 1000000000, VLAN_LAYER_ANY = 100, VLAN_LAYER_ALL = 101 };
 
@@ -233,7 +234,6 @@ rule_test_flow_bytes(const struct rule_view *view, const struct rule_test *test)
 	return view->flow != NULL && flow_sides(test, view->flow->bytes[FLOW_TO_CLIENT], view->flow->bytes[FLOW_TO_SERVER]);
 }
 
-/* What each end has sent is not kept as such; the bytes of its frames are the nearest that is, and never less. */
 bool
 rule_test_stream_size(const struct rule_view *view, const struct rule_test *test)
 {
@@ -241,8 +241,8 @@ rule_test_stream_size(const struct rule_view *view, const struct rule_test *test
 
 	if (view->flow == NULL || view->class != CLASS_TCP)
 		return false;
-	bool server = rule_numbers_match(&test->numbers, (int64_t)view->flow->bytes[FLOW_TO_CLIENT]);
-	bool client = rule_numbers_match(&test->numbers, (int64_t)view->flow->bytes[FLOW_TO_SERVER]);
+	bool server = rule_numbers_match(&test->numbers, (int64_t)stream_size(view->flow, false));
+	bool client = rule_numbers_match(&test->numbers, (int64_t)stream_size(view->flow, true));
 
 	switch (test->extra) {
 	case SERVER:
