@@ -44,7 +44,9 @@ static const bool no_answer_functions[DNP3_REQUEST_LAST + 1] = {
 static const struct {
 	uint8_t len;
 	bool sized;
-} prefixes[8] = { { 0, false }, { 1, false }, { 2, false }, { 4, false }, { 1, true }, { 2, true }, { 4, true }, { 0, false } };
+} prefixes[8] = {
+	{ 0, false }, { 1, false }, { 2, false }, { 4, false }, { 1, true }, { 2, true }, { 4, true }, { 0, false },
+};
 
 /* Range specifier codes, table 4-6: bytes of each number, and how many numbers. */
 static const struct {
@@ -189,7 +191,7 @@ range_read(struct dnp3_message *message, struct dnp3_header *header, uint8_t ran
 	return stop;
 }
 
-/* A file block is read by its handle, and a freeze is given its time: objects in requests that else only name points. */
+/* Requests that only name points still bring some objects: a file block is read by its handle, a freeze has a time. */
 static bool
 brings_no_data(uint8_t function, const struct dnp3_header *header)
 {

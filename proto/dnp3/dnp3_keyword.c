@@ -192,9 +192,8 @@ indicators_parse(const char *list, uint64_t *mask, uint64_t *set, bool *any_nega
 	char text[VALUE_LEN_MAX + 1];
 	char *rest = NULL;
 
-	if (strlen(list) > VALUE_LEN_MAX)
+	if ((size_t)snprintf(text, sizeof(text), "%s", list) >= sizeof(text))
 		return false;
-	strcpy(text, list);
 	for (char *name = strtok_r(text, ", \t", &rest); name != NULL; name = strtok_r(NULL, ", \t", &rest)) {
 		bool negated = false;
 

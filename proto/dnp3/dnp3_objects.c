@@ -97,6 +97,32 @@ fail(struct dnp3_message *message, enum dnp3_event event)
 	return false;
 }
 
+/* Room for as many of count small points as fit, one behind another: they come in hundreds, and are linked by hand. */
+static struct dnp3_point_bit *
+packed_append(struct dnp3_message *message, struct dnp3_object *object, uint64_t count, uint32_t *appended)
+{
+	struct record_builder *b = message->ctx->record;
+	uint32_t room = b->len + 8 < message->points_room ? message->points_room - b->len - 8 : 0;
+	uint64_t fitting = room / sizeof(struct dnp3_point_bit);
+	struct dnp3_point_bit *points;
+	struct record_ref ref;
+
+	*appended = 0;
+	if (object == NULL || fitting == 0)
+		return NULL;
+	if (fitting > count)
+		fitting = count;
+	points = record_reserve(b, &ref, (uint32_t)fitting, sizeof(*points));
+	if (points == NULL)
+		return NULL;
+	*appended = (uint32_t)fitting;
+	object->points.first = ref.off;
+	object->points.last = ref.off + (ref.count - 1) * (uint32_t)sizeof(*points);
+	object->points.count = ref.count;
+	record_present(&object->head, DNP3_OBJECT_HAS_POINTS);
+	return points;
+}
+
 /* Points of 1 or 2 bits, the first in the lowest bits of the first octet. */
 static bool
 packed_read(struct dnp3_message *message, const struct dnp3_header *header, const struct dnp3_layout *layout,
@@ -104,8 +130,11 @@ packed_read(struct dnp3_message *message, const struct dnp3_header *header, cons
 {
 	const uint32_t per_octet = 8 / layout->packed_bits;
 	const uint8_t mask = (uint8_t)((1 << layout->packed_bits) - 1);
+	struct dnp3_point_bit *points;
 	uint64_t count = header->count;
-	uint32_t i = 0;
+	uint8_t octet = 0;
+	uint32_t appended;
+	uint32_t next;
 	struct cursor in;
 
 	if (count > message->points_left)
@@ -114,19 +143,18 @@ packed_read(struct dnp3_message *message, const struct dnp3_header *header, cons
 	in = cursor_sub(&message->in, (count + per_octet - 1) / per_octet);
 	if (in.short_read)
 		return fail(message, DNP3_EVENT_TRUNCATED_OBJECT);
-	for (uint8_t octet = 0; i < count; i++, octet >>= layout->packed_bits) {
-		struct dnp3_point_bit *point = (struct dnp3_point_bit *)point_append(message, object, layout->shape);
-
-		if (point == NULL)
-			break;
+	points = packed_append(message, object, count, &appended);
+	next = appended > 0 ? object->points.first : 0;
+	for (uint32_t i = 0; i < appended; i++, octet >>= layout->packed_bits) {
 		if (i % per_octet == 0)
 			octet = cursor_u8(&in);
-		point_name(&point->at, header, 0, i);
-		point->at.small.u8 = octet & mask;
-		point->at.head.present |= layout->elements[0].present;
+		next += (uint32_t)sizeof(*points);
+		points[i].at = (struct dnp3_point){ .head = { .present = layout->elements[0].present,
+			.next = i + 1 < appended ? next : 0, .shape = layout->shape },
+			.index = header->start + i, .small.u8 = octet & mask };
 	}
-	if (i < count)
-		points_truncated(message, object, (uint32_t)count - i);
+	if (appended < count)
+		points_truncated(message, object, (uint32_t)count - appended);
 	return true;
 }
 

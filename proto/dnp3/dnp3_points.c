@@ -6,10 +6,14 @@
 #include "proto/dnp3/dnp3_shapes.h"
 
 #define M(bit) (UINT64_C(1) << (bit))
-#define AT(kind, shape, member, present) { DNP3_KIND_##kind, 0, offsetof(struct dnp3_point_##shape, member), present }
+#define M2(shape, a, b) (M(DNP3_##shape##_##a) | M(DNP3_##shape##_##b))
+#define M3(shape, a, b, c) (M2(shape, a, b) | M(DNP3_##shape##_##c))
+#define AT(kind, shape, member, present) \
+	{ DNP3_KIND_##kind, 0, offsetof(struct dnp3_point_##shape, member), present }
 /* A length that a later BYTES of the same reg uses, and that BYTES. */
 #define LEN(reg, shape, member, present) { DNP3_KIND_U16, reg, offsetof(struct dnp3_point_##shape, member), present }
-#define BYTES(reg, shape, member, present) { DNP3_KIND_BYTES, reg, offsetof(struct dnp3_point_##shape, member), present }
+#define BYTES(reg, shape, member, present) \
+	{ DNP3_KIND_BYTES, reg, offsetof(struct dnp3_point_##shape, member), present }
 
 typedef const struct dnp3_element layout_elements[];
 
@@ -17,27 +21,27 @@ typedef const struct dnp3_element layout_elements[];
 #define FIVE(shape)                                                                                            \
 	(M(DNP3_##shape##_ONLINE) | M(DNP3_##shape##_RESTART) | M(DNP3_##shape##_COMM_LOST) |                  \
 		M(DNP3_##shape##_REMOTE_FORCED) | M(DNP3_##shape##_LOCAL_FORCED))
-#define INPUT_FLAGS AT(FLAGS, binary, flag, FIVE(BINARY) | M(DNP3_BINARY_CHATTER_FILTER) | M(DNP3_BINARY_RESERVED_6) | M(DNP3_BINARY_STATE))
-#define DOUBLE_FLAGS AT(DOUBLE, binary, flag, FIVE(BINARY) | M(DNP3_BINARY_CHATTER_FILTER) | M(DNP3_BINARY_DOUBLE_STATE))
-#define OUTPUT_FLAGS AT(FLAGS, binary, flag, FIVE(BINARY) | M(DNP3_BINARY_RESERVED_5) | M(DNP3_BINARY_RESERVED1_6) | M(DNP3_BINARY_STATE))
+#define INPUT_FLAGS AT(FLAGS, binary, flag, FIVE(BINARY) | M3(BINARY, CHATTER_FILTER, RESERVED_6, STATE))
+#define DOUBLE_FLAGS AT(DOUBLE, binary, flag, FIVE(BINARY) | M2(BINARY, CHATTER_FILTER, DOUBLE_STATE))
+#define OUTPUT_FLAGS AT(FLAGS, binary, flag, FIVE(BINARY) | M3(BINARY, RESERVED_5, RESERVED1_6, STATE))
 #define BINARY_TIME AT(TIME48, binary, timestamp, M(DNP3_BINARY_TIMESTAMP))
 /* With a discontinuity flag (d), and the obsolete forms without (r). */
-#define COUNTER_FLAGS_D AT(FLAGS, counter, flag, FIVE(COUNTER) | M(DNP3_COUNTER_ROLLOVER) | M(DNP3_COUNTER_DISCONTINUITY) | M(DNP3_COUNTER_RESERVED0_7))
-#define COUNTER_FLAGS_D1 AT(FLAGS, counter, flag, FIVE(COUNTER) | M(DNP3_COUNTER_ROLLOVER) | M(DNP3_COUNTER_DISCONTINUITY) | M(DNP3_COUNTER_RESERVED1_7))
-#define COUNTER_FLAGS_R AT(FLAGS, counter, flag, FIVE(COUNTER) | M(DNP3_COUNTER_ROLLOVER) | M(DNP3_COUNTER_RESERVED0_6) | M(DNP3_COUNTER_RESERVED1_7))
-#define STATISTIC_FLAGS AT(FLAGS, counter, flag, FIVE(COUNTER) | M(DNP3_COUNTER_RESERVED0_5) | M(DNP3_COUNTER_DISCONTINUITY) | M(DNP3_COUNTER_RESERVED1_7))
+#define COUNTER_FLAGS_D AT(FLAGS, counter, flag, FIVE(COUNTER) | M3(COUNTER, ROLLOVER, DISCONTINUITY, RESERVED0_7))
+#define COUNTER_FLAGS_D1 AT(FLAGS, counter, flag, FIVE(COUNTER) | M3(COUNTER, ROLLOVER, DISCONTINUITY, RESERVED1_7))
+#define COUNTER_FLAGS_R AT(FLAGS, counter, flag, FIVE(COUNTER) | M3(COUNTER, ROLLOVER, RESERVED0_6, RESERVED1_7))
+#define STATISTIC_FLAGS AT(FLAGS, counter, flag, FIVE(COUNTER) | M3(COUNTER, RESERVED0_5, DISCONTINUITY, RESERVED1_7))
 #define COUNT_32 AT(U32, counter, at.small, M(DNP3_COUNTER_COUNT))
 #define COUNT_16 AT(U16_U32, counter, at.small, M(DNP3_COUNTER_COUNT))
 #define COUNTER_TIME AT(TIME48, counter, timestamp, M(DNP3_COUNTER_TIMESTAMP))
-#define ANALOG_FLAGS AT(FLAGS, analog, flag, FIVE(ANALOG) | M(DNP3_ANALOG_OVER_RANGE) | M(DNP3_ANALOG_REFERENCE_ERR) | M(DNP3_ANALOG_RESERVED0))
+#define ANALOG_FLAGS AT(FLAGS, analog, flag, FIVE(ANALOG) | M3(ANALOG, OVER_RANGE, REFERENCE_ERR, RESERVED0))
 #define ANALOG_I32 AT(I32, analog, at.small, M(DNP3_ANALOG_I32))
 #define ANALOG_I16 AT(I16_I32, analog, at.small, M(DNP3_ANALOG_I32))
 #define ANALOG_F32 AT(F32, analog, at.small, M(DNP3_ANALOG_F32))
 #define ANALOG_F64 AT(F64, analog, f64, M(DNP3_ANALOG_F64))
 #define ANALOG_TIME AT(TIME48, analog, timestamp, M(DNP3_ANALOG_TIMESTAMP))
-#define OUTPUT_STATUS AT(U8, command, status[0], M(DNP3_COMMAND_CONTROL_STATUS) | M(DNP3_COMMAND_STATUS_NAME))
-#define COMMAND_STATUS AT(SPLIT7, command, status, M(DNP3_COMMAND_STATUS_CODE) | M(DNP3_COMMAND_STATUS_NAME) | M(DNP3_COMMAND_RESERVED0))
-#define COMMAND_STATE AT(SPLIT7, command, status, M(DNP3_COMMAND_STATUS_CODE) | M(DNP3_COMMAND_STATUS_NAME) | M(DNP3_COMMAND_COMMANDED_STATE))
+#define OUTPUT_STATUS AT(U8, command, status[0], M2(COMMAND, CONTROL_STATUS, STATUS_NAME))
+#define COMMAND_STATUS AT(SPLIT7, command, status, M3(COMMAND, STATUS_CODE, STATUS_NAME, RESERVED0))
+#define COMMAND_STATE AT(SPLIT7, command, status, M3(COMMAND, STATUS_CODE, STATUS_NAME, COMMANDED_STATE))
 #define COMMAND_TIME AT(TIME48, command, timestamp, M(DNP3_COMMAND_TIMESTAMP))
 #define TIME_STAMP AT(TIME48, time, timestamp, M(DNP3_TIME_TIMESTAMP))
 
@@ -107,10 +111,26 @@ static layout_elements commanded_32 = { COMMAND_STATUS, AT(I32, command, value, 
 static layout_elements commanded_16 = { COMMAND_STATUS, AT(I16_I32, command, value, M(DNP3_COMMAND_COMMANDED_I32)) };
 static layout_elements commanded_f32 = { COMMAND_STATUS, AT(F32, command, value, M(DNP3_COMMAND_COMMANDED_F32)) };
 static layout_elements commanded_f64 = { COMMAND_STATUS, AT(F64, command, value, M(DNP3_COMMAND_COMMANDED_F64)) };
-static layout_elements commanded_32_time = { COMMAND_STATUS, AT(I32, command, value, M(DNP3_COMMAND_COMMANDED_I32)), COMMAND_TIME };
-static layout_elements commanded_16_time = { COMMAND_STATUS, AT(I16_I32, command, value, M(DNP3_COMMAND_COMMANDED_I32)), COMMAND_TIME };
-static layout_elements commanded_f32_time = { COMMAND_STATUS, AT(F32, command, value, M(DNP3_COMMAND_COMMANDED_F32)), COMMAND_TIME };
-static layout_elements commanded_f64_time = { COMMAND_STATUS, AT(F64, command, value, M(DNP3_COMMAND_COMMANDED_F64)), COMMAND_TIME };
+static layout_elements commanded_32_time = {
+	COMMAND_STATUS,
+	AT(I32, command, value, M(DNP3_COMMAND_COMMANDED_I32)),
+	COMMAND_TIME,
+};
+static layout_elements commanded_16_time = {
+	COMMAND_STATUS,
+	AT(I16_I32, command, value, M(DNP3_COMMAND_COMMANDED_I32)),
+	COMMAND_TIME,
+};
+static layout_elements commanded_f32_time = {
+	COMMAND_STATUS,
+	AT(F32, command, value, M(DNP3_COMMAND_COMMANDED_F32)),
+	COMMAND_TIME,
+};
+static layout_elements commanded_f64_time = {
+	COMMAND_STATUS,
+	AT(F64, command, value, M(DNP3_COMMAND_COMMANDED_F64)),
+	COMMAND_TIME,
+};
 
 static layout_elements time_stamp = { TIME_STAMP };
 static layout_elements time_interval = { TIME_STAMP, AT(U32, time, interval, M(DNP3_TIME_INTERVAL)) };
@@ -123,9 +143,9 @@ static layout_elements delay_secs = { AT(U16, time, delay, M(DNP3_TIME_DELAY_SEC
 static layout_elements delay_ms = { AT(U16, time, delay, M(DNP3_TIME_DELAY_MS)) };
 
 #define F(kind, member, id) AT(kind, file, member, M(DNP3_FILE_##id))
-#define FILE_STATUS AT(U8, file, status_code, M(DNP3_FILE_STATUS_CODE) | M(DNP3_FILE_STATUS_NAME))
-#define FILE_PERMISSIONS AT(U16, file, permissions, M(DNP3_FILE_PERMISSIONS) | M(DNP3_FILE_PERMISSION_NAMES))
-#define FILE_BLOCK AT(BLOCK, file, block_number, M(DNP3_FILE_BLOCK_NUMBER) | M(DNP3_FILE_LAST_BLOCK))
+#define FILE_STATUS AT(U8, file, status_code, M2(FILE, STATUS_CODE, STATUS_NAME))
+#define FILE_PERMISSIONS AT(U16, file, permissions, M2(FILE, PERMISSIONS, PERMISSION_NAMES))
+#define FILE_BLOCK AT(BLOCK, file, block_number, M2(FILE, BLOCK_NUMBER, LAST_BLOCK))
 static layout_elements file_identifier = {
 	LEN(1, file, filename_size, M(DNP3_FILE_FILENAME_SIZE)),
 	F(U8, filetype_code, FILETYPE_CODE),
@@ -211,8 +231,12 @@ static layout_elements private_descriptor = {
 	V(U16, object_id, OBJECT_ID),
 	V(REST, bytes, DATA_OBJECTS),
 };
-static layout_elements dataset_descriptors = { { DNP3_KIND_DESCRIPTORS, 0, offsetof(struct dnp3_point_dataset, elements), M(1) } };
-static layout_elements dataset_values = { { DNP3_KIND_VALUES, 0, offsetof(struct dnp3_point_dataset, elements), M(1) } };
+static layout_elements dataset_descriptors = {
+	{ DNP3_KIND_DESCRIPTORS, 0, offsetof(struct dnp3_point_dataset, elements), M(1) },
+};
+static layout_elements dataset_values = {
+	{ DNP3_KIND_VALUES, 0, offsetof(struct dnp3_point_dataset, elements), M(1) },
+};
 static layout_elements dataset_characteristics = {
 	AT(FLAGS, value, flag, M(DNP3_VALUE_RD) | M(DNP3_VALUE_WR) | M(DNP3_VALUE_ST) | M(DNP3_VALUE_EV) | M(DNP3_VALUE_DF) |
 		M(DNP3_VALUE_PADDING0) | M(DNP3_VALUE_PADDING1) | M(DNP3_VALUE_PADDING2)),
@@ -284,14 +308,18 @@ static layout_elements auth_update_reply = {
 	A(U32, sequence, KSQ), A(U16, user, USER_NUMBER), A_LEN(1, length[0], CHALLENGE_LEN), A_BYTES(1, bytes[0], CHALLENGE),
 };
 static layout_elements auth_update_key = {
-	A(U32, sequence, KSQ), A(U16, user, USER_NUMBER), A_LEN(1, length[0], UPDATE_KEY_LEN), A_BYTES(1, bytes[0], UPDATE_KEY),
+	A(U32, sequence, KSQ),
+	A(U16, user, USER_NUMBER),
+	A_LEN(1, length[0], UPDATE_KEY_LEN),
+	A_BYTES(1, bytes[0], UPDATE_KEY),
 };
 static layout_elements auth_signature = { A(REST, bytes[0], SIGNATURE) };
 static layout_elements auth_mac = { A(REST, bytes[0], MAC) };
 
 #define ROW(group, variation, shape, elements, name) \
 	{ group, variation, DNP3_SHAPE_##shape, sizeof(elements) / sizeof((elements)[0]), 0, false, elements, name },
-#define PACKED(group, variation, bits, elements, name) { group, variation, DNP3_SHAPE_BIT, 1, bits, false, elements, name },
+#define PACKED(group, variation, bits, elements, name) \
+	{ group, variation, DNP3_SHAPE_BIT, 1, bits, false, elements, name },
 #define EVERY(group, shape, elements, name) { group, 0, DNP3_SHAPE_##shape, 1, 0, true, elements, name },
 
 /* Counter events (22, 23) and frozen counters (21) differ in which forms keep the discontinuity flag: as the objects

@@ -183,7 +183,7 @@
 	X(USER_NUMBER, "user_number", U16, user, NULL, "user number")                              \
 	X(ASSOCIATION_ID, "association_id", U16, association_id, NULL, "security association")     \
 	X(KEY_WRAP_ALG, "key_wrap_alg", U8, octet[0], NULL, "key wrap algorithm")                  \
-	X(KEY_STATUS, "key_status", U8, octet[1], NULL, "1 ok, 2 not initialised, 3 communication failed, 4 authentication failed") \
+	X(KEY_STATUS, "key_status", U8, octet[1], NULL, "1 ok, 2 not initialised, 3 link down, 4 not authenticated") \
 	X(MAL, "mal", U8, octet[2], NULL, "MAC algorithm")                                         \
 	X(REASON, "reason", U8, octet[1], NULL, "reason for the challenge")                        \
 	X(ERROR_CODE, "error_code", U8, octet[0], NULL, "error")                                   \

@@ -119,8 +119,8 @@ test_attribute(void **unused)
 static void
 test_dataset(void **unused)
 {
-	static const uint8_t app[] = { 0xc6, 129, 0, 0, 85, 1, 0x5b, 1, 20, 0, 4, 1, 0, 0, 0, 5, 2, 0, 0, 0x1a, 0x6a, 8, 5, 4, 8,
-		'P', 'h', 's', ' ', 'A', 88, 1, 0x5b, 1, 5, 0, 1, 7, 2, 0xab, 0xcd };
+	static const uint8_t app[] = { 0xc6, 129, 0, 0, 85, 1, 0x5b, 1, 20, 0, 4, 1, 0, 0, 0, 5, 2, 0, 0, 0x1a, 0x6a, 8, 5, 4,
+		8, 'P', 'h', 's', ' ', 'A', 88, 1, 0x5b, 1, 5, 0, 1, 7, 2, 0xab, 0xcd };
 
 	harness_begin();
 	feed_app(app, sizeof(app), false);

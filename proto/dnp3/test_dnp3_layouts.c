@@ -28,7 +28,8 @@ test_tables(void **unused)
 
 /* Octets of an element with values that depend on where it is. */
 static uint32_t
-sample_element(struct bytes *out, const struct dnp3_element *element, const struct dnp3_layout *layout, unsigned int nth)
+sample_element(struct bytes *out, const struct dnp3_element *element, const struct dnp3_layout *layout,
+	unsigned int nth)
 {
 	static const uint8_t sizes[] = { 1, 2, 4, 2, 2, 4, 4, 8, 1, 6, 2, 1, 1, 1, 1, 2, 4, 8, 4, 4 };
 	static const uint8_t attribute[] = { 2, 2, 0x34, 0x12 };
