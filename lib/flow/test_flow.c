@@ -310,7 +310,7 @@ test_flood(void **state)
 			packets[0].tcp_flags = TCP_ACK;
 			assert_true(pass()->packets[0] > 0);
 		}
-		flow_expire(table, now, 256, on_end, &ended);
+		flow_expire(table, now, 4096, on_end, &ended);
 	}
 	assert_int_equal(counter_get(&counters[FLOW_COUNTER_EMERG_MODE_OVER]), 1);
 	assert_true(flow_table_active(table) <= established);
