@@ -197,11 +197,12 @@ void rule_match_packet(struct rule_matcher *matcher, const struct packet *packet
 struct rule_chunk {
 	const uint8_t *data;
 	uint32_t len;
-	uint32_t seen_len;    /* leading bytes that an earlier chunk showed already: context for patterns that
-	                         straddle; a rule fires only on a match that reaches beyond them */
+	uint32_t seen_len;    /* leading bytes that an earlier chunk showed already: the beginning of a PDU that was
+	                         not complete. offset and depth count from data[0], and a rule fires only on a
+	                         match that reaches beyond seen_len */
 	uint64_t offset;      /* of data[0] in the direction's stream */
 	bool to_server;
-	bool whole_pdu;       /* data[seen_len..] is one PDU of the flow's protocol */
+	bool whole_pdu;       /* data is one PDU of the flow's protocol */
 };
 
 /**

@@ -135,32 +135,6 @@ finish_check_buffers(struct rule_parser *parser)
 	return 0;
 }
 
-static void
-finish_anchors(struct rule_parser *parser)
-{
-	for (unsigned int i = 0; i < parser->buffer_count; i++) {
-		const struct rule_draft_buffer *draft = &parser->buffers[i];
-
-		bool positive = false;
-
-		if (draft->buffer.kind != BUFFER_PAYLOAD)
-			continue;
-		for (unsigned int n = 0; n < draft->buffer.node_count; n++)
-			positive = positive || (draft->nodes[n].kind <= NODE_PCRE && (draft->nodes[n].flags & NODE_NEGATED) == 0);
-		if (!positive)
-			parser->draft.flags |= RULE_ANCHORED;
-		for (unsigned int n = 0; n < draft->buffer.node_count; n++) {
-			const struct rule_node *node = &draft->nodes[n];
-			uint32_t flags = node->flags;
-
-			/* A place that counts from the start of the bytes has a meaning only where a unit starts. */
-			if ((flags & NODE_RELATIVE) == 0 && (node->kind != NODE_CONTENT || (flags & (NODE_OFFSET | NODE_DEPTH)) != 0)
-				&& node->kind != NODE_PCRE)
-				parser->draft.flags |= RULE_ANCHORED;
-		}
-	}
-}
-
 /* What kind of traffic decides the rule, and how often it may fire. */
 static void
 finish_phase(struct rule_parser *parser)
@@ -253,7 +227,6 @@ rule_finish(struct rule_parser *parser)
 		ret = finish_check_buffers(parser);
 	if (ret != 0)
 		return ret;
-	finish_anchors(parser);
 	finish_phase(parser);
 	if (older != NULL) {
 		uint32_t order = older->order;

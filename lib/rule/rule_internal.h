@@ -276,7 +276,6 @@ enum rule_flag {
 	RULE_BOTH_WAYS = 1 << 1,      /* <> */
 	RULE_ONCE = 1 << 2,           /* addresses only: the first packet of a flow's direction decides */
 	RULE_ONCE_APP = 1 << 3,       /* protocol only: the first message of a flow's direction decides */
-	RULE_ANCHORED = 1 << 4,       /* some payload content has an offset or depth: new bytes only */
 	RULE_NEEDS_PAYLOAD = 1 << 5,
 	RULE_PASS_FLOW = 1 << 6,      /* a pass that holds for the rest of the flow */
 	RULE_EVENTS = 1 << 7,         /* waits for named events */
@@ -314,7 +313,7 @@ struct rule {
 
 /** Rules found by one byte (at an offset) or one small number (of a field). */
 struct rule_index {
-	uint32_t offset;              /* bytes from the start of the payload's new part */
+	uint32_t offset;              /* bytes from the start of the payload */
 	const struct field *field;    /* PHASE_MESSAGE: the root record's field instead */
 	uint32_t first[256];          /* into links; 0: none */
 };

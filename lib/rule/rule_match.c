@@ -9,7 +9,10 @@
 #include "lib/flow/flow.h"
 #include "lib/rule/rule_internal.h"
 
-enum { FLOW_BIT_ONCE_APP = 0xfffffff0 }; /* and the next: the first message of a direction was seen */
+enum {
+	FLOW_BIT_ONCE_APP = 0xfffffff0, /* and the next: the first message of a direction was seen */
+	CONTEXT_MAX = 4096,             /* bytes seen before that are searched again: data that trickles in stays cheap */
+};
 
 /* ---- candidates ---- */
 
@@ -36,23 +39,25 @@ static void
 group_scan(struct rule_view *view, const struct rule_database *database)
 {
 	struct rule_matcher *matcher = view->matcher;
+	struct cursor cursor = cursor_of(view->payload, view->payload_len);
 
+	cursor_skip(&cursor, view->seen_len > CONTEXT_MAX ? view->seen_len - CONTEXT_MAX : 0);
 	matcher->scanning = database;
 	rule_count(view, RULE_COUNTER_SCANS);
-	counter_add(&matcher->memory->counters[RULE_COUNTER_SCAN_BYTES], view->payload_len);
-	if (hs_scan(database->db, (const char *)view->payload, view->payload_len, 0, matcher->scratch, on_pattern, matcher)
+	counter_add(&matcher->memory->counters[RULE_COUNTER_SCAN_BYTES], cursor_left(&cursor));
+	if (hs_scan(database->db, (const char *)cursor.pos, (unsigned int)cursor_left(&cursor), 0, matcher->scratch, on_pattern,
+		    matcher)
 		!= HS_SUCCESS)
 		rule_count(view, RULE_COUNTER_SCAN_ERRORS);
 }
 
-/* Up to 8 bytes of the payload's new part from offset on, first byte lowest. @return how many there were */
+/* Up to 8 bytes of the payload from offset on, first byte lowest. @return how many there were */
 static uint32_t
 payload_word(const struct rule_view *view, uint32_t offset, uint64_t *word)
 {
 	struct cursor cursor = cursor_of(view->payload, view->payload_len);
 
 	*word = 0;
-	cursor_skip(&cursor, view->seen_len);
 	cursor_skip(&cursor, offset);
 	size_t len = cursor_left(&cursor);
 

@@ -31,6 +31,13 @@ value_of(const struct verify *verify, const struct rule_value *value)
 	return value->var < 0 ? value->number : verify->view->vars[value->var];
 }
 
+static void
+reach_to(struct verify *verify, int64_t end)
+{
+	if (end > verify->reach)
+		verify->reach = (uint32_t)end;
+}
+
 static bool
 steps_spend(struct verify *verify, uint32_t bytes)
 {
@@ -106,7 +113,7 @@ content_match(struct verify *verify, const struct rule_node *node, struct verify
 		return negated && found == NULL;
 	frame->again = (uint32_t)(found - verify->data) + 1;
 	verify->pos = frame->again - 1 + node->content.len;
-	verify->reach = verify->pos > verify->reach ? verify->pos : verify->reach;
+	reach_to(verify, verify->pos);
 	return true;
 }
 
@@ -135,7 +142,7 @@ pcre_match(struct verify *verify, const struct rule_node *node, struct verify_fr
 
 	frame->again = base + (uint32_t)match[0] + 1;
 	verify->pos = base + (uint32_t)match[1];
-	verify->reach = verify->pos > verify->reach ? verify->pos : verify->reach;
+	reach_to(verify, verify->pos);
 	return true;
 }
 
@@ -228,8 +235,7 @@ byte_test_match(struct verify *verify, const struct rule_node *node, struct veri
 	default:
 		holds = (value ^ other) != 0;
 	}
-	if (end > verify->reach)
-		verify->reach = (uint32_t)end;
+	reach_to(verify, end);
 	return holds != ((node->flags & NODE_NEGATED) != 0);
 }
 
@@ -256,8 +262,8 @@ byte_jump_match(struct verify *verify, const struct rule_node *node, struct veri
 	if (jump >= verify->len)
 		return false;
 	verify->pos = (uint32_t)jump;
-	if (end > verify->reach)
-		verify->reach = (uint32_t)end;
+	reach_to(verify, end);
+	reach_to(verify, jump + 1); /* that the place exists is what was learned */
 	return true;
 }
 
@@ -319,9 +325,13 @@ static bool
 isdataat_match(struct verify *verify, const struct rule_node *node, struct verify_frame *frame)
 {
 	int64_t count = value_of(verify, &node->byte.offset);
-	bool holds = (node->flags & NODE_RELATIVE) != 0 ? (int64_t)verify->pos + count <= verify->len : count < verify->len;
+	bool relative = (node->flags & NODE_RELATIVE) != 0;
+	int64_t end = relative ? (int64_t)verify->pos + count : count + 1;
+	bool holds = end <= verify->len;
 
 	(void)frame;
+	if (holds)
+		reach_to(verify, end);
 	return holds != ((node->flags & NODE_NEGATED) != 0);
 }
 
@@ -470,7 +480,7 @@ header_bytes(const struct packet *packet, uint8_t kind, uint32_t *off, uint32_t 
 }
 
 static bool
-one_buffer_match(struct rule_view *view, const struct rule *rule, const struct rule_buffer *buffer)
+one_buffer_match(struct rule_view *view, const struct rule_buffer *buffer)
 {
 	uint32_t off, len;
 
@@ -486,12 +496,6 @@ one_buffer_match(struct rule_view *view, const struct rule *rule, const struct r
 	}
 	if (view->payload == NULL)
 		return false;
-	if ((rule->flags & RULE_ANCHORED) != 0) {
-		struct cursor cursor = cursor_of(view->payload, view->payload_len);
-
-		cursor_skip(&cursor, view->seen_len);
-		return buffer_match(view, buffer, cursor.pos, (uint32_t)cursor_left(&cursor), 0);
-	}
 	return buffer_match(view, buffer, view->payload, view->payload_len, view->seen_len > 0 ? view->seen_len + 1 : 0);
 }
 
@@ -502,7 +506,7 @@ rule_verify_buffers(struct rule_view *view, const struct rule *rule)
 	if (rule->buffer_count > 0)
 		rule_count(view, RULE_COUNTER_VERIFICATIONS);
 	for (unsigned int i = 0; i < rule->buffer_count; i++)
-		if (!one_buffer_match(view, rule, &rule->buffers[i]))
+		if (!one_buffer_match(view, &rule->buffers[i]))
 			return false;
 	return true;
 }

@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <unistd.h>
 
 #include "lib/rule/test_toy.h"
@@ -369,7 +370,11 @@ test_stream(void **state)
 	assert_int_equal(bench_stream(&b, "VERYGOOD", 4, true), 1);
 	assert_int_equal(bench_stream(&b, "VERYGOOD data", 8, true), 0);
 	assert_int_equal(bench_stream(&b, "VERYGOOD VERYGOOD", 8, true), 1);
-	assert_int_equal(bench_stream(&b, "xxxxVE", 4, true), 1);
+	assert_int_equal(bench_stream(&b, "xxxxVE", 4, true), 0);
+	assert_int_equal(bench_stream(&b, "V", 0, true), 0); /* the same PDU a byte at a time */
+	assert_int_equal(bench_stream(&b, "VE", 1, true), 1);
+	assert_int_equal(b.hits.hit[0].sid, 2);
+	assert_int_equal(bench_stream(&b, "VER", 2, true), 0);
 	struct packet packet = toy_packet(IP_PROTO_TCP, "VERYGOOD", 8);
 
 	rule_hits_reset(&b.hits);
@@ -409,6 +414,9 @@ static const struct {
 	{ "toy.request.data; content:\"x\";", false },
 	{ "toy:unit 3;", true },
 	{ "toy:unit 4;", false },
+	{ "toy_indexed:unit 3;", true },
+	{ "toy_indexed:unit 3; toy.points.index:8;", false },
+	{ "toy_indexed:unit 4;", false },
 	{ "toy.unit:3; content:\"PDU\";", true },
 	{ "toy.unit:3; content:\"NOT\";", false },
 	{ "toy.unit:3; flow:to_client;", false },
@@ -454,6 +462,13 @@ test_messages(void **state)
 		rule_match_message(b.matcher, NULL, &b.flow, &message, &b.hits);
 		if (b.hits.count != message_cases[i].hit)
 			fail_msg("%s: %s", text, message_cases[i].hit ? "did not fire" : "fired");
+		struct buf out;
+
+		assert_int_equal(buf_create(&out, 1024), 0);
+		assert_int_equal(ruleset_explain(b.set, 1, 1, &out), 0);
+		assert_int_equal(ruleset_explain(b.set, 1, 2, &out), -ENOENT);
+		assert_true(out.len > 0 && !out.full);
+		buf_destroy(&out);
 		bench_end(&b);
 	}
 	free(area);

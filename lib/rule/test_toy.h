@@ -63,11 +63,23 @@ toy_test(const struct rule_app_test *test, const void *record)
 	return ((const struct toy_record *)record)->unit == test->words[0];
 }
 
-static const struct rule_app_keyword toy_keywords[] = { { "toy", RULE_EITHER, toy_setup, toy_test, "unit N" } };
+static const struct rule_app_keyword toy_keywords[] = {
+	{ "toy", RULE_EITHER, toy_setup, toy_test, "unit N" },
+	{ "toy_indexed", RULE_TO_SERVER, toy_setup, toy_test, "unit N" },
+};
+
+static bool
+toy_index(const struct rule_app_keyword *keyword, const struct rule_app_test *test, const char **path, uint64_t *value)
+{
+	*path = "unit";
+	*value = test->words[0];
+	return keyword == &toy_keywords[1];
+}
+
 static const struct rule_app_buffer toy_buffers[] = { { "toy_data", "request.data" } };
 static const struct rule_app toy_app = { .name = "toy", .record = &toy_table, .events = toy_events,
 	.event_count = TEST_COUNT(toy_events), .keywords = toy_keywords, .keyword_count = TEST_COUNT(toy_keywords),
-	.buffers = toy_buffers, .buffer_count = TEST_COUNT(toy_buffers) };
+	.buffers = toy_buffers, .buffer_count = TEST_COUNT(toy_buffers), .keyword_index = toy_index };
 static const struct rule_app *const toy_apps[] = { &toy_app };
 
 static int
