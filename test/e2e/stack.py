@@ -97,7 +97,7 @@ store: {{ kind: sqlite, path: {self.path("store.sqlite")} }}
     def write_sensor_config(self, port=None, more=''):
         with open(self.path('sensor.yaml'), 'w') as file:
             file.write(f'''{f"ports: ['{port}']" if port else ""}
-dpdk: {{ huge-pages: {"yes" if self.huge_pages else "no"}, memory-mib: 512 }}
+dpdk: {{ huge-pages: {"yes" if self.huge_pages else "no"}, memory-mib: 512, file-prefix: {os.path.basename(self.dir)} }}
 flow: {{ flows-max: 16384 }}
 control: {{ socket: {self.path("sensor.sock")} }}
 rule-files: [{ROOT}/rules/modbus.rules, {ROOT}/rules/dnp3.rules]
