@@ -81,7 +81,7 @@ range_parse(struct defrag_range *range, const char *text, int policy)
 
 	if (strlen(text) >= sizeof(copy))
 		return -EINVAL;
-	strcpy(copy, text);
+	memcpy(copy, text, strlen(text) + 1);
 	slash = strchr(copy, '/');
 	if (slash != NULL)
 		*slash++ = '\0';

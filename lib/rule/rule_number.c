@@ -69,7 +69,7 @@ rule_var_index(struct rule_parser *parser, const char *name, bool create)
 			return (int)i;
 	if (!create || parser->var_count == RULE_VARS_MAX || strlen(name) >= sizeof(parser->var_names[0]))
 		return -1;
-	strcpy(parser->var_names[parser->var_count], name);
+	memcpy(parser->var_names[parser->var_count], name, strlen(name) + 1);
 	return (int)parser->var_count++;
 }
 

@@ -233,7 +233,7 @@ rule_one(struct rule_parser *parser, const char *text, char *work)
 {
 	draft_reset(parser);
 	parser->text = text;
-	strcpy(work, text);
+	memcpy(work, text, strlen(text) + 1);
 	int ret = rule_read(parser, work);
 
 	if (parser->no_memory)

@@ -373,7 +373,7 @@ cache_add(struct rule_parser *parser, struct rule_group_cache_row **rows, const 
 
 	if (row == NULL)
 		return rule_no_memory(parser);
-	strcpy(row->text, text);
+	memcpy(row->text, text, strlen(text) + 1);
 	row->made = made;
 	row->next = *rows;
 	*rows = row;
