@@ -10,7 +10,7 @@
 
 enum {
 	FRAMES_MAX = 16,
-	MUTATIONS = 3000, /* of each sample */
+	MUTATIONS = 300, /* of each sample */
 };
 
 struct expected {

@@ -25,7 +25,7 @@ DRAIN_S = 240
 
 
 def generate(stack, path):
-    subprocess.run([stack.program('bench/millrace-bench'), 'generate', '--out', path, '--seconds', '400', '--plcs', '8',
+    subprocess.run([stack.program('bench/millrace-bench'), 'generate', '--out', path, '--seconds', '200', '--plcs', '8',
                     '--hmis', '2', '--rtus', '4', '--protocols', 'modbus,dnp3', '--seed', '11',
                     '--attack', 'modbus-function-scan,dnp3-operate', '--quiet'], check=True)
 
@@ -39,12 +39,13 @@ def start_sensor(stack, capture, run):
 
 
 def stored(stack):
-    return dict(stack.records()) if os.path.exists(stack.path('store.sqlite')) else {}
+    """(sensor, epoch, lane, sequence) -> digest of the line"""
+    return {key: hash(line) for key, line in stack.records()} if os.path.exists(stack.path('store.sqlite')) else {}
 
 
 def check_kept(before, after, what, faults):
     """What was in the store before a kill is in it afterwards."""
-    lost = [key for key, line in before.items() if after.get(key) != line]
+    lost = [key for key, digest in before.items() if after.get(key) != digest]
     if lost:
         faults.append(f'{what}: {len(lost)} stored records are gone or changed, {lost[0]} the first')
 
