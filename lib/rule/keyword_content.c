@@ -170,7 +170,7 @@ rule_setup_startswith(struct rule_parser *parser, char *value)
 	if ((node->flags & (NODE_OFFSET | NODE_DEPTH | NODE_RELATIVE)) != 0)
 		return rule_refuse(parser, "startswith does not go with offset, depth, distance or within");
 	node->content.depth.number = node->content.len;
-	node->flags |= NODE_OFFSET | NODE_DEPTH | NODE_STARTSWITH;
+	node->flags |= NODE_OFFSET | NODE_DEPTH;
 	return 0;
 }
 

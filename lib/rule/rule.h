@@ -198,8 +198,9 @@ struct rule_chunk {
 	const uint8_t *data;
 	uint32_t len;
 	uint32_t seen_len;    /* leading bytes that an earlier chunk showed already: the beginning of a PDU that was
-	                         not complete. offset and depth count from data[0], and a rule fires only on a
-	                         match that reaches beyond seen_len */
+	                         not complete. A rule fires only on a match that reaches beyond seen_len */
+	uint32_t unit_off;    /* at most seen_len: where offset and depth count from. 0, or seen_len when the bytes seen
+	                         before are only kept so that patterns may straddle (no protocol was recognised) */
 	uint64_t offset;      /* of data[0] in the direction's stream */
 	bool to_server;
 	bool whole_pdu;       /* data is one PDU of the flow's protocol */

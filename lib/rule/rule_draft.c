@@ -135,6 +135,28 @@ finish_check_buffers(struct rule_parser *parser)
 	return 0;
 }
 
+/* A place that counts from the start of the bytes has a meaning only where a unit starts. */
+static void
+finish_anchors(struct rule_parser *parser)
+{
+	for (unsigned int i = 0; i < parser->buffer_count; i++) {
+		const struct rule_draft_buffer *draft = &parser->buffers[i];
+		bool positive = false;
+
+		for (unsigned int n = 0; draft->buffer.kind == BUFFER_PAYLOAD && n < draft->buffer.node_count; n++) {
+			const struct rule_node *node = &draft->nodes[n];
+			bool placed = node->kind > NODE_PCRE ? (node->flags & NODE_RELATIVE) == 0
+							      : (node->flags & (NODE_OFFSET | NODE_DEPTH)) != 0;
+
+			positive = positive || (node->kind <= NODE_PCRE && (node->flags & NODE_NEGATED) == 0);
+			if (placed && (node->flags & NODE_RELATIVE) == 0)
+				parser->draft.flags |= RULE_ANCHORED;
+		}
+		if (draft->buffer.kind == BUFFER_PAYLOAD && !positive)
+			parser->draft.flags |= RULE_ANCHORED;
+	}
+}
+
 /* What kind of traffic decides the rule, and how often it may fire. */
 static void
 finish_phase(struct rule_parser *parser)
@@ -227,6 +249,7 @@ rule_finish(struct rule_parser *parser)
 		ret = finish_check_buffers(parser);
 	if (ret != 0)
 		return ret;
+	finish_anchors(parser);
 	finish_phase(parser);
 	if (older != NULL) {
 		uint32_t order = older->order;

@@ -134,8 +134,6 @@ enum rule_node_flag {
 	NODE_FROM_END = 1 << 10,
 	NODE_ALIGN = 1 << 11,
 	NODE_OFFSET = 1 << 12,     /* offset is given: an anchored content */
-	NODE_PCRE_ANCHOR_REL = 1 << 13,
-	NODE_STARTSWITH = 1 << 14,
 };
 
 /** A number that is known when the rule is loaded, or a variable's value when it is matched. */
@@ -207,7 +205,6 @@ struct rule_test {
 	};
 	const struct record_path *paths;
 	const struct rule_app_keyword *keyword;
-	int (*compare)(const uint8_t *);   /* reserved for tests that need a helper */
 	uint64_t extra;
 };
 
@@ -276,10 +273,10 @@ enum rule_flag {
 	RULE_BOTH_WAYS = 1 << 1,      /* <> */
 	RULE_ONCE = 1 << 2,           /* addresses only: the first packet of a flow's direction decides */
 	RULE_ONCE_APP = 1 << 3,       /* protocol only: the first message of a flow's direction decides */
+	RULE_ANCHORED = 1 << 4,       /* some payload test counts from the start of a unit */
 	RULE_NEEDS_PAYLOAD = 1 << 5,
 	RULE_PASS_FLOW = 1 << 6,      /* a pass that holds for the rest of the flow */
 	RULE_EVENTS = 1 << 7,         /* waits for named events */
-	RULE_FAST_ONLY = 1 << 8,
 	RULE_ON_PACKET = 1 << 9,      /* dsize and its like: the packet's own payload */
 };
 
@@ -291,7 +288,6 @@ struct rule {
 	uint8_t classes;              /* bit set of enum rule_class */
 	uint8_t app;                  /* index, or RULE_APP_NONE */
 	uint8_t phase;                /* enum rule_phase */
-	uint8_t ip_proto;             /* ip_proto keyword: narrows the class; 0: none */
 	uint8_t priority;
 	const struct rule_addresses *src, *dst;
 	const struct rule_ports *src_ports, *dst_ports;
@@ -313,7 +309,7 @@ struct rule {
 
 /** Rules found by one byte (at an offset) or one small number (of a field). */
 struct rule_index {
-	uint32_t offset;              /* bytes from the start of the payload */
+	uint32_t offset;              /* bytes from the start of the payload's unit */
 	const struct field *field;    /* PHASE_MESSAGE: the root record's field instead */
 	uint32_t first[256];          /* into links; 0: none */
 };
@@ -428,6 +424,7 @@ struct rule_view {
 	const uint8_t *payload;
 	uint32_t payload_len;
 	uint32_t seen_len;
+	uint32_t unit_off;                /* of the payload: where a unit starts */
 	bool to_server;
 	uint8_t phase;
 	uint8_t ip_version;

@@ -51,13 +51,14 @@ group_scan(struct rule_view *view, const struct rule_database *database)
 		rule_count(view, RULE_COUNTER_SCAN_ERRORS);
 }
 
-/* Up to 8 bytes of the payload from offset on, first byte lowest. @return how many there were */
+/* Up to 8 bytes of the payload's unit from offset on, first byte lowest. @return how many there were */
 static uint32_t
 payload_word(const struct rule_view *view, uint32_t offset, uint64_t *word)
 {
 	struct cursor cursor = cursor_of(view->payload, view->payload_len);
 
 	*word = 0;
+	cursor_skip(&cursor, view->unit_off);
 	cursor_skip(&cursor, offset);
 	size_t len = cursor_left(&cursor);
 
@@ -354,6 +355,7 @@ view_init(struct rule_view *view, struct rule_matcher *matcher, const struct pac
 	view->payload = NULL;
 	view->payload_len = 0;
 	view->seen_len = 0;
+	view->unit_off = 0;
 	view->steps_max = (uint32_t)matcher->set->verify_steps_max;
 }
 
@@ -455,6 +457,7 @@ rule_match_stream(struct rule_matcher *matcher, const struct packet *packet, str
 	view.payload = chunk->data;
 	view.payload_len = chunk->len;
 	view.seen_len = chunk->seen_len;
+	view.unit_off = chunk->unit_off < chunk->seen_len ? chunk->unit_off : chunk->seen_len;
 	table_candidates(&view, table);
 	candidates_verify(&view, hits);
 }

@@ -30,7 +30,6 @@ struct rule_parser {
 	struct rule_class_row *classes;
 	unsigned int class_count;
 	struct rule_group_cache_row *address_cache, *port_cache;
-	struct rule_suppress_row *suppressions;
 
 	/* the rule at hand */
 	struct rule draft;
@@ -45,9 +44,7 @@ struct rule_parser {
 	char var_names[RULE_VARS_MAX][32];
 	unsigned int var_count;
 	bool priority_given;
-	bool has_content;
 	struct buf metadata, references;      /* JSON text being built */
-	const char *references_seen;
 
 	/* where we are */
 	const char *file;

@@ -480,7 +480,7 @@ header_bytes(const struct packet *packet, uint8_t kind, uint32_t *off, uint32_t 
 }
 
 static bool
-one_buffer_match(struct rule_view *view, const struct rule_buffer *buffer)
+one_buffer_match(struct rule_view *view, const struct rule *rule, const struct rule_buffer *buffer)
 {
 	uint32_t off, len;
 
@@ -496,6 +496,14 @@ one_buffer_match(struct rule_view *view, const struct rule_buffer *buffer)
 	}
 	if (view->payload == NULL)
 		return false;
+	if ((rule->flags & RULE_ANCHORED) != 0 && view->unit_off > 0) {
+		struct cursor cursor = cursor_of(view->payload, view->payload_len);
+
+		cursor_skip(&cursor, view->unit_off);
+		uint32_t seen = view->seen_len - view->unit_off;
+
+		return buffer_match(view, buffer, cursor.pos, (uint32_t)cursor_left(&cursor), seen > 0 ? seen + 1 : 0);
+	}
 	return buffer_match(view, buffer, view->payload, view->payload_len, view->seen_len > 0 ? view->seen_len + 1 : 0);
 }
 
@@ -506,7 +514,7 @@ rule_verify_buffers(struct rule_view *view, const struct rule *rule)
 	if (rule->buffer_count > 0)
 		rule_count(view, RULE_COUNTER_VERIFICATIONS);
 	for (unsigned int i = 0; i < rule->buffer_count; i++)
-		if (!one_buffer_match(view, &rule->buffers[i]))
+		if (!one_buffer_match(view, rule, &rule->buffers[i]))
 			return false;
 	return true;
 }

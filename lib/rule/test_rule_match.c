@@ -375,6 +375,13 @@ test_stream(void **state)
 	assert_int_equal(bench_stream(&b, "VE", 1, true), 1);
 	assert_int_equal(b.hits.hit[0].sid, 2);
 	assert_int_equal(bench_stream(&b, "VER", 2, true), 0);
+	/* Without a protocol, what was seen is only context: a unit starts behind it. */
+	struct rule_chunk tail = { .data = (const uint8_t *)"VERYGOOD", .len = 8, .seen_len = 4, .unit_off = 4, .to_server = true };
+
+	rule_hits_reset(&b.hits);
+	rule_match_stream(b.matcher, NULL, &b.flow, &tail, &b.hits);
+	assert_int_equal(b.hits.count, 1);
+	assert_int_equal(b.hits.hit[0].sid, 1);
 	struct packet packet = toy_packet(IP_PROTO_TCP, "VERYGOOD", 8);
 
 	rule_hits_reset(&b.hits);
