@@ -255,12 +255,12 @@ emit_decode_anomalies(struct worker *worker)
 	const struct packet *packet = worker->packet;
 	const struct sensor_config *config = &worker->settings->sensor;
 
-	for (unsigned int i = 0; config->anomaly_decode && i < DECODE_EVENT_COUNT; i++)
-		if (packet->decode_events[i / 64] >> i % 64 & 1)
-			emit_named(worker, "decode", decode_event_table[i].name);
-	for (unsigned int i = 0; config->anomaly_stream && i < STREAM_EVENT_COUNT; i++)
-		if (packet->stream_events[i / 64] >> i % 64 & 1)
-			emit_named(worker, "stream", stream_event_table[i].name);
+	for (unsigned int word = 0; config->anomaly_decode && word < DECODE_EVENT_WORDS; word++)
+		for (uint64_t left = packet->decode_events[word]; left != 0; left &= left - 1)
+			emit_named(worker, "decode", decode_event_table[word * 64 + (unsigned int)__builtin_ctzll(left)].name);
+	for (unsigned int word = 0; config->anomaly_stream && word < 2; word++)
+		for (uint64_t left = packet->stream_events[word]; left != 0; left &= left - 1)
+			emit_named(worker, "stream", stream_event_table[word * 64 + (unsigned int)__builtin_ctzll(left)].name);
 }
 
 void

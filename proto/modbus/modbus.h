@@ -22,7 +22,7 @@ enum {
 	MODBUS_FILE_RECORDS_MAX = 36, /* sub-requests of 7 bytes in 245 bytes (V1.1b3 6.14), and one more seen as wrong */
 	MODBUS_OBJECTS_MAX = 128,     /* objects of at least 2 bytes in a PDU (V1.1b3 6.21) */
 	MODBUS_OPEN_MAX = 512,        /* requests waiting for their response, in one flow */
-	MODBUS_OPEN_BUCKETS = 8,
+	MODBUS_OPEN_BUCKETS = 16, /* a power of two */
 };
 
 /* What a function does to which of the device's tables; the values Suricata's rules know. */
@@ -307,7 +307,7 @@ struct modbus_bucket {
 struct modbus_state {
 	struct modbus_open *oldest;
 	struct modbus_open *newest;
-	struct modbus_bucket buckets[MODBUS_OPEN_BUCKETS]; /* by transaction id, oldest first */
+	struct modbus_bucket buckets[MODBUS_OPEN_BUCKETS]; /* by header, oldest first */
 	uint32_t last_id;
 	uint32_t response_time_us; /* typical, moving; 0 before the first response */
 	uint16_t open_count;

@@ -34,8 +34,8 @@ struct modbus_open {
 static struct modbus_bucket *
 bucket_of(struct modbus_state *state, struct modbus_key key)
 {
-	/* The transaction id is the header's upper half; successive ones fall into different buckets. */
-	return &state->buckets[(key.header >> 16) % MODBUS_OPEN_BUCKETS];
+	/* All of the header: clients that scan units or functions often keep one transaction id. */
+	return &state->buckets[key.header * UINT32_C(0x9e3779b1) >> 24 & (MODBUS_OPEN_BUCKETS - 1)];
 }
 
 static bool
