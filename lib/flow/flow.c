@@ -251,7 +251,12 @@ flow_lookup_burst(struct flow_table *table, struct packet packets[], uint16_t co
 			flows[i] = flow_find(table, packet);
 		if (flows[i] == NULL && packet_is(packet, PACKET_FLOW))
 			flows[i] = flow_make(table, packet);
-		found += flows[i] != NULL;
+		if (flows[i] == NULL)
+			continue;
+		found++;
+		__builtin_prefetch(flows[i]->stream, 1);
+		__builtin_prefetch((const uint8_t *)flows[i]->stream + 128, 1);
+		__builtin_prefetch(flows[i]->session);
 	}
 	return found;
 }

@@ -120,17 +120,6 @@ struct packet *decode_append(struct decode *d, const uint8_t *data, uint32_t len
 /** decode_append() of all that the cursor has left, as a tunnel's content. */
 enum decode_layer decode_inner(struct decode *d, enum packet_link link, enum packet_source source);
 
-/** Ends of what names a flow: of the packet itself, or of the header that an ICMP error quotes. */
-struct decode_tuple {
-	const struct ip_addr *src, *dst;
-	uint16_t sport, dport;
-	uint8_t ip_proto;
-	bool fixed_ports; /* sport and dport stay in this order whatever the addresses: ICMP, ESP */
-};
-
-/** Builds key and hash of a packet with addresses. @param flag PACKET_FLOW or PACKET_FLOW_FIND */
-void decode_key(struct decode *d, const struct decode_tuple *tuple, enum packet_flag flag);
-
 enum decode_layer decode_ether_type(struct decode *d);
 enum decode_layer decode_ip_proto(struct decode *d);
 enum decode_layer decode_ipv4(struct decode *d);

@@ -96,6 +96,16 @@ ipv4_fragment(struct decode *d, const uint8_t *header, uint32_t header_len, uint
 	return LAYER_DONE;
 }
 
+/** Four bytes in wire order, widened: stored as one half, they are read back as one. */
+static inline uint64_t
+ipv4_address(const uint8_t *at)
+{
+	uint32_t address;
+
+	memcpy(&address, at, sizeof(address));
+	return address;
+}
+
 enum decode_layer
 decode_ipv4(struct decode *d)
 {
@@ -126,8 +136,8 @@ decode_ipv4(struct decode *d)
 	packet->l3_len = (uint16_t)header_len;
 	packet->ttl = header[8];
 	packet->ip_proto = header[9];
-	memcpy(packet->src.bytes, header + 12, 4);
-	memcpy(packet->dst.bytes, header + 16, 4);
+	packet->src.halves[0] = ipv4_address(header + 12);
+	packet->dst.halves[0] = ipv4_address(header + 16);
 	if (header_len > IPV4_HEADER_LEN)
 		ipv4_parse_options(packet, cursor_of(header + IPV4_HEADER_LEN, header_len - IPV4_HEADER_LEN));
 	if (d->decoder->config.checksum_validation && !packet_is(packet, PACKET_L3_CHECKSUM_GOOD) &&
@@ -138,7 +148,7 @@ decode_ipv4(struct decode *d)
 	fragment_field = (uint16_t)(header[6] << 8 | header[7]);
 	if ((fragment_field & (IPV4_MORE_FRAGMENTS | IPV4_OFFSET_MASK)) != 0)
 		return ipv4_fragment(d, header, header_len, fragment_field);
-	return LAYER_IP_PROTO;
+	return decode_ip_proto(d);
 }
 
 /** Hop-by-hop and destination options, RFC 8200 4.2. */

@@ -1,6 +1,7 @@
 /* TCP (RFC 9293), UDP (RFC 768), ICMP (RFC 792), ICMPv6 (RFC 4443), SCTP (RFC 9260), ESP (RFC 4303). */
 #include "lib/packet/checksum.h"
 #include "lib/packet/decode.h"
+#include "lib/packet/decode_key.h"
 
 #include <string.h>
 
@@ -33,7 +34,7 @@ key_of_packet(struct decode *d, bool fixed_ports, uint16_t sport, uint16_t dport
 	struct packet *packet = d->packet;
 	struct decode_tuple tuple = { &packet->src, &packet->dst, sport, dport, packet->ip_proto, fixed_ports };
 
-	decode_key(d, &tuple, PACKET_FLOW);
+	decode_key(d, tuple, PACKET_FLOW);
 }
 
 enum decode_layer
@@ -272,7 +273,7 @@ icmp_error_key(struct decode *d, struct cursor in)
 	tuple.dport = cursor_be16(&in);
 	tuple.sport = cursor_be16(&in);
 	if (!in.short_read)
-		decode_key(d, &tuple, PACKET_FLOW_FIND);
+		decode_key(d, tuple, PACKET_FLOW_FIND);
 }
 
 /** Highest code of each assigned type: IANA icmp-parameters. -1: unassigned. */
