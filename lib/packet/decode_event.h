@@ -56,7 +56,7 @@
 	X(IPV6_DSTOPTS_ONLY_PADDING, "ipv6.dstopts_only_padding", "destination options header of padding only") \
 	X(IPV6_RH_TYPE_0, "ipv6.rh_type_0", "routing header of type 0") \
 	X(IPV6_ZERO_LEN_PADN, "ipv6.zero_len_padn", "PadN option without data") \
-	X(IPV6_FH_NON_ZERO_RESERVED_FIELD, "ipv6.fh_non_zero_reserved_field", "reserved field of the fragment header is not zero") \
+	X(IPV6_FH_NON_ZERO_RESERVED_FIELD, "ipv6.fh_non_zero_reserved_field", "reserved bits of the fragment header are set") \
 	X(IPV6_DATA_AFTER_NONE_HEADER, "ipv6.data_after_none_header", "data behind next header 59") \
 	X(IPV6_UNKNOWN_NEXT_HEADER, "ipv6.unknown_next_header", "unassigned next header") \
 	X(IPV6_ICMPV4, "ipv6.icmpv4", "ICMPv4 inside IPv6") \
@@ -148,7 +148,7 @@
 	X(ARP_UNSUPPORTED_PKT, "arp.unsupported_pkt", "longer than an ARP message") \
 	X(ARP_INVALID_HARDWARE_SIZE, "arp.invalid_hardware_size", "hardware address length is not 6") \
 	X(ARP_INVALID_PROTOCOL_SIZE, "arp.invalid_protocol_size", "protocol address length is not 4") \
-	X(ARP_UNSUPPORTED_OPCODE, "arp.unsupported_opcode", "operation is neither request nor reply (nor their RARP and InARP kin)") \
+	X(ARP_UNSUPPORTED_OPCODE, "arp.unsupported_opcode", "operation that no ARP, RARP or InARP message has") \
 	X(TOO_MANY_LAYERS, "too_many_layers", "more nested headers than are followed") \
 	X(AFP_TRUNC_PKT, "afp.trunc_pkt", "the port cut the frame short")
 
