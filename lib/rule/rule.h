@@ -186,7 +186,8 @@ rule_hits_reset(struct rule_hits *hits)
 /**
  * Rules over one packet: headers, its own payload (UDP, ICMP, other IP protocols, tcp-pkt), packet.decode_events
  * and .stream_events, ARP, address-only rules (once a flow and direction). Call once for every packet, after the
- * flow, its TCP state and the stream have seen it, and before rule_match_stream() of what it released.
+ * flow, its TCP state and the stream have seen it. A pass rule on the packet silences stream and message rules too,
+ * whichever is called first.
  *
  * @param flow  the packet's flow, or NULL
  */

@@ -496,6 +496,8 @@ rule_compile(struct ruleset *set, const char *cache_dir)
 
 	if (set->rule_count > 0)
 		qsort(set->rules, set->rule_count, sizeof(set->rules[0]), rule_compare);
+	while (set->pass_count < set->rule_count && set->rules[set->pass_count]->meta.action == RULE_PASS)
+		set->pass_count++;
 	compile.list = calloc(count, sizeof(uint32_t));
 	compile.keyed = calloc(count, sizeof(uint32_t));
 	compile.swapped = calloc(count, sizeof(bool));

@@ -377,6 +377,7 @@ struct ruleset {
 	struct rule_arena arena;
 	struct rule **rules;          /* in order of precedence */
 	uint32_t rule_count, rule_cap;
+	uint32_t pass_count;          /* the first of rules */
 	struct rule **sid_table;      /* [sid_cap] open addressing; while rules are read */
 	uint32_t sid_cap;
 	struct rule_error *errors;

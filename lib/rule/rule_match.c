@@ -299,8 +299,9 @@ rule_fires(struct rule_view *view, const struct rule *rule, uint32_t rule_idx, s
 	return true;
 }
 
-static void
-candidates_verify(struct rule_view *view, struct rule_hits *hits)
+/* Verifies the candidates below limit and forgets all. @return false: a pass rule ended it */
+static bool
+candidates_verify(struct rule_view *view, struct rule_hits *hits, uint32_t limit)
 {
 	struct rule_matcher *matcher = view->matcher;
 	bool going = true;
@@ -319,11 +320,12 @@ candidates_verify(struct rule_view *view, struct rule_hits *hits)
 				const struct rule *rule = matcher->set->rules[idx];
 
 				rule_count(view, RULE_COUNTER_CANDIDATES);
-				if (rule_holds(view, rule))
+				if (idx < limit && rule_holds(view, rule))
 					going = rule_fires(view, rule, idx, hits);
 			}
 		}
 	}
+	return going;
 }
 
 /* ---- views ---- */
@@ -408,6 +410,34 @@ table_candidates(struct rule_view *view, const struct rule_table *table)
 	group_candidates(view, table->any);
 }
 
+/* Whether a pass rule on the packet itself silences what its bytes would say; such rules come first in order. */
+static bool
+packet_passes(struct rule_matcher *matcher, const struct packet *packet, struct flow *flow, struct rule_hits *hits)
+{
+	const struct ruleset *set = matcher->set;
+	struct rule_view view;
+
+	if (rule_flow_passed(flow))
+		return true;
+	if (set->pass_count == 0 || packet == NULL)
+		return false;
+	bool to_server = (packet->flags & PACKET_TO_SERVER) != 0;
+	const struct rule_table *table = &set->tables[PHASE_PACKET][packet_class(packet)][to_server];
+
+	if (table->empty)
+		return false;
+	view_init(&view, matcher, packet, flow);
+	view_ends_of_packet(&view, packet);
+	view.phase = PHASE_PACKET;
+	view.to_server = to_server;
+	view.payload = packet->payload;
+	view.payload_len = packet->payload_len;
+	table_candidates(&view, table);
+	if (flow == NULL || flow->packets[to_server] <= 1)
+		group_candidates(&view, table->once);
+	return !candidates_verify(&view, hits, set->pass_count);
+}
+
 /* ---- entry points ---- */
 
 void
@@ -439,7 +469,7 @@ rule_match_packet(struct rule_matcher *matcher, const struct packet *packet, str
 		group_candidates(&view, table->once);
 	if (events)
 		group_candidates(&view, set->event_group);
-	candidates_verify(&view, hits);
+	(void)candidates_verify(&view, hits, UINT32_MAX);
 }
 
 void
@@ -449,7 +479,7 @@ rule_match_stream(struct rule_matcher *matcher, const struct packet *packet, str
 	const struct rule_table *table = &matcher->set->tables[PHASE_STREAM][CLASS_TCP][chunk->to_server];
 	struct rule_view view;
 
-	if (table->empty || chunk->len <= chunk->seen_len || rule_flow_passed(flow))
+	if (table->empty || chunk->len <= chunk->seen_len || packet_passes(matcher, packet, flow, hits))
 		return;
 	view_init(&view, matcher, packet, flow);
 	view_ends(&view, chunk->to_server);
@@ -459,7 +489,7 @@ rule_match_stream(struct rule_matcher *matcher, const struct packet *packet, str
 	view.seen_len = chunk->seen_len;
 	view.unit_off = chunk->unit_off < chunk->seen_len ? chunk->unit_off : chunk->seen_len;
 	table_candidates(&view, table);
-	candidates_verify(&view, hits);
+	(void)candidates_verify(&view, hits, UINT32_MAX);
 }
 
 /* Whether this is the first message of its direction; only asked where some rule waits for it. */
@@ -480,7 +510,7 @@ rule_match_message(struct rule_matcher *matcher, const struct packet *packet, st
 	bool once = app->once[direction] != RULE_GROUP_NONE;
 	struct rule_view view;
 
-	if ((!events && !record && !once) || rule_flow_passed(flow) || (packet == NULL && flow == NULL))
+	if ((!events && !record && !once) || (packet == NULL && flow == NULL) || packet_passes(matcher, packet, flow, hits))
 		return;
 	view_init(&view, matcher, packet, flow);
 	view_ends(&view, message->to_server);
@@ -494,7 +524,7 @@ rule_match_message(struct rule_matcher *matcher, const struct packet *packet, st
 		group_candidates(&view, app->events[direction]);
 	if (once && message_is_first(&view))
 		group_candidates(&view, app->once[direction]);
-	candidates_verify(&view, hits);
+	(void)candidates_verify(&view, hits, UINT32_MAX);
 }
 
 static bool

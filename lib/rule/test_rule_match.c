@@ -393,6 +393,26 @@ test_stream(void **state)
 	bench_end(&b);
 }
 
+/* A pass rule on packets silences what the packet's bytes say in the stream. */
+static void
+test_pass_stream(void **state)
+{
+	struct rule_chunk chunk = { .data = (const uint8_t *)"abcd", .len = 4, .to_server = true };
+	struct packet packet = toy_packet(IP_PROTO_TCP, "abcd", 4);
+	struct bench b;
+
+	(void)state;
+	bench_begin(&b, "pass tcp any any -> any 502 (ttl:9; sid:1;)\nalert tcp any any -> any any (content:\"abcd\"; sid:2;)\n",
+		IP_PROTO_TCP);
+	for (unsigned int i = 0; i < 2; i++) {
+		packet.ttl = (uint8_t)(9 + i);
+		rule_hits_reset(&b.hits);
+		rule_match_stream(b.matcher, &packet, &b.flow, &chunk, &b.hits);
+		assert_int_equal(b.hits.count, i);
+	}
+	bench_end(&b);
+}
+
 /* ---- records ---- */
 
 static const struct {
@@ -547,6 +567,7 @@ main(void)
 		cmocka_unit_test(test_host_bits),
 		cmocka_unit_test(test_thresholds),
 		cmocka_unit_test(test_stream),
+		cmocka_unit_test(test_pass_stream),
 		cmocka_unit_test(test_messages),
 		cmocka_unit_test(test_events),
 		cmocka_unit_test(test_once),
