@@ -310,6 +310,8 @@ ipv6_walk(struct decode *d, const uint8_t *header)
 		proto = next;
 	}
 	packet->l3_len = (uint16_t)(d->in.pos - header);
+	if (packet->l3_len > IPV6_HEADER_LEN && packet->ip_proto != IP_PROTO_NONE && cursor_left(&d->in) < 2)
+		return decode_bad(d, DECODE_IPV6_TRUNC_EXTHDR);
 	if (packet->ip_proto == IP_PROTO_NONE && cursor_left(&d->in) > 0)
 		decode_event_set(packet, DECODE_IPV6_DATA_AFTER_NONE_HEADER);
 	return LAYER_IP_PROTO;

@@ -11,6 +11,7 @@ enum {
 	PPP_IPV6 = 0x0057,
 	PPP_VJ_UNCOMPRESSED = 0x002f,
 	PPP_MPLS = 0x0281,
+	PPP_CONTROL_MIN = 0x8000, /* network and link control protocols, RFC 1661 2 */
 	IPV4_HEADER_LEN = 20,
 	IPV6_HEADER_LEN = 40,
 };
@@ -220,7 +221,11 @@ decode_ppp(struct decode *d)
 	}
 	if (protocol == PPP_MPLS)
 		return LAYER_MPLS;
-	return decode_bad(d, ppp_is_known(protocol) ? DECODE_PPP_UNSUP_PROTO : DECODE_PPP_WRONG_TYPE);
+	if (!ppp_is_known(protocol))
+		return decode_bad(d, DECODE_PPP_WRONG_TYPE);
+	if (protocol >= PPP_CONTROL_MIN)
+		return LAYER_DONE; /* what negotiates the link carries nothing */
+	return decode_bad(d, DECODE_PPP_UNSUP_PROTO);
 }
 
 /** Discovery tags, RFC 2516 5: type, length, value. */
