@@ -55,23 +55,13 @@ flow_responder_port(const struct flow *flow)
 uint8_t
 flow_icmp_type(const struct flow *flow)
 {
-	return (uint8_t)flow->key.port[0];
+	return (uint8_t)flow->key.port[(flow->flags & FLOW_SWAPPED) != 0];
 }
 
 uint8_t
 flow_icmp_response_type(const struct flow *flow)
 {
-	static const struct {
-		uint8_t version, request, reply;
-	} pairs[] = {
-		{ 4, 8, 0 }, { 4, 10, 9 }, { 4, 13, 14 }, { 4, 15, 16 }, { 4, 17, 18 }, { 6, 128, 129 },
-		{ 6, 130, 131 }, { 6, 133, 134 }, { 6, 135, 136 }, { 6, 139, 140 }, { 6, 144, 145 }, { 6, 146, 147 },
-	};
-
-	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
-		if (pairs[i].version == flow->key.ip_version && pairs[i].request == flow->key.port[0])
-			return pairs[i].reply;
-	return flow_icmp_type(flow);
+	return (uint8_t)flow->key.port[(flow->flags & FLOW_SWAPPED) == 0];
 }
 
 uint32_t

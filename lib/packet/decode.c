@@ -49,6 +49,7 @@ static enum decode_layer (*const decode_layers[LAYER_COUNT])(struct decode *d) =
 	[LAYER_NULL] = decode_null,
 	[LAYER_RAW] = decode_raw,
 	[LAYER_CHDLC] = decode_chdlc,
+	[LAYER_TYPED] = decode_typed,
 };
 
 static const uint8_t link_layers[LINK_TYPES_LOW] = {
@@ -65,6 +66,7 @@ static const uint8_t link_layers[LINK_TYPES_LOW] = {
 	[PACKET_LINK_IPV4] = LAYER_RAW,
 	[PACKET_LINK_IPV6] = LAYER_RAW,
 	[PACKET_LINK_SLL2] = LAYER_SLL2,
+	[PACKET_LINK_ETHER_TYPE] = LAYER_TYPED,
 };
 
 /** Clears all that decoding fills, and starts the cursor. Whole vectors: string stores cost thirty cycles more. */

@@ -35,6 +35,7 @@ enum decode_layer {
 	LAYER_NULL,
 	LAYER_RAW,
 	LAYER_CHDLC,
+	LAYER_TYPED,
 	LAYER_COUNT,
 };
 
@@ -140,6 +141,7 @@ enum decode_layer decode_sll2(struct decode *d);
 enum decode_layer decode_null(struct decode *d);
 enum decode_layer decode_raw(struct decode *d);
 enum decode_layer decode_chdlc(struct decode *d);
+enum decode_layer decode_typed(struct decode *d);
 enum decode_layer decode_arp(struct decode *d);
 enum decode_layer decode_llc(struct decode *d);
 /** UDP payload of a tunnel's port. @return LAYER_DONE when it was none. */

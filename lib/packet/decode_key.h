@@ -13,7 +13,8 @@ struct decode_tuple {
 	const struct ip_addr *src, *dst;
 	uint16_t sport, dport;
 	uint8_t ip_proto;
-	bool fixed_ports; /* sport and dport stay in this order whatever the addresses: ICMP, ESP */
+	bool fixed_ports; /* sport and dport stay in this order whatever the addresses: ESP */
+	uint16_t icmp_id;
 };
 
 _Static_assert(offsetof(struct packet_key, port) == 32 && offsetof(struct packet_key, ip_proto) == 36 &&
@@ -55,7 +56,7 @@ decode_key(struct decode *d, struct decode_tuple tuple, enum packet_flag flag)
 	uint64_t meta = ports | (uint64_t)tuple.ip_proto << 32 | (uint64_t)packet->ip_version << 40 | depth << 48;
 	uint64_t vlans = packet->vlan[0] | (uint64_t)packet->vlan[1] << 16 | (uint64_t)packet->vlan[2] << 32;
 
-	vlans = config->vlan_tracking ? vlans : 0;
+	vlans = (config->vlan_tracking ? vlans : 0) | (uint64_t)tuple.icmp_id << 48;
 	decode_key_word(&packet->key, 0, src0 ^ diff0);
 	decode_key_word(&packet->key, 1, src1 ^ diff1);
 	decode_key_word(&packet->key, 2, dst0 ^ diff0);

@@ -32,7 +32,7 @@ static void
 key_of_packet(struct decode *d, bool fixed_ports, uint16_t sport, uint16_t dport)
 {
 	struct packet *packet = d->packet;
-	struct decode_tuple tuple = { &packet->src, &packet->dst, sport, dport, packet->ip_proto, fixed_ports };
+	struct decode_tuple tuple = { &packet->src, &packet->dst, sport, dport, packet->ip_proto, fixed_ports, 0 };
 
 	decode_key(d, tuple, PACKET_FLOW);
 }
@@ -212,7 +212,7 @@ decode_udp(struct decode *d)
 	return decode_udp_tunnel(d);
 }
 
-/** Both types of an exchange are one flow: the lower type names it. RFC 792, 950, 1256; RFC 4443, 4861, 2710. */
+/** Types that answer each other are one flow. RFC 792, 950, 1256; RFC 4443, 4861, 2710. */
 static const struct {
 	uint8_t version;
 	uint8_t request, reply;
@@ -227,16 +227,17 @@ static void
 icmp_key(struct decode *d)
 {
 	struct packet *packet = d->packet;
-	uint16_t type = packet->icmp_type, id = 0;
+	uint8_t type = packet->icmp_type;
+	struct decode_tuple tuple = { &packet->src, &packet->dst, type, type, packet->ip_proto, false, 0 };
 
 	for (size_t i = 0; i < sizeof(icmp_pairs) / sizeof(icmp_pairs[0]); i++)
 		if (icmp_pairs[i].version == packet->ip_version &&
 		    (icmp_pairs[i].request == type || icmp_pairs[i].reply == type)) {
-			type = icmp_pairs[i].request;
-			id = icmp_pairs[i].has_id ? packet->icmp_id : 0;
+			tuple.dport = icmp_pairs[i].request == type ? icmp_pairs[i].reply : icmp_pairs[i].request;
+			tuple.icmp_id = icmp_pairs[i].has_id ? packet->icmp_id : 0;
 			break;
 		}
-	key_of_packet(d, true, type, id);
+	decode_key(d, tuple, PACKET_FLOW);
 }
 
 /** RFC 792: an error quotes the header of the datagram it is about; the flow is that datagram's. */
@@ -246,7 +247,7 @@ icmp_error_key(struct decode *d, struct cursor in)
 	struct packet *packet = d->packet;
 	bool v6 = packet->ip_version == 6;
 	struct ip_addr src = { .halves = { 0 } }, dst = { .halves = { 0 } };
-	struct decode_tuple tuple = { &dst, &src, 0, 0, 0, false }; /* the error travels against the quoted one */
+	struct decode_tuple tuple = { &dst, &src, 0, 0, 0, false, 0 }; /* the error travels against the quoted one */
 	uint8_t first = cursor_u8(&in);
 	const uint8_t *addresses;
 

@@ -170,6 +170,13 @@ decode_chdlc(struct decode *d)
 	return d->packet->ether_type < 0x0600 ? LAYER_DONE : LAYER_ETHER_TYPE;
 }
 
+enum decode_layer
+decode_typed(struct decode *d)
+{
+	d->packet->ether_type = cursor_be16(&d->in);
+	return LAYER_ETHER_TYPE;
+}
+
 /** PPP protocol numbers that are assigned but not decoded, RFC 1661 and IANA ppp-numbers. */
 static bool
 ppp_is_known(uint16_t protocol)

@@ -19,6 +19,8 @@ enum {
 	GRE_ROUTES_MAX = 32,
 	ETHER_TYPE_IPV4 = 0x0800,
 	ETHER_TYPE_IPV6 = 0x86dd,
+	ETHER_TYPE_ARP = 0x0806,
+	ETHER_TYPE_VLAN = 0x8100,
 	ETHER_TYPE_BRIDGING = 0x6558,
 	MPLS_LABELS_MAX = 16,
 	MPLS_BOTTOM = 0x100,
@@ -142,6 +144,13 @@ decode_gre(struct decode *d)
 		return decode_inner(d, PACKET_LINK_ETHERNET, PACKET_SOURCE_GRE);
 	if (proto == GRE_PROTO_PPP && cursor_left(&d->in) > 0)
 		return decode_inner(d, PACKET_LINK_PPP, PACKET_SOURCE_GRE);
+	if ((proto == ETHER_TYPE_ARP || proto == ETHER_TYPE_VLAN) && (flags & ~GRE_VERSION) == 0) {
+		/* without options the EtherType lies right before what it names */
+		if (decode_append(d, d->in.pos - 2, (uint32_t)cursor_left(&d->in) + 2, PACKET_LINK_ETHER_TYPE,
+			PACKET_SOURCE_GRE) != NULL)
+			d->packet->flags |= PACKET_TUNNEL;
+		return LAYER_DONE;
+	}
 	if (proto == GRE_PROTO_ERSPAN2 || proto == GRE_PROTO_ERSPAN3)
 		return erspan(d, flags, proto);
 	return LAYER_DONE;

@@ -86,6 +86,7 @@ enum packet_link {
 	PACKET_LINK_IPV4 = 228,
 	PACKET_LINK_IPV6 = 229,
 	PACKET_LINK_SLL2 = 276,
+	PACKET_LINK_ETHER_TYPE = 500, /* of inner packets only: an EtherType, then what it names */
 };
 
 enum packet_flag {
@@ -154,8 +155,8 @@ enum packet_ip_option {
 };
 
 /**
- * What names a flow, the same for both directions: the lower endpoint first. For ICMP the ports hold
- * the pair of types and the identifier, for ESP the SPI; for an ICMP error all is its embedded header's.
+ * What names a flow, the same for both directions: the lower endpoint first. For ICMP each
+ * end's port is the type it sends, for ESP both hold the SPI; for an ICMP error all is its embedded header's.
  */
 struct packet_key {
 	struct ip_addr addr[2];
@@ -165,7 +166,7 @@ struct packet_key {
 	uint8_t tunnel_depth; /* 0 when decoder.recursion-level.use-for-tracking is off */
 	uint8_t reserved;
 	uint16_t vlan[PACKET_VLAN_MAX]; /* zero when vlan.use-for-tracking is off */
-	uint16_t link; /* reserved for the capture port; 0 */
+	uint16_t icmp_id; /* of echoes and their kin */
 };
 
 _Static_assert(sizeof(struct packet_key) == 48, "hashed and compared as six words");
