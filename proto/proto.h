@@ -12,6 +12,7 @@
 #include "lib/base/cursor.h"
 #include "lib/base/slab.h"
 #include "lib/config/config.h"
+#include "lib/record/identity.h"
 #include "lib/record/record.h"
 #include "lib/rule/rule_app.h"
 
@@ -26,6 +27,7 @@ enum proto_probe {
 enum proto_deliver_flag {
 	PROTO_MATCH = 1,  /* let the rules see the record, in the direction of the PDU */
 	PROTO_EMIT = 2,   /* write an event: the transaction, or the message, is complete */
+	PROTO_IDENTITY = 8, /* the record is an identity_record, not the protocol's own; alone, without the others */
 	PROTO_HOLD = 4,   /* with MATCH: alerts wait for this transaction's PROTO_EMIT, given by the same tx_id */
 };
 
@@ -76,6 +78,8 @@ struct proto {
 	struct rule_app app;         /* app.name is the EVE event type */
 	uint8_t transports;          /* enum proto_transport, or-ed */
 	const uint16_t *ports;       /* usual server ports, ends with 0: asked first, never trusted alone */
+	const uint16_t *ether_types; /* PROTO_ETHERNET: frames that are its own, ends with 0; their "flow" is the pair of
+	                                MACs, the payload begins behind the EtherType */
 	uint16_t pdu_len_min;        /* bytes frame() needs before it can say anything */
 
 	/**

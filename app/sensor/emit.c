@@ -144,6 +144,20 @@ finish(struct worker *worker, struct event_builder *b, bool to_server, bool aler
 }
 
 void
+emit_identity(struct worker *worker, struct proto_ctx *ctx)
+{
+	struct event_builder b;
+
+	if (!begin(worker, &b, EVENT_ASSET, event_len_of(1, ctx->record->len)))
+		return;
+	b.event->ts_ns = ctx->ts_ns;
+	if (!ctx->to_server && worker->flow != NULL)
+		turn(b.event);
+	memcpy(event_add(&b, EVENT_SECTION_IDENTITY, ctx->record->len), ctx->record->base, ctx->record->len);
+	finish(worker, &b, ctx->to_server, false, 0);
+}
+
+void
 emit_app(struct worker *worker, struct proto_ctx *ctx, const struct flow_session *session, uint32_t tx_id)
 {
 	struct event_builder b;

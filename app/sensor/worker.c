@@ -114,6 +114,10 @@ worker_deliver_message(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id
 		.events = ctx->events, .pdu = ctx->pdu, .pdu_len = ctx->pdu_len, .to_server = ctx->to_server };
 
 	flow->app_proto = (uint16_t)(session->proto.proto_idx + 1); /* known since the first PDU was found */
+	if (flags == PROTO_IDENTITY) {
+		emit_identity(worker, ctx);
+		return;
+	}
 	if (ctx->record->len == 0)
 		message.record = NULL;
 	if ((flags & PROTO_MATCH) != 0 && worker->matcher != NULL) {

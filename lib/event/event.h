@@ -15,7 +15,7 @@
 #include "lib/record/record.h"
 #include "lib/rule/rule.h"
 
-enum event_type { EVENT_ALERT, EVENT_APP, EVENT_ANOMALY, EVENT_ARP, EVENT_FLOW, EVENT_TYPE_COUNT };
+enum event_type { EVENT_ALERT, EVENT_APP, EVENT_ANOMALY, EVENT_ARP, EVENT_FLOW, EVENT_ASSET, EVENT_TYPE_COUNT };
 
 enum event_section_kind {
 	EVENT_SECTION_ALERT,    /* struct alert_record */
@@ -23,6 +23,7 @@ enum event_section_kind {
 	EVENT_SECTION_TCP,      /* struct flow_tcp_record */
 	EVENT_SECTION_ANOMALY,  /* struct anomaly_record */
 	EVENT_SECTION_ARP,      /* struct arp_record */
+	EVENT_SECTION_IDENTITY, /* struct identity_record */
 	EVENT_SECTION_APP,      /* a protocol's record: the app index is the event's */
 	EVENT_SECTION_PAYLOAD,  /* bytes: EVE payload */
 	EVENT_SECTION_PACKET,   /* bytes: EVE packet */
