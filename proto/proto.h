@@ -33,6 +33,15 @@ enum proto_deliver_flag {
 
 enum { PROTO_PDU_LEN_MAX = 64 * 1024 };
 
+/** The link-layer header of a PDU that came without IP. */
+struct proto_link {
+	const uint8_t *src_mac; /* [6], lent for the call */
+	const uint8_t *dst_mac;
+	uint16_t ether_type;
+	uint16_t vlan_tci;      /* priority (3 bits), DEI, VLAN; with tagged */
+	bool tagged;
+};
+
 struct proto_ctx;
 
 /** What parse hands on, through ctx->deliver. The record is ctx->record's content. */
@@ -49,10 +58,13 @@ struct proto_ctx {
 	uint64_t ts_ns;              /* capture time */
 	const uint8_t *pdu;          /* the PDU's bytes, set by the caller of parse: rules with plain content see them */
 	uint32_t pdu_len;
+	uint32_t skip_len;           /* parse may set it: bytes of its direction behind the PDU to pass over unread, the rest of
+	                                a message of which frame() gave only the front */
 	uint64_t events;             /* bits set by proto_event(); taken by the next deliver */
 	bool to_server;              /* sent by the flow's originator */
 	bool tcp;                    /* false: UDP or Ethernet, a PDU is a datagram's rest */
 	bool ending;                 /* in end(): the flow is over */
+	const struct proto_link *link; /* PROTO_ETHERNET: of the PDU at hand; NULL over IP and in end() */
 	proto_deliver_fn deliver;
 	void *owner;                 /* of deliver */
 };

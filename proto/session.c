@@ -96,9 +96,11 @@ prepare(struct proto_engine *engine, struct proto_session *session, uint64_t ts_
 	ctx->to_server = to_server;
 	ctx->tcp = tcp;
 	ctx->ending = false;
+	ctx->link = NULL;
 	ctx->events = 0;
 	ctx->pdu = NULL;
 	ctx->pdu_len = 0;
+	ctx->skip_len = 0;
 	engine->record.len = 0;
 	engine->record.truncated = false;
 	return ctx;
@@ -122,12 +124,24 @@ parse_pdu(struct proto_engine *engine, struct proto_session *session, const stru
 {
 	struct proto_ctx *ctx = prepare(engine, session, input->ts_ns, input->to_server, input->tcp);
 
+	ctx->link = input->link;
 	ctx->pdu = input->data + at;
 	ctx->pdu_len = len;
 	session->parsed = true;
 	counter_add(&engine->counters[PROTO_COUNTER_PDUS], 1);
 	session->proto->parse(ctx, cursor_of(ctx->pdu, len));
+	session->skip_len[input->to_server] = input->tcp ? ctx->skip_len : 0;
 	settle(engine);
+}
+
+/* Of so many bytes, those that the protocol does not want to see. */
+static uint32_t
+pass_over(struct proto_session *session, bool to_server, uint32_t len)
+{
+	uint32_t passed = session->skip_len[to_server] < len ? session->skip_len[to_server] : len;
+
+	session->skip_len[to_server] -= passed;
+	return passed;
 }
 
 static bool
@@ -168,7 +182,8 @@ detect(struct proto_engine *engine, struct proto_session *session, const struct 
 	if (verdict == PROTO_PROBE_MORE && input->tcp && input->len < PROTO_DETECT_LEN_MAX)
 		return false;
 	*consumed = input->len;
-	on_port = proto_is_port(engine, input->tcp, input->sport) || proto_is_port(engine, input->tcp, input->dport);
+	on_port = input->link != NULL || proto_is_port(engine, input->tcp, input->sport) ||
+		proto_is_port(engine, input->tcp, input->dport);
 	if (++session->tries < (on_port ? PROTO_DETECT_TRIES_PORT : PROTO_DETECT_TRIES))
 		return false;
 	session->found = PROTO_GIVEN_UP;
@@ -223,7 +238,7 @@ skip_garbage(struct proto_engine *engine, struct proto_session *session, const s
 static uint32_t
 read_pdus(struct proto_engine *engine, struct proto_session *session, const struct proto_input *input)
 {
-	uint32_t at = 0;
+	uint32_t at = pass_over(session, input->to_server, input->len);
 
 	while (at < input->len) {
 		uint32_t left = input->len - at;
@@ -233,6 +248,7 @@ read_pdus(struct proto_engine *engine, struct proto_session *session, const stru
 			report_garbage(engine, session, input->to_server);
 			parse_pdu(engine, session, input, at, (uint32_t)len);
 			at += (uint32_t)len;
+			at += pass_over(session, input->to_server, input->len - at);
 			continue;
 		}
 		if (len >= 0 && input->tcp && left < PROTO_PDU_LEN_MAX)
@@ -254,7 +270,7 @@ proto_session_data(struct proto_engine *engine, struct proto_session *session, c
 		return input->len;
 	if (session->found == PROTO_UNKNOWN && !detect(engine, session, input, &consumed))
 		return session->found == PROTO_GIVEN_UP ? input->len : consumed;
-	if (input->missing > 0) {
+	if (input->missing > pass_over(session, input->to_server, input->missing)) {
 		counter_add(&engine->counters[PROTO_COUNTER_GAPS], 1);
 		report_garbage(engine, session, input->to_server);
 		if (session->proto->gap != NULL) {

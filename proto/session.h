@@ -29,6 +29,7 @@ struct proto_session {
 	uint8_t proto_idx;         /* in the engine's table */
 	uint8_t tries;
 	bool parsed;               /* parse was called: end is due */
+	uint32_t skip_len[2];      /* by to_server: bytes still to be passed over, as the protocol asked */
 	uint32_t garbage_len[2];   /* by to_server: bytes skipped since the last PDU, not yet reported */
 };
 
@@ -62,6 +63,7 @@ struct proto_input {
 	uint16_t sport, dport; /* either may be a usual port */
 	bool to_server;
 	bool tcp;
+	const struct proto_link *link; /* a frame without IP; NULL: TCP or UDP */
 };
 
 /** Bytes of a recognised flow that no PDU begins with were skipped. */
@@ -81,6 +83,9 @@ unsigned int proto_settings_knobs(const struct proto_settings *settings, const s
 unsigned int proto_settings_count(const struct proto_settings *settings);
 const struct proto *proto_settings_proto(const struct proto_settings *settings, unsigned int proto_idx);
 enum proto_log proto_settings_log(const struct proto_settings *settings, unsigned int proto_idx);
+/** EtherTypes of the enabled protocols: frames that must become flows. @return how many, at most ether_types_max */
+unsigned int proto_settings_ether_types(const struct proto_settings *settings, uint16_t ether_types[],
+	unsigned int ether_types_max);
 
 /**
  * @param settings  borrowed

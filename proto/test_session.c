@@ -5,6 +5,8 @@
 
 #include "proto/session.h"
 
+enum { TOY_LONG = 9 }; /* a body so long has ten bytes more behind it that are not wanted */
+
 struct toy_record {
 	struct record_head head;
 	uint8_t len;
@@ -49,6 +51,8 @@ toy_parse(struct proto_ctx *ctx, struct cursor pdu)
 	}
 	record = record_begin(ctx->record, &toy_table);
 	record->len = cursor_u8(&pdu);
+	if (record->len == TOY_LONG)
+		ctx->skip_len = 10;
 	proto_deliver(ctx, PROTO_MATCH | PROTO_EMIT, 0);
 }
 
@@ -236,6 +240,40 @@ bad_ports_are_refused(void **state)
 	config_destroy(config);
 }
 
+/* What the protocol does not want is passed over, however it is cut, lost in part or followed by more. */
+static void
+unwanted_bytes_are_passed_over(void **state)
+{
+	static const char data[] = "P\x09" "123456789" "P\x01nopqrstu" "P\x01y";
+	enum { LEN = sizeof(data) - 1 };
+
+	for (uint32_t cut = 0; cut < LEN; cut++) {
+		struct proto_session session = { 0 };
+		struct bench bench;
+		char rest[LEN];
+		uint32_t done;
+
+		setup(&bench, NULL);
+		done = feed(&bench, &session, data, cut, 0);
+		memcpy(rest, data + done, LEN - done);
+		assert_int_equal(feed(&bench, &session, rest, LEN - done, 0), LEN - done);
+		assert_string_equal(bench.log, "9 1 ");
+		proto_session_end(bench.engine, &session, 0);
+		teardown(&bench);
+	}
+	for (uint32_t lost = 1; lost <= 10; lost++) {
+		struct proto_session session = { 0 };
+		struct bench bench;
+
+		setup(&bench, NULL);
+		assert_int_equal(feed(&bench, &session, data, 11, 0), 11);
+		feed(&bench, &session, data + 11 + lost, LEN - 11 - lost, lost);
+		assert_string_equal(bench.log, "9 1 ");
+		proto_session_end(bench.engine, &session, 0);
+		teardown(&bench);
+	}
+}
+
 int
 main(void)
 {
@@ -243,6 +281,7 @@ main(void)
 		cmocka_unit_test(pdus_come_whole),
 		cmocka_unit_test(garbage_and_loss_are_left_behind),
 		cmocka_unit_test(every_cut_gives_the_same),
+		cmocka_unit_test(unwanted_bytes_are_passed_over),
 		cmocka_unit_test(strangers_are_given_up),
 		cmocka_unit_test(full_memory_sheds_the_flow),
 		cmocka_unit_test(bad_ports_are_refused),

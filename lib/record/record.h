@@ -70,12 +70,39 @@ enum field_type {
 	FIELD_U32S,      /* struct record_ref of uint32_t */
 	FIELD_BOOLS,     /* struct record_ref of uint8_t 0/1 -> array of booleans */
 	FIELD_LIST,      /* struct record_list -> array of objects */
+	FIELD_SCALARS,   /* struct record_ref of struct record_scalar -> array of whatever each one is */
 };
 
 struct record_ip {
 	uint8_t version; /* 4, 6; 0: none, written as null */
 	uint8_t reserved[3];
 	uint8_t bytes[16]; /* network order; the first 4 for version 4 */
+};
+
+/** What one element of FIELD_SCALARS is: for values whose type is known only on the wire, of one type or mixed. */
+enum record_scalar_kind {
+	SCALAR_NULL,
+	SCALAR_BOOL,
+	SCALAR_U64,
+	SCALAR_I64,
+	SCALAR_F32,
+	SCALAR_F64,
+	SCALAR_TIME,   /* ns since the Unix epoch */
+	SCALAR_STRING, /* bytes, as FIELD_STRING */
+	SCALAR_HEX,    /* bytes, as FIELD_HEX */
+};
+
+struct record_scalar {
+	uint8_t kind; /* enum record_scalar_kind */
+	uint8_t reserved[7];
+	union {
+		bool truth;
+		uint64_t u64; /* and the time */
+		int64_t i64;
+		float f32;
+		double f64;
+		struct record_ref bytes;
+	};
 };
 
 /** value -> name. With names, an integer field prints as the name, or as its `unknown` text. */
@@ -96,6 +123,8 @@ struct field_names {
 
 enum field_flag {
 	FIELD_HIDDEN = 1, /* a rule keyword only, not written to JSON */
+	FIELD_ONE = 2,    /* FIELD_LIST of one child at most: written as that object, without an array around it */
+	FIELD_BARE = 4,   /* FIELD_LIST: each child is written as the value of its first row, without an object around it */
 };
 
 struct record_table;

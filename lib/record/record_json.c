@@ -42,6 +42,7 @@ struct blob {
 };
 
 static void write_object(const struct record_writer *writer, struct buf *out, const struct blob *blob, uint32_t at);
+static void write_value(struct buf *out, const struct blob *blob, const struct row *row, const uint8_t *record);
 
 /* The object a path belongs to, added with its parents when new; -1 when there are too many. */
 static int
@@ -237,6 +238,55 @@ write_bytes(struct buf *out, const struct blob *blob, const struct record_ref *r
 }
 
 static void
+write_scalar(struct buf *out, const struct blob *blob, const struct record_scalar *scalar)
+{
+	switch ((enum record_scalar_kind)scalar->kind) {
+	case SCALAR_BOOL:
+		buf_puts(out, scalar->truth ? "true" : "false");
+		return;
+	case SCALAR_U64:
+		buf_u64(out, scalar->u64);
+		return;
+	case SCALAR_I64:
+		buf_i64(out, scalar->i64);
+		return;
+	case SCALAR_F32:
+		buf_f32(out, scalar->f32);
+		return;
+	case SCALAR_F64:
+		buf_f64(out, scalar->f64);
+		return;
+	case SCALAR_TIME:
+		buf_json_time(out, scalar->u64);
+		return;
+	case SCALAR_STRING:
+		write_bytes(out, blob, &scalar->bytes, FIELD_STRING);
+		return;
+	case SCALAR_HEX:
+		write_bytes(out, blob, &scalar->bytes, FIELD_HEX);
+		return;
+	default:
+		buf_puts(out, "null");
+	}
+}
+
+static void
+write_scalars(struct buf *out, const struct blob *blob, const struct record_ref *ref)
+{
+	enum { WORDS = sizeof(struct record_scalar) / sizeof(uint64_t) };
+	const struct record_ref words = { .off = ref->off, .count = ref->count * WORDS };
+	const uint8_t *at = ref->count > RECORD_LEN_MAX ? NULL : elements(blob, &words, sizeof(uint64_t));
+
+	buf_putc(out, '[');
+	for (uint32_t i = 0; at != NULL && i < ref->count && !out->full; i++) {
+		if (i > 0)
+			buf_putc(out, ',');
+		write_scalar(out, blob, &((const struct record_scalar *)(const void *)at)[i]);
+	}
+	buf_putc(out, ']');
+}
+
+static void
 write_ip(struct buf *out, const struct record_ip *ip)
 {
 	if (ip->version == 0) {
@@ -248,23 +298,50 @@ write_ip(struct buf *out, const struct record_ip *ip)
 	buf_putc(out, '"');
 }
 
+/* One child in the form its list asks for. */
+static void
+write_child(struct buf *out, const struct blob *blob, const struct row *row, uint32_t at)
+{
+	const struct record_head *head = (const void *)(blob->base + at);
+	const struct record_writer *child = row->children[head->shape];
+
+	if (row->field->flags & FIELD_BARE)
+		write_value(out, blob, &child->rows[0], blob->base + at);
+	else
+		write_object(child, out, blob, at);
+}
+
+static bool
+child_is_inside(const struct blob *blob, const struct row *row, uint32_t at)
+{
+	const struct record_head *head = (const void *)(blob->base + at);
+
+	return at % 8 == 0 && at <= blob->len && blob->len - at >= sizeof(*head) && head->shape < row->child_count &&
+		blob->len - at >= row->children[head->shape]->table->size;
+}
+
 static void
 write_list(struct buf *out, const struct blob *blob, const struct row *row, const struct record_list *list)
 {
 	uint32_t at = list->count > 0 ? list->first : 0;
 
+	if (row->field->flags & FIELD_ONE) {
+		if (at > 0 && child_is_inside(blob, row, at))
+			write_child(out, blob, row, at);
+		else
+			buf_puts(out, "{}");
+		return;
+	}
 	buf_putc(out, '[');
 	for (uint32_t i = 0; i < list->count && !out->full; i++) {
-		const struct record_head *head = (const void *)(blob->base + at);
 		uint32_t next;
 
-		if (at % 8 != 0 || at > blob->len || blob->len - at < sizeof(*head) || head->shape >= row->child_count ||
-			blob->len - at < row->children[head->shape]->table->size)
+		if (!child_is_inside(blob, row, at))
 			break;
 		if (i > 0)
 			buf_putc(out, ',');
-		write_object(row->children[head->shape], out, blob, at);
-		next = head->next;
+		write_child(out, blob, row, at);
+		next = ((const struct record_head *)(const void *)(blob->base + at))->next;
 		if (next <= at) /* children lie behind one another: a damaged link cannot make a circle */
 			break;
 		at = next;
@@ -322,6 +399,9 @@ write_value(struct buf *out, const struct blob *blob, const struct row *row, con
 		return;
 	case FIELD_LIST:
 		write_list(out, blob, row, at);
+		return;
+	case FIELD_SCALARS:
+		write_scalars(out, blob, at);
 		return;
 	default:
 		write_number(out, field, record);

@@ -101,7 +101,7 @@ static const uint8_t type_sizes[] = {
 	[FIELD_IP] = sizeof(struct record_ip), [FIELD_NAMES8] = 1, [FIELD_NAMES16] = 2,
 	[FIELD_U8S] = sizeof(struct record_ref), [FIELD_U16S] = sizeof(struct record_ref),
 	[FIELD_U32S] = sizeof(struct record_ref), [FIELD_BOOLS] = sizeof(struct record_ref),
-	[FIELD_LIST] = sizeof(struct record_list),
+	[FIELD_LIST] = sizeof(struct record_list), [FIELD_SCALARS] = sizeof(struct record_ref),
 };
 
 /* Length of the path without its last key: "request.read." of "request.read.address". */
@@ -144,6 +144,17 @@ names_check(const struct field_names *names)
 	return NULL;
 }
 
+/* The value that stands for the child is always there, and the first one written. */
+static const char *
+bare_check(const struct field *list)
+{
+	for (const struct record_table *const *child = list->children; *child != NULL; child++)
+		if ((*child)->field_count == 0 || (*child)->fields[0].bit != FIELD_ALWAYS ||
+			((*child)->fields[0].flags & FIELD_HIDDEN) != 0 || strchr((*child)->fields[0].path, '.') != NULL)
+			return "a bare child without a first value";
+	return NULL;
+}
+
 static const char *
 field_check(const struct record_table *table, uint16_t at, unsigned int depth)
 {
@@ -167,6 +178,10 @@ field_check(const struct record_table *table, uint16_t at, unsigned int depth)
 		return "children without a list, or a list without";
 	if (field->type == FIELD_LIST && depth + 1 > RECORD_DEPTH_MAX)
 		return "lists too deep";
+	if (field->type != FIELD_LIST && (field->flags & (FIELD_ONE | FIELD_BARE)) != 0)
+		return "a flag of lists elsewhere";
+	if (field->flags & FIELD_BARE)
+		return bare_check(field);
 	return NULL;
 }
 

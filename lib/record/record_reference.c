@@ -11,6 +11,7 @@ static const char *const type_texts[] = {
 	[FIELD_MAC] = "MAC address", [FIELD_IP] = "IP address", [FIELD_NAMES8] = "array of names",
 	[FIELD_NAMES16] = "array of names", [FIELD_U8S] = "array of numbers", [FIELD_U16S] = "array of numbers",
 	[FIELD_U32S] = "array of numbers", [FIELD_BOOLS] = "array of booleans", [FIELD_LIST] = "array of objects",
+	[FIELD_SCALARS] = "array of values",
 };
 
 static void
@@ -24,6 +25,14 @@ write_names(struct buf *out, const struct field_names *names)
 		buf_printf(out, ", … (%u names)", names->count);
 }
 
+static const char *
+type_text(const struct field *field)
+{
+	if (field->names != NULL)
+		return "name";
+	return field->flags & FIELD_ONE ? "object" : field->flags & FIELD_BARE ? "array of values" : type_texts[field->type];
+}
+
 static void
 write_rows(const struct record_table *table, const char *prefix, struct buf *out)
 {
@@ -33,7 +42,7 @@ write_rows(const struct record_table *table, const char *prefix, struct buf *out
 		const struct field *field = &table->fields[i];
 
 		snprintf(nested, sizeof(nested), "%s.%s", prefix, field->path);
-		buf_printf(out, "| `%s` | %s", nested, field->names ? "name" : type_texts[field->type]);
+		buf_printf(out, "| `%s` | %s", nested, type_text(field));
 		if (field->names != NULL)
 			write_names(out, field->names);
 		buf_printf(out, " | %s%s | %s |\n", field->help, field->flags & FIELD_HIDDEN ? " (rules only)" : "",

@@ -61,6 +61,20 @@ static const struct field object_fields[] = {
 };
 static const struct record_table object_table = { "object", object_fields, 2, sizeof(struct object) };
 static const struct record_table *const object_children[] = { &object_table, NULL };
+static const struct field word_fields[] = { F(text_point, FIELD_STRING, text, FIELD_ALWAYS, "word") };
+static const struct record_table word_table = { "word", word_fields, 1, sizeof(struct text_point) };
+static const struct record_table *const word_children[] = { &word_table, NULL };
+
+struct forms {
+	struct record_head head;
+	struct record_list one, bare;
+};
+
+static const struct field forms_fields[] = {
+	{ "one", FIELD_LIST, FIELD_ALWAYS, FIELD_ONE, offsetof(struct forms, one), NULL, point_children, "", "an object" },
+	{ "bare", FIELD_LIST, FIELD_ALWAYS, FIELD_BARE, offsetof(struct forms, bare), NULL, word_children, "", "values" },
+};
+static const struct record_table forms_table = { "forms", forms_fields, 2, sizeof(struct forms) };
 static const struct field sample_fields[] = {
 	F(sample, FIELD_U8, function, FIELD_ALWAYS, "function_raw"),
 	{ "function_code", FIELD_U8, FIELD_ALWAYS, 0, offsetof(struct sample, function), &functions, NULL, "", "name" },
@@ -149,6 +163,75 @@ json_has_the_tables_shape(void **state)
 	buf_destroy(&out);
 	record_writer_destroy(writer);
 	TEST_FAIL_EACH_ALLOC(record_writer_create(&writer, &sample_table), == 0, record_writer_destroy(writer));
+}
+
+/* A list of one as an object, a list of texts as an array of strings. */
+static void
+lists_have_their_forms(void **state)
+{
+	struct record_writer *writer;
+	struct record_builder b;
+	struct text_point *word;
+	struct forms *forms;
+	struct buf out;
+
+	(void)state;
+	assert_null(record_table_check(&forms_table));
+	assert_int_equal(record_writer_create(&writer, &forms_table), 0);
+	assert_int_equal(buf_create(&out, 4096), 0);
+	record_builder_init(&b, area, sizeof(area));
+	forms = record_begin(&b, &forms_table);
+	record_write_json(writer, &out, b.base, b.len);
+	((struct point *)record_append(&b, &forms->one, point_children, 0))->index = 4;
+	for (unsigned int i = 0; i < 2; i++) {
+		word = record_append(&b, &forms->bare, word_children, 0);
+		record_put_bytes(&b, &word->text, i == 0 ? "x" : "y", 1);
+	}
+	record_write_json(writer, &out, b.base, b.len);
+	buf_putc(&out, '\0');
+	assert_string_equal(out.data, "{\"one\":{},\"bare\":[]}{\"one\":{\"index\":4,\"value\":0.0},\"bare\":[\"x\",\"y\"]}");
+	buf_destroy(&out);
+	record_writer_destroy(writer);
+}
+
+struct mixed {
+	struct record_head head;
+	struct record_ref values;
+};
+
+static const struct field mixed_fields[] = { F(mixed, FIELD_SCALARS, values, FIELD_ALWAYS, "values") };
+static const struct record_table mixed_table = { "mixed", mixed_fields, 1, sizeof(struct mixed) };
+
+static void
+scalars_are_what_they_say(void **state)
+{
+	struct record_scalar *scalars;
+	struct record_writer *writer;
+	struct record_builder b;
+	struct mixed *mixed;
+	struct buf out;
+
+	(void)state;
+	assert_null(record_table_check(&mixed_table));
+	assert_int_equal(record_writer_create(&writer, &mixed_table), 0);
+	assert_int_equal(buf_create(&out, 4096), 0);
+	record_builder_init(&b, area, sizeof(area));
+	mixed = record_begin(&b, &mixed_table);
+	scalars = record_reserve(&b, &mixed->values, 6, sizeof(*scalars));
+	scalars[0] = (struct record_scalar){ .kind = SCALAR_BOOL, .truth = true };
+	scalars[1] = (struct record_scalar){ .kind = SCALAR_I64, .i64 = -7 };
+	scalars[2] = (struct record_scalar){ .kind = SCALAR_F32, .f32 = 1.5f };
+	scalars[3] = (struct record_scalar){ .kind = SCALAR_NULL };
+	scalars[4] = (struct record_scalar){ .kind = SCALAR_STRING };
+	record_put_bytes(&b, &scalars[4].bytes, "ab", 2);
+	scalars[5] = (struct record_scalar){ .kind = SCALAR_HEX, .bytes = { .off = 1 << 20, .count = 4 } };
+	record_write_json(writer, &out, b.base, b.len);
+	mixed->values.count = UINT32_MAX;
+	record_write_json(writer, &out, b.base, b.len);
+	buf_putc(&out, '\0');
+	assert_string_equal(out.data, "{\"values\":[true,-7,1.5,null,\"ab\",\"\"]}{\"values\":[]}");
+	buf_destroy(&out);
+	record_writer_destroy(writer);
 }
 
 static void
@@ -291,7 +374,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(json_has_the_tables_shape),
+		cmocka_unit_test(json_has_the_tables_shape), cmocka_unit_test(lists_have_their_forms),
+		cmocka_unit_test(scalars_are_what_they_say),
 		cmocka_unit_test(damaged_blobs_stay_inside),
 		cmocka_unit_test(paths_lead_through_lists),
 		cmocka_unit_test(full_builders_truncate),
