@@ -60,6 +60,7 @@ static const struct {
 	{ FIELD_F32, rule_test_field_real, false },      { FIELD_F64, rule_test_field_real, false },
 	{ FIELD_U8S, rule_test_field_array, false },     { FIELD_U16S, rule_test_field_array, false },
 	{ FIELD_U32S, rule_test_field_array, false },    { FIELD_BOOLS, rule_test_field_array, false },
+	{ FIELD_SCALARS, rule_test_field_scalars, false },
 };
 
 static int

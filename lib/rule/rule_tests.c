@@ -335,6 +335,44 @@ field_array(const struct field *field, const uint8_t *base, const void *record, 
 }
 
 static bool
+scalar_matches(const struct rule_numbers *numbers, const struct record_scalar *scalar)
+{
+	switch ((enum record_scalar_kind)scalar->kind) {
+	case SCALAR_BOOL:
+		return rule_numbers_match(numbers, scalar->truth);
+	case SCALAR_U64:
+	case SCALAR_I64:
+	case SCALAR_TIME:
+		return rule_numbers_match(numbers, scalar->i64);
+	case SCALAR_F32:
+		return rule_numbers_match_double(numbers, (double)scalar->f32);
+	case SCALAR_F64:
+		return rule_numbers_match_double(numbers, scalar->f64);
+	default:
+		return false;
+	}
+}
+
+static bool
+field_scalars(const struct field *field, const uint8_t *base, const void *record, void *arg)
+{
+	const struct rule_test *test = arg;
+	struct record_ref ref;
+
+	if (!record_is_present(record, field->bit))
+		return false;
+	memcpy(&ref, (const uint8_t *)record + field->offset, sizeof(ref));
+	for (uint32_t i = 0; i < ref.count; i++) {
+		struct record_scalar scalar;
+
+		memcpy(&scalar, base + ref.off + i * sizeof(scalar), sizeof(scalar));
+		if (scalar_matches(&test->numbers, &scalar))
+			return true;
+	}
+	return false;
+}
+
+static bool
 test_paths(const struct rule_view *view, const struct rule_test *test, record_test fn)
 {
 	const void *record = view->message == NULL ? NULL : view->message->record;
@@ -361,6 +399,7 @@ test_paths(const struct rule_view *view, const struct rule_test *test, record_te
 FIELD_TEST(field_number)
 FIELD_TEST(field_real)
 FIELD_TEST(field_array)
+FIELD_TEST(field_scalars)
 FIELD_TEST(field_present)
 
 bool
