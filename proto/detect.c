@@ -181,11 +181,47 @@ proto_settings_log(const struct proto_settings *settings, unsigned int proto_idx
 	return (enum proto_log)settings->each[proto_idx].log;
 }
 
+static bool
+has_ether_type(const struct proto *proto, uint16_t ether_type)
+{
+	const uint16_t *at = proto->ether_types;
+
+	while (at != NULL && *at != 0 && *at != ether_type)
+		at++;
+	return at != NULL && *at != 0;
+}
+
+unsigned int
+proto_settings_ether_types(const struct proto_settings *settings, uint16_t ether_types[], unsigned int ether_types_max)
+{
+	unsigned int count = 0;
+
+	for (unsigned int i = 0; i < settings->count; i++) {
+		const uint16_t *at = settings->each[i].proto->ether_types;
+
+		for (; settings->each[i].enabled && at != NULL && *at != 0 && count < ether_types_max; at++)
+			ether_types[count++] = *at;
+	}
+	return count;
+}
+
+/* Frames without IP: the EtherType says whose they are, the probe whether they can be read. */
+static enum proto_probe
+ask_link(const struct proto_setting *setting, const struct proto_input *input)
+{
+	if (!setting->enabled || !has_ether_type(setting->proto, input->link->ether_type))
+		return PROTO_PROBE_NO;
+	return setting->proto->probe(cursor_of(input->data, input->len), input->to_server, true);
+}
+
 static enum proto_probe
 ask(const struct proto_settings *settings, const struct proto_input *input, unsigned int proto_idx)
 {
 	const struct proto_setting *setting = &settings->each[proto_idx];
 	uint8_t transport = input->tcp ? PROTO_TCP : PROTO_UDP;
+
+	if (input->link != NULL)
+		return ask_link(setting, input);
 	bool on_port = settings->by_port[input->tcp][input->sport] == proto_idx + 1 ||
 		settings->by_port[input->tcp][input->dport] == proto_idx + 1;
 

@@ -18,6 +18,7 @@ static const struct field toy_fields[] = {
 static const struct record_table toy_table = { "toy", toy_fields, 1, sizeof(struct toy_record) };
 static const struct rule_app_event toy_events[] = { { "empty", "a body of no bytes" } };
 static const uint16_t toy_ports[] = { 7, 0 };
+static const uint16_t toy_ether_types[] = { 0x88b5, 0 };
 
 static enum proto_probe
 toy_probe(struct cursor in, bool to_server, bool on_port)
@@ -65,7 +66,7 @@ toy_end(struct proto_ctx *ctx)
 
 static const struct proto toy = {
 	.app = { .name = "toy", .record = &toy_table, .events = toy_events, .event_count = 1 },
-	.transports = PROTO_TCP | PROTO_UDP, .ports = toy_ports, .pdu_len_min = 2, .probe = toy_probe, .frame = toy_frame,
+	.transports = PROTO_TCP | PROTO_UDP | PROTO_ETHERNET, .ports = toy_ports, .ether_types = toy_ether_types, .pdu_len_min = 2, .probe = toy_probe, .frame = toy_frame,
 	.parse = toy_parse, .end = toy_end, .state_len = sizeof(uint32_t),
 };
 static const struct proto *const toys[] = { &toy, NULL };
@@ -159,6 +160,27 @@ garbage_and_loss_are_left_behind(void **state)
 	bench.log[0] = '\0';
 	assert_int_equal(feed(&bench, &session, "yyP\x02yy", 6, 100), 6);
 	assert_string_equal(bench.log, "g2 2 ");
+	proto_session_end(bench.engine, &session, 0);
+	teardown(&bench);
+}
+
+static void
+ethernet_is_told_by_its_type(void **state)
+{
+	struct proto_session session = { 0 };
+	struct proto_link link = { .ether_type = 0x88b6 };
+	struct proto_input input = { .data = (const uint8_t *)"P\x02xy", .len = 4, .to_server = true, .link = &link };
+	struct bench bench;
+	uint16_t types[2];
+
+	setup(&bench, NULL);
+	assert_int_equal(proto_settings_ether_types(bench.settings, types, 2), 1);
+	assert_int_equal(types[0], 0x88b5);
+	assert_int_equal(proto_session_data(bench.engine, &session, &input), 4);
+	assert_string_equal(bench.log, "");
+	link.ether_type = 0x88b5;
+	assert_int_equal(proto_session_data(bench.engine, &session, &input), 4);
+	assert_string_equal(bench.log, "2 ");
 	proto_session_end(bench.engine, &session, 0);
 	teardown(&bench);
 }
@@ -281,6 +303,7 @@ main(void)
 		cmocka_unit_test(pdus_come_whole),
 		cmocka_unit_test(garbage_and_loss_are_left_behind),
 		cmocka_unit_test(every_cut_gives_the_same),
+		cmocka_unit_test(ethernet_is_told_by_its_type),
 		cmocka_unit_test(unwanted_bytes_are_passed_over),
 		cmocka_unit_test(strangers_are_given_up),
 		cmocka_unit_test(full_memory_sheds_the_flow),

@@ -43,6 +43,8 @@ put_flow(struct event *event, const struct flow *flow)
 		memcpy(event->src_mac, flow->src_mac, 6);
 		memcpy(event->dst_mac, flow->dst_mac, 6);
 	}
+	if (flow->key.ip_version == 0)
+		event->ether_type = flow->key.port[0];
 	if (flow->app_proto != 0)
 		event->app_idx = (uint16_t)(flow->app_proto - 1);
 }

@@ -82,7 +82,12 @@ apply(struct settings *s, struct config_error *err)
 		if (rc != 0)
 			return rc;
 	}
-	return proto_settings_create(&s->protos, proto_table, s->config, err);
+	int rc = proto_settings_create(&s->protos, proto_table, s->config, err);
+
+	if (rc == 0)
+		s->packet.flow_ether_type_count = (uint8_t)proto_settings_ether_types(s->protos, s->packet.flow_ether_types,
+			PACKET_FLOW_ETHER_TYPES_MAX);
+	return rc;
 }
 
 int

@@ -262,9 +262,28 @@ static void
 handle_transport(struct worker *worker, struct flow *flow, struct packet *packet)
 {
 	if (wants_orientation(flow, packet))
+/* A protocol without IP: what is behind the EtherType is one message. */
+static void
+handle_ethernet(struct worker *worker, struct flow *flow, const struct packet *packet)
+{
+	struct proto_link link = { .src_mac = packet_src_mac(packet), .dst_mac = packet_dst_mac(packet),
+		.ether_type = packet->ether_type };
+	struct proto_input input = { .data = packet->payload, .len = packet->payload_len, .ts_ns = packet->ts_ns,
+		.to_server = flow_to_server(packet), .link = &link };
+
+	link.tagged = packet_vlan_tci(packet, &link.vlan_tci);
+	if (packet->payload_len > 0 && (flow->flags & FLOW_APP_GIVEN_UP) == 0)
+		(void)parse(worker, flow, packet, &input);
+}
+
 		orient(worker, flow, packet);
 	if (packet->ip_proto == IP_PROTO_TCP) {
 		stream_segment(worker->streams, flow, packet, deliver_stream, worker);
+	if (packet->ip_version == 0) {
+		if (worker->depth == WORKER_ALL)
+			handle_ethernet(worker, flow, packet);
+		return;
+	}
 		settle_stream(worker, flow);
 	} else if (packet->ip_proto == IP_PROTO_UDP && worker->depth == WORKER_ALL) {
 		handle_datagram(worker, flow, packet);

@@ -343,8 +343,8 @@ flow_follow_state(struct flow_table *table, struct flow *flow, const struct pack
 		flow->tcp_flags[to_server] |= packet->tcp_flags;
 		if (!packet_is(packet, PACKET_L4_CHECKSUM_BAD))
 			flow_tcp_update(flow, packet, to_server);
-	} else if (flow->packets[0] > 0 && flow->packets[1] > 0) {
-		flow->state = FLOW_ESTABLISHED;
+	} else if (flow->key.ip_version == 0 || (flow->packets[0] > 0 && flow->packets[1] > 0)) {
+		flow->state = FLOW_ESTABLISHED; /* frames without IP are published to groups: nobody answers */
 	}
 	/* the wheel waits for the longer timeout of an established flow */
 	if (flow->state != state_before && flow->state == FLOW_CLOSED) {

@@ -91,6 +91,26 @@ tcp(bool to_server, uint8_t flags, uint64_t ts_ns)
 	return pass();
 }
 
+/* Nobody answers a frame without IP: it is established at once, and lives as long as established flows do. */
+static void
+test_ethernet_is_established(void **state)
+{
+	struct flow *flow;
+
+	make(&packets[0], 0, 1, 0x88b8, 2, 0x88b8, S);
+	packets[0].flags &= ~(uint32_t)(PACKET_IP | PACKET_L4);
+	packets[0].ip_version = packets[0].key.ip_version = 0;
+	packets[0].hash = packet_key_hash(&packets[0].key);
+	flow = pass();
+	assert_non_null(flow);
+	assert_int_equal(flow->state, FLOW_ESTABLISHED);
+	packets[0].ts_ns = 250 * S;
+	packets[0].flags = PACKET_FLOW;
+	assert_ptr_equal(pass(), flow);
+	assert_int_equal(flow->packets[FLOW_TO_SERVER], 2);
+	assert_int_equal(flow_originator_port(flow), 0);
+}
+
 static void
 test_biflow(void **state)
 {
@@ -426,6 +446,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_biflow, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_ethernet_is_established, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_tcp_states, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_midstream_and_rst, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_timeout_splits_in_a_burst, setup, teardown),

@@ -82,6 +82,25 @@ packet_reset(struct decode *d, struct packet *packet)
 }
 
 static void
+/*
+ * The way most frames of a plant go, as direct calls: the processor foresees them, which it cannot do for the table's.
+ * @return the layer that the table goes on with
+ */
+static enum decode_layer
+decode_likely(struct decode *d)
+{
+	enum decode_layer layer = decode_ethernet(d);
+
+	if (layer == LAYER_ETHER_TYPE && d->packet->ether_type == ETHER_TYPE_VLAN)
+		layer = decode_vlan(d);
+	if (layer != LAYER_ETHER_TYPE || d->packet->ether_type != ETHER_TYPE_IPV4)
+		return layer;
+	layer = decode_ipv4(d);
+	if (layer == LAYER_TCP)
+		return decode_tcp(d);
+	return layer == LAYER_UDP ? decode_udp(d) : layer;
+}
+
 decode_one(struct decode *d, uint16_t idx)
 {
 	struct packet *packet = &d->packets[idx];
@@ -259,6 +278,28 @@ decode_vlan(struct decode *d)
 	return decode_ether_type(d);
 }
 
+/** A frame of a protocol without IP gets a flow of its own: its MACs and its EtherType. @return whether it is one */
+static bool
+decode_ether_flow(struct decode *d)
+{
+	const struct packet_config *config = &d->decoder->config;
+	struct packet *packet = d->packet;
+	struct cursor macs = cursor_of(packet->data, packet->len);
+	unsigned int i = 0;
+
+	while (i < config->flow_ether_type_count && config->flow_ether_types[i] != packet->ether_type)
+		i++;
+	if (i == config->flow_ether_type_count || !packet_is(packet, PACKET_ETHERNET))
+		return false;
+	cursor_skip(&macs, packet->l2_off);
+	memcpy(packet->dst.bytes, cursor_take(&macs, 6), 6);
+	memcpy(packet->src.bytes, cursor_take(&macs, 6), 6);
+	decode_count(d, PACKET_COUNTER_ETHER_FLOW);
+	decode_key(d, (struct decode_tuple){ .src = &packet->src, .dst = &packet->dst, .sport = packet->ether_type,
+		.dport = packet->ether_type }, PACKET_FLOW);
+	return true;
+}
+
 /** EtherTypes that lead to another header; those of plants stay whole for their parsers. */
 static const struct {
 	uint16_t ether_type;
@@ -269,6 +310,8 @@ static const struct {
 	{ 0x8847, LAYER_MPLS },  { 0x8848, LAYER_MPLS },  { 0x8863, LAYER_PPPOE }, { 0x8864, LAYER_PPPOE },
 };
 
+	if (decode_ether_flow(d))
+		return LAYER_DONE;
 enum decode_layer
 decode_ether_type(struct decode *d)
 {

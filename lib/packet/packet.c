@@ -66,6 +66,7 @@ const struct counter_desc packet_counters[PACKET_COUNTER_COUNT] = {
 	[PACKET_COUNTER_LLC] = { "decoder.llc", "802.3 frames" },
 	[PACKET_COUNTER_ARP] = { "decoder.arp", "ARP messages" },
 	[PACKET_COUNTER_UNKNOWN_ETHERTYPE] = { "decoder.unknown_ethertype", "frames whose EtherType no layer decodes" },
+	[PACKET_COUNTER_ETHER_FLOW] = { "decoder.ethernet_flow", "frames without IP that a protocol here reads" },
 	[PACKET_COUNTER_VLAN] = { "decoder.vlan", "first 802.1Q tags" },
 	[PACKET_COUNTER_VLAN_QINQ] = { "decoder.vlan_qinq", "second tags" },
 	[PACKET_COUNTER_VLAN_QINQINQ] = { "decoder.vlan_qinqinq", "third tags" },
@@ -168,6 +169,19 @@ packet_decoder_destroy(struct packet_decoder *decoder)
 		return;
 	defrag_destroy(decoder->defrag);
 	free(decoder);
+}
+
+bool
+packet_vlan_tci(const struct packet *packet, uint16_t *tci)
+{
+	struct cursor in = cursor_of(packet->data, packet->len);
+	size_t header_len = (size_t)(packet->payload - packet->data) - packet->l2_off;
+
+	if (!packet_is(packet, PACKET_ETHERNET) || packet->vlan_count == 0 || header_len < 18)
+		return false;
+	cursor_skip(&in, packet->l2_off + header_len - 4);
+	*tci = cursor_be16(&in);
+	return !in.short_read;
 }
 
 /** Skips Ethernet with tags, or another link header. @return false: not IP */

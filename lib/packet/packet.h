@@ -25,6 +25,7 @@ enum {
 	PACKET_VLAN_MAX = 3,
 	PACKET_TUNNEL_DEPTH_MAX = 8,     /* inner packets of inner packets; deeper is decoder event too_many_layers */
 	PACKET_INNER_PER_FRAME_MAX = 16, /* inner packets that one frame may append */
+	PACKET_FLOW_ETHER_TYPES_MAX = 16, /* EtherTypes whose frames are flows without IP */
 	PACKET_NO_OUTER = 0xffff,
 	PACKET_NO_NEXT = 0xffff,
 };
@@ -157,6 +158,7 @@ enum packet_ip_option {
 /**
  * What names a flow, the same for both directions: the lower endpoint first. For ICMP each
  * end's port is the type it sends, for ESP both hold the SPI; for an ICMP error all is its embedded header's.
+ * Of a frame without IP (ip_version 0) the addresses are its MACs and both ports its EtherType.
  */
 struct packet_key {
 	struct ip_addr addr[2];
@@ -247,6 +249,9 @@ struct packet_config {
 	uint64_t defrag_frags_max;     /* fragments held */
 	uint64_t defrag_timeout_s;
 	uint64_t layers_max;           /* headers of one packet, tunnels included */
+	/* set by the program, not by a key: EtherTypes of enabled protocols, whose frames are flows between two MACs */
+	uint16_t flow_ether_types[PACKET_FLOW_ETHER_TYPES_MAX];
+	uint8_t flow_ether_type_count;
 };
 
 extern const struct knob_table packet_knobs;
@@ -259,6 +264,7 @@ enum packet_counter {
 	PACKET_COUNTER_LLC,
 	PACKET_COUNTER_ARP,
 	PACKET_COUNTER_UNKNOWN_ETHERTYPE,
+	PACKET_COUNTER_ETHER_FLOW,
 	PACKET_COUNTER_VLAN,
 	PACKET_COUNTER_VLAN_QINQ,
 	PACKET_COUNTER_VLAN_QINQINQ,
@@ -345,6 +351,9 @@ packet_dst_mac(const struct packet *packet)
 {
 	return (packet->flags & PACKET_ETHERNET) != 0 ? packet->data + packet->l2_off : NULL;
 }
+
+/** The innermost 802.1Q tag of a frame without IP: priority (3 bits), DEI, VLAN. false: it has none. */
+bool packet_vlan_tci(const struct packet *packet, uint16_t *tci);
 
 static inline bool
 packet_is(const struct packet *packet, uint32_t flags)

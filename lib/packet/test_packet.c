@@ -285,6 +285,40 @@ test_icmp(void **state)
 	assert_memory_equal(&packets[0].key, &key, sizeof(key));
 }
 
+/* Both ends of an Ethernet flow are MACs; without its EtherType in the configuration the frame has no flow. */
+static void
+test_ether_flow(void **state)
+{
+	static const uint8_t src[6] = { 2, 0, 0, 0, 0, 2 };
+	struct packet_config config = frame_decoder_config();
+	struct frame frame = { 0 };
+	uint16_t tci;
+
+	frame_ethernet(&frame, 0x8100);
+	frame_be16(&frame, 0x8005);
+	frame_be16(&frame, 0x88b8);
+	frame_be32(&frame, 0x00010008);
+	decode(&frame, 1);
+	assert_false(packet_is(&packets[0], PACKET_FLOW));
+	assert_int_equal(counters[PACKET_COUNTER_UNKNOWN_ETHERTYPE], 1);
+	packet_decoder_destroy(decoder);
+	config.flow_ether_types[0] = 0x88ba;
+	config.flow_ether_types[1] = 0x88b8;
+	config.flow_ether_type_count = 2;
+	assert_int_equal(packet_decoder_create(&decoder, &config, counters), 0);
+	decode(&frame, 1);
+	assert_true(packet_is(&packets[0], PACKET_FLOW));
+	assert_int_equal(packets[0].payload_len, 4);
+	assert_int_equal(packets[0].ip_version, 0);
+	assert_int_equal(packets[0].key.port[0], 0x88b8);
+	assert_int_equal(packets[0].key.vlan[0], 5);
+	assert_memory_equal(packets[0].src.bytes, src, sizeof(src));
+	assert_int_equal(packets[0].hash, packet_key_hash(&packets[0].key));
+	assert_true(packet_vlan_tci(&packets[0], &tci));
+	assert_int_equal(tci, 0x8005);
+	assert_int_equal(counters[PACKET_COUNTER_ETHER_FLOW], 1);
+}
+
 static void
 test_arp_and_llc(void **state)
 {
@@ -532,6 +566,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_both_directions_share_a_key, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_icmp, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_arp_and_llc, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_ether_flow, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_fragments, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_fragments_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_ipv6, setup, teardown),
