@@ -82,25 +82,6 @@ packet_reset(struct decode *d, struct packet *packet)
 }
 
 static void
-/*
- * The way most frames of a plant go, as direct calls: the processor foresees them, which it cannot do for the table's.
- * @return the layer that the table goes on with
- */
-static enum decode_layer
-decode_likely(struct decode *d)
-{
-	enum decode_layer layer = decode_ethernet(d);
-
-	if (layer == LAYER_ETHER_TYPE && d->packet->ether_type == ETHER_TYPE_VLAN)
-		layer = decode_vlan(d);
-	if (layer != LAYER_ETHER_TYPE || d->packet->ether_type != ETHER_TYPE_IPV4)
-		return layer;
-	layer = decode_ipv4(d);
-	if (layer == LAYER_TCP)
-		return decode_tcp(d);
-	return layer == LAYER_UDP ? decode_udp(d) : layer;
-}
-
 decode_one(struct decode *d, uint16_t idx)
 {
 	struct packet *packet = &d->packets[idx];
