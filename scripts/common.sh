@@ -43,8 +43,18 @@ build() {
 	shift
 	if [ ! -f "$dir/build.ninja" ]; then
 		rm -rf "$dir"
-		quietly "$dir.log" meson setup "$dir" "$@"
+		quietly "run/$dir.log" meson setup "$dir" "$@"
 	fi
-	quietly "$dir.log" ninja -C "$dir"
-	mv "$dir.log" "$dir/build.log"
+	mkdir -p run
+	# A line for each tenth of the work.
+	if ! ninja -C "$dir" 2>&1 | tee "run/$dir.log" | awk -F '[][/]' '
+		/^\[[0-9]+\/[0-9]+\]/ && $3 > 20 && int($2 * 10 / $3) > tenth {
+			tenth = int($2 * 10 / $3)
+			printf "        %3d %% of %d files\n", tenth * 10, $3
+			fflush()
+		}' >&2; then
+		grep -A 12 -E '^FAILED|error:' "run/$dir.log" | head -n 60 >&2 || true
+		die "failed: ninja -C $dir (all of it: run/$dir.log)"
+	fi
+	mv "run/$dir.log" "$dir/build.log"
 }
