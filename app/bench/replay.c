@@ -27,11 +27,12 @@ enum { POOL_MBUFS = 4096, LOOPS_MAX = 64 };
 
 struct options {
 	const char *path, *config_path, *rules, *eve_dir;
+	const char *part;    /* measure this one alone; NULL: all */
 	const char *set[64];
 	unsigned int set_count;
 	unsigned int loops;
 	uint32_t frames_max;
-	bool json, same_flows, no_huge, quick;
+	bool json, same_flows, no_huge;
 };
 
 /* What one depth came to. Cycles are TSC cycles a frame. */
@@ -301,12 +302,17 @@ static int
 replay(struct bench *bench)
 {
 	struct result results[sizeof(depths) / sizeof(depths[0])];
-	unsigned int count = 0, first = bench->options.quick ? 5 : 0;
+	unsigned int count = 0;
 	struct scan_result scan = { 0 };
 	int rc = 0;
 
-	for (unsigned int i = first; i < sizeof(depths) / sizeof(depths[0]) && rc == 0; i++)
-		rc = measure(bench, depths[i].name, depths[i].depth, depths[i].rules, &results[count++]);
+	for (unsigned int i = 0; i < sizeof(depths) / sizeof(depths[0]) && rc == 0; i++)
+		if (bench->options.part == NULL || strcmp(bench->options.part, depths[i].name) == 0)
+			rc = measure(bench, depths[i].name, depths[i].depth, depths[i].rules, &results[count++]);
+	if (count == 0) {
+		fprintf(stderr, "millrace-bench: there is no part \"%s\"\n", bench->options.part);
+		return -EINVAL;
+	}
 	if (rc == 0)
 		rc = scan_payloads(bench->ruleset, &bench->settings, &bench->capture, &scan);
 	if (rc != 0)
@@ -367,20 +373,20 @@ wait_for_worker_core(void)
 
 static const char usage_text[] =
 	"usage: millrace-bench replay FILE [--json] [--loops N] [--frames N] [--rules FILE] [-c FILE] [--set KEY=VALUE]...\n"
-	"         [--same-flows] [--no-huge] [--eve DIR] [--quick]\n"
+	"         [--same-flows] [--no-huge] [--eve DIR] [--part NAME]\n"
 	"  --loops N      measured loops over the capture (default 5), after one to warm up\n"
 	"  --frames N     only the first N frames\n"
 	"  --rules FILE   rules to load; default: none but the configuration's\n"
 	"  --same-flows   do not rewrite addresses: every loop has the same flows\n"
 	"  --eve DIR      write eve.json there; default: lines are encoded and thrown away\n"
-	"  --quick        only the whole way, not each limit alone\n";
+	"  --part NAME    only that row of the table, as \"all\" or \"rx+decode\"; default: every one, in one run\n";
 
 static int
 parse(struct options *o, int argc, char **argv)
 {
 	static const struct option longs[] = { { "json", 0, NULL, 'j' }, { "loops", 1, NULL, 'n' }, { "frames", 1, NULL, 'f' },
 		{ "rules", 1, NULL, 'S' }, { "set", 1, NULL, 's' }, { "same-flows", 0, NULL, 'm' }, { "no-huge", 0, NULL, 'H' },
-		{ "eve", 1, NULL, 'e' }, { "quick", 0, NULL, 'q' }, { "help", 0, NULL, 'h' }, { NULL, 0, NULL, 0 } };
+		{ "eve", 1, NULL, 'e' }, { "part", 1, NULL, 'p' }, { "help", 0, NULL, 'h' }, { NULL, 0, NULL, 0 } };
 	int option;
 
 	*o = (struct options){ .loops = 5 };
@@ -396,7 +402,7 @@ parse(struct options *o, int argc, char **argv)
 		case 'm': o->same_flows = true; break;
 		case 'H': o->no_huge = true; break;
 		case 'e': o->eve_dir = optarg; break;
-		case 'q': o->quick = true; break;
+		case 'p': o->part = optarg; break;
 		default: fputs(usage_text, option == 'h' ? stdout : stderr); return option == 'h' ? -1 : 2;
 		}
 	}

@@ -30,6 +30,7 @@ struct sensor_config {
 	uint64_t ring_size;         /* bytes of the ring from a worker to the exporter */
 	uint64_t flow_memory;       /* bytes of a worker for protocol state and held events */
 	bool promiscuous;
+	uint64_t burst;             /* frames taken at once */
 	bool idle_sleep;            /* sleep 50 us after empty polls instead of polling on */
 	uint64_t stats_interval_s;
 	uint64_t hold_ms;           /* how long an alert waits for its transaction's response */

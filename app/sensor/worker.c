@@ -15,7 +15,7 @@
 
 #include "app/sensor/frame_meta.h"
 
-enum { EXPIRE_BUDGET = 64, IDLE_POLLS_BEFORE_SLEEP = 64, IDLE_SLEEP_US = 50, PREFETCH_AHEAD = 4 };
+enum { EXPIRE_BUDGET = 64, IDLE_POLLS_BEFORE_SLEEP = 64, IDLE_SLEEP_US = 50, STATE_AHEAD = 3 };
 
 static uint64_t
 burst_time(struct worker *worker, uint64_t tsc)
@@ -73,11 +73,15 @@ fill_burst(struct worker *worker, uint16_t count)
 	uint64_t bytes = 0;
 
 	worker->gather_len = 0;
-	for (uint16_t i = 0; i < count && i < PREFETCH_AHEAD; i++)
-		rte_prefetch0(rte_pktmbuf_mtod(worker->mbufs[i], void *));
 	for (uint16_t i = 0; i < count; i++) {
-		if (i + PREFETCH_AHEAD < count)
-			rte_prefetch0(rte_pktmbuf_mtod(worker->mbufs[i + PREFETCH_AHEAD], void *));
+		const uint8_t *data = rte_pktmbuf_mtod(worker->mbufs[i], const uint8_t *);
+
+		/* The headers, and what the checksum reads first: all are here by the time decoding begins. */
+		rte_prefetch0(data);
+		rte_prefetch0(data + 64);
+		rte_prefetch0(data + 128);
+	}
+	for (uint16_t i = 0; i < count; i++) {
 		fill_packet(worker, &worker->packets[i], worker->mbufs[i], now_ns);
 		bytes += worker->packets[i].wire_len;
 	}
@@ -258,10 +262,6 @@ handle_datagram(struct worker *worker, struct flow *flow, const struct packet *p
 		(void)parse(worker, flow, packet, &input);
 }
 
-static void
-handle_transport(struct worker *worker, struct flow *flow, struct packet *packet)
-{
-	if (wants_orientation(flow, packet))
 /* A protocol without IP: what is behind the EtherType is one message. */
 static void
 handle_ethernet(struct worker *worker, struct flow *flow, const struct packet *packet)
@@ -276,14 +276,18 @@ handle_ethernet(struct worker *worker, struct flow *flow, const struct packet *p
 		(void)parse(worker, flow, packet, &input);
 }
 
-		orient(worker, flow, packet);
-	if (packet->ip_proto == IP_PROTO_TCP) {
-		stream_segment(worker->streams, flow, packet, deliver_stream, worker);
+static void
+handle_transport(struct worker *worker, struct flow *flow, struct packet *packet)
+{
 	if (packet->ip_version == 0) {
 		if (worker->depth == WORKER_ALL)
 			handle_ethernet(worker, flow, packet);
 		return;
 	}
+	if (wants_orientation(flow, packet))
+		orient(worker, flow, packet);
+	if (packet->ip_proto == IP_PROTO_TCP) {
+		stream_segment(worker->streams, flow, packet, deliver_stream, worker);
 		settle_stream(worker, flow);
 	} else if (packet->ip_proto == IP_PROTO_UDP && worker->depth == WORKER_ALL) {
 		handle_datagram(worker, flow, packet);
@@ -378,6 +382,16 @@ stage_done(struct worker *worker, enum worker_stage stage, uint64_t *since)
 	*since = now;
 }
 
+/* The lookup asked for the flow's session; by now it is here and says where the protocol's state is. */
+static inline void
+prefetch_state(const struct flow *flow)
+{
+	const struct flow_session *session = flow == NULL ? NULL : flow->session;
+
+	if (session != NULL && session->proto.state != NULL)
+		rte_prefetch0(session->proto.state);
+}
+
 static void
 handle_burst(struct worker *worker, uint16_t received, uint64_t *since)
 {
@@ -390,8 +404,11 @@ handle_burst(struct worker *worker, uint16_t received, uint64_t *since)
 		if (worker->depth >= WORKER_FLOW) {
 			flow_lookup_burst(worker->flows, worker->packets, count, worker->now_ns, worker->flow_of);
 			stage_done(worker, STAGE_FLOW, since);
-			for (uint16_t i = 0; i != PACKET_NO_NEXT; i = worker->packets[i].next_idx)
+			for (uint16_t i = 0; i != PACKET_NO_NEXT; i = worker->packets[i].next_idx) {
+				if (i + STATE_AHEAD < count)
+					prefetch_state(worker->flow_of[i + STATE_AHEAD]);
 				handle_packet(worker, &worker->packets[i], worker->flow_of[i]);
+			}
 		}
 	}
 	stage_done(worker, STAGE_ANALYSE, since);
@@ -402,7 +419,7 @@ uint16_t
 worker_burst(struct worker *worker)
 {
 	uint64_t since = rte_rdtsc();
-	uint16_t received = source_rx_burst(worker->source, worker->mbufs, BURST_MAX);
+	uint16_t received = source_rx_burst(worker->source, worker->mbufs, worker->burst_max);
 
 	worker->burst_tsc = since;
 	if (received == 0) {

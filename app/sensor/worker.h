@@ -72,6 +72,7 @@ struct worker {
 	_Atomic(struct rule_matcher *) matcher_old;  /* given back to the control thread */
 	_Atomic bool stop;
 	_Atomic bool done;
+	uint16_t burst_max;        /* frames taken at once, at most BURST_MAX */
 	enum worker_depth depth;
 	bool measure;              /* the benchmark: cycles of each stage */
 

@@ -255,7 +255,8 @@ flow_lookup_burst(struct flow_table *table, struct packet packets[], uint16_t co
 			continue;
 		found++;
 		__builtin_prefetch(flows[i]->stream, 1);
-		__builtin_prefetch((const uint8_t *)flows[i]->stream + 128, 1);
+		__builtin_prefetch((const void *)((uintptr_t)flows[i]->stream + 64), 1); /* may be NULL: no pointer arithmetic */
+		__builtin_prefetch((const void *)((uintptr_t)flows[i]->stream + 128), 1);
 		__builtin_prefetch(flows[i]->session);
 	}
 	return found;

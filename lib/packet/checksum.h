@@ -2,51 +2,46 @@
 #ifndef MR_PACKET_CHECKSUM_H
 #define MR_PACKET_CHECKSUM_H
 
-#include <immintrin.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
-/** Adds len bytes to a sum of 32-bit words; 64 bits hold the words of 16 GiB. */
+static inline uint64_t
+checksum_add_word(uint64_t sum, uint64_t word)
+{
+	sum += word;
+	return sum + (sum < word); /* the carry comes around */
+}
+
+/** Adds len bytes to a one's complement sum of 64-bit words. */
 static inline uint64_t
 checksum_add(uint64_t sum, const uint8_t *data, size_t len)
 {
-	if (len >= 32) {
-		const __m256i low = _mm256_set1_epi64x(0xffffffff);
-		__m256i even = _mm256_setzero_si256(), odd = even;
-		__m128i both;
+	uint64_t other = 0, word;
+	uint32_t half = 0;
+	uint16_t quarter = 0;
 
-		for (; len >= 32; len -= 32, data += 32) {
-			__m256i words = _mm256_loadu_si256((const __m256i *)(const void *)data);
-
-			even = _mm256_add_epi64(even, _mm256_and_si256(words, low));
-			odd = _mm256_add_epi64(odd, _mm256_srli_epi64(words, 32));
-		}
-		even = _mm256_add_epi64(even, odd);
-		both = _mm_add_epi64(_mm256_castsi256_si128(even), _mm256_extracti128_si256(even, 1));
-		sum += (uint64_t)_mm_cvtsi128_si64(both) + (uint64_t)_mm_extract_epi64(both, 1);
+	for (; len >= 16; len -= 16, data += 16) {
+		memcpy(&word, data, sizeof(word));
+		sum = checksum_add_word(sum, word);
+		memcpy(&word, data + 8, sizeof(word));
+		other = checksum_add_word(other, word);
 	}
-	for (; len >= 8; len -= 8, data += 8) {
-		uint64_t words;
-
-		memcpy(&words, data, sizeof(words));
-		sum += (words & 0xffffffffu) + (words >> 32);
+	if ((len & 8) != 0) {
+		memcpy(&word, data, sizeof(word));
+		sum = checksum_add_word(sum, word);
+		data += 8;
 	}
 	if ((len & 4) != 0) {
-		uint32_t word;
-
-		memcpy(&word, data, sizeof(word));
-		sum += word;
-		data += sizeof(word);
+		memcpy(&half, data, sizeof(half));
+		data += 4;
 	}
 	if ((len & 2) != 0) {
-		uint16_t half;
-
-		memcpy(&half, data, sizeof(half));
-		sum += half;
-		data += sizeof(half);
+		memcpy(&quarter, data, sizeof(quarter));
+		data += 2;
 	}
-	return (len & 1) != 0 ? sum + data[0] : sum;
+	word = (uint64_t)half + quarter + ((len & 1) != 0 ? *data : 0);
+	return checksum_add_word(checksum_add_word(sum, other), word);
 }
 
 /** The one's complement sum, in wire order; 0xffff: a packet whose checksum is right. */

@@ -8,8 +8,9 @@
 enum {
 	ETHERNET_LEN = 14,
 	ETHER_TYPE_MIN = 0x0600, /* below: an 802.3 length */
+	ETHER_TYPE_IPV4 = 0x0800,
+	ETHER_TYPE_VLAN = 0x8100,
 	VLAN_TAG_LEN = 4,
-	DECODE_PREFETCH_AHEAD = 12,
 	LINK_TYPES_LOW = 512,
 };
 
@@ -81,6 +82,25 @@ packet_reset(struct decode *d, struct packet *packet)
 	d->in = cursor_of(packet->data, packet->len);
 }
 
+/*
+ * The way most frames of a plant go, as direct calls: the processor foresees them, which it cannot do for the table's.
+ * @return the layer that the table goes on with
+ */
+static enum decode_layer
+decode_likely(struct decode *d)
+{
+	enum decode_layer layer = decode_ethernet(d);
+
+	if (layer == LAYER_ETHER_TYPE && d->packet->ether_type == ETHER_TYPE_VLAN)
+		layer = decode_vlan(d);
+	if (layer != LAYER_ETHER_TYPE || d->packet->ether_type != ETHER_TYPE_IPV4)
+		return layer;
+	layer = decode_ipv4(d);
+	if (layer == LAYER_TCP)
+		return decode_tcp(d);
+	return layer == LAYER_UDP ? decode_udp(d) : layer;
+}
+
 static void
 decode_one(struct decode *d, uint16_t idx)
 {
@@ -98,6 +118,8 @@ decode_one(struct decode *d, uint16_t idx)
 		packet->vlan_count = outer->vlan_count;
 	}
 	layer = packet->link_type < LINK_TYPES_LOW ? link_layers[packet->link_type] : LAYER_DONE;
+	if (layer == LAYER_ETHERNET)
+		layer = decode_likely(d);
 	for (unsigned int i = 0; layer > LAYER_BAD; i++) {
 		if (i == d->decoder->config.layers_max) {
 			decode_event_set(packet, DECODE_TOO_MANY_LAYERS);
@@ -127,15 +149,6 @@ counters_publish(struct packet_decoder *decoder)
 	counter_set(&decoder->counters[PACKET_COUNTER_MAX_PKT_SIZE], decoder->max_packet_len);
 }
 
-/** The headers, and the bytes behind them that the checksum reads. */
-static inline void
-packet_prefetch(const struct packet *packet)
-{
-	__builtin_prefetch(packet->data);
-	__builtin_prefetch(packet->data + 64);
-	__builtin_prefetch(packet->data + 128);
-}
-
 uint16_t
 packet_decode_burst(struct packet_decoder *decoder, struct packet packets[], uint16_t count, uint16_t packets_max)
 {
@@ -146,14 +159,10 @@ packet_decode_burst(struct packet_decoder *decoder, struct packet packets[], uin
 	if (count == 0)
 		return 0;
 	defrag_burst_start(decoder->defrag, decoder, packets[0].ts_ns);
-	for (uint16_t i = 0; i < count && i < DECODE_PREFETCH_AHEAD; i++)
-		packet_prefetch(&packets[i]);
 	for (uint16_t i = 0; i < d.count; i++) {
 		struct packet *packet = &packets[i];
 
 		if (i < count) { /* inner packets came with these */
-			if (i + DECODE_PREFETCH_AHEAD < count)
-				packet_prefetch(&packets[i + DECODE_PREFETCH_AHEAD]);
 			packet->flags &= PACKET_GIVEN_FLAGS;
 			packet->outer_idx = PACKET_NO_OUTER;
 			packet->next_idx = i + 1 < count ? (uint16_t)(i + 1) : PACKET_NO_NEXT;
@@ -259,6 +268,16 @@ decode_vlan(struct decode *d)
 	return decode_ether_type(d);
 }
 
+/** EtherTypes that lead to another header; those of plants stay whole for their parsers. */
+static const struct {
+	uint16_t ether_type;
+	uint8_t layer;
+} ether_types[] = {
+	{ 0x0800, LAYER_IPV4 },  { 0x86dd, LAYER_IPV6 },  { 0x8100, LAYER_VLAN },  { 0x0806, LAYER_ARP },
+	{ 0x88a8, LAYER_VLAN },  { 0x9100, LAYER_VLAN },  { 0x9200, LAYER_VLAN },  { 0x9300, LAYER_VLAN },
+	{ 0x8847, LAYER_MPLS },  { 0x8848, LAYER_MPLS },  { 0x8863, LAYER_PPPOE }, { 0x8864, LAYER_PPPOE },
+};
+
 /** A frame of a protocol without IP gets a flow of its own: its MACs and its EtherType. @return whether it is one */
 static bool
 decode_ether_flow(struct decode *d)
@@ -281,18 +300,6 @@ decode_ether_flow(struct decode *d)
 	return true;
 }
 
-/** EtherTypes that lead to another header; those of plants stay whole for their parsers. */
-static const struct {
-	uint16_t ether_type;
-	uint8_t layer;
-} ether_types[] = {
-	{ 0x0800, LAYER_IPV4 },  { 0x86dd, LAYER_IPV6 },  { 0x8100, LAYER_VLAN },  { 0x0806, LAYER_ARP },
-	{ 0x88a8, LAYER_VLAN },  { 0x9100, LAYER_VLAN },  { 0x9200, LAYER_VLAN },  { 0x9300, LAYER_VLAN },
-	{ 0x8847, LAYER_MPLS },  { 0x8848, LAYER_MPLS },  { 0x8863, LAYER_PPPOE }, { 0x8864, LAYER_PPPOE },
-};
-
-	if (decode_ether_flow(d))
-		return LAYER_DONE;
 enum decode_layer
 decode_ether_type(struct decode *d)
 {
@@ -303,6 +310,8 @@ decode_ether_type(struct decode *d)
 			return ether_types[i].layer;
 	if (packet->ether_type < ETHER_TYPE_MIN)
 		return LAYER_LLC;
+	if (decode_ether_flow(d))
+		return LAYER_DONE;
 	decode_count(d, PACKET_COUNTER_UNKNOWN_ETHERTYPE);
 	return LAYER_DONE;
 }

@@ -353,6 +353,7 @@ const struct proto modbus_proto = {
 		.event_count = MODBUS_EVENT_COUNT,
 		.keywords = modbus_keywords,
 		.keyword_count = 1,
+		.keyword_index = modbus_keyword_index,
 	},
 	.transports = PROTO_TCP | PROTO_UDP,
 	.ports = modbus_ports,

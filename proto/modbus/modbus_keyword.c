@@ -361,6 +361,19 @@ matches(const struct rule_app_test *compiled, const void *blob)
 		test->subfunction == request->subfunction);
 }
 
+bool
+modbus_keyword_index(const struct rule_app_keyword *keyword, const struct rule_app_test *compiled, const char **path,
+	uint64_t *value)
+{
+	const struct test *test = (const void *)compiled->words;
+
+	if (keyword->test != matches || !test->has_function || test->access != 0 || test->has_categories)
+		return false;
+	*path = "request.function_code";
+	*value = test->function;
+	return true;
+}
+
 const struct rule_app_keyword modbus_keywords[] = {
 	{
 		.name = "modbus",

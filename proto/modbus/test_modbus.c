@@ -544,6 +544,19 @@ test_keyword(void **state)
 		if (keyword->test(&test, rig->builder.base) != keyword_rows[i].match)
 			fail_msg("%s on %s", keyword_rows[i].rule, keyword_rows[i].request);
 	}
+	{
+		struct rule_app_test test;
+		const char *path = NULL;
+		uint64_t value = 0;
+		char err[128];
+
+		assert_int_equal(keyword->setup("unit 1, function 8", &test, err, sizeof(err)), 0);
+		assert_true(modbus_keyword_index(keyword, &test, &path, &value));
+		assert_string_equal(path, "request.function_code");
+		assert_int_equal(value, 8);
+		assert_int_equal(keyword->setup("access write", &test, err, sizeof(err)), 0);
+		assert_false(modbus_keyword_index(keyword, &test, &path, &value));
+	}
 	/* A response without its request matches nothing. */
 	rig_renew();
 	feed("0001 0000 0004 0a 01 01 01", false);
