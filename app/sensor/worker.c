@@ -15,7 +15,7 @@
 
 #include "app/sensor/frame_meta.h"
 
-enum { EXPIRE_BUDGET = 64, IDLE_POLLS_BEFORE_SLEEP = 64, IDLE_SLEEP_US = 50, STATE_AHEAD = 3 };
+enum { EXPIRE_BUDGET = 64, IDLE_POLLS_BEFORE_SLEEP = 64, IDLE_SLEEP_US = 50, STATE_AHEAD = 3, STRADDLE_LEN = 256 /* bytes of an unknown protocol that rules see again with the next ones */ };
 
 static uint64_t
 burst_time(struct worker *worker, uint64_t tsc)
@@ -176,16 +176,46 @@ rules_want(const struct worker *worker, const struct flow *flow)
 }
 
 static void
+match_chunk(struct worker *worker, struct flow *flow, const struct packet *packet, const struct rule_chunk *chunk)
+{
+	if (chunk->len <= chunk->seen_len)
+		return;
+	rule_hits_reset(&worker->hits);
+	rule_match_stream(worker->matcher, packet, flow, chunk, &worker->hits);
+	emit_alerts(worker, chunk->to_server, NULL, 0, false);
+}
+
+/* Length of what rules see as one piece at the front of a direction's data: a PDU where one is whole, else the rest. */
+static uint32_t
+unit_len(const struct flow_session *session, const uint8_t *data, uint32_t len, bool to_server)
+{
+	int pdu_len = session == NULL || session->proto.found != PROTO_FOUND
+		? 0
+		: session->proto.proto->frame(cursor_of(data, len), to_server);
+
+	return pdu_len > 0 && (uint32_t)pdu_len < len ? (uint32_t)pdu_len : len;
+}
+
+/* Rules count their places from the beginning of a PDU, so each one is shown by itself; what an earlier call showed of
+ * it is context. Where no protocol was recognised the context is kept only so that patterns may straddle. */
+static void
 match_stream(struct worker *worker, struct flow *flow, const struct packet *packet, const struct stream_data *data)
 {
-	struct rule_chunk chunk = { .data = data->data, .len = data->len, .seen_len = data->fresh_off,
-		.to_server = data->to_server, .offset = stream_size(flow, data->to_server) - data->len };
+	const struct flow_session *session = flow->session;
+	uint64_t offset = stream_size(flow, data->to_server) - data->len;
 
 	if (data->len <= data->fresh_off || !rules_want(worker, flow))
 		return;
-	rule_hits_reset(&worker->hits);
-	rule_match_stream(worker->matcher, packet, flow, &chunk, &worker->hits);
-	emit_alerts(worker, data->to_server, NULL, 0, false);
+	for (uint32_t at = 0, len; at < data->len; at += len) {
+		struct rule_chunk chunk = { .data = data->data + at, .to_server = data->to_server, .offset = offset + at };
+
+		len = unit_len(session, chunk.data, data->len - at, data->to_server);
+		chunk.len = len;
+		chunk.seen_len = data->fresh_off <= at ? 0 : data->fresh_off - at < len ? data->fresh_off - at : len;
+		if (session == NULL || session->proto.found == PROTO_GIVEN_UP)
+			chunk.unit_off = chunk.seen_len;
+		match_chunk(worker, flow, packet, &chunk);
+	}
 }
 
 /* Contiguous bytes of one direction: the rules see what is new, the protocol takes whole PDUs. */
@@ -196,6 +226,7 @@ deliver_stream(void *arg, struct flow *flow, struct packet *packet, const struct
 	struct proto_input input = { .data = data->data, .len = data->len, .missing = data->missing,
 		.ts_ns = packet != NULL ? packet->ts_ns : flow->last_ns, .sport = flow_originator_port(flow),
 		.dport = flow_responder_port(flow), .to_server = data->to_server, .tcp = true };
+	const struct flow_session *session;
 	uint32_t consumed;
 
 	worker->flow = flow;
@@ -204,10 +235,13 @@ deliver_stream(void *arg, struct flow *flow, struct packet *packet, const struct
 	match_stream(worker, flow, packet, data);
 	consumed = parse(worker, flow, packet, &input);
 	worker->chunk = NULL;
+	session = flow->session;
+	if (session != NULL && session->proto.found == PROTO_GIVEN_UP && rules_want(worker, flow))
+		return data->len > STRADDLE_LEN ? data->len - STRADDLE_LEN : 0;
 	return consumed;
 }
 
-/* The protocol gave up: the stream stops copying unless rules want its bytes, which never leaves any behind. */
+/* The protocol gave up: the stream stops copying unless rules want its bytes. */
 static void
 settle_stream(struct worker *worker, struct flow *flow)
 {
