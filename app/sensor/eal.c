@@ -79,6 +79,8 @@ add_memory(struct args *args, const struct sensor_config *config, bool huge_page
 {
 	if (!huge_pages) {
 		add(args, "--no-huge");
+		if (config->file_prefix[0] == '\0')
+			add(args, "--no-shconf"); /* several sensors may run: none needs files of its own */
 		add(args, "-m");
 		add(args, "%llu", (unsigned long long)config->memory_mib);
 	} else if (config->file_prefix[0] == '\0') {

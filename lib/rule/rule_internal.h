@@ -445,6 +445,7 @@ struct rule_bit_table;
 struct rule_memory {
 	struct rule_threshold_table *thresholds;
 	struct rule_bit_table *bits;
+	size_t thresholds_len, bits_len; /* of their areas */
 	_Atomic uint64_t counters[RULE_COUNTER_COUNT];
 };
 

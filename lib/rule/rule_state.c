@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lib/base/hash.h"
+#include "lib/base/mem.h"
 #include "lib/flow/flow.h"
 #include "lib/rule/rule_internal.h"
 
@@ -444,8 +445,11 @@ rule_memory_create(struct rule_memory **out, const struct rule_config *config)
 
 	if (memory == NULL)
 		return -ENOMEM;
-	memory->thresholds = calloc(1, sizeof(*memory->thresholds) + (thresholds + 1ul) * TABLE_WAYS * sizeof(struct rule_tracked));
-	memory->bits = calloc(1, sizeof(*memory->bits) + (bits + 1ul) * TABLE_WAYS * sizeof(struct rule_bit));
+	/* Large pages, touched now: a worker looks into these tables at random places. */
+	memory->thresholds_len = sizeof(*memory->thresholds) + (thresholds + 1ul) * TABLE_WAYS * sizeof(struct rule_tracked);
+	memory->bits_len = sizeof(*memory->bits) + (bits + 1ul) * TABLE_WAYS * sizeof(struct rule_bit);
+	memory->thresholds = mem_area_create(memory->thresholds_len);
+	memory->bits = mem_area_create(memory->bits_len);
 	if (memory->thresholds == NULL || memory->bits == NULL) {
 		rule_memory_destroy(memory);
 		return -ENOMEM;
@@ -461,7 +465,7 @@ rule_memory_destroy(struct rule_memory *memory)
 {
 	if (memory == NULL)
 		return;
-	free(memory->thresholds);
-	free(memory->bits);
+	mem_area_destroy(memory->thresholds, memory->thresholds_len);
+	mem_area_destroy(memory->bits, memory->bits_len);
 	free(memory);
 }

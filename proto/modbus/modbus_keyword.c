@@ -367,11 +367,16 @@ modbus_keyword_index(const struct rule_app_keyword *keyword, const struct rule_a
 {
 	const struct test *test = (const void *)compiled->words;
 
-	if (keyword->test != matches || !test->has_function || test->access != 0 || test->has_categories)
+	if (keyword->test != matches || test->access != 0)
 		return false;
+	if (test->has_categories) {
+		*path = "request.category"; /* a record has one category: one wanted bit is an equality */
+		*value = test->categories;
+		return test->categories != 0 && (test->categories & (test->categories - 1)) == 0;
+	}
 	*path = "request.function_code";
 	*value = test->function;
-	return true;
+	return test->has_function;
 }
 
 const struct rule_app_keyword modbus_keywords[] = {

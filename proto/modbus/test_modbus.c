@@ -554,6 +554,12 @@ test_keyword(void **state)
 		assert_true(modbus_keyword_index(keyword, &test, &path, &value));
 		assert_string_equal(path, "request.function_code");
 		assert_int_equal(value, 8);
+		assert_int_equal(keyword->setup("function reserved", &test, err, sizeof(err)), 0);
+		assert_true(modbus_keyword_index(keyword, &test, &path, &value));
+		assert_string_equal(path, "request.category");
+		assert_int_equal(value, MODBUS_RESERVED);
+		assert_int_equal(keyword->setup("function public", &test, err, sizeof(err)), 0);
+		assert_false(modbus_keyword_index(keyword, &test, &path, &value));
 		assert_int_equal(keyword->setup("access write", &test, err, sizeof(err)), 0);
 		assert_false(modbus_keyword_index(keyword, &test, &path, &value));
 	}
