@@ -274,7 +274,7 @@ keep_early(struct stream_step *step, unsigned int side, uint32_t offset, const u
 static void
 see_again(struct stream_step *step, struct stream_dir *dir, const uint8_t *data, uint32_t len, int32_t rel)
 {
-	uint32_t back = (uint32_t)-rel;
+	uint32_t back = -(uint32_t)rel;
 	uint32_t old_len = back < len ? back : len;
 
 	if (len == 1 && rel == -1) {
@@ -340,7 +340,7 @@ take_data(struct stream_step *step, unsigned int side)
 		if ((int64_t)rel + len <= 0)
 			return;
 		data += -rel;
-		len -= (uint32_t)-rel;
+		len -= -(uint32_t)rel;
 		rel = 0;
 	}
 	if ((dir->flags & STREAM_DIR_ENDED) != 0)
