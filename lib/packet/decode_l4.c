@@ -380,13 +380,9 @@ decode_icmpv6(struct decode *d)
 static void
 sctp_walk_chunks(struct packet *packet, struct cursor in)
 {
-	for (unsigned int i = 0; cursor_left(&in) >= 4; i++) {
+	while (cursor_left(&in) >= 4) {
 		uint16_t len;
 
-		if (i == SCTP_CHUNKS_MAX) {
-			decode_event_set(packet, DECODE_SCTP_TOO_MANY_CHUNKS);
-			return;
-		}
 		cursor_skip(&in, 2);
 		len = cursor_be16(&in);
 		if (len < 4) {
@@ -399,6 +395,8 @@ sctp_walk_chunks(struct packet *packet, struct cursor in)
 		}
 		cursor_skip(&in, len - 4u);
 		cursor_skip(&in, (4u - len % 4u) % 4u);
+		if (packet->sctp_chunk_count++ == SCTP_CHUNKS_MAX)
+			decode_event_set(packet, DECODE_SCTP_TOO_MANY_CHUNKS);
 	}
 }
 

@@ -1,4 +1,5 @@
 /* Reassembly of IPv4 (RFC 791 3.2, RFC 815) and IPv6 (RFC 8200 4.5) datagrams. */
+#include "lib/packet/checksum.h"
 #include "lib/packet/decode.h"
 
 #include <arpa/inet.h>
@@ -316,6 +317,7 @@ static uint8_t *
 datagram_build(struct defrag *defrag, const struct defrag_tracker *tracker, uint32_t *len)
 {
 	uint8_t *out = NULL;
+	uint16_t checksum;
 
 	*len = tracker->header_len + tracker->total_len;
 	if (defrag->held_count == DECODE_HELD_MAX || *len - 40 > IP_DATAGRAM_MAX)
@@ -331,6 +333,9 @@ datagram_build(struct defrag *defrag, const struct defrag_tracker *tracker, uint
 		out[2] = (uint8_t)(*len >> 8);
 		out[3] = (uint8_t)*len;
 		out[6] = out[7] = 0;
+		out[10] = out[11] = 0;
+		checksum = (uint16_t)~checksum_fold(checksum_add(0, out, tracker->header_len));
+		memcpy(out + 10, &checksum, sizeof(checksum)); /* the sum is in wire order */
 	} else {
 		out[4] = (uint8_t)((*len - 40) >> 8);
 		out[5] = (uint8_t)(*len - 40);

@@ -19,6 +19,7 @@ const char *const packet_source_names[PACKET_SOURCE_COUNT] = {
 	[PACKET_SOURCE_VXLAN] = "vxlan encapsulation",
 	[PACKET_SOURCE_GENEVE] = "geneve encapsulation",
 	[PACKET_SOURCE_DEFRAG] = "defrag",
+	[PACKET_SOURCE_FLOW_TIMEOUT] = "stream (flow timeout)",
 };
 
 #define AT(field) offsetof(struct packet_config, field)

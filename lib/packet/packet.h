@@ -132,6 +132,7 @@ enum packet_source {
 	PACKET_SOURCE_VXLAN,
 	PACKET_SOURCE_GENEVE,
 	PACKET_SOURCE_DEFRAG,
+	PACKET_SOURCE_FLOW_TIMEOUT, /* of events only: stream data that was still unacknowledged at the flow's end */
 	PACKET_SOURCE_COUNT,
 };
 
@@ -198,7 +199,10 @@ struct packet {
 	struct ip_addr src, dst;
 	uint32_t tcp_seq, tcp_ack;
 	uint32_t tcp_ts_value, tcp_ts_echo; /* with PACKET_TCP_TIMESTAMP */
-	uint16_t tcp_window;
+	union {
+		uint16_t tcp_window;
+		uint16_t sctp_chunk_count;
+	};
 	uint16_t tcp_mss;      /* with PACKET_TCP_MSS */
 	uint8_t tcp_flags;     /* enum packet_tcp_flag */
 	uint8_t tcp_wscale;    /* with PACKET_TCP_WSCALE */

@@ -344,7 +344,10 @@ packet_class(const struct packet *packet)
 {
 	if ((packet->flags & PACKET_IP) == 0)
 		return CLASS_OTHER;
-	return (packet->flags & PACKET_L4) != 0 ? class_of_ip_proto[packet->ip_proto] : CLASS_IP;
+	/* SCTP too short for its header has no rules of its own but those on decode events */
+	if ((packet->flags & PACKET_L4) != 0 || (packet->ip_proto == IP_PROTO_SCTP && (packet->flags & PACKET_INVALID) != 0))
+		return class_of_ip_proto[packet->ip_proto];
+	return CLASS_IP;
 }
 
 static void
