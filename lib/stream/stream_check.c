@@ -140,6 +140,9 @@ check_rst(struct stream_step *step, unsigned int side)
 	stream_count(step->engine, STREAM_COUNTER_RST, 1);
 	if (packet->payload_len > 0)
 		stream_event_set(packet, STREAM_RST_WITH_DATA);
+	if (packet_is(packet, PACKET_TCP_TIMESTAMP) && (dir->flags & STREAM_DIR_TIMESTAMP) != 0 &&
+	    seq_diff(packet->tcp_ts_value, dir->ts_recent) < 0)
+		stream_event_set(packet, STREAM_PKT_INVALID_TIMESTAMP); /* a sign of a forged RST; it counts all the same */
 	if ((dir->flags & STREAM_DIR_OPEN) != 0 && (rel < -STREAM_WINDOW_SLACK ||
 	    rel > (int64_t)(UINT64_C(65535) << STREAM_WSCALE_MAX))) {
 		stream_event_set(packet, STREAM_RST_INVALID_ACK);

@@ -3,6 +3,8 @@
 #ifndef MR_STREAM_STREAM_EVENT_H
 #define MR_STREAM_STREAM_EVENT_H
 
+#include <stdint.h>
+
 #define STREAM_EVENTS(X) \
 	X(3WHS_ACK_IN_WRONG_DIR, "3whs_ack_in_wrong_dir", "the ACK of the handshake came from the server") \
 	X(3WHS_ASYNC_WRONG_SEQ, "3whs_async_wrong_seq", "one-way handshake with a wrong sequence number") \
@@ -94,10 +96,14 @@ _Static_assert(STREAM_EVENT_COUNT <= 128, "every event has a bit of packet.strea
 
 struct stream_event_desc {
 	const char *name; /* "pkt_invalid_timestamp" */
+	const char *anomaly; /* the same as anomaly records write it, "stream.pkt_invalid_timestamp" */
 	const char *help;
 };
 
 extern const struct stream_event_desc stream_event_table[STREAM_EVENT_COUNT];
+
+/** Bits of packet.stream_events that sound connections set too: for rules and counters, never anomaly records. */
+extern const uint64_t stream_event_quiet[2];
 
 /** The event of a name, without "stream."; -1: there is none. */
 int stream_event_find(const char *name);
