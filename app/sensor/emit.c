@@ -5,7 +5,7 @@
 #include "lib/packet/decode_event.h"
 #include "lib/stream/stream_event.h"
 
-enum { PAYLOAD_LEN_MAX = 4096, PACKET_LEN_MAX = 9216 };
+enum { ALERT_SECTIONS = 5, PACKET_LEN_MAX = 64 * 1024 + 64 /* a whole datagram behind a link header */ };
 
 void
 emit_push(struct worker *worker, const struct event *event)
@@ -16,6 +16,17 @@ emit_push(struct worker *worker, const struct event *event)
 		return;
 	memcpy(room, event, event->len);
 	event_ring_commit(worker->ring, room);
+}
+
+/* The code of every ICMP answer that has a request is 0: RFC 792, RFC 4443. */
+static void
+put_icmp_response(struct event *event, const struct flow *flow)
+{
+	if (flow->packets[FLOW_TO_CLIENT] == 0)
+		return;
+	event->flags |= EVENT_HAS_ICMP_RESPONSE;
+	event->icmp_response_type = flow_icmp_response_type(flow);
+	event->icmp_response_code = 0;
 }
 
 static void
@@ -37,6 +48,11 @@ put_flow(struct event *event, const struct flow *flow)
 	} else if (event->ip_proto == IP_PROTO_ICMP || event->ip_proto == IP_PROTO_ICMPV6) {
 		event->flags |= EVENT_HAS_ICMP;
 		event->icmp_type = flow_icmp_type(flow);
+		event->icmp_code = flow->icmp_code;
+		put_icmp_response(event, flow);
+	} else if (event->ip_proto == IP_PROTO_ESP) {
+		event->flags |= EVENT_HAS_SPI;
+		event->esp_spi = flow_esp_spi(flow);
 	}
 	if (flow->flags & FLOW_HAS_MACS) {
 		event->flags |= EVENT_HAS_MACS;
@@ -77,6 +93,10 @@ put_packet(struct event *event, const struct packet *packet)
 	event->link_type = packet->link_type;
 	event->pkt_source = packet->source;
 	event->ether_type = packet->ether_type;
+	if (packet->ip_proto == IP_PROTO_SCTP && packet_is(packet, PACKET_L4)) {
+		event->flags |= EVENT_HAS_CHUNKS;
+		event->sctp_chunk_count = packet->sctp_chunk_count;
+	}
 	if (event->flags & EVENT_HAS_FLOW)
 		return;
 	event->ip_version = packet->ip_version;
@@ -85,7 +105,12 @@ put_packet(struct event *event, const struct packet *packet)
 	event->dst = packet->dst;
 	event->vlan_count = packet->vlan_count;
 	memcpy(event->vlan, packet->vlan, sizeof(event->vlan));
-	if (packet_is(packet, PACKET_L4)) {
+	if (packet->ip_proto == IP_PROTO_SCTP && packet->ip_version != 0)
+		event->flags |= EVENT_HAS_PORTS; /* 0 where the header is cut */
+	if (packet->ip_proto == IP_PROTO_ESP && packet_is(packet, PACKET_L4)) {
+		event->flags |= EVENT_HAS_SPI;
+		event->esp_spi = packet->esp_spi;
+	} else if (packet_is(packet, PACKET_L4)) {
 		bool icmp = packet->ip_proto == IP_PROTO_ICMP || packet->ip_proto == IP_PROTO_ICMPV6;
 
 		event->flags |= icmp ? EVENT_HAS_ICMP : EVENT_HAS_PORTS;
@@ -134,7 +159,7 @@ static void
 finish(struct worker *worker, struct event_builder *b, bool to_server, bool alert, uint32_t tx_id)
 {
 	struct hold_list *list = held_of(worker->flow);
-	bool for_ack = worker->settings->sensor.acked_frame_numbers && worker->chunk != NULL && worker->packet != NULL;
+	bool for_ack = worker->settings->sensor.acked_frame_numbers && worker->chunk != NULL;
 	struct hold_terms terms = { .tx_id = tx_id, .to_server = to_server, .for_ack = for_ack, .for_direction = alert };
 
 	if (list != NULL && (for_ack || tx_id != 0)) {
@@ -208,6 +233,70 @@ put_bytes(struct event_builder *b, enum event_section_kind kind, const uint8_t *
 		memcpy(at, data, len);
 }
 
+/* What an alert shows of its frame: link header and bytes. */
+struct shown {
+	const uint8_t *link;
+	const uint8_t *data;
+	uint32_t link_len, len;
+	uint16_t link_type;
+};
+
+/*
+ * A reassembled datagram is shown behind the link header of the fragment that made it whole; an IP packet out of a
+ * tunnel without the link header that the tunnel may have carried.
+ */
+static struct shown
+show_packet(const struct worker *worker, const struct packet *packet, uint32_t len_max)
+{
+	struct shown shown = { .data = packet->data, .len = packet->len, .link_type = packet->link_type };
+
+	if (packet_is(packet, PACKET_REASSEMBLED)) {
+		const struct packet *fragment = &worker->packets[packet->outer_idx];
+
+		shown.link = fragment->data;
+		shown.link_len = min_len(fragment->l3_off, len_max);
+		shown.link_type = fragment->link_type;
+	} else if (packet->tunnel_depth > 0 && packet_is(packet, PACKET_IP)) {
+		shown.data += packet->l3_off;
+		shown.len -= packet->l3_off;
+		shown.link_type = PACKET_LINK_RAW_BSD;
+	}
+	shown.len = min_len(shown.len, len_max - shown.link_len);
+	return shown;
+}
+
+static void
+put_shown(struct event_builder *b, const struct shown *shown)
+{
+	uint8_t *at = shown->len > 0 ? event_add(b, EVENT_SECTION_PACKET, shown->link_len + shown->len) : NULL;
+
+	b->event->link_type = shown->link_type;
+	if (at == NULL)
+		return;
+	if (shown->link_len > 0)
+		memcpy(at, shown->link, shown->link_len);
+	memcpy(at + shown->link_len, shown->data, shown->len);
+}
+
+/* The outermost packet around the one at hand. */
+static void
+put_tunnel(const struct worker *worker, struct event_builder *b)
+{
+	const struct packet *packet = worker->packet, *root = packet;
+	struct tunnel_record *tunnel;
+
+	if (packet == NULL || packet->tunnel_depth == 0)
+		return;
+	while (root->tunnel_depth > 0)
+		root = &worker->packets[root->outer_idx];
+	tunnel = event_add(b, EVENT_SECTION_TUNNEL, sizeof(*tunnel));
+	if (tunnel == NULL)
+		return;
+	*tunnel = (struct tunnel_record){ .src = root->src, .dst = root->dst, .sport = root->sport, .dport = root->dport,
+		.ip_version = root->ip_version, .ip_proto = root->ip_proto, .depth = packet->tunnel_depth,
+		.pkt_source = root->source, .has_ports = root->sport != 0 || root->dport != 0 };
+}
+
 static void
 emit_alert(struct worker *worker, const struct rule_hit *hit, bool to_server, const struct proto_ctx *ctx, uint32_t tx_id)
 {
@@ -215,23 +304,32 @@ emit_alert(struct worker *worker, const struct rule_hit *hit, bool to_server, co
 	const struct packet *packet = worker->packet;
 	const uint8_t *payload = ctx != NULL ? ctx->pdu : packet != NULL ? packet->payload : NULL;
 	uint32_t payload_len = ctx != NULL ? ctx->pdu_len : packet != NULL ? packet->payload_len : 0;
-	uint32_t packet_len = packet != NULL && config->alert_packet ? min_len(packet->len, PACKET_LEN_MAX) : 0;
 	uint32_t record_len = ctx != NULL ? ctx->record->len : 0;
+	struct shown shown = { 0 };
 	struct event_builder b;
+	uint32_t len;
 
-	payload_len = config->alert_payload && payload != NULL ? min_len(payload_len, PAYLOAD_LEN_MAX) : 0;
-	if (!begin(worker, &b, EVENT_ALERT,
-		    event_len_of(4, sizeof(struct alert_record) + record_len + payload_len + packet_len)))
+	if (ctx == NULL && hit->stream && worker->chunk != NULL) {
+		payload = worker->chunk->data;
+		payload_len = worker->chunk->len;
+	}
+	payload_len = config->alert_payload && payload != NULL ? min_len(payload_len, EMIT_PAYLOAD_LEN_MAX) : 0;
+	len = event_len_of(ALERT_SECTIONS, sizeof(struct alert_record) + sizeof(struct tunnel_record) + record_len + payload_len);
+	if (packet != NULL && config->alert_packet && len < EVENT_LEN_MAX)
+		shown = show_packet(worker, packet, min_len(PACKET_LEN_MAX, EVENT_LEN_MAX - len));
+	if (!begin(worker, &b, EVENT_ALERT, len + shown.link_len + shown.len))
 		return;
 	put_alert(worker, &b, hit);
-	if (worker->flow != NULL && packet != NULL) {
+	if (worker->flow != NULL) {
 		b.event->flags |= EVENT_HAS_DIRECTION | (to_server ? EVENT_TO_SERVER : 0);
 		if (!to_server)
 			turn(b.event);
 	}
 	put_bytes(&b, EVENT_SECTION_APP, record_len > 0 ? ctx->record->base : NULL, record_len);
 	put_bytes(&b, EVENT_SECTION_PAYLOAD, payload, payload_len);
-	put_bytes(&b, EVENT_SECTION_PACKET, packet_len > 0 ? packet->data : NULL, packet_len);
+	if (shown.len > 0)
+		put_shown(&b, &shown);
+	put_tunnel(worker, &b);
 	finish(worker, &b, to_server, true, tx_id);
 }
 
@@ -249,11 +347,12 @@ emit_anomaly(struct worker *worker, const struct anomaly_record *what, bool to_s
 {
 	struct event_builder b;
 
-	if (!begin(worker, &b, EVENT_ANOMALY, event_len_of(1, sizeof(*what))))
+	if (!begin(worker, &b, EVENT_ANOMALY, event_len_of(2, sizeof(*what) + sizeof(struct tunnel_record))))
 		return;
 	if (worker->flow != NULL && !to_server)
 		turn(b.event);
 	memcpy(event_add(&b, EVENT_SECTION_ANOMALY, sizeof(*what)), what, sizeof(*what));
+	put_tunnel(worker, &b);
 	event_ring_commit(worker->ring, b.event);
 }
 
@@ -275,8 +374,8 @@ emit_decode_anomalies(struct worker *worker)
 		for (uint64_t left = packet->decode_events[word]; left != 0; left &= left - 1)
 			emit_named(worker, "decode", decode_event_table[word * 64 + (unsigned int)__builtin_ctzll(left)].name);
 	for (unsigned int word = 0; config->anomaly_stream && word < 2; word++)
-		for (uint64_t left = packet->stream_events[word]; left != 0; left &= left - 1)
-			emit_named(worker, "stream", stream_event_table[word * 64 + (unsigned int)__builtin_ctzll(left)].name);
+		for (uint64_t left = packet->stream_events[word] & ~stream_event_quiet[word]; left != 0; left &= left - 1)
+			emit_named(worker, "stream", stream_event_table[word * 64 + (unsigned int)__builtin_ctzll(left)].anomaly);
 }
 
 void
@@ -322,11 +421,17 @@ emit_flow(struct worker *worker, const struct flow *flow)
 	struct event_builder b;
 	bool tcp = flow->key.ip_proto == IP_PROTO_TCP;
 
-	if (!begin(worker, &b, EVENT_FLOW, event_len_of(2, sizeof(struct flow_record) + sizeof(struct flow_tcp_record))))
+	const struct flow_session *session = flow->session;
+	const struct mac_lists *macs = session != NULL ? session->macs : NULL;
+
+	if (!begin(worker, &b, EVENT_FLOW, event_len_of(3, sizeof(struct flow_record) + sizeof(struct flow_tcp_record) +
+		    sizeof(*macs))))
 		return;
 	b.event->ts_ns = flow->last_ns;
 	flow_record_fill(flow, event_add(&b, EVENT_SECTION_FLOW, sizeof(struct flow_record)));
 	if (tcp)
 		flow_tcp_record_fill(flow, event_add(&b, EVENT_SECTION_TCP, sizeof(struct flow_tcp_record)));
+	if (macs != NULL)
+		memcpy(event_add(&b, EVENT_SECTION_MACS, sizeof(*macs)), macs, sizeof(*macs));
 	event_ring_commit(worker->ring, b.event);
 }

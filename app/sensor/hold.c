@@ -6,6 +6,8 @@
 
 #include "app/sensor/worker.h"
 
+enum { HOLD_BYTES_FIRST = 256 };
+
 struct held {
 	struct held *next, *prev;           /* in its flow's list */
 	struct held *next_timed, *prev_timed; /* by deadline, in the worker */
@@ -21,6 +23,12 @@ struct held {
 struct hold {
 	struct held *first, *last;
 	uint8_t room[EVENT_LEN_MAX] __attribute__((aligned(8))); /* an alert being completed */
+};
+
+/* Stream bytes of one direction that its receiver has not acknowledged. */
+struct hold_bytes {
+	uint32_t cap, len;
+	uint8_t data[];
 };
 
 int
@@ -123,9 +131,10 @@ hold_add(struct worker *worker, struct hold_list *list, const struct event *even
 	return true;
 }
 
-/* The event again, with the complete record in the place of the request's. NULL: it does not fit. */
+/* The event again, with other content in the section of a kind. NULL: it does not fit. */
 static const struct event *
-with_record(struct hold *hold, const struct event *event, const void *record, uint32_t record_len)
+with_section(struct hold *hold, const struct event *event, enum event_section_kind kind, const void *content,
+	uint32_t content_len)
 {
 	struct event_builder b;
 
@@ -135,12 +144,12 @@ with_record(struct hold *hold, const struct event *event, const void *record, ui
 	b.event->section_count = 0;
 	for (uint8_t i = 0; i < event->section_count; i++) {
 		const struct event_section *section = &event->sections[i];
-		bool app = section->kind == EVENT_SECTION_APP;
-		void *at = event_add(&b, section->kind, app ? record_len : section->len);
+		bool other = section->kind == kind;
+		void *at = event_add(&b, section->kind, other ? content_len : section->len);
 
 		if (at == NULL)
 			return NULL;
-		memcpy(at, app ? record : (const uint8_t *)event + section->off, app ? record_len : section->len);
+		memcpy(at, other ? content : (const uint8_t *)event + section->off, other ? content_len : section->len);
 	}
 	return b.event;
 }
@@ -169,7 +178,7 @@ hold_complete(struct worker *worker, struct flow *flow, uint32_t tx_id, const vo
 		next = held->next;
 		if (held->wait != HOLD_TX || held->terms.tx_id != tx_id)
 			continue;
-		event = with_record(worker->hold, &held->event, record, record_len);
+		event = with_section(worker->hold, &held->event, EVENT_SECTION_APP, record, record_len);
 		release_tx(worker, held, event != NULL ? event : &held->event);
 	}
 }
@@ -191,23 +200,126 @@ step(struct held *held, const struct flow *flow, const struct packet *packet, bo
 	return true;
 }
 
+static void
+bytes_free(struct worker *worker, struct flow_session *session, bool to_server)
+{
+	struct hold_bytes *bytes = session->unacked[to_server];
+
+	if (bytes != NULL)
+		slab_free(worker->slab, bytes, sizeof(*bytes) + bytes->cap);
+	session->unacked[to_server] = NULL;
+}
+
+/* Room for more bytes of a direction, up to what a payload shows. @return how many of len fit */
+static uint32_t
+bytes_reserve(struct worker *worker, struct flow_session *session, bool to_server, uint32_t len)
+{
+	struct hold_bytes *bytes = session->unacked[to_server], *bigger;
+	uint32_t used = bytes != NULL ? bytes->len : 0, cap = HOLD_BYTES_FIRST;
+
+	if (len > EMIT_PAYLOAD_LEN_MAX - used)
+		len = EMIT_PAYLOAD_LEN_MAX - used;
+	if (bytes != NULL && used + len <= bytes->cap)
+		return len;
+	while (cap < used + len)
+		cap *= 2;
+	bigger = slab_alloc(worker->slab, sizeof(*bigger) + cap);
+	if (bigger == NULL)
+		return 0;
+	bigger->cap = cap;
+	bigger->len = used;
+	if (used > 0)
+		memcpy(bigger->data, bytes->data, used);
+	bytes_free(worker, session, to_server);
+	session->unacked[to_server] = bigger;
+	return len;
+}
+
+static void
+bytes_append(struct worker *worker, struct flow_session *session, bool to_server, const void *data, uint32_t len)
+{
+	len = bytes_reserve(worker, session, to_server, len);
+	if (len == 0)
+		return;
+	memcpy(session->unacked[to_server]->data + session->unacked[to_server]->len, data, len);
+	session->unacked[to_server]->len += len;
+}
+
+/* "[4 bytes missing]", as decimal digits from the back. */
+static void
+bytes_append_gap(struct worker *worker, struct flow_session *session, bool to_server, uint32_t missing)
+{
+	static const char tail[] = " bytes missing]";
+	char digits[10];
+	uint32_t count = 0;
+
+	do {
+		digits[sizeof(digits) - ++count] = (char)('0' + missing % 10);
+		missing /= 10;
+	} while (missing > 0);
+	bytes_append(worker, session, to_server, "[", 1);
+	bytes_append(worker, session, to_server, digits + sizeof(digits) - count, count);
+	bytes_append(worker, session, to_server, tail, sizeof(tail) - 1);
+}
+
 void
-hold_packet(struct worker *worker, struct flow *flow, struct hold_list *list, const struct packet *packet)
+hold_stream(struct worker *worker, struct flow *flow, const struct stream_data *data)
+{
+	const struct sensor_config *config = &worker->settings->sensor;
+	struct flow_session *session;
+
+	if (!config->acked_frame_numbers || worker->matcher == NULL || (data->len == data->fresh_off && data->missing == 0))
+		return;
+	session = worker_session(worker, flow);
+	if (session == NULL || !config->alert_payload)
+		return;
+	if (data->missing > 0)
+		bytes_append_gap(worker, session, data->to_server, data->missing);
+	if (data->len > data->fresh_off)
+		bytes_append(worker, session, data->to_server, data->data + data->fresh_off, data->len - data->fresh_off);
+}
+
+void
+hold_packet(struct worker *worker, struct flow *flow, struct flow_session *session, const struct packet *packet)
 {
 	struct held *next;
 
-	for (struct held *held = list->first; held != NULL; held = next) {
+	for (struct held *held = session->held.first; held != NULL; held = next) {
 		next = held->next;
 		if (step(held, flow, packet, flow_to_server(packet)))
 			give_out(worker, held);
 	}
+	for (unsigned int i = 0; i < 2 && session->held.count == 0; i++)
+		if (session->unacked[i] != NULL && stream_is_acked(flow, i != 0, stream_next_seq(flow, i != 0)))
+			bytes_free(worker, session, i != 0);
+}
+
+/* An alert on stream data that no later frame of its direction followed. */
+static void
+give_out_late(struct worker *worker, const struct flow_session *session, struct held *held)
+{
+	const struct hold_bytes *bytes = session->unacked[held->terms.to_server];
+	const struct event *event = NULL;
+
+	held->event.pkt_source = PACKET_SOURCE_FLOW_TIMEOUT;
+	if (bytes != NULL && event_alert_is_stream(&held->event))
+		event = with_section(worker->hold, &held->event, EVENT_SECTION_PAYLOAD, bytes->data, bytes->len);
+	emit_push(worker, event != NULL ? event : &held->event);
+	forget(worker, held);
 }
 
 void
-hold_flush(struct worker *worker, struct hold_list *list)
+hold_end(struct worker *worker, struct flow_session *session)
 {
+	struct hold_list *list = &session->held;
+
 	while (list->first != NULL)
-		give_out(worker, list->first);
+		if (list->first->wait != HOLD_TX && list->first->event.type == EVENT_ALERT)
+			give_out_late(worker, session, list->first);
+		else
+			give_out(worker, list->first);
+	bytes_free(worker, session, false);
+	bytes_free(worker, session, true);
 }
 
 void

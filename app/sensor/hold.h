@@ -14,8 +14,10 @@
 
 struct event;
 struct flow;
+struct flow_session;
 struct hold;
 struct packet;
+struct stream_data;
 struct worker;
 
 enum { HOLD_PER_FLOW_MAX = 512 };
@@ -49,9 +51,12 @@ bool hold_add(struct worker *worker, struct hold_list *list, const struct event 
 /** The transaction is complete: its alerts carry the record and go on. */
 void hold_complete(struct worker *worker, struct flow *flow, uint32_t tx_id, const void *record, uint32_t record_len);
 /** A packet of the flow was handled: acknowledgements and directions it brings. */
-void hold_packet(struct worker *worker, struct flow *flow, struct hold_list *list, const struct packet *packet);
+void hold_packet(struct worker *worker, struct flow *flow, struct flow_session *session, const struct packet *packet);
+/** Stream data is about to be shown to the rules. When reading a capture, what is not acknowledged yet is kept: an
+ *  alert on it that no frame follows shows all of it, with "[4 bytes missing]" where bytes were lost. */
+void hold_stream(struct worker *worker, struct flow *flow, const struct stream_data *data);
 /** The flow is over: everything goes. */
-void hold_flush(struct worker *worker, struct hold_list *list);
+void hold_end(struct worker *worker, struct flow_session *session);
 /** Alerts whose wait for a response is over. */
 void hold_expire(struct worker *worker, uint64_t now_ns);
 /** Alerts that wait for a response go at once: their rule set is leaving. */

@@ -90,8 +90,8 @@ fill_burst(struct worker *worker, uint16_t count)
 }
 
 /* The flow's session, made when first wanted; NULL when memory is short. */
-static struct flow_session *
-session_of(struct worker *worker, struct flow *flow)
+struct flow_session *
+worker_session(struct worker *worker, struct flow *flow)
 {
 	struct flow_session *session = flow->session;
 
@@ -156,7 +156,7 @@ worker_report_garbage(void *owner, const struct proto_session *session, bool to_
 static uint32_t
 parse(struct worker *worker, struct flow *flow, const struct packet *packet, const struct proto_input *input)
 {
-	struct flow_session *session = session_of(worker, flow);
+	struct flow_session *session = worker_session(worker, flow);
 	uint32_t consumed;
 
 	if (session == NULL || (flow->flags & FLOW_APP_GIVEN_UP) != 0)
@@ -232,6 +232,7 @@ deliver_stream(void *arg, struct flow *flow, struct packet *packet, const struct
 	worker->flow = flow;
 	worker->packet = packet;
 	worker->chunk = data;
+	hold_stream(worker, flow, data);
 	match_stream(worker, flow, packet, data);
 	consumed = parse(worker, flow, packet, &input);
 	worker->chunk = NULL;
@@ -371,8 +372,11 @@ handle_packet(struct worker *worker, struct packet *packet, struct flow *flow)
 		emit_decode_anomalies(worker);
 	if (packet_is(packet, PACKET_ARP) && worker->settings->sensor.log_arp && packet_arp_get(packet, &arp))
 		emit_arp(worker, &arp);
-	if (flow != NULL && flow->session != NULL && ((struct flow_session *)flow->session)->held.count > 0)
-		hold_packet(worker, flow, &((struct flow_session *)flow->session)->held, packet);
+	if (flow == NULL)
+		return;
+	if (flow->session != NULL)
+		hold_packet(worker, flow, flow->session, packet);
+	macs_note(worker, flow, packet);
 }
 
 /* What hangs from a flow goes with it; its record comes last. */
@@ -393,15 +397,18 @@ end_flow(void *arg, struct flow *flow)
 	worker->packet = NULL;
 	if (session != NULL) {
 		proto_session_end(worker->protos, &session->proto, flow->last_ns);
-		hold_flush(worker, &session->held);
-		slab_free(worker->slab, session, sizeof(*session));
-		flow->session = NULL;
+		hold_end(worker, session);
 	}
 	if (worker->matcher != NULL)
 		rule_flow_end(worker->matcher, flow);
 	if (worker->depth == WORKER_ALL && worker->settings->sensor.log_flow)
 		emit_flow(worker, flow);
 	worker->flow = NULL;
+	if (session == NULL)
+		return;
+	macs_end(worker, session);
+	slab_free(worker->slab, session, sizeof(*session));
+	flow->session = NULL;
 }
 
 static void

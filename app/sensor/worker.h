@@ -54,6 +54,8 @@ enum worker_depth { WORKER_RX_ONLY, WORKER_DECODE, WORKER_FLOW, WORKER_STREAM, W
 struct flow_session {
 	struct proto_session proto;
 	struct hold_list held;
+	struct hold_bytes *unacked[2]; /* by enum flow_direction; hold.c's */
+	struct mac_lists *macs;        /* macs.c's; NULL: each end had one address */
 };
 
 struct worker {
@@ -124,7 +126,18 @@ void worker_report_garbage(void *owner, const struct proto_session *session, boo
 /** Every counter of the worker, for stats. @return how many sets. Any thread. */
 unsigned int worker_get_counters(struct worker *worker, struct counter_set sets[], unsigned int sets_max);
 
+/** The flow's session, made when first wanted; NULL when memory is short. */
+struct flow_session *worker_session(struct worker *worker, struct flow *flow);
+
+/* ---- macs.c: which MAC addresses the ends of a flow were seen with ---- */
+
+/** After the packet was handled. The first packets of a direction are looked at, then one in sixteen. */
+void macs_note(struct worker *worker, struct flow *flow, const struct packet *packet);
+void macs_end(struct worker *worker, struct flow_session *session);
+
 /* ---- emit.c ---- */
+
+enum { EMIT_PAYLOAD_LEN_MAX = 4096 };
 
 /** Where an event's source and destination come from. */
 enum emit_orientation { EMIT_FLOW, EMIT_PACKET };

@@ -69,3 +69,14 @@ event_add(struct event_builder *b, enum event_section_kind kind, uint32_t len)
 	event->len = (uint32_t)end;
 	return (uint8_t *)event + off;
 }
+
+bool
+event_alert_is_stream(const struct event *event)
+{
+	struct alert_record alert;
+
+	if (event->section_count == 0 || event->sections[0].kind != EVENT_SECTION_ALERT)
+		return false;
+	memcpy(&alert, (const uint8_t *)event + event->sections[0].off, sizeof(alert));
+	return alert.stream;
+}

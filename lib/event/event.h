@@ -27,12 +27,15 @@ enum event_section_kind {
 	EVENT_SECTION_APP,      /* a protocol's record: the app index is the event's */
 	EVENT_SECTION_PAYLOAD,  /* bytes: EVE payload */
 	EVENT_SECTION_PACKET,   /* bytes: EVE packet */
+	EVENT_SECTION_TUNNEL,   /* struct tunnel_record */
+	EVENT_SECTION_MACS,     /* struct mac_lists */
 	EVENT_SECTION_KIND_COUNT,
 };
 
 enum {
 	EVENT_SECTION_MAX = 6,
 	EVENT_LEN_MAX = 2 * RECORD_LEN_MAX,
+	EVENT_MACS_MAX = 8, /* of each end of a flow */
 	EVENT_NO_APP = 0xffff,
 };
 
@@ -43,7 +46,9 @@ enum event_flag {
 	EVENT_HAS_FLOW = 8,
 	EVENT_TO_SERVER = 16,    /* EVE direction, with EVENT_HAS_DIRECTION */
 	EVENT_HAS_DIRECTION = 32,
-	EVENT_TUNNEL = 64,
+	EVENT_HAS_ICMP_RESPONSE = 64,
+	EVENT_HAS_SPI = 128,
+	EVENT_HAS_CHUNKS = 256,  /* SCTP */
 };
 
 struct event_section {
@@ -57,8 +62,8 @@ struct event {
 	uint32_t len;  /* with all sections; a multiple of 8 */
 	uint8_t type;  /* enum event_type */
 	uint8_t section_count;
-	uint8_t flags; /* enum event_flag */
 	uint8_t ip_version;
+	uint8_t reserved;
 	uint64_t ts_ns;
 	uint64_t flow_id;      /* 0: none */
 	uint64_t frame_number; /* EVE pcap_cnt; 0: not from a capture */
@@ -72,11 +77,15 @@ struct event {
 	uint8_t vlan_count;
 	uint8_t ip_proto;
 	uint8_t icmp_type, icmp_code;
+	uint8_t icmp_response_type, icmp_response_code; /* of what answers it */
 	uint8_t pkt_source;    /* enum packet_source */
 	uint8_t src_mac[6], dst_mac[6];
 	uint8_t tx_id_valid;
 	uint16_t link_type;
+	uint16_t flags;        /* enum event_flag */
+	uint16_t sctp_chunk_count;
 	uint32_t tx_id;
+	uint32_t esp_spi;
 	struct event_section sections[EVENT_SECTION_MAX];
 };
 
@@ -87,6 +96,27 @@ struct alert_record {
 	uint64_t flow_start_ns;
 	bool has_flow;
 	bool stream;
+};
+
+/** EVE tunnel: the outermost packet of the one at hand. */
+struct tunnel_record {
+	struct ip_addr src, dst;
+	uint16_t sport, dport;
+	uint8_t ip_version;
+	uint8_t ip_proto;
+	uint8_t depth;       /* packets around it */
+	uint8_t pkt_source;  /* enum packet_source, of the outermost packet */
+	bool has_ports;
+};
+
+/** EVE ether.src_macs and ether.dest_macs: the MAC addresses that each end of a flow was seen with. */
+struct mac_list {
+	uint8_t count;
+	uint8_t macs[EVENT_MACS_MAX][6];
+};
+
+struct mac_lists {
+	struct mac_list src, dst;
 };
 
 /** EVE anomaly: what was wrong, and in which layer. */
@@ -153,6 +183,8 @@ struct event_builder {
 void event_begin(struct event_builder *b, void *room, uint32_t cap, enum event_type type);
 /** Adds a section of len bytes. @return its bytes, not cleared; NULL when it does not fit */
 void *event_add(struct event_builder *b, enum event_section_kind kind, uint32_t len);
+/** Whether an alert was found in reassembled data, not in one packet. */
+bool event_alert_is_stream(const struct event *event);
 /** Bytes an event with such sections needs. */
 uint32_t event_len_of(unsigned int section_count, uint64_t sections_len);
 

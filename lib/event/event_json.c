@@ -152,6 +152,16 @@ put_endpoints(struct buf *out, const struct event *event)
 		put_number(out, ",\"icmp_type\":", event->icmp_type);
 		put_number(out, ",\"icmp_code\":", event->icmp_code);
 	}
+	if (event->flags & EVENT_HAS_ICMP_RESPONSE) {
+		put_number(out, ",\"response_icmp_type\":", event->icmp_response_type);
+		put_number(out, ",\"response_icmp_code\":", event->icmp_response_code);
+	}
+	if (event->flags & EVENT_HAS_SPI)
+		put_number(out, ",\"spi\":", event->esp_spi);
+	if (event->flags & EVENT_HAS_CHUNKS) {
+		put_number(out, ",\"sctp\":{\"chunk_cnt\":", event->sctp_chunk_count);
+		buf_putc(out, '}');
+	}
 }
 
 static void
@@ -171,9 +181,32 @@ put_community_id(struct event_json *json, struct buf *out, const struct event *e
 	put_text(out, ",\"community_id\":", slot->text);
 }
 
+static const void *
+find_section(const struct event *event, enum event_section_kind kind)
+{
+	for (uint8_t i = 0; i < event->section_count; i++)
+		if (event->sections[i].kind == kind)
+			return (const uint8_t *)event + event->sections[i].off;
+	return NULL;
+}
+
+static void
+put_macs(struct buf *out, const char *key, const struct mac_list *list)
+{
+	buf_puts(out, key);
+	for (uint8_t i = 0; i < list->count && i < EVENT_MACS_MAX; i++) {
+		buf_puts(out, i == 0 ? "\"" : ",\"");
+		buf_mac(out, list->macs[i]);
+		buf_putc(out, '"');
+	}
+	buf_putc(out, ']');
+}
+
 static void
 put_ether(const struct event_json *json, struct buf *out, const struct event *event)
 {
+	const struct mac_lists *lists = find_section(event, EVENT_SECTION_MACS);
+
 	if (!json->config.ethernet || !(event->flags & EVENT_HAS_MACS))
 		return;
 	buf_puts(out, ",\"ether\":{\"src_mac\":\"");
@@ -183,6 +216,10 @@ put_ether(const struct event_json *json, struct buf *out, const struct event *ev
 	buf_putc(out, '"');
 	if (event->ether_type != 0)
 		put_number(out, ",\"ether_type\":", event->ether_type);
+	if (lists != NULL) {
+		put_macs(out, ",\"src_macs\":[", &lists->src);
+		put_macs(out, ",\"dest_macs\":[", &lists->dst);
+	}
 	buf_putc(out, '}');
 }
 
@@ -245,6 +282,7 @@ put_alert(struct buf *out, const struct alert_record *alert)
 		buf_puts(out, meta->references_json);
 	}
 	buf_putc(out, '}');
+	put_number(out, ",\"stream\":", alert->stream);
 	if (!alert->has_flow)
 		return;
 	put_number(out, ",\"flow\":{\"pkts_toserver\":", alert->pkts_toserver);
@@ -276,8 +314,8 @@ static const struct {
 } link_names[] = {
 	{ PACKET_LINK_ETHERNET, "EN10MB" }, { PACKET_LINK_NULL, "NULL" }, { PACKET_LINK_RAW_BSD, "RAW" },
 	{ PACKET_LINK_RAW, "RAW" }, { PACKET_LINK_PPP, "PPP" }, { PACKET_LINK_SLL, "LINUX_SLL" },
-	{ PACKET_LINK_SLL2, "LINUX_SLL2" }, { PACKET_LINK_LOOP, "LOOP" }, { PACKET_LINK_IPV4, "IPV4" },
-	{ PACKET_LINK_IPV6, "IPV6" },
+	{ PACKET_LINK_SLL2, "LINUX_SLL2" }, { PACKET_LINK_LOOP, "LOOP" }, { PACKET_LINK_IPV4, "IPv4" },
+	{ PACKET_LINK_IPV6, "IPv6" },
 };
 
 static void
@@ -291,6 +329,26 @@ put_packet(struct buf *out, const struct event *event, const uint8_t *data, uint
 			put_text(out, ",\"linktype_name\":", link_names[i].name);
 			break;
 		}
+	buf_putc(out, '}');
+}
+
+static void
+put_tunnel(struct buf *out, const struct tunnel_record *tunnel)
+{
+	buf_puts(out, ",\"tunnel\":{\"src_ip\":\"");
+	buf_ip(out, tunnel->ip_version, tunnel->src.bytes);
+	if (tunnel->has_ports)
+		put_number(out, "\",\"src_port\":", tunnel->sport);
+	else
+		buf_putc(out, '"');
+	buf_puts(out, ",\"dest_ip\":\"");
+	buf_ip(out, tunnel->ip_version, tunnel->dst.bytes);
+	buf_putc(out, '"');
+	if (tunnel->has_ports)
+		put_number(out, ",\"dest_port\":", tunnel->dport);
+	put_ip_proto(out, tunnel->ip_proto);
+	put_number(out, ",\"depth\":", tunnel->depth);
+	put_text(out, ",\"pkt_src\":", packet_source_names[tunnel->pkt_source]);
 	buf_putc(out, '}');
 }
 
@@ -362,6 +420,10 @@ put_section(const struct event_json *json, struct buf *out, const struct event *
 	case EVENT_SECTION_PACKET:
 		put_packet(out, event, data, section->len);
 		return;
+	case EVENT_SECTION_TUNNEL:
+		put_tunnel(out, (const struct tunnel_record *)(const void *)data);
+		return;
+	case EVENT_SECTION_MACS: /* inside ether */
 	case EVENT_SECTION_KIND_COUNT:
 		return;
 	}
