@@ -75,16 +75,65 @@ heading(const char *text)
 	printf("\n== %s\n", text);
 }
 
-static void
-print_rows(const json_t *root, const char *title, const char *key, const char *view, const char *none)
-{
-	const json_t *rows = json_object_get(root, key);
+/* What a section shows, and by which number the largest rows are chosen (NULL: as they come). */
+struct section {
+	const char *title;
+	const char *key;
+	const char *view;
+	const char *none;
+	const char *by;
+	size_t rows_max;
+	const char *more; /* the command that shows all */
+};
 
-	heading(title);
-	if (json_array_size(rows) == 0)
-		printf("%s\n", none);
-	else
-		view_print_rows(view, rows);
+static const struct section sections[] = {
+	{ "sensors", "sensors", "sensors", "none has delivered", NULL, 6, "sensors" },
+	{ "records", "records", "records", "none", "records", 10, "protocols" },
+	{ "applications (flows)", "applications", "applications", "none", "flows", 6, "protocols" },
+	{ "protocols", "protocols", "protocols", "no industrial protocol was seen", "records", 10, "protocols" },
+	{ "alerts", "alerts", "signatures", "none", "alerts", 8, "alerts" },
+	{ "top talkers", "talkers", "talkers", "none", "bytes", 6, "flows" },
+};
+
+/* The rows_max largest rows, largest first: a new array. */
+static json_t *
+largest(const json_t *rows, const struct section *section)
+{
+	json_t *chosen = json_array();
+	size_t i;
+	json_t *row;
+
+	json_array_foreach((json_t *)rows, i, row) {
+		size_t at = json_array_size(chosen);
+
+		while (section->by != NULL && at > 0 &&
+			json_integer_value(json_object_get(json_array_get(chosen, at - 1), section->by)) <
+				json_integer_value(json_object_get(row, section->by)))
+			at--;
+		json_array_insert(chosen, at, row);
+		if (json_array_size(chosen) > section->rows_max)
+			json_array_remove(chosen, section->rows_max);
+	}
+	return chosen;
+}
+
+static void
+print_section(const json_t *root, const struct section *section)
+{
+	const json_t *rows = json_object_get(root, section->key);
+	size_t count = json_array_size(rows);
+	json_t *shown;
+
+	heading(section->title);
+	if (count == 0) {
+		printf("%s\n", section->none);
+		return;
+	}
+	shown = largest(rows, section);
+	view_print_rows(section->view, shown);
+	if (count > json_array_size(shown))
+		printf("... and %zu more: millrace %s\n", count - json_array_size(shown), section->more);
+	json_decref(shown);
 }
 
 /* Losses are all named; those that are zero share lines, so that the others stand out. */
@@ -131,11 +180,7 @@ summary_print(const json_t *root)
 		number(root, "frames", "bytes"));
 	printf("flows      %" JSON_INTEGER_FORMAT ", %" JSON_INTEGER_FORMAT " packets, %" JSON_INTEGER_FORMAT " bytes\n",
 		number(root, "flows", "flows"), number(root, "flows", "packets"), number(root, "flows", "bytes"));
-	print_rows(root, "sensors", "sensors", "sensors", "none has delivered");
-	print_rows(root, "records", "records", "records", "none");
-	print_rows(root, "applications (flows)", "applications", "applications", "none");
-	print_rows(root, "protocols", "protocols", "protocols", "no industrial protocol was seen");
-	print_rows(root, "alerts", "alerts", "signatures", "none");
-	print_rows(root, "top talkers", "talkers", "talkers", "none");
+	for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++)
+		print_section(root, &sections[i]);
 	print_losses(json_object_get(root, "losses"));
 }

@@ -115,7 +115,7 @@ struct field_name {
 struct field_names {
 	const struct field_name *rows;
 	uint16_t count;
-	const char *unknown; /* for a value that no row has; NULL: the number itself */
+	const char *unknown; /* for a value that no row has, the number behind it if it ends in '-'; NULL: the number itself */
 };
 
 #define FIELD_NAMES(array, unknown_text) \
@@ -123,7 +123,8 @@ struct field_names {
 
 enum field_flag {
 	FIELD_HIDDEN = 1, /* a rule keyword only, not written to JSON */
-	FIELD_ONE = 2,    /* FIELD_LIST of one child at most: written as that object, without an array around it */
+	FIELD_ONE = 2,    /* FIELD_LIST of one child at most: written as that object, without an array around it;
+	                     FIELD_SCALARS: an array only when there are several */
 	FIELD_BARE = 4,   /* FIELD_LIST: each child is written as the value of its first row, without an object around it */
 };
 

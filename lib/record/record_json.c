@@ -168,7 +168,9 @@ write_number(struct buf *out, const struct field *field, const void *record)
 	(void)field_get_u64(field, record, &value);
 	if (field->names != NULL)
 		name = field_name_of(field->names, (uint32_t)value);
-	if (name != NULL)
+	if (name != NULL && name == field->names->unknown && name[0] != '\0' && name[strlen(name) - 1] == '-')
+		buf_printf(out, "\"%s%llu\"", name, (unsigned long long)value);
+	else if (name != NULL)
 		buf_json_string(out, name, strlen(name));
 	else if (field->type >= FIELD_I8 && field->type <= FIELD_I64)
 		buf_i64(out, (int64_t)value);
@@ -271,12 +273,16 @@ write_scalar(struct buf *out, const struct blob *blob, const struct record_scala
 }
 
 static void
-write_scalars(struct buf *out, const struct blob *blob, const struct record_ref *ref)
+write_scalars(struct buf *out, const struct blob *blob, const struct record_ref *ref, bool bare)
 {
 	enum { WORDS = sizeof(struct record_scalar) / sizeof(uint64_t) };
 	const struct record_ref words = { .off = ref->off, .count = ref->count * WORDS };
 	const uint8_t *at = ref->count > RECORD_LEN_MAX ? NULL : elements(blob, &words, sizeof(uint64_t));
 
+	if (bare && at != NULL && ref->count == 1) {
+		write_scalar(out, blob, (const void *)at);
+		return;
+	}
 	buf_putc(out, '[');
 	for (uint32_t i = 0; at != NULL && i < ref->count && !out->full; i++) {
 		if (i > 0)
@@ -401,7 +407,7 @@ write_value(struct buf *out, const struct blob *blob, const struct row *row, con
 		write_list(out, blob, row, at);
 		return;
 	case FIELD_SCALARS:
-		write_scalars(out, blob, at);
+		write_scalars(out, blob, at, (field->flags & FIELD_ONE) != 0);
 		return;
 	default:
 		write_number(out, field, record);

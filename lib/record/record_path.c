@@ -178,7 +178,7 @@ field_check(const struct record_table *table, uint16_t at, unsigned int depth)
 		return "children without a list, or a list without";
 	if (field->type == FIELD_LIST && depth + 1 > RECORD_DEPTH_MAX)
 		return "lists too deep";
-	if (field->type != FIELD_LIST && (field->flags & (FIELD_ONE | FIELD_BARE)) != 0)
+	if (field->type != FIELD_LIST && (field->flags & (field->type == FIELD_SCALARS ? FIELD_BARE : FIELD_ONE | FIELD_BARE)) != 0)
 		return "a flag of lists elsewhere";
 	if (field->flags & FIELD_BARE)
 		return bare_check(field);

@@ -30,6 +30,8 @@ type_text(const struct field *field)
 {
 	if (field->names != NULL)
 		return "name";
+	if (field->type == FIELD_SCALARS && (field->flags & FIELD_ONE) != 0)
+		return "value, or array of values";
 	return field->flags & FIELD_ONE ? "object" : field->flags & FIELD_BARE ? "array of values" : type_texts[field->type];
 }
 

@@ -1,0 +1,249 @@
+/*
+ * GOOSE (IEC 61850-8-1 clause 18 and annex A): the record of one message, the state of one pair
+ * of MACs, and what the files of this folder share. goose.c reads APDUs and decides what is
+ * told, goose_track.c follows stNum and sqNum, goose_data.c reads allData, goose_fields.c names
+ * every field.
+ *
+ * Thread: the worker that owns the flow.
+ */
+#ifndef MR_PROTO_GOOSE_GOOSE_H
+#define MR_PROTO_GOOSE_GOOSE_H
+
+#include "proto/goose/publication.h"
+
+enum {
+	GOOSE_STREAMS_MAX = 16,    /* publications (gocbRef) of one pair of MACs */
+	GOOSE_ELEMENTS_MAX = 32,   /* of one APDU */
+	GOOSE_VALUES_MAX = 512,    /* of allData, inner ones included */
+	GOOSE_DEPTH_MAX = 5,       /* structures in structures */
+	GOOSE_DATA_MAX = 1024,     /* bytes of allData kept to tell what changed */
+	GOOSE_CHANGED_MAX = 256,   /* indices told */
+	GOOSE_BITS_MAX = 256,      /* of one bit string */
+	GOOSE_ANOMALIES_MAX = 32,  /* messages told because of an anomaly, a stream and summary interval */
+	GOOSE_TRIP_APPID_MIN = 0x8000, /* 8-1 annex C: type 1A */
+	GOOSE_TRIP_APPID_MAX = 0xbfff,
+	GOOSE_APPID_MAX = 0x3fff,
+	GOOSE_TAG_PDU = 0x61,
+	GOOSE_TAG_MANAGEMENT = 0x60,
+};
+
+/* Index of goose_events[], bit of proto_ctx.events. */
+enum goose_event {
+	GOOSE_EVENT_INVALID_LENGTH,
+	GOOSE_EVENT_INVALID_APDU,
+	GOOSE_EVENT_UNKNOWN_APDU,
+	GOOSE_EVENT_MISSING_FIELD,
+	GOOSE_EVENT_INVALID_VALUE,
+	GOOSE_EVENT_ENTRY_COUNT,
+	GOOSE_EVENT_ST_NUM_JUMP,
+	GOOSE_EVENT_ST_NUM_OLD,
+	GOOSE_EVENT_SQ_NUM_GAP,
+	GOOSE_EVENT_SQ_NUM_REPEATED,
+	GOOSE_EVENT_SQ_NUM_OLD,
+	GOOSE_EVENT_RESTARTED,
+	GOOSE_EVENT_TTL_EXPIRED,
+	GOOSE_EVENT_DATA_WITHOUT_STATE,
+	GOOSE_EVENT_TIME_BACKWARDS,
+	GOOSE_EVENT_CONF_REV_CHANGED,
+	GOOSE_EVENT_DAT_SET_CHANGED,
+	GOOSE_EVENT_SIMULATED,
+	GOOSE_EVENT_SIMULATION_MISMATCH,
+	GOOSE_EVENT_NEEDS_COMMISSIONING,
+	GOOSE_EVENT_CLOCK,
+	GOOSE_EVENT_UNICAST,
+	GOOSE_EVENT_APPID_RANGE,
+	GOOSE_EVENT_TOO_MANY_STREAMS,
+	GOOSE_EVENT_SECURITY_LOST,
+	GOOSE_EVENT_COUNT,
+};
+
+/* Index of goose_counters[]. */
+enum goose_counter {
+	GOOSE_COUNT_MESSAGES,
+	GOOSE_COUNT_STATES,
+	GOOSE_COUNT_STREAMS,
+	GOOSE_COUNT_LOST,
+	GOOSE_COUNT_SUPPRESSED,
+	GOOSE_COUNT_SHED,
+	GOOSE_COUNTER_COUNT,
+};
+
+/** Why a message is told: it was the first of its publication, brought another state, ... */
+enum goose_reason {
+	GOOSE_NOTHING,
+	GOOSE_FIRST,
+	GOOSE_STATE_CHANGE,
+	GOOSE_ANOMALY,
+	GOOSE_SUMMARY,
+	GOOSE_MESSAGE,
+	GOOSE_END,
+	GOOSE_MANAGEMENT,
+};
+
+/* Presence bits of struct goose_record; those of APDU elements are their tag numbers. */
+enum goose_bit {
+	GOOSE_HAS_REF,
+	GOOSE_HAS_TTL,
+	GOOSE_HAS_DAT_SET,
+	GOOSE_HAS_GO_ID,
+	GOOSE_HAS_T,
+	GOOSE_HAS_ST_NUM,
+	GOOSE_HAS_SQ_NUM,
+	GOOSE_HAS_SIMULATION,
+	GOOSE_HAS_CONF_REV,
+	GOOSE_HAS_NDS_COM,
+	GOOSE_HAS_ENTRIES,
+	GOOSE_HAS_ALL_DATA,
+	GOOSE_HAS_SECURITY,
+	GOOSE_HAS_HEADER,
+	GOOSE_HAS_LINK,
+	GOOSE_HAS_VLAN,
+	GOOSE_HAS_CHANGED,
+	GOOSE_HAS_PREVIOUS,
+	GOOSE_HAS_SUMMARY,
+	GOOSE_HAS_GAPS,
+	GOOSE_HAS_SESSION,
+	GOOSE_HAS_MANAGEMENT,
+	GOOSE_HAS_SERVICE,
+	GOOSE_HAS_EXTENSION,
+};
+
+struct goose_record {
+	struct record_head head;
+	struct publication_source source;
+	uint8_t reason; /* enum goose_reason */
+	uint8_t t_flags, t_accuracy;
+	bool header_simulation, simulation, nds_com;
+	uint16_t appid, length, reserved1, reserved2;
+	uint32_t ttl_ms, st_num, sq_num, conf_rev, entries;
+	uint64_t t_ns;
+	struct record_ref ref, dat_set, go_id;
+	struct record_list all_data;
+	struct record_ref changed;
+	uint32_t security_len, extension_len;
+	bool signature;        /* routed: behind the payload */
+	uint16_t spdu_version;
+	uint32_t spdu_number;
+	/* the message before */
+	uint32_t previous_st_num, previous_sq_num;
+	uint64_t previous_age_us;
+	/* since the last summary */
+	uint64_t messages, states, lost, anomalies, duration_ms;
+	uint32_t gap_min_us, gap_max_us;
+	/* GSE management, 8-1 annex A */
+	uint32_t state_id;
+	bool response;
+	uint8_t service;
+};
+
+/** Shapes of a value of allData: which member holds it. */
+enum goose_shape {
+	GOOSE_SHAPE_BOOL,
+	GOOSE_SHAPE_INT,
+	GOOSE_SHAPE_UINT,
+	GOOSE_SHAPE_FLOAT,
+	GOOSE_SHAPE_BITS,
+	GOOSE_SHAPE_OCTETS,
+	GOOSE_SHAPE_TEXT,
+	GOOSE_SHAPE_TIME,
+	GOOSE_SHAPE_GROUP,
+};
+
+enum goose_value_bit { GOOSE_VALUE_PATH, GOOSE_VALUE_QUALITY, GOOSE_VALUE_POSITION, GOOSE_VALUE_GOOD };
+
+struct goose_value {
+	struct record_head head;
+	uint16_t index;         /* of the entry of the data set, from 0 */
+	uint8_t type;           /* identifier on the wire */
+	uint8_t validity;
+	uint8_t position;
+	uint8_t t_flags;
+	uint16_t quality;
+	uint32_t bit_count;
+	struct record_ref path; /* of a value in a structure: places from the outside in */
+	union {
+		bool truth;
+		int64_t i64;
+		uint64_t u64;
+		double f64;
+		struct record_ref bytes;
+	};
+};
+
+/** An APDU as it was read; refs into the PDU. */
+struct goose_apdu {
+	uint64_t present;            /* enum goose_bit, the first thirteen */
+	struct cursor texts[4];      /* by tag number; [1] is not one */
+	struct cursor all_data;
+	uint32_t ttl_ms, st_num, sq_num, conf_rev, entries, security_len;
+	uint64_t t_ns;
+	uint8_t t_quality;
+	bool simulation, nds_com;
+	bool secured;                /* signed, in any of the three ways */
+	bool broken;                 /* the encoding does not hold together */
+	bool invalid;                /* some value is not what its element wants */
+};
+
+/** One publication. In a slab block. */
+struct goose_stream {
+	struct publication_source source;
+	uint64_t last_ns;      /* of the last message that was accepted as current */
+	uint64_t since_ns;     /* of the summary interval */
+	uint64_t t_ns;
+	uint32_t ttl_ms, st_num, sq_num, conf_rev;
+	uint32_t data_len, data_crc;
+	uint64_t messages, states, lost, anomalies; /* of the interval */
+	uint32_t gap_min_us, gap_max_us;
+	uint32_t told;         /* anomalies told in the interval */
+	uint64_t standing;     /* events of the last message that last as long as their cause: told when they begin */
+	uint64_t standing_data;
+	uint16_t appid;
+	bool simulated, nds_com, clock_bad, secured;
+	uint8_t text_len[4];   /* by tag number */
+	uint8_t texts[4][PUBLICATION_TEXT_MAX];
+	uint8_t data[GOOSE_DATA_MAX];
+};
+
+struct goose_state {
+	struct goose_stream *streams[GOOSE_STREAMS_MAX];
+	uint8_t stream_count;
+	uint8_t last_idx;      /* the stream of the last message: most flows have one */
+	bool overflowed;       /* said once */
+	uint32_t broken;       /* messages told that belong to no publication, since broken_ns */
+	uint64_t broken_ns;
+};
+
+struct goose_config {
+	unsigned int messages;      /* 0: changes, 1: all */
+	uint64_t summary_interval_s;
+};
+
+extern const struct record_table goose_table;
+extern const struct record_table *const goose_value_tables[]; /* by enum goose_shape */
+extern const struct rule_app_event goose_events[];
+extern const struct counter_desc goose_counters[];
+extern const struct knob_table goose_knobs;
+
+/* ---- goose_track.c ---- */
+
+/**
+ * Compares a message with what its publication said before and takes it over; names what is wrong as events of ctx.
+ * @return why it is worth telling, GOOSE_NOTHING: a repetition as it should be
+ */
+enum goose_reason goose_track(struct proto_ctx *ctx, struct goose_stream *stream, const struct goose_apdu *apdu);
+
+/* ---- goose_data.c ---- */
+
+/** Reads allData into the record. @return entries of the data set */
+uint32_t goose_data_put(struct proto_ctx *ctx, struct goose_record *record, struct cursor all_data);
+/** Counts the entries. */
+uint32_t goose_data_count(struct cursor all_data);
+/** Entries of the data set that differ from those kept; none when the two are not alike in number. */
+struct goose_changes {
+	uint16_t count;
+	uint16_t places[GOOSE_CHANGED_MAX];
+};
+void goose_data_compare(struct goose_changes *out, const struct goose_stream *stream, struct cursor all_data);
+void goose_data_put_changes(struct proto_ctx *ctx, struct goose_record *record, const struct goose_changes *changes);
+
+#endif
