@@ -109,6 +109,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		proto_count++;
 	driver = driver_of(cursor_u8(&in) % proto_count);
 	mode = cursor_u8(&in);
+	if ((driver->flow->proto->transports & PROTO_TCP) == 0)
+		mode |= SCRIPT_UDP;
 	garbage = garbage_count(driver);
 	run_script(driver, in, mode, false);
 	if (mode & (SCRIPT_UDP | SCRIPT_DETECT | SCRIPT_GAPS))

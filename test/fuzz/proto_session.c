@@ -54,6 +54,9 @@ fuzz_flow_begin(struct fuzz_flow *flow, bool tcp, bool found)
 static uint32_t
 offer(struct fuzz_flow *flow, bool to_server, const uint8_t *data, uint32_t len, uint32_t missing)
 {
+	static const uint8_t src_mac[6] = { 2, 0, 0, 0, 0, 1 }, dst_mac[6] = { 1, 0x0c, 0xcd, 1, 0, 1 };
+	const struct proto_link link = { .src_mac = src_mac, .dst_mac = dst_mac,
+		.ether_type = flow->proto->ether_types == NULL ? 0 : flow->proto->ether_types[0] };
 	uint8_t *copy = fuzz_copy(cursor_of(data, len));
 	struct proto_input input = {
 		.data = copy,
@@ -64,6 +67,7 @@ offer(struct fuzz_flow *flow, bool to_server, const uint8_t *data, uint32_t len,
 		.dport = to_server && flow->proto->ports != NULL ? flow->proto->ports[0] : 40000,
 		.to_server = to_server,
 		.tcp = flow->tcp,
+		.link = flow->proto->ether_types == NULL || flow->tcp ? NULL : &link,
 	};
 	uint32_t consumed = proto_session_data(flow->engine, &flow->session, &input);
 
