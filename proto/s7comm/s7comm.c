@@ -254,7 +254,7 @@ parse_request(struct s7_message *message, struct header header, struct cursor le
 	silent = config.reads != S7_VOLUME_ALL && message->half->function_key == (S7_JOB << 8 | S7_READ_VAR);
 	if (silent)
 		message->record->poll_key = crc32c(0, cursor_take(&parameters, parameters_len), parameters_len);
-	if (!s7_pair_keep(ctx, key, silent))
+	if (s7_orphan_take(state, key) || !s7_pair_keep(ctx, key, silent))
 		proto_deliver(ctx, PROTO_MATCH | PROTO_EMIT, message->record->id);
 	else
 		proto_deliver(ctx, silent ? PROTO_MATCH : PROTO_MATCH | PROTO_HOLD, message->record->id);
@@ -264,7 +264,7 @@ static void
 parse_response(struct s7_message *message, struct header header, struct cursor left, struct s7_key key)
 {
 	struct proto_ctx *ctx = message->ctx;
-	const struct s7_state *state = ctx->state;
+	struct s7_state *state = ctx->state;
 	bool silent = false;
 
 	message->record = s7_pair_take(ctx, key, &silent);
@@ -272,10 +272,12 @@ parse_response(struct s7_message *message, struct header header, struct cursor l
 	if (message->record == NULL) {
 		message->record = begin_record(ctx);
 		counter_add(&ctx->counters[S7_COUNT_ORPHANS], 1);
+		s7_orphan_keep(state, key);
 		/* Before the first request the capture began in the middle. */
-		if (state->seen[!ctx->to_server])
+		if (state->seen[!ctx->to_server] && !state->orphan_said)
 			proto_event(ctx, S7_EVENT_UNSOLICITED_RESPONSE);
 	}
+	state->orphan_said = !message->answers;
 	fill_header(message, header);
 	read_body(message, left);
 	proto_deliver(ctx, silent ? volume_flags(message, s7_config_of(ctx).reads, message->record->poll_key)
@@ -311,7 +313,7 @@ static void
 dispatch(struct s7_message *message, struct header header, struct cursor left)
 {
 	struct proto_ctx *ctx = message->ctx;
-	struct s7_key key = { .value = (uint32_t)header.reference << 16, .to_server = ctx->to_server };
+	struct s7_key key = { .value = (uint32_t)header.reference << 16 | UINT32_C(0x8000), .to_server = ctx->to_server };
 	unsigned int kind = S7_KIND_REQUEST;
 
 	if (header.rosctr == S7_USERDATA) {

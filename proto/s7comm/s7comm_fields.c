@@ -706,7 +706,7 @@ const struct rule_app_event s7_events[] = {
 	[S7_EVENT_INVALID_ITEM] = { "invalid_item", "an address that is malformed" },
 	[S7_EVENT_ITEM_COUNT_MISMATCH] = { "item_count_mismatch", "other items than the count or the request says" },
 	[S7_EVENT_INVALID_VALUE] = { "invalid_value", "a time that does not exist" },
-	[S7_EVENT_UNSOLICITED_RESPONSE] = { "unsolicited_response", "a response to no request that was seen" },
+	[S7_EVENT_UNSOLICITED_RESPONSE] = { "unsolicited_response", "a response to no request that was seen; said once until one is answered again" },
 	[S7_EVENT_REUSED_PDU_REFERENCE] = { "reused_pdu_reference", "a request with the reference of one that still waits" },
 	[S7_EVENT_FLOODED] = { "flooded", "more requests wait for their response than request-flood" },
 };

@@ -37,6 +37,24 @@ s7_pair_keep(struct proto_ctx *ctx, struct s7_key key, bool silent)
 	return true;
 }
 
+/* Lost segments delay one direction by a few packets: then responses overtake their requests, one after the other. */
+void
+s7_orphan_keep(struct s7_state *state, struct s7_key key)
+{
+	state->orphans[state->orphan_next++ & (S7_ORPHANS - 1)] = key;
+}
+
+bool
+s7_orphan_take(struct s7_state *state, struct s7_key key)
+{
+	for (unsigned int i = 0; i < S7_ORPHANS; i++)
+		if (state->orphans[i].value == key.value && state->orphans[i].to_server == key.to_server) {
+			state->orphans[i].value = 0;
+			return true;
+		}
+	return false;
+}
+
 /* The open request of a key and the one before it in the list. */
 static struct s7_open *
 find(const struct s7_state *state, struct s7_key key, struct s7_open **before)
