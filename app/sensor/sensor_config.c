@@ -51,7 +51,6 @@ static const struct knob knobs[] = {
 	{ "eve.community-id-seed", KNOB_NUMBER, AT(community_id_seed), 0, 65535, "0", NULL, "seed of the Community ID" },
 	{ "control.socket", KNOB_TEXT, AT(control_socket), 0, 0, "", NULL, "path of the control socket; empty: none in `read`" },
 	{ "log.level", KNOB_CHOICE, AT(log_level), 0, 0, "notice", log_levels, "what is logged" },
-	{ "app-layer.protocols.enip.*", KNOB_ACCEPTED, 0, 0, 0, NULL, NULL, "no parser for it yet" },
 };
 
 const struct knob_table sensor_knobs = { "sensor", knobs, sizeof(knobs) / sizeof(knobs[0]) };

@@ -1,0 +1,639 @@
+/* EtherNet/IP and CIP: commands, services and values both ways, pairing, cyclic data, hostile input, tables, keywords. */
+#include "test/test.h"
+
+#include <errno.h>
+
+#include "lib/base/buf.h"
+#include "proto/enip/enip.h"
+#include "proto/enip/test_enip_samples.h"
+
+extern const struct proto enip_proto;
+
+enum { DELIVERED_MAX = 2048, JSON_LEN_MAX = 256 * 1024, PDU_MAX = 2048 };
+
+struct rig {
+	struct proto_ctx ctx;
+	struct enip_state state;
+	struct enip_config config;
+	struct record_builder builder;
+	_Atomic uint64_t counters[ENIP_COUNTER_COUNT];
+	struct slab *slab;
+	struct record_writer *writer;
+	struct record_writer *identity_writer;
+	struct buf json;     /* of the last record */
+	struct buf identity; /* of the last identity */
+	unsigned int count;
+	unsigned int identities;
+	unsigned int flags[DELIVERED_MAX];
+	uint64_t events;
+	uint32_t hits; /* records that test_keyword's keyword matched */
+	const struct rule_app_keyword *keyword;
+	struct rule_app_test test;
+	_Alignas(8) uint8_t area[RECORD_LEN_MAX];
+};
+
+static struct rig *rig;
+
+static void
+collect(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id)
+{
+	(void)tx_id;
+	assert_ptr_equal(ctx->owner, rig);
+	if (flags == PROTO_IDENTITY) {
+		rig->identities++;
+		buf_reset(&rig->identity);
+		record_write_json(rig->identity_writer, &rig->identity, ctx->record->base, ctx->record->len);
+		buf_putc(&rig->identity, '\0');
+		return;
+	}
+	assert_true(rig->count < DELIVERED_MAX);
+	rig->flags[rig->count++] = flags;
+	rig->events |= ctx->events;
+	ctx->events = 0;
+	if (rig->keyword != NULL && (flags & PROTO_MATCH) != 0)
+		rig->hits += rig->keyword->test(&rig->test, ctx->record->base);
+	buf_reset(&rig->json);
+	record_write_json(rig->writer, &rig->json, ctx->record->base, ctx->record->len);
+	buf_putc(&rig->json, '\0');
+	assert_false(rig->json.full);
+}
+
+static int
+rig_create(void **state)
+{
+	(void)state;
+	rig = calloc(1, sizeof(*rig));
+	assert_non_null(rig);
+	assert_int_equal(slab_create(&rig->slab, 8 << 20), 0);
+	assert_int_equal(record_writer_create(&rig->writer, &enip_table), 0);
+	assert_int_equal(record_writer_create(&rig->identity_writer, &identity_table), 0);
+	assert_int_equal(buf_create(&rig->json, JSON_LEN_MAX), 0);
+	assert_int_equal(buf_create(&rig->identity, JSON_LEN_MAX), 0);
+	record_builder_init(&rig->builder, rig->area, sizeof(rig->area));
+	rig->config.max_tx = 256;
+	rig->ctx = (struct proto_ctx){ .proto = &enip_proto, .config = &rig->config, .state = &rig->state,
+		.slab = rig->slab, .record = &rig->builder, .counters = rig->counters, .ts_ns = UINT64_C(1000000000000),
+		.tcp = true, .deliver = collect, .owner = rig };
+	return 0;
+}
+
+static void
+rig_renew(void)
+{
+	rig->ctx.ending = true;
+	enip_proto.end(&rig->ctx);
+	rig->ctx.ending = false;
+	assert_int_equal(rig->state.open_count, 0);
+	assert_int_equal(slab_used(rig->slab), 0);
+	memset(&rig->state, 0, sizeof(rig->state));
+	rig->count = rig->identities = rig->hits = 0;
+	rig->events = 0;
+}
+
+static int
+rig_destroy(void **state)
+{
+	(void)state;
+	rig_renew();
+	slab_destroy(rig->slab);
+	record_writer_destroy(rig->writer);
+	record_writer_destroy(rig->identity_writer);
+	buf_destroy(&rig->json);
+	buf_destroy(&rig->identity);
+	free(rig);
+	return 0;
+}
+
+static size_t
+unhex(const char *hex, uint8_t *out, size_t cap)
+{
+	size_t len = 0;
+
+	while (*hex != '\0') {
+		unsigned int byte;
+
+		if (*hex == ' ') {
+			hex++;
+			continue;
+		}
+		assert_true(len < cap);
+		assert_int_equal(sscanf(hex, "%2x", &byte), 1);
+		out[len++] = (uint8_t)byte;
+		hex += 2;
+	}
+	return len;
+}
+
+static void
+put16(uint8_t *at, size_t value)
+{
+	at[0] = (uint8_t)value;
+	at[1] = (uint8_t)(value >> 8);
+}
+
+/* A CIP message as the body of a SendRRData (connection 0), or of a SendUnitData with this sequence count. */
+static size_t
+wrap(const char *cip, uint32_t connection_id, uint16_t sequence, uint8_t *out)
+{
+	uint8_t body[PDU_MAX], *at = out + ENIP_HEADER_LEN;
+	size_t len = unhex(cip, body, sizeof(body)), cpf_len;
+
+	memset(out, 0, ENIP_HEADER_LEN + 32);
+	at[6] = 2;
+	if (connection_id == 0) {
+		at[12] = 0xb2;
+		put16(at + 14, len);
+		memcpy(at + 16, body, len);
+		cpf_len = 16 + len;
+	} else {
+		at[8] = 0xa1;
+		at[10] = 4;
+		put16(at + 12, connection_id);
+		put16(at + 14, connection_id >> 16);
+		at[16] = 0xb1;
+		put16(at + 18, len + 2);
+		put16(at + 20, sequence);
+		memcpy(at + 22, body, len);
+		cpf_len = 22 + len;
+	}
+	put16(out, connection_id == 0 ? ENIP_SEND_RR_DATA : ENIP_SEND_UNIT_DATA);
+	put16(out + 2, cpf_len);
+	out[4] = 0x77; /* session */
+	return ENIP_HEADER_LEN + cpf_len;
+}
+
+/* The bytes stand at the end of a heap block, so that the sanitizer sees every read beyond them. */
+static void
+feed_bytes(const uint8_t *data, size_t len, bool to_server)
+{
+	uint8_t *copy = malloc(len == 0 ? 1 : len);
+	struct cursor in;
+
+	assert_non_null(copy);
+	memcpy(copy, data, len);
+	in = cursor_of(copy, len);
+	rig->ctx.to_server = to_server;
+	while (cursor_left(&in) > 0) {
+		int pdu_len = enip_proto.frame(in, to_server);
+
+		assert_true(pdu_len > 0);
+		enip_proto.parse(&rig->ctx, cursor_sub(&in, (size_t)pdu_len));
+		assert_false(in.short_read);
+	}
+	free(copy);
+}
+
+static void
+feed(const char *hex, bool to_server)
+{
+	uint8_t data[PDU_MAX];
+
+	feed_bytes(data, unhex(hex, data, sizeof(data)), to_server);
+}
+
+static void
+feed_cip(const char *cip, uint32_t connection_id, uint16_t sequence, bool to_server)
+{
+	uint8_t data[PDU_MAX];
+
+	feed_bytes(data, wrap(cip, connection_id, sequence, data), to_server);
+}
+
+static bool
+saw(enum enip_event event)
+{
+	return (rig->events >> event & 1) != 0;
+}
+
+static void
+assert_has(const struct buf *text, const char *wanted)
+{
+	if (strstr((const char *)text->data, wanted) == NULL)
+		fail_msg("no %s in %s", wanted, (const char *)text->data);
+}
+
+static void
+test_samples(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < TEST_COUNT(samples); i++) {
+		const struct sample *sample = &samples[i];
+
+		for (uint32_t connection_id = 0; connection_id < 2; connection_id++) {
+			rig_renew();
+			feed_cip(sample->request, connection_id, 9, true);
+			assert_int_equal(rig->flags[0], PROTO_MATCH | PROTO_HOLD);
+			feed_cip(sample->response, connection_id, 9, false);
+			assert_int_equal(rig->count, 2);
+			assert_int_equal(rig->flags[1], PROTO_MATCH | PROTO_EMIT);
+			for (size_t j = 0; j < TEST_COUNT(sample->expect) && sample->expect[j] != NULL; j++)
+				assert_has(&rig->json, sample->expect[j]);
+			if (rig->events != sample->events)
+				fail_msg("sample %zu (%s): events %llx, not %llx", i, sample->request,
+					(unsigned long long)rig->events, (unsigned long long)sample->events);
+			assert_int_equal(rig->state.open_count, 0);
+		}
+	}
+}
+
+/* Every sample cut at every length, with lengths made to fit: named, never read beyond. */
+static void
+test_cut(void **state)
+{
+	uint8_t data[PDU_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < 2 * TEST_COUNT(samples); i++) {
+		const char *cip = i % 2 == 0 ? samples[i / 2].request : samples[i / 2].response;
+		size_t whole = wrap(cip, 0, 0, data);
+
+		for (size_t len = 1; len < whole; len++) {
+			size_t message_len = len > ENIP_HEADER_LEN + 16 ? len - ENIP_HEADER_LEN - 16 : 0;
+
+			assert_true(enip_proto.frame(cursor_of(data, len), true) == 0 ||
+				(size_t)enip_proto.frame(cursor_of(data, len), true) > len);
+			if (len < ENIP_HEADER_LEN)
+				continue;
+			put16(data + 2, len - ENIP_HEADER_LEN);
+			if (message_len > 0)
+				put16(data + ENIP_HEADER_LEN + 14, message_len);
+			if (i % 2 == 1)
+				feed_cip(samples[i / 2].request, 0, 0, true);
+			feed_bytes(data, len, i % 2 == 0);
+			whole = wrap(cip, 0, 0, data);
+			rig_renew();
+		}
+	}
+}
+
+/* Each byte of each sample at its extremes, and a length field changed at each. */
+static void
+test_extremes(void **state)
+{
+	static const uint8_t extremes[] = { 0x00, 0x01, 0x7f, 0x80, 0xff };
+	uint8_t data[PDU_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < 2 * TEST_COUNT(samples); i++) {
+		const char *cip = i % 2 == 0 ? samples[i / 2].request : samples[i / 2].response;
+		size_t len = wrap(cip, 1, 9, data);
+
+		for (size_t at = ENIP_HEADER_LEN; at < len; at++) {
+			uint8_t kept = data[at];
+
+			for (size_t j = 0; j < TEST_COUNT(extremes); j++) {
+				data[at] = extremes[j];
+				if (i % 2 == 1)
+					feed_cip(samples[i / 2].request, 1, 9, true);
+				feed_bytes(data, len, i % 2 == 0);
+				rig_renew();
+			}
+			data[at] = kept;
+		}
+	}
+}
+
+static void
+test_commands(void **state)
+{
+	(void)state;
+	feed("6500 0400 00000000 00000000 0000000000000000 00000000 0100 0000", true);
+	feed("6500 0400 78563412 00000000 0000000000000000 00000000 0100 0000", false);
+	assert_has(&rig->json, "\"command\":\"register_session\"");
+	assert_has(&rig->json, "\"register_session\":{\"protocol_version\":1,\"options\":0}");
+	assert_has(&rig->json, "\"session_handle\":305419896");
+	feed("6f00 0000 01000000 00000000 0000000000000000 00000000", true);
+	assert_true(saw(ENIP_EVENT_UNKNOWN_SESSION));
+	feed("6f00 0000 01000000 64000000 0000000000000000 00000000", false);
+	assert_has(&rig->json, "\"status\":\"invalid_session\"");
+	feed("0400 0000 00000000 00000000 4142434445464748 00000000", true);
+	feed("0400 1a00 00000000 00000000 4142434445464748 00000000 0100 0001 1400 0100 2001"
+	     "436f6d6d756e69636174696f6e730000", false);
+	assert_has(&rig->json, "\"list_services\":{\"protocol_version\":1,\"capabilities\":288,\"service_name\":\"Communications\"}");
+	assert_has(&rig->json, "\"sender_context\":\"4142434445464748\"");
+	feed("6400 0000 00000000 00000000 0000000000000000 00000000", true);
+	feed("6400 0200 00000000 00000000 0000000000000000 00000000 0000", false);
+	assert_has(&rig->json, "\"command\":\"list_interfaces\"");
+	feed("6600 0000 78563412 00000000 0000000000000000 00000000", true);
+	assert_int_equal(rig->flags[rig->count - 1], PROTO_MATCH | PROTO_EMIT);
+	assert_int_equal(rig->state.open_count, 0);
+	feed("0000 0300 00000000 00000000 0000000000000000 00000000 010203", true);
+	assert_has(&rig->json, "\"command\":\"nop\"");
+	assert_int_equal(rig->identities, 0);
+}
+
+static void
+test_list_identity(void **state)
+{
+	(void)state;
+	feed("6300 0000 00000000 00000000 0000000000000000 00000000", true);
+	feed("6300 3300 00000000 00000000 0000000000000000 00000000 0100 0c00 2d00 0100"
+	     "0002af120a0101a40000000000000000 0100 0c00 3a00 0403 3000 8e4d5200 0b 313735362d454e42542f41 03", false);
+	assert_has(&rig->json, "\"revision\":\"4.3\"");
+	assert_has(&rig->json, "\"vendor_id\":\"Rockwell Automation/Allen-Bradley\"");
+	assert_has(&rig->json, "\"device_type\":\"Communications Adapter\"");
+	assert_has(&rig->json, "\"serial\":5393806");
+	assert_has(&rig->json, "\"product_name\":\"1756-ENBT/A\"");
+	assert_has(&rig->json, "\"state\":3");
+	assert_has(&rig->json, "\"socket_address\":\"10.1.1.164\",\"socket_port\":44818");
+	assert_int_equal(rig->identities, 1);
+	assert_has(&rig->identity, "1756-ENBT/A");
+	assert_has(&rig->identity, "00524d8e");
+	assert_has(&rig->identity, "4.3");
+	feed("6300 0000 00000000 00000000 0000000000000000 00000000", true);
+	feed("6300 3300 00000000 00000000 0000000000000000 00000000 0100 0c00 2d00 0100"
+	     "0002af120a0101a40000000000000000 0100 0c00 3a00 0403 3000 8e4d5200 0b 313735362d454e42542f41 03", false);
+	assert_int_equal(rig->identities, 1); /* said before */
+	assert_int_equal(rig->events, 0);
+}
+
+#define OPEN_PATH "20022401"
+#define OPEN_REQUEST "5402 20062401 0a 0e 00000000 01020304 0100 4d00 78563412 03 000000 10270000 f443 10270000 f443 a3 02" OPEN_PATH
+#define OPEN_REPLY "d400 0000 aabbccdd 01020304 0100 4d00 78563412 10270000 10270000 00 00"
+
+static void
+test_connection(void **state)
+{
+	(void)state;
+	feed_cip(OPEN_REQUEST, 0, 0, true);
+	assert_has(&rig->json, "\"class_service\":\"Forward Open\"");
+	assert_has(&rig->json, "\"o_t_size\":500");
+	assert_has(&rig->json, "\"o_t_type\":\"point_to_point\"");
+	assert_has(&rig->json, "\"transport_class\":3,\"trigger\":\"application\",\"server\":true");
+	feed_cip(OPEN_REPLY, 0, 0, false);
+	assert_has(&rig->json, "\"o_t_connection_id\":3721182122");
+	feed_cip("0e03 20012401 3001", 0xddccbbaa, 1, true);
+	assert_has(&rig->json, "\"connection\":{\"serial_number\":1,");
+	assert_has(&rig->json, "\"class_name\":\"Message Router\"");
+	feed_cip("8e00 0000 0100", 0x04030201, 1, false);
+	assert_has(&rig->json, "\"value\":1");
+	feed_cip("4e02 20062401 0a 0e 0100 4d00 78563412 02 00" OPEN_PATH, 0, 0, true);
+	feed_cip("ce00 0000 0100 4d00 78563412 00 00", 0, 0, false);
+	feed_cip("0e03 20012401 3001", 0xddccbbaa, 2, true);
+	assert_null(strstr((const char *)rig->json.data, "\"transport_class\""));
+	assert_int_equal(rig->events, 0);
+	rig_renew();
+	feed_cip("5402 20062401 0a 0e 00000000 01020304 0100 4d00 78563412 03 000000 10270000 f443 10270000 f443 a3 05 "
+		 "5003 000102030405 2039", 0, 0, true);
+	assert_has(&rig->json, "\"safety\":true");
+	feed_cip("d400 0101 0701 0100 4d00 78563412 02 00", 0, 0, false);
+	assert_has(&rig->json, "\"status\":\"Connection Failure\"");
+	assert_has(&rig->json, "\"status_extended\":\"0701\",\"status_extended_meaning\":\"Target connection not found\"");
+	assert_has(&rig->json, "\"remaining_path_words\":2");
+	for (unsigned int i = 0; i <= ENIP_CONNECTIONS_MAX; i++) {
+		feed_cip(OPEN_REQUEST, 0, 0, true);
+		feed_cip(OPEN_REPLY, 0, 0, false);
+	}
+	assert_true(saw(ENIP_EVENT_TOO_MANY_CONNECTIONS));
+}
+
+static void
+test_pairing(void **state)
+{
+	(void)state;
+	feed_cip("0e03 20012401 3001", 5, 1, true);
+	feed_cip("0e03 20012401 3007", 5, 2, true);
+	feed_cip("8e00 0000 02 4142", 6, 2, false);
+	assert_has(&rig->json, "\"value\":\"AB\"");
+	feed_cip("8e00 0000 0500", 6, 1, false);
+	assert_has(&rig->json, "\"value\":5");
+	assert_int_equal(rig->events, 0);
+	feed_cip("8e00 0000 0500", 6, 1, false);
+	assert_true(saw(ENIP_EVENT_UNSOLICITED_RESPONSE));
+	feed_cip("0e03 20012401 3001", 0, 0, true);
+	feed_cip("cc00 0000 c300 0500", 0, 0, false);
+	assert_true(saw(ENIP_EVENT_SERVICE_MISMATCH));
+	feed_cip("0e03 20012401 3001", 5, 1, true);
+	rig->ctx.ts_ns += UINT64_C(5000000000);
+	feed_cip("0e03 20012401 3001", 5, 1, true);
+	assert_true(saw(ENIP_EVENT_REUSED_CONTEXT));
+	rig_renew();
+	rig->config.max_tx = 4;
+	for (uint16_t i = 0; i < 6; i++)
+		feed_cip("0e03 20012401 3001", 5, i, true);
+	assert_true(saw(ENIP_EVENT_TOO_MANY_TRANSACTIONS));
+	assert_int_equal(rig->state.open_count, 4);
+	rig->config.max_tx = 256;
+}
+
+/* No memory: a request is written at once, nothing is tracked, nothing breaks. */
+static void
+test_shed(void **state)
+{
+	struct slab *slab = rig->slab;
+
+	(void)state;
+	rig->ctx.slab = NULL;
+	feed_cip(OPEN_REQUEST, 0, 0, true);
+	assert_int_equal(rig->flags[0], PROTO_MATCH | PROTO_EMIT);
+	feed_cip(OPEN_REPLY, 0, 0, false);
+	rig->ctx.tcp = false;
+	feed("0200 0280 0800 aabbccdd 01000000 b100 0400 0100 1122", true);
+	assert_true(rig->counters[ENIP_COUNT_SHED] >= 1);
+	rig->ctx.slab = slab;
+}
+
+static void
+test_io(void **state)
+{
+	(void)state;
+	rig->ctx.tcp = false;
+	feed("0200 0280 0800 aabbccdd 01000000 b100 0600 0100 11223344", true);
+	assert_int_equal(rig->count, 1);
+	assert_has(&rig->json, "\"io\":{\"reason\":\"first\",\"connection_id\":3721182122,\"sequence_number\":1,\"data_length\":6");
+	assert_has(&rig->json, "\"data\":\"010011223344\"");
+	feed("0200 0280 0800 aabbccdd 02000000 b100 0600 0200 11223344", true);
+	feed("0200 0280 0800 aabbccdd 03000000 b100 0600 0300 11223355", true);
+	assert_int_equal(rig->count, 1);
+	assert_int_equal(rig->events, 0);
+	feed("0200 0280 0800 aabbccdd 06000000 b100 0400 0400 1122", true);
+	assert_int_equal(rig->count, 2);
+	assert_has(&rig->json, "\"reason\":\"length_changed\"");
+	assert_true(saw(ENIP_EVENT_IO_SEQUENCE));
+	assert_true(saw(ENIP_EVENT_IO_LENGTH));
+	feed("0200 0280 0800 11bbccdd 06000000 b100 0400 0400 1122", false);
+	assert_int_equal(rig->count, 3);
+	enip_proto.end(&rig->ctx);
+	assert_int_equal(rig->count, 5);
+	assert_int_equal(rig->flags[4], PROTO_EMIT);
+	rig_renew();
+	rig->config.io = ENIP_IO_CHANGES;
+	feed("0200 0280 0800 aabbccdd 01000000 b100 0600 0100 11223344", true);
+	feed("0200 0280 0800 aabbccdd 02000000 b100 0600 0200 11223344", true);
+	feed("0200 0280 0800 aabbccdd 03000000 b100 0600 0300 11223355", true);
+	assert_int_equal(rig->count, 2);
+	assert_has(&rig->json, "\"reason\":\"data_changed\"");
+	rig->config.io = ENIP_IO_ALL;
+	feed("0200 0280 0800 aabbccdd 04000000 b100 0600 0400 11223355", true);
+	assert_int_equal(rig->count, 3);
+	enip_proto.end(&rig->ctx);
+	assert_has(&rig->json, "\"packets\":4,\"changes\":1,\"lost\":0");
+	for (uint32_t i = 0; i < ENIP_IO_MAX + 3; i++) {
+		uint8_t data[32];
+		size_t len = unhex("0200 0280 0800 00bbccdd 01000000 b100 0600 0100 11223344", data, sizeof(data));
+
+		data[6] = (uint8_t)i;
+		feed_bytes(data, len, true);
+	}
+	rig->config.io = ENIP_IO_SUMMARY;
+}
+
+static void
+test_security(void **state)
+{
+	(void)state;
+	feed("1603010004 01000000", true);
+	feed("1703030004 01020304", true);
+	assert_int_equal(rig->count, 1);
+	assert_has(&rig->json, "\"security\":{\"version\":\"TLS 1.0\"}");
+}
+
+static enum proto_probe
+probe(const char *hex, bool on_port)
+{
+	uint8_t data[PDU_MAX];
+
+	return enip_proto.probe(cursor_of(data, unhex(hex, data, sizeof(data))), true, on_port);
+}
+
+static void
+test_probe(void **state)
+{
+	(void)state;
+	assert_int_equal(probe("6300 0000 00000000 00000000 0000000000000000 00000000", false), PROTO_PROBE_YES);
+	assert_int_equal(probe("6500 0400 00000000 00000000 0000000000000000 00000000 0100 0000", false), PROTO_PROBE_YES);
+	assert_int_equal(probe("6500 0400 00000000 00000000 0000000000000000 00000000 0200 0000", false), PROTO_PROBE_NO);
+	assert_int_equal(probe("6500 0400 00000000 00000000 0000000000000000 00000000", false), PROTO_PROBE_MORE);
+	assert_int_equal(probe("65", false), PROTO_PROBE_MORE);
+	assert_int_equal(probe("47455420 2f", true), PROTO_PROBE_NO);
+	assert_int_equal(probe("6f00 1000 01000000 00000000 0000000000000000 00000000 00000000 0000 0200 0000 0000 b200 0000", false),
+		PROTO_PROBE_YES);
+	assert_int_equal(probe("6f00 1000 01000000 00000000 0000000000000000 00000000 00000000 0000 0900 0000 0000 b200 0000", false),
+		PROTO_PROBE_NO);
+	assert_int_equal(probe("0000 0000 00000000 00000000 0000000000000000 00000000", false), PROTO_PROBE_NO);
+	assert_int_equal(probe("0000 0000 00000000 00000000 0000000000000000 00000000", true), PROTO_PROBE_YES);
+	assert_int_equal(probe("0200 0280 0800 aabbccdd 01000000 b100 0400 0100 1122", false), PROTO_PROBE_YES);
+	assert_int_equal(probe("1603010004 01000000", false), PROTO_PROBE_NO);
+	assert_int_equal(probe("1603010004 01000000", true), PROTO_PROBE_YES);
+}
+
+static void
+test_tables(void **state)
+{
+	static const struct field_names *const all[] = { &enip_commands, &enip_statuses, &enip_cip_services,
+		&enip_cip_statuses, &enip_extended_statuses, &enip_cip_classes, &enip_data_types, &enip_item_types,
+		&enip_segment_types, &enip_pccc_functions, &enip_pccc_file_types, &enip_device_types, &enip_vendors };
+	const char *wrong = record_table_check(&enip_table);
+
+	(void)state;
+	if (wrong != NULL)
+		fail_msg("%s", wrong);
+	for (size_t i = 0; i < TEST_COUNT(all); i++)
+		for (uint16_t j = 1; j < all[i]->count; j++)
+			assert_true(all[i]->rows[j - 1].value < all[i]->rows[j].value);
+	for (unsigned int i = 1; i < enip_service_count; i++)
+		assert_true(enip_service_table[i - 1].service < enip_service_table[i].service ||
+			(enip_service_table[i - 1].service == enip_service_table[i].service &&
+				enip_service_table[i - 1].class_id < enip_service_table[i].class_id));
+	for (uint32_t class_id = 0; class_id < 0x100; class_id++)
+		for (uint32_t id = 0; id < 32; id++) {
+			const struct enip_attribute *row = enip_attribute_find(class_id, class_id != 0, id);
+
+			assert_true(row == NULL || (row->class_id == class_id && row->attribute_id == id));
+		}
+	assert_non_null(enip_attribute_find(0xf6, true, 3));
+	assert_true(sizeof(struct enip_state) <= SLAB_BLOCK_MAX);
+}
+
+/* Keywords asked of a whole conversation: how many records each matches. */
+static void
+test_keyword(void **state)
+{
+	static const struct {
+		const char *name;
+		const char *value;
+		unsigned int hits;
+	} cases[] = {
+		{ "enip_command", "111", 4 }, { "enip_command", "send_r_r_data", 4 }, { "enip_command", "!111", 2 },
+		{ "enip_command", "<=99", 2 }, { "enip_command", "98-100", 2 }, { "enip_command", "&0x0f=0x0f", 4 },
+		{ "enip.status", "0", 6 }, { "enip.status", "success", 6 }, { "enip.status", ">0", 0 },
+		{ "cip_service", "14", 2 }, { "cip_service", "14,1", 1 }, { "cip_service", "14, 1, 7", 1 },
+		{ "cip_service", "14,1,!7", 1 }, { "cip_service", "14,2", 0 }, { "cip_service", "3", 2 },
+		{ "enip.cip_class", "1", 3 }, { "enip.cip_instance", "1", 4 }, { "enip.cip_attribute", "7", 2 },
+		{ "enip.cip_attribute", "2", 2 }, { "enip.cip_status", "0", 1 }, { "enip.cip_status", "8", 1 },
+		{ "enip.cip_extendedstatus", "0x107", 1 }, { "enip.vendor_id", "1", 1 }, { "enip.device_type", "12", 1 },
+		{ "enip.product_code", "58", 1 }, { "enip.revision", "0x403", 1 }, { "enip.identity_status", "0x30", 1 },
+		{ "enip.serial", "0x524D8E", 1 }, { "enip.state", "3", 1 }, { "enip.capabilities", "1", 0 },
+		{ "enip.protocol_version", "1", 1 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < TEST_COUNT(cases); i++) {
+		char err[160] = "";
+
+		rig->keyword = NULL;
+		for (unsigned int j = 0; j < ENIP_KEYWORD_COUNT; j++)
+			if (strcmp(enip_keywords[j].name, cases[i].name) == 0)
+				rig->keyword = &enip_keywords[j];
+		assert_non_null(rig->keyword);
+		assert_int_equal(rig->keyword->setup(cases[i].value, &rig->test, err, sizeof(err)), 0);
+		rig_renew();
+		feed_cip("0e03 20012401 3007", 0, 0, true);
+		feed_cip("8e00 0801 0701", 0, 0, false);
+		feed_cip("0a02 20022401 0100 0400 0302 20012401 0100 0200", 0, 0, true);
+		feed_cip("8a00 0000 0100 0400 8300 0000 0100 0200 0000 0c00", 0, 0, false);
+		feed("6300 0000 00000000 00000000 0000000000000000 00000000", true);
+		feed("6300 3300 00000000 00000000 0000000000000000 00000000 0100 0c00 2d00 0100 0002af120a0101a40000000000000000"
+		     "0100 0c00 3a00 0403 3000 8e4d5200 0b 313735362d454e42542f41 03", false);
+		if (strncmp(cases[i].name, "enip.cip_", 9) == 0 && rig->keyword->direction == RULE_TO_SERVER) {
+			/* The engine asks in one direction only; here both halves of a pair hold the request. */
+			assert_true(rig->hits > 0 && rig->hits <= 4);
+			continue;
+		}
+		if (rig->hits != cases[i].hits)
+			fail_msg("%s:%s matched %u records, not %u", cases[i].name, cases[i].value, rig->hits, cases[i].hits);
+	}
+	rig->keyword = NULL;
+}
+
+static void
+test_keyword_errors(void **state)
+{
+	static const char *const bad[] = { "", "x", "1 2", "<", "5-4", "&3", "99999999999", "1,", "1,2,3,4", "!" };
+	char err[160];
+
+	(void)state;
+	for (unsigned int i = 0; i < ENIP_KEYWORD_COUNT; i++)
+		for (size_t j = 0; j < TEST_COUNT(bad); j++) {
+			struct rule_app_test out;
+
+			err[0] = '\0';
+			assert_int_equal(enip_keywords[i].setup(bad[j], &out, err, sizeof(err)), -EINVAL);
+			assert_true(err[0] != '\0');
+		}
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, rig_create, rig_destroy)
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		CASE(test_samples),
+		CASE(test_cut),
+		CASE(test_extremes),
+		CASE(test_commands),
+		CASE(test_list_identity),
+		CASE(test_connection),
+		CASE(test_pairing),
+		CASE(test_shed),
+		CASE(test_io),
+		CASE(test_security),
+		CASE(test_probe),
+		CASE(test_tables),
+		CASE(test_keyword),
+		CASE(test_keyword_errors),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
