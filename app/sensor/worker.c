@@ -374,7 +374,7 @@ handle_packet(struct worker *worker, struct packet *packet, struct flow *flow)
 		emit_arp(worker, &arp);
 	if (flow == NULL)
 		return;
-	if (flow->session != NULL)
+	if (flow->session != NULL && worker->settings->sensor.acked_frame_numbers)
 		hold_packet(worker, flow, flow->session, packet);
 	macs_note(worker, flow, packet);
 }
