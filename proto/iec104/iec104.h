@@ -201,6 +201,18 @@ enum iec104_shape {
 	IEC104_SHAPE_COUNT,
 };
 
+/* What the one or two bits of a point or command mean: one set of codes, so that a name in a rule means one state
+ * whatever the type. */
+enum iec104_point_state {
+	IEC104_STATE_INTERMEDIATE,
+	IEC104_STATE_OFF,
+	IEC104_STATE_ON,
+	IEC104_STATE_INDETERMINATE,
+	IEC104_STATE_LOWER,
+	IEC104_STATE_HIGHER,
+	IEC104_STATE_NOT_PERMITTED,
+};
+
 union iec104_number {
 	uint8_t u8;
 	int8_t i8;
@@ -223,7 +235,10 @@ struct iec104_object {
 	uint8_t qualifier;  /* its number, shifted down */
 	uint8_t flag;       /* its high bits, shifted down */
 	uint16_t interval_ms; /* CP16Time2a: elapsed, operating or delay time */
-	int16_t raw;        /* normalised value as on the wire; association id */
+	union {
+		int16_t raw;    /* normalised value as on the wire; association id */
+		uint8_t state;  /* enum iec104_point_state, of types that have one */
+	};
 	uint64_t timestamp; /* CP56Time2a, ns since the Unix epoch as the station's clock shows it */
 	uint32_t minute_ms; /* CP24Time2a, ms since the full hour */
 	uint8_t time_flags; /* bit 0 invalid, 1 substituted, 2 summer time */

@@ -37,23 +37,30 @@ struct octet {
 	uint8_t flag_shift;
 	uint8_t least, most;   /* qualifiers that mean something */
 	uint8_t private;       /* qualifiers from here on are the maker's; 0: none are */
-	uint8_t bad_values;    /* bit v: value v is not permitted */
+	uint8_t states[4];     /* enum iec104_point_state of each value */
 };
 
+#define SINGLE .states = { IEC104_STATE_OFF, IEC104_STATE_ON }
+#define POINTS(zero, three) \
+	.states = { IEC104_STATE_##zero, IEC104_STATE_OFF, IEC104_STATE_ON, IEC104_STATE_##three }
+#define STEPS \
+	.states = { IEC104_STATE_NOT_PERMITTED, IEC104_STATE_LOWER, IEC104_STATE_HIGHER, IEC104_STATE_NOT_PERMITTED }
+
 static const struct octet octets[IEC104_KIND_OCTETS] = {
-	[IEC104_KIND_SIQ] = { .value = 0x01, .quality = 0xf0, .reserved = 0x0e },
-	[IEC104_KIND_DIQ] = { .value = 0x03, .quality = 0xf0, .reserved = 0x0c },
+	[IEC104_KIND_SIQ] = { .value = 0x01, .quality = 0xf0, .reserved = 0x0e, SINGLE },
+	[IEC104_KIND_DIQ] = { .value = 0x03, .quality = 0xf0, .reserved = 0x0c, POINTS(INTERMEDIATE, INDETERMINATE) },
 	[IEC104_KIND_QDS] = { .quality = 0xf1, .reserved = 0x0e },
 	[IEC104_KIND_QDP] = { .quality = 0xf8, .reserved = 0x07 },
-	[IEC104_KIND_SEP] = { .value = 0x03, .quality = 0xf8, .reserved = 0x04 },
+	[IEC104_KIND_SEP] = { .value = 0x03, .quality = 0xf8, .reserved = 0x04,
+		POINTS(INDETERMINATE, INDETERMINATE) },
 	[IEC104_KIND_SPE] = { .value = 0x3f, .reserved = 0xc0 },
 	[IEC104_KIND_OCI] = { .value = 0x0f, .reserved = 0xf0 },
 	[IEC104_KIND_SCO] = { .value = 0x01, .reserved = 0x02, .qualifier = 0x7c, .qualifier_shift = 2, .flag = 0x80,
-		.flag_shift = 7, .most = 3, .private = 16 },
+		.flag_shift = 7, .most = 3, .private = 16, SINGLE },
 	[IEC104_KIND_DCO] = { .value = 0x03, .qualifier = 0x7c, .qualifier_shift = 2, .flag = 0x80, .flag_shift = 7,
-		.most = 3, .private = 16, .bad_values = 0x09 },
+		.most = 3, .private = 16, POINTS(NOT_PERMITTED, NOT_PERMITTED) },
 	[IEC104_KIND_RCO] = { .value = 0x03, .qualifier = 0x7c, .qualifier_shift = 2, .flag = 0x80, .flag_shift = 7,
-		.most = 3, .private = 16, .bad_values = 0x09 },
+		.most = 3, .private = 16, STEPS },
 	[IEC104_KIND_QOS] = { .qualifier = 0x7f, .flag = 0x80, .flag_shift = 7, .private = 64 },
 	[IEC104_KIND_COI] = { .qualifier = 0x7f, .flag = 0x80, .flag_shift = 7, .most = 2, .private = 32 },
 	[IEC104_KIND_QOI] = { .qualifier = 0xff, .least = 20, .most = 36, .private = 64 },
@@ -79,7 +86,8 @@ read_octet(struct iec104_walk *walk, const struct octet *octet)
 	object->quality |= raw & octet->quality;
 	if (octet->value != 0) {
 		object->value.u8 = raw & octet->value;
-		if (octet->bad_values >> (object->value.u8 & 7) & 1)
+		object->state = octet->states[object->value.u8 & 3];
+		if (object->state == IEC104_STATE_NOT_PERMITTED)
 			proto_event(walk->ctx, IEC104_EVENT_INVALID_VALUE);
 	}
 	if ((raw & octet->reserved) != 0)

@@ -68,28 +68,12 @@ static const struct field_names stages = FIELD_NAMES(stage_rows, NULL);
 
 /* ---- of information objects, 60870-5-101 7.2.6 ---- */
 
-static const struct field_name single_rows[] = { { 0, "off" }, { 1, "on" } };
-static const struct field_names single_points = FIELD_NAMES(single_rows, NULL);
-
-static const struct field_name double_rows[] = {
-	{ 0, "intermediate" }, { 1, "off" }, { 2, "on" }, { 3, "indeterminate" },
+static const struct field_name state_rows[] = {
+	{ IEC104_STATE_INTERMEDIATE, "intermediate" }, { IEC104_STATE_OFF, "off" }, { IEC104_STATE_ON, "on" },
+	{ IEC104_STATE_INDETERMINATE, "indeterminate" }, { IEC104_STATE_LOWER, "lower" }, { IEC104_STATE_HIGHER, "higher" },
+	{ IEC104_STATE_NOT_PERMITTED, "not_permitted" },
 };
-static const struct field_names double_points = FIELD_NAMES(double_rows, NULL);
-
-static const struct field_name protection_rows[] = {
-	{ 0, "indeterminate" }, { 1, "off" }, { 2, "on" }, { 3, "indeterminate" },
-};
-static const struct field_names protection_events = FIELD_NAMES(protection_rows, NULL);
-
-static const struct field_name double_command_rows[] = {
-	{ 0, "not_permitted" }, { 1, "off" }, { 2, "on" }, { 3, "not_permitted" },
-};
-static const struct field_names double_commands = FIELD_NAMES(double_command_rows, NULL);
-
-static const struct field_name step_command_rows[] = {
-	{ 0, "not_permitted" }, { 1, "lower" }, { 2, "higher" }, { 3, "not_permitted" },
-};
-static const struct field_names step_commands = FIELD_NAMES(step_command_rows, NULL);
+static const struct field_names states = FIELD_NAMES(state_rows, NULL);
 
 static const struct field_name qualifier_rows[] = {
 	{ 0, "none" }, { 1, "short_pulse" }, { 2, "long_pulse" }, { 3, "persistent" },
@@ -194,20 +178,25 @@ static const struct field_names file_flags = FIELD_NAMES(file_flag_rows, NULL);
 	{ key, FIELD_##type, IEC104_FILE_##id, 0, offsetof(struct iec104_object_file, member), names, NULL, OBJECT, help },
 #define FILE_TIME_ROW(id, key, type, member, names, help) FILE_ROW(id, key, type, at.member, names, help)
 
+/* Numbers of rules are compared as integers by "value": floats have a keyword of their own. */
+#define FLOAT_KEYWORD(bit) { "value_float", FIELD_F32, bit, FIELD_HIDDEN, offsetof(struct iec104_object, value), NULL, NULL, \
+	OBJECT, "value, where it is a floating point or normalised one" },
+
 #define TABLE(name, rows, size) static const struct record_table name = { "objects", ROWS(rows), size }
 
-static const struct field value_rows[] = { ADDRESS IEC104_VALUE_FIELDS(VALUE_ROW) };
+static const struct field value_rows[] = { ADDRESS IEC104_VALUE_FIELDS(VALUE_ROW) FLOAT_KEYWORD(IEC104_VALUE_FLOAT) };
 TABLE(value_table, value_rows, offsetof(struct iec104_object, timestamp));
 static const struct field value_time_rows[] = {
-	ADDRESS IEC104_VALUE_FIELDS(VALUE_ROW) IEC104_VALUE_TIME_FIELDS(VALUE_ROW) IEC104_TIME_FIELDS(VALUE_ROW)
+	ADDRESS IEC104_VALUE_FIELDS(VALUE_ROW) FLOAT_KEYWORD(IEC104_VALUE_FLOAT) IEC104_VALUE_TIME_FIELDS(VALUE_ROW)
+	IEC104_TIME_FIELDS(VALUE_ROW)
 };
 TABLE(value_time_table, value_time_rows, sizeof(struct iec104_object));
 static const struct field command_rows[] = {
-	ADDRESS IEC104_COMMAND_FIELDS(COMMAND_ROW) IEC104_TIME_FIELDS(COMMAND_ROW)
+	ADDRESS IEC104_COMMAND_FIELDS(COMMAND_ROW) FLOAT_KEYWORD(IEC104_COMMAND_FLOAT) IEC104_TIME_FIELDS(COMMAND_ROW)
 };
 TABLE(command_table, command_rows, sizeof(struct iec104_object));
 static const struct field system_rows[] = {
-	ADDRESS IEC104_SYSTEM_FIELDS(SYSTEM_ROW) IEC104_TIME_FIELDS(SYSTEM_ROW)
+	ADDRESS IEC104_SYSTEM_FIELDS(SYSTEM_ROW) FLOAT_KEYWORD(IEC104_SYSTEM_FLOAT) IEC104_TIME_FIELDS(SYSTEM_ROW)
 };
 TABLE(system_table, system_rows, sizeof(struct iec104_object));
 static const struct field file_rows[] = {

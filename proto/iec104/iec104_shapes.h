@@ -12,9 +12,7 @@
 
 #define IEC104_VALUE_FIELDS(X) \
 	X(POINT, "value", U8, value.u8, NULL, "state of the point") \
-	X(SPI, "value_name", U8, value.u8, &single_points, "name of the state") \
-	X(DPI, "value_name", U8, value.u8, &double_points, "name of the state") \
-	X(ES, "value_name", U8, value.u8, &protection_events, "name of the state") \
+	X(STATE, "value_name", U8, state, &states, "name of the state") \
 	X(STEP, "value", I8, value.i8, NULL, "step position, -64 to 63") \
 	X(TRANSIENT, "transient", BOOL, flag, NULL, "the equipment moves between steps") \
 	X(BITS, "value", U32, value.u32, NULL, "bit string") \
@@ -44,9 +42,7 @@
 
 #define IEC104_COMMAND_FIELDS(X) \
 	X(POINT, "value", U8, value.u8, NULL, "state that is commanded") \
-	X(SCS, "value_name", U8, value.u8, &single_points, "name of the state") \
-	X(DCS, "value_name", U8, value.u8, &double_commands, "name of the state") \
-	X(RCS, "value_name", U8, value.u8, &step_commands, "name of the step") \
+	X(STATE, "value_name", U8, state, &states, "name of the state or step") \
 	X(BITS, "value", U32, value.u32, NULL, "bit string") \
 	X(FLOAT, "value", F32, value.f32, NULL, "set point; -1 to 1 when normalised") \
 	X(INTEGER, "value", I32, value.i32, NULL, "set point") \

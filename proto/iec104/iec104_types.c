@@ -24,8 +24,8 @@
 #define FILE_(id) (UINT64_C(1) << IEC104_FILE_##id)
 #define E(kind, present) { present, IEC104_KIND_##kind }
 
-#define SIQ E(SIQ, V(POINT) | V(SPI) | V(QUALITY) | V(SIQ))
-#define DIQ E(DIQ, V(POINT) | V(DPI) | V(QUALITY) | V(DIQ))
+#define SIQ E(SIQ, V(POINT) | V(STATE) | V(QUALITY) | V(SIQ))
+#define DIQ E(DIQ, V(POINT) | V(STATE) | V(QUALITY) | V(DIQ))
 #define VTI E(VTI, V(STEP) | V(TRANSIENT))
 #define BSI E(BSI, V(BITS))
 #define NVA E(NVA, V(FLOAT) | V(NVA))
@@ -34,7 +34,7 @@
 #define BCR E(BCR, V(INTEGER) | V(SEQUENCE) | V(COUNTER_QUALITY) | V(BCR))
 #define QDS E(QDS, V(QUALITY) | V(QDS))
 #define QDP E(QDP, V(QUALITY) | V(QDP))
-#define SEP E(SEP, V(POINT) | V(ES) | V(QUALITY) | V(SEP))
+#define SEP E(SEP, V(POINT) | V(STATE) | V(QUALITY) | V(SEP))
 #define SPE E(SPE, V(POINT) | V(START))
 #define OCI E(OCI, V(POINT) | V(OUTPUT))
 #define SHORT_TIME E(CP24, V(MINUTE) | V(TIME_QUALITY))
@@ -78,9 +78,9 @@ static elements_of output_short = { OCI, QDP, E(CP16, V(OPERATING)), SHORT_TIME 
 static elements_of output_long = { OCI, QDP, E(CP16, V(OPERATING)), LONG_TIME };
 
 #define QU_SE (CMD(POINT) | CMD(QU) | CMD(QU_NAME) | CMD(SE))
-#define SCO E(SCO, CMD(SCS) | QU_SE | CMD(SCO))
-#define DCO E(DCO, CMD(DCS) | QU_SE | CMD(DCO))
-#define RCO E(RCO, CMD(RCS) | QU_SE | CMD(RCO))
+#define SCO E(SCO, CMD(STATE) | QU_SE | CMD(SCO))
+#define DCO E(DCO, CMD(STATE) | QU_SE | CMD(DCO))
+#define RCO E(RCO, CMD(STATE) | QU_SE | CMD(RCO))
 #define QOS E(QOS, CMD(QL) | CMD(SE) | CMD(QOS))
 static elements_of single_command = { SCO };
 static elements_of single_command_time = { SCO, LONG_TIME };
