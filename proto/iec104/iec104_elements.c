@@ -19,6 +19,7 @@ enum {
 	TIME_SUBSTITUTED = 2,
 	TIME_SUMMER = 4,
 	TEST_PATTERN = 0x55aa,
+	YEAR_MAX = 99,
 	NS_PER_MS = 1000000,
 	MS_PER_MINUTE = 60000,
 };
@@ -230,17 +231,19 @@ read_long_time(struct iec104_walk *walk, uint64_t *ns, uint8_t *flags)
 	uint8_t month_raw = cursor_u8(&walk->in);
 	uint8_t year_raw = cursor_u8(&walk->in);
 	uint32_t hour = hour_raw & 0x1f, month = month_raw & 0x0f, year = year_raw & 0x7f;
+	bool is_time;
 
 	if ((hour_raw & 0x80) != 0)
 		*flags |= TIME_SUMMER;
 	if ((hour_raw & 0x60) != 0 || (month_raw & 0xf0) != 0 || (year_raw & 0x80) != 0)
 		proto_event(walk->ctx, IEC104_EVENT_RESERVED_BITS);
-	if (ms >= MS_PER_MINUTE || minute >= 60 || hour >= 24 || month < 1 || month > 12 || year > 99 || day < 1 ||
-		day > month_days[month - 1]) {
-		if ((*flags & TIME_INVALID) == 0)
-			proto_event(walk->ctx, IEC104_EVENT_INVALID_TIME);
+	is_time = ms < MS_PER_MINUTE && minute < 60 && hour < 24 && month >= 1 && month <= 12 && day >= 1 &&
+		day <= month_days[month - 1];
+	if ((!is_time || year > YEAR_MAX) && (*flags & TIME_INVALID) == 0)
+		proto_event(walk->ctx, IEC104_EVENT_INVALID_TIME);
+	if (!is_time)
 		return false;
-	}
+	/* From 100 on it is no year by the standard, but some stations count from 1900. */
 	year += year < 70 ? 2000 : 1900;
 	*ns = ((((uint64_t)days_of(year, month, day) * 24 + hour) * 60 + minute) * MS_PER_MINUTE + ms) * NS_PER_MS;
 	return true;

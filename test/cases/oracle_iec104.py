@@ -1,0 +1,222 @@
+#!/usr/bin/env python3
+"""Compares the sensor's IEC 104 events with another dissector, field by field.
+
+    oracle_iec104.py SENSOR [SHARED] [-k CAPTURE]
+
+SENSOR is the sensor's program. SHARED is the folder of captures and reference results (default: the environment
+variable MILLRACE_SHARED, else ../shared beside the source root); without it nothing is compared, and the script
+says so and exits 77. Oracles: tshark's counts of formats, types and causes (corpus/truth); and, where a tshark is
+installed, every field and value that it reads of the same captures.
+
+A difference that the specification explains stands in EXPLAINED with its reason. Any other makes the exit code 1.
+"""
+import argparse
+import collections
+import json
+import os
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+
+SKIPPED = 77
+
+# (oracle, capture or '*', field) -> why the two differ.
+EXPLAINED = {
+    ('fields', '*', 'iec60870_asdu.ioa'):
+        'behind SQ tshark gives the first address of a sequence only, we give that of every element '
+        '(60870-5-101 7.2.2.1)',
+    ('fields', 'ndpi__IEC104.pcap', 'iec60870_asdu.cp56time'):
+        'the times are marked as summer time: tshark subtracts the hour, we show what the clock shows and say '
+        'summer_time (60870-5-101 7.2.6.18)',
+}
+
+
+class Table:
+    """One row for each field compared."""
+
+    def __init__(self):
+        self.rows = []
+        self.failed = 0
+
+    def add(self, oracle, capture, field, theirs, ours):
+        if theirs == ours:
+            verdict = 'agree'
+        else:
+            verdict = EXPLAINED.get((oracle, capture, field)) or EXPLAINED.get((oracle, '*', field))
+            if verdict is None:
+                verdict = 'DIFFERENT'
+                self.failed += 1
+        self.rows.append((oracle, capture, field, theirs, ours, verdict))
+
+    def print(self):
+        for oracle, capture, field, theirs, ours, verdict in self.rows:
+            if verdict == 'agree':
+                print(f'{oracle:8} {capture:50.50} {field:28} agree      {short(theirs)}')
+            else:
+                print(f'{oracle:8} {capture:50.50} {field:28} {verdict}')
+                print(f'{"":8}     theirs {short(theirs)}')
+                print(f'{"":8}     ours   {short(ours)}')
+        agreed = sum(row[5] == 'agree' for row in self.rows)
+        print(f'{len(self.rows)} fields compared: {agreed} agree, '
+              f'{len(self.rows) - agreed - self.failed} differ with a reason, {self.failed} differ')
+
+
+def short(value):
+    text = json.dumps(value, sort_keys=True, default=str)
+    return text if len(text) <= 200 else text[:197] + '...'
+
+
+def counts(values):
+    """How often each value occurs, with keys that JSON can print and sort."""
+    return {str(value): count for value, count in sorted(collections.Counter(values).items(), key=str)}
+
+
+def run_sensor(sensor, capture):
+    """The IEC 104 events of a capture, acknowledgements and tests too, in the order written."""
+    with tempfile.TemporaryDirectory() as out:
+        command = [sensor, 'read', '-r', capture, '-k', 'none', '-l', out, '--set', 'dpdk.huge-pages=no',
+                   '--set', 'app-layer.protocols.iec104.log-supervisory=yes']
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600, check=False)
+        path = os.path.join(out, 'eve.json')
+        if done.returncode != 0 or not os.path.exists(path):
+            sys.exit(f'{" ".join(command)}: exit code {done.returncode}\n{done.stdout.decode(errors="replace")}')
+        with open(path, encoding='utf-8') as lines:
+            events = [json.loads(line) for line in lines]
+    return [event['iec104'] for event in events if event['event_type'] == 'iec104' and 'apci_type' in event['iec104']]
+
+
+FORMATS = {'I': 0, 'S': 1, 'U': 3}
+
+
+def single(value):
+    """A 32-bit float, by the digits that tshark prints of it."""
+    return f'{float(value):.5g}'
+
+
+def swapped(text):
+    """tshark reads bit strings high octet first; bit 1 is in the first octet (60870-5-101 7.2.6.13)."""
+    return struct.unpack('<I', struct.pack('>I', int(text, 0)))[0]
+
+
+def of_apdus(name, convert=lambda value: value):
+    return lambda apdus: [convert(apdu[name]) for apdu in apdus if name in apdu]
+
+
+def of_objects(name, types=None, convert=lambda value: value):
+    """The values of a key of information objects, of the types given."""
+    return lambda apdus: [convert(item[name]) for apdu in apdus for item in apdu.get('objects', ())
+                          if name in item and (types is None or apdu['type_id_code'] in types)]
+
+
+def read_time(text):
+    """tshark's date, as `2013-08-09 06:58:39.123`, or as `Aug  9, 2013 06:58:39.123000000 UTC`."""
+    words = text.replace(',', '').split()
+    months = 'Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec'.split()
+    if words and words[0] in months:
+        return f'{words[2]}-{months.index(words[0]) + 1:02}-{int(words[1]):02}T{words[3][:12]}'
+    return text.replace(' ', 'T')[:23]
+
+
+FLOATS = {13, 14, 36, 50, 63, 112}
+NORMALISED = {9, 10, 21, 34, 48, 61, 110}
+SCALED = {11, 12, 35, 49, 62, 111}
+BITS = {7, 8, 33, 51, 64}
+
+# tshark's field -> how to read one value of it; the same values of ours.
+FIELDS = {
+    'iec60870_104.type': (lambda text: int(text, 0), of_apdus('apci_type', FORMATS.get)),
+    'iec60870_104.utype': (lambda text: int(text, 0), of_apdus('u_function_code', lambda code: code >> 2)),
+    'iec60870_104.apdulen': (int, of_apdus('apdu_len')),
+    'iec60870_104.tx': (int, of_apdus('ssn')),
+    'iec60870_104.rx': (int, of_apdus('rsn')),
+    'iec60870_asdu.typeid': (int, of_apdus('type_id_code')),
+    'iec60870_asdu.numix': (int, of_apdus('nobj')),
+    'iec60870_asdu.sq': (lambda text: text in ('1', 'True'), of_apdus('sq')),
+    'iec60870_asdu.causetx': (int, of_apdus('cot_code')),
+    'iec60870_asdu.nega': (lambda text: text in ('1', 'True'), of_apdus('pn')),
+    'iec60870_asdu.test': (lambda text: text in ('1', 'True'), of_apdus('test')),
+    'iec60870_asdu.oa': (int, of_apdus('originator_address')),
+    'iec60870_asdu.addr': (int, of_apdus('common_address')),
+    'iec60870_asdu.ioa': (int, of_objects('obj_addr')),
+    'iec60870_asdu.siq': (lambda text: int(text, 0), of_objects('siq')),
+    'iec60870_asdu.diq': (lambda text: int(text, 0), of_objects('diq')),
+    'iec60870_asdu.qds': (lambda text: int(text, 0), of_objects('qds')),
+    'iec60870_asdu.vti.v': (int, of_objects('value', {5, 6, 32})),
+    'iec60870_asdu.float': (single, of_objects('value', FLOATS, single)),
+    'iec60870_asdu.normval': (single, of_objects('value', NORMALISED, single)),
+    'iec60870_asdu.scalval': (int, of_objects('value', SCALED)),
+    'iec60870_asdu.bitstring': (swapped, of_objects('value', BITS)),
+    'iec60870_asdu.bcr.count': (int, of_objects('value', {15, 16, 37})),
+    'iec60870_asdu.sco': (lambda text: int(text, 0), of_objects('sco')),
+    'iec60870_asdu.dco': (lambda text: int(text, 0), of_objects('dco')),
+    'iec60870_asdu.rco': (lambda text: int(text, 0), of_objects('rco')),
+    'iec60870_asdu.qos': (lambda text: int(text, 0), of_objects('qos')),
+    'iec60870_asdu.qoi': (int, of_objects('qoi')),
+    'iec60870_asdu.coi': (lambda text: int(text, 0), of_objects('coi')),
+    'iec60870_asdu.cp56time': (read_time, of_objects('timestamp', None, lambda text: text[:23])),
+}
+
+
+def compare_truth(table, capture, services, apdus):
+    for protocol in ('iec60870_104', 'iec60870_asdu'):
+        for field, values in services.get(protocol, {}).items():
+            theirs = {str(value): count for value, count in sorted(values.items())}
+            table.add('truth', capture, field, theirs, counts(FIELDS[field][1](apdus)))
+
+
+def compare_fields(table, capture, path, apdus):
+    """Every value that a tshark reads of the capture."""
+    separator = '|'
+    command = ['tshark', '-r', path, '-Y', 'iec60870_104', '-T', 'fields', '-E', f'aggregator={separator}']
+    for field in FIELDS:
+        command += ['-e', field]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=600, check=False,
+                          env={**os.environ, 'TZ': 'UTC'})
+    seen = {field: [] for field in FIELDS}
+    for line in done.stdout.decode(errors='replace').splitlines():
+        for field, cell in zip(FIELDS, line.split('\t')):
+            seen[field] += [value for value in cell.split(separator) if value]
+    for field, (read, ours) in FIELDS.items():
+        theirs = counts(read(value) for value in seen[field])
+        mine = counts(ours(apdus))
+        if theirs or mine:
+            table.add('fields', capture, field, theirs, mine)
+
+
+def shared_folder():
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    return os.environ.get('MILLRACE_SHARED', os.path.join(root, '..', 'shared'))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('sensor')
+    parser.add_argument('shared', nargs='?', default=shared_folder())
+    parser.add_argument('-k', dest='only', help='captures whose name has this in it')
+    args = parser.parse_args()
+    corpus = os.path.join(args.shared, 'corpus')
+    if not os.path.isdir(os.path.join(corpus, 'truth')):
+        print(f'oracle_iec104: skipped: no corpus in {args.shared}')
+        return SKIPPED
+    table = Table()
+    if shutil.which('tshark') is None:
+        print('oracle_iec104: no tshark is installed: counts are compared, values are not')
+    for name in sorted(os.listdir(os.path.join(corpus, 'truth'))):
+        with open(os.path.join(corpus, 'truth', name), encoding='utf-8') as text:
+            services = json.load(text).get('services') or {}
+        if 'iec60870_104' not in services or (args.only is not None and args.only not in name):
+            continue
+        capture = name[:-len('.json')]
+        path = os.path.join(corpus, 'captures', capture)
+        apdus = run_sensor(args.sensor, path)
+        compare_truth(table, capture, services, apdus)
+        if shutil.which('tshark') is not None:
+            compare_fields(table, capture, path, apdus)
+    table.print()
+    return 1 if table.failed else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
