@@ -6,7 +6,8 @@
 enum {
 	TLS_RECORD_LEN_MAX = 16384 + 2048,
 	TLS_HEADER_LEN = 5,
-	TLS_HANDSHAKE = 22,
+	CPF_PREFIX_LEN = 6, /* interface handle and timeout */
+	NOP_LEN_MAX = 512,
 	STATUS_MAX = 0xffff, /* those above are no encapsulation status of any specification */
 };
 
@@ -48,6 +49,7 @@ struct command {
 /* EIP 2-4. Of commands that carry CPF both halves have at least the interface handle and timeout. */
 static const struct command commands[] = {
 	{ ENIP_NOP, false, false, ENIP_LENGTH_MAX, 0, ENIP_LENGTH_MAX, enip_read_nothing, enip_read_nothing },
+	{ ENIP_LIST_TARGETS, true, false, 0, 2, 512, enip_read_nothing, enip_read_list },
 	{ ENIP_LIST_SERVICES, true, false, 2, 2, 512, enip_read_nothing, enip_read_list },
 	{ ENIP_LIST_IDENTITY, true, false, 2, 2, 2048, enip_read_nothing, enip_read_list },
 	{ ENIP_LIST_INTERFACES, true, false, 2, 2, 512, enip_read_nothing, enip_read_list },
@@ -104,15 +106,29 @@ read_tls(struct proto_ctx *ctx, struct cursor pdu)
 
 /* ---- framing and recognition ---- */
 
+/* A NOP may be all zeros. Where a PDU is looked for among other bytes those are common, so another must follow it. */
+static bool
+nop_plausible(const struct header *header, struct cursor rest)
+{
+	uint16_t next = cursor_le16(&rest);
+
+	if (header->status != 0 || header->options != 0 || header->length > NOP_LEN_MAX)
+		return false;
+	return header->length > 0 || header->session_handle != 0 || header->sender_context != 0 || rest.short_read ||
+		(next != ENIP_NOP && command_of(next) != NULL);
+}
+
 /* What any header of a known command has. Options must be 0 (EIP 2-3.7), but a receiver only discards others: they
  * are framed where the rest could not be chance. */
 static bool
-header_plausible(const struct header *header)
+header_plausible(const struct header *header, struct cursor rest)
 {
 	const struct command *command = command_of(header->command);
 
 	if (command == NULL || header->length > ENIP_LENGTH_MAX || header->status > STATUS_MAX)
 		return false;
+	if (header->command == ENIP_NOP)
+		return nop_plausible(header, rest);
 	if (!command->cpf && header->length > command->request_len && header->length > command->response_max)
 		return false;
 	return header->options == 0 || command->cpf || header->length <= 4;
@@ -133,7 +149,7 @@ enip_frame(struct cursor in, bool to_server)
 	header = read_header(&at);
 	if (at.short_read)
 		return 0;
-	return header_plausible(&header) ? ENIP_HEADER_LEN + header.length : -EBADMSG;
+	return header_plausible(&header, at) ? ENIP_HEADER_LEN + header.length : -EBADMSG;
 }
 
 /* The first octets exclude nearly everything else before the header is whole. */
@@ -155,10 +171,10 @@ body_fits(const struct header *header, struct cursor body)
 {
 	const struct command *command = command_of(header->command);
 
-	if (header->command == ENIP_NOP || header->command >= ENIP_INDICATE_STATUS || header->options != 0)
+	if (header->command <= ENIP_LIST_TARGETS || header->command >= ENIP_INDICATE_STATUS || header->options != 0)
 		return PROTO_PROBE_NO;
 	if (command->cpf && header->length >= 8) {
-		cursor_skip(&body, 6); /* interface handle and timeout */
+		cursor_skip(&body, CPF_PREFIX_LEN);
 		return enip_cpf_plausible(body);
 	}
 	if (command->cpf)
@@ -192,7 +208,7 @@ enip_probe(struct cursor in, bool to_server, bool on_port)
 	header = read_header(&body);
 	if (body.short_read)
 		return PROTO_PROBE_MORE;
-	if (!header_plausible(&header))
+	if (!header_plausible(&header, body))
 		return PROTO_PROBE_NO;
 	return on_port ? PROTO_PROBE_YES : body_fits(&header, body);
 }
@@ -227,7 +243,7 @@ enip_sender_is_server(struct cursor in)
 	if (enip_is_io(in))
 		return -1;
 	header = read_header(&in);
-	if (in.short_read || !header_plausible(&header))
+	if (in.short_read || !header_plausible(&header, in))
 		return -1;
 	return is_response(&header, in);
 }
@@ -357,6 +373,14 @@ parse_response(struct proto_ctx *ctx, const struct header *header, struct cursor
 	enip_identity_deliver(&pdu);
 }
 
+/* Some devices and simulators put the header of a SendUnitData before cyclic data. */
+static bool
+is_datagram_io(const struct header *header, struct cursor body)
+{
+	cursor_skip(&body, CPF_PREFIX_LEN);
+	return header->command == ENIP_SEND_UNIT_DATA && enip_is_io(body) && enip_io_frame(body) > 0;
+}
+
 static void
 enip_parse(struct proto_ctx *ctx, struct cursor pdu)
 {
@@ -374,8 +398,13 @@ enip_parse(struct proto_ctx *ctx, struct cursor pdu)
 	cursor_skip(&at, 12);
 	context = cursor_take(&at, 8);
 	header = read_header(&pdu);
-	if (pdu.short_read || !header_plausible(&header))
+	if (pdu.short_read || !header_plausible(&header, pdu))
 		return;
+	if (!ctx->tcp && is_datagram_io(&header, pdu)) {
+		cursor_skip(&pdu, CPF_PREFIX_LEN);
+		enip_io_read(ctx, pdu);
+		return;
+	}
 	response = is_response(&header, pdu);
 	if (response < 0)
 		response = !ctx->to_server;

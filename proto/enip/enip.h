@@ -26,6 +26,7 @@ enum {
 	ENIP_IO_MAX = 64,          /* I/O connections followed in one flow */
 	ENIP_IO_BUCKETS = 64,      /* a power of two */
 	ENIP_REPLY_BIT = 0x80,
+	ENIP_IDENTITIES_MAX = 32,  /* of devices told apart in one flow */
 	ENIP_PORT_SECURE = 2221,
 	ENIP_KEYWORD_COUNT = 17,
 	ENIP_BUFFER_COUNT = 2,
@@ -33,6 +34,7 @@ enum {
 
 enum enip_command {
 	ENIP_NOP = 0x00,
+	ENIP_LIST_TARGETS = 0x01, /* of the protocol's first edition; answered by old devices */
 	ENIP_LIST_SERVICES = 0x04,
 	ENIP_LIST_IDENTITY = 0x63,
 	ENIP_LIST_INTERFACES = 0x64,
@@ -642,7 +644,8 @@ struct enip_state {
 	uint32_t last_id;
 	uint32_t response_time_us; /* typical, moving; 0 before the first response */
 	uint32_t session_handle;   /* of the last session registered in the flow */
-	uint32_t identity_hash;    /* of the identity delivered last */
+	uint32_t identity_hashes[ENIP_IDENTITIES_MAX]; /* of the identities delivered last: chassis have many modules */
+	uint8_t identity_next;
 	uint16_t open_count;
 	bool flooded;
 	bool secured;         /* said once */

@@ -155,9 +155,11 @@ enip_identity_deliver(struct enip_pdu *pdu)
 	if ((facts->has & FACTS_WANTED) == 0)
 		return;
 	hash = facts_hash(facts);
-	if (hash == state->identity_hash)
-		return;
-	state->identity_hash = hash;
+	for (unsigned int i = 0; i < ENIP_IDENTITIES_MAX; i++)
+		if (state->identity_hashes[i] == hash)
+			return;
+	state->identity_hashes[state->identity_next] = hash;
+	state->identity_next = (uint8_t)((state->identity_next + 1) % ENIP_IDENTITIES_MAX);
 	route_len = route_text(pdu, route);
 	out = record_begin(b, &identity_table);
 	out->protocol = "enip";

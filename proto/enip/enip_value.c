@@ -376,17 +376,22 @@ enip_read_attribute_ids(struct enip_pdu *pdu, struct enip_node *node, struct cur
 	enip_node_has(node, ENIP_HAS_ATTRIBUTE_LIST);
 }
 
-/* Id, status and value, one after another. Behind a value of unknown length nothing can be told apart. */
+/* Id, status and value, one after another. From a value of unknown length on nothing can be told apart: it stays hex. */
 void
 enip_read_attribute_list(struct enip_pdu *pdu, struct enip_node *node, struct cursor *body)
 {
 	uint16_t count = cursor_le16(body);
 
 	for (uint16_t i = 0; i < count && i < ENIP_ATTRIBUTES_MAX && cursor_left(body) >= 4; i++) {
+		struct cursor here = *body;
 		uint16_t id = cursor_le16(body);
 		uint16_t status = cursor_le16(body);
 		const struct enip_attribute *row = node->asked == NULL ? NULL : find(node->asked, id);
 
+		if (status == 0 && row == NULL && i + 1 < count) {
+			*body = here;
+			return;
+		}
 		if (status == 0) {
 			read_attribute(pdu, node, row, id, body);
 		} else {

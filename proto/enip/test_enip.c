@@ -314,6 +314,9 @@ test_commands(void **state)
 	feed("6400 0000 00000000 00000000 0000000000000000 00000000", true);
 	feed("6400 0200 00000000 00000000 0000000000000000 00000000 0000", false);
 	assert_has(&rig->json, "\"command\":\"list_interfaces\"");
+	feed("0100 0000 00000000 00000000 0000000000000000 00000000", true);
+	feed("0100 0600 00000000 00000000 0000000000000000 00000000 0100 0100 0000", false);
+	assert_has(&rig->json, "\"command\":\"unknown-1\"");
 	feed("6600 0000 78563412 00000000 0000000000000000 00000000", true);
 	assert_int_equal(rig->flags[rig->count - 1], PROTO_MATCH | PROTO_EMIT);
 	assert_int_equal(rig->state.open_count, 0);
@@ -468,6 +471,8 @@ test_io(void **state)
 	assert_int_equal(rig->count, 3);
 	enip_proto.end(&rig->ctx);
 	assert_has(&rig->json, "\"packets\":4,\"changes\":1,\"lost\":0");
+	feed("7000 1a00 00000000 00000000 0000000000000000 00000000 00000000 0000 0200 a100 0400 aabbccdd b100 0600 0500 11223366", true);
+	assert_has(&rig->json, "\"data\":\"050011223366\"");
 	for (uint32_t i = 0; i < ENIP_IO_MAX + 3; i++) {
 		uint8_t data[32];
 		size_t len = unhex("0200 0280 0800 00bbccdd 01000000 b100 0600 0100 11223344", data, sizeof(data));
@@ -512,6 +517,8 @@ test_probe(void **state)
 		PROTO_PROBE_NO);
 	assert_int_equal(probe("0000 0000 00000000 00000000 0000000000000000 00000000", false), PROTO_PROBE_NO);
 	assert_int_equal(probe("0000 0000 00000000 00000000 0000000000000000 00000000", true), PROTO_PROBE_YES);
+	assert_int_equal(probe("0000 0000 00000000 00000000 0000000000000000 00000000 0000", true), PROTO_PROBE_NO);
+	assert_int_equal(probe("0000 0100 00000000 00000000 0000000000000000 00000000 00", true), PROTO_PROBE_YES);
 	assert_int_equal(probe("0200 0280 0800 aabbccdd 01000000 b100 0400 0100 1122", false), PROTO_PROBE_YES);
 	assert_int_equal(probe("1603010004 01000000", false), PROTO_PROBE_NO);
 	assert_int_equal(probe("1603010004 01000000", true), PROTO_PROBE_YES);
