@@ -305,17 +305,29 @@ tcp_reuses(const struct flow *flow, const struct packet *packet)
 	return flow->state == FLOW_CLOSED || (flow->flags & FLOW_MIDSTREAM) != 0;
 }
 
+/** Ends a flow that the packet cannot be of. @return whether it was one */
+static bool
+flow_retire(struct flow_table *table, struct flow *flow, const struct packet *packet)
+{
+	bool over = flow_is_over(table, flow, packet->ts_ns);
+
+	if (!over && !tcp_reuses(flow, packet))
+		return false;
+	flow_finish(table, flow, over ? FLOW_END_TIMEOUT : FLOW_END_TCP_REUSE);
+	table->pending[FLOW_COUNTER_TCP_REUSE] += !over;
+	return true;
+}
+
 /** The looked up flow is not the packet's. @return the right one */
 static struct flow *
 flow_replace(struct flow_table *table, struct flow *flow, const struct packet *packet)
 {
-	if ((flow->flags & FLOW_ENDED) == 0) {
-		bool over = flow_is_over(table, flow, packet->ts_ns);
-
-		flow_finish(table, flow, over ? FLOW_END_TIMEOUT : FLOW_END_TCP_REUSE);
-		table->pending[FLOW_COUNTER_TCP_REUSE] += !over;
-	}
+	if ((flow->flags & FLOW_ENDED) == 0)
+		(void)flow_retire(table, flow, packet);
+	/* an earlier packet of the burst may have made another one, whose time can be over as well */
 	flow = flow_find(table, packet);
+	if (flow != NULL && flow_retire(table, flow, packet))
+		flow = NULL;
 	if (flow == NULL && packet_is(packet, PACKET_FLOW))
 		flow = flow_make(table, packet);
 	return flow;

@@ -111,6 +111,23 @@ test_ethernet_is_established(void **state)
 	assert_int_equal(flow_originator_port(flow), 0);
 }
 
+/* Three packets of one key in one burst, each behind the timeout of the one before. */
+static void
+test_each_packet_of_a_burst_outlives_the_last(void **state)
+{
+	const struct flow *seen[3];
+
+	for (unsigned int i = 0; i < 3; i++)
+		make(&packets[i], IP_PROTO_UDP, 1, 1000, 2, 53, (1 + 1000 * i) * S);
+	assert_int_equal(flow_lookup_burst(table, packets, 3, packets[2].ts_ns, flows), 3);
+	for (unsigned int i = 0; i < 3; i++) {
+		seen[i] = flow_update(table, flows[i], &packets[i]);
+		assert_int_equal(seen[i]->packets[FLOW_TO_SERVER], 1);
+	}
+	assert_ptr_not_equal(seen[0], seen[1]);
+	assert_ptr_not_equal(seen[1], seen[2]);
+}
+
 static void
 test_biflow(void **state)
 {
@@ -447,6 +464,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_biflow, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_ethernet_is_established, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_each_packet_of_a_burst_outlives_the_last, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_tcp_states, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_midstream_and_rst, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_timeout_splits_in_a_burst, setup, teardown),
