@@ -7,6 +7,8 @@
  *   use N             goes back to the Nth conversation, from 0
  *   > MESSAGE         from the client; < MESSAGE from the server
  *   loop N … end      repeats; $i counts from 0, $r is a random 16-bit number
+ *   goose KEY=VALUE … | sv KEY=VALUE … | ether TYPE HEX
+ *                     a frame without IP (publish.h has the keys); needs no talk
  *   wait MS | segment BYTES | hold | flush | close | reset [server]
  *
  * hold joins the messages that follow into one piece, which flush sends. A MESSAGE is
@@ -26,6 +28,7 @@
 
 #include "app/bench/plant/dnp3.h"
 #include "app/bench/plant/modbus.h"
+#include "app/bench/plant/publish.h"
 #include "app/bench/plant/talk.h"
 
 enum {
@@ -74,6 +77,8 @@ struct script {
 	struct script_talk *talks; /* [SCRIPT_TALKS_MAX], owned */
 	unsigned int talk_count;
 	struct script_talk *talk;
+	struct plant_goose goose; /* the last message of its kind: the next one begins as it was */
+	struct plant_sv sv;
 	struct script_loop loops[SCRIPT_LOOPS_MAX];
 	unsigned int loop_depth;
 	uint8_t held[SCRIPT_MESSAGE_LEN_MAX];
