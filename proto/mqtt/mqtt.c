@@ -118,13 +118,14 @@ read_again(struct mqtt_pdu *pdu, struct cursor body)
 	return done;
 }
 
-/* V5 4.12: before the server accepted the client nothing else is to be sent. Said once in a flow. */
+/* Before the server accepted the client nothing else is expected (V5 3.1.4). A connection seen from its middle was
+ * introduced before. Said once in a flow. */
 static void
 check_introduction(struct mqtt_pdu *pdu)
 {
 	struct mqtt_state *state = pdu->ctx->state;
 
-	if (state->introduced || state->unintroduced || pdu->type == MQTT_CONNECT || pdu->type == MQTT_CONNACK ||
+	if (!state->connecting || state->introduced || state->unintroduced || pdu->type == MQTT_CONNECT || pdu->type == MQTT_CONNACK ||
 		pdu->type == MQTT_UNASSIGNED || pdu->type == MQTT_AUTH)
 		return;
 	state->unintroduced = true;
@@ -312,8 +313,10 @@ remember(const struct mqtt_pdu *pdu, bool accepted, const struct mqtt_header *he
 		state->version = pdu->version;
 	if (pdu->type == MQTT_CONNACK && accepted)
 		state->introduced = true;
-	if (pdu->type == MQTT_CONNECT)
+	if (pdu->type == MQTT_CONNECT) {
+		state->connecting = true;
 		state->has_seq = false;
+	}
 }
 
 static void

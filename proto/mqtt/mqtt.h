@@ -406,7 +406,8 @@ struct mqtt_state {
 	uint8_t version;      /* 0: not known */
 	uint8_t seq;          /* Sparkplug: of the client's last message */
 	bool has_seq;
-	bool introduced;      /* CONNACK was seen */
+	bool connecting;      /* CONNECT was seen */
+	bool introduced;      /* CONNACK was seen, and it accepts */
 	bool flooded;         /* each of these is said once */
 	bool unintroduced;
 	bool wrong_direction;
