@@ -383,5 +383,6 @@ const struct plant_protocol plant_protocols[] = {
 		"Modbus/TCP: HMIs and a historian poll PLCs, an engineering station maintains them" },
 	{ "dnp3", plant_dnp3_populate, "DNP3 over TCP and UDP: a SCADA front end and its outstations" },
 	{ "it", plant_it_populate, "background: DNS, NTP, HTTP" },
+	{ "mqtt", plant_mqtt_populate, "MQTT: Sparkplug edge nodes of the controllers report to a broker" },
 };
 const unsigned int plant_protocol_count = sizeof(plant_protocols) / sizeof(plant_protocols[0]);
