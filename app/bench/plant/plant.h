@@ -94,6 +94,7 @@ struct plant_actor *plant_add_actor(struct plant *plant, plant_step_fn step, siz
 int plant_modbus_populate(struct plant *plant);
 int plant_dnp3_populate(struct plant *plant);
 int plant_it_populate(struct plant *plant);
+int plant_iec104_populate(struct plant *plant);
 int plant_mqtt_populate(struct plant *plant);
 
 /**
