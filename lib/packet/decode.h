@@ -42,7 +42,6 @@ enum decode_layer {
 enum {
 	DECODE_PORTS_MAX = 8,   /* of each tunnel protocol over UDP */
 	DECODE_HELD_MAX = 64,   /* reassembled datagrams of one burst */
-	DECODE_POLICY_MAX = 64, /* address ranges with a policy of their own */
 };
 
 struct decode_ports {

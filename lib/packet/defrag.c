@@ -2,12 +2,12 @@
 #include "lib/packet/checksum.h"
 #include "lib/packet/decode.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/hash.h"
+#include "lib/packet/host_policy.h"
 
 enum {
 	DEFRAG_HEADER_MAX = 256,          /* IP header with what goes before the fragment header */
@@ -47,11 +47,6 @@ struct defrag_tracker {
 	uint8_t header[DEFRAG_HEADER_MAX];
 };
 
-struct defrag_range {
-	uint8_t version, prefix_len, policy;
-	struct ip_addr addr;
-};
-
 struct defrag {
 	struct slab *slab;     /* fragments */
 	struct slab *out_slab; /* whole datagrams of this burst */
@@ -67,87 +62,9 @@ struct defrag {
 		uint32_t len;
 	} held[DECODE_HELD_MAX];
 	unsigned int held_count;
-	struct defrag_range ranges[DECODE_POLICY_MAX];
-	unsigned int range_count;
-	uint8_t default_policy;
+	struct host_policy hosts;
 	bool enabled;
 };
-
-static int
-range_parse(struct defrag_range *range, const char *text, int policy)
-{
-	char copy[64];
-	char *slash;
-	long bits;
-
-	if (strlen(text) >= sizeof(copy))
-		return -EINVAL;
-	memcpy(copy, text, strlen(text) + 1);
-	slash = strchr(copy, '/');
-	if (slash != NULL)
-		*slash++ = '\0';
-	range->version = strchr(copy, ':') != NULL ? 6 : 4;
-	if (inet_pton(range->version == 6 ? AF_INET6 : AF_INET, copy, range->addr.bytes) != 1)
-		return -EINVAL;
-	bits = slash == NULL ? (range->version == 6 ? 128 : 32) : strtol(slash, NULL, 10);
-	if (bits < 0 || bits > (range->version == 6 ? 128 : 32))
-		return -EINVAL;
-	range->prefix_len = (uint8_t)bits;
-	range->policy = (uint8_t)policy;
-	return 0;
-}
-
-/** host-os-policy: { linux: [10.0.0.0/8, ...], windows: [0.0.0.0/0] } */
-static int
-ranges_parse(struct defrag *defrag, json_t *tree)
-{
-	const char *name;
-	json_t *list;
-
-	json_object_foreach(tree, name, list) {
-		int policy = piece_policy_find(name);
-
-		if (policy < 0)
-			return -EINVAL;
-		for (size_t i = 0; i < json_array_size(list); i++) {
-			const char *text = json_string_value(json_array_get(list, i));
-
-			if (text == NULL || defrag->range_count == DECODE_POLICY_MAX ||
-			    range_parse(&defrag->ranges[defrag->range_count++], text, policy) < 0)
-				return -EINVAL;
-		}
-	}
-	return 0;
-}
-
-static bool
-prefix_matches(const uint8_t *a, const uint8_t *b, unsigned int bits)
-{
-	unsigned int whole = bits / 8;
-
-	if (memcmp(a, b, whole) != 0)
-		return false;
-	return bits % 8 == 0 || ((a[whole] ^ b[whole]) >> (8 - bits % 8)) == 0;
-}
-
-/** The receiving host's policy: that of the longest prefix that holds it. */
-static uint8_t
-policy_of(const struct defrag *defrag, const struct packet *packet)
-{
-	uint8_t policy = defrag->default_policy;
-	int best = -1;
-
-	for (unsigned int i = 0; i < defrag->range_count; i++) {
-		const struct defrag_range *range = &defrag->ranges[i];
-
-		if (range->version == packet->ip_version && range->prefix_len > best &&
-		    prefix_matches(range->addr.bytes, packet->dst.bytes, range->prefix_len)) {
-			best = range->prefix_len;
-			policy = range->policy;
-		}
-	}
-	return policy;
-}
 
 int
 defrag_create(struct defrag **out, const struct packet_config *config)
@@ -165,8 +82,7 @@ defrag_create(struct defrag **out, const struct packet_config *config)
 	defrag->pieces_max = config->defrag_frags_max;
 	defrag->bucket_mask = buckets - 1;
 	defrag->oldest = defrag->newest = DEFRAG_NONE;
-	defrag->default_policy = PIECE_BSD;
-	if (ranges_parse(defrag, config->host_os_policy) < 0) {
+	if (host_policy_parse(&defrag->hosts, config->host_os_policy, PIECE_BSD) < 0) {
 		error = -EINVAL;
 		goto fail;
 	}
@@ -267,7 +183,7 @@ tracker_make(struct decode *d, struct defrag *defrag, const struct defrag_key *k
 	tracker->key = *key;
 	tracker->bucket = bucket;
 	tracker->started_ns = d->packet->ts_ns;
-	tracker->policy = policy_of(defrag, d->packet);
+	tracker->policy = (uint8_t)host_policy_of(&defrag->hosts, d->packet->ip_version, &d->packet->dst);
 	tracker->hash_next = defrag->buckets[bucket];
 	defrag->buckets[bucket] = idx;
 	tracker->age_prev = defrag->newest;

@@ -247,7 +247,7 @@ struct packet_config {
 	bool vxlan, geneve, teredo, erspan1;
 	bool defrag;
 	json_t *vxlan_ports, *geneve_ports, *teredo_ports; /* lists of numbers as text; NULL: the defaults */
-	json_t *host_os_policy;        /* address ranges to overlap policies */
+	json_t *host_os_policy;        /* address ranges to overlap policies, of fragments and of TCP */
 	uint64_t defrag_memcap_bytes;
 	uint64_t defrag_trackers_max;  /* datagrams in reassembly */
 	uint64_t defrag_frags_max;     /* fragments held */
