@@ -228,6 +228,7 @@ follow_hole(struct stream_step *step, unsigned int side)
 		(uint32_t)step->engine->config.segments_max;
 
 	if (dir->early.count >= limit) {
+		stream_event_set(step->packet, STREAM_REASSEMBLY_INSERT_LIMIT);
 		stream_skip_hole(step, side);
 		return;
 	}
@@ -266,6 +267,7 @@ keep_early(struct stream_step *step, unsigned int side, uint32_t offset, const u
 	if ((result & PIECE_NO_MEMORY) != 0) {
 		stream_count(engine, STREAM_COUNTER_SEGMENT_MEMCAP_DROP, 1);
 		stream_event_set(step->packet, STREAM_REASSEMBLY_INSERT_MEMCAP);
+		stream_event_set(step->packet, STREAM_REASSEMBLY_NO_SEGMENT);
 		stream_skip_hole(step, side);
 	}
 }
@@ -283,8 +285,17 @@ see_again(struct stream_step *step, struct stream_dir *dir, const uint8_t *data,
 	}
 	stream_count(step->engine, STREAM_COUNTER_RETRANSMISSIONS, 1);
 	stream_event_set(step->packet, STREAM_PKT_RETRANSMISSION);
-	if ((dir->flags & STREAM_DIR_ACKED) != 0 && seq_diff(dir->last_ack, step->packet->tcp_seq + len) >= 0)
+	if (back > dir->next_pos && (dir->flags & STREAM_DIR_MIDSTREAM) == 0)
+		stream_event_set(step->packet, STREAM_REASSEMBLY_SEGMENT_BEFORE_BASE_SEQ);
+	if ((dir->flags & STREAM_DIR_ACKED) != 0 && seq_diff(dir->last_ack, step->packet->tcp_seq + len) >= 0) {
 		stream_event_set(step->packet, STREAM_PKT_SPURIOUS_RETRANSMISSION);
+		stream_odd(step, STREAM_ODD_OLD);
+	}
+	if (back >= len && stream_print_differs(step, (unsigned int)(dir - step->stream->dirs))) {
+		stream_count(step->engine, STREAM_COUNTER_OVERLAP_DIFF_DATA, 1);
+		stream_event_set(step->packet, STREAM_REASSEMBLY_OVERLAP_DIFFERENT_DATA);
+		return;
+	}
 	if (back > dir->pending_len) { /* the part before the buffer is gone */
 		uint32_t gone = back - dir->pending_len;
 
@@ -315,7 +326,7 @@ is_far(struct stream_step *step, unsigned int side, int32_t rel)
 		return false;
 	}
 	stream_count(step->engine, STREAM_COUNTER_OUT_OF_WINDOW, 1);
-	stream_event_set(step->packet, STREAM_EST_PACKET_OUT_OF_WINDOW);
+	stream_odd(step, STREAM_ODD_SEQ);
 	if (++dir->far_packets < STREAM_RESYNC_PACKETS)
 		return true;
 	dir->far_packets = 0; /* that many in a row: it is the sensor that missed them */
@@ -345,6 +356,8 @@ take_data(struct stream_step *step, unsigned int side)
 	}
 	if ((dir->flags & STREAM_DIR_ENDED) != 0)
 		return;
+	if (step->engine->prints != NULL && data == packet->payload && (step->flow->flags & FLOW_APP_GIVEN_UP) == 0)
+		stream_print_keep(step, side);
 	if (rel > 0) {
 		if (!is_far(step, side, rel))
 			keep_early(step, side, (uint32_t)seq_diff(packet->tcp_seq, dir->next_seq), data, len);
@@ -368,11 +381,28 @@ take_fin(struct stream_step *step, unsigned int side)
 	struct stream_dir *dir = &step->stream->dirs[side];
 	uint32_t fin_seq = step->packet->tcp_seq + step->packet->payload_len;
 
+	if (step->packet->payload_len == 0 && !stream_seq_fits(step, side)) {
+		stream_odd(step, STREAM_ODD_SEQ);
+		return;
+	}
 	if ((dir->flags & STREAM_DIR_FIN) == 0 && seq_diff(fin_seq, dir->next_seq) >= 0) {
 		dir->flags |= STREAM_DIR_FIN;
 		dir->fin_seq = fin_seq;
 	}
 	stream_drain(step, side);
+}
+
+/** RFC 9293 3.8.6: a receiver takes back, without acknowledging more, room that its peer has used already. */
+static bool
+window_shrinks(const struct stream_step *step, unsigned int side)
+{
+	const struct stream_dir *sender = &step->stream->dirs[side], *peer = &step->stream->dirs[!side];
+	const struct packet *packet = step->packet;
+	uint64_t room = (uint64_t)packet->tcp_window << sender->wscale;
+	int32_t used = seq_diff(peer->max_seq, peer->last_ack);
+
+	return packet->payload_len == 0 && packet->tcp_ack == peer->last_ack && packet->tcp_window < sender->window &&
+		packet->tcp_window > 0 && (peer->flags & STREAM_DIR_OPEN) != 0 && used > 0 && room < (uint64_t)used;
 }
 
 /** What this segment says of the other direction. */
@@ -384,13 +414,18 @@ take_ack(struct stream_step *step, unsigned int side)
 	const struct packet *packet = step->packet;
 	int32_t ahead;
 
+	if ((peer->flags & STREAM_DIR_ACKED) != 0 && seq_diff(packet->tcp_ack, peer->last_ack) <= 0) {
+		if (window_shrinks(step, side))
+			stream_event_set(step->packet, STREAM_PKT_BAD_WINDOW_UPDATE);
+		sender->window = packet->tcp_window;
+		return;
+	}
 	sender->window = packet->tcp_window;
 	sender->flags |= STREAM_DIR_WINDOW;
-	if ((peer->flags & STREAM_DIR_ACKED) != 0 && seq_diff(packet->tcp_ack, peer->last_ack) <= 0)
-		return;
 	ahead = (peer->flags & STREAM_DIR_OPEN) != 0 ? seq_diff(packet->tcp_ack, peer->max_seq) : 0;
 	if (ahead > 1 && (uint64_t)ahead > ((uint64_t)sender->window << sender->wscale) + STREAM_WINDOW_SLACK) {
 		stream_event_set(step->packet, STREAM_PKT_INVALID_ACK);
+		stream_odd(step, STREAM_ODD_ACK);
 		return;
 	}
 	peer->flags |= STREAM_DIR_ACKED;
@@ -445,7 +480,8 @@ stream_segment(struct stream_engine *engine, struct flow *flow, struct packet *p
 		return;
 	dir = &step.stream->dirs[side];
 	if ((packet->tcp_flags & ~STREAM_PLAIN) != 0 || (packet->tcp_flags & TCP_ACK) == 0 ||
-	    ((dir->flags | step.stream->dirs[!side].flags) & (STREAM_DIR_RST | STREAM_DIR_SYN_DATA)) != 0) {
+	    ((dir->flags | step.stream->dirs[!side].flags) &
+		(STREAM_DIR_RST | STREAM_DIR_SYN_DATA | STREAM_DIR_SYNACKED | STREAM_DIR_FIN)) != 0) {
 		if (!stream_check(&step, side))
 			return;
 	}

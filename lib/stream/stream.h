@@ -76,7 +76,9 @@ struct stream_config {
 	bool async_oneside;
 	bool inline_mode;        /* accepted: data is always delivered as it comes */
 	bool checksum_validation; /* segments with a bad checksum are not reassembled */
+	bool check_overlap;      /* compare segments sent again with what was delivered, as far as prints are kept */
 	unsigned int policy;     /* enum stream_policy; of hosts that no range names */
+	const json_t *host_os_policy; /* not of a key: packet_config's; NULL: no ranges */
 	uint64_t segments_max;
 };
 
@@ -114,7 +116,8 @@ extern const struct counter_desc stream_counters[STREAM_COUNTER_COUNT];
 
 struct stream_engine;
 
-/** @param counters [STREAM_COUNTER_COUNT], lent until destroy. @return 0, -EINVAL or -ENOMEM */
+/** @param config   copied; host_os_policy is read and not kept
+ *  @param counters [STREAM_COUNTER_COUNT], lent until destroy. @return 0, -EINVAL or -ENOMEM */
 int stream_engine_create(struct stream_engine **out, const struct stream_config *config, _Atomic uint64_t *counters);
 void stream_engine_destroy(struct stream_engine *engine);
 

@@ -9,7 +9,7 @@ stream_open(struct stream_engine *engine, struct flow *flow, struct packet *pack
 {
 	struct stream *stream;
 
-	if ((packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN && packet->payload_len == 0) {
+	if ((packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN && packet->payload_len == 0 && flow_to_server(packet)) {
 		stream_count(engine, STREAM_COUNTER_SYN, 1);
 		if ((packet->tcp_flags & TCP_FIN) != 0)
 			stream_event_set(packet, STREAM_FIN_SYN);
@@ -32,7 +32,7 @@ stream_open(struct stream_engine *engine, struct flow *flow, struct packet *pack
 	for (unsigned int i = 0; i < 2; i++) {
 		/* what was agreed is not known until a SYN+ACK is seen */
 		stream->dirs[i].wscale = STREAM_WSCALE_MAX;
-		stream->policies[i] = (uint8_t)engine->config.policy;
+		stream->policies[i] = (uint8_t)host_policy_of(&engine->hosts, flow->key.ip_version, &flow->key.addr[!i]);
 	}
 	flow->stream = stream;
 	stream_count(engine, STREAM_COUNTER_SESSIONS, 1);
@@ -60,7 +60,9 @@ check_syn(struct stream_step *step, unsigned int side)
 	stream_count(step->engine, STREAM_COUNTER_SYN, 1);
 	if ((packet->tcp_flags & TCP_FIN) != 0)
 		stream_event_set(packet, STREAM_FIN_SYN);
-	if (!flow_to_server(packet))
+	if (step->flow->tcp_state >= FLOW_TCP_FIN_WAIT1)
+		stream_event_set(packet, STREAM_SHUTDOWN_SYN_RESEND);
+	else if (!flow_to_server(packet) && step->flow->tcp_state >= FLOW_TCP_SYN_RECV)
 		stream_event_set(packet, step->flow->tcp_state == FLOW_TCP_SYN_RECV ?
 			STREAM_3WHS_SYN_TOCLIENT_ON_SYN_RECV : STREAM_EST_SYN_TOCLIENT);
 	if ((dir->flags & STREAM_DIR_OPEN) != 0) {
@@ -76,6 +78,7 @@ check_syn(struct stream_step *step, unsigned int side)
 		return;
 	}
 	stream_dir_open(dir, packet->tcp_seq + 1, false);
+	dir->flags |= STREAM_DIR_SYN;
 	if (packet->payload_len == 0)
 		return;
 	if (!packet_is(packet, PACKET_TCP_FASTOPEN))
@@ -97,15 +100,24 @@ check_synack(struct stream_step *step, unsigned int side)
 	uint8_t wscale = packet_is(packet, PACKET_TCP_WSCALE) ? packet->tcp_wscale : 0;
 
 	stream_count(step->engine, STREAM_COUNTER_SYNACK, 1);
-	if (flow_to_server(packet))
+	if (flow_to_server(packet) && (peer->flags & STREAM_DIR_SYN) != 0) {
+		/* split handshake: the server answered the SYN with a SYN, which this acknowledges */
+		if (packet->tcp_ack != peer->next_seq)
+			stream_event_set(packet, STREAM_4WHS_SYNACK_WITH_WRONG_ACK);
+	} else if (flow_to_server(packet)) {
 		stream_event_set(packet, step->flow->state == FLOW_ESTABLISHED ? STREAM_EST_SYNACK_TOSERVER :
+			(dir->flags & STREAM_DIR_SYNACKED) != 0 ? STREAM_3WHS_SYNACK_TOSERVER_ON_SYN_RECV :
 			STREAM_3WHS_SYNACK_IN_WRONG_DIRECTION);
+	}
 	if ((dir->flags & STREAM_DIR_OPEN) != 0) {
 		bool established = step->flow->state == FLOW_ESTABLISHED;
 
 		if (dir->next_pos == 0 && dir->next_seq != packet->tcp_seq + 1)
 			stream_event_set(packet, established ? STREAM_EST_SYNACK_RESEND_WITH_DIFF_SEQ :
 				STREAM_3WHS_SYNACK_RESEND_WITH_DIFF_SEQ);
+		else if ((peer->flags & STREAM_DIR_OPEN) != 0 && peer->next_pos == 0 && packet->tcp_ack != peer->next_seq)
+			stream_event_set(packet, established ? STREAM_EST_SYNACK_RESEND_WITH_DIFFERENT_ACK :
+				STREAM_3WHS_SYNACK_RESEND_WITH_DIFFERENT_ACK);
 		else if (established)
 			stream_event_set(packet, STREAM_EST_SYNACK_RESEND);
 	} else {
@@ -115,6 +127,8 @@ check_synack(struct stream_step *step, unsigned int side)
 		if (!packet_is(packet, PACKET_TCP_WSCALE))
 			peer->wscale = 0;
 	}
+	if (!flow_to_server(packet) && step->flow->tcp_state == FLOW_TCP_SYN_RECV)
+		peer->flags |= STREAM_DIR_SYNACKED;
 	if ((peer->flags & STREAM_DIR_OPEN) == 0) {
 		stream_dir_open(peer, packet->tcp_ack, false);
 	} else if ((peer->flags & STREAM_DIR_SYN_DATA) != 0) {
@@ -122,6 +136,8 @@ check_synack(struct stream_step *step, unsigned int side)
 			stream_event_set(packet, STREAM_3WHS_SYNACK_TFO_DATA_IGNORED);
 			piece_clear(&peer->early, step->engine->segments);
 			peer->max_seq = peer->next_seq;
+		} else if (seq_diff(packet->tcp_ack, peer->next_seq) < 0 || seq_diff(packet->tcp_ack, peer->max_seq) > 0) {
+			stream_event_set(packet, STREAM_3WHS_SYNACK_WITH_WRONG_ACK);
 		}
 	} else if (peer->next_pos == 0 && packet->tcp_ack != peer->next_seq) {
 		stream_event_set(packet, STREAM_3WHS_SYNACK_WITH_WRONG_ACK);
@@ -152,6 +168,40 @@ check_rst(struct stream_step *step, unsigned int side)
 	return false;
 }
 
+/** The segment that ends the handshake, RFC 9293 3.5: from the client, both numbers right. */
+static void
+check_third(struct stream_step *step, unsigned int side)
+{
+	struct stream_dir *dir = &step->stream->dirs[side], *peer = &step->stream->dirs[!side];
+	struct packet *packet = step->packet;
+	bool seq_right = packet->tcp_seq == dir->next_seq, ack_right = packet->tcp_ack == peer->next_seq;
+
+	if ((packet->tcp_flags & TCP_ACK) == 0) {
+		if (packet->payload_len > 0)
+			stream_event_set(packet, STREAM_3WHS_ACK_DATA_INJECT);
+		return;
+	}
+	if ((peer->flags & STREAM_DIR_SYNACKED) != 0) { /* the server goes on before the client's ACK was seen */
+		peer->flags &= (uint16_t)~STREAM_DIR_SYNACKED;
+		if (packet->payload_len == 0 && (packet->tcp_flags & TCP_FIN) == 0)
+			stream_event_set(packet, STREAM_3WHS_ACK_IN_WRONG_DIR);
+		return;
+	}
+	dir->flags &= (uint16_t)~STREAM_DIR_SYNACKED;
+	if (!seq_right && !ack_right)
+		stream_event_set(packet, STREAM_3WHS_WRONG_SEQ_WRONG_ACK);
+	else if (!ack_right && peer->next_pos == 0)
+		stream_event_set(packet, STREAM_3WHS_RIGHT_SEQ_WRONG_ACK_EVASION);
+}
+
+/** While the connection closes every segment lies close behind what was sent. */
+static void
+check_closing(struct stream_step *step, unsigned int side)
+{
+	if (step->packet->payload_len == 0 && (step->packet->tcp_flags & TCP_FIN) == 0 && !stream_seq_fits(step, side))
+		stream_odd(step, STREAM_ODD_SEQ);
+}
+
 bool
 stream_check(struct stream_step *step, unsigned int side)
 {
@@ -173,6 +223,11 @@ stream_check(struct stream_step *step, unsigned int side)
 		stream_count(step->engine, STREAM_COUNTER_URG, 1);
 		stream_event_set(packet, STREAM_URGENT_DATA);
 	}
+	if ((flags & TCP_SYN) == 0 &&
+	    ((dir->flags | step->stream->dirs[!side].flags) & STREAM_DIR_SYNACKED) != 0)
+		check_third(step, side);
+	if ((dir->flags | step->stream->dirs[!side].flags) & STREAM_DIR_FIN)
+		check_closing(step, side);
 	/* the first packet after the SYN decides that its data counts */
 	if ((flags & (TCP_SYN | TCP_ACK)) != TCP_SYN)
 		for (unsigned int i = 0; i < 2; i++)

@@ -32,8 +32,10 @@ static const struct knob knobs[] = {
 		"accepted: data is always inspected as it comes" },
 	{ "stream.checksum-validation", KNOB_BOOL, AT(checksum_validation), 0, 0, "yes", NULL,
 		"segments with a wrong checksum are not reassembled" },
+	{ "stream.reassembly.check-overlap-chunks", KNOB_BOOL, AT(check_overlap), 0, 0, "yes", NULL,
+		"segments sent again are compared with what was delivered; the last 8,192 of a worker are remembered" },
 	{ "stream.overlap-policy", KNOB_CHOICE, AT(policy), 0, 0, "bsd", stream_policy_names,
-		"who wins where early segments overlap" },
+		"who wins where early segments overlap, for hosts that host-os-policy does not name" },
 	{ "stream.*", KNOB_ACCEPTED, 0, 0, 0, NULL, NULL, "other settings of reassembly" },
 };
 
@@ -75,8 +77,15 @@ stream_engine_create(struct stream_engine **out, const struct stream_config *con
 	if (engine == NULL)
 		return -ENOMEM;
 	engine->config = *config;
+	engine->config.host_os_policy = NULL;
 	engine->counters = counters;
-	error = slab_create(&engine->states, config->memcap_bytes);
+	error = host_policy_parse(&engine->hosts, config->host_os_policy, (enum piece_policy)config->policy);
+	if (error == 0 && config->check_overlap) {
+		engine->prints = calloc(STREAM_PRINTS, sizeof(*engine->prints));
+		error = engine->prints == NULL ? -ENOMEM : 0;
+	}
+	if (error == 0)
+		error = slab_create(&engine->states, config->memcap_bytes);
 	if (error == 0)
 		error = slab_create(&engine->segments, config->reassembly_memcap_bytes);
 	if (error < 0) {
@@ -96,6 +105,7 @@ stream_engine_destroy(struct stream_engine *engine)
 		slab_destroy(engine->segments);
 	if (engine->states != NULL)
 		slab_destroy(engine->states);
+	free(engine->prints);
 	free(engine);
 }
 

@@ -1,5 +1,10 @@
 /* Named oddities of TCP, under the names that `stream-event` rules use ("pkt_invalid_timestamp"; anomaly records
- * write "stream.pkt_invalid_timestamp"). */
+ * write "stream.pkt_invalid_timestamp").
+ *
+ * Rules may name these too, but nothing sets them: 3whs_syn_flood and 3whs_synack_flood (no queue of candidates is
+ * kept: a bare SYN costs no state), 3whs_async_wrong_seq, 4whs_synack_with_wrong_syn, 4whs_wrong_seq and
+ * 4whs_invalid_ack (they compare with the first SYN, which is not kept), wrong_thread (both directions always meet),
+ * reassembly_insert_invalid, reassembly_urgent_oob_limit_reached (urgent bytes are never skipped). */
 #ifndef MR_STREAM_STREAM_EVENT_H
 #define MR_STREAM_STREAM_EVENT_H
 

@@ -3,7 +3,7 @@
 #define MR_STREAM_STREAM_STATE_H
 
 #include "lib/base/slab.h"
-#include "lib/packet/piece.h"
+#include "lib/packet/host_policy.h"
 #include "lib/stream/stream.h"
 
 enum {
@@ -14,6 +14,7 @@ enum {
 	STREAM_WINDOW_SLACK = 64 * 1024,
 	STREAM_WSCALE_MAX = 14,       /* RFC 7323 2.3; also what an unseen handshake may have agreed */
 	STREAM_PENDING_FIRST = 512,   /* bytes of a direction's first buffer */
+	STREAM_PRINTS = 8192,         /* delivered segments remembered, of all connections */
 };
 
 enum stream_dir_flag {
@@ -28,6 +29,8 @@ enum stream_dir_flag {
 	STREAM_DIR_SYN_DATA = 1 << 8, /* early holds the SYN's data: it counts once the peer acknowledges it */
 	STREAM_DIR_WINDOW = 1 << 9,   /* window is known */
 	STREAM_DIR_DEPTH = 1 << 10,   /* the depth was reached */
+	STREAM_DIR_SYNACKED = 1 << 11, /* the peer's SYN+ACK was seen; what ends the handshake is due from this side */
+	STREAM_DIR_SYN = 1 << 12,     /* opened by a SYN without ACK */
 };
 
 /** What one side sends. */
@@ -53,8 +56,16 @@ struct stream {
 	uint8_t policies[2];
 };
 
+/** A delivered segment: where it began and what was in it. */
+struct stream_print {
+	uint32_t place;   /* of flow, side, sequence number and length; 0: none */
+	uint32_t content;
+};
+
 struct stream_engine {
 	struct stream_config config;
+	struct host_policy hosts;
+	struct stream_print *prints; /* [STREAM_PRINTS]; NULL: segments sent again are not compared */
 	struct slab *states;
 	struct slab *segments;
 	_Atomic uint64_t *counters;
@@ -112,6 +123,23 @@ void stream_drain(struct stream_step *step, unsigned int side);
 void stream_skip_hole(struct stream_step *step, unsigned int side);
 /** Frees what a direction holds. */
 void stream_dir_clear(struct stream_engine *engine, struct stream_dir *dir);
+
+/** Remembers a segment that is delivered from now on. */
+void stream_print_keep(struct stream_step *step, unsigned int side);
+/** Whether the segment at hand was delivered before with other content, as far as is remembered. */
+bool stream_print_differs(struct stream_step *step, unsigned int side);
+
+enum stream_oddity {
+	STREAM_ODD_ACK,  /* acknowledges what was never sent */
+	STREAM_ODD_SEQ,  /* out of the window, or of place while closing */
+	STREAM_ODD_OLD,  /* wholly acknowledged before */
+	STREAM_ODDITY_COUNT,
+};
+
+/** Whether a segment's number lies near the direction's next byte, as the peer's window allows. */
+bool stream_seq_fits(const struct stream_step *step, unsigned int side);
+/** Sets the event that names an oddity in the connection's state. */
+void stream_odd(struct stream_step *step, enum stream_oddity oddity);
 
 /** SYN, RST, URG, missing ACK: what is not plain data. @return false: nothing of the segment counts */
 bool stream_check(struct stream_step *step, unsigned int side);
