@@ -83,6 +83,7 @@ apply(struct settings *s, struct config_error *err)
 		if (rc != 0)
 			return rc;
 	}
+	s->stream.host_os_policy = s->packet.host_os_policy;
 	int rc = proto_settings_create(&s->protos, proto_table, s->config, err);
 
 	if (rc == 0)

@@ -353,6 +353,8 @@ handle_packet(struct worker *worker, struct packet *packet, struct flow *flow)
 
 	worker->packet = packet;
 	worker->chunk = NULL;
+	if (flow_is_duplicate(worker->flows, packet))
+		return;
 	if (flow != NULL)
 		flow = flow_update(worker->flows, flow, packet);
 	worker->flow = flow;
@@ -401,7 +403,7 @@ end_flow(void *arg, struct flow *flow)
 	}
 	if (worker->matcher != NULL)
 		rule_flow_end(worker->matcher, flow);
-	if (worker->depth == WORKER_ALL && worker->settings->sensor.log_flow)
+	if (worker->depth == WORKER_ALL && worker->settings->sensor.log_flow && flow->packets[0] + flow->packets[1] > 0)
 		emit_flow(worker, flow);
 	worker->flow = NULL;
 	if (session == NULL)

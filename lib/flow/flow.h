@@ -132,6 +132,8 @@ enum flow_timeout_class {
 struct flow_config {
 	uint64_t flows_max;      /* capacity of one table */
 	uint64_t emergency_recovery; /* percent of the capacity that must be free to leave emergency mode */
+	bool skip_duplicates;        /* flow_is_duplicate() looks */
+	uint64_t duplicate_window_us;
 	uint64_t timeout_s[FLOW_TIMEOUT_CLASS_COUNT][FLOW_STATE_COUNT];
 	uint64_t emergency_timeout_s[FLOW_TIMEOUT_CLASS_COUNT][FLOW_STATE_COUNT];
 };
@@ -157,6 +159,7 @@ enum flow_counter {
 	FLOW_COUNTER_TABLE_FULL,
 	FLOW_COUNTER_EMERG_MODE_ENTERED,
 	FLOW_COUNTER_EMERG_MODE_OVER,
+	FLOW_COUNTER_DUPLICATES,
 	FLOW_COUNTER_COUNT,
 };
 
@@ -188,6 +191,10 @@ void flow_table_destroy(struct flow_table *table);
  */
 uint16_t flow_lookup_burst(struct flow_table *table, struct packet packets[], uint16_t count, uint64_t now_ns,
 	struct flow *flows[]);
+
+/** Whether the packet is the second copy of one just seen, as a mirror of both directions of a switch's ports makes
+ *  them. The caller then passes it over; it is counted. Always false unless flow.skip-duplicates is on. */
+bool flow_is_duplicate(struct flow_table *table, const struct packet *packet);
 
 /**
  * Counts a packet on its flow, follows the TCP state, and sets the packet's PACKET_TO_SERVER and

@@ -22,6 +22,10 @@ static const struct knob knobs[] = {
 		"flows tracked at once, for each worker; 205 bytes each" },
 	{ "flow.emergency-recovery", KNOB_NUMBER, AT(emergency_recovery), 1, 99, "10", NULL,
 		"percent of the table that must be free to leave emergency mode" },
+	{ "flow.skip-duplicates", KNOB_BOOL, AT(skip_duplicates), 0, 0, "no", NULL,
+		"pass over the second copy of a packet: for mirrors that copy a frame where it enters and where it leaves" },
+	{ "flow.duplicate-window-us", KNOB_NUMBER, AT(duplicate_window_us), 1, 1000000, "2000", NULL,
+		"the second copy comes within so many microseconds" },
 	{ "flow.*", KNOB_ACCEPTED, 0, 0, 0, NULL, NULL, "memcap, hash-size, prealloc: flows-max bounds the table" },
 	TIMEOUT("default", FLOW_TIMEOUT_DEFAULT, "new", FLOW_NEW, "30", "10"),
 	TIMEOUT("default", FLOW_TIMEOUT_DEFAULT, "established", FLOW_ESTABLISHED, "300", "100"),
@@ -58,6 +62,7 @@ const struct counter_desc flow_counters[FLOW_COUNTER_COUNT] = {
 	[FLOW_COUNTER_EVICTED_BUCKET] = { "flow.evicted.bucket", "of the forced: their buckets were full" },
 	[FLOW_COUNTER_TABLE_FULL] = { "flow.table_full", "packets without a flow: no room" },
 	[FLOW_COUNTER_EMERG_MODE_ENTERED] = { "flow.emerg_mode_entered", "times the table became full" },
+	[FLOW_COUNTER_DUPLICATES] = { "flow.duplicates", "packets passed over: second copies of a mirrored frame" },
 	[FLOW_COUNTER_EMERG_MODE_OVER] = { "flow.emerg_mode_over", "times it recovered" },
 };
 
@@ -91,7 +96,9 @@ flow_table_create(struct flow_table **out, const struct flow_config *config, _At
 	table->flows_bytes = table->flow_count * sizeof(struct flow);
 	table->buckets = mem_area_create(table->buckets_bytes);
 	table->flows = mem_area_create(table->flows_bytes);
-	if (table->buckets == NULL || table->flows == NULL) {
+	table->duplicate_ns = config->duplicate_window_us * 1000;
+	if (table->buckets == NULL || table->flows == NULL ||
+	    (config->skip_duplicates && flow_duplicates_create(&table->duplicates) < 0)) {
 		flow_table_destroy(table);
 		return -ENOMEM;
 	}
@@ -104,6 +111,7 @@ flow_table_destroy(struct flow_table *table)
 {
 	if (table == NULL)
 		return;
+	free(table->duplicates);
 	if (table->buckets != NULL)
 		mem_area_destroy(table->buckets, table->buckets_bytes);
 	if (table->flows != NULL)

@@ -41,6 +41,8 @@ struct flow_table {
 	uint64_t timeouts_ns[2][FLOW_TIMEOUT_CLASS_COUNT][FLOW_STATE_COUNT]; /* [1]: in emergency mode */
 	uint64_t pending[FLOW_COUNTER_COUNT];
 	_Atomic uint64_t *counters;
+	struct flow_duplicates *duplicates; /* NULL: not looked for */
+	uint64_t duplicate_ns;
 	size_t flows_bytes, buckets_bytes;
 };
 
@@ -63,6 +65,8 @@ flow_is_over(const struct flow_table *table, const struct flow *flow, uint64_t n
 	return now_ns > flow->last_ns && now_ns - flow->last_ns > flow_timeout_ns(table, flow);
 }
 
+/** Freed with free(). @return 0 or -ENOMEM */
+int flow_duplicates_create(struct flow_duplicates **out);
 /** The flow of a packet's key, or NULL. */
 struct flow *flow_find(struct flow_table *table, const struct packet *packet);
 /** A new flow in the index, evicting others where it must; NULL when there is no room. */

@@ -458,6 +458,48 @@ test_create_fails(void **state)
 	flow_table_destroy(NULL);
 }
 
+/** A mirrored frame's second copy is passed over: not a third one, not one that was sent again, not a late one. */
+static void
+test_duplicates(void **state)
+{
+	static const struct {
+		uint64_t after_us;
+		uint8_t id, ttl;   /* IPv4 identification and TTL */
+		char byte;
+		bool duplicate;
+	} rows[] = {
+		{ 0, 1, 64, 'a', false },  { 10, 1, 63, 'a', true }, { 20, 1, 64, 'a', false }, { 1000, 2, 64, 'a', false },
+		{ 1000, 2, 64, 'b', false }, { 1001, 2, 64, 'b', true }, { 5000, 3, 64, 'c', false }, { 7500, 3, 64, 'c', false },
+	};
+	struct flow_config config = config_of(FLOWS_MAX);
+
+	for (unsigned int on = 0; on < 2; on++) {
+		config.skip_duplicates = on == 1;
+		config.duplicate_window_us = 2000;
+		memset(counters, 0, sizeof(counters));
+		assert_int_equal(flow_table_create(&table, &config, counters), 0);
+		for (size_t i = 0; i < TEST_COUNT(rows); i++) {
+			struct frame frame = { 0 };
+
+			frame_ethernet(&frame, 0x0800);
+			frame_ipv4(&frame, 0x0a000001, 0x0a000002, IP_PROTO_UDP, rows[i].id, 0);
+			frame.data[frame.l3_at + 8] = rows[i].ttl;
+			frame_udp(&frame, 1000, 2000);
+			frame_put(&frame, &rows[i].byte, 1);
+			frame_finish_ipv4(&frame);
+			make(&packets[0], IP_PROTO_UDP, 1, 1000, 2, 2000, S + rows[i].after_us * 1000);
+			packets[0].data = frame.data;
+			packets[0].len = frame.len;
+			packets[0].l3_off = (uint16_t)frame.l3_at;
+			assert_int_equal(flow_is_duplicate(table, &packets[0]), on == 1 && rows[i].duplicate);
+		}
+		flow_lookup_burst(table, packets, 0, S, flows);
+		flow_expire(table, S, 1, NULL, NULL);
+		assert_int_equal(counter_get(&counters[FLOW_COUNTER_DUPLICATES]), on == 1 ? 2 : 0);
+		flow_table_destroy(table);
+	}
+}
+
 int
 main(void)
 {
@@ -473,6 +515,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_flood, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bucket_full, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_model, setup, teardown),
+		cmocka_unit_test(test_duplicates),
 		cmocka_unit_test(test_community_id),
 		cmocka_unit_test(test_tables),
 		cmocka_unit_test(test_create_fails),
