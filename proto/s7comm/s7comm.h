@@ -22,7 +22,7 @@ enum {
 	S7_REPEATS = 16,             /* cyclic jobs and reads whose last value is remembered; a power of two */
 	S7_SZL_ENTRY_MAX = 64,       /* of an entry that two messages share, the bytes kept */
 	S7_TEXT_MAX = 32,
-	S7_ORPHANS = 8,              /* responses remembered that came before their request; a power of two */
+	S7_ORPHANS = 32,             /* responses remembered that came before their request; a power of two */
 };
 
 enum s7_rosctr { S7_JOB = 1, S7_ACK = 2, S7_ACK_DATA = 3, S7_USERDATA = 7 };

@@ -23,7 +23,7 @@ enum {
 	S7P_ORDER_NUMBER_LEN = 20,
 	S7P_SERIAL_LEN = 16,
 	S7P_TEXT_MAX = 32,
-	S7P_ORPHANS = 8,          /* a power of two */
+	S7P_ORPHANS = 32,         /* a power of two */
 	S7P_FLAG_UNANSWERED = 0x40, /* of the transport: the sender can do without a response */
 };
 
