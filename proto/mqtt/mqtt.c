@@ -289,9 +289,24 @@ parse_answer(struct mqtt_pdu *pdu, struct cursor body)
 	proto_deliver(ctx, PROTO_EMIT, info.id);
 }
 
+/* No Sparkplug payload begins with a zero byte: it is the length of the empty properties that only 5.0 has. */
+static bool
+has_empty_properties(const struct mqtt_header *header, struct cursor body)
+{
+	uint16_t topic_len = cursor_be16(&body);
+	const uint8_t *at = cursor_take(&body, topic_len);
+	struct sparkplug_topic topic;
+
+	if (header->type != MQTT_PUBLISH || at == NULL || !sparkplug_topic_read(at, topic_len, &topic))
+		return false;
+	if ((header->flags >> 1 & 3) != 0)
+		cursor_skip(&body, 2);
+	return cursor_left(&body) > 0 && cursor_u8(&body) == 0;
+}
+
 /* The version that a message seen from the middle of a connection can only have. */
 static uint8_t
-version_of(const struct mqtt_state *state, const struct mqtt_header *header)
+version_of(const struct mqtt_state *state, const struct mqtt_header *header, struct cursor body)
 {
 	bool is_longer = (header->type == MQTT_CONNACK || (header->type >= MQTT_PUBACK && header->type <= MQTT_PUBCOMP))
 		? header->remaining_len > 2
@@ -300,7 +315,7 @@ version_of(const struct mqtt_state *state, const struct mqtt_header *header)
 
 	if (state->version != 0)
 		return state->version;
-	return is_longer ? MQTT_VERSION_5 : MQTT_VERSION_3_1_1;
+	return is_longer || has_empty_properties(header, body) ? MQTT_VERSION_5 : MQTT_VERSION_3_1_1;
 }
 
 static void
@@ -349,7 +364,7 @@ mqtt_parse(struct proto_ctx *ctx, struct cursor in)
 		return;
 	pdu.type = header.type;
 	pdu.flags = header.flags;
-	pdu.version = version_of(ctx->state, &header);
+	pdu.version = version_of(ctx->state, &header, body);
 	pdu.total_len = header.header_len + header.remaining_len;
 	pdu.cut_len = header.remaining_len - (uint32_t)cursor_left(&body);
 	ctx->skip_len = pdu.cut_len;

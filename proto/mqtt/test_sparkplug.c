@@ -1,0 +1,179 @@
+/* Sparkplug B: topics, payloads to the metric, aliases, identities. */
+#include "proto/mqtt/test_mqtt.h"
+
+static void
+put_varint(uint8_t **at, uint64_t value)
+{
+	do {
+		*(*at)++ = (uint8_t)((value & 0x7f) | (value > 0x7f ? 0x80 : 0));
+		value >>= 7;
+	} while (value > 0);
+}
+
+/* A PUBLISH of QoS 0 with this topic and payload. */
+static void
+publish(const char *topic, const uint8_t *payload, size_t payload_len, bool to_server)
+{
+	static uint8_t data[DATA_MAX];
+	size_t topic_len = strlen(topic);
+	uint8_t *at = data;
+
+	*at++ = 0x30;
+	put_varint(&at, 2 + topic_len + payload_len);
+	*at++ = (uint8_t)(topic_len >> 8);
+	*at++ = (uint8_t)topic_len;
+	memcpy(at, topic, topic_len);
+	memcpy(at + topic_len, payload, payload_len);
+	feed_bytes(data, (size_t)(at - data) + topic_len + payload_len, to_server);
+}
+
+static void
+publish_text(const char *topic, const char *payload, bool to_server)
+{
+	static uint8_t data[4096];
+
+	publish(topic, data, bytes_of(payload, data, sizeof(data)), to_server);
+}
+
+static const struct {
+	const char *metric; /* its fields */
+	const char *has;
+} metrics[] = {
+	{ "0a ('one') 10 07 18 e807 20 03 50 ffffffff0f", "\"name\":\"one\",\"alias\":7,\"timestamp\":\"1970-01-01T00:00:01.000000+0000\","
+		"\"datatype_raw\":3,\"datatype\":\"Int32\",\"value\":-1}" },
+	{ "0a ('a') 20 01 50 ff01", "\"datatype\":\"Int8\",\"value\":-1}" },
+	{ "0a ('a') 20 02 50 ffff03", "\"datatype\":\"Int16\",\"value\":-1}" },
+	{ "0a ('a') 20 04 58 ffffffffffffffffff01", "\"datatype\":\"Int64\",\"value\":-1}" },
+	{ "0a ('a') 20 08 58 ffffffffffffffffff01", "\"datatype\":\"UInt64\",\"value\":18446744073709551615}" },
+	{ "0a ('a') 20 07 50 ffffffff0f", "\"datatype\":\"UInt32\",\"value\":4294967295}" },
+	{ "0a ('a') 20 09 65 0000c03f", "\"datatype\":\"Float\",\"value\":1.5}" },
+	{ "0a ('a') 20 0a 69 000000000000f83f", "\"datatype\":\"Double\",\"value\":1.5}" },
+	{ "0a ('a') 20 0b 70 01", "\"datatype\":\"Boolean\",\"value\":true}" },
+	{ "0a ('a') 20 0c 7a ('hi')", "\"datatype\":\"String\",\"value\":\"hi\"}" },
+	{ "0a ('a') 20 0d 58 e807", "\"value\":\"1970-01-01T00:00:01.000000+0000\"}" },
+	{ "0a ('a') 20 11 8201 02 00ff", "\"datatype\":\"Bytes\",\"value\":\"00ff\"}" },
+	{ "0a ('a') 20 10 8a01 02 0800", "\"datatype\":\"DataSet\",\"value\":\"0800\"}" },
+	{ "0a ('a') 28 01 30 00 38 01", "\"is_historical\":true,\"is_transient\":false,\"is_null\":true}" },
+	{ "0a ('a') 20 63 50 05", "\"datatype\":\"Unknown\",\"value\":5}" },
+};
+
+static void
+test_sparkplug_metrics(void **state)
+{
+	uint8_t metric[128], payload[160];
+
+	(void)state;
+	greet(connect_311, connack_311);
+	for (size_t i = 0; i < TEST_COUNT(metrics); i++) {
+		size_t len = bytes_of(metrics[i].metric, metric, sizeof(metric));
+
+		memcpy(payload, "\x08\xe8\x07\x12", 4);
+		payload[4] = (uint8_t)len;
+		memcpy(payload + 5, metric, len);
+		publish("spBv1.0/plant/NDATA/edge", payload, len + 5, CLIENT);
+		assert_json_has("\"sparkplug\":{\"namespace\":\"spBv1.0\",\"message_type\":\"NDATA\",\"group_id\":\"plant\","
+			"\"edge_node_id\":\"edge\",\"timestamp\":\"1970-01-01T00:00:01.000000+0000\",\"metrics\":[{");
+		assert_json_has(metrics[i].has);
+		assert_null(strstr(rig->json.data, "\"message\":"));
+		assert_int_equal(rig->events, 0);
+		/* Every cut is named and read as a message. */
+		for (size_t cut = 4; cut < len + 5; cut++) {
+			publish("spBv1.0/plant/NDATA/edge", payload, cut, CLIENT);
+			assert_true(saw(MQTT_EVENT_SPARKPLUG_MALFORMED));
+			assert_json_has("\"message\":");
+		}
+		rig->events = 0;
+		rig->count = 0;
+	}
+}
+
+/* A birth names what later messages give by number alone, says who it is, and begins the count. */
+static void
+test_sparkplug_birth(void **state)
+{
+	(void)state;
+	greet(connect_311, connack_311);
+	publish_text("spBv1.0/plant/NBIRTH/edge",
+		"08 e807 12 (0a ('two') 10 07 20 03 50 05) 12 (0a ('Properties/Hardware Make') 20 0c 7a (' ACME 1')) 18 00", CLIENT);
+	assert_has(&rig->identity, "\"protocol\":\"mqtt\",\"of_sender\":true,\"vendor\":\"ACME 1\",\"name\":\"edge\","
+		"\"role\":\"Sparkplug edge node\",\"address\":\"plant/edge\"");
+	publish_text("spBv1.0/plant/DDATA/edge/pump", "12 (10 07 50 ffffffffffffffffff01) 18 01", CLIENT);
+	assert_json_has("\"device_id\":\"pump\",\"seq\":1,\"metrics\":[{\"name\":\"two\",\"alias\":7,\"datatype_raw\":3,\"datatype\":\"Int32\","
+		"\"value\":-1}]");
+	assert_int_equal(rig->events, 0);
+	publish_text("spBv1.0/plant/NDATA/other", "12 (10 07 50 05) 18 02", CLIENT);
+	assert_json_has("\"metrics\":[{\"alias\":7,\"value\":5}]");
+	publish_text("spBv1.0/plant/NDATA/edge", "12 (10 07 50 05) 18 09", CLIENT);
+	assert_int_equal(rig->events, E(SPARKPLUG_SEQUENCE));
+	publish_text("spBv1.0/plant/DBIRTH/edge/pump",
+		"12 (0a ('Properties/Firmware Version') 20 0c 7a (' 2.1.0 ')) 18 0a", CLIENT);
+	assert_has(&rig->identity, "\"firmware\":\"2.1.0\",\"name\":\"pump\",\"role\":\"Sparkplug device\",\"address\":\"plant/edge/pump\"");
+	publish_text("spBv1.0/STATE/scada", "'{\"online\":true}'", SERVER);
+	assert_json_has("\"message_type\":\"STATE\",\"host_id\":\"scada\"");
+	assert_json_has("\"message\":\"{");
+	assert_int_equal(slab_used(rig->slab) > 0, true);
+}
+
+/* Seen from its middle, a connection of 5.0 shows by the empty properties before the payload. */
+static void
+test_sparkplug_midstream(void **state)
+{
+	(void)state;
+	publish_text("spBv1.0/plant/NDATA/edge", "00 08 e807 12 (10 07 50 05)", CLIENT);
+	assert_json_has("\"metrics\":[{\"alias\":7,\"value\":5}]");
+	assert_int_equal(rig->events, 0);
+	assert_int_equal(rig->state.version, MQTT_VERSION_5);
+}
+
+/* More aliases than the table has rows: what is known stays right. */
+static void
+test_sparkplug_aliases(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i < 4 * SPARKPLUG_ALIASES_MAX; i++) {
+		char name[16];
+		int len = snprintf(name, sizeof(name), "m%u", i);
+		const struct sparkplug_alias *row;
+
+		sparkplug_alias_learn(&rig->ctx, 1 + i % 3, i, 3, (const uint8_t *)name, (uint32_t)len);
+		row = sparkplug_alias_find(&rig->state, 1 + i % 3, i);
+		assert_non_null(row);
+		assert_int_equal(row->name_len, len);
+		assert_memory_equal(row->name, name, (size_t)len);
+	}
+	assert_null(sparkplug_alias_find(&rig->state, 9, 1));
+	sparkplug_alias_learn(&rig->ctx, 1, 1, 3, (const uint8_t *)"", 0);
+}
+
+static void
+test_sparkplug_topics(void **state)
+{
+	static const struct {
+		const char *topic;
+		bool is;
+	} rows[] = {
+		{ "spBv1.0/g/NBIRTH/n", true }, { "spBv1.0/g/DBIRTH/n/d", true }, { "spBv1.0/STATE/h", true },
+		{ "spBv1.0/g/NCMD/n", true }, { "spBv1.0/g/DDEATH/n/d", true }, { "spBv1.0/g/NBIRTH/n/d", false },
+		{ "spBv1.0/g/DBIRTH/n", false }, { "spBv1.0/g/FOO/n", false }, { "spBv1.0/g", false }, { "spBv1.0", false },
+		{ "spBv1.0/", false }, { "spAv1.0/g/NBIRTH/n", false }, { "spBv1.0//NBIRTH/n", false },
+		{ "spBv1.0/g/NBIRTH/", false }, { "spBv1.0/g/DBIRTH/n/d/e", false },
+	};
+	struct sparkplug_topic out;
+
+	(void)state;
+	for (size_t i = 0; i < TEST_COUNT(rows); i++)
+		if (sparkplug_topic_read((const uint8_t *)rows[i].topic, (uint32_t)strlen(rows[i].topic), &out) != rows[i].is)
+			fail_msg("%s", rows[i].topic);
+}
+
+int
+main(void)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, rig_create, rig_destroy)
+	const struct CMUnitTest tests[] = {
+		CASE(test_sparkplug_metrics), CASE(test_sparkplug_birth), CASE(test_sparkplug_aliases),
+		CASE(test_sparkplug_topics), CASE(test_sparkplug_midstream),
+	};
+
+	return cmocka_run_group_tests_name("sparkplug", tests, NULL, NULL);
+}
