@@ -385,5 +385,6 @@ const struct plant_protocol plant_protocols[] = {
 	{ "it", plant_it_populate, "background: DNS, NTP, HTTP" },
 	{ "mqtt", plant_mqtt_populate, "MQTT: Sparkplug edge nodes of the controllers report to a broker" },
 	{ "iec104", plant_iec104_populate, "IEC 60870-5-104: a SCADA front end and its stations" },
+	{ "enip", plant_enip_populate, "EtherNet/IP: operator stations read and write tags over connections; cyclic data" },
 };
 const unsigned int plant_protocol_count = sizeof(plant_protocols) / sizeof(plant_protocols[0]);
