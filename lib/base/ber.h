@@ -58,22 +58,46 @@ ber_length(struct cursor *in)
 	return len;
 }
 
+/** The next element in any form. What the caller holds in registers stays there: this works on copies. */
+static __attribute__((noinline, unused)) struct ber
+ber_take(struct cursor *in)
+{
+	struct ber ber;
+	size_t len;
+
+	ber.tag = cursor_u8(in);
+	if ((ber.tag & BER_TAG_LONG) == BER_TAG_LONG)
+		ber.tag = ber_tag_long(in, ber.tag);
+	len = ber_length(in);
+	ber.content = cursor_sub(in, len);
+	return ber;
+}
+
 /**
  * The next element, which is consumed.
  * @return false: none is left, or it does not fit (then in is short)
  */
-static inline bool
+__attribute__((always_inline)) static inline bool
 ber_next(struct cursor *in, struct ber *out)
 {
-	size_t len;
+	struct cursor head = *in;
+	uint16_t first = cursor_be16(&head);
+	size_t len = first & 0xff;
 
+	/* the short forms of tag and length, which is nearly all there is */
+	if ((first >> 8 & BER_TAG_LONG) != BER_TAG_LONG && len < 0x80 && len <= cursor_left(&head) && !head.short_read) {
+		out->tag = first >> 8;
+		out->content.pos = head.pos;
+		out->content.end = head.pos + len;
+		out->content.short_read = false;
+		in->pos = head.pos + len;
+		return true;
+	}
 	if (cursor_left(in) == 0)
 		return false;
-	out->tag = cursor_u8(in);
-	if ((out->tag & BER_TAG_LONG) == BER_TAG_LONG)
-		out->tag = ber_tag_long(in, out->tag);
-	len = ber_length(in);
-	out->content = cursor_sub(in, len);
+	head = *in;
+	*out = ber_take(&head);
+	*in = head;
 	return !in->short_read;
 }
 
@@ -112,15 +136,16 @@ static inline bool
 ber_u64(struct cursor content, uint64_t *out)
 {
 	size_t len = cursor_left(&content);
+	const uint8_t *at = cursor_take(&content, len);
 	uint64_t value = 0;
 
-	if (len == 0)
+	if (at == NULL || len == 0)
 		return false;
 	for (; len > 8; len--)
-		if (cursor_u8(&content) != 0)
+		if (*at++ != 0)
 			return false;
 	for (; len > 0; len--)
-		value = value << 8 | cursor_u8(&content);
+		value = value << 8 | *at++;
 	*out = value;
 	return true;
 }

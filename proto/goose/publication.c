@@ -140,14 +140,3 @@ publication_source_fill(struct publication_source *out, const struct proto_link 
 	out->vlan = link->vlan_tci & 0x0fff;
 	out->vlan_priority = (uint8_t)(link->vlan_tci >> 13);
 }
-
-bool
-publication_time(struct cursor content, uint64_t *time_ns, uint8_t *quality)
-{
-	uint64_t seconds = cursor_be32(&content);
-	uint64_t fraction = cursor_be24(&content); /* of 2^24 */
-
-	*quality = cursor_u8(&content);
-	*time_ns = seconds * UINT64_C(1000000000) + (fraction * UINT64_C(1000000000) >> 24);
-	return !content.short_read && cursor_left(&content) == 0;
-}

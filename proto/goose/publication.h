@@ -46,8 +46,18 @@ bool publication_read(struct cursor pdu, struct publication *out);
 /** Whether bytes over UDP are a routed SPDU of this kind, by the headers alone. */
 bool publication_is_routed(struct cursor pdu, uint8_t session_id);
 void publication_source_fill(struct publication_source *out, const struct proto_link *link);
+
 /** UtcTime of 8 bytes: ns since the Unix epoch and the byte of quality. false: another length. */
-bool publication_time(struct cursor content, uint64_t *time_ns, uint8_t *quality);
+static inline bool
+publication_time(struct cursor content, uint64_t *time_ns, uint8_t *quality)
+{
+	uint64_t seconds = cursor_be32(&content);
+	uint64_t fraction = cursor_be24(&content); /* of 2^24 */
+
+	*quality = cursor_u8(&content);
+	*time_ns = seconds * UINT64_C(1000000000) + (fraction * UINT64_C(1000000000) >> 24);
+	return !content.short_read && cursor_left(&content) == 0;
+}
 
 /** Bits of a time's quality, IEC 61850-7-2 6.1.2.9. */
 enum publication_time_quality {
