@@ -94,4 +94,23 @@ static const struct sample samples[] = {
 		{ "\"function_name\":\"Diagnostic Status\"", "\"status\":240,\"extended_status\":11" } },
 };
 
+/* Rule keywords, and how many of test_keyword()'s six messages each matches. */
+static const struct {
+	const char *name;
+	const char *value;
+	unsigned int hits;
+} keyword_cases[] = {
+	{ "enip_command", "111", 4 }, { "enip_command", "send_r_r_data", 4 }, { "enip_command", "!111", 2 },
+	{ "enip_command", "<=99", 2 }, { "enip_command", "98-100", 2 }, { "enip_command", "&0x0f=0x0f", 4 },
+	{ "enip.status", "0", 6 }, { "enip.status", "success", 6 }, { "enip.status", ">0", 0 },
+	{ "cip_service", "14", 2 }, { "cip_service", "14,1", 1 }, { "cip_service", "14, 1, 7", 1 },
+	{ "cip_service", "14,1,!7", 1 }, { "cip_service", "14,2", 0 }, { "cip_service", "3", 2 },
+	{ "enip.cip_class", "1", 3 }, { "enip.cip_instance", "1", 4 }, { "enip.cip_attribute", "7", 2 },
+	{ "enip.cip_attribute", "2", 2 }, { "enip.cip_status", "0", 1 }, { "enip.cip_status", "8", 1 },
+	{ "enip.cip_extendedstatus", "0x107", 1 }, { "enip.vendor_id", "1", 1 }, { "enip.device_type", "12", 1 },
+	{ "enip.product_code", "58", 1 }, { "enip.revision", "0x403", 1 }, { "enip.identity_status", "0x30", 1 },
+	{ "enip.serial", "0x524D8E", 1 }, { "enip.state", "3", 1 }, { "enip.capabilities", "1", 0 },
+	{ "enip.protocol_version", "1", 1 },
+};
+
 #endif
