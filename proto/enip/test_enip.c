@@ -5,11 +5,12 @@
 
 #include "lib/base/buf.h"
 #include "proto/enip/enip.h"
+#include "proto/enip/test_enip_hex.h"
 #include "proto/enip/test_enip_samples.h"
 
 extern const struct proto enip_proto;
 
-enum { DELIVERED_MAX = 2048, JSON_LEN_MAX = 256 * 1024, PDU_MAX = 2048 };
+enum { DELIVERED_MAX = 2048, JSON_LEN_MAX = 256 * 1024 };
 
 struct rig {
 	struct proto_ctx ctx;
@@ -102,64 +103,6 @@ rig_destroy(void **state)
 	buf_destroy(&rig->identity);
 	free(rig);
 	return 0;
-}
-
-static size_t
-unhex(const char *hex, uint8_t *out, size_t cap)
-{
-	size_t len = 0;
-
-	while (*hex != '\0') {
-		unsigned int byte;
-
-		if (*hex == ' ') {
-			hex++;
-			continue;
-		}
-		assert_true(len < cap);
-		assert_int_equal(sscanf(hex, "%2x", &byte), 1);
-		out[len++] = (uint8_t)byte;
-		hex += 2;
-	}
-	return len;
-}
-
-static void
-put16(uint8_t *at, size_t value)
-{
-	at[0] = (uint8_t)value;
-	at[1] = (uint8_t)(value >> 8);
-}
-
-/* A CIP message as the body of a SendRRData (connection 0), or of a SendUnitData with this sequence count. */
-static size_t
-wrap(const char *cip, uint32_t connection_id, uint16_t sequence, uint8_t *out)
-{
-	uint8_t body[PDU_MAX], *at = out + ENIP_HEADER_LEN;
-	size_t len = unhex(cip, body, sizeof(body)), cpf_len;
-
-	memset(out, 0, ENIP_HEADER_LEN + 32);
-	at[6] = 2;
-	if (connection_id == 0) {
-		at[12] = 0xb2;
-		put16(at + 14, len);
-		memcpy(at + 16, body, len);
-		cpf_len = 16 + len;
-	} else {
-		at[8] = 0xa1;
-		at[10] = 4;
-		put16(at + 12, connection_id);
-		put16(at + 14, connection_id >> 16);
-		at[16] = 0xb1;
-		put16(at + 18, len + 2);
-		put16(at + 20, sequence);
-		memcpy(at + 22, body, len);
-		cpf_len = 22 + len;
-	}
-	put16(out, connection_id == 0 ? ENIP_SEND_RR_DATA : ENIP_SEND_UNIT_DATA);
-	put16(out + 2, cpf_len);
-	out[4] = 0x77; /* session */
-	return ENIP_HEADER_LEN + cpf_len;
 }
 
 /* The bytes stand at the end of a heap block, so that the sanitizer sees every read beyond them. */
