@@ -116,8 +116,6 @@ static const struct {
 	{ "sip", "protocol sip has no parser here" },
 	{ "ike", "protocol ike has no parser here" },
 	{ "quic", "protocol quic has no parser here" },
-	{ "enip", "protocol enip has no parser here" },
-	{ "cip_", "protocol enip has no parser here" },
 	{ "mqtt", "protocol mqtt has no parser here" },
 	{ "lua", "scripts are not run in a passive sensor" },
 	{ "dataset", "data sets are not here" },

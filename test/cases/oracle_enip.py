@@ -22,8 +22,7 @@ import tempfile
 SKIPPED = 77
 
 # (oracle, capture or '*', field) -> why the two differ.
-EXPLAINED = {
-}
+EXPLAINED = {}
 
 
 class Table:
