@@ -386,5 +386,7 @@ const struct plant_protocol plant_protocols[] = {
 	{ "mqtt", plant_mqtt_populate, "MQTT: Sparkplug edge nodes of the controllers report to a broker" },
 	{ "iec104", plant_iec104_populate, "IEC 60870-5-104: a SCADA front end and its stations" },
 	{ "enip", plant_enip_populate, "EtherNet/IP: operator stations read and write tags over connections; cyclic data" },
+	{ "goose", plant_goose_populate, "GOOSE: a relay in each outstation's bay tells the position of its breaker" },
+	{ "sv", plant_sv_populate, "Sampled Values: a merging unit in every third bay, 4000 samples a second" },
 };
 const unsigned int plant_protocol_count = sizeof(plant_protocols) / sizeof(plant_protocols[0]);
