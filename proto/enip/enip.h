@@ -264,6 +264,7 @@ enum enip_own_type {
 	ENIP_TYPE_PATH,          /* UINT words, and as many of an EPATH */
 	ENIP_TYPE_INTERFACE,     /* TCP/IP interface configuration */
 	ENIP_TYPE_BYTES4,
+	ENIP_TYPE_DIMENSIONS,    /* three UDINT */
 	ENIP_TYPE_REST,          /* all that is left */
 };
 

@@ -1,6 +1,8 @@
 /* Logix tags: read, write, fragments, bit changes, lists of symbols (PM020, "CIP Services"). */
 #include "proto/enip/enip.h"
 
+enum { TYPE_UDINT = 0xc8 };
+
 static void
 put_elements(struct enip_node *node, uint32_t elements)
 {
@@ -152,7 +154,7 @@ enip_tag_list_reply(struct enip_pdu *pdu, struct enip_node *node, struct cursor 
 	for (uint32_t i = 0; i < id_count; i++) {
 		const struct enip_attribute *row = enip_attribute_find(ENIP_CLASS_SYMBOL, true, ids[i]);
 
-		if (row == NULL || row->type >= ENIP_TYPE_IP)
+		if (row == NULL || (row->type >= ENIP_TYPE_IP && row->type != ENIP_TYPE_DIMENSIONS))
 			return;
 	}
 	for (unsigned int n = 0; n < ENIP_ATTRIBUTES_MAX && cursor_left(body) >= 4; n++) {
@@ -160,10 +162,12 @@ enip_tag_list_reply(struct enip_pdu *pdu, struct enip_node *node, struct cursor 
 			return;
 		for (uint32_t i = 0; i < id_count && cursor_left(body) > 0; i++) {
 			const struct enip_attribute *row = enip_attribute_find(ENIP_CLASS_SYMBOL, true, ids[i]);
-			unsigned int size = enip_type_size(row->type);
+			bool dimensions = row->type == ENIP_TYPE_DIMENSIONS;
+			uint16_t type = dimensions ? TYPE_UDINT : row->type;
+			unsigned int size = enip_type_size(type) * (dimensions ? 3 : 1);
 			struct cursor peek = *body;
 			struct cursor one = cursor_sub(body, size > 0 ? size : cursor_le16(&peek) + 2u);
-			struct enip_value *value = one.short_read ? NULL : enip_append_typed(pdu, node, row->type, &one);
+			struct enip_value *value = one.short_read ? NULL : enip_append_typed(pdu, node, type, &one);
 
 			if (value == NULL)
 				return;

@@ -6,7 +6,7 @@
 
 enum kind { KIND_NONE, KIND_BOOL, KIND_SIGNED, KIND_UNSIGNED, KIND_REAL, KIND_TEXT8, KIND_TEXT16, KIND_HEX };
 
-enum { TYPE_FIRST = 0xc1, TYPE_LAST = 0xde, TYPE_STRUCTURE = 0x02a0, STRUCTURE_STRING = 0x0fce, PATH_WORDS_MAX = 64 };
+enum { TYPE_FIRST = 0xc1, TYPE_UDINT = 0xc8, TYPE_LAST = 0xde, TYPE_STRUCTURE = 0x02a0, STRUCTURE_STRING = 0x0fce, PATH_WORDS_MAX = 64 };
 
 /* By type code from TYPE_FIRST on. */
 static const struct type {
@@ -272,6 +272,9 @@ read_own_type(struct enip_pdu *pdu, struct enip_value *value, uint16_t type, str
 	case ENIP_TYPE_PATH:
 		words = cursor_le16(in);
 		enip_value_put_bytes(pdu, value, SCALAR_HEX, cursor_sub(in, words > PATH_WORDS_MAX ? SIZE_MAX : (size_t)words * 2));
+		return;
+	case ENIP_TYPE_DIMENSIONS:
+		read_elements(pdu, value, type_of(TYPE_UDINT), 3, in);
 		return;
 	case ENIP_TYPE_BYTES4:
 		enip_value_put_bytes(pdu, value, SCALAR_HEX, cursor_sub(in, 4));
