@@ -1,7 +1,7 @@
 /* Jobs and their acknowledgements: setup, variables, blocks, PI services, stop. */
 #include "proto/s7comm/s7comm.h"
 
-enum { BLOCK_HEADER_LEN = 4, PI_UNKNOWN_LEN = 7, STOP_UNKNOWN_LEN = 5 };
+enum { PI_UNKNOWN_LEN = 7, STOP_UNKNOWN_LEN = 5 };
 
 typedef void (*job_read)(struct s7_message *message);
 
