@@ -262,6 +262,19 @@ oldest_stream(const struct goose_state *state)
 	return oldest;
 }
 
+/* What belongs to no publication, and publications beyond those followed, are told within a budget. */
+static void
+renew_budget(struct proto_ctx *ctx)
+{
+	const struct goose_config *config = ctx->config;
+	struct goose_state *state = ctx->state;
+
+	if (ctx->ts_ns <= state->broken_ns || ctx->ts_ns - state->broken_ns < config->summary_interval_s * NS_PER_S)
+		return;
+	state->broken_ns = ctx->ts_ns;
+	state->broken = 0;
+}
+
 /* Room for another publication; the oldest one goes when there are too many. NULL: no memory. */
 static struct goose_stream *
 add_stream(struct proto_ctx *ctx, const struct publication *publication, const struct cursor *ref)
@@ -269,6 +282,9 @@ add_stream(struct proto_ctx *ctx, const struct publication *publication, const s
 	struct goose_state *state = ctx->state;
 	struct goose_stream *stream;
 
+	renew_budget(ctx);
+	if (state->stream_count == GOOSE_STREAMS_MAX && state->broken >= GOOSE_ANOMALIES_MAX)
+		return NULL; /* made up by somebody: not one more record for each */
 	if (state->stream_count == GOOSE_STREAMS_MAX) {
 		uint64_t events = ctx->events;
 		uint8_t oldest = oldest_stream(state);
@@ -279,6 +295,7 @@ add_stream(struct proto_ctx *ctx, const struct publication *publication, const s
 		if (!state->overflowed)
 			proto_event(ctx, GOOSE_EVENT_TOO_MANY_STREAMS);
 		state->overflowed = true;
+		state->broken++;
 		slab_free(ctx->slab, state->streams[oldest], sizeof(*stream));
 		state->streams[oldest] = state->streams[--state->stream_count];
 	}
@@ -360,13 +377,9 @@ put_message(struct proto_ctx *ctx, const struct publication *publication, const 
 static void
 tell_loose(struct proto_ctx *ctx, const struct publication *publication, const struct goose_apdu *apdu)
 {
-	const struct goose_config *config = ctx->config;
 	struct goose_state *state = ctx->state;
 
-	if (ctx->ts_ns > state->broken_ns && ctx->ts_ns - state->broken_ns >= config->summary_interval_s * NS_PER_S) {
-		state->broken_ns = ctx->ts_ns;
-		state->broken = 0;
-	}
+	renew_budget(ctx);
 	if (state->broken++ >= GOOSE_ANOMALIES_MAX) {
 		counter_add(&ctx->counters[GOOSE_COUNT_SUPPRESSED], 1);
 		ctx->events = 0;

@@ -110,8 +110,22 @@ drop_oldest(struct proto_ctx *ctx, struct sv_state *state)
 	if (!state->overflowed)
 		proto_event(ctx, SV_EVENT_TOO_MANY_STREAMS);
 	state->overflowed = true;
+	state->broken++;
 	slab_free(ctx->slab, state->streams[oldest], sizeof(struct sv_stream));
 	state->streams[oldest] = state->streams[--state->stream_count];
+}
+
+/* What belongs to no publication, and publications beyond those followed, are told within a budget. */
+static void
+renew_budget(struct proto_ctx *ctx)
+{
+	const struct sv_config *config = ctx->config;
+	struct sv_state *state = ctx->state;
+
+	if (ctx->ts_ns <= state->broken_ns || ctx->ts_ns - state->broken_ns < config->summary_interval_s * NS_PER_S)
+		return;
+	state->broken_ns = ctx->ts_ns;
+	state->broken = 0;
 }
 
 static struct sv_stream *
@@ -120,6 +134,9 @@ add_stream(struct proto_ctx *ctx, const struct publication *publication, const s
 	struct sv_state *state = ctx->state;
 	struct sv_stream *stream;
 
+	renew_budget(ctx);
+	if (state->stream_count == SV_STREAMS_MAX && state->broken >= SV_ANOMALIES_MAX)
+		return NULL; /* made up by somebody: not one more record for each */
 	if (state->stream_count == SV_STREAMS_MAX)
 		drop_oldest(ctx, state);
 	stream = slab_alloc(ctx->slab, sizeof(*stream));
@@ -233,13 +250,9 @@ spend(struct proto_ctx *ctx, uint32_t *told)
 static void
 tell_loose(struct proto_ctx *ctx, struct message *message)
 {
-	const struct sv_config *config = ctx->config;
 	struct sv_state *state = ctx->state;
 
-	if (ctx->ts_ns > state->broken_ns && ctx->ts_ns - state->broken_ns >= config->summary_interval_s * NS_PER_S) {
-		state->broken_ns = ctx->ts_ns;
-		state->broken = 0;
-	}
+	renew_budget(ctx);
 	if (!spend(ctx, &state->broken))
 		return;
 	message->reason = SV_ANOMALY;

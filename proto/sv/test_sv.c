@@ -256,6 +256,7 @@ everything_is_bounded(void **state)
 	assert_int_equal(rig->count, 1 + 2 * SV_ANOMALIES_MAX);
 	m.left_out = 0;
 	m.id = id;
+	rig_wait_ms(60000);
 	for (unsigned int i = 0; i < 2 * SV_STREAMS_MAX; i++) {
 		snprintf(id, sizeof(id), "MU%u", i);
 		events |= say(m);
