@@ -25,8 +25,11 @@ static void
 remember(struct s7_message *message, enum identity_bit what, const void *text, uint32_t len)
 {
 	struct s7_identity *identity = &message->identity;
+	const char *first = text;
 
-	if (identity->count == sizeof(identity->texts) / sizeof(identity->texts[0]) || text == NULL)
+	/* Texts that were never set are blank. */
+	if (identity->count == sizeof(identity->texts) / sizeof(identity->texts[0]) || text == NULL || first[0] == '\0' ||
+		first[0] == ' ')
 		return;
 	if (len > S7_TEXT_MAX)
 		len = S7_TEXT_MAX;
