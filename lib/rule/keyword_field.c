@@ -63,6 +63,15 @@ static const struct {
 	{ FIELD_SCALARS, rule_test_field_scalars, false },
 };
 
+static rule_test_fn
+test_of(uint8_t type)
+{
+	for (unsigned int i = 0; i < sizeof(field_tests) / sizeof(field_tests[0]); i++)
+		if (field_tests[i].type == type)
+			return field_tests[i].fn;
+	return NULL;
+}
+
 static int
 field_compare(struct rule_parser *parser, struct rule_test *test, const struct field *field, char *value)
 {
@@ -70,6 +79,9 @@ field_compare(struct rule_parser *parser, struct rule_test *test, const struct f
 		if (field_tests[i].type != field->type)
 			continue;
 		test->fn = field_tests[i].fn;
+		for (unsigned int shape = 1; shape < test->path_count; shape++)
+			if (test_of(test->paths[shape].leaf->type) != test->fn)
+				test->fn = rule_test_field_value;
 		if (value[0] == '!' && value[1] == '[') {
 			test->negated = true;
 			value++;

@@ -390,6 +390,23 @@ test_paths(const struct rule_view *view, const struct rule_test *test, record_te
 	return test->negated;
 }
 
+static const record_test value_tests[] = {
+	[FIELD_BOOL] = field_number, [FIELD_U8] = field_number, [FIELD_U16] = field_number, [FIELD_U32] = field_number,
+	[FIELD_U64] = field_number, [FIELD_I8] = field_number, [FIELD_I16] = field_number, [FIELD_I32] = field_number,
+	[FIELD_I64] = field_number, [FIELD_TIME] = field_number, [FIELD_NAMES8] = field_number,
+	[FIELD_NAMES16] = field_number, [FIELD_F32] = field_real, [FIELD_F64] = field_real, [FIELD_U8S] = field_array,
+	[FIELD_U16S] = field_array, [FIELD_U32S] = field_array, [FIELD_BOOLS] = field_array, [FIELD_SCALARS] = field_scalars,
+};
+
+/* A path whose shapes hold values of different types ("objects.points.value"): each is compared as what it is. */
+static bool
+field_value(const struct field *field, const uint8_t *base, const void *record, void *arg)
+{
+	record_test test = field->type < sizeof(value_tests) / sizeof(value_tests[0]) ? value_tests[field->type] : NULL;
+
+	return test != NULL && test(field, base, record, arg);
+}
+
 #define FIELD_TEST(name) \
 	bool rule_test_##name(const struct rule_view *view, const struct rule_test *test) \
 	{ \
@@ -400,6 +417,7 @@ FIELD_TEST(field_number)
 FIELD_TEST(field_real)
 FIELD_TEST(field_array)
 FIELD_TEST(field_scalars)
+FIELD_TEST(field_value)
 FIELD_TEST(field_present)
 
 bool
