@@ -136,6 +136,48 @@ lines_are_eve(void **state)
 	TEST_FAIL_EACH_ALLOC(event_json_create(&json, &config), == 0, event_json_destroy(json));
 }
 
+/** What hangs from packets in tunnels and from flows with several MAC addresses. */
+static void
+tunnels_and_macs_are_eve(void **state)
+{
+	static const struct event_json_config config = { .ethernet = true };
+	static uint8_t room[4096] __attribute__((aligned(8)));
+	const struct tunnel_record tunnel = { .src = { .bytes = { 10, 0, 0, 1 } }, .dst = { .bytes = { 10, 0, 0, 2 } },
+		.sport = 7, .dport = 4789, .ip_version = 4, .ip_proto = IP_PROTO_UDP, .depth = 1, .has_ports = true };
+	const struct mac_lists macs = { .src = { 1, { { 2 } } }, .dst = { 2, { { 4 }, { 6 } } } };
+	struct event_builder b;
+	struct event_json *json;
+	struct buf out;
+	json_t *line, *part;
+
+	assert_int_equal(event_json_create(&json, &config), 0);
+	assert_int_equal(buf_create(&out, 1 << 16), 0);
+	event_begin(&b, room, sizeof(room), EVENT_FLOW);
+	b.event->flags = EVENT_HAS_MACS | EVENT_HAS_ICMP | EVENT_HAS_ICMP_RESPONSE | EVENT_HAS_SPI | EVENT_HAS_CHUNKS;
+	b.event->ip_version = 4;
+	b.event->esp_spi = 123;
+	b.event->sctp_chunk_count = 9;
+	memcpy(event_add(&b, EVENT_SECTION_TUNNEL, sizeof(tunnel)), &tunnel, sizeof(tunnel));
+	memcpy(event_add(&b, EVENT_SECTION_MACS, sizeof(macs)), &macs, sizeof(macs));
+	assert_false(event_alert_is_stream(b.event));
+	event_json_write(json, &out, b.event);
+	line = json_loadb(out.data, out.len, 0, NULL);
+	assert_non_null(line);
+	part = json_object_get(line, "tunnel");
+	assert_string_equal(json_string_value(json_object_get(part, "dest_ip")), "10.0.0.2");
+	assert_int_equal(json_integer_value(json_object_get(part, "dest_port")), 4789);
+	assert_string_equal(json_string_value(json_object_get(part, "pkt_src")), "wire/pcap");
+	part = json_object_get(line, "ether");
+	assert_int_equal(json_array_size(json_object_get(part, "src_macs")), 1);
+	assert_string_equal(json_string_value(json_array_get(json_object_get(part, "dest_macs"), 1)), "06:00:00:00:00:00");
+	assert_int_equal(json_integer_value(json_object_get(line, "spi")), 123);
+	assert_int_equal(json_integer_value(json_object_get(json_object_get(line, "sctp"), "chunk_cnt")), 9);
+	assert_int_equal(json_integer_value(json_object_get(line, "response_icmp_type")), 0);
+	json_decref(line);
+	buf_destroy(&out);
+	event_json_destroy(json);
+}
+
 int
 main(void)
 {
@@ -143,6 +185,7 @@ main(void)
 		cmocka_unit_test(ring_keeps_order_and_content),
 		cmocka_unit_test(full_ring_drops_and_counts),
 		cmocka_unit_test(lines_are_eve),
+		cmocka_unit_test(tunnels_and_macs_are_eve),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
