@@ -141,9 +141,12 @@ ports_parse(struct decode_ports *out, bool enabled, json_t *list, uint16_t fallb
 int
 packet_decoder_create(struct packet_decoder **out, const struct packet_config *config, _Atomic uint64_t *counters)
 {
-	struct packet_decoder *decoder = calloc(1, sizeof(*decoder));
+	struct packet_decoder *decoder;
 	int error;
 
+	if (config->flow_ether_type_count > PACKET_FLOW_ETHER_TYPES_MAX)
+		return -EINVAL;
+	decoder = calloc(1, sizeof(*decoder));
 	if (decoder == NULL)
 		return -ENOMEM;
 	decoder->config = *config;

@@ -324,7 +324,7 @@ struct packet_decoder;
  * @param out       owned by the caller
  * @param config    copied; its json_t lists are read here and not kept
  * @param counters  [PACKET_COUNTER_COUNT], lent until destroy, written by the decoder's owner
- * @return 0, -EINVAL (a port or policy list is wrong) or -ENOMEM
+ * @return 0, -EINVAL (a port or policy list, or a count, is wrong) or -ENOMEM
  */
 int packet_decoder_create(struct packet_decoder **out, const struct packet_config *config, _Atomic uint64_t *counters);
 void packet_decoder_destroy(struct packet_decoder *decoder);

@@ -15,7 +15,7 @@ create_decoder(void)
 {
 	static _Atomic uint64_t counters[PACKET_COUNTER_COUNT];
 	struct packet_decoder *decoder;
-	struct packet_config packet_config;
+	struct packet_config packet_config = { .flow_ether_types = { 0x88b8, 0x88ba }, .flow_ether_type_count = 2 };
 	struct config_error err;
 	struct config *config;
 
