@@ -42,7 +42,10 @@ struct rule_app_event {
 	const char *help;
 };
 
-enum { RULE_APP_EVENT_MAX = 64 };
+enum {
+	RULE_APP_EVENT_MAX = 64,
+	RULE_TAGS_MAX = 16,
+};
 
 struct rule_app {
 	const char *name;                   /* "modbus": the rule header's protocol */
@@ -60,6 +63,12 @@ struct rule_app {
 	 *  asked for a record are found by one look at that field of the root. false: none is known. NULL: never. */
 	bool (*keyword_index)(const struct rule_app_keyword *keyword, const struct rule_app_test *test, const char **path,
 		uint64_t *value);
+	/** As keyword_index, where what is asked lies at several places of a record: numbers the protocol makes up
+	 *  ("service 5 is asked for"). record_tags writes those of a record and returns how many; more than RULE_TAGS_MAX:
+	 *  they are not all there, and every rule is asked. keyword_tag names one that a record has whenever the keyword's
+	 *  test holds; false: there is none. NULL, both: never. Thread: record_tags a worker's. */
+	unsigned int (*record_tags)(const void *record, uint32_t tags[RULE_TAGS_MAX]);
+	bool (*keyword_tag)(const struct rule_app_keyword *keyword, const struct rule_app_test *test, uint32_t *tag);
 };
 
 #endif

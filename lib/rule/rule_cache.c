@@ -115,7 +115,7 @@ cache_is_ours(const char *data, size_t len)
 }
 
 hs_database_t *
-rule_cache_load(const char *dir, const uint8_t digest[32], struct ruleset_stats *stats)
+rule_cache_load(const char *dir, const uint8_t digest[32], struct rule_cache_count *count)
 {
 	char path[CACHE_PATH_MAX];
 	hs_database_t *db = NULL;
@@ -133,10 +133,10 @@ rule_cache_load(const char *dir, const uint8_t digest[32], struct ruleset_stats 
 	if (data == NULL || !cache_is_ours(data, len) || hs_deserialize_database(data, len, &db) != HS_SUCCESS) {
 		log_notice("rule", "%s is damaged or foreign: removed and compiled anew", path);
 		unlink(path);
-		stats->cache_discarded++;
+		count->discarded++;
 		db = NULL;
 	} else {
-		stats->cache_loaded++;
+		count->loaded++;
 	}
 	free(data);
 	return db;
@@ -156,7 +156,7 @@ cache_write(const char *path, const struct cache_head *head, const char *data, s
 }
 
 void
-rule_cache_store(const char *dir, const uint8_t digest[32], const hs_database_t *db, struct ruleset_stats *stats)
+rule_cache_store(const char *dir, const uint8_t digest[32], const hs_database_t *db, struct rule_cache_count *count)
 {
 	char path[CACHE_PATH_MAX], temporary[CACHE_PATH_MAX], suffix[32];
 	struct cache_head head = { 0 };
@@ -178,7 +178,7 @@ rule_cache_store(const char *dir, const uint8_t digest[32], const hs_database_t 
 	if (checksum_of(data, len, head.checksum) && cache_path(path, dir, digest, "") == 0
 		&& cache_path(temporary, dir, digest, suffix) == 0) {
 		if (cache_write(temporary, &head, data, len) && rename(temporary, path) == 0)
-			stats->cache_stored++;
+			count->stored++;
 		else
 			unlink(temporary);
 	}

@@ -8,23 +8,26 @@
 
 #include "lib/base/hash.h"
 #include "lib/base/log.h"
-#include "lib/rule/rule_internal.h"
+#include "lib/rule/rule_records.h"
 
 enum {
 	KEY_PORTS_MAX = 2048,  /* a rule for more ports than this is looked for on any: its literals would be copied too often */
 	GROUP_TABLE_MIN = 1024,
 };
 
+/** What a group is asked about. */
+enum rule_message_kind { MESSAGE_NONE, MESSAGE_RECORD, MESSAGE_EVENTS, MESSAGE_ONCE };
+
 /** Work space of one compilation. */
 struct compile {
 	struct ruleset *set;
-	const char *cache_dir;
 	uint32_t *list;          /* [rule_count] a group's rules */
 	uint32_t *keyed;         /* [rule_count] rules of a table's side */
 	bool *swapped;           /* [rule_count] of keyed: a <> rule seen from its other end */
 	uint32_t keyed_count;
 	const struct rule_app *app; /* whose records the groups being made are asked with; NULL: payload */
 	bool to_server;          /* with app */
+	enum rule_message_kind kind; /* with app */
 	uint16_t *known;         /* [known_cap] groups by their list: index + 1 */
 	uint32_t known_cap;
 };
@@ -66,11 +69,7 @@ rule_compare(const void *left, const void *right)
 
 /** What group_fill() gathers before it freezes a group. */
 struct group_draft {
-	const struct rule_app *app; /* of a group asked with records */
-	bool to_server;             /* of such a group */
 	uint32_t *always, always_count;
-	struct rule_probe *probes;
-	uint32_t probe_count;
 	struct rule_link *links;
 	uint32_t link_count, link_cap;
 	struct rule_index *indexes;
@@ -79,24 +78,24 @@ struct group_draft {
 };
 
 static struct rule_index *
-draft_index(struct group_draft *draft, uint32_t offset, const struct field *field)
+draft_index(struct group_draft *draft, uint32_t offset)
 {
 	for (uint32_t i = 0; i < draft->index_count; i++)
-		if (draft->indexes[i].offset == offset && draft->indexes[i].field == field)
+		if (draft->indexes[i].offset == offset)
 			return &draft->indexes[i];
 	struct rule_index *grown = realloc(draft->indexes, (draft->index_count + 1) * sizeof(*grown));
 
 	if (grown == NULL)
 		return NULL;
 	draft->indexes = grown;
-	grown[draft->index_count] = (struct rule_index){ .offset = offset, .field = field };
+	grown[draft->index_count] = (struct rule_index){ .offset = offset };
 	return &grown[draft->index_count++];
 }
 
 static int
-draft_link(struct group_draft *draft, uint32_t offset, const struct field *field, const struct rule_link *link)
+draft_link(struct group_draft *draft, uint32_t offset, const struct rule_link *link)
 {
-	struct rule_index *index = draft_index(draft, offset, field);
+	struct rule_index *index = draft_index(draft, offset);
 
 	if (index == NULL)
 		return -ENOMEM;
@@ -118,44 +117,18 @@ draft_link(struct group_draft *draft, uint32_t offset, const struct field *field
 	return 0;
 }
 
-/* Keywords for the other direction never hold here: their rules are left out of the group's search. */
-static int
-draft_add_own(struct group_draft *draft, const struct rule_plan *plan, uint32_t rule_idx)
-{
-	const struct rule_app_keyword *keyword = plan->test->keyword;
-	const struct rule_link link = { .rule_idx = rule_idx, .value = plan->value };
-
-	if (keyword->direction != RULE_EITHER && (keyword->direction == RULE_TO_SERVER) != draft->to_server)
-		return 0;
-	if (plan->kind == PLAN_OWN_FIELD)
-		return draft_link(draft, 0, plan->field, &link);
-	draft->probes[draft->probe_count++] = (struct rule_probe){ keyword->test, plan->test->own, rule_idx };
-	return 0;
-}
-
 static int
 draft_add(struct group_draft *draft, const struct rule *rule, uint32_t rule_idx)
 {
 	struct rule_plan plan;
-	struct rule_link link = { .rule_idx = rule_idx };
-	int ret = 0;
 
-	rule_plan_make(rule, draft->app, &plan);
+	rule_plan_make(rule, &plan);
 	switch (plan.kind) {
-	case PLAN_OWN:
-	case PLAN_OWN_FIELD:
-		return draft_add_own(draft, &plan, rule_idx);
-	case PLAN_INDEX:
-		link.value = plan.value;
-		link.mask = plan.mask;
-		link.len = plan.len;
-		return draft_link(draft, plan.offset, NULL, &link);
-	case PLAN_FIELD:
-		for (unsigned int i = 0; ret == 0 && i < plan.test->numbers.count; i++) {
-			link.value = (uint64_t)plan.test->numbers.items[i].a;
-			ret = draft_link(draft, 0, plan.test->paths[0].leaf, &link);
-		}
-		return ret;
+	case PLAN_INDEX: {
+		const struct rule_link link = { .rule_idx = rule_idx, .value = plan.value, .mask = plan.mask, .len = plan.len };
+
+		return draft_link(draft, plan.offset, &link);
+	}
 	case PLAN_LITERAL:
 	case PLAN_PCRE:
 		return rule_patterns_add(&draft->patterns, &plan, rule_idx);
@@ -166,48 +139,55 @@ draft_add(struct group_draft *draft, const struct rule *rule, uint32_t rule_idx)
 }
 
 static int
-draft_freeze(struct compile *compile, struct group_draft *draft, const uint32_t *list, uint32_t count, struct rule_group *group)
+draft_freeze(struct compile *compile, struct group_draft *draft, struct rule_group *group)
 {
 	struct rule_arena *arena = &compile->set->arena;
-	struct rule_database *database = NULL;
 
-	if (draft->patterns.count > 0
-		&& rule_database_make(compile->set, compile->cache_dir, &draft->patterns, &database, draft->always,
-			   &draft->always_count) != 0)
+	if (draft->patterns.count > 0 && rule_database_add(compile->set, &draft->patterns, &group->database) != 0)
 		return -ENOMEM;
-	group->database = database;
 	group->always_count = draft->always_count;
 	group->always = rule_arena_copy(arena, draft->always, draft->always_count * sizeof(uint32_t));
-	group->probe_count = draft->probe_count;
-	group->probes = rule_arena_copy(arena, draft->probes, draft->probe_count * sizeof(struct rule_probe));
 	group->index_count = draft->index_count;
 	group->indexes = rule_arena_copy(arena, draft->indexes, draft->index_count * sizeof(struct rule_index));
 	group->link_count = draft->link_count;
 	group->links = rule_arena_copy(arena, draft->links, draft->link_count == 0 ? 0 : (draft->link_count + 1) * sizeof(struct rule_link));
-	group->rule_count = count;
-	group->rules = rule_arena_copy(arena, list, count * sizeof(uint32_t));
-	return group->always == NULL || group->probes == NULL || group->indexes == NULL || group->links == NULL || group->rules == NULL ? -ENOMEM : 0;
+	return group->always == NULL || group->indexes == NULL || group->links == NULL ? -ENOMEM : 0;
+}
+
+static int
+group_draft(struct compile *compile, const uint32_t *list, uint32_t count, struct rule_group *group)
+{
+	struct group_draft draft = { .always = calloc(count, sizeof(uint32_t)) };
+	int ret = draft.always == NULL ? -ENOMEM : 0;
+
+	for (uint32_t i = 0; ret == 0 && i < count; i++) {
+		/* rules that wait for an event are few, and only asked when there is one */
+		if (compile->app != NULL)
+			draft.always[draft.always_count++] = list[i];
+		else
+			ret = draft_add(&draft, compile->set->rules[list[i]], list[i]);
+	}
+	if (draft.links != NULL)
+		draft.links[0] = (struct rule_link){ 0 };
+	if (ret == 0)
+		ret = draft_freeze(compile, &draft, group);
+	free(draft.always);
+	free(draft.links);
+	free(draft.indexes);
+	rule_patterns_free(&draft.patterns);
+	return ret;
 }
 
 static int
 group_fill(struct compile *compile, const uint32_t *list, uint32_t count, struct rule_group *group)
 {
-	struct group_draft draft = { .app = compile->app, .to_server = compile->to_server,
-		.always = calloc(count, sizeof(uint32_t)), .probes = calloc(count, sizeof(struct rule_probe)) };
-	int ret = draft.always == NULL || draft.probes == NULL ? -ENOMEM : 0;
-
-	for (uint32_t i = 0; ret == 0 && i < count; i++)
-		ret = draft_add(&draft, compile->set->rules[list[i]], list[i]);
-	if (draft.links != NULL)
-		draft.links[0] = (struct rule_link){ 0 };
-	if (ret == 0)
-		ret = draft_freeze(compile, &draft, list, count, group);
-	free(draft.always);
-	free(draft.probes);
-	free(draft.links);
-	free(draft.indexes);
-	rule_patterns_free(&draft.patterns);
-	return ret;
+	group->rule_count = count;
+	group->rules = rule_arena_copy(&compile->set->arena, list, count * sizeof(uint32_t));
+	if (group->rules == NULL)
+		return -ENOMEM;
+	if (compile->kind == MESSAGE_RECORD)
+		return rule_records_make(compile->set, compile->app, compile->to_server, list, count, &group->records);
+	return group_draft(compile, list, count, group);
 }
 
 static uint16_t *
@@ -223,6 +203,7 @@ group_known(struct compile *compile, const uint32_t *list, uint32_t count)
 		const struct rule_group *group = &compile->set->groups[*at - 1];
 
 		if (group->rule_count == count && group->app == compile->app && group->to_server == compile->to_server
+			&& (group->records != NULL) == (compile->kind == MESSAGE_RECORD)
 			&& memcmp(group->rules, list, count * sizeof(*list)) == 0)
 			return at;
 	}
@@ -433,8 +414,6 @@ tables_make(struct compile *compile)
 
 /* ---- messages and events ---- */
 
-enum rule_message_kind { MESSAGE_RECORD, MESSAGE_EVENTS, MESSAGE_ONCE };
-
 static bool
 rule_in_app(const struct rule *rule, unsigned int app, unsigned int to_server, enum rule_message_kind kind)
 {
@@ -451,6 +430,7 @@ app_group(struct compile *compile, unsigned int app, unsigned int to_server, enu
 {
 	uint32_t count = 0;
 
+	compile->kind = kind;
 	for (uint32_t i = 0; i < compile->set->rule_count; i++)
 		if (rule_in_app(compile->set->rules[i], app, to_server, kind)) {
 			compile->list[count++] = i;
@@ -481,16 +461,42 @@ events_make(struct compile *compile)
 	uint32_t count = 0;
 
 	compile->app = NULL;
+	compile->kind = MESSAGE_NONE;
 	for (uint32_t i = 0; i < compile->set->rule_count; i++)
 		if ((compile->set->rules[i]->flags & RULE_EVENTS) != 0 && compile->set->rules[i]->phase != PHASE_MESSAGE)
 			compile->list[count++] = i;
 	return group_of(compile, count, &compile->set->event_group);
 }
 
+/* Rules whose pattern Hyperscan would not take are verified each time. */
+static int
+refused_keep(struct ruleset *set)
+{
+	for (uint32_t g = 0; g < set->group_count; g++) {
+		struct rule_group *group = &set->groups[g];
+		const struct rule_database *made = group->database;
+		const struct rule_database *own = made == NULL || made->same == NULL ? made : made->same;
+
+		if (own == NULL || own->refused_count == 0)
+			continue;
+		uint32_t *always = rule_arena_alloc(&set->arena, (group->always_count + own->refused_count) * sizeof(*always));
+
+		if (always == NULL)
+			return -ENOMEM;
+		memcpy(always, group->always, group->always_count * sizeof(*always));
+		for (uint32_t i = 0; i < own->refused_count; i++)
+			always[group->always_count++] = made->rules[own->refused[i]];
+		group->always = always;
+		if (own->db == NULL)
+			group->database = NULL;
+	}
+	return 0;
+}
+
 int
 rule_compile(struct ruleset *set, const char *cache_dir)
 {
-	struct compile compile = { .set = set, .cache_dir = cache_dir };
+	struct compile compile = { .set = set };
 	uint32_t count = set->rule_count + 1;
 	int ret = -ENOMEM;
 
@@ -509,6 +515,10 @@ rule_compile(struct ruleset *set, const char *cache_dir)
 		ret = apps_make(&compile);
 	if (ret == 0)
 		ret = events_make(&compile);
+	if (ret == 0)
+		ret = rule_databases_build(set, cache_dir);
+	if (ret == 0)
+		ret = refused_keep(set);
 	set->stats.groups = set->group_count;
 	free(compile.list);
 	free(compile.keyed);

@@ -307,10 +307,9 @@ struct rule {
 
 /* ---- groups: rules that share protocol, direction and port ---- */
 
-/** Rules found by one byte (at an offset) or one small number (of a field). */
+/** Rules found by one byte at an offset from the start of the payload's unit. */
 struct rule_index {
-	uint32_t offset;              /* bytes from the start of the payload's unit */
-	const struct field *field;    /* PHASE_MESSAGE: the root record's field instead */
+	uint32_t offset;
 	uint32_t first[256];          /* into links; 0: none */
 };
 
@@ -321,29 +320,35 @@ struct rule_link {
 	uint8_t len;                  /* bytes the compare needs */
 };
 
+/** Patterns of a database, until it is compiled. rule_database.c */
+struct rule_patterns {
+	const char **texts;           /* [count] Hyperscan's syntax, owned */
+	unsigned int *flags;
+	uint32_t *rules;              /* what each stands for */
+	uint32_t count, cap;
+	uint32_t len_min;
+};
+
 struct rule_database {
 	hs_database_t *db;
-	const uint32_t *rules;        /* by Hyperscan id */
+	uint32_t *rules;              /* by Hyperscan id */
 	uint32_t pattern_count;
 	uint32_t len_min;             /* shorter payloads cannot match */
 	size_t size;
 	uint8_t digest[32];           /* of what it was compiled from: equal groups share */
-	bool shared;                  /* db belongs to an earlier one */
+	struct rule_database *same;   /* an earlier one with the same patterns, whose db this is; NULL: its own */
+	struct rule_patterns patterns;
+	uint32_t refused_count;       /* patterns Hyperscan would not take */
+	uint32_t *refused;            /* [refused_count] their ids */
 	struct rule_database *next;
 };
 
-/** A protocol's own keyword, asked before its rule becomes a candidate. */
-struct rule_probe {
-	bool (*test)(const struct rule_app_test *test, const void *record);
-	const struct rule_app_test *own;
-	uint32_t rule_idx;
-};
+struct rule_records;
 
 struct rule_group {
 	const struct rule_app *app;   /* asked with records of this protocol and direction; NULL: with payload */
 	bool to_server;
-	uint32_t probe_count;
-	const struct rule_probe *probes;
+	const struct rule_records *records; /* with app: instead of all below */
 	uint32_t always_count;        /* no way to choose: verified each time */
 	const uint32_t *always;
 	uint32_t index_count;
@@ -438,6 +443,17 @@ struct rule_view {
 	uint32_t steps_max;
 };
 
+/** What one rule cost a worker since the set is in force. Written by the worker, read by any thread. */
+struct rule_profile {
+	_Atomic uint64_t checks;     /* times it was a candidate */
+	_Atomic uint64_t matches;    /* times all of it held */
+	_Atomic uint64_t alerts;
+	_Atomic uint64_t ticks;      /* of the checks that were measured: every RULE_PROFILE_TURN'th of all rules' */
+	_Atomic uint64_t measured;
+};
+
+enum { RULE_PROFILE_TURN = 64 };
+
 struct rule_threshold_table;
 struct rule_bit_table;
 
@@ -460,7 +476,9 @@ struct rule_matcher {
 	uint32_t alerts_max;
 	struct slab *slab;
 	struct rule_memory *memory;
-	const struct rule_database *scanning;
+	struct rule_profile *profiles;    /* [rule_count] */
+	uint32_t profile_turn;
+	bool found;                       /* some bit is set */
 };
 
 static inline void
@@ -469,8 +487,27 @@ rule_count(const struct rule_view *view, enum rule_counter counter)
 	counter_add(&view->matcher->memory->counters[counter], 1);
 }
 
+static inline void
+rule_candidate_add(struct rule_matcher *matcher, uint32_t rule_idx)
+{
+	matcher->found = true;
+	matcher->bits[rule_idx >> 6] |= UINT64_C(1) << (rule_idx & 63);
+	matcher->summary[rule_idx >> 12] |= UINT64_C(1) << (rule_idx >> 6 & 63);
+}
+
+/** Hyperscan over some bytes, counted. rule_match.c */
+void rule_scan(struct rule_view *view, const struct rule_database *database, const uint8_t *data, uint32_t len,
+	match_event_handler on_match, void *arg);
+
 /** Whether all buffers of a rule match. rule_verify.c */
 bool rule_verify_buffers(struct rule_view *view, const struct rule *rule);
+typedef bool (*rule_bytes_fn)(struct rule_view *view, const uint8_t *data, uint32_t len, void *arg);
+/** Calls fn on every instance of a record's or the payload's buffer until one says true. @return whether one did */
+bool rule_buffer_each(struct rule_view *view, const struct rule_buffer *buffer, rule_bytes_fn fn, void *arg);
+/** Whether a rule cannot match where this buffer is not there. */
+bool rule_buffer_required(const struct rule_buffer *buffer);
+/** Whether two buffers always hold the same bytes. */
+bool rule_buffer_same(const struct rule_buffer *a, const struct rule_buffer *b);
 /** Header, flow and state conditions. rule_match.c */
 bool rule_addresses_match(const struct rule_addresses *set, uint8_t ip_version, const struct ip_addr *addr);
 /** rule_state.c */
@@ -496,8 +533,8 @@ struct rule **rule_by_sid(struct ruleset *set, uint32_t gid, uint32_t sid);
 /** Sorts the rules, makes groups and tables. rule_compile.c @return 0 or -ENOMEM */
 int rule_compile(struct ruleset *set, const char *cache_dir);
 
-/** How a rule is found in a group. rule_plan.c */
-enum rule_plan_kind { PLAN_ALWAYS, PLAN_INDEX, PLAN_FIELD, PLAN_LITERAL, PLAN_PCRE, PLAN_OWN, PLAN_OWN_FIELD };
+/** How a rule on payload is found in a group. rule_plan.c */
+enum rule_plan_kind { PLAN_ALWAYS, PLAN_INDEX, PLAN_LITERAL, PLAN_PCRE };
 
 struct rule_plan {
 	uint8_t kind;
@@ -506,31 +543,27 @@ struct rule_plan {
 	uint64_t value, mask;          /* PLAN_INDEX, little endian from offset on */
 	const struct rule_node *node;  /* PLAN_LITERAL, PLAN_PCRE */
 	uint32_t from, count;          /* PLAN_LITERAL: the part of the content */
-	const struct rule_test *test;  /* PLAN_FIELD, PLAN_OWN, PLAN_OWN_FIELD */
-	const struct field *field;     /* PLAN_OWN_FIELD: equals value */
 };
 
-/** @param app  the group is asked with this protocol's records; NULL: with payload */
-void rule_plan_make(const struct rule *rule, const struct rule_app *app, struct rule_plan *out);
-
-/** Patterns of a group's database. rule_database.c */
-struct rule_patterns {
-	const char **texts;            /* [count] Hyperscan's syntax, owned */
-	unsigned int *flags;
-	uint32_t *rules;
-	uint32_t count, cap;
-	uint32_t len_min;
-};
+void rule_plan_make(const struct rule *rule, struct rule_plan *out);
+/** The rarest literal of one buffer that Hyperscan finds cheaply. @return how rare it is, 0: there is none */
+unsigned int rule_plan_literal(const struct rule_buffer *buffer, struct rule_plan *out);
 
 int rule_patterns_add(struct rule_patterns *patterns, const struct rule_plan *plan, uint32_t rule_idx);
 void rule_patterns_free(struct rule_patterns *patterns);
-/** Loads, shares or compiles. Patterns Hyperscan refuses are left out and their rules returned in refused. */
-int rule_database_make(struct ruleset *set, const char *cache_dir, struct rule_patterns *patterns,
-	struct rule_database **out, uint32_t *refused, uint32_t *refused_count);
+/** Takes the patterns' contents for a database that rule_databases_build() makes. @return 0 or -ENOMEM */
+int rule_database_add(struct ruleset *set, struct rule_patterns *patterns, const struct rule_database **out);
+/** Loads or compiles all databases of the set, on two threads where there is much to do. Patterns that Hyperscan refuses
+ *  are left out and named in .refused. @return 0 or -ENOMEM */
+int rule_databases_build(struct ruleset *set, const char *cache_dir);
+void rule_databases_free(struct ruleset *set);
 
 /** Compiled databases on disk. rule_cache.c @return the database, or NULL */
-hs_database_t *rule_cache_load(const char *dir, const uint8_t digest[32], struct ruleset_stats *stats);
-void rule_cache_store(const char *dir, const uint8_t digest[32], const hs_database_t *db, struct ruleset_stats *stats);
+struct rule_cache_count {
+	uint32_t loaded, stored, discarded;
+};
+hs_database_t *rule_cache_load(const char *dir, const uint8_t digest[32], struct rule_cache_count *count);
+void rule_cache_store(const char *dir, const uint8_t digest[32], const hs_database_t *db, struct rule_cache_count *count);
 int rule_name_id(struct ruleset *set, const char *name, size_t len, uint32_t *id);
 
 #endif

@@ -4,10 +4,11 @@
  * they are verified once and in order of precedence, whatever found them.
  */
 #include <string.h>
+#include <time.h>
 
 #include "lib/base/cursor.h"
 #include "lib/flow/flow.h"
-#include "lib/rule/rule_internal.h"
+#include "lib/rule/rule_records.h"
 
 enum {
 	FLOW_BIT_ONCE_APP = 0xfffffff0, /* and the next: the first message of a direction was seen */
@@ -16,39 +17,43 @@ enum {
 
 /* ---- candidates ---- */
 
-static inline void
-candidate_add(struct rule_matcher *matcher, uint32_t rule_idx)
+void
+rule_scan(struct rule_view *view, const struct rule_database *database, const uint8_t *data, uint32_t len,
+	match_event_handler on_match, void *arg)
 {
-	matcher->bits[rule_idx >> 6] |= UINT64_C(1) << (rule_idx & 63);
-	matcher->summary[rule_idx >> 12] |= UINT64_C(1) << (rule_idx >> 6 & 63);
+	struct rule_matcher *matcher = view->matcher;
+
+	rule_count(view, RULE_COUNTER_SCANS);
+	counter_add(&matcher->memory->counters[RULE_COUNTER_SCAN_BYTES], len);
+	if (hs_scan(database->db, (const char *)data, len, 0, matcher->scratch, on_match, arg) != HS_SUCCESS)
+		rule_count(view, RULE_COUNTER_SCAN_ERRORS);
 }
+
+struct pattern_arg {
+	struct rule_matcher *matcher;
+	const uint32_t *rules; /* by pattern */
+};
 
 static int
 on_pattern(unsigned int id, unsigned long long from, unsigned long long to, unsigned int flags, void *arg)
 {
-	struct rule_matcher *matcher = arg;
+	const struct pattern_arg *found = arg;
 
 	(void)from;
 	(void)to;
 	(void)flags;
-	candidate_add(matcher, matcher->scanning->rules[id]);
+	rule_candidate_add(found->matcher, found->rules[id]);
 	return 0;
 }
 
 static void
 group_scan(struct rule_view *view, const struct rule_database *database)
 {
-	struct rule_matcher *matcher = view->matcher;
+	struct pattern_arg arg = { view->matcher, database->rules };
 	struct cursor cursor = cursor_of(view->payload, view->payload_len);
 
 	cursor_skip(&cursor, view->seen_len > CONTEXT_MAX ? view->seen_len - CONTEXT_MAX : 0);
-	matcher->scanning = database;
-	rule_count(view, RULE_COUNTER_SCANS);
-	counter_add(&matcher->memory->counters[RULE_COUNTER_SCAN_BYTES], cursor_left(&cursor));
-	if (hs_scan(database->db, (const char *)cursor.pos, (unsigned int)cursor_left(&cursor), 0, matcher->scratch, on_pattern,
-		    matcher)
-		!= HS_SUCCESS)
-		rule_count(view, RULE_COUNTER_SCAN_ERRORS);
+	rule_scan(view, database, cursor.pos, (uint32_t)cursor_left(&cursor), on_pattern, &arg);
 }
 
 /* Up to 8 bytes of the payload's unit from offset on, first byte lowest. @return how many there were */
@@ -83,20 +88,8 @@ index_payload(struct rule_view *view, const struct rule_group *group, const stru
 		const struct rule_link *link = &group->links[at];
 
 		if (len >= link->len && (word & link->mask) == link->value)
-			candidate_add(view->matcher, link->rule_idx);
+			rule_candidate_add(view->matcher, link->rule_idx);
 	}
-}
-
-static void
-index_field(struct rule_view *view, const struct rule_group *group, const struct rule_index *index)
-{
-	uint64_t value;
-
-	if (view->message->record == NULL || !field_get_u64(index->field, view->message->record, &value))
-		return;
-	for (uint32_t at = index->first[value & 0xff]; at != 0; at = group->links[at].next)
-		if (group->links[at].value == value)
-			candidate_add(view->matcher, group->links[at].rule_idx);
 }
 
 static void
@@ -107,21 +100,25 @@ group_candidates(struct rule_view *view, uint16_t group_idx)
 	const struct rule_group *group = &view->matcher->set->groups[group_idx];
 
 	for (uint32_t i = 0; i < group->always_count; i++)
-		candidate_add(view->matcher, group->always[i]);
-	for (uint32_t i = 0; i < group->probe_count; i++) {
-		const struct rule_probe *probe = &group->probes[i];
-
-		if (view->message->record != NULL && probe->test(probe->own, view->message->record))
-			candidate_add(view->matcher, probe->rule_idx);
-	}
-	for (uint32_t i = 0; i < group->index_count; i++) {
-		if (group->indexes[i].field != NULL)
-			index_field(view, group, &group->indexes[i]);
-		else if (view->payload != NULL)
-			index_payload(view, group, &group->indexes[i]);
-	}
-	if (group->database != NULL && view->payload != NULL && view->payload_len >= group->database->len_min)
+		rule_candidate_add(view->matcher, group->always[i]);
+	if (view->payload == NULL)
+		return;
+	for (uint32_t i = 0; i < group->index_count; i++)
+		index_payload(view, group, &group->indexes[i]);
+	if (group->database != NULL && view->payload_len >= group->database->len_min)
 		group_scan(view, group->database);
+}
+
+/* The rules that wait for one of the events a message came with. */
+static void
+event_candidates(struct rule_view *view, uint16_t group_idx)
+{
+	const struct ruleset *set = view->matcher->set;
+	const struct rule_group *group = &set->groups[group_idx];
+
+	for (uint32_t i = 0; i < group->always_count; i++)
+		if ((set->rules[group->always[i]]->app_events & view->message->events) != 0)
+			rule_candidate_add(view->matcher, group->always[i]);
 }
 
 /* ---- a candidate's header ---- */
@@ -259,11 +256,11 @@ rule_holds(struct rule_view *view, const struct rule *rule)
 {
 	if (!proto_matches(view, rule) || !flow_matches(view, rule->flow) || !app_matches(view, rule) || !events_match(view, rule))
 		return false;
+	if (!ends_match(view, rule, false) && ((rule->flags & RULE_BOTH_WAYS) == 0 || !ends_match(view, rule, true)))
+		return false;
 	for (unsigned int i = 0; i < rule->test_count; i++)
 		if (!rule->tests[i].fn(view, &rule->tests[i]))
 			return false;
-	if (!ends_match(view, rule, false) && ((rule->flags & RULE_BOTH_WAYS) == 0 || !ends_match(view, rule, true)))
-		return false;
 	return rule_state_conditions(view, rule) && rule_verify_buffers(view, rule);
 }
 
@@ -294,9 +291,45 @@ rule_fires(struct rule_view *view, const struct rule *rule, uint32_t rule_idx, s
 		return true;
 	}
 	rule_count(view, RULE_COUNTER_HITS);
+	counter_add(&matcher->profiles[rule_idx].alerts, 1);
 	hits->hit[hits->count++] = (struct rule_hit){ .rule_idx = rule_idx, .sid = rule->meta.sid, .meta = &rule->meta,
 		.action = rule->meta.action, .stream = view->phase == PHASE_STREAM };
 	return true;
+}
+
+/* The cycle counter, or what is like it. */
+static inline uint64_t
+ticks_now(void)
+{
+#if defined(__x86_64__)
+	return __builtin_ia32_rdtsc();
+#else
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+#endif
+}
+
+/* Counts what it costs; the clock is read for one candidate in RULE_PROFILE_TURN. */
+static bool
+candidate_holds(struct rule_view *view, uint32_t rule_idx)
+{
+	struct rule_matcher *matcher = view->matcher;
+	struct rule_profile *profile = &matcher->profiles[rule_idx];
+	bool measured = ++matcher->profile_turn % RULE_PROFILE_TURN == 0;
+	uint64_t start = measured ? ticks_now() : 0;
+	bool holds = rule_holds(view, matcher->set->rules[rule_idx]);
+
+	rule_count(view, RULE_COUNTER_CANDIDATES);
+	counter_add(&profile->checks, 1);
+	if (holds)
+		counter_add(&profile->matches, 1);
+	if (measured) {
+		counter_add(&profile->ticks, ticks_now() - start);
+		counter_add(&profile->measured, 1);
+	}
+	return holds;
 }
 
 /* Verifies the candidates below limit and forgets all. @return false: a pass rule ended it */
@@ -306,6 +339,7 @@ candidates_verify(struct rule_view *view, struct rule_hits *hits, uint32_t limit
 	struct rule_matcher *matcher = view->matcher;
 	bool going = true;
 
+	matcher->found = false;
 	for (uint32_t s = 0; s < matcher->summary_words; s++) {
 		uint64_t words = matcher->summary[s];
 
@@ -317,11 +351,9 @@ candidates_verify(struct rule_view *view, struct rule_hits *hits, uint32_t limit
 			matcher->bits[w] = 0;
 			for (; going && bits != 0; bits &= bits - 1) {
 				uint32_t idx = w * 64 + (uint32_t)__builtin_ctzll(bits);
-				const struct rule *rule = matcher->set->rules[idx];
 
-				rule_count(view, RULE_COUNTER_CANDIDATES);
-				if (idx < limit && rule_holds(view, rule))
-					going = rule_fires(view, rule, idx, hits);
+				if (idx < limit && candidate_holds(view, idx))
+					going = rule_fires(view, matcher->set->rules[idx], idx, hits);
 			}
 		}
 	}
@@ -438,7 +470,7 @@ packet_passes(struct rule_matcher *matcher, const struct packet *packet, struct 
 	table_candidates(&view, table);
 	if (flow == NULL || flow->packets[to_server] <= 1)
 		group_candidates(&view, table->once);
-	return !candidates_verify(&view, hits, set->pass_count);
+	return matcher->found && !candidates_verify(&view, hits, set->pass_count);
 }
 
 /* ---- entry points ---- */
@@ -472,7 +504,8 @@ rule_match_packet(struct rule_matcher *matcher, const struct packet *packet, str
 		group_candidates(&view, table->once);
 	if (events)
 		group_candidates(&view, set->event_group);
-	(void)candidates_verify(&view, hits, UINT32_MAX);
+	if (matcher->found)
+		(void)candidates_verify(&view, hits, UINT32_MAX);
 }
 
 void
@@ -492,7 +525,8 @@ rule_match_stream(struct rule_matcher *matcher, const struct packet *packet, str
 	view.seen_len = chunk->seen_len;
 	view.unit_off = chunk->unit_off < chunk->seen_len ? chunk->unit_off : chunk->seen_len;
 	table_candidates(&view, table);
-	(void)candidates_verify(&view, hits, UINT32_MAX);
+	if (matcher->found)
+		(void)candidates_verify(&view, hits, UINT32_MAX);
 }
 
 /* Whether this is the first message of its direction; only asked where some rule waits for it. */
@@ -516,17 +550,20 @@ rule_match_message(struct rule_matcher *matcher, const struct packet *packet, st
 	if ((!events && !record && !once) || (packet == NULL && flow == NULL) || packet_passes(matcher, packet, flow, hits))
 		return;
 	view_init(&view, matcher, packet, flow);
-	view_ends(&view, message->to_server);
 	view.phase = PHASE_MESSAGE;
+	view.to_server = message->to_server;
 	view.message = message;
 	view.payload = message->pdu;
 	view.payload_len = message->pdu_len;
 	if (record)
-		group_candidates(&view, app->group[direction]);
+		rule_records_candidates(&view, matcher->set->groups[app->group[direction]].records);
 	if (events)
-		group_candidates(&view, app->events[direction]);
+		event_candidates(&view, app->events[direction]);
 	if (once && message_is_first(&view))
 		group_candidates(&view, app->once[direction]);
+	if (!matcher->found)
+		return;
+	view_ends(&view, message->to_server);
 	(void)candidates_verify(&view, hits, UINT32_MAX);
 }
 

@@ -1,19 +1,18 @@
 /*
- * What a rule is looked for by: the rarest of its contents that Hyperscan can find cheaply, bytes at a
- * fixed place (compared directly), an equal number of a record, or nothing (verified each time).
+ * What a rule on payload is looked for by: the rarest of its contents that Hyperscan can find cheaply, bytes
+ * at a fixed place (compared directly), or nothing (verified each time).
  */
 #include <ctype.h>
 #include <string.h>
 
 #include "lib/rule/rule_internal.h"
-#include "lib/rule/rule_tests.h"
 
 enum {
 	LITERAL_LEN_MIN = 4,     /* shorter ones in a shared database slow all others down */
 	LITERAL_LEN_MAX = 64,
 	INDEX_BYTES_GOOD = 3,    /* a fixed place of so many bytes is better than any literal */
-	INDEX_VALUES_MAX = 16,   /* equal numbers of one field test */
 	PCRE_WIDTH_MIN = 4,
+	SCORE_CHOSEN = 1 << 20,  /* fast_pattern: whatever is rarer */
 };
 
 /* How rare a byte is on plant networks, where zeros, small numbers and spaces are everywhere. */
@@ -103,11 +102,13 @@ plan_index(const struct rule_buffer *buffer, struct rule_plan *plan)
 	return true;
 }
 
-static bool
-plan_literal(const struct rule_buffer *buffer, struct rule_plan *plan)
+unsigned int
+rule_plan_literal(const struct rule_buffer *buffer, struct rule_plan *plan)
 {
 	unsigned int best_score = 0;
 	bool chosen = false;
+
+	*plan = (struct rule_plan){ .kind = PLAN_ALWAYS };
 
 	for (unsigned int i = 0; i < buffer->node_count && !chosen; i++) {
 		const struct rule_node *node = &buffer->nodes[i];
@@ -132,7 +133,7 @@ plan_literal(const struct rule_buffer *buffer, struct rule_plan *plan)
 		plan->from = from;
 		plan->count = len;
 	}
-	return best_score > 0;
+	return chosen ? SCORE_CHOSEN : best_score;
 }
 
 static unsigned int
@@ -168,63 +169,13 @@ plan_pcre(const struct rule_buffer *buffer, struct rule_plan *plan)
 	return false;
 }
 
-static bool
-test_indexable(const struct rule_test *test)
-{
-	const struct rule_numbers *numbers = &test->numbers;
-
-	if (test->fn != rule_test_field_number || test->negated || test->path_count != 1 || test->paths[0].list_count != 0
-		|| (numbers->every && numbers->count > 1) || numbers->count > INDEX_VALUES_MAX)
-		return false;
-	for (unsigned int i = 0; i < numbers->count; i++)
-		if (numbers->items[i].op != NUMBER_EQUAL || numbers->items[i].negated)
-			return false;
-	return true;
-}
-
-/* A protocol's own keyword: by the equality it implies, else asked each time before anything else of the rule. */
-static bool
-plan_own(const struct rule_test *test, const struct rule_app *app, struct rule_plan *out)
-{
-	struct record_path path;
-	const char *text;
-
-	if (test->fn != rule_test_own || test->negated)
-		return false;
-	out->test = test;
-	out->kind = PLAN_OWN;
-	if (app->keyword_index != NULL && app->keyword_index(test->keyword, test->own, &text, &out->value)
-		&& record_path_resolve(app->record, text, &path) == 0 && path.list_count == 0) {
-		out->kind = PLAN_OWN_FIELD;
-		out->field = path.leaf;
-	}
-	return true;
-}
-
-static void
-plan_message(const struct rule *rule, const struct rule_app *app, struct rule_plan *out)
-{
-	for (unsigned int i = 0; i < rule->test_count; i++)
-		if (test_indexable(&rule->tests[i])) {
-			out->kind = PLAN_FIELD;
-			out->test = &rule->tests[i];
-			return;
-		}
-	for (unsigned int i = 0; i < rule->test_count && out->kind != PLAN_OWN_FIELD; i++)
-		(void)plan_own(&rule->tests[i], app, out);
-}
-
 void
-rule_plan_make(const struct rule *rule, const struct rule_app *app, struct rule_plan *out)
+rule_plan_make(const struct rule *rule, struct rule_plan *out)
 {
 	const struct rule_buffer *payload = NULL;
-	struct rule_plan literal = { 0 };
+	struct rule_plan literal;
 
 	*out = (struct rule_plan){ .kind = PLAN_ALWAYS };
-	if (app != NULL) {
-		plan_message(rule, app, out);
-		return;
-	}
 	for (unsigned int i = 0; i < rule->buffer_count; i++)
 		if (rule->buffers[i].kind == BUFFER_PAYLOAD)
 			payload = &rule->buffers[i];
@@ -234,7 +185,7 @@ rule_plan_make(const struct rule *rule, const struct rule_app *app, struct rule_
 
 	if (indexed && __builtin_popcountll(out->mask) >= INDEX_BYTES_GOOD * 8)
 		return;
-	if (plan_literal(payload, &literal))
+	if (rule_plan_literal(payload, &literal) > 0)
 		*out = literal;
 	else if (!indexed)
 		(void)plan_pcre(payload, out);

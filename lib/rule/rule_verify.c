@@ -418,11 +418,12 @@ buffer_match(struct rule_view *view, const struct rule_buffer *buffer, const uin
 
 struct field_arg {
 	struct rule_view *view;
-	const struct rule_buffer *buffer;
+	rule_bytes_fn fn;
+	void *arg;
 };
 
 static bool
-field_bytes_match(const struct field *field, const uint8_t *base, const void *record, void *arg)
+field_bytes(const struct field *field, const uint8_t *base, const void *record, void *arg)
 {
 	const struct field_arg *want = arg;
 	const uint8_t *data;
@@ -434,22 +435,43 @@ field_bytes_match(const struct field *field, const uint8_t *base, const void *re
 		memcpy(&text, (const uint8_t *)record + field->offset, sizeof(text));
 		if (text == NULL || !record_is_present(record, field->bit))
 			return false;
-		return buffer_match(want->view, want->buffer, (const uint8_t *)text, (uint32_t)strlen(text), 0);
+		return want->fn(want->view, (const uint8_t *)text, (uint32_t)strlen(text), want->arg);
 	}
-	return field_get_bytes(field, base, record, &data, &len) && buffer_match(want->view, want->buffer, data, len, 0);
+	return field_get_bytes(field, base, record, &data, &len) && want->fn(want->view, data, len, want->arg);
 }
 
-static bool
-field_buffer_match(struct rule_view *view, const struct rule_buffer *buffer)
+bool
+rule_buffer_each(struct rule_view *view, const struct rule_buffer *buffer, rule_bytes_fn fn, void *arg)
 {
-	struct field_arg arg = { view, buffer };
+	struct field_arg want = { view, fn, arg };
 
+	if (buffer->kind == BUFFER_PAYLOAD)
+		return view->payload != NULL && fn(view, view->payload, view->payload_len, arg);
 	if (view->message == NULL || view->message->record == NULL)
 		return false;
 	for (unsigned int i = 0; i < buffer->path_count; i++)
-		if (record_path_any(&buffer->paths[i], view->message->record, field_bytes_match, &arg))
+		if (record_path_any(&buffer->paths[i], view->message->record, field_bytes, &want))
 			return true;
 	return false;
+}
+
+bool
+rule_buffer_required(const struct rule_buffer *buffer)
+{
+	return buffer->node_count > 0;
+}
+
+bool
+rule_buffer_same(const struct rule_buffer *a, const struct rule_buffer *b)
+{
+	return a->kind == b->kind && a->path_count == b->path_count
+		&& (a->path_count == 0 || memcmp(a->paths, b->paths, a->path_count * sizeof(a->paths[0])) == 0);
+}
+
+static bool
+instance_match(struct rule_view *view, const uint8_t *data, uint32_t len, void *arg)
+{
+	return buffer_match(view, arg, data, len, 0);
 }
 
 /* A header of the packet: offset and length by kind; false: the packet has none. */
@@ -485,7 +507,7 @@ one_buffer_match(struct rule_view *view, const struct rule *rule, const struct r
 	uint32_t off, len;
 
 	if (buffer->kind == BUFFER_FIELD)
-		return field_buffer_match(view, buffer);
+		return rule_buffer_each(view, buffer, instance_match, (void *)buffer);
 	if (buffer->kind != BUFFER_PAYLOAD) {
 		if (view->packet == NULL || !header_bytes(view->packet, buffer->kind, &off, &len))
 			return false;

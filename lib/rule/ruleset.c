@@ -224,9 +224,7 @@ ruleset_destroy(struct ruleset *ruleset)
 {
 	if (ruleset == NULL || atomic_fetch_sub(&ruleset->refs, 1) != 1)
 		return;
-	for (struct rule_database *at = ruleset->databases; at != NULL; at = at->next)
-		if (!at->shared)
-			hs_free_database(at->db);
+	rule_databases_free(ruleset);
 	for (uint32_t i = 0; i < ruleset->code_count; i++)
 		pcre2_code_free(ruleset->codes[i]);
 	free(ruleset->codes);
@@ -242,8 +240,8 @@ ruleset_destroy(struct ruleset *ruleset)
 /* ---- explaining ---- */
 
 static const char *const phase_names[] = { "packet", "stream", "message" };
-static const char *const plan_names[] = { "verified each time", "bytes at a fixed place", "an equal field", "a literal in Hyperscan",
-	"its pcre in Hyperscan", "its protocol keyword", "the field its protocol keyword names" };
+static const char *const plan_names[] = { "verified each time", "bytes at a fixed place", "a literal in Hyperscan",
+	"its pcre in Hyperscan" };
 
 int
 ruleset_explain(const struct ruleset *ruleset, uint32_t gid, uint32_t sid, struct buf *out)
@@ -255,7 +253,7 @@ ruleset_explain(const struct ruleset *ruleset, uint32_t gid, uint32_t sid, struc
 
 		if (rule->meta.sid != sid || rule->meta.gid != gid)
 			continue;
-		rule_plan_make(rule, rule->phase == PHASE_MESSAGE ? ruleset->world.apps[rule->app] : NULL, &plan);
+		rule_plan_make(rule, &plan);
 		for (uint32_t g = 0; g < ruleset->group_count; g++)
 			for (uint32_t r = 0; r < ruleset->groups[g].rule_count; r++)
 				groups += ruleset->groups[g].rules[r] == i;
@@ -312,7 +310,7 @@ static int
 matcher_scratch(struct rule_matcher *matcher)
 {
 	for (const struct rule_database *at = matcher->set->databases; at != NULL; at = at->next)
-		if (hs_alloc_scratch(at->db, &matcher->scratch) != HS_SUCCESS)
+		if (at->db != NULL && hs_alloc_scratch(at->db, &matcher->scratch) != HS_SUCCESS)
 			return -ENOMEM;
 	matcher->pcre_context = pcre2_match_context_create(NULL);
 	matcher->pcre_data = pcre2_match_data_create(16, NULL);
@@ -337,7 +335,8 @@ rule_matcher_create(struct rule_matcher **out, struct ruleset *ruleset, const st
 	matcher->summary_words = words / 64 + 1;
 	matcher->bits = calloc(words, sizeof(uint64_t));
 	matcher->summary = calloc(matcher->summary_words, sizeof(uint64_t));
-	if (matcher->bits == NULL || matcher->summary == NULL || rule_memory_create(&matcher->memory, config) != 0
+	matcher->profiles = calloc(ruleset->rule_count + 1ul, sizeof(*matcher->profiles));
+	if (matcher->bits == NULL || matcher->summary == NULL || matcher->profiles == NULL || rule_memory_create(&matcher->memory, config) != 0
 		|| matcher_scratch(matcher) != 0) {
 		rule_matcher_destroy(matcher);
 		return -ENOMEM;
@@ -358,6 +357,7 @@ rule_matcher_destroy(struct rule_matcher *matcher)
 	rule_memory_destroy(matcher->memory);
 	free(matcher->bits);
 	free(matcher->summary);
+	free(matcher->profiles);
 	ruleset_destroy(matcher->set);
 	free(matcher);
 }

@@ -435,6 +435,8 @@ const struct proto enip_proto = {
 		.keyword_count = ENIP_KEYWORD_COUNT,
 		.buffers = enip_buffers,
 		.buffer_count = ENIP_BUFFER_COUNT,
+		.record_tags = enip_record_tags,
+		.keyword_tag = enip_keyword_tag,
 	},
 	.transports = PROTO_TCP | PROTO_UDP,
 	.ports = enip_ports,

@@ -107,6 +107,9 @@ extern const struct field_names enip_pccc_file_types;
 extern const struct rule_app_event enip_events[];
 extern const struct rule_app_keyword enip_keywords[];
 extern const struct rule_app_buffer enip_buffers[];
+/** rule_app.record_tags, .keyword_tag: commands, services and statuses, wherever in the record. */
+unsigned int enip_record_tags(const void *blob, uint32_t out[RULE_TAGS_MAX]);
+bool enip_keyword_tag(const struct rule_app_keyword *keyword, const struct rule_app_test *test, uint32_t *tag);
 extern const struct counter_desc enip_counters[];
 extern const struct knob_table enip_knobs;
 

@@ -378,6 +378,84 @@ test_version(const struct rule_app_test *test, const void *blob)
 				number_test(test, record->services.protocol_version)));
 }
 
+/* ---- tags: what a record carries at any of its places, for rules to be found by ---- */
+
+enum tag { TAG_COMMAND = 0x10000, TAG_SERVICE = 0x20000, TAG_STATUS = 0x30000, TAG_STATUS_BAD = 0x40000, TAG_EXTENDED = 0x50000 };
+
+struct tags {
+	uint32_t *tags; /* [RULE_TAGS_MAX] */
+	unsigned int count;
+};
+
+static void
+tag_add(struct tags *tags, uint32_t tag)
+{
+	for (unsigned int i = 0; i < tags->count && i < RULE_TAGS_MAX; i++)
+		if (tags->tags[i] == tag)
+			return;
+	if (tags->count < RULE_TAGS_MAX)
+		tags->tags[tags->count] = tag;
+	tags->count++;
+}
+
+/* Notes one message; never "found", so that all are seen. */
+static bool
+view_tags(const struct view *view, const struct rule_app_test *test)
+{
+	struct tags *tags = (void *)(uintptr_t)test->words[0];
+
+	if (view_is(view, ENIP_HAS_CIP))
+		tag_add(tags, TAG_SERVICE | view->cip->service);
+	if (view_is(view, ENIP_HAS_STATUS)) {
+		tag_add(tags, TAG_STATUS | view->cip->status);
+		if (view->cip->status != 0)
+			tag_add(tags, TAG_STATUS_BAD);
+	}
+	if (view_is(view, ENIP_HAS_STATUS_EXTENDED))
+		tag_add(tags, TAG_EXTENDED);
+	return false;
+}
+
+unsigned int
+enip_record_tags(const void *blob, uint32_t out[RULE_TAGS_MAX])
+{
+	struct tags tags = { .tags = out };
+	const struct rule_app_test test = { .words = { (uintptr_t)&tags } };
+	uint8_t bit;
+	const struct enip_half *half = half_of(blob, &bit);
+
+	if (half == NULL)
+		return 0;
+	tag_add(&tags, TAG_COMMAND | half->command);
+	const struct view view = view_of(blob, bit);
+
+	(void)any_view(&view, view_tags, &test);
+	return tags.count;
+}
+
+bool
+enip_keyword_tag(const struct rule_app_keyword *keyword, const struct rule_app_test *test, uint32_t *tag)
+{
+	bool equal = test->words[0] == COMPARE_EQUAL;
+
+	if (keyword->test == test_service) {
+		*tag = TAG_SERVICE | (uint32_t)test->words[0];
+		return true;
+	}
+	if (keyword->test == test_command) {
+		*tag = TAG_COMMAND | (uint32_t)test->words[1];
+		return equal;
+	}
+	if (keyword->test == test_extended) {
+		*tag = TAG_EXTENDED;
+		return true;
+	}
+	bool bad = test->words[0] == COMPARE_NEGATED && test->words[1] == 0;
+
+	*tag = bad ? TAG_STATUS_BAD : TAG_STATUS | (uint32_t)test->words[1];
+	return keyword->test == test_cip_status && (bad || equal);
+}
+
 #define CLIENT RULE_TO_CLIENT
 #define SERVER RULE_TO_SERVER
 

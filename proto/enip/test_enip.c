@@ -35,6 +35,21 @@ struct rig {
 
 static struct rig *rig;
 
+/* A record that a keyword holds for carries the keyword's tag: the rule would not be found otherwise. */
+static void
+check_tag(const void *record)
+{
+	uint32_t tags[RULE_TAGS_MAX], tag;
+	unsigned int count = enip_record_tags(record, tags);
+	bool found = false;
+
+	if (!enip_keyword_tag(rig->keyword, &rig->test, &tag))
+		return;
+	for (unsigned int i = 0; i < count && i < RULE_TAGS_MAX; i++)
+		found = found || tags[i] == tag;
+	assert_true(found);
+}
+
 static void
 collect(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id)
 {
@@ -51,8 +66,10 @@ collect(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id)
 	rig->flags[rig->count++] = flags;
 	rig->events |= ctx->events;
 	ctx->events = 0;
-	if (rig->keyword != NULL && (flags & PROTO_MATCH) != 0)
-		rig->hits += rig->keyword->test(&rig->test, ctx->record->base);
+	if (rig->keyword != NULL && (flags & PROTO_MATCH) != 0 && rig->keyword->test(&rig->test, ctx->record->base)) {
+		rig->hits++;
+		check_tag(ctx->record->base);
+	}
 	buf_reset(&rig->json);
 	record_write_json(rig->writer, &rig->json, ctx->record->base, ctx->record->len);
 	buf_putc(&rig->json, '\0');

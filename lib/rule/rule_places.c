@@ -1,0 +1,443 @@
+/* Cold: gives each rule of a protocol and direction the place where it is found; see rule_places.h. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/rule/rule_places.h"
+#include "lib/rule/rule_tests.h"
+
+enum {
+	INDEX_SHARE_MAX = 32,       /* rules behind one value; with more a literal is the better place */
+	SCAN_PATTERNS_MIN = 4,      /* fewer literals of one buffer cost less compared one by one than by a scan */
+	FIELD_BITS = 64,
+};
+
+/* ---- one condition ---- */
+
+static bool
+number_at(const struct record_table *table, const struct field *field, struct rule_number_at *out)
+{
+	static const struct {
+		uint8_t size;
+		bool is_signed;
+	} rows[] = {
+		[FIELD_BOOL] = { 1, false }, [FIELD_U8] = { 1, false }, [FIELD_U16] = { 2, false }, [FIELD_U32] = { 4, false },
+		[FIELD_U64] = { 8, false }, [FIELD_TIME] = { 8, false }, [FIELD_I8] = { 1, true }, [FIELD_I16] = { 2, true },
+		[FIELD_I32] = { 4, true }, [FIELD_I64] = { 8, true }, [FIELD_NAMES8] = { 1, false }, [FIELD_NAMES16] = { 2, false },
+	};
+	uint8_t size = field->type < sizeof(rows) / sizeof(rows[0]) ? rows[field->type].size : 0;
+
+	if (size == 0 || field->offset + size > table->size)
+		return false;
+	/* eight bytes that lie inside the record, the field among them */
+	uint16_t off = field->offset + 8 <= table->size ? field->offset : (uint16_t)(table->size - 8);
+
+	*out = (struct rule_number_at){ .off = off, .bit = field->bit, .is_signed = rows[field->type].is_signed,
+		.left = (uint8_t)(64 - 8 * (field->offset - off + size)), .right = (uint8_t)(64 - 8 * size) };
+	return true;
+}
+
+/* The number a test asks for, if it has one place. */
+static bool
+test_number(const struct rule_test *test, struct rule_place_number *out)
+{
+	if (test->fn != rule_test_field_number || test->path_count != 1)
+		return false;
+	out->path = test->paths[0].list_count == 0 ? NULL : &test->paths[0];
+	return number_at(test->paths[0].leaf_table, test->paths[0].leaf, &out->at);
+}
+
+static bool
+quick_of_number(const struct rule_number *number, struct rule_quick *quick)
+{
+	quick->op = QUICK_RANGE;
+	quick->item_negated = number->negated;
+	quick->low = quick->high = number->a;
+	switch (number->op) {
+	case NUMBER_EQUAL:
+		return true;
+	case NUMBER_RANGE:
+		quick->high = number->b;
+		return true;
+	case NUMBER_BELOW:
+		quick->low = INT64_MIN;
+		quick->high = number->a - 1;
+		return number->a > INT64_MIN;
+	case NUMBER_ABOVE:
+		quick->low = number->a + 1;
+		quick->high = INT64_MAX;
+		return number->a < INT64_MAX;
+	case NUMBER_MASK:
+	case NUMBER_MASK_NONE:
+		quick->op = QUICK_BITS;
+		quick->high = number->op == NUMBER_MASK ? number->a : 0;
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* @return how many conditions were written, at most RULE_NUMBERS_MAX */
+static uint32_t
+quicks_of_test(const struct rule_test *test, struct rule_quick *quicks)
+{
+	const struct rule_numbers *numbers = &test->numbers;
+	struct rule_place_number number;
+	bool single = test_number(test, &number) && number.path == NULL && (numbers->count == 1 || (numbers->every && !test->negated));
+
+	for (unsigned int i = 0; single && i < numbers->count; i++) {
+		quicks[i] = (struct rule_quick){ .at = number.at, .negated = test->negated };
+		single = quick_of_number(&numbers->items[i], &quicks[i]);
+	}
+	if (single)
+		return numbers->count;
+	quicks[0] = (struct rule_quick){ .op = QUICK_ASK, .test = test };
+	return 1;
+}
+
+static int
+quick_compare(const void *left, const void *right)
+{
+	const struct rule_quick *a = left, *b = right;
+
+	return (a->op == QUICK_ASK) - (b->op == QUICK_ASK);
+}
+
+/* A keyword for the other direction never holds here. @return -ENOMEM, 0, or 1: the rule cannot match */
+static int
+place_conditions(const struct rule_places *make, const struct rule *rule, struct rule_place *place)
+{
+	static const struct rule_app_keyword either = { .direction = RULE_EITHER };
+	struct rule_quick quicks[RULE_TESTS_MAX + RULE_NUMBERS_MAX];
+	uint32_t count = 0;
+
+	for (unsigned int i = 0; i < rule->test_count; i++) {
+		const struct rule_test *test = &rule->tests[i];
+		const struct rule_app_keyword *keyword = test->fn == rule_test_own ? test->keyword : &either;
+
+		if (test->app == RULE_APP_NONE)
+			continue;
+		if (!test->negated && keyword->direction != RULE_EITHER && (keyword->direction == RULE_TO_SERVER) != make->to_server)
+			return 1;
+		if (count < RULE_TESTS_MAX) /* the rest is asked when the candidate is verified */
+			count += quicks_of_test(test, &quicks[count]);
+	}
+	qsort(quicks, count, sizeof(quicks[0]), quick_compare);
+	place->quick_count = count;
+	place->quicks = rule_arena_copy(&make->set->arena, quicks, count * sizeof(quicks[0]));
+	return place->quicks == NULL ? -ENOMEM : 0;
+}
+
+/* ---- what must be there ---- */
+
+void
+rule_need_paths(const struct record_path *paths, unsigned int count, struct rule_need *need)
+{
+	uint64_t bits = 0;
+
+	for (unsigned int i = 0; i < count; i++) {
+		const struct field *root = paths[i].list_count > 0 ? paths[i].lists[0] : paths[i].leaf;
+
+		if (root->bit >= FIELD_BITS) {
+			if (count == 1 && root->type == FIELD_LIST)
+				need->list_off = root->offset;
+			return;
+		}
+		bits |= UINT64_C(1) << root->bit;
+	}
+	if (__builtin_popcountll(bits) == 1)
+		need->all |= bits;
+	else if (need->any == 0)
+		need->any = bits;
+}
+
+/* Whether a test that is not negated holds only where its field is. */
+static bool
+test_needs_field(const struct rule_test *test)
+{
+	static const rule_test_fn fns[] = { rule_test_field_number, rule_test_field_real, rule_test_field_array,
+		rule_test_field_scalars, rule_test_field_value, rule_test_field_present };
+
+	for (unsigned int i = 0; i < sizeof(fns) / sizeof(fns[0]); i++)
+		if (test->fn == fns[i])
+			return !test->negated;
+	return false;
+}
+
+static void
+place_need(const struct rule *rule, struct rule_place *place)
+{
+	for (unsigned int i = 0; i < rule->test_count; i++) {
+		const struct rule_test *test = &rule->tests[i];
+
+		if (test_needs_field(test))
+			rule_need_paths(test->paths, test->path_count, &place->need);
+	}
+	for (unsigned int i = 0; i < rule->buffer_count; i++)
+		if (rule->buffers[i].kind == BUFFER_FIELD && rule_buffer_required(&rule->buffers[i]))
+			rule_need_paths(rule->buffers[i].paths, rule->buffers[i].path_count, &place->need);
+}
+
+/* ---- values ---- */
+
+/* The few values a test allows. @return how many, 0: not so */
+static unsigned int
+test_values(const struct rule_test *test, int64_t values[PLACE_VALUES_MAX])
+{
+	const struct rule_numbers *numbers = &test->numbers;
+	unsigned int count = 0;
+
+	if (test->negated || (numbers->every && numbers->count > 1))
+		return 0;
+	for (unsigned int i = 0; i < numbers->count; i++) {
+		const struct rule_number *item = &numbers->items[i];
+		int64_t last = item->op == NUMBER_RANGE ? item->b : item->a;
+
+		if (item->negated || (item->op != NUMBER_EQUAL && item->op != NUMBER_RANGE) || last < item->a
+			|| last - item->a >= PLACE_VALUES_MAX)
+			return 0;
+		for (int64_t value = item->a; value <= last; value++) {
+			if (count == PLACE_VALUES_MAX)
+				return 0;
+			values[count++] = value;
+		}
+	}
+	return count;
+}
+
+static unsigned int
+values_of(const struct rule_places *make, const struct rule_test *test, struct rule_place_number *number,
+	int64_t values[PLACE_VALUES_MAX])
+{
+	const struct rule_app *app = make->app;
+	struct record_path path;
+	const char *text;
+	uint64_t value;
+
+	if (test_number(test, number))
+		return test_values(test, values);
+	number->path = NULL;
+	if (test->fn != rule_test_own || test->negated || app->keyword_index == NULL
+		|| !app->keyword_index(test->keyword, test->own, &text, &value)
+		|| record_path_resolve(app->record, text, &path) != 0 || path.list_count > 0
+		|| !number_at(app->record, path.leaf, &number->at))
+		return 0;
+	values[0] = (int64_t)value;
+	return 1;
+}
+
+int
+rule_place_number_compare(const struct rule_place_number *a, const struct rule_place_number *b)
+{
+	if ((a->path == NULL) != (b->path == NULL))
+		return a->path == NULL ? -1 : 1;
+	int order = a->path == NULL ? 0 : memcmp(a->path, b->path, sizeof(*a->path));
+
+	return order != 0 ? order : memcmp(&a->at, &b->at, sizeof(a->at));
+}
+
+static int
+use_compare(const void *left, const void *right)
+{
+	const struct rule_value_use *a = left, *b = right;
+	int order = rule_place_number_compare(&a->number, &b->number);
+
+	return order != 0 ? order : a->value < b->value ? -1 : a->value > b->value;
+}
+
+static int
+use_add(struct rule_places *make, const struct rule_place_number *number, int64_t value)
+{
+	if (make->use_count == make->use_cap) {
+		uint32_t cap = make->use_cap == 0 ? 256 : make->use_cap * 2;
+		struct rule_value_use *grown = realloc(make->uses, cap * sizeof(*grown));
+
+		if (grown == NULL)
+			return -ENOMEM;
+		make->uses = grown;
+		make->use_cap = cap;
+	}
+	make->uses[make->use_count++] = (struct rule_value_use){ .number = *number, .value = value, .count = 1 };
+	return 0;
+}
+
+/* Counts, for every value that some rule asks for, the rules that do. */
+static int
+uses_gather(struct rule_places *make)
+{
+	int64_t values[PLACE_VALUES_MAX];
+	struct rule_place_number number;
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < make->place_count; i++) {
+		const struct rule *rule = make->set->rules[make->places[i].rule_idx];
+
+		for (unsigned int t = 0; t < rule->test_count; t++) {
+			unsigned int count = values_of(make, &rule->tests[t], &number, values);
+
+			for (unsigned int v = 0; v < count; v++)
+				if (use_add(make, &number, values[v]) != 0)
+					return -ENOMEM;
+		}
+	}
+	if (make->use_count > 0)
+		qsort(make->uses, make->use_count, sizeof(make->uses[0]), use_compare);
+	for (uint32_t i = 0; i < make->use_count; i++) {
+		if (kept > 0 && use_compare(&make->uses[kept - 1], &make->uses[i]) == 0)
+			make->uses[kept - 1].count++;
+		else
+			make->uses[kept++] = make->uses[i];
+	}
+	make->use_count = kept;
+	return 0;
+}
+
+static uint32_t
+uses_of(const struct rule_places *make, const struct rule_place_number *number, int64_t value)
+{
+	const struct rule_value_use key = { .number = *number, .value = value };
+	const struct rule_value_use *use = bsearch(&key, make->uses, make->use_count, sizeof(key), use_compare);
+
+	return use == NULL ? 0 : use->count;
+}
+
+/* The number whose values the fewest other rules ask for. */
+static void
+place_by_value(const struct rule_places *make, struct rule_place *place)
+{
+	const struct rule *rule = make->set->rules[place->rule_idx];
+	uint32_t best = place->buffer != NULL ? INDEX_SHARE_MAX : UINT32_MAX;
+	int64_t values[PLACE_VALUES_MAX];
+	struct rule_place_number number;
+
+	for (unsigned int t = 0; t < rule->test_count; t++) {
+		unsigned int count = values_of(make, &rule->tests[t], &number, values);
+		uint32_t share = 0;
+
+		for (unsigned int v = 0; v < count; v++)
+			share += uses_of(make, &number, values[v]);
+		if (count == 0 || share >= best)
+			continue;
+		best = share;
+		place->kind = PLACE_INDEX;
+		place->number = number;
+		place->value_count = (uint8_t)count;
+		memcpy(place->values, values, count * sizeof(values[0]));
+	}
+}
+
+static void
+place_by_tag(const struct rule_places *make, struct rule_place *place)
+{
+	const struct rule *rule = make->set->rules[place->rule_idx];
+	uint32_t tag;
+
+	for (unsigned int t = 0; make->app->record_tags != NULL && t < rule->test_count; t++) {
+		const struct rule_test *test = &rule->tests[t];
+
+		if (test->fn != rule_test_own || test->negated || !make->app->keyword_tag(test->keyword, test->own, &tag))
+			continue;
+		place->kind = PLACE_TAG;
+		place->value_count = 1;
+		place->values[0] = tag;
+		return;
+	}
+}
+
+/* ---- literals ---- */
+
+static void
+place_literal(const struct rule *rule, struct rule_place *place)
+{
+	unsigned int best = 0;
+
+	for (unsigned int i = 0; i < rule->buffer_count; i++) {
+		const struct rule_buffer *buffer = &rule->buffers[i];
+		struct rule_plan plan;
+
+		if ((buffer->kind != BUFFER_FIELD && buffer->kind != BUFFER_PAYLOAD) || !rule_buffer_required(buffer))
+			continue;
+		unsigned int score = rule_plan_literal(buffer, &plan);
+
+		if (score <= best)
+			continue;
+		best = score;
+		place->buffer = buffer;
+		place->literal = plan;
+	}
+}
+
+/* ---- all together ---- */
+
+/* Few literals are compared one by one: their rules go to the shelves. */
+static void
+scans_thin(struct rule_places *make)
+{
+	for (uint32_t i = 0; i < make->place_count; i++) {
+		struct rule_place *place = &make->places[i];
+		uint32_t count = 0;
+
+		if (place->kind != PLACE_SCAN)
+			continue;
+		for (uint32_t n = 0; n < make->place_count && count < SCAN_PATTERNS_MIN; n++)
+			count += make->places[n].kind == PLACE_SCAN && rule_buffer_same(make->places[n].buffer, place->buffer);
+		for (uint32_t n = i; n < make->place_count && count < SCAN_PATTERNS_MIN; n++)
+			if (n != i && make->places[n].kind == PLACE_SCAN && rule_buffer_same(make->places[n].buffer, place->buffer))
+				make->places[n].kind = PLACE_SHELF;
+		if (count < SCAN_PATTERNS_MIN)
+			place->kind = PLACE_SHELF;
+	}
+}
+
+int
+rule_need_compare(const struct rule_need *a, const struct rule_need *b)
+{
+	if (a->all != b->all)
+		return a->all < b->all ? -1 : 1;
+	if (a->any != b->any)
+		return a->any < b->any ? -1 : 1;
+	return a->list_off < b->list_off ? -1 : a->list_off > b->list_off;
+}
+
+static int
+place_compare(const void *left, const void *right)
+{
+	const struct rule_place *a = left, *b = right;
+	int order = rule_need_compare(&a->need, &b->need);
+
+	return order != 0 ? order : a->rule_idx < b->rule_idx ? -1 : a->rule_idx > b->rule_idx;
+}
+
+int
+rule_places_find(struct rule_places *make, const uint32_t *list, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		struct rule_place *place = &make->places[make->place_count];
+		const struct rule *rule = make->set->rules[list[i]];
+
+		*place = (struct rule_place){ .rule_idx = list[i] };
+		int ret = place_conditions(make, rule, place);
+
+		if (ret < 0)
+			return ret;
+		if (ret > 0)
+			continue;
+		place_need(rule, place);
+		place_literal(rule, place);
+		make->place_count++;
+	}
+	if (uses_gather(make) != 0)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < make->place_count; i++) {
+		struct rule_place *place = &make->places[i];
+
+		place->kind = place->buffer != NULL ? PLACE_SCAN : PLACE_SHELF;
+		place_by_value(make, place);
+		if (place->kind == PLACE_SHELF)
+			place_by_tag(make, place);
+	}
+	if (make->place_count > 0)
+		qsort(make->places, make->place_count, sizeof(make->places[0]), place_compare);
+	scans_thin(make);
+	return 0;
+}

@@ -1,0 +1,212 @@
+/* Cold: writes the search of a protocol and direction from the places of its rules. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/rule/rule_places.h"
+
+/** What is being written. */
+struct make {
+	struct rule_places places;
+	struct rule_records *out;
+	struct rule_entry *entries;
+	uint32_t entry_count;
+	struct rule_value_link *links;
+	uint32_t link_count;
+};
+
+static uint32_t
+entry_write(struct make *make, const struct rule_place *place)
+{
+	make->entries[make->entry_count] = (struct rule_entry){ .need = place->need, .rule_idx = place->rule_idx,
+		.quick_count = place->quick_count, .quicks = place->quicks };
+	return make->entry_count++;
+}
+
+/* The places are sorted by need: those of one shelf follow one another. */
+static int
+shelves_write(struct make *make)
+{
+	struct rule_shelf *shelves = rule_arena_alloc(&make->places.set->arena, (make->places.place_count + 1) * sizeof(*shelves));
+	uint32_t count = 0;
+
+	if (shelves == NULL)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < make->places.place_count; i++) {
+		const struct rule_place *place = &make->places.places[i];
+
+		if (place->kind != PLACE_SHELF)
+			continue;
+		if (count == 0 || rule_need_compare(&shelves[count - 1].need, &place->need) != 0)
+			shelves[count++] = (struct rule_shelf){ .need = place->need, .first = make->entry_count };
+		(void)entry_write(make, place);
+		shelves[count - 1].count++;
+	}
+	make->out->shelves = shelves;
+	make->out->shelf_count = count;
+	return 0;
+}
+
+static struct rule_value_index *
+index_find(struct rule_value_index *indexes, uint32_t *count, const struct rule_place_number *number)
+{
+	struct rule_value_index *index;
+
+	for (uint32_t i = 0; i < *count; i++) {
+		const struct rule_place_number have = { indexes[i].path, indexes[i].at };
+
+		if (rule_place_number_compare(&have, number) == 0)
+			return &indexes[i];
+	}
+	index = &indexes[(*count)++];
+	index->path = number->path;
+	index->at = number->at;
+	if (number->path != NULL)
+		rule_need_paths(number->path, 1, &index->need);
+	return index;
+}
+
+static uint32_t
+indexes_needed(const struct make *make, uint32_t *links)
+{
+	uint32_t count = 0;
+
+	*links = 1;
+	for (uint32_t i = 0; i < make->places.place_count; i++) {
+		const struct rule_place *place = &make->places.places[i];
+		bool known = place->kind != PLACE_INDEX;
+
+		*links += known && place->kind != PLACE_TAG ? 0 : place->value_count;
+		for (uint32_t n = 0; n < i && !known; n++)
+			known = make->places.places[n].kind == PLACE_INDEX
+				&& rule_place_number_compare(&make->places.places[n].number, &place->number) == 0;
+		count += !known;
+	}
+	return count;
+}
+
+static void
+links_write(struct make *make, const struct rule_place *place, uint32_t first[256])
+{
+	uint32_t entry = entry_write(make, place);
+
+	for (unsigned int v = 0; v < place->value_count; v++) {
+		uint32_t *head = &first[place->values[v] & 0xff];
+
+		make->links[++make->link_count] = (struct rule_value_link){ (uint64_t)place->values[v], entry, *head };
+		*head = make->link_count;
+	}
+}
+
+static int
+tags_write(struct make *make)
+{
+	struct rule_tag_index *tags = rule_arena_alloc(&make->places.set->arena, sizeof(*tags));
+
+	if (tags == NULL)
+		return -ENOMEM;
+	tags->record_tags = make->places.app->record_tags;
+	tags->entry_first = make->entry_count;
+	for (uint32_t i = make->places.place_count; i-- > 0;)
+		if (make->places.places[i].kind == PLACE_TAG)
+			links_write(make, &make->places.places[i], tags->first);
+	tags->entry_count = make->entry_count - tags->entry_first;
+	make->out->tags = tags->entry_count > 0 ? tags : NULL;
+	return 0;
+}
+
+static int
+indexes_write(struct make *make)
+{
+	uint32_t link_count, index_count = 0;
+	uint32_t needed = indexes_needed(make, &link_count);
+	struct rule_value_index *indexes = rule_arena_alloc(&make->places.set->arena, (needed + 1) * sizeof(*indexes));
+
+	make->links = rule_arena_alloc(&make->places.set->arena, link_count * sizeof(*make->links));
+	if (indexes == NULL || make->links == NULL)
+		return -ENOMEM;
+	for (uint32_t i = make->places.place_count; i-- > 0;) {
+		const struct rule_place *place = &make->places.places[i];
+
+		if (place->kind == PLACE_INDEX)
+			links_write(make, place, index_find(indexes, &index_count, &place->number)->first);
+	}
+	make->out->indexes = indexes;
+	make->out->index_count = index_count;
+	make->out->links = make->links;
+	return tags_write(make);
+}
+
+/* The literals of all rules whose best lies in the same buffer as that of places[first]. */
+static int
+scan_write(struct make *make, uint32_t first, struct rule_scan *scan)
+{
+	struct rule_patterns patterns = { 0 };
+	int ret = 0;
+
+	*scan = (struct rule_scan){ .buffer = make->places.places[first].buffer };
+	if (scan->buffer->kind == BUFFER_FIELD)
+		rule_need_paths(scan->buffer->paths, scan->buffer->path_count, &scan->need);
+	for (uint32_t i = first; i < make->places.place_count && ret == 0; i++) {
+		struct rule_place *place = &make->places.places[i];
+
+		if (place->kind != PLACE_SCAN || !rule_buffer_same(place->buffer, scan->buffer))
+			continue;
+		place->kind = PLACE_NONE; /* written */
+		ret = rule_patterns_add(&patterns, &place->literal, entry_write(make, place));
+	}
+	if (ret == 0)
+		ret = rule_database_add(make->places.set, &patterns, &scan->database);
+	rule_patterns_free(&patterns);
+	return ret;
+}
+
+static int
+scans_write(struct make *make)
+{
+	struct rule_scan *scans = NULL;
+	uint32_t count = 0;
+	int ret = 0;
+
+	for (uint32_t i = 0; i < make->places.place_count && ret == 0; i++) {
+		if (make->places.places[i].kind != PLACE_SCAN)
+			continue;
+		struct rule_scan *grown = realloc(scans, (count + 1) * sizeof(*grown));
+
+		ret = grown == NULL ? -ENOMEM : scan_write(make, i, &grown[count]);
+		scans = grown == NULL ? scans : grown;
+		count += ret == 0;
+	}
+	make->out->scan_count = count;
+	make->out->scans = rule_arena_copy(&make->places.set->arena, scans, count * sizeof(*scans));
+	free(scans);
+	return ret != 0 || make->out->scans == NULL ? -ENOMEM : 0;
+}
+
+int
+rule_records_make(struct ruleset *set, const struct rule_app *app, bool to_server, const uint32_t *list, uint32_t count,
+	const struct rule_records **out)
+{
+	struct make make = { .places = { .set = set, .app = app, .to_server = to_server } };
+	int ret = -ENOMEM;
+
+	make.out = rule_arena_alloc(&set->arena, sizeof(*make.out));
+	make.entries = rule_arena_alloc(&set->arena, (count + 1) * sizeof(*make.entries));
+	make.places.places = calloc(count + 1, sizeof(*make.places.places));
+	if (make.out != NULL && make.entries != NULL && make.places.places != NULL)
+		ret = rule_places_find(&make.places, list, count);
+	if (ret == 0)
+		ret = shelves_write(&make);
+	if (ret == 0)
+		ret = indexes_write(&make);
+	if (ret == 0)
+		ret = scans_write(&make);
+	free(make.places.places);
+	free(make.places.uses);
+	if (ret != 0)
+		return ret;
+	make.out->entries = make.entries;
+	make.out->entry_count = make.entry_count;
+	*out = make.out;
+	return 0;
+}

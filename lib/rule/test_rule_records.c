@@ -1,0 +1,220 @@
+/*
+ * Rules over records: whatever place a rule is found by (a value, a tag, a literal, a shelf), it fires exactly
+ * when all of its conditions hold. The oracle asks every condition of every rule.
+ */
+#include "lib/rule/rule_records.h"
+#include "lib/rule/test_toy.h"
+
+enum { RECORDS = 4000, POINTS_MAX = 3 };
+
+static const char rules[] =
+	/* found by a value of the root: alone, of a list, of a short range, by name */
+	"alert toy any any -> any any (toy.unit:3; sid:1;)\n"
+	"alert toy any any -> any any (toy.unit:3; toy.request.function:write; sid:2;)\n"
+	"alert toy any any -> any any (toy.unit:[1,2,5]; sid:3;)\n"
+	"alert toy any any -> any any (toy.unit:2-6; toy.request.flags:final; sid:4;)\n"
+	"alert toy any any -> any any (toy.request.function:restart; sid:5;)\n"
+	/* by a value behind a list */
+	"alert toy any any -> any any (toy.points.index:4; sid:10;)\n"
+	"alert toy any any -> any any (toy.points.index:[4,5]; toy.unit:!3; sid:11;)\n"
+	"alert toy any any -> any any (toy.points.index:260; sid:12;)\n"
+	/* on shelves: ranges, bits, negations, presence, floating point */
+	"alert toy any any -> any any (toy.unit:>5; sid:20;)\n"
+	"alert toy any any -> any any (toy.unit:<2; toy.request.function; sid:21;)\n"
+	"alert toy any any -> any any (toy.request.function:![write,restart]; sid:22;)\n"
+	"alert toy any any -> any any (toy.request.function:!write; sid:23;)\n"
+	"alert toy any any -> any any (toy.request.function:!1,!2; sid:24;)\n"
+	"alert toy any any -> any any (toy.request.flags:final,alarm; sid:25;)\n"
+	"alert toy any any -> any any (toy.request.flags:!first; sid:26;)\n"
+	"alert toy any any -> any any (toy.points.value:>1.5; sid:27;)\n"
+	"alert toy any any -> any any (toy.points.index:>300; sid:28;)\n"
+	"alert toy any any -> any any (toy:unit 4; sid:29;)\n"
+	"alert toy any any -> any any (toy_indexed:unit 4; sid:30;)\n"
+	/* by a literal of a buffer, the rest verified */
+	"alert toy any any -> any any (toy.request.data; content:\"reactor\"; sid:40;)\n"
+	"alert toy any any -> any any (toy.request.data; content:\"REACTOR\"; nocase; content:\"stop\"; sid:41;)\n"
+	"alert toy any any -> any any (toy.request.data; content:\"reac\"; startswith; sid:42;)\n"
+	"alert toy any any -> any any (toy.request.data; content:\"turbine\"; toy.unit:>3; sid:43;)\n"
+	"alert toy any any -> any any (toy.request.data; content:\"turbine\"; toy.unit:2; sid:44;)\n"
+	"alert toy any any -> any any (toy.request.data; content:\"stop\"; endswith; sid:45;)\n"
+	"alert toy any any -> any any (toy.request.data; content:!\"stop\"; sid:46;)\n"
+	"alert toy any any -> any any (toy.request.data; content:\"st\"; sid:47;)\n"
+	"alert toy any any -> any any (toy.request.data; pcre:\"/tur.*stop/\"; sid:48;)\n";
+
+static const char *const texts[] = { "", "stop", "reactor", "Reactor stop", "react", "turbine", "turbine stop", "the reactor's turbine",
+	"st", "xxreac" };
+
+static uint64_t
+random_next(uint64_t *state)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 7;
+	*state ^= *state << 17;
+	return *state;
+}
+
+/* Any record, with few values so that rules meet them. */
+static const void *
+record_make(struct record_builder *builder, void *area, uint64_t *seed)
+{
+	static const uint16_t functions[] = { 1, 2, 3, 7 }, indexes[] = { 4, 5, 260, 301 };
+
+	record_builder_init(builder, area, RECORD_LEN_MAX);
+	struct toy_record *record = record_begin(builder, &toy_table);
+	uint64_t bits = random_next(seed);
+	const char *text = texts[random_next(seed) % TEST_COUNT(texts)];
+
+	record->head.present = bits & 0xe; /* function, flags, data */
+	record->unit = (uint8_t)(bits >> 8 & 7);
+	record->function = functions[bits >> 16 & 3];
+	record->flags = (uint8_t)(bits >> 24 & 0x83);
+	record_put_bytes(builder, &record->data, text, (uint32_t)strlen(text));
+	for (unsigned int i = (unsigned int)(bits >> 32) % (POINTS_MAX + 1); i > 0; i--) {
+		struct toy_point *point = record_append(builder, &record->points, toy_point_shapes, 0);
+
+		assert_non_null(point);
+		point->index = indexes[random_next(seed) & 3];
+		point->value = (float)(random_next(seed) % 4);
+	}
+	return record;
+}
+
+/* What the rule itself says of the record, whatever it is found by. */
+static bool
+rule_says(struct rule_matcher *matcher, const struct rule *rule, const struct packet *packet, const struct rule_message *message)
+{
+	struct rule_view view = { .matcher = matcher, .packet = packet, .message = message, .phase = PHASE_MESSAGE,
+		.to_server = message->to_server, .steps_max = 3000 };
+
+	for (unsigned int i = 0; i < rule->test_count; i++)
+		if (!rule->tests[i].fn(&view, &rule->tests[i]))
+			return false;
+	return rule_verify_buffers(&view, rule);
+}
+
+static void
+test_places(void **state)
+{
+	struct rule_config config = toy_config();
+	struct ruleset *set = toy_ruleset(rules);
+	struct rule_matcher *matcher = NULL;
+	struct packet packet = toy_packet(IP_PROTO_TCP, "", 0);
+	void *area = aligned_alloc(8, RECORD_LEN_MAX);
+	struct record_builder builder;
+	uint64_t seed = 88172645463325252u;
+	unsigned int fired[64] = { 0 }, count;
+
+	(void)state;
+	config.alerts_max = RULE_HITS_MAX;
+	(void)ruleset_errors(set, &count);
+	assert_int_equal(count, 0);
+	assert_non_null(area);
+	assert_int_equal(rule_matcher_create(&matcher, set, &config, NULL), 0);
+	for (unsigned int n = 0; n < RECORDS; n++) {
+		struct rule_message message = { .record = record_make(&builder, area, &seed), .to_server = (n & 1) == 0 };
+		struct rule_hits hits = { 0 };
+		unsigned int at = 0;
+
+		rule_match_message(matcher, &packet, NULL, &message, &hits);
+		for (uint32_t i = 0; i < set->rule_count; i++) {
+			bool found = at < hits.count && hits.hit[at].rule_idx == i;
+
+			if (found != rule_says(matcher, set->rules[i], &packet, &message))
+				fail_msg("record %u: sid %u %s", n, set->rules[i]->meta.sid, found ? "fired" : "did not fire");
+			at += found;
+			fired[set->rules[i]->meta.sid & 63] += found;
+		}
+		assert_int_equal(at, hits.count);
+	}
+	for (uint32_t i = 0; i < set->rule_count; i++)
+		if (fired[set->rules[i]->meta.sid & 63] == 0)
+			fail_msg("sid %u never fired: it tests nothing", set->rules[i]->meta.sid);
+	rule_matcher_destroy(matcher);
+	ruleset_destroy(set);
+	free(area);
+}
+
+/* All kinds of places are in use, so that the test above tested them. */
+static void
+test_places_used(void **state)
+{
+	struct ruleset *set = toy_ruleset(rules);
+	const struct rule_records *records = set->groups[set->apps[0].group[1]].records;
+	unsigned int through_lists = 0;
+
+	(void)state;
+	assert_non_null(records);
+	for (uint32_t i = 0; i < records->index_count; i++)
+		through_lists += records->indexes[i].path != NULL;
+	assert_true(records->index_count > through_lists);
+	assert_int_equal(through_lists, 1);
+	assert_true(records->shelf_count > 1);
+	assert_int_equal(records->scan_count, 1);
+	assert_true(records->scans[0].database->pattern_count >= 4);
+	ruleset_destroy(set);
+}
+
+/* ---- tags ---- */
+
+static unsigned int tags_many;
+
+static unsigned int
+toy_tags(const void *record, uint32_t tags[RULE_TAGS_MAX])
+{
+	tags[0] = 0x100u + ((const struct toy_record *)record)->unit;
+	return tags_many > 0 ? tags_many : 1;
+}
+
+static bool
+toy_tag(const struct rule_app_keyword *keyword, const struct rule_app_test *test, uint32_t *tag)
+{
+	*tag = 0x100u + (uint32_t)test->words[0];
+	return keyword == &toy_keywords[0];
+}
+
+static void
+test_tags(void **state)
+{
+	struct rule_app app = toy_app;
+	const struct rule_app *const apps[] = { &app };
+	const struct rule_world world = { apps, 1, NULL, NULL };
+	struct rule_config config = toy_config();
+	struct config_error err;
+	struct ruleset *set = NULL;
+	struct rule_matcher *matcher = NULL;
+	struct packet packet = toy_packet(IP_PROTO_TCP, "", 0);
+
+	(void)state;
+	app.record_tags = toy_tags;
+	app.keyword_tag = toy_tag;
+	assert_int_equal(ruleset_create_text(&set, "toy.rules", "alert toy any any -> any any (toy:unit 4; sid:1;)\n"
+		"alert toy any any -> any any (toy:unit 5; sid:2;)\n", &config, &world, &err), 0);
+	assert_int_equal(rule_matcher_create(&matcher, set, &config, NULL), 0);
+	for (tags_many = 0; tags_many <= RULE_TAGS_MAX + 1; tags_many += RULE_TAGS_MAX + 1) {
+		for (unsigned int unit = 0; unit < 8; unit++) {
+			struct toy_record record = { .unit = (uint8_t)unit };
+			struct rule_message message = { .record = &record };
+			struct rule_hits hits = { 0 };
+
+			rule_match_message(matcher, &packet, NULL, &message, &hits);
+			assert_int_equal(hits.count, unit == 4 || unit == 5);
+			if (hits.count > 0)
+				assert_int_equal(hits.hit[0].sid, unit - 3);
+		}
+	}
+	tags_many = 0;
+	rule_matcher_destroy(matcher);
+	ruleset_destroy(set);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_places),
+		cmocka_unit_test(test_places_used),
+		cmocka_unit_test(test_tags),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
