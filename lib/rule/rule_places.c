@@ -306,7 +306,7 @@ static void
 place_by_value(const struct rule_places *make, struct rule_place *place)
 {
 	const struct rule *rule = make->set->rules[place->rule_idx];
-	uint32_t best = place->buffer != NULL ? INDEX_SHARE_MAX : UINT32_MAX;
+	uint32_t best = place->has_literal ? INDEX_SHARE_MAX : UINT32_MAX;
 	int64_t values[PLACE_VALUES_MAX];
 	struct rule_place_number number;
 
@@ -346,9 +346,26 @@ place_by_tag(const struct rule_places *make, struct rule_place *place)
 
 /* ---- literals ---- */
 
-static void
-place_literal(const struct rule *rule, struct rule_place *place)
+/* @return the buffer's place among those known, or -ENOMEM */
+static int
+buffer_known(struct rule_places *make, const struct rule_buffer *buffer)
 {
+	for (uint32_t i = 0; i < make->buffer_count; i++)
+		if (rule_buffer_same(make->buffers[i].buffer, buffer))
+			return (int)i;
+	struct rule_place_buffer *grown = realloc(make->buffers, (make->buffer_count + 1) * sizeof(*grown));
+
+	if (grown == NULL)
+		return -ENOMEM;
+	make->buffers = grown;
+	grown[make->buffer_count] = (struct rule_place_buffer){ .buffer = buffer };
+	return (int)make->buffer_count++;
+}
+
+static int
+place_literal(struct rule_places *make, const struct rule *rule, struct rule_place *place)
+{
+	const struct rule_buffer *chosen = NULL;
 	unsigned int best = 0;
 
 	for (unsigned int i = 0; i < rule->buffer_count; i++) {
@@ -362,9 +379,16 @@ place_literal(const struct rule *rule, struct rule_place *place)
 		if (score <= best)
 			continue;
 		best = score;
-		place->buffer = buffer;
+		chosen = buffer;
 		place->literal = plan;
 	}
+	if (chosen == NULL)
+		return 0;
+	int known = buffer_known(make, chosen);
+
+	place->has_literal = known >= 0;
+	place->buffer = (uint32_t)known;
+	return known < 0 ? known : 0;
 }
 
 /* ---- all together ---- */
@@ -373,20 +397,18 @@ place_literal(const struct rule *rule, struct rule_place *place)
 static void
 scans_thin(struct rule_places *make)
 {
+	for (uint32_t i = 0; i < make->place_count; i++)
+		if (make->places[i].kind == PLACE_SCAN)
+			make->buffers[make->places[i].buffer].count++;
 	for (uint32_t i = 0; i < make->place_count; i++) {
 		struct rule_place *place = &make->places[i];
-		uint32_t count = 0;
 
-		if (place->kind != PLACE_SCAN)
-			continue;
-		for (uint32_t n = 0; n < make->place_count && count < SCAN_PATTERNS_MIN; n++)
-			count += make->places[n].kind == PLACE_SCAN && rule_buffer_same(make->places[n].buffer, place->buffer);
-		for (uint32_t n = i; n < make->place_count && count < SCAN_PATTERNS_MIN; n++)
-			if (n != i && make->places[n].kind == PLACE_SCAN && rule_buffer_same(make->places[n].buffer, place->buffer))
-				make->places[n].kind = PLACE_SHELF;
-		if (count < SCAN_PATTERNS_MIN)
+		if (place->kind == PLACE_SCAN && make->buffers[place->buffer].count < SCAN_PATTERNS_MIN)
 			place->kind = PLACE_SHELF;
 	}
+	for (uint32_t i = 0; i < make->buffer_count; i++)
+		if (make->buffers[i].count < SCAN_PATTERNS_MIN)
+			make->buffers[i].count = 0;
 }
 
 int
@@ -423,7 +445,8 @@ rule_places_find(struct rule_places *make, const uint32_t *list, uint32_t count)
 		if (ret > 0)
 			continue;
 		place_need(rule, place);
-		place_literal(rule, place);
+		if (place_literal(make, rule, place) != 0)
+			return -ENOMEM;
 		make->place_count++;
 	}
 	if (uses_gather(make) != 0)
@@ -431,7 +454,7 @@ rule_places_find(struct rule_places *make, const uint32_t *list, uint32_t count)
 	for (uint32_t i = 0; i < make->place_count; i++) {
 		struct rule_place *place = &make->places[i];
 
-		place->kind = place->buffer != NULL ? PLACE_SCAN : PLACE_SHELF;
+		place->kind = place->has_literal ? PLACE_SCAN : PLACE_SHELF;
 		place_by_value(make, place);
 		if (place->kind == PLACE_SHELF)
 			place_by_tag(make, place);

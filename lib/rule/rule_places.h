@@ -27,8 +27,15 @@ struct rule_place {
 	const struct rule_quick *quicks;
 	struct rule_place_number number;        /* PLACE_INDEX */
 	int64_t values[PLACE_VALUES_MAX];       /* PLACE_TAG: one, the tag */
-	const struct rule_buffer *buffer;       /* the best literal's; NULL: the rule has none */
+	uint32_t buffer;                        /* the best literal's, in rule_places.buffers */
+	bool has_literal;
 	struct rule_plan literal;
+};
+
+/** A buffer in which some rule's best literal lies. */
+struct rule_place_buffer {
+	const struct rule_buffer *buffer;
+	uint32_t count;                         /* rules that are found by it */
 };
 
 /** How many rules ask a number for one value. */
@@ -44,6 +51,8 @@ struct rule_places {
 	bool to_server;
 	struct rule_place *places;
 	uint32_t place_count;
+	struct rule_place_buffer *buffers;      /* freed by the caller, as uses */
+	uint32_t buffer_count;
 	struct rule_value_use *uses;
 	uint32_t use_count, use_cap;
 };

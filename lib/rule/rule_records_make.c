@@ -137,23 +137,21 @@ indexes_write(struct make *make)
 	return tags_write(make);
 }
 
-/* The literals of all rules whose best lies in the same buffer as that of places[first]. */
+/* The literals of all rules that are found by one buffer. */
 static int
-scan_write(struct make *make, uint32_t first, struct rule_scan *scan)
+scan_write(struct make *make, uint32_t buffer, struct rule_scan *scan)
 {
 	struct rule_patterns patterns = { 0 };
 	int ret = 0;
 
-	*scan = (struct rule_scan){ .buffer = make->places.places[first].buffer };
+	*scan = (struct rule_scan){ .buffer = make->places.buffers[buffer].buffer };
 	if (scan->buffer->kind == BUFFER_FIELD)
 		rule_need_paths(scan->buffer->paths, scan->buffer->path_count, &scan->need);
-	for (uint32_t i = first; i < make->places.place_count && ret == 0; i++) {
-		struct rule_place *place = &make->places.places[i];
+	for (uint32_t i = 0; i < make->places.place_count && ret == 0; i++) {
+		const struct rule_place *place = &make->places.places[i];
 
-		if (place->kind != PLACE_SCAN || !rule_buffer_same(place->buffer, scan->buffer))
-			continue;
-		place->kind = PLACE_NONE; /* written */
-		ret = rule_patterns_add(&patterns, &place->literal, entry_write(make, place));
+		if (place->kind == PLACE_SCAN && place->buffer == buffer)
+			ret = rule_patterns_add(&patterns, &place->literal, entry_write(make, place));
 	}
 	if (ret == 0)
 		ret = rule_database_add(make->places.set, &patterns, &scan->database);
@@ -164,23 +162,19 @@ scan_write(struct make *make, uint32_t first, struct rule_scan *scan)
 static int
 scans_write(struct make *make)
 {
-	struct rule_scan *scans = NULL;
+	struct rule_scan *scans = rule_arena_alloc(&make->places.set->arena, (make->places.buffer_count + 1) * sizeof(*scans));
 	uint32_t count = 0;
-	int ret = 0;
 
-	for (uint32_t i = 0; i < make->places.place_count && ret == 0; i++) {
-		if (make->places.places[i].kind != PLACE_SCAN)
+	for (uint32_t i = 0; scans != NULL && i < make->places.buffer_count; i++) {
+		if (make->places.buffers[i].count == 0)
 			continue;
-		struct rule_scan *grown = realloc(scans, (count + 1) * sizeof(*grown));
-
-		ret = grown == NULL ? -ENOMEM : scan_write(make, i, &grown[count]);
-		scans = grown == NULL ? scans : grown;
-		count += ret == 0;
+		if (scan_write(make, i, &scans[count]) != 0)
+			return -ENOMEM;
+		count++;
 	}
 	make->out->scan_count = count;
-	make->out->scans = rule_arena_copy(&make->places.set->arena, scans, count * sizeof(*scans));
-	free(scans);
-	return ret != 0 || make->out->scans == NULL ? -ENOMEM : 0;
+	make->out->scans = scans;
+	return scans == NULL ? -ENOMEM : 0;
 }
 
 int
@@ -203,6 +197,7 @@ rule_records_make(struct ruleset *set, const struct rule_app *app, bool to_serve
 		ret = scans_write(&make);
 	free(make.places.places);
 	free(make.places.uses);
+	free(make.places.buffers);
 	if (ret != 0)
 		return ret;
 	make.out->entries = make.entries;
