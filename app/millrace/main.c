@@ -7,6 +7,7 @@
 
 #include "app/millrace/client.h"
 #include "app/millrace/options.h"
+#include "app/millrace/rules.h"
 #include "app/millrace/summary.h"
 #include "app/millrace/text.h"
 #include "app/millrace/view.h"
@@ -23,7 +24,12 @@ static const char usage[] =
 	"\n"
 	"asking a sensor on this machine:\n"
 	"  status                is it well\n"
+	"  rules top             the rules that cost most: checks, matches, alerts, cycles\n"
 	"  control VERB [JSON]   any verb of the control socket, with arguments as a JSON object\n"
+	"\n"
+	"looking at rule files, without a sensor (by millrace-sensor, which must be installed beside it):\n"
+	"  rules check FILE|DIR|GLOB...      which rules load, which do not and why, which are never met or costly\n"
+	"  rules explain SID [FILE...]       how a rule is found, and what is verified then\n"
 	"\n"
 	"  --aggregator URL      MILLRACE_AGGREGATOR   default https://localhost:8444\n"
 	"  --token-file FILE     MILLRACE_TOKEN_FILE   the API's bearer token\n"
@@ -76,6 +82,8 @@ run(const struct options *options)
 
 	if (strcmp(verb, "control") == 0 && options->word_count >= 2 && options->word_count <= 3)
 		return control(options, options->words[1], options->words[2]);
+	if (strcmp(verb, "rules") == 0 && options->word_count == 2 && strcmp(options->words[1], "top") == 0)
+		return rules_top(options);
 	if (strcmp(verb, "status") == 0 && options->word_count == 1)
 		return control(options, "status", NULL);
 	if (options->word_count != 1 || !view_exists(verb))
@@ -97,6 +105,8 @@ main(int argc, char **argv)
 		printf("millrace " MILLRACE_VERSION "\n");
 		return STATUS_DONE;
 	}
+	if (argc > 2 && strcmp(argv[1], "rules") == 0 && (strcmp(argv[2], "check") == 0 || strcmp(argv[2], "explain") == 0))
+		return rules_by_sensor(argc, argv);
 	json_object_seed(0);
 	curl_global_init(CURL_GLOBAL_DEFAULT);
 	status = options_read(&options, argc, argv);

@@ -19,7 +19,7 @@ command_set(struct command_args *args, const char *key, const char *value)
 }
 
 int
-command_parse(struct command_args *args, int argc, char **argv, const char *usage)
+command_parse_words(struct command_args *args, int argc, char **argv, const char *usage)
 {
 	static const struct option options[] = { { "set", required_argument, NULL, 's' }, { "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 } };
@@ -46,11 +46,21 @@ command_parse(struct command_args *args, int argc, char **argv, const char *usag
 			return option == 'h' ? -1 : 2;
 		}
 	}
-	if (optind < argc) {
-		fprintf(stderr, "%s: no such argument\n%s\n", argv[optind], usage);
+	args->words = argv + optind;
+	args->word_count = argc - optind;
+	return 0;
+}
+
+int
+command_parse(struct command_args *args, int argc, char **argv, const char *usage)
+{
+	int rc = command_parse_words(args, argc, argv, usage);
+
+	if (rc == 0 && args->word_count > 0) {
+		fprintf(stderr, "%s: no such argument\n%s\n", args->words[0], usage);
 		return 2;
 	}
-	return 0;
+	return rc;
 }
 
 int

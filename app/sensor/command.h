@@ -11,6 +11,7 @@ int command_read(int argc, char **argv);
 int command_check(int argc, char **argv);
 int command_dump(int argc, char **argv);
 int command_docs(int argc, char **argv);
+int command_rules(int argc, char **argv);
 
 /** What the commands share. Strings are the argument vector's. */
 struct command_args {
@@ -22,10 +23,14 @@ struct command_args {
 	unsigned int set_count;
 	char texts[8][1024]; /* assignments made of other options */
 	unsigned int text_count;
+	char **words;        /* what is no option: command_parse_words() */
+	int word_count;
 };
 
 /** Reads -c -r -S -l -k --set. @return 0, or 2 with a message printed */
 int command_parse(struct command_args *args, int argc, char **argv, const char *usage);
+/** The same, and what is no option goes to args->words. */
+int command_parse_words(struct command_args *args, int argc, char **argv, const char *usage);
 /** Adds an assignment as if by --set. */
 void command_set(struct command_args *args, const char *key, const char *value);
 /** Makes the folder of the outputs when it is not there; says what was wrong. NULL is accepted. @return 0 or 1 */

@@ -16,7 +16,7 @@
 #include "app/sensor/sensor.h"
 #include "lib/base/log.h"
 
-enum { CLIENTS_MAX = 16, REQUEST_LEN_MAX = 64 * 1024, SEND_TIMEOUT_S = 2, POLL_MS = 200 };
+enum { CLIENTS_MAX = 16, REQUEST_LEN_MAX = 64 * 1024, SEND_TIMEOUT_S = 2, POLL_MS = 200, TOP_DEFAULT = 20 };
 
 struct client {
 	int fd;
@@ -91,6 +91,75 @@ verb_rules_reload(struct sensor *sensor, const json_t *request)
 		"compile_ms", (int)stats->compile_ms);
 }
 
+/** A rule's use by all workers, for sorting. */
+struct rule_row {
+	uint32_t rule_idx;
+	struct rule_usage usage;
+	double cycles; /* of all checks, from the measured ones */
+};
+
+static int
+rule_row_compare(const void *left, const void *right)
+{
+	const struct rule_row *a = left, *b = right;
+
+	if (a->cycles != b->cycles)
+		return a->cycles < b->cycles ? 1 : -1;
+	return (a->usage.checks < b->usage.checks) - (a->usage.checks > b->usage.checks);
+}
+
+/* The rules in force by what they cost. A worker that has not taken the newest set yet is not counted. */
+static struct rule_row *
+rule_rows(struct sensor *sensor, unsigned int *count)
+{
+	unsigned int total = ruleset_count(sensor->ruleset);
+	struct rule_row *rows = calloc(total + 1ul, sizeof(*rows));
+
+	*count = 0;
+	for (unsigned int i = 0; rows != NULL && i < total; i++) {
+		struct rule_row *row = &rows[*count];
+
+		*row = (struct rule_row){ .rule_idx = i };
+		for (unsigned int w = 0; w < sensor->worker_count; w++) {
+			const struct rule_matcher *matcher = sensor->workers[w]->matcher;
+
+			if (matcher != NULL && rule_matcher_ruleset(matcher) == sensor->ruleset)
+				rule_matcher_usage(matcher, i, &row->usage);
+		}
+		if (row->usage.measured > 0)
+			row->cycles = (double)row->usage.ticks / (double)row->usage.measured * (double)row->usage.checks;
+		*count += row->usage.checks > 0;
+	}
+	if (rows != NULL)
+		qsort(rows, *count, sizeof(rows[0]), rule_row_compare);
+	return rows;
+}
+
+static json_t *
+verb_rules_top(struct sensor *sensor, const json_t *request)
+{
+	json_int_t limit = json_integer_value(json_object_get(request, "limit"));
+	json_t *list = json_array();
+	unsigned int count = 0, total = 0;
+
+	pthread_mutex_lock(&sensor->reload_lock);
+	struct rule_row *rows = sensor->ruleset == NULL ? NULL : rule_rows(sensor, &count);
+
+	total = sensor->ruleset == NULL ? 0 : ruleset_count(sensor->ruleset);
+	for (unsigned int i = 0; i < count && i < (limit > 0 ? limit : TOP_DEFAULT); i++) {
+		const struct rule_meta *meta = ruleset_meta(sensor->ruleset, rows[i].rule_idx);
+		const struct rule_usage *usage = &rows[i].usage;
+
+		json_array_append_new(list, json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:s}", "sid", (json_int_t)meta->sid, "checks",
+			(json_int_t)usage->checks, "matches", (json_int_t)usage->matches, "alerts", (json_int_t)usage->alerts,
+			"cycles_a_check", (json_int_t)(usage->measured == 0 ? 0 : usage->ticks / usage->measured),
+			"cycles", (json_int_t)rows[i].cycles, "msg", meta->msg));
+	}
+	pthread_mutex_unlock(&sensor->reload_lock);
+	free(rows);
+	return json_pack("{s:b,s:i,s:i,s:o}", "ok", 1, "rules", (int)total, "checked", (int)count, "top", list);
+}
+
 static json_t *
 verb_log_level(struct sensor *sensor, const json_t *request)
 {
@@ -108,7 +177,7 @@ static const struct {
 	json_t *(*answer)(struct sensor *sensor, const json_t *request);
 } verbs[] = {
 	{ "status", verb_status }, { "counters", verb_counters }, { "ports", verb_ports }, { "uplink", verb_uplink },
-	{ "rules.reload", verb_rules_reload }, { "log.level", verb_log_level },
+	{ "rules.reload", verb_rules_reload }, { "rules.top", verb_rules_top }, { "log.level", verb_log_level },
 };
 
 static json_t *
@@ -127,7 +196,7 @@ answer_to(struct sensor *sensor, const char *line, size_t len)
 	json_decref(request);
 	if (answer != NULL)
 		return answer;
-	return failure("verb is none of status, counters, ports, uplink, rules.reload, log.level");
+	return failure("verb is none of status, counters, ports, uplink, rules.reload, rules.top, log.level");
 }
 
 static bool

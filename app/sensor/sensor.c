@@ -254,6 +254,7 @@ sensor_create(struct sensor *sensor, struct settings *settings, const char *log_
 	sensor->settings = *settings;
 	memset(settings, 0, sizeof(*settings));
 	pthread_mutex_init(&sensor->reload_lock, NULL);
+	pthread_mutex_init(&sensor->reload_turn, NULL);
 	clock_gettime(CLOCK_REALTIME, &now);
 	sensor->started_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 	rc = make_parts(sensor, log_dir, err);
@@ -318,6 +319,7 @@ sensor_destroy(struct sensor *sensor)
 	}
 	settings_destroy(&sensor->settings);
 	pthread_mutex_destroy(&sensor->reload_lock);
+	pthread_mutex_destroy(&sensor->reload_turn);
 }
 
 /* Hands a matcher to each worker and waits until it was taken, or the worker is done. */
@@ -343,8 +345,8 @@ hand_over(struct sensor *sensor, struct ruleset *ruleset, struct rule_matcher *o
 	return rc;
 }
 
-int
-sensor_reload_rules(struct sensor *sensor, struct config_error *err)
+static int
+reload(struct sensor *sensor, struct config_error *err)
 {
 	const struct rule_world world = world_of(sensor);
 	struct rule_matcher *old[WORKER_MAX] = { NULL };
@@ -369,4 +371,14 @@ sensor_reload_rules(struct sensor *sensor, struct config_error *err)
 	pthread_mutex_unlock(&sensor->reload_lock);
 	ruleset_destroy(previous);
 	return 0;
+}
+
+int
+sensor_reload_rules(struct sensor *sensor, struct config_error *err)
+{
+	pthread_mutex_lock(&sensor->reload_turn);
+	int rc = reload(sensor, err);
+
+	pthread_mutex_unlock(&sensor->reload_turn);
+	return rc;
 }

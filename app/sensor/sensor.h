@@ -28,7 +28,8 @@ struct sensor {
 	unsigned int worker_count, workers_made;
 	struct spreader *spreader;   /* NULL: workers take frames themselves */
 	struct ruleset *ruleset;
-	pthread_mutex_t reload_lock;
+	pthread_mutex_t reload_lock; /* ruleset and the workers' matchers may be looked at */
+	pthread_mutex_t reload_turn; /* one reload at a time: signals and the control socket may both ask */
 	struct sink_set *sinks;
 	struct exporter *exporter;
 	struct control *control;

@@ -52,6 +52,7 @@ struct rule_config {
 	uint64_t pcre_match_limit;
 	uint64_t thresholds_max;       /* tracked (rule, address) pairs of a worker */
 	uint64_t host_bits_max;        /* tracked (address, bit) pairs of a worker */
+	uint32_t errors_max;           /* refused rules kept with their reasons; 0: RULE_ERRORS_MAX. No key of the file */
 };
 
 extern const struct knob_table rule_knob_table;
@@ -136,6 +137,9 @@ const struct rule_meta *ruleset_meta(const struct ruleset *ruleset, uint32_t rul
 /** How a rule is compiled: group, buffer, fast pattern, what is left to verify. Text lines into out.
  *  @return 0 or -ENOENT. */
 int ruleset_explain(const struct ruleset *ruleset, uint32_t gid, uint32_t sid, struct buf *out);
+/** Tells of rules that can never fire and of those that cost much; arg is handed through. @return how many were told */
+unsigned int ruleset_warnings(const struct ruleset *ruleset,
+	void (*warn)(const struct rule_meta *meta, const char *text, void *arg), void *arg);
 /** The nth Hyperscan database (hs_database_t) in use, NULL behind the last: the benchmark scans with it alone. Lent. */
 const void *ruleset_database_get(const struct ruleset *ruleset, unsigned int nth, uint32_t *pattern_count);
 /** The reference page of the keywords (Markdown). */
@@ -154,6 +158,18 @@ void rule_matcher_destroy(struct rule_matcher *matcher);
 /** Counter indexes and names ("rule.hits"); values belong to the matcher, inherited on reload. */
 struct counter_set rule_matcher_counters(struct rule_matcher *matcher);
 struct ruleset *rule_matcher_ruleset(const struct rule_matcher *matcher);
+
+/** What one rule cost since its set is in force. */
+struct rule_usage {
+	uint64_t checks;   /* times its search made it a candidate */
+	uint64_t matches;  /* times all of it held, thresholds and bits that hold back its alert apart */
+	uint64_t alerts;
+	uint64_t ticks;    /* of the checks that were measured, in cycles of the time stamp counter (x86), else ns */
+	uint64_t measured; /* one check in 64, of whatever rule */
+};
+
+/** Adds a rule's use by this matcher to *sum. @param rule_idx below ruleset_count() of its set. Thread: any. */
+void rule_matcher_usage(const struct rule_matcher *matcher, uint32_t rule_idx, struct rule_usage *sum);
 
 /* ---- hot: the owning worker ---- */
 

@@ -146,12 +146,13 @@ static int
 error_add(struct rule_parser *parser)
 {
 	struct ruleset *set = parser->set;
+	uint32_t max = parser->config->errors_max > 0 ? parser->config->errors_max : RULE_ERRORS_MAX;
 
 	set->stats.rules_failed++;
-	if (set->error_count == RULE_ERRORS_MAX)
+	if (set->error_count == max)
 		return 0;
 	if (set->errors == NULL)
-		set->errors = calloc(RULE_ERRORS_MAX, sizeof(*set->errors));
+		set->errors = calloc(max, sizeof(*set->errors));
 	if (set->errors == NULL)
 		return rule_no_memory(parser);
 	struct rule_error *error = &set->errors[set->error_count];

@@ -237,44 +237,6 @@ ruleset_destroy(struct ruleset *ruleset)
 	free(ruleset);
 }
 
-/* ---- explaining ---- */
-
-static const char *const phase_names[] = { "packet", "stream", "message" };
-static const char *const plan_names[] = { "verified each time", "bytes at a fixed place", "a literal in Hyperscan",
-	"its pcre in Hyperscan" };
-
-int
-ruleset_explain(const struct ruleset *ruleset, uint32_t gid, uint32_t sid, struct buf *out)
-{
-	for (uint32_t i = 0; i < ruleset->rule_count; i++) {
-		const struct rule *rule = ruleset->rules[i];
-		struct rule_plan plan;
-		unsigned int groups = 0, nodes = 0;
-
-		if (rule->meta.sid != sid || rule->meta.gid != gid)
-			continue;
-		rule_plan_make(rule, &plan);
-		for (uint32_t g = 0; g < ruleset->group_count; g++)
-			for (uint32_t r = 0; r < ruleset->groups[g].rule_count; r++)
-				groups += ruleset->groups[g].rules[r] == i;
-		for (unsigned int b = 0; b < rule->buffer_count; b++)
-			nodes += rule->buffers[b].node_count;
-		buf_printf(out, "rule %u:%u rev %u, %s:%u, precedence %u\n", gid, sid, rule->meta.rev, rule->meta.file, rule->meta.line, i);
-		buf_printf(out, "asked on each %s, in %u groups\n", phase_names[rule->phase], groups);
-		buf_printf(out, "found by %s", plan_names[plan.kind]);
-		if (plan.kind == PLAN_LITERAL) {
-			buf_puts(out, " ");
-			buf_json_string(out, plan.node->content.bytes + plan.from, plan.count);
-		} else if (plan.kind == PLAN_INDEX) {
-			buf_printf(out, ": offset %u, %u bytes, mask %016llx", plan.offset, plan.len, (unsigned long long)plan.mask);
-		}
-		buf_printf(out, "\nthen verified: %u conditions, %u payload tests in %u buffers, %u bits\n", rule->test_count, nodes,
-			rule->buffer_count, rule->state_count);
-		return 0;
-	}
-	return -ENOENT;
-}
-
 /* ---- a worker's matcher ---- */
 
 static const struct counter_desc rule_counter_descs[RULE_COUNTER_COUNT] = {
@@ -298,6 +260,18 @@ struct counter_set
 rule_matcher_counters(struct rule_matcher *matcher)
 {
 	return (struct counter_set){ rule_counter_descs, matcher->memory->counters, RULE_COUNTER_COUNT };
+}
+
+void
+rule_matcher_usage(const struct rule_matcher *matcher, uint32_t rule_idx, struct rule_usage *sum)
+{
+	const struct rule_profile *profile = &matcher->profiles[rule_idx];
+
+	sum->checks += atomic_load_explicit(&profile->checks, memory_order_relaxed);
+	sum->matches += atomic_load_explicit(&profile->matches, memory_order_relaxed);
+	sum->alerts += atomic_load_explicit(&profile->alerts, memory_order_relaxed);
+	sum->ticks += atomic_load_explicit(&profile->ticks, memory_order_relaxed);
+	sum->measured += atomic_load_explicit(&profile->measured, memory_order_relaxed);
 }
 
 struct ruleset *

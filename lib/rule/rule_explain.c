@@ -1,0 +1,340 @@
+/*
+ * Cold: how a rule was compiled, in words, and which rules are not worth their while: those that can never fire
+ * and those that cost much.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "lib/rule/rule_records.h"
+#include "lib/rule/rule_tests.h"
+
+enum { LITERAL_SHOWN_MAX = 64 };
+
+static const char *const phase_names[] = { "packet", "piece of a TCP stream", "message" };
+static const char *const buffer_names[] = {
+	[BUFFER_PAYLOAD] = "the payload", [BUFFER_ETHER_HDR] = "the Ethernet header", [BUFFER_IPV4_HDR] = "the IPv4 header",
+	[BUFFER_IPV6_HDR] = "the IPv6 header", [BUFFER_TCP_HDR] = "the TCP header", [BUFFER_UDP_HDR] = "the UDP header",
+	[BUFFER_ICMPV4_HDR] = "the ICMP header", [BUFFER_ICMPV6_HDR] = "the ICMPv6 header",
+};
+static const char *const node_names[NODE_KIND_COUNT] = {
+	[NODE_CONTENT] = "content", [NODE_PCRE] = "pcre", [NODE_ISDATAAT] = "isdataat", [NODE_BYTE_TEST] = "byte_test",
+	[NODE_BYTE_JUMP] = "byte_jump", [NODE_BYTE_EXTRACT] = "byte_extract", [NODE_BYTE_MATH] = "byte_math", [NODE_BSIZE] = "bsize",
+};
+
+static const char *
+app_name(const struct ruleset *set, const struct rule *rule)
+{
+	return rule->app == RULE_APP_NONE ? "" : set->world.apps[rule->app]->name;
+}
+
+static void
+put_buffer_name(const struct ruleset *set, const struct rule_buffer *buffer, struct buf *out)
+{
+	if (buffer->kind != BUFFER_FIELD) {
+		buf_puts(out, buffer->kind < sizeof(buffer_names) / sizeof(buffer_names[0]) && buffer_names[buffer->kind] != NULL
+				      ? buffer_names[buffer->kind] : "a buffer");
+		return;
+	}
+	buf_puts(out, set->world.apps[buffer->app]->name);
+	for (unsigned int i = 0; i < buffer->paths[0].list_count; i++)
+		buf_printf(out, ".%s", buffer->paths[0].lists[i]->path);
+	buf_printf(out, ".%s", buffer->paths[0].leaf->path);
+}
+
+static void
+put_literal(const struct rule_plan *plan, struct buf *out)
+{
+	uint32_t shown = plan->count < LITERAL_SHOWN_MAX ? plan->count : LITERAL_SHOWN_MAX;
+
+	buf_json_string(out, plan->node->content.bytes + plan->from, shown);
+	if ((plan->node->flags & NODE_NOCASE) != 0)
+		buf_puts(out, " in any case");
+}
+
+/* ---- where a rule over records is found ---- */
+
+static bool
+entry_is(const struct rule_records *records, uint32_t entry, uint32_t rule_idx)
+{
+	return records->entries[entry].rule_idx == rule_idx;
+}
+
+static void
+put_number_name(const struct rule_app *app, const struct rule_value_index *index, struct buf *out)
+{
+	if (index->path != NULL) {
+		buf_puts(out, app->name);
+		for (unsigned int i = 0; i < index->path->list_count; i++)
+			buf_printf(out, ".%s", index->path->lists[i]->path);
+		buf_printf(out, ".%s", index->path->leaf->path);
+		return;
+	}
+	/* the field that lies there: several may, under different names */
+	for (unsigned int i = 0; i < app->record->field_count; i++) {
+		const struct field *field = &app->record->fields[i];
+		uint32_t off = index->at.off + (64u - index->at.left) / 8 - (64u - index->at.right) / 8;
+
+		if (field->offset == off && field->bit == index->at.bit) {
+			buf_printf(out, "%s.%s", app->name, field->path);
+			return;
+		}
+	}
+	buf_puts(out, "a number");
+}
+
+/* The values behind which a rule stands in one index. @return whether it does */
+static bool
+put_values(const struct rule_records *records, const uint32_t first[256], uint32_t rule_idx, struct buf *out)
+{
+	bool any = false;
+
+	for (unsigned int byte = 0; byte < 256; byte++)
+		for (uint32_t at = first[byte]; at != 0; at = records->links[at].next)
+			if (entry_is(records, records->links[at].entry, rule_idx)) {
+				buf_printf(out, "%s%lld", any ? ", " : "", (long long)records->links[at].value);
+				any = true;
+			}
+	return any;
+}
+
+static bool
+put_scan(const struct ruleset *set, const struct rule_records *records, uint32_t rule_idx, struct buf *out)
+{
+	const struct rule *rule = set->rules[rule_idx];
+
+	for (uint32_t i = 0; i < records->scan_count; i++) {
+		const struct rule_scan *scan = &records->scans[i];
+
+		for (uint32_t p = 0; p < scan->database->pattern_count; p++) {
+			struct rule_plan plan = { 0 };
+
+			if (!entry_is(records, scan->database->rules[p], rule_idx))
+				continue;
+			for (unsigned int b = 0; b < rule->buffer_count && plan.node == NULL; b++)
+				if (rule_buffer_same(&rule->buffers[b], scan->buffer))
+					(void)rule_plan_literal(&rule->buffers[b], &plan);
+			buf_puts(out, "the literal ");
+			if (plan.node != NULL)
+				put_literal(&plan, out);
+			buf_puts(out, " in ");
+			put_buffer_name(set, scan->buffer, out);
+			buf_printf(out, ", by Hyperscan with %u others", scan->database->pattern_count - 1);
+			return true;
+		}
+	}
+	return false;
+}
+
+static void
+put_place(const struct ruleset *set, const struct rule_group *group, uint32_t rule_idx, struct buf *out)
+{
+	const struct rule_records *records = group->records;
+	struct buf values;
+
+	if (buf_create(&values, 1024) != 0)
+		return;
+	for (uint32_t i = 0; i < records->index_count; i++)
+		if (put_values(records, records->indexes[i].first, rule_idx, &values)) {
+			put_number_name(group->app, &records->indexes[i], out);
+			buf_printf(out, " being %.*s", (int)values.len, (const char *)values.data);
+			buf_destroy(&values);
+			return;
+		}
+	bool tagged = records->tags != NULL && put_values(records, records->tags->first, rule_idx, &values);
+
+	buf_destroy(&values);
+	if (tagged) {
+		buf_puts(out, "a command, service or status its protocol notes of each record");
+		return;
+	}
+	if (put_scan(set, records, rule_idx, out))
+		return;
+	for (uint32_t i = 0; i < records->shelf_count; i++)
+		for (uint32_t n = 0; n < records->shelves[i].count; n++)
+			if (entry_is(records, records->shelves[i].first + n, rule_idx)) {
+				const struct rule_need *need = &records->shelves[i].need;
+				bool all = need->all == 0 && need->any == 0 && need->list_off == 0;
+
+				buf_printf(out, "%s, with %u other rules", all ? "nothing: asked of every record" : "the fields it needs being there",
+					records->shelves[i].count - 1);
+				return;
+			}
+	buf_puts(out, "nothing here: a condition is never met in this direction");
+}
+
+/* ---- where a rule over payload is found ---- */
+
+static void
+put_plan(const struct rule_group *group, const struct rule_plan *plan, struct buf *out)
+{
+	static const char *const names[] = { [PLAN_ALWAYS] = "nothing: verified each time", [PLAN_INDEX] = "bytes at a fixed place",
+		[PLAN_LITERAL] = "the literal ", [PLAN_PCRE] = "its pcre" };
+
+	buf_puts(out, names[plan->kind]);
+	if (plan->kind == PLAN_LITERAL)
+		put_literal(plan, out);
+	if (plan->kind == PLAN_INDEX)
+		buf_printf(out, ": offset %u, %u bytes, mask %016llx", plan->offset, plan->len, (unsigned long long)plan->mask);
+	else if (plan->kind != PLAN_ALWAYS && group->database != NULL)
+		buf_printf(out, ", by Hyperscan with %u others", group->database->pattern_count - 1);
+}
+
+static bool
+group_has(const struct rule_group *group, uint32_t rule_idx)
+{
+	for (uint32_t i = 0; i < group->rule_count; i++)
+		if (group->rules[i] == rule_idx)
+			return true;
+	return false;
+}
+
+static void
+put_groups(const struct ruleset *set, uint32_t rule_idx, struct buf *out)
+{
+	const struct rule *rule = set->rules[rule_idx];
+	const struct rule_group *last = NULL;
+	unsigned int groups = 0;
+	struct rule_plan plan;
+
+	for (uint32_t g = 0; g < set->group_count; g++) {
+		const struct rule_group *group = &set->groups[g];
+
+		if (!group_has(group, rule_idx))
+			continue;
+		groups++;
+		last = group;
+		if (group->records == NULL)
+			continue;
+		buf_printf(out, "%s: found by ", group->to_server ? "to the server" : "to the client");
+		put_place(set, group, rule_idx, out);
+		buf_putc(out, '\n');
+	}
+	if (last == NULL || last->records != NULL)
+		return;
+	buf_printf(out, "in %u groups of ports and directions", groups);
+	if (last->app != NULL) {
+		buf_puts(out, rule->app_events != 0 ? ": found by its events\n" : ": asked once a flow and direction\n");
+		return;
+	}
+	rule_plan_make(rule, &plan);
+	buf_puts(out, ": found by ");
+	put_plan(last, &plan, out);
+	buf_putc(out, '\n');
+}
+
+static void
+put_verified(const struct ruleset *set, const struct rule *rule, struct buf *out)
+{
+	buf_printf(out, "then verified: %u conditions, %u bits", rule->test_count, rule->state_count);
+	for (unsigned int i = 0; i < rule->buffer_count; i++) {
+		const struct rule_buffer *buffer = &rule->buffers[i];
+
+		buf_puts(out, "; in ");
+		put_buffer_name(set, buffer, out);
+		for (unsigned int n = 0; n < buffer->node_count; n++) {
+			uint8_t kind = buffer->nodes[n].kind;
+
+			buf_printf(out, "%s %s", n == 0 ? "" : ",", kind < NODE_KIND_COUNT && node_names[kind] != NULL ? node_names[kind] : "a test");
+		}
+	}
+	buf_putc(out, '\n');
+}
+
+int
+ruleset_explain(const struct ruleset *set, uint32_t gid, uint32_t sid, struct buf *out)
+{
+	for (uint32_t i = 0; i < set->rule_count; i++) {
+		const struct rule *rule = set->rules[i];
+
+		if (rule->meta.sid != sid || rule->meta.gid != gid)
+			continue;
+		buf_printf(out, "rule %u:%u rev %u, %s:%u, precedence %u\n%s\n", gid, sid, rule->meta.rev, rule->meta.file, rule->meta.line, i,
+			rule->meta.msg);
+		buf_printf(out, "asked of each %s%s%s\n", phase_names[rule->phase], rule->phase == PHASE_MESSAGE ? " of " : "",
+			rule->phase == PHASE_MESSAGE ? app_name(set, rule) : "");
+		put_groups(set, i, out);
+		put_verified(set, rule, out);
+		return 0;
+	}
+	return -ENOENT;
+}
+
+/* ---- warnings ---- */
+
+/* Whether some rule does to a flow or host bit what makes this condition possible. */
+static bool
+bit_is_set_somewhere(const struct ruleset *set, const struct rule_state *asked)
+{
+	for (uint32_t i = 0; i < set->rule_count; i++)
+		for (unsigned int s = 0; s < set->rules[i]->state_count; s++) {
+			const struct rule_state *state = &set->rules[i]->states[s];
+
+			if (state->kind != asked->kind || (state->op != STATE_SET && state->op != STATE_TOGGLE))
+				continue;
+			for (unsigned int n = 0; n < asked->id_count; n++)
+				if (state->ids[0] == asked->ids[n])
+					return true;
+		}
+	return false;
+}
+
+static const char *
+never_by_direction(const struct rule *rule)
+{
+	for (unsigned int i = 0; i < rule->test_count; i++) {
+		const struct rule_test *test = &rule->tests[i];
+
+		if (test->fn != rule_test_own)
+			continue;
+		if ((test->keyword->direction == RULE_TO_SERVER && (rule->flow & RULE_FLOW_TO_CLIENT) != 0)
+			|| (test->keyword->direction == RULE_TO_CLIENT && (rule->flow & RULE_FLOW_TO_SERVER) != 0))
+			return "can never fire: a keyword of it is for the other direction than its flow";
+	}
+	return NULL;
+}
+
+static const char *
+never_by_bits(const struct ruleset *set, const struct rule *rule)
+{
+	for (unsigned int i = 0; i < rule->state_count; i++)
+		if (rule->states[i].op == STATE_ISSET && !bit_is_set_somewhere(set, &rule->states[i]))
+			return "can never fire: no rule that is loaded sets the bit it asks for";
+	return NULL;
+}
+
+static const char *
+costly(const struct rule *rule)
+{
+	struct rule_plan plan;
+	bool pcre = false;
+
+	if (rule->phase == PHASE_MESSAGE || (rule->flags & RULE_NEEDS_PAYLOAD) == 0)
+		return NULL;
+	rule_plan_make(rule, &plan);
+	for (unsigned int b = 0; b < rule->buffer_count; b++)
+		for (unsigned int n = 0; n < rule->buffers[b].node_count; n++)
+			pcre = pcre || rule->buffers[b].nodes[n].kind == NODE_PCRE;
+	if (plan.kind == PLAN_ALWAYS && rule->src_ports->any && rule->dst_ports->any)
+		return "costly: no content of four bytes or at a fixed place, on any port: verified for all data";
+	if (plan.kind == PLAN_ALWAYS && pcre)
+		return "costly: its pcre runs on all data of its ports, for want of a content";
+	return NULL;
+}
+
+unsigned int
+ruleset_warnings(const struct ruleset *set, void (*warn)(const struct rule_meta *meta, const char *text, void *arg), void *arg)
+{
+	unsigned int count = 0;
+
+	for (uint32_t i = 0; i < set->rule_count; i++) {
+		const struct rule *rule = set->rules[i];
+		const char *texts[] = { never_by_direction(rule), never_by_bits(set, rule), costly(rule) };
+
+		for (unsigned int t = 0; t < sizeof(texts) / sizeof(texts[0]); t++)
+			if (texts[t] != NULL) {
+				warn(&rule->meta, texts[t], arg);
+				count++;
+			}
+	}
+	return count;
+}
