@@ -5,7 +5,7 @@
 #include "lib/packet/decode_event.h"
 #include "lib/stream/stream_event.h"
 
-enum { ALERT_SECTIONS = 5, PACKET_LEN_MAX = 64 * 1024 + 64 /* a whole datagram behind a link header */ };
+enum { ALERT_SECTIONS = 6, PACKET_LEN_MAX = 64 * 1024 + 64 /* a whole datagram behind a link header */ };
 
 void
 emit_push(struct worker *worker, const struct event *event)
@@ -314,7 +314,8 @@ emit_alert(struct worker *worker, const struct rule_hit *hit, bool to_server, co
 		payload_len = worker->chunk->len;
 	}
 	payload_len = config->alert_payload && payload != NULL ? min_len(payload_len, EMIT_PAYLOAD_LEN_MAX) : 0;
-	len = event_len_of(ALERT_SECTIONS, sizeof(struct alert_record) + sizeof(struct tunnel_record) + record_len + payload_len);
+	len = event_len_of(ALERT_SECTIONS, sizeof(struct alert_record) + sizeof(struct tunnel_record) + record_len + payload_len +
+		worker->metadata.len);
 	if (packet != NULL && config->alert_packet && len < EVENT_LEN_MAX)
 		shown = show_packet(worker, packet, min_len(PACKET_LEN_MAX, EVENT_LEN_MAX - len));
 	if (!begin(worker, &b, EVENT_ALERT, len + shown.link_len + shown.len))
@@ -330,15 +331,20 @@ emit_alert(struct worker *worker, const struct rule_hit *hit, bool to_server, co
 	if (shown.len > 0)
 		put_shown(&b, &shown);
 	put_tunnel(worker, &b);
+	put_bytes(&b, EVENT_SECTION_METADATA, (const uint8_t *)worker->metadata.data, (uint32_t)worker->metadata.len);
 	finish(worker, &b, to_server, true, tx_id);
 }
 
 void
 emit_alerts(struct worker *worker, bool to_server, const struct proto_ctx *ctx, uint32_t tx_id, bool hold)
 {
+	if (worker->hits.count == 0)
+		return;
+	worker->metadata = (struct buf){ .data = worker->metadata_room, .cap = sizeof(worker->metadata_room) };
+	rule_metadata_json(worker->matcher, worker->flow, &worker->metadata);
 	for (uint16_t i = 0; i < worker->hits.count; i++)
 		emit_alert(worker, &worker->hits.hit[i], to_server, ctx, hold ? tx_id : 0);
-	if (worker->hits.count > 0 && worker->flow != NULL)
+	if (worker->flow != NULL)
 		worker->flow->flags |= FLOW_ALERTED;
 }
 

@@ -114,6 +114,7 @@ worker_deliver_message(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id
 	struct worker *worker = ctx->owner;
 	struct flow *flow = worker->flow;
 	struct flow_session *session = flow->session;
+	uint64_t quiet_bit = UINT64_C(1) << (tx_id & 63);
 	struct rule_message message = { .app_idx = session->proto.proto_idx, .record = ctx->record->base,
 		.events = ctx->events, .pdu = ctx->pdu, .pdu_len = ctx->pdu_len, .to_server = ctx->to_server };
 
@@ -128,6 +129,7 @@ worker_deliver_message(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id
 		rule_hits_reset(&worker->hits);
 		rule_match_message(worker->matcher, worker->packet, flow, &message, &worker->hits);
 		emit_alerts(worker, ctx->to_server, ctx, tx_id, (flags & PROTO_HOLD) != 0);
+		session->quiet_txs |= worker->hits.quiet ? quiet_bit : 0;
 	}
 	for (uint64_t left = ctx->events; left != 0 && worker->settings->sensor.anomaly_applayer; left &= left - 1)
 		emit_app_anomaly(worker, &session->proto, ctx->to_server,
@@ -139,8 +141,10 @@ worker_deliver_message(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id
 		hold_complete(worker, flow, tx_id, ctx->record->base, ctx->record->len);
 	if (flow->tx_count < UINT16_MAX)
 		flow->tx_count++;
-	if (proto_settings_log(worker->settings->protos, session->proto.proto_idx) == PROTO_LOG_ALL)
+	if ((session->quiet_txs & quiet_bit) == 0 &&
+		proto_settings_log(worker->settings->protos, session->proto.proto_idx) == PROTO_LOG_ALL)
 		emit_app(worker, ctx, session, tx_id);
+	session->quiet_txs &= ~quiet_bit;
 }
 
 void

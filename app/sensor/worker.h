@@ -24,6 +24,7 @@ enum {
 	WORKER_PACKETS_MAX = 256, /* frames of a burst and the packets inside them */
 	WORKER_GATHER_LEN = 1024 * 1024, /* for frames that came in several mbufs */
 	WORKER_COUNTER_SETS_MAX = 80,
+	WORKER_METADATA_MAX = 4096, /* flow bits and variables of an alert, as JSON */
 };
 
 enum worker_counter {
@@ -56,6 +57,7 @@ struct flow_session {
 	struct hold_list held;
 	struct hold_bytes *unacked[2]; /* by enum flow_direction; hold.c's */
 	struct mac_lists *macs;        /* macs.c's; NULL: each end had one address */
+	uint64_t quiet_txs;            /* bit tx_id & 63: a config rule matched, the transaction is not logged */
 };
 
 struct worker {
@@ -85,6 +87,8 @@ struct worker {
 	struct flow *flow;
 	const struct stream_data *chunk; /* the stream data at hand; NULL for datagrams */
 	struct rule_hits hits;
+	struct buf metadata;       /* of the alerts at hand: EVE metadata, in metadata_room */
+	char metadata_room[WORKER_METADATA_MAX];
 	uint8_t *gather;
 	uint32_t gather_len;
 	uint64_t stage_cycles[STAGE_COUNT];

@@ -261,9 +261,31 @@ put_header(struct event_json *json, struct buf *out, const struct event *event)
 	put_ether(json, out, event);
 }
 
+static void
+put_end(struct buf *out, const char *key, const struct event *event, bool src)
+{
+	buf_puts(out, key);
+	buf_puts(out, "{\"ip\":\"");
+	buf_ip(out, event->ip_version, src ? event->src.bytes : event->dst.bytes);
+	buf_putc(out, '"');
+	if ((event->flags & EVENT_HAS_PORTS) != 0)
+		put_number(out, ",\"port\":", src ? event->sport : event->dport);
+	buf_putc(out, '}');
+}
+
+/* Which end the rule says is attacked. */
+static void
+put_target(struct buf *out, const struct event *event, const char *target)
+{
+	if (target == NULL || event->ip_version == 0)
+		return;
+	put_end(out, ",\"source\":", event, target[0] == 'd');
+	put_end(out, ",\"target\":", event, target[0] == 's');
+}
+
 /* A passive sensor blocks nothing: whatever the rule's action, the traffic was allowed. */
 static void
-put_alert(struct buf *out, const struct alert_record *alert)
+put_alert(struct buf *out, const struct event *event, const struct alert_record *alert)
 {
 	const struct rule_meta *meta = alert->meta;
 
@@ -273,6 +295,7 @@ put_alert(struct buf *out, const struct alert_record *alert)
 	put_text(out, ",\"signature\":", meta->msg);
 	put_text(out, ",\"category\":", meta->category);
 	put_number(out, ",\"severity\":", meta->severity);
+	put_target(out, event, meta->target);
 	if (meta->metadata_json != NULL) {
 		buf_puts(out, ",\"metadata\":");
 		buf_puts(out, meta->metadata_json);
@@ -394,7 +417,7 @@ put_section(const struct event_json *json, struct buf *out, const struct event *
 
 	switch ((enum event_section_kind)section->kind) {
 	case EVENT_SECTION_ALERT:
-		put_alert(out, (const struct alert_record *)(const void *)data);
+		put_alert(out, event, (const struct alert_record *)(const void *)data);
 		return;
 	case EVENT_SECTION_FLOW:
 		put_record(out, json->flow, "flow", data, section->len);
@@ -422,6 +445,10 @@ put_section(const struct event_json *json, struct buf *out, const struct event *
 		return;
 	case EVENT_SECTION_TUNNEL:
 		put_tunnel(out, (const struct tunnel_record *)(const void *)data);
+		return;
+	case EVENT_SECTION_METADATA:
+		buf_puts(out, ",\"metadata\":");
+		buf_put(out, data, section->len);
 		return;
 	case EVENT_SECTION_MACS: /* inside ether */
 	case EVENT_SECTION_KIND_COUNT:

@@ -92,7 +92,7 @@ lines_are_eve(void **state)
 	static const char *const ports[] = { "eth1" };
 	struct event_json_config config = { .port_names = ports, .port_count = 1, .ethernet = true, .community_id = true };
 	static const struct rule_meta meta = { .sid = 7, .gid = 1, .rev = 2, .severity = 3, .msg = "say \"x\"", .category = "c",
-		.metadata_json = "{\"k\":[\"v\"]}" };
+		.metadata_json = "{\"k\":[\"v\"]}", .target = "dest_ip" };
 	static uint8_t room[4096] __attribute__((aligned(8)));
 	struct event_builder b;
 	struct event_json *json;
@@ -120,6 +120,7 @@ lines_are_eve(void **state)
 	alert->meta = &meta;
 	memcpy(event_add(&b, EVENT_SECTION_PAYLOAD, 4), "a\"\\\x01", 4);
 	memcpy(event_add(&b, EVENT_SECTION_PACKET, 2), "zz", 2);
+	memcpy(event_add(&b, EVENT_SECTION_METADATA, 18), "{\"flowbits\":[\"a\"]}", 18);
 	event_json_write(json, &out, b.event);
 	assert_false(out.full);
 	line = json_loadb(out.data, out.len, 0, NULL);
@@ -129,6 +130,9 @@ lines_are_eve(void **state)
 	assert_string_equal(json_string_value(json_object_get(line, "in_iface")), "eth1");
 	assert_string_equal(json_string_value(json_object_get(line, "payload_printable")), "a\"\\.");
 	assert_int_equal(json_integer_value(json_object_get(json_object_get(line, "alert"), "signature_id")), 7);
+	assert_int_equal(json_integer_value(json_object_get(json_object_get(json_object_get(line, "alert"), "target"), "port")), 502);
+	assert_int_equal(json_integer_value(json_object_get(json_object_get(json_object_get(line, "alert"), "source"), "port")), 1024);
+	assert_int_equal(json_array_size(json_object_get(json_object_get(line, "metadata"), "flowbits")), 1);
 	assert_string_equal(json_string_value(json_object_get(json_object_get(line, "packet_info"), "linktype_name")), "EN10MB");
 	json_decref(line);
 	buf_destroy(&out);

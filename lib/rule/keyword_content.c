@@ -15,8 +15,8 @@ hex_digit(char c)
 }
 
 /* Text with |00 01| and escapes into bytes. @return the count, or -EINVAL */
-static int
-content_bytes(struct rule_parser *parser, const char *text, uint8_t out[RULE_CONTENT_LEN_MAX])
+int
+rule_content_bytes(struct rule_parser *parser, const char *text, uint8_t *out)
 {
 	int len = 0, half = -1;
 	bool hex = false;
@@ -65,7 +65,7 @@ rule_setup_content(struct rule_parser *parser, char *value)
 	if (len < 2 || value[0] != '"' || value[len - 1] != '"')
 		return rule_refuse(parser, "the text must be in quotes");
 	value[len - 1] = '\0';
-	int count = content_bytes(parser, value + 1, bytes);
+	int count = rule_content_bytes(parser, value + 1, bytes);
 
 	if (count < 0)
 		return count;

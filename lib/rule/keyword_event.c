@@ -5,8 +5,8 @@
 #include "lib/rule/keyword.h"
 #include "lib/rule/rule_tests.h"
 
-static int
-app_find(const struct rule_parser *parser, const char *name, size_t len)
+int
+rule_app_find(const struct rule_parser *parser, const char *name, size_t len)
 {
 	const struct rule_world *world = &parser->set->world;
 
@@ -21,7 +21,7 @@ rule_setup_app_layer_event(struct rule_parser *parser, char *value)
 {
 	struct rule *draft = &parser->draft;
 	char *dot = strchr(value, '.');
-	int app = dot == NULL ? draft->app : app_find(parser, value, (size_t)(dot - value));
+	int app = dot == NULL ? draft->app : rule_app_find(parser, value, (size_t)(dot - value));
 	const char *name = dot == NULL ? value : dot + 1;
 
 	if (app < 0 || app == RULE_APP_NONE)
@@ -52,7 +52,7 @@ rule_setup_app_layer_protocol(struct rule_parser *parser, char *value)
 		*mode++ = '\0';
 	value = rule_trim(value);
 	bool unknown = strcmp(value, "unknown") == 0 || strcmp(value, "failed") == 0;
-	int app = unknown ? -1 : app_find(parser, value, strlen(value));
+	int app = unknown ? -1 : rule_app_find(parser, value, strlen(value));
 
 	if (app < 0 && !unknown)
 		return rule_refuse(parser, "protocol %.40s has no parser here", value);

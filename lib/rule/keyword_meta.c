@@ -1,6 +1,7 @@
 /* Keywords that say what a rule is, not what it matches. */
 #include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/rule/keyword.h"
@@ -142,17 +143,124 @@ rule_setup_noalert(struct rule_parser *parser, char *value)
 	return 0;
 }
 
-/* Only conditions on versions are known; every present one is met, and an unknown keyword is refused where it stands. */
+/* The language that is spoken here, as its makers number it: `requires` compares with it. */
+static const int language_version[3] = { 8, 0, 0 };
+
+static const char *const features[] = { "geoip", "pcre_jit", "hyperscan" };
+
+/* "7.0.3" against the language's. @return below, at or above 0; *wrong: no version */
+static int
+version_compare(const char *text, bool *wrong)
+{
+	int wanted[3] = { 0 }, used = 0;
+	int count = sscanf(text, "%4d.%4d.%4d%n", &wanted[0], &wanted[1], &wanted[2], &used);
+
+	*wrong = count < 1;
+	for (unsigned int i = 0; i < 3; i++)
+		if (language_version[i] != wanted[i])
+			return language_version[i] < wanted[i] ? -1 : 1;
+	return 0;
+}
+
+static bool
+version_holds(char *word, bool *wrong)
+{
+	size_t mark = strspn(word, "<>=");
+	int order = version_compare(rule_trim(word + mark), wrong);
+
+	if (mark == 2 && word[1] == '=')
+		return word[0] == '>' ? order >= 0 : order <= 0;
+	*wrong = *wrong || mark != 1 || word[0] == '=';
+	return word[0] == '>' ? order > 0 : order < 0;
+}
+
+/* ">=7.0.0 <8 | >=8.0.1": one of the alternatives, each with all its words. */
+static int
+requires_version(struct rule_parser *parser, char *text)
+{
+	bool met = false;
+	char *alternative;
+
+	while ((alternative = rule_split(&text, '|')) != NULL) {
+		bool all = true;
+
+		for (char *word = alternative; word != NULL && *word != '\0';) {
+			char *next = word + strspn(word, "<>= \t");
+			bool wrong;
+
+			next += strcspn(next, " \t<>");
+			char kept = *next;
+
+			*next = '\0';
+			all = version_holds(word, &wrong) && all;
+			if (wrong)
+				return rule_refuse(parser, "\"%.40s\" is not an operator < <= > >= and a version", word);
+			*next = kept;
+			word = next + strspn(next, " \t");
+		}
+		met = met || all;
+	}
+	parser->unmet = parser->unmet || !met;
+	return 0;
+}
+
+/* A rule whose conditions are not met is left out, counted as disabled: its author meant it for another version. */
 int
 rule_setup_requires(struct rule_parser *parser, char *value)
 {
 	char *piece;
 
 	while ((piece = rule_split(&value, ',')) != NULL) {
-		if (strncmp(piece, "version", 7) == 0)
-			continue;
-		return rule_refuse(parser, "requires \"%.60s\", which is not here", piece);
+		char *argument = piece + strcspn(piece, " \t<>=");
+		size_t len = (size_t)(argument - piece);
+		bool found = false;
+		int ret = 0;
+
+		argument = rule_trim(argument);
+		if (len == 7 && strncmp(piece, "version", len) == 0) {
+			ret = requires_version(parser, argument);
+			found = true;
+		} else if (len == 7 && strncmp(piece, "feature", len) == 0) {
+			for (unsigned int i = 0; i < sizeof(features) / sizeof(features[0]); i++)
+				found = found || strcmp(features[i], argument) == 0;
+		} else if (len == 7 && strncmp(piece, "keyword", len) == 0) {
+			found = !parser->probing || rule_keyword_known(parser, argument);
+		} else {
+			return rule_refuse(parser, "\"%.60s\" is not version, feature or keyword", piece);
+		}
+		if (ret != 0)
+			return ret;
+		parser->unmet = parser->unmet || !found;
 	}
+	return 0;
+}
+
+/* config:logging disable, type tx, scope tx|flow: what the rule matches is not logged as a record. */
+int
+rule_setup_config(struct rule_parser *parser, char *value)
+{
+	static const char *const words[] = { "logging disable", "type tx", "type flow", "scope tx", "scope flow" };
+	unsigned int seen = 0;
+	char *piece;
+
+	while ((piece = rule_split(&value, ',')) != NULL) {
+		unsigned int i = 0;
+
+		while (i < 5 && strcmp(words[i], piece) != 0)
+			i++;
+		if (i == 5)
+			return rule_refuse(parser, "\"%.40s\" is not logging disable, type tx or scope tx|flow", piece);
+		if (i == 2)
+			return rule_refuse(parser, "the flow's own record is always logged: only type tx can be silenced");
+		seen |= 1u << (i + 1) / 2;
+		parser->draft.flags |= i == 4 ? RULE_QUIET_FLOW : 0;
+	}
+	if (seen != 7)
+		return rule_refuse(parser, "logging, type and scope are all needed");
+	if (parser->draft.meta.action != RULE_CONFIG)
+		return rule_refuse(parser, "only rules of action config configure");
+	parser->set->quiet_flows = parser->set->quiet_flows || (parser->draft.flags & RULE_QUIET_FLOW) != 0;
+	parser->draft.flags |= RULE_QUIET;
 	return 0;
 }
 

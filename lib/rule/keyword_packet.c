@@ -27,6 +27,7 @@ NUMBER_KEYWORD(id)
 NUMBER_KEYWORD(tos)
 NUMBER_KEYWORD(fragoffset)
 NUMBER_KEYWORD(icmpv6_mtu)
+NUMBER_KEYWORD(igmp_type)
 
 int
 rule_setup_dsize(struct rule_parser *parser, char *value)
@@ -181,3 +182,36 @@ rule_setup_sameip(struct rule_parser *parser, char *value)
 	(void)value;
 	return rule_add_test(parser, rule_test_sameip) == NULL ? -EINVAL : 0;
 }
+
+/* ipv4-csum:valid|invalid; the sensor verifies checksums itself, unless that is switched off */
+static int
+csum_setup(struct rule_parser *parser, const char *value, unsigned int ip_version, unsigned int ip_proto)
+{
+	struct rule_test *test = rule_add_test(parser, rule_test_csum);
+	bool valid = strcasecmp(value, "valid") == 0;
+
+	if (test == NULL)
+		return -EINVAL;
+	if (!valid && strcasecmp(value, "invalid") != 0)
+		return rule_refuse(parser, "\"%.20s\" is neither valid nor invalid", value);
+	test->extra = valid;
+	test->bits[0] = ip_version;
+	test->bits[1] = ip_proto;
+	parser->draft.flags |= RULE_ON_PACKET;
+	return 0;
+}
+
+#define CSUM_KEYWORD(name, ip_version, ip_proto) \
+	int rule_setup_##name(struct rule_parser *parser, char *value) \
+	{ \
+		return csum_setup(parser, value, (ip_version), (ip_proto)); \
+	}
+
+CSUM_KEYWORD(ipv4_csum, 4, 0)
+CSUM_KEYWORD(tcpv4_csum, 4, IP_PROTO_TCP)
+CSUM_KEYWORD(tcpv6_csum, 6, IP_PROTO_TCP)
+CSUM_KEYWORD(udpv4_csum, 4, IP_PROTO_UDP)
+CSUM_KEYWORD(udpv6_csum, 6, IP_PROTO_UDP)
+CSUM_KEYWORD(icmpv4_csum, 4, IP_PROTO_ICMP)
+CSUM_KEYWORD(icmpv6_csum, 6, IP_PROTO_ICMPV6)
+CSUM_KEYWORD(igmp_csum, 4, IP_PROTO_IGMP)

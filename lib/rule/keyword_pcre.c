@@ -16,14 +16,39 @@ static const struct {
 	{ 'B', 0, 0 },                  { 'O', 0, 0 },
 };
 
+/* Flags that name a buffer. */
+static const struct {
+	char letter;
+	const char *buffer;
+} pcre_buffers[] = {
+	{ 'U', "http.uri" }, { 'I', "http.uri.raw" }, { 'P', "http.request_body" }, { 'Q', "http.response_body" },
+	{ 'H', "http.header" }, { 'D', "http.header.raw" }, { 'M', "http.method" }, { 'C', "http.cookie" },
+	{ 'S', "http.stat_code" }, { 'Y', "http.stat_msg" }, { 'V', "http.user_agent" }, { 'W', "http.host" },
+	{ 'Z', "http.host.raw" },
+};
+
+static const char *
+pcre_buffer_of(char letter)
+{
+	for (unsigned int i = 0; i < sizeof(pcre_buffers) / sizeof(pcre_buffers[0]); i++)
+		if (pcre_buffers[i].letter == letter)
+			return pcre_buffers[i].buffer;
+	return NULL;
+}
+
 static int
-pcre_letters(struct rule_parser *parser, const char *letters, struct rule_node *node)
+pcre_letters(struct rule_parser *parser, const char *letters, struct rule_node *node, const char **buffer)
 {
 	for (; *letters != '\0'; letters++) {
+		const char *named = pcre_buffer_of(*letters);
 		unsigned int i = 0;
 
-		if (strchr("UIPQHDMCSYWVZ", *letters) != NULL)
-			return rule_refuse(parser, "flag %c looks into an HTTP buffer, and protocol http has no parser here", *letters);
+		if (named != NULL) {
+			if (*buffer != NULL)
+				return rule_refuse(parser, "flag %c names a second buffer", *letters);
+			*buffer = named;
+			continue;
+		}
 		while (i < sizeof(pcre_flags) / sizeof(pcre_flags[0]) && pcre_flags[i].letter != *letters)
 			i++;
 		if (i == sizeof(pcre_flags) / sizeof(pcre_flags[0]))
@@ -34,17 +59,46 @@ pcre_letters(struct rule_parser *parser, const char *letters, struct rule_node *
 	return 0;
 }
 
+/* ", flow:name, pkt:other": what the groups matched becomes variables, in their order. */
 static int
-pcre_compile(struct rule_parser *parser, struct rule_node *node, const char *pattern)
+pcre_captures(struct rule_parser *parser, char *names, struct rule_node *node)
+{
+	struct rule_capture captures[RULE_CAPTURES_MAX];
+	unsigned int count = 0;
+	uint32_t groups = 0;
+	char *name;
+
+	while ((name = rule_split(&names, ',')) != NULL) {
+		bool flow = strncmp(name, "flow:", 5) == 0;
+		char *bare = flow || strncmp(name, "pkt:", 4) == 0 ? strchr(name, ':') + 1 : NULL;
+
+		if (bare == NULL || *bare == '\0')
+			return rule_refuse(parser, "\"%.40s\" is not flow:NAME or pkt:NAME", name);
+		if (count == RULE_CAPTURES_MAX)
+			return rule_refuse(parser, "more than %d captures", RULE_CAPTURES_MAX);
+		if (rule_kind_id(parser->set, flow ? RULE_NAME_FLOW_VAR : RULE_NAME_PKT_VAR, bare, &captures[count].id) != 0)
+			return rule_no_memory(parser);
+		parser->set->flow_vars = parser->set->flow_vars || flow;
+		captures[count++].flow = flow;
+	}
+	pcre2_pattern_info(node->pcre.code, PCRE2_INFO_CAPTURECOUNT, &groups);
+	if (count > groups)
+		return rule_refuse(parser, "%u variables for %u groups in parentheses", count, groups);
+	if ((node->flags & NODE_NEGATED) != 0)
+		return rule_refuse(parser, "what does not match captures nothing");
+	node->pcre.capture_count = (uint8_t)count;
+	node->pcre.captures = rule_arena_copy(&parser->set->arena, captures, count * sizeof(captures[0]));
+	return node->pcre.captures == NULL ? rule_no_memory(parser) : 0;
+}
+
+int
+rule_pcre_compile(struct rule_parser *parser, const char *pattern, uint32_t options, pcre2_code **out)
 {
 	int code;
 	PCRE2_SIZE at;
 
-	node->pcre.pattern = rule_arena_text(&parser->set->arena, pattern, strlen(pattern));
-	if (node->pcre.pattern == NULL)
-		return rule_no_memory(parser);
-	node->pcre.code = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, node->pcre.options, &code, &at, NULL);
-	if (node->pcre.code == NULL) {
+	*out = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, options, &code, &at, NULL);
+	if (*out == NULL) {
 		char text[128];
 
 		if (code == PCRE2_ERROR_NOMEMORY)
@@ -53,42 +107,63 @@ pcre_compile(struct rule_parser *parser, struct rule_node *node, const char *pat
 		parser->at += at;
 		return rule_refuse(parser, "%s", text);
 	}
-	if (rule_set_keep_pcre(parser->set, node->pcre.code) != 0) {
-		pcre2_code_free(node->pcre.code);
+	if (rule_set_keep_pcre(parser->set, *out) != 0) {
+		pcre2_code_free(*out);
 		return rule_no_memory(parser);
 	}
 	/* Without JIT (a machine that forbids it) the interpreter does the same, slower. */
-	(void)pcre2_jit_compile(node->pcre.code, PCRE2_JIT_COMPLETE);
+	(void)pcre2_jit_compile(*out, PCRE2_JIT_COMPLETE);
 	return 0;
+}
+
+/* "/expression/flags" in place: the expression between its slashes. @return the flags behind it, NULL: refused */
+static char *
+pcre_between(struct rule_parser *parser, char **value)
+{
+	size_t len = strlen(*value);
+
+	if (len >= 2 && (*value)[0] == '"' && (*value)[len - 1] == '"') {
+		(*value)[len - 1] = '\0';
+		(*value)++;
+	}
+	char *close = strrchr(*value, '/');
+
+	if ((*value)[0] != '/' || close == *value) {
+		rule_refuse(parser, "the expression must stand between slashes");
+		return NULL;
+	}
+	*close = '\0';
+	(*value)++;
+	return close + 1;
 }
 
 int
 rule_setup_pcre(struct rule_parser *parser, char *value)
 {
 	bool negated = *value == '!';
-	size_t len;
+	const char *buffer = NULL;
 
 	value = rule_trim(value + negated);
-	len = strlen(value);
-	if (len >= 2 && value[0] == '"' && value[len - 1] == '"') {
-		value[len - 1] = '\0';
-		value++;
-	}
-	char *close = strrchr(value, '/');
-
-	if (value[0] != '/' || close == value)
-		return rule_refuse(parser, "the expression must stand between slashes");
-	*close = '\0';
-	struct rule_node *node = rule_add_node(parser, NODE_PCRE);
+	char *flags = pcre_between(parser, &value);
+	struct rule_node *node = flags == NULL ? NULL : rule_add_node(parser, NODE_PCRE);
 
 	if (node == NULL)
 		return -EINVAL;
 	node->flags = negated ? NODE_NEGATED : 0;
-	char *comma = strchr(close + 1, ',');
+	char *names = strchr(flags, ',');
 
-	if (comma != NULL)
-		return rule_refuse(parser, "captures into variables are not kept: \"%.40s\"", comma + 1);
-	int ret = pcre_letters(parser, close + 1, node);
+	if (names != NULL)
+		*names++ = '\0';
+	int ret = pcre_letters(parser, flags, node, &buffer);
 
-	return ret != 0 ? ret : pcre_compile(parser, node, value + 1);
+	if (ret == 0)
+		ret = rule_pcre_compile(parser, value, node->pcre.options, &node->pcre.code);
+	if (ret != 0)
+		return ret;
+	node->pcre.pattern = rule_arena_text(&parser->set->arena, value, strlen(value));
+	if (node->pcre.pattern == NULL)
+		return rule_no_memory(parser);
+	if (names != NULL)
+		ret = pcre_captures(parser, names, node);
+	return ret != 0 || buffer == NULL ? ret : rule_move_node(parser, node, buffer);
 }

@@ -190,6 +190,7 @@ struct rule_hits {
 	struct rule_hit hit[RULE_HITS_MAX];
 	uint16_t count;
 	uint16_t dropped;             /* hits beyond detect.packet-alert-max; also counted */
+	bool quiet;                   /* a config rule says: the record is not logged */
 };
 
 static inline void
@@ -197,6 +198,7 @@ rule_hits_reset(struct rule_hits *hits)
 {
 	hits->count = 0;
 	hits->dropped = 0;
+	hits->quiet = false;
 }
 
 /**
@@ -249,8 +251,9 @@ void rule_match_message(struct rule_matcher *matcher, const struct packet *packe
 /** Frees flow->rule_state. Call when a flow ends. */
 void rule_flow_end(struct rule_matcher *matcher, struct flow *flow);
 
-/** Names of the flow bits set on a flow, as a JSON array text: EVE metadata.flowbits. Writes nothing without any. */
-void rule_flow_bits_json(const struct ruleset *ruleset, const struct flow *flow, struct buf *out);
+/** EVE `metadata` of an alert: {"pktvars":...,"flowvars":...,"flowbits":[...],"flowints":{...}}, of which what there is;
+ *  nothing at all leaves out empty. Call right after the rule_match_ call that fired. @param flow  or NULL */
+void rule_metadata_json(const struct rule_matcher *matcher, const struct flow *flow, struct buf *out);
 
 /** Whether some rule could match packets or stream data of a flow, in either direction: its bytes need not be
  *  reassembled for the rules otherwise. */

@@ -5,26 +5,39 @@
 
 #include "lib/rule/rule_parser.h"
 
+static bool
+buffer_same(const struct rule_buffer *a, const struct rule_buffer *b)
+{
+	return a->kind == b->kind && a->app == b->app && (a->kind != BUFFER_FIELD || a->paths[0].leaf == b->paths[0].leaf);
+}
+
+static int
+buffer_add(struct rule_parser *parser, const struct rule_buffer *buffer)
+{
+	if (parser->buffer_count == RULE_BUFFERS_MAX)
+		return rule_refuse(parser, "more than %d buffers", RULE_BUFFERS_MAX);
+	struct rule_draft_buffer *draft = &parser->buffers[parser->buffer_count];
+
+	draft->buffer = *buffer;
+	draft->buffer.node_count = 0;
+	draft->buffer.absent = ABSENT_NO;
+	draft->transform_count = 0;
+	draft->transform_text[0] = '\0';
+	parser->buffer = (int)parser->buffer_count++;
+	return 0;
+}
+
 int
 rule_use_buffer(struct rule_parser *parser, const struct rule_buffer *buffer)
 {
 	parser->last_content = NULL;
-	for (unsigned int i = 0; i < parser->buffer_count; i++) {
-		const struct rule_buffer *have = &parser->buffers[i].buffer;
-
-		if (have->kind != buffer->kind || have->app != buffer->app)
-			continue;
-		if (buffer->kind == BUFFER_FIELD && have->paths[0].leaf != buffer->paths[0].leaf)
-			continue;
-		parser->buffer = (int)i;
-		return 0;
-	}
-	if (parser->buffer_count == RULE_BUFFERS_MAX)
-		return rule_refuse(parser, "more than %d buffers", RULE_BUFFERS_MAX);
-	parser->buffers[parser->buffer_count].buffer = *buffer;
-	parser->buffers[parser->buffer_count].buffer.node_count = 0;
-	parser->buffer = (int)parser->buffer_count++;
-	return 0;
+	parser->sticky = true;
+	for (unsigned int i = 0; i < parser->buffer_count; i++)
+		if (parser->buffers[i].transform_count == 0 && buffer_same(&parser->buffers[i].buffer, buffer)) {
+			parser->buffer = (int)i;
+			return 0;
+		}
+	return buffer_add(parser, buffer);
 }
 
 struct rule_node *
@@ -36,6 +49,7 @@ rule_add_node(struct rule_parser *parser, enum rule_node_kind kind)
 		return NULL;
 	struct rule_draft_buffer *draft = &parser->buffers[parser->buffer];
 
+	parser->sticky = false;
 	if (draft->buffer.node_count == RULE_NODES_MAX) {
 		rule_refuse(parser, "more than %d tests of one buffer", RULE_NODES_MAX);
 		return NULL;
@@ -43,8 +57,60 @@ rule_add_node(struct rule_parser *parser, enum rule_node_kind kind)
 	struct rule_node *node = &draft->nodes[draft->buffer.node_count++];
 
 	*node = (struct rule_node){ .kind = (uint8_t)kind };
-	parser->last_content = kind == NODE_CONTENT ? node : NULL;
+	if (kind == NODE_CONTENT)
+		parser->last_content = node; /* its modifiers may come behind other tests */
 	return node;
+}
+
+struct rule_transform *
+rule_add_transform(struct rule_parser *parser, enum rule_transform_kind kind, const char *text)
+{
+	if (parser->buffer < 0 || !parser->sticky || parser->buffers[parser->buffer].buffer.kind == BUFFER_PAYLOAD) {
+		rule_refuse(parser, "a transform follows the sticky buffer that it changes");
+		return NULL;
+	}
+	/* the same buffer is also looked into as it is */
+	if (parser->buffers[parser->buffer].buffer.node_count > 0
+		&& buffer_add(parser, &parser->buffers[parser->buffer].buffer) != 0)
+		return NULL;
+	struct rule_draft_buffer *draft = &parser->buffers[parser->buffer];
+	size_t used = strlen(draft->transform_text), room = sizeof(draft->transform_text) - used;
+
+	if (draft->transform_count == RULE_TRANSFORMS_MAX
+		|| (size_t)snprintf(draft->transform_text + used, room, "%s%s:%s", used > 0 ? "; " : "", parser->keyword, text) >= room) {
+		rule_refuse(parser, "more than %d transforms of one buffer, or longer than %d characters", RULE_TRANSFORMS_MAX,
+			RULE_TRANSFORM_TEXT_MAX);
+		return NULL;
+	}
+	struct rule_transform *transform = &draft->transforms[draft->transform_count++];
+
+	*transform = (struct rule_transform){ .kind = (uint8_t)kind };
+	return transform;
+}
+
+int
+rule_move_node(struct rule_parser *parser, struct rule_node *node, const char *name)
+{
+	int from = parser->buffer;
+	struct rule_draft_buffer *source = &parser->buffers[from];
+	struct rule_node moved = *node;
+	bool content = parser->last_content == node;
+	int ret = rule_use_named(parser, name);
+
+	if (ret != 0 || parser->buffer == from) {
+		parser->last_content = content ? node : NULL;
+		return ret; /* the sticky buffer already */
+	}
+	if (source->buffer.kind != BUFFER_PAYLOAD)
+		return rule_refuse(parser, "another sticky buffer stands before it");
+	source->buffer.node_count--;
+	memmove(node, node + 1, (size_t)(&source->nodes[source->buffer.node_count] - node) * sizeof(*node));
+	node = rule_add_node(parser, (enum rule_node_kind)moved.kind);
+	parser->buffer = from;
+	if (node == NULL)
+		return -EINVAL;
+	*node = moved;
+	return 0;
 }
 
 struct rule_test *
@@ -76,6 +142,36 @@ rule_add_number_test(struct rule_parser *parser, char *value, const struct field
 
 /* ---- finishing ---- */
 
+/* The list as the set keeps it: equal ones once. */
+static int
+finish_transforms(struct rule_parser *parser, struct rule_draft_buffer *draft)
+{
+	struct ruleset *set = parser->set;
+	const struct rule_transforms *have = set->transforms;
+
+	draft->buffer.transforms = NULL;
+	if (draft->transform_count == 0)
+		return 0;
+	set->needs_scratch = true;
+	while (have != NULL && strcmp(have->text, draft->transform_text) != 0)
+		have = have->next;
+	draft->buffer.transforms = have;
+	if (have != NULL)
+		return 0;
+	struct rule_transforms *made = rule_arena_alloc(&set->arena, sizeof(*made));
+
+	if (made == NULL)
+		return rule_no_memory(parser);
+	made->count = (uint16_t)draft->transform_count;
+	made->items = rule_arena_copy(&set->arena, draft->transforms, draft->transform_count * sizeof(draft->transforms[0]));
+	made->text = rule_arena_text(&set->arena, draft->transform_text, strlen(draft->transform_text));
+	if (made->items == NULL || made->text == NULL)
+		return rule_no_memory(parser);
+	made->next = set->transforms;
+	set->transforms = draft->buffer.transforms = made;
+	return 0;
+}
+
 static int
 finish_copy(struct rule_parser *parser, struct rule *rule)
 {
@@ -87,8 +183,10 @@ finish_copy(struct rule_parser *parser, struct rule *rule)
 	if (buffers == NULL || rule->tests == NULL || rule->states == NULL)
 		return rule_no_memory(parser);
 	for (unsigned int i = 0; i < parser->buffer_count; i++) {
-		const struct rule_draft_buffer *draft = &parser->buffers[i];
+		struct rule_draft_buffer *draft = &parser->buffers[i];
 
+		if (finish_transforms(parser, draft) != 0)
+			return -ENOMEM;
 		buffers[i] = draft->buffer;
 		buffers[i].nodes = rule_arena_copy(arena, draft->nodes, draft->buffer.node_count * sizeof(draft->nodes[0]));
 		if (buffers[i].nodes == NULL)
@@ -102,6 +200,24 @@ finish_copy(struct rule_parser *parser, struct rule *rule)
 	return 0;
 }
 
+/* Contents that were moved elsewhere leave an empty payload behind. */
+static void
+finish_drop_payload(struct rule_parser *parser)
+{
+	unsigned int kept = 0;
+
+	for (unsigned int i = 0; i < parser->buffer_count; i++) {
+		const struct rule_buffer *buffer = &parser->buffers[i].buffer;
+
+		if (buffer->kind == BUFFER_PAYLOAD && buffer->node_count == 0)
+			continue;
+		if (kept != i)
+			parser->buffers[kept] = parser->buffers[i];
+		kept++;
+	}
+	parser->buffer_count = kept;
+}
+
 /* A sticky buffer that nothing looks at, and what belongs to different protocols. */
 static int
 finish_check_buffers(struct rule_parser *parser)
@@ -111,7 +227,7 @@ finish_check_buffers(struct rule_parser *parser)
 	for (unsigned int i = 0; i < parser->buffer_count; i++) {
 		const struct rule_buffer *buffer = &parser->buffers[i].buffer;
 
-		if (buffer->node_count == 0)
+		if (buffer->node_count == 0 && buffer->absent != ABSENT_ONLY)
 			return rule_refuse(parser, "a sticky buffer has nothing that looks into it");
 		if (buffer->kind == BUFFER_PAYLOAD)
 			draft->flags |= RULE_NEEDS_PAYLOAD;
@@ -238,13 +354,14 @@ int
 rule_finish(struct rule_parser *parser)
 {
 	struct ruleset *set = parser->set;
-	struct rule *older;
+	struct rule *older = NULL;
 	int ret = finish_meta(parser);
 
 	parser->keyword = "";
 	parser->at = parser->text;
 	if (ret == 0)
 		ret = finish_duplicate(parser, &older);
+	finish_drop_payload(parser);
 	if (ret == 0)
 		ret = finish_check_buffers(parser);
 	if (ret != 0)

@@ -1,35 +1,14 @@
 /*
- * What the files of this folder share: a rule as it was parsed, its groups as they were compiled, the
- * view a match works on. Not for other folders.
+ * What the files of this folder share: the groups of rules as they were compiled, the view a match works
+ * on. Not for other folders.
  */
 #ifndef MR_RULE_INTERNAL_H
 #define MR_RULE_INTERNAL_H
 
-#define PCRE2_CODE_UNIT_WIDTH 8
-
 #include <hs/hs.h>
-#include <pcre2.h>
 #include <stdatomic.h>
 
-#include "lib/packet/packet.h"
-#include "lib/rule/rule.h"
-
-enum {
-	RULE_TEXT_MAX = 32 * 1024,  /* a rule, continuation lines joined */
-	RULE_OPTIONS_MAX = 256,     /* options of one rule */
-	RULE_NODES_MAX = 64,        /* payload tests of one buffer */
-	RULE_BUFFERS_MAX = 16,
-	RULE_TESTS_MAX = 64,
-	RULE_STATES_MAX = 32,
-	RULE_VARS_MAX = 16,         /* byte_extract and byte_math results of one rule */
-	RULE_CONTENT_LEN_MAX = 2048,
-	RULE_NUMBERS_MAX = 64,      /* alternatives of one number list */
-	RULE_GROUP_DEPTH_MAX = 16,  /* nested [ ] and $VAR of an address or port group */
-	RULE_APP_NONE = 0xff,
-	RULE_IDX_NONE = 0xffffffff,
-	RULE_GROUP_NONE = 0xffff,
-	RULE_PORTS = 65536,
-};
+#include "lib/rule/rule_parsed.h"
 
 /* ---- memory of a ruleset: freed as a whole ---- */
 
@@ -45,265 +24,6 @@ void *rule_arena_alloc(struct rule_arena *arena, size_t len);
 char *rule_arena_text(struct rule_arena *arena, const char *text, size_t len);
 void *rule_arena_copy(struct rule_arena *arena, const void *data, size_t len);
 void rule_arena_free(struct rule_arena *arena);
-
-/* ---- ranges: addresses and ports ---- */
-
-typedef unsigned __int128 rule_u128;
-
-struct rule_range {
-	rule_u128 low, high;
-};
-
-/** Sorted, disjoint, not adjacent. */
-struct rule_range_set {
-	struct rule_range *ranges;
-	uint32_t count, cap;
-};
-
-/** Addresses ready for matching. any: every packet, also without IP. */
-struct rule_addresses {
-	bool any;
-	uint32_t count4, count6;
-	const uint32_t (*v4)[2];     /* [count4] low, high */
-	const rule_u128 (*v6)[2];    /* [count6] */
-};
-
-struct rule_ports {
-	bool any;
-	uint16_t count;
-	const uint16_t (*ranges)[2]; /* [count] low, high */
-};
-
-/* ---- numbers: "1", "!1", ">3", "2-5", "2<>5", "[1,2]", names ---- */
-
-enum rule_number_op { NUMBER_EQUAL, NUMBER_BELOW, NUMBER_ABOVE, NUMBER_RANGE, NUMBER_MASK, NUMBER_MASK_NONE };
-
-struct rule_number {
-	uint8_t op;      /* enum rule_number_op; RANGE: a..b inclusive; MASK: all bits of a set */
-	bool negated;
-	int64_t a, b;
-	double fa, fb;   /* the same for fields of floating point */
-};
-
-struct rule_numbers {
-	uint16_t count;
-	bool every;      /* all must hold (bit names), else any */
-	const struct rule_number *items;
-};
-
-bool rule_numbers_match(const struct rule_numbers *numbers, int64_t value);
-bool rule_numbers_match_double(const struct rule_numbers *numbers, double value);
-
-/* ---- a rule ---- */
-
-enum rule_buffer_kind {
-	BUFFER_PAYLOAD,
-	BUFFER_ETHER_HDR,
-	BUFFER_IPV4_HDR,
-	BUFFER_IPV6_HDR,
-	BUFFER_TCP_HDR,
-	BUFFER_UDP_HDR,
-	BUFFER_ICMPV4_HDR,
-	BUFFER_ICMPV6_HDR,
-	BUFFER_FIELD, /* bytes of a record field */
-};
-
-enum rule_node_kind {
-	NODE_CONTENT,
-	NODE_PCRE,
-	NODE_ISDATAAT,
-	NODE_BYTE_TEST,
-	NODE_BYTE_JUMP,
-	NODE_BYTE_EXTRACT,
-	NODE_BYTE_MATH,
-	NODE_BSIZE,
-	NODE_KIND_COUNT,
-};
-
-enum rule_node_flag {
-	NODE_NEGATED = 1 << 0,
-	NODE_RELATIVE = 1 << 1,    /* from the end of the match before */
-	NODE_NOCASE = 1 << 2,
-	NODE_ENDSWITH = 1 << 3,
-	NODE_DEPTH = 1 << 4,       /* depth (or within) is given */
-	NODE_USES_VAR = 1 << 5,
-	NODE_FAST = 1 << 6,        /* the user's fast_pattern */
-	NODE_LITTLE = 1 << 7,
-	NODE_STRING = 1 << 8,      /* digits in the text, not binary */
-	NODE_FROM_BEGINNING = 1 << 9,
-	NODE_FROM_END = 1 << 10,
-	NODE_ALIGN = 1 << 11,
-	NODE_OFFSET = 1 << 12,     /* offset is given: an anchored content */
-};
-
-/** A number that is known when the rule is loaded, or a variable's value when it is matched. */
-struct rule_value {
-	int64_t number;
-	int8_t var;      /* index of the variable, -1: number */
-};
-
-enum rule_byte_op { BYTE_LESS, BYTE_GREATER, BYTE_EQUAL, BYTE_LESS_EQUAL, BYTE_GREATER_EQUAL, BYTE_AND, BYTE_OR };
-enum rule_math_op { MATH_ADD, MATH_SUB, MATH_MUL, MATH_DIV, MATH_LEFT, MATH_RIGHT };
-
-struct rule_node {
-	uint8_t kind;
-	uint8_t op;
-	uint32_t flags;
-	union {
-		struct {
-			const uint8_t *bytes; /* lower case with NODE_NOCASE */
-			uint16_t len;
-			uint16_t fast_offset, fast_len; /* the part that fast_pattern:off,len names */
-			struct rule_value offset; /* or distance, with NODE_RELATIVE */
-			struct rule_value depth;  /* or within */
-		} content;
-		struct {
-			pcre2_code *code;
-			const char *pattern;     /* without delimiters and flags, for Hyperscan */
-			uint32_t options;
-		} pcre;
-		struct {
-			struct rule_value count; /* bytes to read; 0: none */
-			struct rule_value offset;
-			struct rule_value value; /* compared with, or rvalue */
-			uint64_t mask;
-			uint8_t mask_shift;
-			uint8_t base;            /* NODE_STRING: 8, 10, 16 */
-			uint8_t align;
-			int8_t result;           /* variable */
-			int32_t multiplier;
-			struct rule_value post_offset;
-		} byte;
-		struct rule_numbers size;
-	};
-};
-
-struct rule_buffer {
-	uint8_t kind;        /* enum rule_buffer_kind */
-	uint8_t app;         /* BUFFER_FIELD */
-	uint16_t node_count;
-	const struct rule_node *nodes;
-	uint16_t path_count; /* one for each shape the field occurs in */
-	const struct record_path *paths;
-};
-
-struct rule_view;
-struct rule_test;
-
-typedef bool (*rule_test_fn)(const struct rule_view *view, const struct rule_test *test);
-
-/** A condition on a packet, a flow or a record. */
-struct rule_test {
-	rule_test_fn fn;
-	bool negated;
-	uint8_t app;                       /* of a message's test, else RULE_APP_NONE */
-	uint16_t path_count;
-	union {
-		uint64_t bits[4];
-		struct rule_numbers numbers;
-		struct rule_app_test *own;     /* a protocol's own keyword */
-	};
-	const struct record_path *paths;
-	const struct rule_app_keyword *keyword;
-	uint64_t extra;
-};
-
-enum rule_state_kind { STATE_FLOW, STATE_HOST, STATE_PAIR };
-enum rule_state_op { STATE_SET, STATE_UNSET, STATE_TOGGLE, STATE_ISSET, STATE_ISNOTSET };
-enum rule_track { TRACK_SRC, TRACK_DST, TRACK_BOTH, TRACK_RULE, TRACK_FLOW };
-
-/** flowbits, hostbits, xbits. Reading ones are conditions, the others happen when the rule matched. */
-struct rule_state {
-	uint8_t kind;          /* enum rule_state_kind */
-	uint8_t op;            /* enum rule_state_op */
-	uint8_t track;         /* STATE_HOST: TRACK_SRC or TRACK_DST */
-	uint8_t id_count;      /* of an or-list of ids */
-	uint32_t expire_s;     /* host and pair bits */
-	const uint32_t *ids;
-};
-
-enum rule_threshold_type { THRESHOLD_NONE, THRESHOLD_LIMIT, THRESHOLD_THRESHOLD, THRESHOLD_BOTH, THRESHOLD_BACKOFF, THRESHOLD_DETECTION };
-
-struct rule_threshold {
-	uint8_t type;
-	uint8_t track;
-	uint8_t unique;        /* 0: every packet counts; else distinct: 1 source port, 2 destination port */
-	uint32_t count;
-	uint32_t seconds;      /* THRESHOLD_BACKOFF: no window, UINT32_MAX */
-	uint32_t multiplier;   /* THRESHOLD_BACKOFF: the count for the next alert grows by it */
-};
-
-/** threshold.config: suppress. */
-struct rule_suppress {
-	uint8_t track;                        /* TRACK_SRC, TRACK_DST; TRACK_BOTH: either; TRACK_RULE: always */
-	const struct rule_addresses *addresses;
-	const struct rule_suppress *next;
-};
-
-enum rule_flow_flag {
-	RULE_FLOW_TO_SERVER = 1 << 0,
-	RULE_FLOW_TO_CLIENT = 1 << 1,
-	RULE_FLOW_ESTABLISHED = 1 << 2,
-	RULE_FLOW_NOT_ESTABLISHED = 1 << 3,
-	RULE_FLOW_STATELESS = 1 << 4,
-	RULE_FLOW_ONLY_STREAM = 1 << 5,
-	RULE_FLOW_NO_STREAM = 1 << 6,
-	RULE_FLOW_ONLY_FRAG = 1 << 7,
-	RULE_FLOW_NO_FRAG = 1 << 8,
-};
-
-/** Protocols of the header that are not apps. */
-enum rule_proto_flag {
-	RULE_PROTO_IPV4 = 1 << 0,
-	RULE_PROTO_IPV6 = 1 << 1,
-	RULE_PROTO_PKTHDR = 1 << 2,   /* any frame, also one that did not decode */
-	RULE_PROTO_ETHER = 1 << 3,
-	RULE_PROTO_ARP = 1 << 4,
-	RULE_PROTO_PKT_ONLY = 1 << 5, /* tcp-pkt */
-	RULE_PROTO_STREAM_ONLY = 1 << 6,
-};
-
-/** Kinds of packets with tables of their own: the transport, and what has none. */
-enum rule_class { CLASS_IP, CLASS_TCP, CLASS_UDP, CLASS_ICMP, CLASS_ICMPV6, CLASS_SCTP, CLASS_OTHER, CLASS_COUNT };
-
-enum rule_phase { PHASE_PACKET, PHASE_STREAM, PHASE_MESSAGE };
-
-enum rule_flag {
-	RULE_NOALERT = 1 << 0,
-	RULE_BOTH_WAYS = 1 << 1,      /* <> */
-	RULE_ONCE = 1 << 2,           /* addresses only: the first packet of a flow's direction decides */
-	RULE_ONCE_APP = 1 << 3,       /* protocol only: the first message of a flow's direction decides */
-	RULE_ANCHORED = 1 << 4,       /* some payload test counts from the start of a unit */
-	RULE_NEEDS_PAYLOAD = 1 << 5,
-	RULE_PASS_FLOW = 1 << 6,      /* a pass that holds for the rest of the flow */
-	RULE_EVENTS = 1 << 7,         /* waits for named events */
-	RULE_ON_PACKET = 1 << 9,      /* dsize and its like: the packet's own payload */
-};
-
-struct rule {
-	struct rule_meta meta;
-	uint32_t flags;               /* enum rule_flag */
-	uint16_t flow;                /* enum rule_flow_flag */
-	uint8_t proto;                /* enum rule_proto_flag */
-	uint8_t classes;              /* bit set of enum rule_class */
-	uint8_t app;                  /* index, or RULE_APP_NONE */
-	uint8_t phase;                /* enum rule_phase */
-	uint8_t priority;
-	const struct rule_addresses *src, *dst;
-	const struct rule_ports *src_ports, *dst_ports;
-	uint16_t buffer_count, test_count, state_count;
-	uint8_t var_count;
-	const struct rule_buffer *buffers;
-	const struct rule_test *tests;
-	const struct rule_state *states;
-	struct rule_threshold threshold; /* threshold */
-	struct rule_threshold filter;    /* detection_filter */
-	const struct rule_suppress *suppress;
-	uint64_t app_events;          /* app-layer-event: any of these bits */
-	uint64_t decode_events[DECODE_EVENT_WORDS];
-	uint64_t stream_events[2];
-	uint32_t order;               /* of reading: the last word of precedence */
-};
 
 /* ---- groups: rules that share protocol, direction and port ---- */
 
@@ -399,6 +119,10 @@ struct ruleset {
 	char **names;                 /* of flow bits, host bits; index = id */
 	uint32_t name_count, name_cap;
 	uint64_t verify_steps_max, pcre_match_limit;
+	const struct rule_transforms *transforms; /* every list in use */
+	bool quiet_flows;             /* some config rule silences whole flows */
+	bool flow_vars;               /* some expression captures for its flow */
+	bool needs_scratch;           /* some buffer is transformed or decoded */
 };
 
 /* ---- hot ---- */
@@ -418,6 +142,9 @@ enum rule_counter {
 	RULE_COUNTER_FLOW_BITS_FULL,
 	RULE_COUNTER_THRESHOLD_EVICTED,
 	RULE_COUNTER_HOST_BITS_EVICTED,
+	RULE_COUNTER_VARS_EVICTED,
+	RULE_COUNTER_CAPTURES_SHED,
+	RULE_COUNTER_METADATA_SHED,
 	RULE_COUNTER_COUNT,
 };
 
@@ -441,6 +168,9 @@ struct rule_view {
 	int64_t vars[RULE_VARS_MAX];
 	uint32_t steps;                   /* spent on the rule at hand */
 	uint32_t steps_max;
+	uint32_t decoded_len;             /* BUFFER_BASE64, in the scratch */
+	bool decoded;
+	uint16_t captured_count;          /* by the rule at hand, in the matcher behind those of the packet */
 };
 
 /** What one rule cost a worker since the set is in force. Written by the worker, read by any thread. */
@@ -454,13 +184,24 @@ struct rule_profile {
 
 enum { RULE_PROFILE_TURN = 64 };
 
+/** What an expression captured, cut to RULE_CAPTURED_LEN_MAX. */
+struct rule_captured {
+	uint64_t flow_id;    /* of a flow's; 0: of the packet at hand */
+	uint32_t id;
+	uint16_t len;
+	uint8_t bytes[RULE_CAPTURED_LEN_MAX];
+};
+
+struct rule_var_table;
 struct rule_threshold_table;
 struct rule_bit_table;
+struct rule_scratch;
 
 /** What outlives a reload. */
 struct rule_memory {
 	struct rule_threshold_table *thresholds;
 	struct rule_bit_table *bits;
+	struct rule_var_table *vars; /* captured for flows */
 	size_t thresholds_len, bits_len; /* of their areas */
 	_Atomic uint64_t counters[RULE_COUNTER_COUNT];
 };
@@ -479,6 +220,10 @@ struct rule_matcher {
 	struct rule_profile *profiles;    /* [rule_count] */
 	uint32_t profile_turn;
 	bool found;                       /* some bit is set */
+	uint16_t captured_count;          /* of the packet, by rules that fired */
+	uint64_t captured_frame;          /* the packet's */
+	struct rule_captured captured[RULE_CAPTURED_MAX];
+	struct rule_scratch *scratch_bytes; /* of transforms; NULL where no rule needs one */
 };
 
 static inline void
@@ -502,7 +247,7 @@ void rule_scan(struct rule_view *view, const struct rule_database *database, con
 /** Whether all buffers of a rule match. rule_verify.c */
 bool rule_verify_buffers(struct rule_view *view, const struct rule *rule);
 typedef bool (*rule_bytes_fn)(struct rule_view *view, const uint8_t *data, uint32_t len, void *arg);
-/** Calls fn on every instance of a record's or the payload's buffer until one says true. @return whether one did */
+/** Calls fn on every instance of a buffer, transformed, until one says true. rule_bytes.c @return whether one did */
 bool rule_buffer_each(struct rule_view *view, const struct rule_buffer *buffer, rule_bytes_fn fn, void *arg);
 /** Whether a rule cannot match where this buffer is not there. */
 bool rule_buffer_required(const struct rule_buffer *buffer);
@@ -510,6 +255,15 @@ bool rule_buffer_required(const struct rule_buffer *buffer);
 bool rule_buffer_same(const struct rule_buffer *a, const struct rule_buffer *b);
 /** Header, flow and state conditions. rule_match.c */
 bool rule_addresses_match(const struct rule_addresses *set, uint8_t ip_version, const struct ip_addr *addr);
+/** rule_vars.c: keeps a group's bytes for the rule at hand; those of its captures when it fired. */
+void rule_capture(struct rule_view *view, const struct rule_capture *capture, const uint8_t *data, size_t len);
+void rule_captures_keep(struct rule_view *view);
+/** The value of a flow's or the packet's variable, NULL: not set. */
+const struct rule_captured *rule_var_find(const struct rule_view *view, const struct rule_state *state);
+/** The vars of rule_metadata_json(). */
+void rule_vars_json(const struct rule_matcher *matcher, const struct flow *flow, struct buf *out);
+int rule_vars_create(struct rule_var_table **out);
+void rule_vars_destroy(struct rule_var_table *table);
 /** rule_state.c */
 bool rule_state_conditions(const struct rule_view *view, const struct rule *rule);
 void rule_state_actions(const struct rule_view *view, const struct rule *rule);
@@ -519,6 +273,7 @@ bool rule_flow_passed(const struct flow *flow);
 void rule_flow_pass(const struct rule_view *view);
 /** Sets a bit of the flow. @return whether it was not set before (true also when it cannot be kept) */
 bool rule_flow_mark(const struct rule_view *view, uint32_t id);
+bool rule_flow_marked(const struct flow *flow, uint32_t id);
 int rule_memory_create(struct rule_memory **out, const struct rule_config *config);
 void rule_memory_destroy(struct rule_memory *memory);
 
@@ -565,5 +320,14 @@ struct rule_cache_count {
 hs_database_t *rule_cache_load(const char *dir, const uint8_t digest[32], struct rule_cache_count *count);
 void rule_cache_store(const char *dir, const uint8_t digest[32], const hs_database_t *db, struct rule_cache_count *count);
 int rule_name_id(struct ruleset *set, const char *name, size_t len, uint32_t *id);
+/** Names that are not bits have their kind as first character, so that the same word may name several things. */
+enum rule_name_kind { RULE_NAME_BIT, RULE_NAME_FLOW_INT, RULE_NAME_FLOW_VAR, RULE_NAME_PKT_VAR };
+int rule_kind_id(struct ruleset *set, enum rule_name_kind kind, const char *name, uint32_t *id);
+
+static inline enum rule_name_kind
+rule_name_kind(const char *name)
+{
+	return (uint8_t)name[0] <= RULE_NAME_PKT_VAR ? (enum rule_name_kind)name[0] : RULE_NAME_BIT;
+}
 
 #endif

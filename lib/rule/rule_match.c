@@ -9,9 +9,11 @@
 #include "lib/base/cursor.h"
 #include "lib/flow/flow.h"
 #include "lib/rule/rule_records.h"
+#include "lib/rule/rule_transform.h"
 
 enum {
 	FLOW_BIT_ONCE_APP = 0xfffffff0, /* and the next: the first message of a direction was seen */
+	FLOW_BIT_QUIET = 0xfffffff2,    /* a config rule: nothing of the flow is logged from here on */
 	CONTEXT_MAX = 4096,             /* bytes seen before that are searched again: data that trickles in stays cheap */
 };
 
@@ -273,12 +275,17 @@ rule_fires(struct rule_view *view, const struct rule *rule, uint32_t rule_idx, s
 	struct rule_matcher *matcher = view->matcher;
 
 	rule_state_actions(view, rule);
+	rule_captures_keep(view);
 	if (rule->meta.action == RULE_PASS) {
 		rule_count(view, RULE_COUNTER_PASSED);
 		if ((rule->flags & RULE_PASS_FLOW) != 0)
 			rule_flow_pass(view);
 		return false;
 	}
+	if ((rule->flags & RULE_QUIET) != 0)
+		hits->quiet = true;
+	if ((rule->flags & RULE_QUIET_FLOW) != 0)
+		(void)rule_flow_mark(view, FLOW_BIT_QUIET);
 	if ((rule->flags & RULE_NOALERT) != 0 || rule->meta.action == RULE_CONFIG)
 		return true;
 	if (!rule_threshold_allows(view, rule)) {
@@ -394,6 +401,12 @@ view_init(struct rule_view *view, struct rule_matcher *matcher, const struct pac
 	view->seen_len = 0;
 	view->unit_off = 0;
 	view->steps_max = (uint32_t)matcher->set->verify_steps_max;
+	rule_scratch_forget(matcher->scratch_bytes);
+	view->captured_count = 0;
+	view->steps = 0;
+	if (matcher->captured_count > 0 && (packet == NULL || packet->frame_number != matcher->captured_frame))
+		matcher->captured_count = 0;
+	matcher->captured_frame = packet == NULL ? 0 : packet->frame_number;
 }
 
 static void
@@ -547,6 +560,8 @@ rule_match_message(struct rule_matcher *matcher, const struct packet *packet, st
 	bool once = app->once[direction] != RULE_GROUP_NONE;
 	struct rule_view view;
 
+	if (matcher->set->quiet_flows && rule_flow_marked(flow, FLOW_BIT_QUIET))
+		hits->quiet = true;
 	if ((!events && !record && !once) || (packet == NULL && flow == NULL) || packet_passes(matcher, packet, flow, hits))
 		return;
 	view_init(&view, matcher, packet, flow);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/rule/rule_parser.h"
+#include "lib/rule/keyword.h"
 
 int
 rule_refuse(struct rule_parser *parser, const char *format, ...)
@@ -38,6 +38,12 @@ keyword_find(const char *name)
 	return keyword->name == NULL ? NULL : keyword;
 }
 
+bool
+rule_keyword_known(struct rule_parser *parser, const char *name)
+{
+	return keyword_find(name) != NULL || rule_buffer_keyword(parser, name, NULL) == 0 || rule_field_keyword(parser, name, NULL) == 0;
+}
+
 static int
 option_unquote(struct rule_parser *parser, char **value)
 {
@@ -60,13 +66,13 @@ option_set(struct rule_parser *parser, const char *name, char *value)
 	const struct rule_keyword *keyword = keyword_find(name);
 
 	if (keyword == NULL) {
-		int ret = rule_field_keyword(parser, name, value);
+		int ret = rule_buffer_keyword(parser, name, value);
 
+		if (ret == 1)
+			ret = rule_field_keyword(parser, name, value);
 		if (ret <= 0)
 			return ret;
-		const char *missing = rule_keyword_missing(name);
-
-		return rule_refuse(parser, "%s", missing != NULL ? missing : "the keyword is not known");
+		return rule_refuse_missing(parser, name);
 	}
 	if ((keyword->flags & KEYWORD_VALUE) != 0 && (value == NULL || *value == '\0'))
 		return rule_refuse(parser, "a value is missing: %s", keyword->help);
@@ -81,19 +87,24 @@ option_set(struct rule_parser *parser, const char *name, char *value)
 	return keyword->setup(parser, value);
 }
 
-/* The end of the option that starts at text: its semicolon, quotes and escapes respected. */
+/*
+ * The end of the option that starts at text: its semicolon, escapes respected. One inside quotes is part of the value,
+ * unless it stands right behind a quote that is not the first: expressions hold single quotes unescaped.
+ */
 static char *
 option_end(char *text)
 {
-	bool quoted = false;
+	unsigned int quotes = 0;
+	char last = '\0';
 
 	for (; *text != '\0'; text++) {
+		if (*text == ';' && (quotes % 2 == 0 || (quotes > 1 && last == '"')))
+			return text;
+		if (*text == '"')
+			quotes++;
+		last = isspace((unsigned char)*text) ? last : *text;
 		if (*text == '\\' && text[1] != '\0')
 			text++;
-		else if (*text == '"')
-			quoted = !quoted;
-		else if (*text == ';' && !quoted)
-			return text;
 	}
 	return NULL;
 }
@@ -140,6 +151,25 @@ rule_parse_options(struct rule_parser *parser, char *options)
 	}
 }
 
+/* Conditions on the reader come first, wherever they stand: what follows may be of a language not known here. */
+static bool
+requires_unmet(struct rule_parser *parser, char *options)
+{
+	bool unmet = false;
+
+	for (char *start = options, *end; (end = option_end(start)) != NULL; start = end + 1) {
+		start += strspn(start, " \t");
+		if (strncasecmp(start, "requires:", 9) != 0)
+			continue;
+		*end = '\0';
+		parser->probing = true;
+		unmet = rule_setup_requires(parser, rule_trim(start + 9)) == 0 && parser->unmet;
+		parser->probing = false;
+		break;
+	}
+	return unmet;
+}
+
 /* ---- one rule ---- */
 
 static int
@@ -176,6 +206,8 @@ draft_reset(struct rule_parser *parser)
 	parser->draft.meta.gid = 1;
 	parser->buffer_count = 0;
 	parser->buffer = -1;
+	parser->sticky = false;
+	parser->unmet = false;
 	parser->last_content = NULL;
 	parser->test_count = 0;
 	parser->state_count = 0;
@@ -232,8 +264,18 @@ rule_read(struct rule_parser *parser, char *work)
 static int
 rule_one(struct rule_parser *parser, const char *text, char *work)
 {
+	const char *options = strchr(text, '(');
+
 	draft_reset(parser);
 	parser->text = text;
+	if (options != NULL && strstr(options, "requires:") != NULL) {
+		memcpy(work, options + 1, strlen(options));
+		if (requires_unmet(parser, work)) {
+			parser->set->stats.rules_disabled++;
+			return 0;
+		}
+		draft_reset(parser);
+	}
 	memcpy(work, text, strlen(text) + 1);
 	int ret = rule_read(parser, work);
 

@@ -13,6 +13,9 @@
 struct rule_draft_buffer {
 	struct rule_buffer buffer;
 	struct rule_node nodes[RULE_NODES_MAX];
+	struct rule_transform transforms[RULE_TRANSFORMS_MAX];
+	unsigned int transform_count;
+	char transform_text[RULE_TRANSFORM_TEXT_MAX]; /* what tells lists apart */
 };
 
 struct rule_class_row {
@@ -36,6 +39,7 @@ struct rule_parser {
 	struct rule_draft_buffer *buffers;    /* [RULE_BUFFERS_MAX] */
 	unsigned int buffer_count;
 	int buffer;                           /* the one that content goes to, -1: the payload, not yet used */
+	bool sticky;                          /* nothing has looked into the buffer since it was named */
 	struct rule_node *last_content;       /* what nocase, depth and so on speak of */
 	struct rule_test tests[RULE_TESTS_MAX];
 	unsigned int test_count;
@@ -52,6 +56,8 @@ struct rule_parser {
 	const char *text;                     /* the joined rule */
 	const char *at;                       /* in text: the option or word at hand */
 	const char *keyword;
+	bool probing;                         /* `requires` may ask for keywords: the draft is thrown away */
+	bool unmet;                           /* a condition of `requires`: the rule is left out, and that is no error */
 	char reason[sizeof(((struct rule_error *)0)->reason)];
 	bool no_memory;
 };
@@ -75,12 +81,18 @@ struct rule_keyword {
 	rule_keyword_fn setup;
 	uint8_t flags;
 	const char *help;
+	const char *example;        /* options of a rule that loads; a whole rule where it begins with its action */
 };
 
 /** Every keyword of the language that is not a protocol's, ends with a NULL name. keywords.c */
 extern const struct rule_keyword rule_keywords[];
-/** Keywords that need what is not here: the reason by prefix, or NULL. */
-const char *rule_keyword_missing(const char *name);
+/** Refuses a keyword or buffer that is not here, and says why as precisely as is known. @return -EINVAL */
+int rule_refuse_missing(struct rule_parser *parser, const char *name);
+
+/** Whether a keyword of that name is there: of the language, or of a protocol. Spoils the draft. */
+bool rule_keyword_known(struct rule_parser *parser, const char *name);
+/** The position of a protocol by its name, -1: it has no parser here. keyword_event.c */
+int rule_app_find(const struct rule_parser *parser, const char *name, size_t len);
 
 /* ---- rule_parse.c ---- */
 
@@ -111,6 +123,17 @@ int rule_value_parse(struct rule_parser *parser, const char *text, struct rule_v
 /** The list grammar of struct rule_number. @param names  of an enumeration, or NULL */
 int rule_numbers_parse(struct rule_parser *parser, char *text, const struct field_names *names, bool bit_names,
 	struct rule_numbers *out);
+/** Text with |00 01| and escapes into out [RULE_CONTENT_LEN_MAX]. keyword_content.c @return the count, or -EINVAL */
+int rule_content_bytes(struct rule_parser *parser, const char *text, uint8_t *out);
+/** Compiles an expression that the set keeps. keyword_pcre.c @return 0, -EINVAL (refused), -ENOMEM */
+int rule_pcre_compile(struct rule_parser *parser, const char *pattern, uint32_t options, pcre2_code **out);
+/** Options of base64_decode and from_base64: "bytes N, offset N, relative, mode M". keyword_payload.c */
+struct rule_base64 {
+	uint32_t bytes, offset;
+	uint8_t mode;       /* enum rule_base64_mode */
+	bool relative;
+};
+int rule_base64_parse(struct rule_parser *parser, char *value, struct rule_base64 *out);
 /** A variable's index, made when create; -1: none. */
 int rule_var_index(struct rule_parser *parser, const char *name, bool create);
 
@@ -122,6 +145,10 @@ struct rule_node *rule_add_node(struct rule_parser *parser, enum rule_node_kind 
 struct rule_test *rule_add_test(struct rule_parser *parser, rule_test_fn fn);
 /** Sticky buffer: later content goes there. */
 int rule_use_buffer(struct rule_parser *parser, const struct rule_buffer *buffer);
+/** A zeroed transform at the end of the current buffer's. NULL: refused. @param text  what tells it from others */
+struct rule_transform *rule_add_transform(struct rule_parser *parser, enum rule_transform_kind kind, const char *text);
+/** Moves a node of the current buffer into the one that `name` names. @return 0, -EINVAL, -ENOMEM */
+int rule_move_node(struct rule_parser *parser, struct rule_node *node, const char *name);
 /** A test of "name:numbers" kind. */
 int rule_add_number_test(struct rule_parser *parser, char *value, const struct field_names *names, rule_test_fn fn);
 
@@ -129,5 +156,14 @@ int rule_add_number_test(struct rule_parser *parser, char *value, const struct f
 
 /** A protocol's own keyword, buffer or field. @return 1 when name is none of these, 0, -EINVAL, -ENOMEM */
 int rule_field_keyword(struct rule_parser *parser, const char *name, char *value);
+
+/* ---- keyword_buffer.c: other names of the protocols' buffers ---- */
+
+/** Old names, and content modifiers that name a buffer. @return 1 when name is none of these, 0, -EINVAL, -ENOMEM */
+int rule_buffer_keyword(struct rule_parser *parser, const char *name, char *value);
+/** Makes the protocol's buffer of that name the current one, or refuses. @return 0, -EINVAL, -ENOMEM */
+int rule_use_named(struct rule_parser *parser, const char *name);
+/** The reference page's part about them. */
+void rule_buffer_reference(struct buf *out);
 
 #endif

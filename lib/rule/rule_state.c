@@ -19,11 +19,16 @@ enum {
 
 /* ---- bits of a flow ---- */
 
+struct rule_flow_entry {
+	uint32_t id;
+	uint32_t value;          /* of an integer; a bit's is 0 */
+};
+
 struct rule_flow_state {
 	uint32_t size;           /* of the block */
 	uint16_t count;
 	bool passed;             /* a pass rule released the flow */
-	uint32_t ids[];          /* in order of setting */
+	struct rule_flow_entry entries[]; /* in order of setting */
 };
 
 static struct rule_flow_state *
@@ -47,51 +52,62 @@ flow_state_grow(const struct rule_view *view, struct rule_flow_state *old)
 	return made;
 }
 
-static int
-flow_bit_find(const struct flow *flow, uint32_t id)
+static struct rule_flow_entry *
+flow_entry_find(const struct flow *flow, uint32_t id)
 {
-	const struct rule_flow_state *state = flow == NULL ? NULL : flow->rule_state;
+	struct rule_flow_state *state = flow == NULL ? NULL : flow->rule_state;
 
 	for (int i = 0; state != NULL && i < state->count; i++)
-		if (state->ids[i] == id)
-			return i;
-	return -1;
+		if (state->entries[i].id == id)
+			return &state->entries[i];
+	return NULL;
 }
 
-static void
-flow_bit_set(const struct rule_view *view, uint32_t id)
+/* The entry, made where there is none. NULL: no flow or no room. */
+static struct rule_flow_entry *
+flow_entry_make(const struct rule_view *view, uint32_t id)
 {
 	struct rule_flow_state *state = view->flow == NULL ? NULL : view->flow->rule_state;
+	struct rule_flow_entry *entry = flow_entry_find(view->flow, id);
 
-	if (view->flow == NULL || flow_bit_find(view->flow, id) >= 0)
-		return;
-	if (state == NULL || sizeof(*state) + (state->count + 1u) * sizeof(uint32_t) > state->size)
+	if (view->flow == NULL || entry != NULL)
+		return entry;
+	if (state == NULL || sizeof(*state) + (state->count + 1u) * sizeof(*entry) > state->size)
 		state = flow_state_grow(view, state);
-	if (state != NULL)
-		state->ids[state->count++] = id;
+	if (state == NULL)
+		return NULL;
+	entry = &state->entries[state->count++];
+	*entry = (struct rule_flow_entry){ .id = id };
+	return entry;
 }
 
 static void
 flow_bit_unset(const struct rule_view *view, uint32_t id)
 {
-	int at = flow_bit_find(view->flow, id);
+	struct rule_flow_entry *entry = flow_entry_find(view->flow, id);
 
-	if (at < 0)
+	if (entry == NULL)
 		return;
 	struct rule_flow_state *state = view->flow->rule_state;
 
 	state->count--;
-	memmove(&state->ids[at], &state->ids[at + 1], (state->count - (unsigned int)at) * sizeof(uint32_t));
+	memmove(entry, entry + 1, (size_t)(&state->entries[state->count] - entry) * sizeof(*entry));
 }
 
 bool
 rule_flow_mark(const struct rule_view *view, uint32_t id)
 {
-	bool fresh = flow_bit_find(view->flow, id) < 0;
+	bool fresh = flow_entry_find(view->flow, id) == NULL;
 
 	if (fresh)
-		flow_bit_set(view, id);
+		(void)flow_entry_make(view, id);
 	return fresh;
+}
+
+bool
+rule_flow_marked(const struct flow *flow, uint32_t id)
+{
+	return flow_entry_find(flow, id) != NULL;
 }
 
 bool
@@ -123,24 +139,46 @@ rule_flow_end(struct rule_matcher *matcher, struct flow *flow)
 	flow->rule_state = NULL;
 }
 
-void
-rule_flow_bits_json(const struct ruleset *ruleset, const struct flow *flow, struct buf *out)
+/* The names of one kind that a flow has: ["bit",...] or {"integer":1,...} behind their key. */
+static void
+flow_names_json(const struct ruleset *ruleset, const struct flow *flow, enum rule_name_kind kind, struct buf *out)
 {
 	const struct rule_flow_state *state = flow == NULL ? NULL : flow->rule_state;
-
-	bool any = false;
+	bool ints = kind == RULE_NAME_FLOW_INT, any = false;
 
 	for (unsigned int i = 0; state != NULL && i < state->count; i++) {
-		if (state->ids[i] >= ruleset->name_count)
+		if (state->entries[i].id >= ruleset->name_count)
 			continue; /* the engine's own marks */
-		const char *name = ruleset->names[state->ids[i]];
+		const char *name = ruleset->names[state->entries[i].id];
 
-		buf_putc(out, any ? ',' : '[');
-		buf_json_string(out, name, strlen(name));
+		if (rule_name_kind(name) != kind)
+			continue;
+		if (any)
+			buf_putc(out, ',');
+		else
+			buf_printf(out, "%s\"%s", out->len > 1 ? "," : "", ints ? "flowints\":{" : "flowbits\":[");
 		any = true;
+		buf_json_string(out, name + ints, strlen(name + ints));
+		if (ints)
+			buf_printf(out, ":%u", state->entries[i].value);
 	}
 	if (any)
-		buf_putc(out, ']');
+		buf_putc(out, ints ? '}' : ']');
+}
+
+void
+rule_metadata_json(const struct rule_matcher *matcher, const struct flow *flow, struct buf *out)
+{
+	buf_reset(out);
+	buf_putc(out, '{');
+	rule_vars_json(matcher, flow, out);
+	flow_names_json(matcher->set, flow, RULE_NAME_BIT, out);
+	flow_names_json(matcher->set, flow, RULE_NAME_FLOW_INT, out);
+	buf_putc(out, '}');
+	if (out->full)
+		counter_add(&matcher->memory->counters[RULE_COUNTER_METADATA_SHED], 1);
+	if (out->full || out->len == 2)
+		buf_reset(out);
 }
 
 /* ---- bits of hosts and pairs ---- */
@@ -228,42 +266,102 @@ state_is_set(const struct rule_view *view, const struct rule_state *state, uint3
 {
 	struct rule_bit key;
 
-	if (state->kind == STATE_FLOW)
-		return flow_bit_find(view->flow, id) >= 0;
+	if (state->kind == STATE_FLOW || state->kind == STATE_INT)
+		return flow_entry_find(view->flow, id) != NULL;
+	if (state->kind == STATE_VAR) {
+		const struct rule_captured *var = rule_var_find(view, state);
+
+		return var != NULL && (state->text_len == 0 || memmem(var->bytes, var->len, state->text, state->text_len) != NULL);
+	}
 	bit_key(view, state, id, &key);
 	return bit_find(view, &key, false) != NULL;
+}
+
+/* The right side of a flowint: a number, or another variable, which is 0 until it is set. */
+static uint32_t
+int_operand(const struct rule_view *view, const struct rule_state *state)
+{
+	if (state->other == RULE_IDX_NONE)
+		return state->value;
+	const struct rule_flow_entry *entry = flow_entry_find(view->flow, state->other);
+
+	return entry == NULL ? 0 : entry->value;
+}
+
+static bool
+int_compare(const struct rule_view *view, const struct rule_state *state)
+{
+	const struct rule_flow_entry *entry = flow_entry_find(view->flow, state->ids[0]);
+	uint32_t other = int_operand(view, state);
+
+	if (entry == NULL)
+		return false;
+	switch ((enum rule_compare)state->compare) {
+	case COMPARE_EQUAL:
+		return entry->value == other;
+	case COMPARE_NOT_EQUAL:
+		return entry->value != other;
+	case COMPARE_LESS:
+		return entry->value < other;
+	case COMPARE_LESS_EQUAL:
+		return entry->value <= other;
+	case COMPARE_GREATER:
+		return entry->value > other;
+	default:
+		return entry->value >= other;
+	}
+}
+
+static bool
+state_holds(const struct rule_view *view, const struct rule_state *state)
+{
+	bool any = false;
+
+	if ((state->kind == STATE_FLOW || state->kind == STATE_INT) && view->flow == NULL)
+		return false;
+	if (state->op == STATE_COMPARE)
+		return int_compare(view, state);
+	for (unsigned int n = 0; n < state->id_count && !any; n++)
+		any = state_is_set(view, state, state->ids[n]) == (state->op == STATE_ISSET);
+	return any;
 }
 
 bool
 rule_state_conditions(const struct rule_view *view, const struct rule *rule)
 {
-	for (unsigned int i = 0; i < rule->state_count; i++) {
-		const struct rule_state *state = &rule->states[i];
-		bool any = false;
-
-		if (state->op < STATE_ISSET)
-			continue;
-		if (state->kind == STATE_FLOW && view->flow == NULL)
+	for (unsigned int i = 0; i < rule->state_count; i++)
+		if (rule->states[i].op >= STATE_ISSET && !state_holds(view, &rule->states[i]))
 			return false;
-		for (unsigned int n = 0; n < state->id_count && !any; n++)
-			any = state_is_set(view, state, state->ids[n]) == (state->op == STATE_ISSET);
-		if (!any)
-			return false;
-	}
 	return true;
+}
+
+static void
+int_change(const struct rule_view *view, const struct rule_state *state)
+{
+	uint32_t other = int_operand(view, state);
+	struct rule_flow_entry *entry = state->op == STATE_SUB ? flow_entry_find(view->flow, state->ids[0])
+							       : flow_entry_make(view, state->ids[0]);
+
+	if (entry != NULL)
+		entry->value = state->op == STATE_SET ? other : state->op == STATE_ADD ? entry->value + other : entry->value - other;
 }
 
 static void
 state_change(const struct rule_view *view, const struct rule_state *state)
 {
 	uint32_t id = state->ids[0];
+	struct rule_bit key, *bit;
+
+	if (state->kind == STATE_INT) {
+		int_change(view, state);
+		return;
+	}
 	bool have = state_is_set(view, state, id);
 	bool want = state->op == STATE_SET || (state->op == STATE_TOGGLE && !have);
-	struct rule_bit key, *bit;
 
 	if (state->kind == STATE_FLOW) {
 		if (want)
-			flow_bit_set(view, id);
+			(void)flow_entry_make(view, id);
 		else
 			flow_bit_unset(view, id);
 		return;
@@ -450,7 +548,7 @@ rule_memory_create(struct rule_memory **out, const struct rule_config *config)
 	memory->bits_len = sizeof(*memory->bits) + (bits + 1ul) * TABLE_WAYS * sizeof(struct rule_bit);
 	memory->thresholds = mem_area_create(memory->thresholds_len);
 	memory->bits = mem_area_create(memory->bits_len);
-	if (memory->thresholds == NULL || memory->bits == NULL) {
+	if (memory->thresholds == NULL || memory->bits == NULL || rule_vars_create(&memory->vars) != 0) {
 		rule_memory_destroy(memory);
 		return -ENOMEM;
 	}
@@ -467,5 +565,6 @@ rule_memory_destroy(struct rule_memory *memory)
 		return;
 	mem_area_destroy(memory->thresholds, memory->thresholds_len);
 	mem_area_destroy(memory->bits, memory->bits_len);
+	rule_vars_destroy(memory->vars);
 	free(memory);
 }

@@ -191,6 +191,56 @@ rule_test_sameip(const struct rule_view *view, const struct rule_test *test)
 	return view->ip_version != 0 && view->src.halves[0] == view->dst.halves[0] && view->src.halves[1] == view->dst.halves[1];
 }
 
+/* extra: 1 valid, 0 invalid; bits[0]: the IP version or 0; bits[1]: the protocol, 0: the IPv4 header's own. */
+bool
+rule_test_csum(const struct rule_view *view, const struct rule_test *test)
+{
+	const struct packet *packet = view->packet;
+
+	if (packet == NULL || (packet->flags & PACKET_IP) == 0 || (packet->flags & PACKET_FRAGMENT) != 0
+		|| (test->bits[0] != 0 && packet->ip_version != test->bits[0]))
+		return false;
+	if (test->bits[1] != 0 && packet->ip_proto != test->bits[1])
+		return false;
+	bool bad = (packet->flags & (test->bits[1] == 0 ? PACKET_L3_CHECKSUM_BAD : PACKET_L4_CHECKSUM_BAD)) != 0;
+
+	return bad != (test->extra == 1);
+}
+
+bool
+rule_test_igmp_type(const struct rule_view *view, const struct rule_test *test)
+{
+	bool igmp = is_ip(view) && view->packet->ip_proto == IP_PROTO_IGMP;
+	struct cursor cursor = packet_at(view, igmp ? (uint32_t)view->packet->l3_off + view->packet->l3_len : 0);
+	uint8_t type = cursor_u8(&cursor);
+
+	return packet_number(view, test, igmp && !cursor.short_read, type);
+}
+
+/* RFC 5531 9: a call; over TCP behind the record mark. extra: which of program, version, procedure are asked. */
+bool
+rule_test_rpc(const struct rule_view *view, const struct rule_test *test)
+{
+	enum { RPC_CALL = 0, RPC_VERSION = 2 };
+	const struct packet *packet = view->packet;
+
+	if (packet == NULL || (!is_l4(view, IP_PROTO_TCP) && !is_l4(view, IP_PROTO_UDP)))
+		return false;
+	struct cursor cursor = cursor_of(packet->payload, packet->payload_len);
+
+	cursor_skip(&cursor, packet->ip_proto == IP_PROTO_TCP ? 8 : 4);
+	uint32_t type = cursor_be32(&cursor);
+	uint32_t rpc_version = cursor_be32(&cursor);
+	bool holds = type == RPC_CALL && rpc_version == RPC_VERSION;
+
+	for (unsigned int i = 0; i < 3; i++) {
+		uint32_t value = cursor_be32(&cursor);
+
+		holds = holds && ((test->extra >> i & 1) == 0 || value == test->bits[i]);
+	}
+	return holds && !cursor.short_read;
+}
+
 /* ---- flows ---- */
 
 #define FLOW_NUMBER(name, value) \

@@ -4,10 +4,11 @@
  * stack of its own, and the work on one rule is bounded by steps_max: a payload made to be costly ends
  * the walk, counted, without an alert.
  */
+#include <math.h>
 #include <string.h>
 
 #include "lib/base/cursor.h"
-#include "lib/rule/rule_internal.h"
+#include "lib/rule/rule_transform.h"
 
 struct verify {
 	struct rule_view *view;
@@ -140,6 +141,10 @@ pcre_match(struct verify *verify, const struct rule_node *node, struct verify_fr
 		return negated && ret == PCRE2_ERROR_NOMATCH;
 	const PCRE2_SIZE *match = pcre2_get_ovector_pointer(matcher->pcre_data);
 
+	for (int i = 0; i < node->pcre.capture_count && i + 1 < ret; i++)
+		if (match[2 * i + 2] != PCRE2_UNSET && match[2 * i + 3] >= match[2 * i + 2])
+			rule_capture(verify->view, &node->pcre.captures[i], verify->data + base + match[2 * i + 2],
+				match[2 * i + 3] - match[2 * i + 2]);
 	frame->again = base + (uint32_t)match[0] + 1;
 	verify->pos = base + (uint32_t)match[1];
 	reach_to(verify, verify->pos);
@@ -342,11 +347,58 @@ bsize_match(struct verify *verify, const struct rule_node *node, struct verify_f
 	return rule_numbers_match(&node->size, verify->len);
 }
 
+static bool
+base64_match(struct verify *verify, const struct rule_node *node, struct verify_frame *frame)
+{
+	uint64_t start = node->base64.offset + ((node->flags & NODE_RELATIVE) != 0 ? verify->pos : 0);
+	struct rule_view *view = verify->view;
+
+	(void)frame;
+	if (start >= verify->len)
+		return false;
+	uint32_t left = verify->len - (uint32_t)start;
+	uint32_t len = node->base64.bytes > 0 && node->base64.bytes < left ? node->base64.bytes : left;
+
+	if (!steps_spend(verify, len))
+		return false;
+	view->decoded_len = rule_base64_decode(verify->data + start, len, (enum rule_base64_mode)node->base64.mode,
+		view->matcher->scratch_bytes->decoded);
+	view->decoded = view->decoded_len > 0;
+	rule_scratch_forget(view->matcher->scratch_bytes);
+	reach_to(verify, (int64_t)start + len);
+	return view->decoded;
+}
+
+/* Shannon's entropy in bits a byte, 0 to 8. */
+static bool
+entropy_match(struct verify *verify, const struct rule_node *node, struct verify_frame *frame)
+{
+	int64_t from = value_of(verify, &node->entropy.offset), count = value_of(verify, &node->entropy.bytes);
+	uint32_t seen[256] = { 0 };
+	double entropy = 0;
+
+	(void)frame;
+	if (from < 0 || count < 0 || from > verify->len || (count > 0 && from + count > verify->len))
+		return false;
+	uint32_t len = count > 0 ? (uint32_t)count : verify->len - (uint32_t)from;
+
+	if (len == 0 || !steps_spend(verify, len))
+		return false;
+	for (uint32_t i = 0; i < len; i++)
+		seen[verify->data[from + i]]++;
+	for (unsigned int i = 0; i < 256; i++)
+		if (seen[i] > 0)
+			entropy -= (double)seen[i] / len * log2((double)seen[i] / len);
+	reach_to(verify, from + len);
+	return rule_numbers_match_double(&node->entropy.value, entropy);
+}
+
 static bool (*const node_matches[NODE_KIND_COUNT])(struct verify *verify, const struct rule_node *node,
 	struct verify_frame *frame) = {
 	[NODE_CONTENT] = content_match,           [NODE_PCRE] = pcre_match,           [NODE_ISDATAAT] = isdataat_match,
 	[NODE_BYTE_TEST] = byte_test_match,       [NODE_BYTE_JUMP] = byte_jump_match, [NODE_BYTE_EXTRACT] = byte_extract_match,
 	[NODE_BYTE_MATH] = byte_math_match,       [NODE_BSIZE] = bsize_match,
+	[NODE_BASE64] = base64_match,             [NODE_ENTROPY] = entropy_match,
 };
 
 /* ---- the chain ---- */
@@ -416,105 +468,27 @@ buffer_match(struct rule_view *view, const struct rule_buffer *buffer, const uin
 
 /* ---- which bytes ---- */
 
-struct field_arg {
-	struct rule_view *view;
-	rule_bytes_fn fn;
-	void *arg;
+struct instances {
+	const struct rule_buffer *buffer;
+	unsigned int count;
 };
-
-static bool
-field_bytes(const struct field *field, const uint8_t *base, const void *record, void *arg)
-{
-	const struct field_arg *want = arg;
-	const uint8_t *data;
-	uint32_t len;
-
-	if (field->type == FIELD_TEXT) {
-		const char *text;
-
-		memcpy(&text, (const uint8_t *)record + field->offset, sizeof(text));
-		if (text == NULL || !record_is_present(record, field->bit))
-			return false;
-		return want->fn(want->view, (const uint8_t *)text, (uint32_t)strlen(text), want->arg);
-	}
-	return field_get_bytes(field, base, record, &data, &len) && want->fn(want->view, data, len, want->arg);
-}
-
-bool
-rule_buffer_each(struct rule_view *view, const struct rule_buffer *buffer, rule_bytes_fn fn, void *arg)
-{
-	struct field_arg want = { view, fn, arg };
-
-	if (buffer->kind == BUFFER_PAYLOAD)
-		return view->payload != NULL && fn(view, view->payload, view->payload_len, arg);
-	if (view->message == NULL || view->message->record == NULL)
-		return false;
-	for (unsigned int i = 0; i < buffer->path_count; i++)
-		if (record_path_any(&buffer->paths[i], view->message->record, field_bytes, &want))
-			return true;
-	return false;
-}
-
-bool
-rule_buffer_required(const struct rule_buffer *buffer)
-{
-	return buffer->node_count > 0;
-}
-
-bool
-rule_buffer_same(const struct rule_buffer *a, const struct rule_buffer *b)
-{
-	return a->kind == b->kind && a->path_count == b->path_count
-		&& (a->path_count == 0 || memcmp(a->paths, b->paths, a->path_count * sizeof(a->paths[0])) == 0);
-}
 
 static bool
 instance_match(struct rule_view *view, const uint8_t *data, uint32_t len, void *arg)
 {
-	return buffer_match(view, arg, data, len, 0);
-}
+	struct instances *instances = arg;
 
-/* A header of the packet: offset and length by kind; false: the packet has none. */
-static bool
-header_bytes(const struct packet *packet, uint8_t kind, uint32_t *off, uint32_t *len)
-{
-	bool l4 = (packet->flags & PACKET_L4) != 0;
-	bool ip = (packet->flags & PACKET_IP) != 0;
-	uint8_t proto = packet->ip_proto;
-	const struct {
-		bool present;
-		uint32_t off, len;
-	} rows[] = {
-		[BUFFER_ETHER_HDR] = { (packet->flags & PACKET_ETHERNET) != 0, packet->l2_off, 14 },
-		[BUFFER_IPV4_HDR] = { ip && packet->ip_version == 4, packet->l3_off, packet->l3_len },
-		[BUFFER_IPV6_HDR] = { ip && packet->ip_version == 6, packet->l3_off, packet->l3_len },
-		[BUFFER_TCP_HDR] = { l4 && proto == IP_PROTO_TCP, packet->l4_off, packet->l4_len },
-		[BUFFER_UDP_HDR] = { l4 && proto == IP_PROTO_UDP, packet->l4_off, packet->l4_len },
-		[BUFFER_ICMPV4_HDR] = { l4 && proto == IP_PROTO_ICMP, packet->l4_off, packet->l4_len + packet->payload_len },
-		[BUFFER_ICMPV6_HDR] = { l4 && proto == IP_PROTO_ICMPV6, packet->l4_off, packet->l4_len + packet->payload_len },
-	};
-
-	if (kind >= sizeof(rows) / sizeof(rows[0]) || !rows[kind].present || rows[kind].off > packet->len)
-		return false;
-	*off = rows[kind].off;
-	*len = rows[kind].len <= packet->len - *off ? rows[kind].len : packet->len - *off;
-	return true;
+	instances->count++;
+	return instances->buffer->absent != ABSENT_ONLY && buffer_match(view, instances->buffer, data, len, 0);
 }
 
 static bool
 one_buffer_match(struct rule_view *view, const struct rule *rule, const struct rule_buffer *buffer)
 {
-	uint32_t off, len;
-
-	if (buffer->kind == BUFFER_FIELD)
-		return rule_buffer_each(view, buffer, instance_match, (void *)buffer);
 	if (buffer->kind != BUFFER_PAYLOAD) {
-		if (view->packet == NULL || !header_bytes(view->packet, buffer->kind, &off, &len))
-			return false;
-		struct cursor cursor = cursor_of(view->packet->data, view->packet->len);
+		struct instances instances = { .buffer = buffer };
 
-		cursor_skip(&cursor, off);
-		return buffer_match(view, buffer, cursor_take(&cursor, len), len, 0);
+		return rule_buffer_each(view, buffer, instance_match, &instances) || (buffer->absent != ABSENT_NO && instances.count == 0);
 	}
 	if (view->payload == NULL)
 		return false;
@@ -533,6 +507,8 @@ bool
 rule_verify_buffers(struct rule_view *view, const struct rule *rule)
 {
 	view->steps = 0;
+	view->decoded = false;
+	view->captured_count = 0;
 	if (rule->buffer_count > 0)
 		rule_count(view, RULE_COUNTER_VERIFICATIONS);
 	for (unsigned int i = 0; i < rule->buffer_count; i++)

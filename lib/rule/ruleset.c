@@ -6,6 +6,7 @@
 
 #include "lib/base/log.h"
 #include "lib/rule/rule_files.h"
+#include "lib/rule/rule_transform.h"
 
 #define MODULE "rule"
 
@@ -110,6 +111,15 @@ rule_name_id(struct ruleset *set, const char *name, size_t len, uint32_t *id)
 		return -ENOMEM;
 	set->name_count++;
 	return 0;
+}
+
+int
+rule_kind_id(struct ruleset *set, enum rule_name_kind kind, const char *name, uint32_t *id)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text), "%c%s", (char)kind, name);
+	return rule_name_id(set, text, strlen(text), id);
 }
 
 static int
@@ -253,6 +263,9 @@ static const struct counter_desc rule_counter_descs[RULE_COUNTER_COUNT] = {
 	[RULE_COUNTER_PCRE_LIMIT] = { "rule.pcre_limit", "expressions given up at a match limit" },
 	[RULE_COUNTER_FLOW_BITS_FULL] = { "rule.flow_bits_full", "flow bits not kept for want of room" },
 	[RULE_COUNTER_THRESHOLD_EVICTED] = { "rule.threshold_evicted", "thresholds forgotten for want of room" },
+	[RULE_COUNTER_VARS_EVICTED] = { "rule.vars_evicted", "captured variables of flows forgotten for want of room" },
+	[RULE_COUNTER_METADATA_SHED] = { "rule.metadata_shed", "alerts without their flow bits and variables, which were too long" },
+	[RULE_COUNTER_CAPTURES_SHED] = { "rule.captures_shed", "captures of one packet beyond what is kept" },
 	[RULE_COUNTER_HOST_BITS_EVICTED] = { "rule.host_bits_evicted", "host bits forgotten for want of room" },
 };
 
@@ -310,8 +323,9 @@ rule_matcher_create(struct rule_matcher **out, struct ruleset *ruleset, const st
 	matcher->bits = calloc(words, sizeof(uint64_t));
 	matcher->summary = calloc(matcher->summary_words, sizeof(uint64_t));
 	matcher->profiles = calloc(ruleset->rule_count + 1ul, sizeof(*matcher->profiles));
-	if (matcher->bits == NULL || matcher->summary == NULL || matcher->profiles == NULL || rule_memory_create(&matcher->memory, config) != 0
-		|| matcher_scratch(matcher) != 0) {
+	if (matcher->bits == NULL || matcher->summary == NULL || matcher->profiles == NULL
+		|| rule_memory_create(&matcher->memory, config) != 0 || matcher_scratch(matcher) != 0
+		|| (ruleset->needs_scratch && rule_scratch_create(&matcher->scratch_bytes) != 0)) {
 		rule_matcher_destroy(matcher);
 		return -ENOMEM;
 	}
@@ -332,6 +346,7 @@ rule_matcher_destroy(struct rule_matcher *matcher)
 	free(matcher->bits);
 	free(matcher->summary);
 	free(matcher->profiles);
+	rule_scratch_destroy(matcher->scratch_bytes);
 	ruleset_destroy(matcher->set);
 	free(matcher);
 }

@@ -260,9 +260,9 @@ test_flow_bits(void **state)
 	assert_int_equal(bench_udp(&b, "quit", 1), 1);
 	assert_int_equal(bench_udp(&b, "helo data", 1), 1); /* the setter comes first in the same packet */
 	assert_int_equal(bench_udp(&b, "quit", 1), 0);
-	rule_flow_bits_json(b.set, &b.flow, &out);
-	assert_int_equal(out.len, 13);
-	assert_memory_equal(out.data, "[\"one\",\"two\"]", 13);
+	rule_metadata_json(b.matcher, &b.flow, &out);
+	assert_int_equal(out.len, 26);
+	assert_memory_equal(out.data, "{\"flowbits\":[\"one\",\"two\"]}", 26);
 	assert_int_equal(bench_udp(&b, "bye quit", 1), 2);
 	bench_end(&b);
 	buf_destroy(&out);

@@ -29,6 +29,7 @@ static const struct parse_case parse_cases[] = {
 	{ U "(content:\"a\\;b\\\"c\"; sid:1; metadata:a b, a c, d e; reference:url,x.org/y;)", 0, NULL },
 	{ U "(content:!\"GET\"; depth:3; dsize:4<>9; ttl:<5; sid:1;)", 0, NULL },
 	{ "foo udp any any -> any any (sid:1;)", 1, "not an action" },
+	{ U "(pcre:\"/^[\"']?post/R\"; msg:\"a;b\"; sid:1;)", 0, NULL },
 	{ "alert foo any any -> any any (sid:1;)", 7, "not a protocol" },
 	{ "alert http any any -> any any (sid:1;)", 7, "protocol http has no parser here" },
 	{ "alert udp 1.2.3.400 any -> any any (sid:1;)", 11, "not an address" },
@@ -64,7 +65,7 @@ static const struct parse_case parse_cases[] = {
 	{ U "(toy_data; sid:1;)", 1, "sticky buffer" },
 	{ U "(app-layer-event:toy.nothing; sid:1;)", 47, "no event" },
 	{ U "(lua:x.lua; sid:1;)", 35, "scripts" },
-	{ U "(file_data; content:\"a\"; sid:1;)", 31, "files" },
+	{ U "(file_data; content:\"a\"; sid:1;)", 31, "protocol http has no parser here" },
 	{ U "(priority:0; sid:1;)", 40, "priority" },
 	{ U "(content:\"a; sid:1;)", 31, "quote" },
 };

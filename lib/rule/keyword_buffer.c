@@ -1,0 +1,146 @@
+/*
+ * Buffers of protocols by their older names. A modifier ("content:x; http_uri;") moves the content before it; any other
+ * name is the sticky buffer's. Whether the protocol and its buffer exist is asked when a rule names them.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "lib/rule/keyword.h"
+
+enum buffer_use { USE_STICKY, USE_MODIFIER };
+
+static const struct {
+	const char *name, *buffer;
+	uint8_t use; /* enum buffer_use */
+} buffer_rows[] = {
+	{ "http_uri", "http.uri", USE_MODIFIER },
+	{ "http_raw_uri", "http.uri.raw", USE_MODIFIER },
+	{ "http_header", "http.header", USE_MODIFIER },
+	{ "http_raw_header", "http.header.raw", USE_MODIFIER },
+	{ "http_client_body", "http.request_body", USE_MODIFIER },
+	{ "http_server_body", "http.response_body", USE_MODIFIER },
+	{ "http_method", "http.method", USE_MODIFIER },
+	{ "http_cookie", "http.cookie", USE_MODIFIER },
+	{ "http_user_agent", "http.user_agent", USE_MODIFIER },
+	{ "http_host", "http.host", USE_MODIFIER },
+	{ "http_raw_host", "http.host.raw", USE_MODIFIER },
+	{ "http_stat_code", "http.stat_code", USE_MODIFIER },
+	{ "http_stat_msg", "http.stat_msg", USE_MODIFIER },
+	{ "http_accept", "http.accept", USE_STICKY },
+	{ "http_accept_enc", "http.accept_enc", USE_STICKY },
+	{ "http_accept_lang", "http.accept_lang", USE_STICKY },
+	{ "http_connection", "http.connection", USE_STICKY },
+	{ "http_content_len", "http.content_len", USE_STICKY },
+	{ "http_content_type", "http.content_type", USE_STICKY },
+	{ "http_header_names", "http.header_names", USE_STICKY },
+	{ "http_protocol", "http.protocol", USE_STICKY },
+	{ "http_referer", "http.referer", USE_STICKY },
+	{ "http_request_line", "http.request_line", USE_STICKY },
+	{ "http_response_line", "http.response_line", USE_STICKY },
+	{ "http_start", "http.start", USE_STICKY },
+	{ "dns_query", "dns.query", USE_STICKY },
+	{ "dns.query.name", "dns.query", USE_STICKY },
+	{ "dns.queries.rrname", "dns.query", USE_STICKY },
+	{ "dns.answer.name", "dns.answers.rrname", USE_STICKY },
+	{ "tls_sni", "tls.sni", USE_STICKY },
+	{ "tls_cert_subject", "tls.cert_subject", USE_STICKY },
+	{ "tls_cert_issuer", "tls.cert_issuer", USE_STICKY },
+	{ "tls_cert_serial", "tls.cert_serial", USE_STICKY },
+	{ "tls_cert_fingerprint", "tls.cert_fingerprint", USE_STICKY },
+	{ "ja3_hash", "ja3.hash", USE_STICKY },
+	{ "ja3_string", "ja3.string", USE_STICKY },
+	{ "ja3s_hash", "ja3s.hash", USE_STICKY },
+	{ "ja3s_string", "ja3s.string", USE_STICKY },
+	{ "ja4_hash", "ja4.hash", USE_STICKY },
+	{ "ssh_proto", "ssh.proto", USE_STICKY },
+	{ "ssh_software", "ssh.software", USE_STICKY },
+	{ "smb_named_pipe", "smb.named_pipe", USE_STICKY },
+	{ "smb_share", "smb.share", USE_STICKY },
+	{ "dce_iface", "dcerpc.iface", USE_STICKY },
+	{ "dce_opnum", "dcerpc.opnum", USE_STICKY },
+	{ "dce_stub_data", "dcerpc.stub_data", USE_STICKY },
+};
+
+static int
+find_row(const char *name)
+{
+	for (unsigned int i = 0; i < sizeof(buffer_rows) / sizeof(buffer_rows[0]); i++)
+		if (strcasecmp(buffer_rows[i].name, name) == 0)
+			return (int)i;
+	return -1;
+}
+
+int
+rule_use_named(struct rule_parser *parser, const char *name)
+{
+	int ret = rule_field_keyword(parser, name, NULL);
+
+	return ret == 1 ? rule_refuse_missing(parser, name) : ret;
+}
+
+int
+rule_buffer_keyword(struct rule_parser *parser, const char *name, char *value)
+{
+	int at = find_row(name);
+
+	if (at < 0)
+		return 1;
+	if (value != NULL && *value != '\0')
+		return rule_refuse(parser, "takes no value");
+	if (buffer_rows[at].use == USE_STICKY)
+		return rule_use_named(parser, buffer_rows[at].buffer);
+	if (parser->last_content == NULL)
+		return rule_refuse(parser, "there is no content before it");
+	return rule_move_node(parser, parser->last_content, buffer_rows[at].buffer);
+}
+
+/* file_data and file.data: the body that the rule's direction carries, where no protocol has a buffer of that name. */
+int
+rule_setup_file_data(struct rule_parser *parser, char *value)
+{
+	bool to_server = (parser->draft.flow & RULE_FLOW_TO_SERVER) != 0;
+
+	(void)value;
+	int ret = rule_field_keyword(parser, "file.data", NULL);
+
+	return ret != 1 ? ret : rule_use_named(parser, to_server ? "http.request_body" : "http.response_body");
+}
+
+/* uricontent:"x" is content:"x"; http_uri; */
+int
+rule_setup_uricontent(struct rule_parser *parser, char *value)
+{
+	int ret = rule_setup_content(parser, value);
+
+	return ret != 0 ? ret : rule_move_node(parser, parser->last_content, "http.uri");
+}
+
+/* urilen:numbers[,norm|raw] */
+int
+rule_setup_urilen(struct rule_parser *parser, char *value)
+{
+	int before = parser->buffer;
+	char *how = strrchr(value, ',');
+	bool raw = how != NULL && strcmp(rule_trim(how + 1), "raw") == 0;
+
+	if (how != NULL && !raw && strcmp(rule_trim(how + 1), "norm") != 0)
+		return rule_refuse(parser, "\"%.20s\" is neither norm nor raw", how + 1);
+	if (how != NULL)
+		*how = '\0';
+	int ret = rule_use_named(parser, raw ? "http.uri.raw" : "http.uri");
+	struct rule_node *node = ret != 0 ? NULL : rule_add_node(parser, NODE_BSIZE);
+
+	parser->buffer = before;
+	if (node == NULL)
+		return ret != 0 ? ret : -EINVAL;
+	return rule_numbers_parse(parser, rule_trim(value), NULL, false, &node->size);
+}
+
+void
+rule_buffer_reference(struct buf *out)
+{
+	buf_puts(out, "\n## Older names of buffers\n\n| name | buffer | how |\n|---|---|---|\n");
+	for (unsigned int i = 0; i < sizeof(buffer_rows) / sizeof(buffer_rows[0]); i++)
+		buf_printf(out, "| `%s` | `%s` | %s |\n", buffer_rows[i].name, buffer_rows[i].buffer,
+			buffer_rows[i].use == USE_MODIFIER ? "behind the content it moves" : "sticky");
+}

@@ -1,0 +1,114 @@
+/* Transforms of the sticky buffer before them. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/rule/keyword.h"
+#include "lib/rule/rule_transform.h"
+
+enum { XOR_KEY_MAX = 128, SLICE_MAX = RULE_SCRATCH_LEN };
+
+#define PLAIN_TRANSFORM(name, kind) \
+	int rule_setup_##name(struct rule_parser *parser, char *value) \
+	{ \
+		(void)value; \
+		return rule_add_transform(parser, kind, "") == NULL ? -EINVAL : 0; \
+	}
+
+PLAIN_TRANSFORM(dotprefix, TRANSFORM_DOTPREFIX)
+PLAIN_TRANSFORM(to_lowercase, TRANSFORM_LOWERCASE)
+PLAIN_TRANSFORM(to_uppercase, TRANSFORM_UPPERCASE)
+PLAIN_TRANSFORM(strip_whitespace, TRANSFORM_STRIP_WHITESPACE)
+PLAIN_TRANSFORM(compress_whitespace, TRANSFORM_COMPRESS_WHITESPACE)
+PLAIN_TRANSFORM(strip_pseudo_headers, TRANSFORM_STRIP_PSEUDO_HEADERS)
+PLAIN_TRANSFORM(header_lowercase, TRANSFORM_HEADER_LOWERCASE)
+PLAIN_TRANSFORM(url_decode, TRANSFORM_URL_DECODE)
+
+#define DIGEST_TRANSFORM(name, index) \
+	int rule_setup_##name(struct rule_parser *parser, char *value) \
+	{ \
+		struct rule_transform *transform = rule_add_transform(parser, TRANSFORM_DIGEST, ""); \
+\
+		(void)value; \
+		if (transform != NULL) \
+			transform->digest = (index); \
+		return transform == NULL ? -EINVAL : 0; \
+	}
+
+DIGEST_TRANSFORM(to_md5, 0)
+DIGEST_TRANSFORM(to_sha1, 1)
+DIGEST_TRANSFORM(to_sha256, 2)
+
+int
+rule_setup_xor(struct rule_parser *parser, char *value)
+{
+	struct rule_transform *transform = rule_add_transform(parser, TRANSFORM_XOR, value);
+	size_t len = strlen(value);
+	uint8_t key[XOR_KEY_MAX];
+
+	if (transform == NULL)
+		return -EINVAL;
+	if (len == 0 || len % 2 != 0 || len / 2 > XOR_KEY_MAX || strspn(value, "0123456789abcdefABCDEF") != len)
+		return rule_refuse(parser, "the key is 1 to %d bytes in hex digits", XOR_KEY_MAX);
+	for (size_t i = 0; i < len; i += 2)
+		key[i / 2] = (uint8_t)strtoul((const char[]){ value[i], value[i + 1], '\0' }, NULL, 16);
+	transform->key = rule_arena_copy(&parser->set->arena, key, len / 2);
+	transform->key_len = (uint16_t)(len / 2);
+	return transform->key == NULL ? rule_no_memory(parser) : 0;
+}
+
+int
+rule_setup_pcrexform(struct rule_parser *parser, char *value)
+{
+	struct rule_transform *transform = rule_add_transform(parser, TRANSFORM_PCRE, value);
+	uint32_t groups = 0;
+
+	if (transform == NULL)
+		return -EINVAL;
+	int ret = rule_pcre_compile(parser, value, 0, &transform->code);
+
+	if (ret != 0)
+		return ret;
+	pcre2_pattern_info(transform->code, PCRE2_INFO_CAPTURECOUNT, &groups);
+	return groups == 1 ? 0 : rule_refuse(parser, "the expression has %u groups in parentheses, not the one to keep", groups);
+}
+
+/* from_base64: [bytes N][, offset N][, mode rfc2045|rfc4648|strict] */
+int
+rule_setup_from_base64(struct rule_parser *parser, char *value)
+{
+	struct rule_transform *transform = rule_add_transform(parser, TRANSFORM_BASE64, value == NULL ? "" : value);
+	struct rule_base64 base64;
+
+	if (transform == NULL)
+		return -EINVAL;
+	int ret = rule_base64_parse(parser, value, &base64);
+
+	transform->offset = (int32_t)base64.offset;
+	transform->count = (int32_t)base64.bytes;
+	transform->mode = base64.mode;
+	return ret == 0 && base64.relative ? rule_refuse(parser, "a transform has no match before it to be relative to") : ret;
+}
+
+/* subslice: offset[, bytes[, truncate]] */
+int
+rule_setup_subslice(struct rule_parser *parser, char *value)
+{
+	struct rule_transform *transform = rule_add_transform(parser, TRANSFORM_SUBSLICE, value);
+	int64_t numbers[2] = { 0, 0 };
+	char *piece;
+
+	if (transform == NULL)
+		return -EINVAL;
+	for (unsigned int i = 0; (piece = rule_split(&value, ',')) != NULL; i++) {
+		if (i > 0 && strcmp(piece, "truncate") == 0) {
+			transform->truncate = true;
+			continue;
+		}
+		if (i > 1 || !rule_integer(piece, &numbers[i]) || numbers[i] > SLICE_MAX || numbers[i] < -SLICE_MAX)
+			return rule_refuse(parser, "\"%.40s\": the form is offset[,bytes[,truncate]], up to %d", piece, SLICE_MAX);
+	}
+	transform->offset = (int32_t)numbers[0];
+	transform->count = (int32_t)numbers[1];
+	return 0;
+}

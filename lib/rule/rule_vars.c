@@ -1,0 +1,156 @@
+/*
+ * Hot, but for the two functions that make and free the memory: variables that expressions capture. Those of a packet
+ * live in the matcher until the next one; those of flows in a table that forgets the oldest of a set when it is full.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/hash.h"
+#include "lib/flow/flow.h"
+#include "lib/rule/rule_internal.h"
+
+enum { VAR_SETS = 256, VAR_WAYS = 4 };
+
+struct rule_var_table {
+	struct rule_captured rows[VAR_SETS][VAR_WAYS]; /* the newest of a set first; flow_id 0: free */
+};
+
+static struct rule_captured *
+var_set(const struct rule_view *view, uint64_t flow_id, uint32_t id)
+{
+	return view->matcher->memory->vars->rows[hash_u64(id, flow_id) & (VAR_SETS - 1)];
+}
+
+void
+rule_capture(struct rule_view *view, const struct rule_capture *capture, const uint8_t *data, size_t len)
+{
+	struct rule_matcher *matcher = view->matcher;
+	uint64_t flow_id = capture->flow && view->flow != NULL ? view->flow->flow_id : 0;
+	unsigned int at = matcher->captured_count;
+
+	if (capture->flow && flow_id == 0)
+		return;
+	/* a match that is tried again captures again */
+	while (at < matcher->captured_count + view->captured_count && matcher->captured[at].id != capture->id)
+		at++;
+	if (at == RULE_CAPTURED_MAX) {
+		rule_count(view, RULE_COUNTER_CAPTURES_SHED);
+		return;
+	}
+	if (at == matcher->captured_count + view->captured_count)
+		view->captured_count++;
+	struct rule_captured *captured = &matcher->captured[at];
+
+	captured->flow_id = flow_id;
+	captured->id = capture->id;
+	captured->len = (uint16_t)(len < RULE_CAPTURED_LEN_MAX ? len : RULE_CAPTURED_LEN_MAX);
+	memcpy(captured->bytes, data, captured->len);
+}
+
+static void
+var_put(struct rule_view *view, const struct rule_captured *captured)
+{
+	struct rule_captured *set = var_set(view, captured->flow_id, captured->id);
+	unsigned int at = 0;
+
+	while (at < VAR_WAYS - 1 && set[at].flow_id != 0
+		&& (set[at].flow_id != captured->flow_id || set[at].id != captured->id))
+		at++;
+	if (set[at].flow_id != 0 && (set[at].flow_id != captured->flow_id || set[at].id != captured->id))
+		rule_count(view, RULE_COUNTER_VARS_EVICTED);
+	memmove(&set[1], &set[0], at * sizeof(set[0]));
+	set[0] = *captured;
+}
+
+void
+rule_captures_keep(struct rule_view *view)
+{
+	struct rule_matcher *matcher = view->matcher;
+	uint16_t kept = matcher->captured_count;
+
+	for (unsigned int i = 0; i < view->captured_count; i++) {
+		const struct rule_captured *captured = &matcher->captured[matcher->captured_count + i];
+
+		if (captured->flow_id != 0)
+			var_put(view, captured);
+		else
+			matcher->captured[kept++] = *captured;
+	}
+	matcher->captured_count = kept;
+	view->captured_count = 0;
+}
+
+const struct rule_captured *
+rule_var_find(const struct rule_view *view, const struct rule_state *state)
+{
+	const struct rule_matcher *matcher = view->matcher;
+
+	if (state->kind == STATE_VAR && rule_name_kind(matcher->set->names[state->ids[0]]) == RULE_NAME_PKT_VAR) {
+		for (unsigned int i = 0; i < matcher->captured_count; i++)
+			if (matcher->captured[i].id == state->ids[0])
+				return &matcher->captured[i];
+		return NULL;
+	}
+	if (view->flow == NULL)
+		return NULL;
+	const struct rule_captured *set = var_set(view, view->flow->flow_id, state->ids[0]);
+
+	for (unsigned int i = 0; i < VAR_WAYS; i++)
+		if (set[i].flow_id == view->flow->flow_id && set[i].id == state->ids[0])
+			return &set[i];
+	return NULL;
+}
+
+static void
+put_var(struct buf *out, bool *any, const char *key, const char *name, const struct rule_captured *captured)
+{
+	if (*any)
+		buf_putc(out, ',');
+	else
+		buf_printf(out, "%s\"%s\":[", out->len > 1 ? "," : "", key);
+	*any = true;
+	buf_putc(out, '{');
+	buf_json_string(out, name + 1, strlen(name + 1));
+	buf_putc(out, ':');
+	buf_json_string(out, captured->bytes, captured->len);
+	buf_putc(out, '}');
+}
+
+void
+rule_vars_json(const struct rule_matcher *matcher, const struct flow *flow, struct buf *out)
+{
+	const struct ruleset *set = matcher->set;
+	bool any = false;
+
+	for (unsigned int i = 0; i < matcher->captured_count; i++)
+		if (matcher->captured[i].flow_id == 0)
+			put_var(out, &any, "pktvars", set->names[matcher->captured[i].id], &matcher->captured[i]);
+	if (any)
+		buf_putc(out, ']');
+	any = false;
+	for (uint32_t id = 0; flow != NULL && set->flow_vars && id < set->name_count; id++) {
+		const struct rule_captured *rows = matcher->memory->vars->rows[hash_u64(id, flow->flow_id) & (VAR_SETS - 1)];
+
+		for (unsigned int i = 0; rule_name_kind(set->names[id]) == RULE_NAME_FLOW_VAR && i < VAR_WAYS; i++)
+			if (rows[i].flow_id == flow->flow_id && rows[i].id == id)
+				put_var(out, &any, "flowvars", set->names[id], &rows[i]);
+	}
+	if (any)
+		buf_putc(out, ']');
+}
+
+/* ---- cold ---- */
+
+int
+rule_vars_create(struct rule_var_table **out)
+{
+	*out = calloc(1, sizeof(**out));
+	return *out == NULL ? -ENOMEM : 0;
+}
+
+void
+rule_vars_destroy(struct rule_var_table *table)
+{
+	free(table);
+}
