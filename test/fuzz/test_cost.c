@@ -47,6 +47,11 @@ static const struct seed {
 	{ "dnp3 start bytes", { 0x05, 0x64 }, 2 },
 	{ "dnp3 start byte", { 0x05 }, 1 },
 	{ "dnp3 longest length", { 0x05, 0x64, 0xff, 0x44, 1, 0, 0, 4 }, 8 },
+	{ "tls client hello", { 0x16, 3, 1, 0, 0x2f, 1, 0, 0, 0x2b, 3, 3, [43] = 0, 0, 4, 0xc0, 0x2f, 0, 0x2f, 1, 0 }, 52 },
+	{ "tls shortest message", { 0x16, 3, 3, 0, 4, 14, 0, 0, 0 }, 9 },
+	{ "tls message that goes on", { 0x16, 3, 3, 0, 5, 11, 0, 0xff, 0, 0 }, 10 },
+	{ "tls alert", { 0x15, 3, 3, 0, 2, 1, 0 }, 7 },
+	{ "tls data of one byte", { 0x17, 3, 3, 0, 1, 0 }, 6 },
 };
 
 static const uint32_t piece_lens[] = { INPUT_LEN, 1460, 3 };

@@ -1,0 +1,642 @@
+/* TLS: sessions, hellos, certificates, what is cut, lost or hostile, the keywords, the tables. */
+#include "test/test.h"
+
+#include <errno.h>
+
+#include "lib/base/buf.h"
+#include "proto/tls/tls.h"
+
+extern const struct proto tls_proto;
+
+enum { DATA_MAX = 8192, JSON_LEN_MAX = 256 * 1024, SLAB_LEN = 1 << 20 };
+
+/* One worker's and one flow's share, and what was delivered. */
+static struct rig {
+	struct proto_ctx ctx;
+	struct tls_state state;
+	struct record_builder builder;
+	_Atomic uint64_t counters[TLS_COUNTER_COUNT];
+	struct slab *slab;
+	struct record_writer *writer;
+	struct buf json;    /* of the last event */
+	unsigned int emitted, matched_count;
+	uint64_t events;
+	bool match_keeps[2]; /* by direction: a keyword under test matched */
+	const struct rule_app_keyword *keyword;
+	struct rule_app_test test;
+	const char *path;   /* of a buffer that is collected */
+	char found[512];
+	_Alignas(8) uint8_t area[RECORD_LEN_MAX];
+} *rig;
+
+static bool
+collect_bytes(const struct field *field, const uint8_t *base, const void *record, void *arg)
+{
+	const uint8_t *data;
+	uint32_t len;
+	size_t at = strlen(rig->found);
+
+	(void)arg;
+	if (field_get_bytes(field, base, record, &data, &len))
+		snprintf(rig->found + at, sizeof(rig->found) - at, "%s%.*s", at > 0 ? "|" : "", (int)len, (const char *)data);
+	return false;
+}
+
+static void
+deliver(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id)
+{
+	struct record_path path;
+
+	(void)tx_id;
+	rig->events |= ctx->events;
+	ctx->events = 0;
+	if (flags & PROTO_MATCH) {
+		rig->matched_count++;
+		if (rig->keyword != NULL && rig->keyword->test(&rig->test, ctx->record->base))
+			rig->match_keeps[ctx->to_server] = true;
+		if (rig->path != NULL && record_path_resolve(&tls_table, rig->path, &path) == 0)
+			(void)record_path_any(&path, ctx->record->base, collect_bytes, NULL);
+	}
+	if (flags & PROTO_EMIT) {
+		rig->emitted++;
+		buf_reset(&rig->json);
+		record_write_json(rig->writer, &rig->json, ctx->record->base, ctx->record->len);
+		buf_putc(&rig->json, '\0');
+		assert_false(rig->json.full);
+	}
+}
+
+static int
+rig_create(void **state)
+{
+	(void)state;
+	rig = calloc(1, sizeof(*rig));
+	assert_non_null(rig);
+	assert_int_equal(slab_create(&rig->slab, SLAB_LEN), 0);
+	assert_int_equal(record_writer_create(&rig->writer, &tls_table), 0);
+	assert_int_equal(buf_create(&rig->json, JSON_LEN_MAX), 0);
+	record_builder_init(&rig->builder, rig->area, sizeof(rig->area));
+	rig->ctx = (struct proto_ctx){ .proto = &tls_proto, .state = &rig->state, .slab = rig->slab, .record = &rig->builder,
+		.counters = rig->counters, .ts_ns = UINT64_C(1750000000000000000), .tcp = true, .deliver = deliver, .owner = rig };
+	return 0;
+}
+
+static void
+rig_end(void)
+{
+	rig->ctx.ending = true;
+	tls_proto.end(&rig->ctx);
+	rig->ctx.ending = false;
+	assert_int_equal(slab_used(rig->slab), 0);
+}
+
+static void
+rig_renew(void)
+{
+	rig_end();
+	memset(&rig->state, 0, sizeof(rig->state));
+	rig->emitted = rig->matched_count = 0;
+	rig->events = 0;
+	rig->match_keeps[0] = rig->match_keeps[1] = false;
+	rig->found[0] = '\0';
+	buf_reset(&rig->json);
+	buf_putc(&rig->json, '\0');
+}
+
+static int
+rig_destroy(void **state)
+{
+	(void)state;
+	rig_end();
+	slab_destroy(rig->slab);
+	record_writer_destroy(rig->writer);
+	buf_destroy(&rig->json);
+	free(rig);
+	return 0;
+}
+
+static void
+close_length(uint8_t out[], size_t *len, size_t open, char kind)
+{
+	size_t inner = *len - open;
+	uint8_t head[3] = { (uint8_t)(inner >> 16), (uint8_t)(inner >> 8), (uint8_t)inner };
+	size_t head_len = kind == ')' ? 1 : kind == ']' ? 2 : 3;
+	const uint8_t *at = head + 3 - head_len;
+
+	if (kind == '>') { /* DER: always two bytes of length, which is allowed */
+		head[0] = 0x82;
+		at = head;
+	}
+	memmove(out + open + head_len, out + open, inner);
+	memcpy(out + open, at, head_len);
+	*len += head_len;
+}
+
+/* Hex, with spaces for the reader; text between quotes is itself; @ is 32 bytes of random; what is in () [] {} stands
+ * behind its length of 1, 2 or 3 bytes, in <> behind one of BER. */
+static size_t
+bytes_of(const char *text, uint8_t *out)
+{
+	size_t open[16], depth = 0, len = 0;
+	bool quoted = false;
+
+	for (; *text != '\0'; text++) {
+		unsigned int byte;
+
+		assert_true(len + 64 < DATA_MAX);
+		if (*text == '\'') {
+			quoted = !quoted;
+		} else if (quoted) {
+			out[len++] = (uint8_t)*text;
+		} else if (strchr("([{<", *text) != NULL) {
+			assert_true(depth < TEST_COUNT(open));
+			open[depth++] = len;
+		} else if (strchr(")]}>", *text) != NULL) {
+			assert_true(depth > 0);
+			close_length(out, &len, open[--depth], *text);
+		} else if (*text == '@') {
+			memset(out + len, 'R', 32);
+			len += 32;
+		} else if (*text != ' ') {
+			assert_int_equal(sscanf(text, "%2x", &byte), 1);
+			out[len++] = (uint8_t)byte;
+			text++;
+		}
+	}
+	assert_int_equal(depth, 0);
+	return len;
+}
+
+/* Records, framed and parsed as the session does it. The bytes stand at the end of a heap block, so that the sanitizer
+ * sees every read beyond them. */
+static void
+feed_bytes(const uint8_t *data, size_t len, bool to_server)
+{
+	uint8_t *copy = malloc(len == 0 ? 1 : len);
+	struct cursor in;
+
+	assert_non_null(copy);
+	memcpy(copy, data, len);
+	in = cursor_of(copy, len);
+	rig->ctx.to_server = to_server;
+	while (cursor_left(&in) > 0) {
+		int pdu_len = tls_proto.frame(in, to_server);
+
+		assert_true(pdu_len > 0 && (size_t)pdu_len <= cursor_left(&in));
+		rig->ctx.events = 0;
+		rig->ctx.skip_len = 0;
+		tls_proto.parse(&rig->ctx, cursor_sub(&in, (size_t)pdu_len));
+		rig->events |= rig->ctx.events;
+		if (rig->ctx.skip_len > cursor_left(&in))
+			break;
+		cursor_skip(&in, rig->ctx.skip_len);
+	}
+	free(copy);
+}
+
+/* Lines that begin with C are the client's, with S the server's. */
+static void
+talk(const char *script)
+{
+	uint8_t data[DATA_MAX];
+	char line[DATA_MAX];
+
+	while (*script != '\0') {
+		size_t len = strcspn(script, "\n");
+
+		assert_true(len > 2 && len < sizeof(line));
+		memcpy(line, script, len);
+		line[len] = '\0';
+		feed_bytes(data, bytes_of(line + 1, data), line[0] == 'C');
+		script += len + (script[len] == '\n');
+	}
+}
+
+static void
+assert_has(const char *text)
+{
+	if (strstr(rig->json.data, text) == NULL)
+		fail_msg("no %s in %s", text, rig->json.data);
+}
+
+/* ---- samples ---- */
+
+#define NAME_OF(cn) "30< 31< 30< 06 03 550406 13 02 'DE' > > 31< 30< 06 03 550403 0c (" cn ") > > >"
+#define CERT(cn, issuer, from, until, more) \
+	"30< 30< a0 03 020102 02 03 00a1b2 30< 06 09 2a864886f70d01010b 05 00 > " NAME_OF(issuer) " 30< 17 (" from ") 17 (" \
+	until ") > " NAME_OF(cn) " 30< 30< 06 09 2a864886f70d010101 > 03 02 00ff > " more " > 30< 06 09 2a864886f70d01010b > 03 02 00aa >"
+#define SAN "a3< 30< 30< 06 03 551d0f 01 01 ff 04 03 030200 > 30< 06 03 551d11 04< 30< 82 ('plc.example') 87 04 0a0a0105 > > > > >"
+#define PLC_CERT CERT("'plc-7'", "'Plant CA'", "'240101000000Z'", "'340101000000Z'", SAN)
+#define OWN_CERT CERT("'plc-7'", "'plc-7'", "'200101000000Z'", "'210101000000Z'", "")
+#define CLIENT_HELLO(extensions) "16 0301 [ 01 { 0303 @ () [ 0a0a c02f 009c 002f ] (00) [ " extensions " ] } ]"
+#define SNI_PLC "0000 [ [ 00 [ 'plc.example' ] ] ] "
+#define GROUPS "000a [ [ 0017 0018 ] ] 000b [ (00) ] 000d [ [ 0403 0804 ] ] "
+#define ALPN_TWO "0010 [ [ ('h2') ('http/1.1') ] ] "
+#define SERVER_HELLO "02 { 0303 @ () c02f 00 [ ff01 [ 00 ] ] }"
+#define SERVER_FLIGHT(cert) "16 0303 [ " SERVER_HELLO " 0b { { { " cert " } } } 0c { 03 } 0e {} ]"
+#define KEY_EXCHANGE "16 0303 [ 10 { 04 01020304 } ] 14 0303 [ 01 ] 16 0303 [ 0102030405060708090a0b0c0d0e0f10 ]"
+#define FINISHED "14 0303 [ 01 ] 16 0303 [ 0102030405060708090a0b0c0d0e0f10 ]"
+#define DATA "17 0303 [ 00010203040506070809 ]"
+#define SESSION "C" CLIENT_HELLO(SNI_PLC GROUPS ALPN_TWO) "\nS" SERVER_FLIGHT(PLC_CERT) "\nC" KEY_EXCHANGE "\nS" FINISHED "\nC" DATA "\nS" DATA
+
+#define E(event) (UINT64_C(1) << TLS_EVENT_##event)
+
+/* What a session's event says, and what is named; each is written once. */
+static const struct {
+	const char *name, *script, *has;
+	uint64_t events;
+} sessions[] = {
+	{ "subject", SESSION, "\"subject\":\"C=DE, CN=plc-7\",\"issuerdn\":\"C=DE, CN=Plant CA\",\"serial\":\"00:A1:B2\"", 0 },
+	{ "dates", SESSION, "\"notbefore\":\"2024-01-01T00:00:00\",\"notafter\":\"2034-01-01T00:00:00\"", 0 },
+	{ "other names", SESSION, "\"subjectaltname\":[\"plc.example\",\"10.10.1.5\"]", 0 },
+	{ "sni", SESSION, "\"sni\":\"plc.example\",\"version\":\"TLS 1.2\"", 0 },
+	{ "ja3", SESSION, "\"string\":\"771,49199-156-47,0-10-11-13-16,23-24,0\"", 0 },
+	{ "ja3s", SESSION, "\"string\":\"771,49199,65281\"", 0 },
+	{ "ja4", SESSION, "\"ja4\":\"t12d0305h2_", 0 },
+	{ "alpn", SESSION, "\"client_alpns\":[\"h2\",\"http/1.1\"]", 0 },
+	{ "cipher", SESSION, "\"server_handshake\":{\"version\":\"TLS 1.2\",\"cipher\":49199}", 0 },
+	{ "self-signed", "C" CLIENT_HELLO("") "\nS" SERVER_FLIGHT(OWN_CERT) "\nC" KEY_EXCHANGE "\nS" FINISHED, "\"self_signed\":true", 0 },
+	{ "resumed", "C16 0301 [ 01 { 0303 @ (0102030405060708) [ c02f ] (00) } ]\nS16 0303 [ 02 { 0303 @ (0102030405060708) c02f 00 } ]\n"
+		"S" FINISHED "\nC" FINISHED, "\"session_resumed\":true", 0 },
+	{ "resumed by ticket", "C" CLIENT_HELLO("0023 [ 00 ]") "\nS16 0303 [ 02 { 0303 @ () c02f 00 } ] " FINISHED "\nC" FINISHED,
+		"\"session_resumed\":true", 0 },
+	{ "1.3", "C" CLIENT_HELLO("002b [ ( 7a7a 0304 0303 ) ]") "\nS16 0303 [ 02 { 0303 @ () 1301 00 [ 002b [ 0304 ] ] } ] 14 0303 [ 01 ] "
+		DATA "\nC14 0303 [ 01 ] " DATA, "\"version\":\"TLS 1.3\"", 0 },
+	{ "1.3 retried", "C" CLIENT_HELLO("002b [ ( 0304 ) ]") "\nS16 0303 [ 02 { 0303 @ () 1301 00 [ 002b [ 0304 ] ] } ]\nC14 0303 [ 01 ] "
+		CLIENT_HELLO("002b [ ( 0304 ) ]") "\nS16 0303 [ 02 { 0303 @ () 1301 00 [ 002b [ 0304 ] ] } ] 14 0303 [ 01 ] " DATA "\nC" DATA,
+		"\"version\":\"TLS 1.3\"", 0 },
+	{ "client's certificate", "C" CLIENT_HELLO("") "\nS" SERVER_FLIGHT(PLC_CERT) "\nC16 0303 [ 0b { { { " OWN_CERT " } } } ] "
+		KEY_EXCHANGE "\nS" FINISHED, "\"client\":{\"subject\":\"C=DE, CN=plc-7\",\"issuerdn\":\"C=DE, CN=plc-7\"", 0 },
+	{ "client without one", "C" CLIENT_HELLO("") "\nS" SERVER_FLIGHT(PLC_CERT) "\nC16 0303 [ 0b { {} } ] " KEY_EXCHANGE "\nS" FINISHED,
+		"\"subject\":\"C=DE, CN=plc-7\"", 0 },
+	{ "refused", "C" CLIENT_HELLO("") "\nS15 0301 [ 0228 ]",
+		"\"alerts\":[{\"level\":\"fatal\",\"description\":\"handshake_failure\",\"to_server\":false}]", 0 },
+	{ "ssl 2 hello", "C80 1c 01 0002 0003 0000 0010 010080 00112233445566778899aabbccddeeff", "\"version\":\"SSLv2\"", 0 },
+	{ "alert of no level", "C" CLIENT_HELLO("") "\nS15 0303 [ 0328 ]", "\"version\":\"TLS 1.2\"", E(INVALID_ALERT) },
+	{ "two names", "C" CLIENT_HELLO(SNI_PLC SNI_PLC), "\"sni\":\"plc.example\"", E(MULTIPLE_SNI) },
+	{ "name of a type", "C" CLIENT_HELLO("0000 [ [ 01 [ 'a' ] ] ]"), "\"ja3\"", E(INVALID_SNI_TYPE) },
+	{ "name too long", "C" CLIENT_HELLO("0000 [ [ 00 0100 'a' ] ]"), "\"ja3\"", E(INVALID_SNI_LENGTH) },
+	{ "bytes behind", "C16 0301 [ 01 { 0303 @ () [ c02f ] (00) [ 0017 [] ] 00 } ]", "\"ja3\"", E(HANDSHAKE_INVALID_LENGTH) },
+	{ "change of two", "C" CLIENT_HELLO("") "\nS14 0303 [ 0101 ]", "\"ja3\"", E(INVALID_RECORD_LENGTH) },
+	{ "chain cut", "C" CLIENT_HELLO("") "\nS16 0303 [ " SERVER_HELLO " 0b { { 000100 30 } } ]", "\"ja3s\"", E(CERTIFICATE_INVALID_LENGTH) },
+	{ "no certificate", "C" CLIENT_HELLO("") "\nS16 0303 [ " SERVER_HELLO " 0b { { { 0500 } } } ]", "\"fingerprint\":\"",
+		E(CERTIFICATE_INVALID_DER) | E(INVALID_CERTIFICATE) },
+	{ "no date", "C" CLIENT_HELLO("") "\nS" SERVER_FLIGHT(CERT("'a'", "'b'", "'241301000000Z'", "'340101000000Z'", "")),
+		"\"notafter\":\"2034-01-01T00:00:00\"", E(CERTIFICATE_INVALID_DATE) },
+	{ "extensions cut", "C" CLIENT_HELLO("") "\nS" SERVER_FLIGHT(CERT("'a'", "'b'", "'240101000000Z'", "'340101000000Z'", "a3< 30< 30< 06 01 > > >")),
+		"\"subject\":\"C=DE, CN=a\"", E(CERTIFICATE_INVALID_EXTENSIONS) },
+	{ "heartbleed", "C" CLIENT_HELLO("") "\nC18 0302 [ 01 4000 ]", "\"ja3\"", E(OVERFLOW_HEARTBEAT) },
+	{ "heartbleed answered", "C" CLIENT_HELLO("") "\nC18 0302 [ 01 4000 ]\nS18 0302 [ 02 0004 01020304 @ ]", "\"ja3\"",
+		E(OVERFLOW_HEARTBEAT) | E(DATALEAK_HEARTBEAT) },
+	{ "heartbeat cut", "C" CLIENT_HELLO("") "\nC18 0302 [ 03 ]", "\"ja3\"", E(INVALID_HEARTBEAT) },
+	{ "unknown message", "C" CLIENT_HELLO("") "\nS16 0303 [ 63 { 00 } ]", "\"ja3\"", E(INVALID_HANDSHAKE_MESSAGE) },
+	{ "too long", "C" CLIENT_HELLO("") "\nS16 0303 [ " SERVER_HELLO " 0b 020000 00 ]", "\"ja3s\"", E(HANDSHAKE_TOO_LONG) },
+	{ "three hellos", "C" CLIENT_HELLO("") "\nC" CLIENT_HELLO("") "\nC" CLIENT_HELLO(""), "\"ja3\"", E(UNEXPECTED_HELLO) },
+};
+
+static void
+test_sessions(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < TEST_COUNT(sessions); i++) {
+		rig_renew();
+		talk(sessions[i].script);
+		rig_end();
+		if (rig->emitted != 1)
+			fail_msg("%s: %u events", sessions[i].name, rig->emitted);
+		if (rig->events != sessions[i].events)
+			fail_msg("%s: events %#llx", sessions[i].name, (unsigned long long)rig->events);
+		assert_has(sessions[i].has);
+	}
+}
+
+/* The digests are those of md5sum and sha256sum over the texts that the definitions give. */
+static void
+test_fingerprints(void **state)
+{
+	(void)state;
+	rig_renew();
+	talk("C" CLIENT_HELLO(SNI_PLC GROUPS ALPN_TWO));
+	rig_end();
+	assert_has("\"ja3\":{\"hash\":\"7b3e16592642c5ff580ac61db9bd99f4\"");
+	assert_has("\"ja4\":\"t12d0305h2_f81807f6db74_876bcc86782c\"");
+}
+
+/* However a flight is cut into records, the session is the same. */
+static void
+test_cut_into_records(void **state)
+{
+	uint8_t flight[DATA_MAX], wire[DATA_MAX];
+	char want[4096];
+	size_t len;
+
+	(void)state;
+	rig_renew();
+	talk("C" CLIENT_HELLO(SNI_PLC) "\nS" SERVER_FLIGHT(PLC_CERT) "\nC" KEY_EXCHANGE "\nS" FINISHED);
+	rig_end();
+	snprintf(want, sizeof(want), "%s", rig->json.data);
+	len = bytes_of(SERVER_FLIGHT(PLC_CERT), flight);
+	for (size_t cut = 1; cut < len - 5; cut++) {
+		size_t first = cut, second = len - 5 - cut;
+
+		rig_renew();
+		talk("C" CLIENT_HELLO(SNI_PLC));
+		memcpy(wire, (uint8_t[]){ 0x16, 3, 3, (uint8_t)(first >> 8), (uint8_t)first }, 5);
+		memcpy(wire + 5, flight + 5, first);
+		memcpy(wire + 5 + first, (uint8_t[]){ 0x16, 3, 3, (uint8_t)(second >> 8), (uint8_t)second }, 5);
+		memcpy(wire + 10 + first, flight + 5 + first, second);
+		feed_bytes(wire, len + 5, false);
+		talk("C" KEY_EXCHANGE "\nS" FINISHED);
+		assert_int_equal(rig->emitted, 1);
+		assert_string_equal(rig->json.data, want);
+		assert_true(rig->events == 0);
+	}
+}
+
+/* The message ends anywhere: nothing is read beyond, and what was begun is told at the end. */
+static void
+test_cut(void **state)
+{
+	static const char *const samples[] = { CLIENT_HELLO(SNI_PLC GROUPS ALPN_TWO), SERVER_FLIGHT(PLC_CERT),
+		"80 1c 01 0002 0003 0000 0010 010080 00112233445566778899aabbccddeeff", "15 0303 [ 0228 ]", "18 0302 [ 01 0001 61 @ ]" };
+	uint8_t data[DATA_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < TEST_COUNT(samples); i++) {
+		size_t len = bytes_of(samples[i], data);
+
+		for (size_t cut = 0; cut < len; cut++) {
+			uint8_t *copy = malloc(cut == 0 ? 1 : cut);
+			int frame;
+
+			assert_non_null(copy);
+			memcpy(copy, data, cut);
+			frame = tls_proto.frame(cursor_of(copy, cut), true);
+			if (frame != 0 && frame != (int)len)
+				fail_msg("sample %zu cut at %zu frames as %d", i, cut, frame);
+			if (cut > 8 && i != 2) { /* a record that is as long as this, of a message that is longer */
+				copy[3] = (uint8_t)((cut - 5) >> 8);
+				copy[4] = (uint8_t)(cut - 5);
+				rig_renew();
+				feed_bytes(copy, cut, i != 1);
+			}
+			free(copy);
+		}
+	}
+}
+
+/* Lengths inside a message that promise more, or less, than there is. */
+static void
+test_bent(void **state)
+{
+	static const char *const samples[] = { CLIENT_HELLO(SNI_PLC GROUPS ALPN_TWO), SERVER_FLIGHT(PLC_CERT) };
+	uint8_t data[DATA_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < TEST_COUNT(samples); i++) {
+		size_t len = bytes_of(samples[i], data);
+
+		for (size_t at = 5; at < len; at++)
+			for (unsigned int bit = 0; bit < 8; bit++) {
+				data[at] ^= (uint8_t)(1u << bit);
+				rig_renew();
+				feed_bytes(data, len, i == 0);
+				data[at] ^= (uint8_t)(1u << bit);
+			}
+	}
+}
+
+static void
+test_lost(void **state)
+{
+	uint8_t data[DATA_MAX];
+	size_t len = bytes_of("16 0303 [ 0b 000400 { { " PLC_CERT " } } ]", data);
+
+	(void)state;
+	talk("C" CLIENT_HELLO(SNI_PLC));
+	feed_bytes(data, len, false);
+	assert_true(slab_used(rig->slab) > 0);
+	rig->ctx.to_server = false;
+	tls_proto.gap(&rig->ctx, 1000);
+	talk("S" FINISHED "\nC" KEY_EXCHANGE);
+	rig_end();
+	assert_int_equal(rig->emitted, 1);
+	assert_null(strstr(rig->json.data, "subject"));
+	assert_null(strstr(rig->json.data, "resumed"));
+	assert_true(rig->events == 0);
+}
+
+static void
+test_no_memory(void **state)
+{
+	void *blocks[64];
+	unsigned int count = 0;
+
+	(void)state;
+	while (count < TEST_COUNT(blocks) && (blocks[count] = slab_alloc(rig->slab, SLAB_BLOCK_MAX)) != NULL)
+		count++;
+	talk("C" CLIENT_HELLO(SNI_PLC) "\nS16 0303 [ 0b 000400 00 ]\nS" SERVER_FLIGHT(PLC_CERT));
+	assert_int_equal(rig->emitted, 1);
+	assert_has("\"sni\":\"plc.example\"");
+	assert_true(rig->counters[TLS_COUNT_SHED] > 0);
+	while (count > 0)
+		slab_free(rig->slab, blocks[--count], SLAB_BLOCK_MAX);
+}
+
+/* Application data cost a header each, and are passed over by count. */
+static void
+test_passed_over(void **state)
+{
+	static const uint8_t record[] = { 0x17, 3, 3, 0x40, 0x00 };
+
+	(void)state;
+	assert_int_equal(tls_proto.frame(cursor_of(record, sizeof(record)), true), 5);
+	rig->ctx.skip_len = 0;
+	rig->ctx.to_server = true;
+	tls_proto.parse(&rig->ctx, cursor_of(record, sizeof(record)));
+	assert_int_equal(rig->ctx.skip_len, 0x4000);
+	assert_int_equal(rig->matched_count, 0);
+	assert_true(rig->counters[TLS_COUNT_ENCRYPTED_BYTES] == 0x4000);
+}
+
+static const struct {
+	const char *bytes;
+	bool on_port;
+	enum proto_probe verdict;
+	int server; /* as sender_is_server says */
+} probes[] = {
+	{ CLIENT_HELLO(""), false, PROTO_PROBE_YES, 0 },
+	{ SERVER_FLIGHT(PLC_CERT), false, PROTO_PROBE_YES, 1 },
+	{ "16 0303 [ 0b { { { " OWN_CERT " } } } ]", false, PROTO_PROBE_YES, -1 },
+	{ "80 1c 01 0002 0003 0000 0010 010080 00112233445566778899aabbccddeeff", false, PROTO_PROBE_YES, 0 },
+	{ DATA, true, PROTO_PROBE_YES, -1 },
+	{ DATA, false, PROTO_PROBE_MORE, -1 },
+	{ DATA DATA, false, PROTO_PROBE_YES, -1 },
+	{ DATA "47 45 54", false, PROTO_PROBE_NO, -1 },
+	{ "17 0303 1000 00", false, PROTO_PROBE_MORE, -1 },
+	{ FINISHED, true, PROTO_PROBE_YES, -1 },
+	{ "16", false, PROTO_PROBE_MORE, -1 },
+	{ "16 0303 0040", false, PROTO_PROBE_MORE, -1 },
+	{ "16 0303 0040 63", false, PROTO_PROBE_MORE, -1 },
+	{ "16 0303 0040 63 000003", false, PROTO_PROBE_NO, -1 },
+	{ "16 0303 0000", true, PROTO_PROBE_NO, -1 },
+	{ "16 0503 0040", true, PROTO_PROBE_NO, -1 },
+	{ "16 0309 0040", true, PROTO_PROBE_NO, -1 },
+	{ "16 0303 ffff", true, PROTO_PROBE_NO, -1 },
+	{ "03 00 00 16 11 e0", true, PROTO_PROBE_NO, -1 },
+	{ "'GET / HTTP/1.1'", true, PROTO_PROBE_NO, -1 },
+	{ "80 1c 01 0002 0004 0000 0010 010080 00112233445566778899aabbccddeeff", false, PROTO_PROBE_NO, -1 },
+};
+
+static void
+test_probe(void **state)
+{
+	uint8_t data[DATA_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < TEST_COUNT(probes); i++) {
+		size_t len = bytes_of(probes[i].bytes, data);
+
+		if (tls_proto.probe(cursor_of(data, len), true, probes[i].on_port) != probes[i].verdict)
+			fail_msg("probe of %s", probes[i].bytes);
+		assert_int_equal(tls_proto.sender_is_server(cursor_of(data, len)), probes[i].server);
+	}
+}
+
+static const struct rule_app_keyword *
+keyword_of(const char *name)
+{
+	for (unsigned int i = 0; i < TLS_KEYWORD_COUNT; i++)
+		if (strcmp(tls_keywords[i].name, name) == 0)
+			return &tls_keywords[i];
+	fail_msg("no keyword %s", name);
+	return NULL;
+}
+
+/* Asked in a session; the time is June 2025. */
+static const struct {
+	const char *keyword, *value, *script;
+	bool client, server;
+} asked[] = {
+	{ "tls.version", "1.2", SESSION, true, true },
+	{ "tls.version", "1.0", SESSION, false, false },
+	{ "tls.version", "1.3", "C" CLIENT_HELLO("002b [ ( 0304 ) ]") "\nS16 0303 [ " SERVER_HELLO " ]", true, false },
+	{ "ssl_version", "sslv2, sslv3", SESSION, false, false },
+	{ "ssl_version", "!tls1.0,!tls1.1", SESSION, true, true },
+	{ "ssl_version", "!tls1.2", SESSION, false, false },
+	{ "ssl_version", "sslv2", "C80 1c 01 0002 0003 0000 0010 010080 00112233445566778899aabbccddeeff", true, false },
+	{ "ssl_state", "client_hello", SESSION, true, false },
+	{ "ssl_state", "server_hello", SESSION, false, true },
+	{ "ssl_state", "client_keyx,server_keyx", SESSION, true, true },
+	{ "ssl_state", "!client_hello", SESSION, true, true },
+	{ "tls_cert_expired", "", SESSION, false, false },
+	{ "tls_cert_expired", "", "S" SERVER_FLIGHT(OWN_CERT), false, true },
+	{ "tls_cert_valid", "", SESSION, false, true },
+	{ "tls_cert_valid", "", "S" SERVER_FLIGHT(OWN_CERT), false, false },
+	{ "tls_cert_notbefore", "2024", SESSION, false, true },
+	{ "tls_cert_notbefore", "2024-01-01", SESSION, false, true },
+	{ "tls_cert_notbefore", "2024-01-01T00:00:00", SESSION, false, true },
+	{ "tls_cert_notbefore", "2024-02", SESSION, false, false },
+	{ "tls_cert_notbefore", ">2023-12", SESSION, false, true },
+	{ "tls_cert_notbefore", "<2024", SESSION, false, false },
+	{ "tls_cert_notafter", "2033-06<>2034-02", SESSION, false, true },
+	{ "tls_cert_notafter", "<2035", SESSION, false, true },
+	{ "tls_cert_notafter", ">2034", SESSION, false, false },
+};
+
+static void
+test_keywords(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < TEST_COUNT(asked); i++) {
+		char err[128] = "";
+
+		rig_renew();
+		rig->keyword = keyword_of(asked[i].keyword);
+		if (rig->keyword->setup(asked[i].value, &rig->test, err, sizeof(err)) != 0)
+			fail_msg("%s: %s", asked[i].value, err);
+		talk(asked[i].script);
+		if (rig->match_keeps[true] != asked[i].client || rig->match_keeps[false] != asked[i].server)
+			fail_msg("%s:%s on row %zu", asked[i].keyword, asked[i].value, i);
+	}
+	rig->keyword = NULL;
+}
+
+static void
+test_keyword_errors(void **state)
+{
+	static const struct {
+		const char *keyword, *value;
+	} rows[] = {
+		{ "tls.version", "" }, { "tls.version", "2.0" }, { "ssl_version", "tls1.0 tls1.1" }, { "ssl_version", "tls1.0," },
+		{ "ssl_state", "" }, { "ssl_state", "hello" }, { "ssl_state", "client_hello server_hello" }, { "tls_cert_expired", "x" },
+		{ "tls_cert_notafter", "" }, { "tls_cert_notafter", "2024-13" }, { "tls_cert_notafter", "2024-" },
+		{ "tls_cert_notafter", "2024<>" }, { "tls_cert_notafter", ">2024<>2025" }, { "tls_cert_notafter", "1" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < TEST_COUNT(rows); i++) {
+		struct rule_app_test test;
+		char err[128] = "";
+
+		if (keyword_of(rows[i].keyword)->setup(rows[i].value, &test, err, sizeof(err)) != -EINVAL)
+			fail_msg("accepted: %s:%s", rows[i].keyword, rows[i].value);
+		assert_true(err[0] != '\0');
+	}
+}
+
+/* Each buffer is shown to the rules once a session. */
+static void
+test_buffers(void **state)
+{
+	static const struct {
+		const char *path, *found;
+	} rows[] = {
+		{ "sni", "plc.example" }, { "subject", "C=DE, CN=plc-7" }, { "issuerdn", "C=DE, CN=Plant CA" },
+		{ "serial", "00:A1:B2" }, { "subjectaltname.name", "plc.example|10.10.1.5" }, { "alpn.name", "h2|http/1.1" },
+		{ "ja3s.string", "771,49199,65281" }, { "ja3.string", "771,49199-156-47,0-10-11-13-16,23-24,0" },
+		{ "random_time", "RRRR|RRRR" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < TEST_COUNT(rows); i++) {
+		rig_renew();
+		rig->path = rows[i].path;
+		talk(SESSION);
+		assert_string_equal(rig->found, rows[i].found);
+	}
+	rig_renew();
+	rig->path = "subject";
+	talk("C" CLIENT_HELLO("") "\nS" SERVER_FLIGHT(PLC_CERT) "\nC16 0303 [ 0b { { { " OWN_CERT " } } } ]");
+	assert_string_equal(rig->found, "C=DE, CN=plc-7|C=DE, CN=plc-7");
+	rig->path = NULL;
+}
+
+static void
+test_tables(void **state)
+{
+	struct record_path path;
+
+	(void)state;
+	assert_null(record_table_check(&tls_table));
+	for (unsigned int i = 0; i < TLS_EVENT_COUNT; i++)
+		assert_non_null(tls_events[i].name);
+	for (unsigned int i = 0; i < TLS_COUNTER_COUNT; i++)
+		assert_non_null(tls_counters[i].name);
+	for (unsigned int i = 0; i < TLS_BUFFER_COUNT; i++)
+		assert_int_equal(record_path_resolve(&tls_table, tls_buffers[i].path, &path), 0);
+	assert_true(tls_proto.state_len <= SLAB_BLOCK_MAX);
+}
+
+int
+main(void)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, rig_create, rig_destroy)
+	const struct CMUnitTest tests[] = {
+		CASE(test_sessions), CASE(test_fingerprints), CASE(test_cut_into_records), CASE(test_cut), CASE(test_bent),
+		CASE(test_lost), CASE(test_no_memory), CASE(test_passed_over), CASE(test_probe), CASE(test_keywords),
+		CASE(test_keyword_errors), CASE(test_buffers), CASE(test_tables),
+	};
+
+	return cmocka_run_group_tests_name("tls", tests, NULL, NULL);
+}
