@@ -8,9 +8,6 @@
 enum {
 	ETHERNET_LEN = 14,
 	ETHER_TYPE_MIN = 0x0600, /* below: an 802.3 length */
-	ETHER_TYPE_IPV4 = 0x0800,
-	ETHER_TYPE_VLAN = 0x8100,
-	VLAN_TAG_LEN = 4,
 	LINK_TYPES_LOW = 512,
 };
 
@@ -82,25 +79,6 @@ packet_reset(struct decode *d, struct packet *packet)
 	d->in = cursor_of(packet->data, packet->len);
 }
 
-/*
- * The way most frames of a plant go, as direct calls: the processor foresees them, which it cannot do for the table's.
- * @return the layer that the table goes on with
- */
-static enum decode_layer
-decode_likely(struct decode *d)
-{
-	enum decode_layer layer = decode_ethernet(d);
-
-	if (layer == LAYER_ETHER_TYPE && d->packet->ether_type == ETHER_TYPE_VLAN)
-		layer = decode_vlan(d);
-	if (layer != LAYER_ETHER_TYPE || d->packet->ether_type != ETHER_TYPE_IPV4)
-		return layer;
-	layer = decode_ipv4(d);
-	if (layer == LAYER_TCP)
-		return decode_tcp(d);
-	return layer == LAYER_UDP ? decode_udp(d) : layer;
-}
-
 static void
 decode_one(struct decode *d, uint16_t idx)
 {
@@ -111,15 +89,16 @@ decode_one(struct decode *d, uint16_t idx)
 	d->idx = idx;
 	d->tail = idx;
 	packet_reset(d, packet);
-	if (packet->outer_idx != PACKET_NO_OUTER) {
+	if (packet->outer_idx == PACKET_NO_OUTER) {
+		if (packet->link_type == PACKET_LINK_ETHERNET && d->decoder->fast && decode_fast(d))
+			return;
+	} else {
 		const struct packet *outer = &d->packets[packet->outer_idx];
 
 		memcpy(packet->vlan, outer->vlan, sizeof(packet->vlan));
 		packet->vlan_count = outer->vlan_count;
 	}
 	layer = packet->link_type < LINK_TYPES_LOW ? link_layers[packet->link_type] : LAYER_DONE;
-	if (layer == LAYER_ETHERNET)
-		layer = decode_likely(d);
 	for (unsigned int i = 0; layer > LAYER_BAD; i++) {
 		if (i == d->decoder->config.layers_max) {
 			decode_event_set(packet, DECODE_TOO_MANY_LAYERS);

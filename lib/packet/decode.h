@@ -69,6 +69,8 @@ struct packet_decoder {
 	struct packet_config config;
 	_Atomic uint64_t *counters;
 	struct decode_ports vxlan, geneve, teredo;
+	uint64_t tunnel_ports; /* bit i: a port of theirs ends in these six bits */
+	bool fast;             /* decode_fast() comes first; the tests clear it */
 	struct defrag *defrag;
 	uint64_t max_packet_len;
 	uint64_t pending[PACKET_COUNTER_COUNT]; /* counted in this burst, published at its end */
@@ -120,6 +122,8 @@ struct packet *decode_append(struct decode *d, const uint8_t *data, uint32_t len
 /** decode_append() of all that the cursor has left, as a tunnel's content. */
 enum decode_layer decode_inner(struct decode *d, enum packet_link link, enum packet_source source);
 
+/** Decodes a frame of the usual kind, cleared before. @return false: it is not of that kind, nothing was written */
+bool decode_fast(struct decode *d);
 enum decode_layer decode_ether_type(struct decode *d);
 enum decode_layer decode_ip_proto(struct decode *d);
 enum decode_layer decode_ipv4(struct decode *d);

@@ -37,7 +37,7 @@ decode_key_word(struct packet_key *key, unsigned int idx, uint64_t word)
 }
 
 /** Builds key and hash of a packet with addresses. @param flag PACKET_FLOW or PACKET_FLOW_FIND */
-static inline void
+static inline __attribute__((always_inline)) void
 decode_key(struct decode *d, struct decode_tuple tuple, enum packet_flag flag)
 {
 	const struct packet_config *config = &d->decoder->config;

@@ -68,7 +68,7 @@ l4_checksum_is_bad(const struct decode *d, const uint8_t *segment, size_t len, b
 				sum += (uint64_t)packet->src.words[i] + packet->dst.words[i];
 		sum += __builtin_bswap16((uint16_t)len) + ((uint64_t)packet->ip_proto << 8);
 	}
-	return checksum_fold(checksum_add(sum, segment, len)) != 0xffff;
+	return checksum_fold(sum + checksum_segment(segment, len)) != 0xffff;
 }
 
 /** RFC 9293 3.1; which options are followed, and the only length each may have (0: any). */

@@ -138,6 +138,16 @@ ports_parse(struct decode_ports *out, bool enabled, json_t *list, uint16_t fallb
 	return 0;
 }
 
+static uint64_t
+ports_bits(const struct decode_ports *ports)
+{
+	uint64_t bits = 0;
+
+	for (unsigned int i = 0; i < ports->count; i++)
+		bits |= UINT64_C(1) << (ports->ports[i] & 63);
+	return bits;
+}
+
 int
 packet_decoder_create(struct packet_decoder **out, const struct packet_config *config, _Atomic uint64_t *counters)
 {
@@ -156,6 +166,8 @@ packet_decoder_create(struct packet_decoder **out, const struct packet_config *c
 		error = ports_parse(&decoder->geneve, config->geneve, config->geneve_ports, 6081);
 	if (error == 0)
 		error = ports_parse(&decoder->teredo, config->teredo, config->teredo_ports, 3544);
+	decoder->tunnel_ports = ports_bits(&decoder->vxlan) | ports_bits(&decoder->geneve) | ports_bits(&decoder->teredo);
+	decoder->fast = true;
 	if (error == 0)
 		error = defrag_create(&decoder->defrag, config);
 	if (error < 0) {

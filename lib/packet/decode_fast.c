@@ -1,0 +1,254 @@
+/*
+ * The way most frames of a plant go, in one step: Ethernet, perhaps one tag, IPv4 or IPv6 without options, TCP or UDP.
+ * Everything is read before anything is written: what is unusual in any way is left to the layers, which begin anew.
+ * The packet is the same whichever way it went: test_fast.c compares the two.
+ */
+#include <string.h>
+
+#include "lib/packet/checksum.h"
+#include "lib/packet/decode.h"
+#include "lib/packet/decode_key.h"
+
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+
+enum {
+	ETHERNET_LEN = 14,
+	VLAN_TAG_LEN = 4,
+	IPV4_HEADER_LEN = 20,
+	IPV6_HEADER_LEN = 40,
+	TCP_HEADER_LEN = 20,
+	TCP_TIMESTAMP_LEN = 12, /* NOP, NOP, timestamp: what nearly every stack sends, RFC 7323 A */
+	UDP_HEADER_LEN = 8,
+	ETHER_TYPE_IPV4 = 0x0800,
+	ETHER_TYPE_IPV6 = 0x86dd,
+	ETHER_TYPE_VLAN = 0x8100,
+};
+
+/** Where the headers of a frame are, and what of them decides where the next one is. */
+struct fast {
+	struct cursor in;      /* behind l4 at last: the payload */
+	const uint8_t *l2, *l3, *l4, *timestamp;
+	size_t segment_len;    /* from l4 on */
+	uint32_t l4_len;
+	uint16_t ether_type, tci;
+	bool tagged;
+	uint8_t proto;
+};
+
+static ALWAYS_INLINE uint16_t
+be16_at(const uint8_t *at)
+{
+	uint16_t value;
+
+	memcpy(&value, at, sizeof(value));
+	return __builtin_bswap16(value);
+}
+
+static ALWAYS_INLINE uint32_t
+be32_at(const uint8_t *at)
+{
+	uint32_t value;
+
+	memcpy(&value, at, sizeof(value));
+	return __builtin_bswap32(value);
+}
+
+static ALWAYS_INLINE bool
+find_link(struct fast *f)
+{
+	const uint8_t *tag;
+
+	f->l2 = cursor_take(&f->in, ETHERNET_LEN);
+	if (f->l2 == NULL)
+		return false;
+	f->ether_type = be16_at(f->l2 + 12);
+	f->tagged = f->ether_type == ETHER_TYPE_VLAN;
+	if (!f->tagged)
+		return true;
+	tag = cursor_take(&f->in, VLAN_TAG_LEN);
+	if (tag == NULL)
+		return false;
+	f->tci = be16_at(tag);
+	f->ether_type = be16_at(tag + 2);
+	return true;
+}
+
+static ALWAYS_INLINE bool
+find_network(struct fast *f, bool v6)
+{
+	size_t len;
+
+	f->l3 = cursor_take(&f->in, v6 ? IPV6_HEADER_LEN : IPV4_HEADER_LEN);
+	if (f->l3 == NULL)
+		return false;
+	if (v6) {
+		if (f->l3[0] >> 4 != 6)
+			return false;
+		len = be16_at(f->l3 + 4);
+		f->proto = f->l3[6];
+	} else {
+		/* options; more fragments, or an offset */
+		if (f->l3[0] != 0x45 || (be16_at(f->l3 + 6) & 0x3fff) != 0)
+			return false;
+		len = (size_t)be16_at(f->l3 + 2) - IPV4_HEADER_LEN; /* one too small becomes too large */
+		f->proto = f->l3[9];
+	}
+	if (len > cursor_left(&f->in))
+		return false;
+	f->in.end = f->in.pos + len;
+	f->segment_len = len;
+	return true;
+}
+
+static ALWAYS_INLINE bool
+find_tcp(struct fast *f)
+{
+	f->timestamp = NULL;
+	f->l4 = cursor_take(&f->in, TCP_HEADER_LEN);
+	if (f->l4 == NULL)
+		return false;
+	f->l4_len = (f->l4[12] >> 4) * 4u;
+	if (f->l4_len == TCP_HEADER_LEN)
+		return true;
+	f->timestamp = f->l4_len == TCP_HEADER_LEN + TCP_TIMESTAMP_LEN ? cursor_take(&f->in, TCP_TIMESTAMP_LEN) : NULL;
+	return f->timestamp != NULL && be32_at(f->timestamp) == 0x0101080a;
+}
+
+static ALWAYS_INLINE bool
+find_udp(struct fast *f, uint64_t tunnel_ports)
+{
+	f->l4 = cursor_take(&f->in, UDP_HEADER_LEN);
+	if (f->l4 == NULL)
+		return false;
+	f->l4_len = UDP_HEADER_LEN;
+	f->segment_len = be16_at(f->l4 + 4);
+	if (f->segment_len < UDP_HEADER_LEN || f->segment_len - UDP_HEADER_LEN > cursor_left(&f->in))
+		return false;
+	f->in.end = f->in.pos + (f->segment_len - UDP_HEADER_LEN);
+	/* the last bits of a port that some tunnel uses: the layers look closer */
+	return (tunnel_ports >> (be16_at(f->l4) & 63) & 1) == 0 && (tunnel_ports >> (be16_at(f->l4 + 2) & 63) & 1) == 0;
+}
+
+static ALWAYS_INLINE void
+verify(struct decode *d, const struct fast *f, bool v6, bool tcp)
+{
+	struct packet *packet = d->packet;
+	uint64_t sum;
+
+	if (!d->decoder->config.checksum_validation)
+		return;
+	if (!v6 && !packet_is(packet, PACKET_L3_CHECKSUM_GOOD) &&
+	    checksum_fold(checksum_add(0, f->l3, IPV4_HEADER_LEN)) != 0xffff) {
+		packet->flags |= PACKET_L3_CHECKSUM_BAD;
+		decode_count(d, PACKET_COUNTER_CHECKSUM_IPV4);
+	}
+	if (packet_is(packet, PACKET_L4_CHECKSUM_GOOD) || (!tcp && (f->l4[6] | f->l4[7]) == 0))
+		return; /* a zero checksum of UDP is none: RFC 768, RFC 6935 */
+	sum = v6 ? checksum_add(0, f->l3 + 8, 32) : checksum_add(0, f->l3 + 12, 8);
+	sum = checksum_add_word(sum, (uint64_t)f->proto << 8);
+	sum = checksum_add_word(sum, __builtin_bswap16((uint16_t)f->segment_len));
+	if (checksum_fold(checksum_add_word(sum, checksum_segment(f->l4, f->segment_len))) != 0xffff) {
+		packet->flags |= PACKET_L4_CHECKSUM_BAD;
+		decode_count(d, tcp ? PACKET_COUNTER_CHECKSUM_TCP : PACKET_COUNTER_CHECKSUM_UDP);
+	}
+}
+
+static ALWAYS_INLINE void
+fill_link(struct decode *d, const struct fast *f)
+{
+	struct packet *packet = d->packet;
+
+	packet->ether_type = f->ether_type;
+	decode_count(d, PACKET_COUNTER_ETHERNET);
+	if (!f->tagged)
+		return;
+	packet->vlan[0] = f->tci & 0x0fff;
+	packet->vlan_count = 1;
+	decode_count(d, PACKET_COUNTER_VLAN);
+}
+
+static ALWAYS_INLINE void
+fill_network(struct decode *d, const struct fast *f, bool v6)
+{
+	struct packet *packet = d->packet;
+
+	packet->l3_off = (uint16_t)(f->l3 - f->l2);
+	packet->l4_off = (uint16_t)(f->l4 - f->l2);
+	packet->l3_len = (uint16_t)(f->l4 - f->l3);
+	packet->l4_len = (uint16_t)f->l4_len;
+	packet->ip_proto = f->proto;
+	decode_count(d, v6 ? PACKET_COUNTER_IPV6 : PACKET_COUNTER_IPV4);
+	if (v6) {
+		packet->ip_version = 6;
+		packet->ttl = f->l3[7];
+		memcpy(packet->src.bytes, f->l3 + 8, 16);
+		memcpy(packet->dst.bytes, f->l3 + 24, 16);
+		return;
+	}
+	packet->ip_version = 4;
+	packet->ttl = f->l3[8];
+	/* widened in registers: narrow stores would be read back, wider, before they reach the cache */
+	packet->src.halves[0] = checksum_load32(f->l3 + 12);
+	packet->dst.halves[0] = checksum_load32(f->l3 + 16);
+}
+
+static ALWAYS_INLINE void
+fill_transport(struct decode *d, const struct fast *f, bool tcp)
+{
+	struct packet *packet = d->packet;
+	struct decode_tuple tuple = { &packet->src, &packet->dst, be16_at(f->l4), be16_at(f->l4 + 2), f->proto, false, 0 };
+
+	packet->sport = tuple.sport;
+	packet->dport = tuple.dport;
+	packet->payload = f->in.pos;
+	packet->payload_len = (uint32_t)(f->in.end - f->in.pos);
+	decode_count(d, tcp ? PACKET_COUNTER_TCP : PACKET_COUNTER_UDP);
+	if (tcp) {
+		packet->tcp_seq = be32_at(f->l4 + 4);
+		packet->tcp_ack = be32_at(f->l4 + 8);
+		packet->tcp_flags = f->l4[13];
+		packet->tcp_window = be16_at(f->l4 + 14);
+	}
+	if (tcp && f->timestamp != NULL) {
+		packet->flags |= PACKET_TCP_TIMESTAMP;
+		packet->tcp_ts_value = be32_at(f->timestamp + 4);
+		packet->tcp_ts_echo = be32_at(f->timestamp + 8);
+	}
+	decode_key(d, tuple, PACKET_FLOW);
+}
+
+static ALWAYS_INLINE bool
+decode_transport(struct decode *d, struct fast *f, bool v6, bool tcp)
+{
+	if (!(tcp ? find_tcp(f) : find_udp(f, d->decoder->tunnel_ports)))
+		return false;
+	d->packet->flags |= PACKET_ETHERNET | PACKET_IP | PACKET_L4;
+	fill_link(d, f);
+	fill_network(d, f, v6);
+	verify(d, f, v6, tcp);
+	fill_transport(d, f, tcp);
+	return true;
+}
+
+/* One copy of the code for each kind: nothing below asks again which it is. */
+static ALWAYS_INLINE bool
+decode_network(struct decode *d, struct fast *f, bool v6)
+{
+	if (!find_network(f, v6))
+		return false;
+	if (f->proto == IP_PROTO_TCP)
+		return decode_transport(d, f, v6, true);
+	return f->proto == IP_PROTO_UDP && decode_transport(d, f, v6, false);
+}
+
+bool
+decode_fast(struct decode *d)
+{
+	struct fast f = { .in = cursor_of(d->packet->data, d->packet->len) };
+
+	if (!find_link(&f))
+		return false;
+	if (f.ether_type == ETHER_TYPE_IPV4)
+		return decode_network(d, &f, false);
+	return f.ether_type == ETHER_TYPE_IPV6 && decode_network(d, &f, true);
+}
