@@ -137,7 +137,7 @@ begin(struct worker *worker, struct event_builder *b, enum event_type type, uint
 	if (room == NULL)
 		return false;
 	event_begin(b, room, len, type);
-	b->event->born_tsc = worker->burst_tsc;
+	b->event->born_tsc = worker->burst->tsc;
 	b->event->ts_ns = worker->now_ns;
 	if (worker->flow != NULL)
 		put_flow(b->event, worker->flow);

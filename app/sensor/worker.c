@@ -69,20 +69,12 @@ fill_packet(struct worker *worker, struct packet *packet, struct rte_mbuf *mbuf,
 static void
 fill_burst(struct worker *worker, uint16_t count)
 {
-	uint64_t now_ns = worker->source->live ? burst_time(worker, worker->burst_tsc) : 0;
+	uint64_t now_ns = worker->source->live ? burst_time(worker, worker->burst->tsc) : 0;
 	uint64_t bytes = 0;
 
 	worker->gather_len = 0;
 	for (uint16_t i = 0; i < count; i++) {
-		const uint8_t *data = rte_pktmbuf_mtod(worker->mbufs[i], const uint8_t *);
-
-		/* The headers, and what the checksum reads first: all are here by the time decoding begins. */
-		rte_prefetch0(data);
-		rte_prefetch0(data + 64);
-		rte_prefetch0(data + 128);
-	}
-	for (uint16_t i = 0; i < count; i++) {
-		fill_packet(worker, &worker->packets[i], worker->mbufs[i], now_ns);
+		fill_packet(worker, &worker->packets[i], worker->burst->mbufs[i], now_ns);
 		bytes += worker->packets[i].wire_len;
 	}
 	counter_add(&worker->counters[WORKER_RECEIVED], count);
@@ -462,32 +454,72 @@ handle_burst(struct worker *worker, uint16_t received, uint64_t *since)
 	counter_add(&worker->counters[WORKER_PROCESSED], received);
 }
 
+/* The headers, and what the checksum reads of most frames, are on their way while the burst before is handled. */
+static void
+prefetch_frames(struct rte_mbuf *const mbufs[], uint16_t count)
+{
+	for (uint16_t i = 0; i < count; i++) {
+		const uint8_t *data = rte_pktmbuf_mtod(mbufs[i], const uint8_t *);
+
+		rte_prefetch0(data);
+		rte_prefetch0(data + 64);
+		if (mbufs[i]->data_len > 128)
+			rte_prefetch0(data + 128);
+	}
+}
+
+static void
+receive(struct worker *worker, struct worker_frames *into)
+{
+	into->tsc = rte_rdtsc();
+	into->count = source_rx_burst(worker->source, into->mbufs, worker->burst_max);
+	prefetch_frames(into->mbufs, into->count);
+}
+
+static void
+expire(struct worker *worker)
+{
+	if (worker->depth < WORKER_FLOW || worker->now_ns == 0) /* 0: no frame has told the time yet */
+		return;
+	flow_expire(worker->flows, worker->now_ns, EXPIRE_BUDGET, end_flow, worker);
+	hold_expire(worker, worker->now_ns);
+}
+
+/* The burst at hand, and its frames back to where they came from. */
+static void
+finish_burst(struct worker *worker, uint64_t since)
+{
+	struct worker_frames *burst = worker->burst;
+
+	counter_add(&worker->counters[WORKER_BURSTS], 1);
+	handle_burst(worker, burst->count, &since);
+	expire(worker);
+	stage_done(worker, STAGE_EXPIRE, &since);
+	source_give_back(worker->source, burst->mbufs, burst->count);
+	stage_done(worker, STAGE_FREE, &since);
+	burst->count = 0;
+}
+
+/* Handles the frames received before, while those received now come from memory. */
 uint16_t
 worker_burst(struct worker *worker)
 {
+	struct worker_frames *next = &worker->frames[worker->burst == &worker->frames[0]];
+	uint16_t handled = worker->burst->count;
 	uint64_t since = rte_rdtsc();
-	uint16_t received = source_rx_burst(worker->source, worker->mbufs, worker->burst_max);
 
-	worker->burst_tsc = since;
-	if (received == 0) {
-		counter_add(&worker->counters[WORKER_EMPTY_POLLS], 1);
-		if (worker->source->live)
-			worker->now_ns = burst_time(worker, since);
-	} else {
+	receive(worker, next);
+	if (handled > 0) {
 		stage_done(worker, STAGE_RX, &since);
-		counter_add(&worker->counters[WORKER_BURSTS], 1);
-		handle_burst(worker, received, &since);
+		finish_burst(worker, since);
+	} else {
+		counter_add(&worker->counters[WORKER_EMPTY_POLLS], next->count == 0);
+		if (worker->source->live)
+			worker->now_ns = burst_time(worker, next->tsc);
+		expire(worker);
 	}
-	if (worker->depth >= WORKER_FLOW) {
-		flow_expire(worker->flows, worker->now_ns, EXPIRE_BUDGET, end_flow, worker);
-		hold_expire(worker, worker->now_ns);
-	}
-	if (received > 0) {
-		stage_done(worker, STAGE_EXPIRE, &since);
-		source_give_back(worker->source, worker->mbufs, received);
-		stage_done(worker, STAGE_FREE, &since);
-	}
-	return received;
+	worker->burst = next;
+	return handled > 0 ? handled : next->count;
 }
 
 /* Between bursts: a new rule set is taken over, the old one given back. */
@@ -553,6 +585,8 @@ worker_run(void *arg)
 void
 worker_finish(struct worker *worker)
 {
+	if (worker->burst->count > 0)
+		finish_burst(worker, rte_rdtsc());
 	if (worker->depth >= WORKER_FLOW) {
 		flow_expire(worker->flows, worker->now_ns, UINT32_MAX, end_flow, worker);
 		flow_expire_all(worker->flows, end_flow, worker);

@@ -60,6 +60,13 @@ struct flow_session {
 	uint64_t quiet_txs;            /* bit tx_id & 63: a config rule matched, the transaction is not logged */
 };
 
+/** What one poll brought. */
+struct worker_frames {
+	uint64_t tsc;              /* when */
+	uint16_t count;            /* 0: handled, or nothing came */
+	struct rte_mbuf *mbufs[BURST_MAX];
+};
+
 struct worker {
 	unsigned int worker_idx;
 	const struct settings *settings;
@@ -82,7 +89,7 @@ struct worker {
 
 	/* the burst at hand */
 	uint64_t now_ns;           /* latest capture time seen */
-	uint64_t burst_tsc;
+	struct worker_frames *burst; /* of frames[] */
 	struct packet *packet;     /* the packet at hand; NULL at a flow's end */
 	struct flow *flow;
 	const struct stream_data *chunk; /* the stream data at hand; NULL for datagrams */
@@ -103,7 +110,7 @@ struct worker {
 	_Atomic uint64_t stream_counters[STREAM_COUNTER_COUNT];
 	struct packet packets[WORKER_PACKETS_MAX];
 	struct flow *flow_of[WORKER_PACKETS_MAX];
-	struct rte_mbuf *mbufs[BURST_MAX];
+	struct worker_frames frames[2];
 };
 
 /**
@@ -118,7 +125,7 @@ void worker_destroy(struct worker *worker);
 
 /** Runs until the source ended or worker->stop, then ends all flows and sets worker->done. */
 int worker_run(void *worker);
-/** One burst. @return frames received */
+/** Receives a burst and handles the one received before. @return frames handled, or else received; 0: neither */
 uint16_t worker_burst(struct worker *worker);
 /** Ends all flows, hands out what waits. */
 void worker_finish(struct worker *worker);

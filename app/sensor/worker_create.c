@@ -64,6 +64,7 @@ worker_create(struct worker **out, unsigned int worker_idx, const struct setting
 	worker->settings = settings;
 	worker->source = source;
 	worker->depth = WORKER_ALL;
+	worker->burst = &worker->frames[0];
 	worker->burst_max = (uint16_t)settings->sensor.burst;
 	rc = create_parts(worker, ruleset);
 	if (rc != 0) {

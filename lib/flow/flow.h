@@ -97,7 +97,8 @@ struct flow {
 	uint8_t ttl_max[2];
 	uint8_t end_reason;    /* enum flow_end; with FLOW_ENDED */
 	uint8_t timeout_class; /* table's; by protocol */
-	uint32_t handshake_us; /* SYN to the ACK that ends the handshake; 0: not seen */
+	uint16_t app_proto;    /* index in proto_table[] + 1 as the worker numbers it; 0: unknown */
+	uint16_t tx_count;     /* the worker's; sticks at the maximum */
 	uint32_t response_us;  /* first data to server until first data to client; with FLOW_RESPONSE_SEEN */
 
 	/* line 2 */
@@ -107,10 +108,9 @@ struct flow {
 	uint32_t timer_prev;
 	uint16_t timer_slot;
 	uint16_t port_idx;     /* capture port of the first packet */
-	uint16_t app_proto;    /* index in proto_table[] + 1 as the worker numbers it; 0: unknown */
 	uint16_t app_proto_to_server;
 	uint16_t app_proto_to_client;
-	uint16_t tx_count;     /* the worker's; sticks at the maximum */
+	uint32_t handshake_us; /* SYN to the ACK that ends the handshake; 0: not seen */
 	uint8_t src_mac[6];    /* of the first packet's sender, with FLOW_HAS_MACS */
 	uint8_t dst_mac[6];
 	uint32_t lost_bytes[2]; /* acknowledged by the peer, never seen here: lost before the sensor */

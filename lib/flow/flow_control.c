@@ -224,6 +224,20 @@ emergency_sweep(struct flow_table *table, uint64_t now_ns, unsigned int budget)
 	}
 }
 
+/** The next flow of a list is on its way while this one is handled; all three lines are looked at. */
+static inline void
+prefetch_listed(const struct flow_table *table, uint32_t idx)
+{
+	const uint8_t *flow;
+
+	if (idx == FLOW_IDX_NONE)
+		return;
+	flow = (const uint8_t *)&table->flows[idx];
+	__builtin_prefetch(flow, 1);
+	__builtin_prefetch(flow + 64, 1);
+	__builtin_prefetch(flow + 128, 1);
+}
+
 /** Looks at the flows of each second that has passed. */
 static void
 wheel_turn(struct flow_table *table, uint64_t now_ns, unsigned int budget)
@@ -240,6 +254,7 @@ wheel_turn(struct flow_table *table, uint64_t now_ns, unsigned int budget)
 
 			if (budget-- == 0)
 				return;
+			prefetch_listed(table, flow->timer_next);
 			if (flow_is_over(table, flow, now_ns)) {
 				flow_finish(table, flow, FLOW_END_TIMEOUT);
 				continue;
@@ -277,6 +292,7 @@ ended_drain(struct flow_table *table, flow_end_fn end_fn, void *arg)
 		struct flow *flow = &table->flows[idx];
 
 		table->ended_head = flow->timer_next;
+		prefetch_listed(table, flow->timer_next);
 		if (table->ended_head == FLOW_IDX_NONE)
 			table->ended_tail = FLOW_IDX_NONE;
 		if (flow->end_reason != FLOW_END_TCP_REUSE)
