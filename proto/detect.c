@@ -227,6 +227,8 @@ ask(const struct proto_settings *settings, const struct proto_input *input, unsi
 
 	if (!setting->enabled || (setting->proto->transports & transport) == 0)
 		return PROTO_PROBE_NO;
+	if (!input->tcp && setting->proto->probe_datagram != NULL)
+		return setting->proto->probe_datagram(cursor_of(input->data, input->len), input->to_server, on_port);
 	return setting->proto->probe(cursor_of(input->data, input->len), input->to_server, on_port);
 }
 

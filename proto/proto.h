@@ -62,6 +62,7 @@ struct proto_ctx {
 	                                a message of which frame() gave only the front */
 	uint64_t events;             /* bits set by proto_event(); taken by the next deliver */
 	bool to_server;              /* sent by the flow's originator */
+	uint16_t sport, dport;       /* of the PDU's flow, either may be the usual port; 0 in gap() and end() */
 	bool tcp;                    /* false: UDP or Ethernet, a PDU is a datagram's rest */
 	bool ending;                 /* in end(): the flow is over */
 	const struct proto_link *link; /* PROTO_ETHERNET: of the PDU at hand; NULL over IP and in end() */
@@ -100,6 +101,8 @@ struct proto {
 	 * @param on_port  one of the flow's ports is in ports (or in the user's detection-ports)
 	 */
 	enum proto_probe (*probe)(struct cursor in, bool to_server, bool on_port);
+	/** The same for a datagram, where it is not what a stream begins with; NULL: probe. */
+	enum proto_probe (*probe_datagram)(struct cursor in, bool to_server, bool on_port);
 	/** Which end is the server, when a flow was picked up midstream: 1 the sender of these bytes is the server,
 	 *  0 it is the client, -1 cannot say. NULL: never says. */
 	int (*sender_is_server)(struct cursor in);
@@ -109,6 +112,8 @@ struct proto {
 	 * When it needs more it may only do so while fewer than PROTO_PDU_LEN_MAX bytes are there.
 	 */
 	int (*frame)(struct cursor in, bool to_server);
+	/** The same in a datagram; NULL: frame. */
+	int (*frame_datagram)(struct cursor in, bool to_server);
 	/** Reads one whole PDU as frame() delimited it. Never fails: what is wrong is an event of the PDU. */
 	void (*parse)(struct proto_ctx *ctx, struct cursor pdu);
 	/** missing bytes of the direction ctx->to_server were lost: drop what spans them. NULL: nothing to do. */

@@ -98,6 +98,8 @@ prepare(struct proto_engine *engine, struct proto_session *session, uint64_t ts_
 	ctx->ending = false;
 	ctx->link = NULL;
 	ctx->events = 0;
+	ctx->sport = 0;
+	ctx->dport = 0;
 	ctx->pdu = NULL;
 	ctx->pdu_len = 0;
 	ctx->skip_len = 0;
@@ -125,6 +127,8 @@ parse_pdu(struct proto_engine *engine, struct proto_session *session, const stru
 	struct proto_ctx *ctx = prepare(engine, session, input->ts_ns, input->to_server, input->tcp);
 
 	ctx->link = input->link;
+	ctx->sport = input->sport;
+	ctx->dport = input->dport;
 	ctx->pdu = input->data + at;
 	ctx->pdu_len = len;
 	session->parsed = true;
@@ -191,6 +195,16 @@ detect(struct proto_engine *engine, struct proto_session *session, const struct 
 	return false;
 }
 
+static int
+frame_at(const struct proto *proto, const struct proto_input *input, uint32_t at)
+{
+	struct cursor in = cursor_of(input->data + at, input->len - at);
+
+	if (!input->tcp && proto->frame_datagram != NULL)
+		return proto->frame_datagram(in, input->to_server);
+	return proto->frame(in, input->to_server);
+}
+
 /*
  * The next place at or behind `from` where a PDU may begin. The first plausible header counts, whatever follows: what
  * comes after may not be here yet, and the answer must not depend on how the bytes were cut.
@@ -199,7 +213,7 @@ static uint32_t
 find_pdu(const struct proto *proto, const struct proto_input *input, uint32_t from)
 {
 	for (uint32_t at = from; at < input->len; at++) {
-		int len = proto->frame(cursor_of(input->data + at, input->len - at), input->to_server);
+		int len = frame_at(proto, input, at);
 
 		if (len > 0 && (input->tcp || (uint32_t)len <= input->len - at))
 			return at;
@@ -242,7 +256,7 @@ read_pdus(struct proto_engine *engine, struct proto_session *session, const stru
 
 	while (at < input->len) {
 		uint32_t left = input->len - at;
-		int len = session->proto->frame(cursor_of(input->data + at, left), input->to_server);
+		int len = frame_at(session->proto, input, at);
 
 		if (len > 0 && (uint32_t)len <= left) {
 			report_garbage(engine, session, input->to_server);

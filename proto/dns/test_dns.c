@@ -1,0 +1,372 @@
+/* DNS: messages over both transports, pairing, hostile names, what is not DNS, the tables. */
+#include "test/test.h"
+
+#include <errno.h>
+
+#include "lib/base/buf.h"
+#include "proto/dns/dns.h"
+
+extern const struct proto dns_proto;
+
+enum { JSON_LEN_MAX = 256 * 1024, MESSAGE_MAX = 64 * 1024 };
+
+static struct rig {
+	struct proto_ctx ctx;
+	struct dns_state state;
+	struct record_builder builder;
+	_Atomic uint64_t counters[DNS_COUNTER_COUNT];
+	struct record_writer *writer;
+	struct buf json;
+	unsigned int count;
+	unsigned int flags;
+	uint64_t events;
+	_Alignas(8) uint8_t area[RECORD_LEN_MAX];
+} *rig;
+
+static void
+collect(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id)
+{
+	assert_ptr_equal(ctx->owner, rig);
+	assert_true(tx_id != 0);
+	rig->count++;
+	rig->flags = flags;
+	rig->events |= ctx->events;
+	ctx->events = 0;
+	buf_reset(&rig->json);
+	record_write_json(rig->writer, &rig->json, ctx->record->base, ctx->record->len);
+	buf_putc(&rig->json, '\0');
+	assert_false(rig->json.full);
+}
+
+static int
+rig_create(void **state)
+{
+	(void)state;
+	rig = calloc(1, sizeof(*rig));
+	assert_non_null(rig);
+	assert_int_equal(record_writer_create(&rig->writer, &dns_table), 0);
+	assert_int_equal(buf_create(&rig->json, JSON_LEN_MAX), 0);
+	record_builder_init(&rig->builder, rig->area, sizeof(rig->area));
+	rig->ctx = (struct proto_ctx){ .proto = &dns_proto, .state = &rig->state, .record = &rig->builder,
+		.counters = rig->counters, .ts_ns = UINT64_C(1000000000000), .sport = 40000, .dport = 53, .deliver = collect,
+		.owner = rig };
+	return 0;
+}
+
+static int
+rig_destroy(void **state)
+{
+	(void)state;
+	dns_proto.end(&rig->ctx);
+	record_writer_destroy(rig->writer);
+	buf_destroy(&rig->json);
+	free(rig);
+	return 0;
+}
+
+static void
+rig_renew(void)
+{
+	memset(&rig->state, 0, sizeof(rig->state));
+	rig->events = 0;
+	rig->count = 0;
+}
+
+/* Hex with spaces; text between quotes is itself; (...) stands behind a byte that is its length. */
+static size_t
+bytes_of(const char *text, uint8_t *out, size_t cap)
+{
+	size_t open[4], depth = 0, len = 0;
+	bool quoted = false;
+
+	for (; *text != '\0'; text++) {
+		unsigned int byte;
+
+		assert_true(len < cap);
+		if (!quoted && *text == '(') {
+			open[depth++] = len++;
+		} else if (!quoted && *text == ')') {
+			depth--;
+			out[open[depth]] = (uint8_t)(len - open[depth] - 1);
+		} else if (*text == '\'') {
+			quoted = !quoted;
+		} else if (quoted) {
+			out[len++] = (uint8_t)*text;
+		} else if (*text != ' ') {
+			assert_int_equal(sscanf(text, "%2x", &byte), 1);
+			out[len++] = (uint8_t)byte;
+			text++;
+		}
+	}
+	return len;
+}
+
+/* The bytes end where their block ends, so that the sanitizer sees every read beyond them. */
+static void
+feed_bytes(const uint8_t *data, size_t len, bool to_server)
+{
+	uint8_t *copy = malloc(len == 0 ? 1 : len);
+
+	assert_non_null(copy);
+	memcpy(copy, data, len);
+	rig->ctx.to_server = to_server;
+	rig->ctx.events = 0;
+	dns_proto.parse(&rig->ctx, cursor_of(copy, len));
+	rig->events |= rig->ctx.events;
+	free(copy);
+}
+
+static void
+feed(const char *text, bool to_server)
+{
+	uint8_t data[2048];
+
+	feed_bytes(data, bytes_of(text, data, sizeof(data)), to_server);
+}
+
+#define NAME "('plc') ('plant') ('example') 00"
+#define ASK "1234 0100 0001 0000 0000 0000 " NAME " 0001 0001"
+#define ANSWER(counts, records) "1234 8580 0001 " counts " " NAME " 0001 0001 " records
+
+#define E(event) (UINT64_C(1) << DNS_EVENT_##event)
+
+static const struct {
+	const char *name;
+	const char *answer;
+	const char *has;
+	uint64_t events;
+} answers[] = {
+	{ "a", ANSWER("0001 0000 0000", "c00c 0001 0001 00000e10 0004 0a0a0101"),
+		"\"answers\":[{\"rrname\":\"plc.plant.example\",\"rrtype\":\"A\",\"ttl\":3600,\"rdata\":\"10.10.1.1\"}],"
+		"\"grouped\":{\"A\":[\"10.10.1.1\"]},\"response_time_us\":", 0 },
+	{ "flags", ANSWER("0000 0000 0000", ""), "\"type\":\"response\",\"tx_id\":1,\"id\":4660,\"flags\":\"8580\",\"qr\":true,\"aa\":true,"
+		"\"rd\":true,\"ra\":true,\"opcode\":0,\"rcode\":\"NOERROR\",\"queries\":[{\"rrname\":\"plc.plant.example\",\"rrtype\":\"A\"}]", 0 },
+	{ "aaaa", ANSWER("0001 0000 0000", "c00c 001c 0001 00000e10 0010 20010db8000000000000000000000001"),
+		"\"rdata\":\"2001:db8::1\"", 0 },
+	{ "cname and a", ANSWER("0002 0000 0000", "c00c 0005 0001 00000001 0006 ('hmi') c010 c02f 0001 0001 00000001 0004 0a0a0102"),
+		"\"grouped\":{\"A\":[\"10.10.1.2\"],\"CNAME\":[\"hmi.plant.example\"]}", 0 },
+	{ "mx", ANSWER("0001 0000 0000", "c00c 000f 0001 00000001 0008 000a ('mta') c010"),
+		"\"rdata\":\"mta.plant.example\",\"preference\":10", 0 },
+	{ "txt", ANSWER("0001 0000 0000", "c00c 0010 0001 00000001 0006 ('ab') ('cd')"), "\"rdata\":\"abcd\"", 0 },
+	{ "null", ANSWER("0001 0000 0000", "c00c 000a 0001 00000001 0003 'xyz'"), "\"NULL\":[\"xyz\"]", 0 },
+	{ "srv", ANSWER("0001 0000 0000", "c00c 0021 0001 00000001 000c 0001 0002 12c0 ('opc') c010"),
+		"\"srv\":{\"priority\":1,\"weight\":2,\"port\":4800,\"name\":\"opc.plant.example\"}", 0 },
+	{ "soa", ANSWER("0000 0001 0000", "c010 0006 0001 00000001 0018 c00c c00c 00000001 00000002 00000003 00000004 00000005"),
+		"\"authorities\":[{\"rrname\":\"plant.example\",\"rrtype\":\"SOA\",\"ttl\":1,\"soa\":{\"mname\":\"plc.plant.example\","
+		"\"rname\":\"plc.plant.example\",\"serial\":1,\"refresh\":2,\"retry\":3,\"expire\":4,\"minimum\":5}}]", 0 },
+	{ "opt", ANSWER("0000 0000 0001", "00 0029 1000 01000000 0006 000a 0002 abcd"),
+		"\"rcode\":\"BADVERS\",\"queries\":", 0 },
+	{ "options", ANSWER("0000 0000 0001", "00 0029 1000 00000000 0006 000a 0002 abcd"),
+		"\"additionals\":[{\"rrname\":\"\",\"rrtype\":\"OPT\",\"opt\":[{\"code\":10,\"data\":\"abcd\"}]}]", 0 },
+	{ "unknown type", ANSWER("0001 0000 0000", "c00c ff00 0001 00000001 0002 beef"), "\"rrtype\":\"TYPE-65280\",\"ttl\":1,\"data\":\"beef\"", 0 },
+	{ "loop", ANSWER("0001 0000 0000", "c023 0001 0001 00000e10 0004 0a0a0101"), "\"answers\"", E(INFINITE_LOOP) },
+	{ "short address", ANSWER("0001 0000 0000", "c00c 0001 0001 00000e10 0003 0a0a01"), "\"ttl\":3600}", E(MALFORMED_DATA) },
+	{ "long address", ANSWER("0001 0000 0000", "c00c 0001 0001 00000e10 0005 0a0a010101"), "\"rdata\"", E(MALFORMED_DATA) },
+	{ "answer missing", ANSWER("0002 0000 0000", "c00c 0001 0001 00000e10 0004 0a0a0101"), "\"10.10.1.1\"", E(MALFORMED_DATA) },
+	{ "authority missing", ANSWER("0000 0001 0000", ""), "\"queries\"", E(INVALID_AUTHORITIES) },
+	{ "additional missing", ANSWER("0000 0000 0001", "00"), "\"queries\"", E(INVALID_ADDITIONALS) },
+	{ "behind the end", ANSWER("0000 0000 0000", "00"), "\"queries\"", E(TRAILING_BYTES) },
+	{ "other label", ANSWER("0001 0000 0000", "8000 0001 0001 00000e10 0004 0a0a0101"), "\"queries\"", E(MALFORMED_DATA) },
+	{ "cut and said", "1234 8780 0001 0001 0000 0000 " NAME " 0001 0001", "\"tc\":true", 0 },
+	{ "reserved bit", "1234 85c3 0001 0000 0000 0000 " NAME " 0001 0001", "\"z\":true,\"opcode\":0,\"rcode\":\"NXDOMAIN\"", E(Z_FLAG_SET) },
+	{ "other id", "1235 8580 0001 0000 0000 0000 " NAME " 0001 0001", "\"tx_id\":2,\"id\":4661", E(UNSOLICITED_RESPONSE) },
+	{ "request", ASK, "\"request\"", E(NOT_RESPONSE) },
+	{ "opcode", "1234 f980 0001 0000 0000 0000 " NAME " 0001 0001", "\"opcode\":15", E(INVALID_OPCODE) },
+};
+
+static void
+test_answers(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < TEST_COUNT(answers); i++) {
+		rig_renew();
+		feed(ASK, true);
+		assert_int_equal(rig->count, 1);
+		assert_int_equal(rig->events, 0);
+		assert_non_null(strstr(rig->json.data, "{\"version\":3,\"type\":\"request\",\"tx_id\":1,\"id\":4660,\"flags\":\"100\",\"rd\":true,"
+			"\"opcode\":0,\"rcode\":\"NOERROR\",\"queries\":[{\"rrname\":\"plc.plant.example\",\"rrtype\":\"A\"}]}"));
+		rig->ctx.ts_ns += 2500000;
+		feed(answers[i].answer, false);
+		assert_int_equal(rig->count, 2);
+		assert_int_equal(rig->flags, PROTO_MATCH | PROTO_EMIT);
+		if (rig->events != answers[i].events || strstr(rig->json.data, answers[i].has) == NULL)
+			fail_msg("%s: events %llx, no %s in %s", answers[i].name, (unsigned long long)rig->events, answers[i].has,
+				rig->json.data);
+	}
+}
+
+static void
+test_pairs(void **state)
+{
+	(void)state;
+	/* From the middle of a flow: nobody is blamed. */
+	feed(ANSWER("0000 0000 0000", ""), false);
+	assert_int_equal(rig->events, 0);
+	assert_int_equal(rig->counters[DNS_COUNT_ORPHANS], 1);
+	for (unsigned int i = 0; i < DNS_OPEN_MAX; i++)
+		feed(ASK, true);
+	assert_int_equal(rig->events, 0);
+	feed(ASK, true);
+	assert_int_equal(rig->events, E(FLOODED));
+	assert_int_equal(rig->counters[DNS_COUNT_UNANSWERED], 1);
+	rig_renew();
+	feed(ANSWER("0000 0000 0000", ""), true);
+	assert_int_equal(rig->events, E(NOT_REQUEST));
+}
+
+/* RFC 6762: both kinds from both ends, the id 0, cache flush bits; RFC 4795: other bits in the header. */
+static void
+test_neighbours(void **state)
+{
+	(void)state;
+	rig->ctx.sport = rig->ctx.dport = DNS_PORT_MDNS;
+	feed("0000 8400 0000 0001 0000 0000 ('plc') ('local') 00 0001 8001 00000078 0004 0a0a0101", true);
+	assert_non_null(strstr(rig->json.data, "\"service\":\"mdns\""));
+	feed("0000 0000 0001 0000 0000 0000 ('plc') ('local') 00 00ff 0001", false);
+	feed("0000 8400 0000 0001 0000 0000 ('plc') ('local') 00 0001 8001 00000078 0004 0a0a0101", true);
+	rig->ctx.dport = DNS_PORT_LLMNR;
+	rig->ctx.sport = 50000;
+	feed("4242 0040 0001 0000 0000 0000 ('hmi') 00 0001 0001", true);
+	assert_non_null(strstr(rig->json.data, "\"service\":\"llmnr\""));
+	assert_int_equal(rig->events, 0);
+}
+
+static void
+test_long_names(void **state)
+{
+	uint8_t data[MESSAGE_MAX];
+	size_t len = bytes_of("0001 0100 0001 0000 0000 0000", data, sizeof(data));
+	size_t tail;
+
+	(void)state;
+	for (unsigned int i = 0; i < 5; i++) {
+		data[len++] = 60;
+		memset(data + len, 'a', 60);
+		len += 60;
+	}
+	tail = bytes_of("00 0001 0001", data + len, 16);
+	feed_bytes(data, len + tail, true);
+	assert_int_equal(rig->events, E(NAME_TOO_LONG));
+	rig_renew();
+	len = DNS_HEADER_LEN;
+	for (unsigned int i = 0; i < DNS_LABELS_MAX + 2; i++) {
+		data[len++] = 1;
+		data[len++] = 'b';
+	}
+	feed_bytes(data, len + bytes_of("00 0001 0001", data + len, 16), true);
+	assert_true((rig->events & E(TOO_MANY_LABELS)) != 0);
+	assert_non_null(strstr(rig->json.data, "\"rrtype\":\"A\""));
+}
+
+/* More questions and records than are read, each as dear as can be. */
+static void
+test_extremes(void **state)
+{
+	static uint8_t data[MESSAGE_MAX];
+	size_t len = bytes_of("0001 8100 0000 ffff 0000 0000", data, sizeof(data));
+
+	(void)state;
+	while (len + 12 <= sizeof(data))
+		len += bytes_of("c00c 000c 0001 00000000 0002 c00c", data + len, 16);
+	feed_bytes(data, len, false);
+	assert_true((rig->events & E(INFINITE_LOOP)) != 0);
+	assert_true((rig->events & E(TOO_MANY_RECORDS)) != 0);
+	assert_int_equal(rig->counters[DNS_COUNT_RECORDS_SHED], 1);
+}
+
+static void
+test_cut(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < TEST_COUNT(answers); i++) {
+		uint8_t data[512];
+		size_t len = bytes_of(answers[i].answer, data + DNS_PREFIX_LEN, sizeof(data) - DNS_PREFIX_LEN);
+
+		data[0] = (uint8_t)(len >> 8);
+		data[1] = (uint8_t)len;
+		for (size_t cut = 0; cut < len; cut++) {
+			uint8_t *copy = malloc(cut + DNS_PREFIX_LEN);
+			int framed;
+
+			assert_non_null(copy);
+			memcpy(copy, data, cut + DNS_PREFIX_LEN);
+			framed = dns_proto.frame(cursor_of(copy, cut + DNS_PREFIX_LEN), false);
+			assert_true(framed == 0 || framed == -EBADMSG || framed == (int)len + DNS_PREFIX_LEN);
+			(void)dns_proto.probe(cursor_of(copy, cut + DNS_PREFIX_LEN), false, cut % 2);
+			rig->ctx.tcp = true;
+			feed_bytes(copy, cut + DNS_PREFIX_LEN, false);
+			rig->ctx.tcp = false;
+			if (answers[i].events != E(TRAILING_BYTES))
+				assert_true(dns_proto.probe_datagram(cursor_of(copy + DNS_PREFIX_LEN, cut), false, false) != PROTO_PROBE_YES);
+			feed_bytes(copy + DNS_PREFIX_LEN, cut, false);
+			free(copy);
+		}
+	}
+}
+
+static const struct {
+	const char *name;
+	const char *bytes;
+	bool tcp, on_port;
+	enum proto_probe verdict;
+} probes[] = {
+	{ "request", ASK, false, false, PROTO_PROBE_YES },
+	{ "response", ANSWER("0001 0000 0000", "c00c 0001 0001 00000e10 0004 0a0a0101"), false, false, PROTO_PROBE_YES },
+	{ "over tcp", "0023 " ASK, true, false, PROTO_PROBE_YES },
+	{ "over tcp, more behind", "0023 " ASK " 0023 " ASK, true, false, PROTO_PROBE_YES },
+	{ "over tcp, half", "0023 1234 0100 0001 0000 0000 0000 03", true, false, PROTO_PROBE_MORE },
+	{ "begins", "0023", true, true, PROTO_PROBE_MORE },
+	{ "bytes behind", ASK "00", false, false, PROTO_PROBE_NO },
+	{ "bytes behind, on its port", ASK "00", false, true, PROTO_PROBE_YES },
+	{ "the root", "1234 0100 0001 0000 0000 0000 00 0002 0001", false, false, PROTO_PROBE_NO },
+	{ "netbios", "1234 0110 0001 0000 0000 0000 ('CKAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA') 00 0021 0001", false, false, PROTO_PROBE_NO },
+	{ "no entry", "1234 0100 0000 0000 0000 0000", false, true, PROTO_PROBE_NO },
+	{ "counts too high", "1234 0100 0007 0000 0000 0000 " NAME " 0001 0001", false, true, PROTO_PROBE_NO },
+	{ "modbus", "0001 0000 0006 01 03 0000 007d 0001 0000 0006 01 03 0000 007d", true, false, PROTO_PROBE_NO },
+	{ "enip", "6300 0000 00000000 00000000 0000000000000000 00000000", false, false, PROTO_PROBE_NO },
+	{ "bacnet", "810b 000c 0120 ffff 00ff 1008 0000", false, false, PROTO_PROBE_NO },
+	{ "zeros", "0000 0000 0000 0000 0000 0000 0000 0000", false, true, PROTO_PROBE_NO },
+};
+
+static void
+test_probe(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < TEST_COUNT(probes); i++) {
+		uint8_t data[512];
+		struct cursor in = cursor_of(data, bytes_of(probes[i].bytes, data, sizeof(data)));
+		enum proto_probe verdict = probes[i].tcp ? dns_proto.probe(in, true, probes[i].on_port)
+							 : dns_proto.probe_datagram(in, true, probes[i].on_port);
+
+		if (verdict != probes[i].verdict)
+			fail_msg("%s: %d", probes[i].name, verdict);
+		if (verdict == PROTO_PROBE_YES)
+			assert_int_equal(dns_proto.sender_is_server(in), strncmp(probes[i].name, "response", 8) == 0);
+	}
+}
+
+static void
+test_tables(void **state)
+{
+	struct record_path path;
+
+	(void)state;
+	assert_null(record_table_check(&dns_table));
+	for (unsigned int i = 0; i < DNS_EVENT_COUNT; i++)
+		assert_non_null(dns_events[i].name);
+	for (unsigned int i = 0; i < DNS_COUNTER_COUNT; i++)
+		assert_non_null(dns_counters[i].name);
+	for (unsigned int i = 0; i < DNS_BUFFER_COUNT; i++)
+		assert_int_equal(record_path_resolve(&dns_table, dns_buffers[i].path, &path), 0);
+	assert_true(dns_proto.state_len <= SLAB_BLOCK_MAX);
+}
+
+int
+main(void)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, rig_create, rig_destroy)
+	const struct CMUnitTest tests[] = { CASE(test_answers), CASE(test_pairs), CASE(test_neighbours), CASE(test_long_names),
+		CASE(test_extremes), CASE(test_cut), CASE(test_probe), CASE(test_tables) };
+
+	return cmocka_run_group_tests_name("dns", tests, NULL, NULL);
+}
