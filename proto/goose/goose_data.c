@@ -69,10 +69,21 @@ name_bits(struct goose_value *value, uint16_t first)
 		return;
 	value->validity = (uint8_t)(first >> 14);
 	record_present(&value->head, GOOSE_VALUE_GOOD);
-	for (unsigned int bit = 2; bit < QUALITY_BITS; bit++)
+	for (unsigned int bit = 2; (first & 0x3fff) != 0 && bit < QUALITY_BITS; bit++)
 		value->quality |= (uint16_t)((first >> (15 - bit) & 1) << bit);
 	if (value->quality != 0)
 		record_present(&value->head, GOOSE_VALUE_QUALITY);
+}
+
+/* The eight bits of a byte as text, the highest first: in each byte of the word one of them is singled out. */
+static void
+put_eight(char *text, uint8_t byte)
+{
+	uint64_t bits = (byte * UINT64_C(0x0101010101010101)) & UINT64_C(0x0102040810204080);
+
+	bits = (bits + UINT64_C(0x7f7f7f7f7f7f7f7f)) >> 7 & UINT64_C(0x0101010101010101);
+	bits |= UINT64_C(0x3030303030303030);
+	memcpy(text, &bits, sizeof(bits));
 }
 
 static bool
@@ -88,14 +99,14 @@ read_bits(struct reading *r)
 		return false;
 	value->bit_count = count - padding;
 	count = value->bit_count < GOOSE_BITS_MAX ? value->bit_count : GOOSE_BITS_MAX;
-	text = record_reserve(r->ctx->record, &value->bytes, count, 1);
+	text = record_reserve(r->ctx->record, &value->bytes, (count + 7) & ~7u, 1);
+	value->bytes.count = text != NULL ? count : 0;
 	for (uint32_t i = 0; text != NULL && i < count; i += 8) {
 		uint8_t byte = cursor_u8(&r->content);
 
 		if (i < 16)
 			first |= (uint16_t)(byte << (8 - i));
-		for (uint32_t bit = 0; bit < 8 && i + bit < count; bit++)
-			text[i + bit] = (char)('0' + (byte >> (7 - bit) & 1));
+		put_eight(text + i, byte);
 	}
 	name_bits(value, first);
 	return true;
@@ -132,18 +143,20 @@ read_binary_time(struct reading *r)
 	return len == 4 || len == 6;
 }
 
+enum { TAG_FIRST = 0x80 };
+
+/* By identifier, from TAG_FIRST on. */
 static const struct {
-	uint8_t tag;
 	uint8_t shape; /* enum goose_shape */
 	bool (*read)(struct reading *r);
 } types[] = {
-	{ 0x83, GOOSE_SHAPE_BOOL, read_bool },        { 0x84, GOOSE_SHAPE_BITS, read_bits },
-	{ 0x85, GOOSE_SHAPE_INT, read_int },          { 0x86, GOOSE_SHAPE_UINT, read_uint },
-	{ 0x87, GOOSE_SHAPE_FLOAT, read_float },      { 0x89, GOOSE_SHAPE_OCTETS, read_bytes },
-	{ 0x8a, GOOSE_SHAPE_TEXT, read_bytes },       { 0x8c, GOOSE_SHAPE_TIME, read_binary_time },
-	{ 0x8d, GOOSE_SHAPE_INT, read_int },          { 0x8e, GOOSE_SHAPE_BITS, read_bits },
-	{ 0x8f, GOOSE_SHAPE_OCTETS, read_bytes },     { 0x90, GOOSE_SHAPE_TEXT, read_bytes },
-	{ 0x91, GOOSE_SHAPE_TIME, read_time },
+	[0x83 - TAG_FIRST] = { GOOSE_SHAPE_BOOL, read_bool },   [0x84 - TAG_FIRST] = { GOOSE_SHAPE_BITS, read_bits },
+	[0x85 - TAG_FIRST] = { GOOSE_SHAPE_INT, read_int },     [0x86 - TAG_FIRST] = { GOOSE_SHAPE_UINT, read_uint },
+	[0x87 - TAG_FIRST] = { GOOSE_SHAPE_FLOAT, read_float }, [0x89 - TAG_FIRST] = { GOOSE_SHAPE_OCTETS, read_bytes },
+	[0x8a - TAG_FIRST] = { GOOSE_SHAPE_TEXT, read_bytes },  [0x8c - TAG_FIRST] = { GOOSE_SHAPE_TIME, read_binary_time },
+	[0x8d - TAG_FIRST] = { GOOSE_SHAPE_INT, read_int },     [0x8e - TAG_FIRST] = { GOOSE_SHAPE_BITS, read_bits },
+	[0x8f - TAG_FIRST] = { GOOSE_SHAPE_OCTETS, read_bytes }, [0x90 - TAG_FIRST] = { GOOSE_SHAPE_TEXT, read_bytes },
+	[0x91 - TAG_FIRST] = { GOOSE_SHAPE_TIME, read_time },
 };
 
 /** Where the walk is: at each depth what is left, and how many elements were read there. */
@@ -171,11 +184,9 @@ static void
 put_value(struct proto_ctx *ctx, struct goose_record *record, const struct ber *ber, const struct walk *walk)
 {
 	struct reading r = { .ctx = ctx, .content = ber->content };
-	unsigned int i = 0;
+	unsigned int i = ber->tag - TAG_FIRST;
 
-	while (i < sizeof(types) / sizeof(types[0]) && types[i].tag != ber->tag)
-		i++;
-	if (i == sizeof(types) / sizeof(types[0])) {
+	if (ber->tag < TAG_FIRST || i >= sizeof(types) / sizeof(types[0]) || types[i].read == NULL) {
 		r.value = record_append(ctx->record, &record->all_data, goose_value_tables, GOOSE_SHAPE_OCTETS);
 		if (r.value != NULL)
 			(void)read_bytes(&r);
@@ -233,7 +244,8 @@ goose_data_put(struct proto_ctx *ctx, struct goose_record *record, struct cursor
 		else
 			put_value(ctx, record, &ber, &walk);
 	}
-	return goose_data_count(all_data);
+	/* all of it was walked, unless there was too much */
+	return values < GOOSE_VALUES_MAX ? walk.place[0] : goose_data_count(all_data);
 }
 
 uint32_t
@@ -247,6 +259,15 @@ goose_data_count(struct cursor all_data)
 	return count;
 }
 
+static bool
+entry_differs(const struct ber *now, const struct ber *before)
+{
+	size_t len = cursor_left(&now->content);
+
+	return now->tag != before->tag || len != cursor_left(&before->content) ||
+		(len > 0 && memcmp(now->content.pos, before->content.pos, len) != 0);
+}
+
 void
 goose_data_compare(struct goose_changes *out, const struct goose_stream *stream, struct cursor all_data)
 {
@@ -254,15 +275,18 @@ goose_data_compare(struct goose_changes *out, const struct goose_stream *stream,
 	struct ber now, before;
 
 	out->count = 0;
-	if (stream->data_len > GOOSE_DATA_MAX || goose_data_count(kept) != goose_data_count(all_data))
+	if (stream->data_len > GOOSE_DATA_MAX)
 		return;
-	for (uint16_t i = 0; out->count < GOOSE_CHANGED_MAX && ber_next(&all_data, &now) && ber_next(&kept, &before); i++) {
-		size_t len = cursor_left(&now.content);
-
-		if (now.tag != before.tag || len != cursor_left(&before.content) ||
-			memcmp(now.content.pos, before.content.pos, len) != 0)
+	for (uint16_t i = 0; ber_next(&all_data, &now); i++) {
+		if (!ber_next(&kept, &before)) {
+			out->count = 0; /* another number of entries: no place can be named */
+			return;
+		}
+		if (out->count < GOOSE_CHANGED_MAX && entry_differs(&now, &before))
 			out->places[out->count++] = i;
 	}
+	if (ber_next(&kept, &before))
+		out->count = 0;
 }
 
 void

@@ -24,6 +24,8 @@ struct message {
 	enum sv_reason reason;
 	uint64_t before_ns;       /* of that stream */
 	uint32_t before_smp_cnt;
+	const uint8_t *bytes;     /* from its header on */
+	struct sv_repeat repeat;
 };
 
 /* ---- streams ---- */
@@ -286,8 +288,12 @@ tell(struct proto_ctx *ctx, struct message *message)
 	struct sv_record *record;
 
 	decide(ctx, message);
-	if (message->reason == SV_NOTHING)
+	if (message->reason == SV_NOTHING) {
+		if (ctx->events == 0 && !message->publication.routed && !message->publication.wrong_length)
+			sv_repeat_learn(message->stream, &message->repeat, message->bytes,
+				PUBLICATION_HEADER_LEN + message->publication.len);
 		return;
+	}
 	record = put_message(ctx, message);
 	if (message->reason == SV_SUMMARY)
 		put_summary(ctx, record, message->stream);
@@ -315,14 +321,19 @@ handle_asdu(struct proto_ctx *ctx, struct message *message, const struct sv_asdu
 		if (stream == NULL)
 			stream = add_stream(ctx, &message->publication, &asdu->sv_id);
 	}
-	if (stream == NULL)
+	if (stream == NULL) {
+		message->repeat.refused = true;
 		return;
+	}
+	stream->repeat.len = 0; /* what was known of its messages is no longer what it says */
 	if (message->stream == NULL) {
 		message->stream = stream;
 		message->before_ns = stream->last_ns;
 		message->before_smp_cnt = stream->smp_cnt;
 		stream->messages++;
 	}
+	message->repeat.refused = message->repeat.refused || stream != message->stream;
+	sv_repeat_note(&message->repeat, message->bytes, asdu);
 	reason = sv_track(ctx, stream, asdu, message->publication.simulated);
 	if (reason > message->reason)
 		message->reason = reason;
@@ -373,13 +384,17 @@ raise_once(struct proto_ctx *ctx, uint64_t *standing)
 static void
 sv_parse(struct proto_ctx *ctx, struct cursor pdu)
 {
-	struct message message = { 0 };
+	struct message message;
 	struct cursor *in = &message.publication.apdu;
 	struct cursor content;
 	size_t len;
 	uint8_t tag;
 
 	counter_add(&ctx->counters[SV_COUNT_MESSAGES], 1);
+	if (sv_repeat_take(ctx, pdu))
+		return;
+	memset(&message, 0, sizeof(message));
+	message.bytes = pdu.pos;
 	if (!publication_read(pdu, &message.publication)) {
 		proto_event(ctx, SV_EVENT_INVALID_LENGTH);
 		return;

@@ -142,6 +142,8 @@ struct sv_asdu {
 	uint64_t refr_tm_ns;
 	uint32_t smp_cnt, conf_rev, smp_rate, smp_mod, smp_synch;
 	uint32_t quality; /* of all channels, or-ed; with pairs */
+	const uint8_t *smp_cnt_at; /* its bytes */
+	uint8_t smp_cnt_len;
 	uint8_t refr_tm_quality;
 	bool pairs;       /* the sample is INT32 and quality, over and over */
 	bool broken, invalid;
@@ -153,6 +155,26 @@ struct sv_apdu {
 	uint32_t asdu_number;  /* as it says */
 	uint32_t security_len;
 	bool has_number, has_asdus, broken;
+};
+
+enum {
+	SV_REPEAT_PARTS = 2,     /* ASDUs of a message that is known by its bytes */
+	SV_REPEAT_LEN_MAX = 240, /* two ASDUs of eight channels with their names */
+	SV_COUNT_LEN = 2,
+};
+
+/** Where a message differs from the one before though it says nothing new. Offsets from its header's first byte. */
+struct sv_part {
+	uint16_t count_off;
+	uint16_t sample_off, sample_len;
+	uint32_t quality; /* of all channels, or-ed */
+};
+
+struct sv_repeat {
+	struct sv_part parts[SV_REPEAT_PARTS];
+	uint16_t len; /* of the message; 0: none is known */
+	uint8_t part_count;
+	bool refused; /* while it is being read: it is none to know others by */
 };
 
 /** One publication. In a slab block. */
@@ -167,6 +189,8 @@ struct sv_stream {
 	bool bad_quality, test, simulated;
 	uint8_t id_len;
 	uint8_t id[PUBLICATION_TEXT_MAX];
+	struct sv_repeat repeat;
+	uint8_t repeat_bytes[SV_REPEAT_LEN_MAX];
 };
 
 struct sv_state {
@@ -207,5 +231,16 @@ void sv_put_asdu(struct proto_ctx *ctx, struct sv_record *record, const struct s
  * @return why it is worth telling
  */
 enum sv_reason sv_track(struct proto_ctx *ctx, struct sv_stream *stream, const struct sv_asdu *asdu, bool simulated);
+
+/* ---- sv_repeat.c ---- */
+
+/** Notes an ASDU of the message that begins at `message`. At most SV_REPEAT_LEN_MAX bytes behind it, or learning fails. */
+void sv_repeat_note(struct sv_repeat *repeat, const uint8_t *message, const struct sv_asdu *asdu);
+/** The message told nothing: the next ones that are the same but for counts and samples are known by it. */
+void sv_repeat_learn(struct sv_stream *stream, const struct sv_repeat *repeat, const uint8_t *message, size_t len);
+/** @return whether the PDU is such a message, which is then counted. False: it is to be read. */
+bool sv_repeat_take(struct proto_ctx *ctx, struct cursor pdu);
+/** The qualities of a sample's channels, or-ed. @param len  a multiple of SV_CHANNEL_LEN */
+uint32_t sv_quality_of(const uint8_t *sample, size_t len);
 
 #endif

@@ -58,15 +58,11 @@ read_element(struct sv_asdu *asdu, unsigned int number, struct cursor content)
 static void
 read_qualities(struct sv_asdu *asdu)
 {
-	struct cursor in = asdu->sample;
-	size_t len = cursor_left(&in);
+	size_t len = cursor_left(&asdu->sample);
 
 	if (len == 0 || len % SV_CHANNEL_LEN != 0 || len / SV_CHANNEL_LEN > SV_CHANNELS_MAX)
 		return;
-	for (; len > 0; len -= SV_CHANNEL_LEN) {
-		cursor_skip(&in, 4);
-		asdu->quality |= cursor_be32(&in);
-	}
+	asdu->quality = sv_quality_of(asdu->sample.pos, len);
 	asdu->pairs = (asdu->quality & ~(uint32_t)SV_QUALITY_MASK) == 0;
 }
 
@@ -75,9 +71,9 @@ sv_next_asdu(struct cursor *asdus, struct sv_asdu *out)
 {
 	struct ber ber, element;
 
-	memset(out, 0, sizeof(*out));
 	if (cursor_left(asdus) == 0)
 		return false;
+	memset(out, 0, sizeof(*out));
 	out->broken = !ber_next(asdus, &ber);
 	if (out->broken)
 		return true;
@@ -90,6 +86,10 @@ sv_next_asdu(struct cursor *asdus, struct sv_asdu *out)
 			continue;
 		}
 		out->present |= UINT64_C(1) << number;
+		if (number == SV_ASDU_SMP_CNT) {
+			out->smp_cnt_at = element.content.pos;
+			out->smp_cnt_len = (uint8_t)(cursor_left(&element.content) <= UINT8_MAX ? cursor_left(&element.content) : 0);
+		}
 		if (!read_element(out, number, element.content))
 			out->invalid = true;
 	}
