@@ -268,7 +268,7 @@ hold_stream(struct worker *worker, struct flow *flow, const struct stream_data *
 	const struct sensor_config *config = &worker->settings->sensor;
 	struct flow_session *session;
 
-	if (!config->acked_frame_numbers || worker->matcher == NULL || (data->len == data->fresh_off && data->missing == 0))
+	if (worker->matcher == NULL || (data->len == data->fresh_off && data->missing == 0))
 		return;
 	session = worker_session(worker, flow);
 	if (session == NULL || !config->alert_payload)

@@ -52,7 +52,7 @@ bool hold_add(struct worker *worker, struct hold_list *list, const struct event 
 void hold_complete(struct worker *worker, struct flow *flow, uint32_t tx_id, const void *record, uint32_t record_len);
 /** A packet of the flow was handled: acknowledgements and directions it brings. */
 void hold_packet(struct worker *worker, struct flow *flow, struct flow_session *session, const struct packet *packet);
-/** Stream data is about to be shown to the rules. When reading a capture, what is not acknowledged yet is kept: an
+/** When reading a capture: stream data is about to be shown to the rules. What is not acknowledged yet is kept: an
  *  alert on it that no frame follows shows all of it, with "[4 bytes missing]" where bytes were lost. */
 void hold_stream(struct worker *worker, struct flow *flow, const struct stream_data *data);
 /** The flow is over: everything goes. */

@@ -150,14 +150,13 @@ worker_report_garbage(void *owner, const struct proto_session *session, bool to_
 }
 
 static uint32_t
-parse(struct worker *worker, struct flow *flow, const struct packet *packet, const struct proto_input *input)
+parse(struct worker *worker, struct flow *flow, const struct proto_input *input)
 {
 	struct flow_session *session = worker_session(worker, flow);
 	uint32_t consumed;
 
 	if (session == NULL || (flow->flags & FLOW_APP_GIVEN_UP) != 0)
 		return input->len;
-	(void)packet;
 	consumed = proto_session_data(worker->protos, &session->proto, input);
 	if (session->proto.found == PROTO_FOUND)
 		flow->app_proto = (uint16_t)(session->proto.proto_idx + 1);
@@ -198,10 +197,11 @@ static void
 match_stream(struct worker *worker, struct flow *flow, const struct packet *packet, const struct stream_data *data)
 {
 	const struct flow_session *session = flow->session;
-	uint64_t offset = stream_size(flow, data->to_server) - data->len;
+	uint64_t offset;
 
-	if (data->len <= data->fresh_off || !rules_want(worker, flow))
+	if (data->len <= data->fresh_off)
 		return;
+	offset = stream_size(flow, data->to_server) - data->len;
 	for (uint32_t at = 0, len; at < data->len; at += len) {
 		struct rule_chunk chunk = { .data = data->data + at, .to_server = data->to_server, .offset = offset + at };
 
@@ -222,18 +222,21 @@ deliver_stream(void *arg, struct flow *flow, struct packet *packet, const struct
 	struct proto_input input = { .data = data->data, .len = data->len, .missing = data->missing,
 		.ts_ns = packet != NULL ? packet->ts_ns : flow->last_ns, .sport = flow_originator_port(flow),
 		.dport = flow_responder_port(flow), .to_server = data->to_server, .tcp = true };
+	bool wanted = worker->matcher != NULL && rule_wants(worker->matcher, flow->key.ip_proto, input.sport, input.dport);
 	const struct flow_session *session;
 	uint32_t consumed;
 
 	worker->flow = flow;
 	worker->packet = packet;
 	worker->chunk = data;
-	hold_stream(worker, flow, data);
-	match_stream(worker, flow, packet, data);
-	consumed = parse(worker, flow, packet, &input);
+	if (worker->settings->sensor.acked_frame_numbers)
+		hold_stream(worker, flow, data);
+	if (wanted)
+		match_stream(worker, flow, packet, data);
+	consumed = parse(worker, flow, &input);
 	worker->chunk = NULL;
 	session = flow->session;
-	if (session != NULL && session->proto.found == PROTO_GIVEN_UP && rules_want(worker, flow))
+	if (session != NULL && session->proto.found == PROTO_GIVEN_UP && wanted)
 		return data->len > STRADDLE_LEN ? data->len - STRADDLE_LEN : 0;
 	return consumed;
 }
@@ -290,7 +293,7 @@ handle_datagram(struct worker *worker, struct flow *flow, const struct packet *p
 		.sport = packet->sport, .dport = packet->dport, .to_server = flow_to_server(packet), .tcp = false };
 
 	if (packet->payload_len > 0 && (flow->flags & FLOW_APP_GIVEN_UP) == 0)
-		(void)parse(worker, flow, packet, &input);
+		(void)parse(worker, flow, &input);
 }
 
 /* A protocol without IP: what is behind the EtherType is one message. */
@@ -304,7 +307,7 @@ handle_ethernet(struct worker *worker, struct flow *flow, const struct packet *p
 
 	link.tagged = packet_vlan_tci(packet, &link.vlan_tci);
 	if (packet->payload_len > 0 && (flow->flags & FLOW_APP_GIVEN_UP) == 0)
-		(void)parse(worker, flow, packet, &input);
+		(void)parse(worker, flow, &input);
 }
 
 static void

@@ -458,6 +458,56 @@ stream_shed(struct stream_engine *engine, struct stream *stream)
 			stream_dir_clear(engine, &stream->dirs[i]);
 }
 
+/**
+ * A segment as nearly all are: plain, next in its direction, acknowledging no more than was seen, and nothing waits on
+ * either side. Windows that may shrink, old timestamps, ends and gaps are for the long way.
+ */
+static bool
+is_usual(const struct stream *stream, const struct packet *packet, unsigned int side)
+{
+	const struct stream_dir *dir = &stream->dirs[side], *peer = &stream->dirs[!side];
+	const uint16_t both = STREAM_DIR_OPEN | STREAM_DIR_ACKED;
+	const uint16_t none = STREAM_DIR_RST | STREAM_DIR_SYN_DATA | STREAM_DIR_SYNACKED | STREAM_DIR_FIN | STREAM_DIR_ENDED;
+	int32_t news = seq_diff(packet->tcp_ack, peer->last_ack);
+
+	if ((packet->tcp_flags & ~STREAM_PLAIN) != 0 || (packet->tcp_flags & TCP_ACK) == 0 ||
+	    (dir->flags & peer->flags & both) != both || ((dir->flags | peer->flags) & none) != 0)
+		return false;
+	if (packet_is(packet, PACKET_TCP_TIMESTAMP) && (dir->flags & STREAM_DIR_TIMESTAMP) != 0 &&
+	    seq_diff(packet->tcp_ts_value, dir->ts_recent) < 0)
+		return false;
+	return dir->early.head == NULL && peer->early.head == NULL && packet->tcp_seq == dir->next_seq &&
+		seq_diff(dir->last_ack, dir->next_seq) <= 0 && seq_diff(packet->tcp_ack, peer->next_seq) <= 0 &&
+		(news > 0 || (news == 0 && packet->payload_len > 0));
+}
+
+static void
+take_usual(struct stream_step *step, unsigned int side)
+{
+	struct stream_dir *dir = &step->stream->dirs[side], *peer = &step->stream->dirs[!side];
+	const struct packet *packet = step->packet;
+
+	dir->window = packet->tcp_window;
+	if (packet->tcp_ack != peer->last_ack) {
+		dir->flags |= STREAM_DIR_WINDOW;
+		peer->last_ack = packet->tcp_ack;
+	}
+	if (packet_is(packet, PACKET_TCP_TIMESTAMP)) {
+		dir->flags |= STREAM_DIR_TIMESTAMP;
+		dir->ts_recent = packet->tcp_ts_value;
+	}
+	if (packet->payload_len > 0) {
+		dir->far_packets = 0;
+		if (seq_diff(packet->tcp_seq + packet->payload_len, dir->max_seq) > 0)
+			dir->max_seq = packet->tcp_seq + packet->payload_len;
+		if (step->engine->prints != NULL && (step->flow->flags & FLOW_APP_GIVEN_UP) == 0)
+			stream_print_keep(step, side);
+		stream_hand_on(step, side, packet->payload, packet->payload_len, true);
+	}
+	if ((step->flow->flags & FLOW_APP_GIVEN_UP) != 0)
+		stream_shed(step->engine, step->stream);
+}
+
 void
 stream_segment(struct stream_engine *engine, struct flow *flow, struct packet *packet, stream_deliver_fn deliver_fn,
 	void *arg)
@@ -478,6 +528,10 @@ stream_segment(struct stream_engine *engine, struct flow *flow, struct packet *p
 		step.stream = stream_open(engine, flow, packet);
 	if (step.stream == NULL)
 		return;
+	if (is_usual(step.stream, packet, side)) {
+		take_usual(&step, side);
+		return;
+	}
 	dir = &step.stream->dirs[side];
 	if ((packet->tcp_flags & ~STREAM_PLAIN) != 0 || (packet->tcp_flags & TCP_ACK) == 0 ||
 	    ((dir->flags | step.stream->dirs[!side].flags) &

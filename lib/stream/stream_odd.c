@@ -4,7 +4,7 @@
 #include "lib/base/hash.h"
 #include "lib/stream/stream_state.h"
 
-enum { NONE = STREAM_EVENT_COUNT, LANES = 4, LANE_LEN = 8 };
+enum { NONE = STREAM_EVENT_COUNT };
 
 /* By oddity, state of the connection behind the segment, and whether the segment is a FIN. */
 static const uint8_t odd_events[STREAM_ODDITY_COUNT][FLOW_TCP_STATE_COUNT][2] = {
@@ -62,28 +62,43 @@ stream_odd(struct stream_step *step, enum stream_oddity oddity)
 		stream_event_set(step->packet, (enum stream_event)event);
 }
 
-/** Four CRCs side by side: one waits for itself, four keep the processor busy. */
+static inline uint64_t
+word_of(const uint8_t *data, size_t len)
+{
+	uint64_t word = 0;
+
+	memcpy(&word, data, len);
+	return word;
+}
+
+static inline uint64_t
+mix(uint64_t a, uint64_t b)
+{
+	unsigned __int128 product = (unsigned __int128)a * b;
+
+	return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+/** Sixteen bytes a multiplication; the last ones overlap those before, so that no byte is taken alone. */
 static uint32_t
 content_of(const uint8_t *data, uint32_t len)
 {
-	uint32_t lanes[LANES] = { 1, 2, 3, 4 };
-	uint64_t word;
+	const uint64_t odd = UINT64_C(0xa0761d6478bd642f);
+	uint64_t hash = len * UINT64_C(0xe7037ed1a0b428db), a = 0, b = 0;
 
-	for (; len >= LANES * LANE_LEN; len -= LANES * LANE_LEN, data += LANES * LANE_LEN)
-		for (unsigned int i = 0; i < LANES; i++) {
-			memcpy(&word, data + (size_t)i * LANE_LEN, sizeof(word));
-			lanes[i] = hash_u64(lanes[i], word);
-		}
-	for (unsigned int i = 0; len > 0; i++) {
-		uint32_t part = len < LANE_LEN ? len : LANE_LEN;
-
-		word = 0;
-		memcpy(&word, data, part);
-		lanes[i] = hash_u64(lanes[i], word);
-		data += part;
-		len -= part;
+	for (; len > 16; len -= 16, data += 16)
+		hash = mix(word_of(data, 8) ^ odd, word_of(data + 8, 8) ^ hash);
+	if (len >= 8) {
+		a = word_of(data, 8);
+		b = word_of(data + len - 8, 8);
+	} else if (len >= 4) {
+		a = word_of(data, 4);
+		b = word_of(data + len - 4, 4);
+	} else if (len > 0) {
+		a = (uint64_t)data[0] << 16 | (uint64_t)data[len / 2] << 8 | data[len - 1];
 	}
-	return hash_u64(hash_u64(lanes[0], lanes[1]), (uint64_t)lanes[2] << 32 | lanes[3]);
+	hash = mix(a ^ odd, b ^ hash);
+	return (uint32_t)(hash ^ hash >> 32);
 }
 
 static uint32_t
