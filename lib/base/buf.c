@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+enum { U64_DIGITS_MAX = 20, MAC_LEN = 17, IPV4_LEN_MAX = 15 };
+
 int
 buf_create(struct buf *b, size_t cap)
 {
@@ -48,13 +50,33 @@ digits_before(char *end, uint64_t value)
 	return end;
 }
 
+/* Decimal digits of a value above 0. */
+static unsigned int
+digit_count(uint64_t value)
+{
+	static const uint64_t powers[20] = { 1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000,
+		10000000000, 100000000000, 1000000000000, 10000000000000, 100000000000000, 1000000000000000,
+		10000000000000000, 100000000000000000, 1000000000000000000, UINT64_C(10000000000000000000) };
+	unsigned int bits = 64 - (unsigned int)__builtin_clzll(value);
+	unsigned int guess = bits * 1233 >> 12; /* log10(2): one too low at most */
+
+	return guess + (guess < 20 && value >= powers[guess]);
+}
+
 void
 buf_u64(struct buf *b, uint64_t value)
 {
-	char text[20];
-	char *end = text + sizeof(text);
-	char *at = digits_before(end, value);
+	char text[U64_DIGITS_MAX];
+	char *end = text + sizeof(text), *at;
 
+	if (buf_has(b, U64_DIGITS_MAX)) {
+		unsigned int count = value < 10 ? 1 : value < 100 ? 2 : digit_count(value);
+
+		(void)digits_before(b->data + b->len + count, value);
+		b->len += count;
+		return;
+	}
+	at = digits_before(end, value);
 	buf_put(b, at, (size_t)(end - at));
 }
 
@@ -67,6 +89,63 @@ buf_i64(struct buf *b, int64_t value)
 		return;
 	}
 	buf_u64(b, (uint64_t)value);
+}
+
+/* The text of a number of `places` digits behind the point, without the zeros at its end. */
+static void
+put_decimal(struct buf *b, bool negative, uint64_t number, unsigned int places)
+{
+	char text[32];
+	char *end = text + sizeof(text), *at;
+
+	while (places > 0 && number % 10 == 0) {
+		number /= 10;
+		places--;
+	}
+	at = digits_before(end, number);
+	while ((size_t)(end - at) <= places)
+		*--at = '0';
+	if (negative)
+		*--at = '-';
+	buf_put(b, at, (size_t)(end - at) - places);
+	if (places > 0) {
+		buf_putc(b, '.');
+		buf_put(b, end - places, places);
+	}
+}
+
+/*
+ * Singles of ordinary size without the C library, digit for digit as "%.*g" has them: the product with a power of ten
+ * is exact, since 24 bits and those of 5^10 fit in a double, and so it is rounded once, as there.
+ * @return false: it is for the library
+ */
+static bool
+put_single(struct buf *b, double value)
+{
+	static const double powers[11] = { 1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10 };
+	enum { DIGITS_FIRST = 6, DIGITS_LAST = 9, TIE = 0x10000000 };
+	double size = fabs(value);
+	int before = 0; /* digits in front of the point; 0, -1: as many zeros behind it */
+
+	if (size < 0.01 || size >= 1e6)
+		return false;
+	while (size >= powers[before])
+		before++;
+	before -= size < 0.1;
+	for (int digits = DIGITS_FIRST; digits <= DIGITS_LAST && digits - before <= 10; digits++) {
+		unsigned int places = (unsigned int)(digits - before);
+		double number = rint(size * powers[places]), back = number / powers[places];
+		uint64_t bits;
+
+		memcpy(&bits, &back, sizeof(bits));
+		if ((bits & (2 * TIE - 1)) == TIE)
+			return false; /* half way between two singles: rounding twice may go astray */
+		if ((float)back != (float)size)
+			continue;
+		put_decimal(b, value < 0, (uint64_t)number, places);
+		return true;
+	}
+	return false;
 }
 
 /* A whole number below 2^53 prints as such; anything else in the fewest digits that read back. */
@@ -85,6 +164,8 @@ put_real(struct buf *b, double value, bool single)
 		buf_puts(b, ".0");
 		return;
 	}
+	if (single && put_single(b, value))
+		return;
 	for (int precision = single ? 6 : 15; precision <= 17; precision++) {
 		len = snprintf(text, sizeof(text), "%.*g", precision, value);
 		if (single ? strtof(text, NULL) == (float)value : strtod(text, NULL) == value)
@@ -105,35 +186,50 @@ buf_f32(struct buf *b, float value)
 	put_real(b, (double)value, true);
 }
 
+static const char hex_digits[16] = "0123456789abcdef";
+
+static inline void
+put_hex(char *at, uint8_t byte)
+{
+	at[0] = hex_digits[byte >> 4];
+	at[1] = hex_digits[byte & 15];
+}
+
 void
 buf_hex(struct buf *b, const uint8_t *data, size_t len)
 {
-	static const char hex[16] = "0123456789abcdef";
+	char *at = b->data + b->len;
 
 	if (b->full || len > (b->cap - b->len) / 2) {
 		b->full = true;
 		return;
 	}
-	for (size_t i = 0; i < len; i++) {
-		b->data[b->len++] = hex[data[i] >> 4];
-		b->data[b->len++] = hex[data[i] & 15];
-	}
+	for (size_t i = 0; i < len; i++)
+		put_hex(at + 2 * i, data[i]);
+	b->len += 2 * len;
 }
 
 void
 buf_base64(struct buf *b, const uint8_t *data, size_t len)
 {
 	static const char code[65] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	char *at = b->data + b->len;
 
-	for (size_t i = 0; i < len; i += 3) {
+	if (b->full || (len + 2) / 3 > (b->cap - b->len) / 4) {
+		b->full = true;
+		return;
+	}
+	for (size_t i = 0; i < len; i += 3, at += 4) {
 		size_t left = len - i;
 		uint32_t word = (uint32_t)data[i] << 16 | (left > 1 ? (uint32_t)data[i + 1] << 8 : 0) |
 			(left > 2 ? data[i + 2] : 0);
-		char quad[4] = { code[word >> 18], code[word >> 12 & 63], left > 1 ? code[word >> 6 & 63] : '=',
-			left > 2 ? code[word & 63] : '=' };
 
-		buf_put(b, quad, sizeof(quad));
+		at[0] = code[word >> 18];
+		at[1] = code[word >> 12 & 63];
+		at[2] = left > 1 ? code[word >> 6 & 63] : '=';
+		at[3] = left > 2 ? code[word & 63] : '=';
 	}
+	b->len += (len + 2) / 3 * 4;
 }
 
 /* Length of the valid UTF-8 sequence at data (RFC 3629), 0 when there is none. */
@@ -156,8 +252,7 @@ utf8_sequence_len(const uint8_t *data, size_t len)
 static void
 put_escaped(struct buf *b, uint8_t byte)
 {
-	static const char hex[16] = "0123456789abcdef";
-	char text[6] = { '\\', 'u', '0', '0', hex[byte >> 4], hex[byte & 15] };
+	char text[6] = { '\\', 'u', '0', '0', hex_digits[byte >> 4], hex_digits[byte & 15] };
 
 	switch (byte) {
 	case '"': buf_put(b, "\\\"", 2); return;
@@ -169,6 +264,39 @@ put_escaped(struct buf *b, uint8_t byte)
 	}
 }
 
+/* The high bit of each byte that does not stand in a JSON string as it is; of those behind the first also by chance,
+ * since borrows run that way. */
+static inline uint64_t
+marks_of(uint64_t word)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101);
+
+	return ((word - ones * 0x20) | ((word ^ ones * '"') - ones) | ((word ^ ones * '\\') - ones) |
+		((word ^ ones * 0x7f) - ones) | word) & ones << 7;
+}
+
+/* Bytes at the front that stand in a JSON string as they are. The last word overlaps the one before. */
+static size_t
+plain_len(const uint8_t *data, size_t len)
+{
+	uint64_t word, marks;
+
+	for (size_t at = 0; len >= 8 && at < len; at += 8) {
+		size_t from = at + 8 <= len ? at : len - 8;
+
+		memcpy(&word, data + from, sizeof(word));
+		marks = marks_of(word);
+		if (marks != 0)
+			return from + (unsigned int)__builtin_ctzll(marks) / 8;
+	}
+	if (len >= 8 || len == 0)
+		return len;
+	word = UINT64_C(0x2020202020202020);
+	memcpy(&word, data, len);
+	marks = marks_of(word);
+	return marks != 0 ? (unsigned int)__builtin_ctzll(marks) / 8 : len;
+}
+
 void
 buf_json_string(struct buf *b, const void *bytes, size_t len)
 {
@@ -176,19 +304,15 @@ buf_json_string(struct buf *b, const void *bytes, size_t len)
 	size_t plain = 0; /* start of the run that needs no escape */
 
 	buf_putc(b, '"');
-	for (size_t i = 0; i < len;) {
-		uint8_t byte = data[i];
-		size_t step = 1;
+	for (size_t i = plain_len(data, len); i < len; i += plain_len(data + i, len - i)) {
+		size_t step = data[i] >= 0x80 ? utf8_sequence_len(data + i, len - i) : 0;
 
-		if (byte >= 0x80)
-			step = utf8_sequence_len(data + i, len - i);
-		if ((byte >= 0x20 && byte != '"' && byte != '\\' && byte != 0x7f && byte < 0x80) ||
-			(byte >= 0x80 && step > 0)) {
+		if (step > 0) {
 			i += step;
 			continue;
 		}
 		buf_put(b, data + plain, i - plain);
-		put_escaped(b, byte);
+		put_escaped(b, data[i]);
 		plain = ++i;
 	}
 	buf_put(b, data + plain, len - plain);
@@ -249,21 +373,34 @@ buf_ip(struct buf *b, unsigned int version, const uint8_t *bytes)
 		buf_puts(b, inet_ntop(AF_INET6, bytes, text, sizeof(text)));
 		return;
 	}
-	for (int i = 0; i < 4; i++) {
-		if (i > 0)
-			buf_putc(b, '.');
-		buf_u64(b, bytes[i]);
+	if (!buf_has(b, IPV4_LEN_MAX + 1)) {
+		b->full = true;
+		return;
 	}
+	for (int i = 0; i < 4; i++) {
+		unsigned int count = bytes[i] < 10 ? 1 : bytes[i] < 100 ? 2 : 3;
+
+		(void)digits_before(b->data + b->len + count, bytes[i]);
+		b->len += count;
+		b->data[b->len++] = '.';
+	}
+	b->len--;
 }
 
 void
 buf_mac(struct buf *b, const uint8_t bytes[6])
 {
-	for (int i = 0; i < 6; i++) {
-		if (i > 0)
-			buf_putc(b, ':');
-		buf_hex(b, bytes + i, 1);
+	char *at = b->data + b->len;
+
+	if (!buf_has(b, MAC_LEN + 1)) {
+		b->full = true;
+		return;
 	}
+	for (int i = 0; i < 6; i++) {
+		put_hex(at + 3 * i, bytes[i]);
+		at[3 * i + 2] = ':';
+	}
+	b->len += MAC_LEN;
 }
 
 void

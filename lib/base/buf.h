@@ -29,6 +29,13 @@ buf_reset(struct buf *b)
 	b->full = false;
 }
 
+/** Whether so many bytes fit. */
+static inline bool
+buf_has(const struct buf *b, size_t len)
+{
+	return !b->full && b->cap - b->len >= len;
+}
+
 static inline void
 buf_put(struct buf *b, const void *data, size_t len)
 {

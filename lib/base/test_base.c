@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #include "lib/base/buf.h"
 #include "lib/base/counter.h"
@@ -105,6 +107,73 @@ buf_writes_numbers(void **state)
 	buf_destroy(&b);
 }
 
+/* What the C library says of a single: the fewest digits from six on that read back as it. */
+static void
+library_single(char text[40], float value)
+{
+	for (int digits = 6; digits <= 9; digits++) {
+		snprintf(text, 40, "%.*g", digits, (double)value);
+		if (strtof(text, NULL) == value)
+			return;
+	}
+}
+
+/* Singles of every size, as bits in even steps and as texts of few digits that were read. */
+static void
+buf_writes_singles_as_the_library(void **state)
+{
+	char expected[40];
+	struct buf b;
+
+	assert_int_equal(buf_create(&b, 64), 0);
+	for (uint32_t i = 0; i < 600000; i++) {
+		uint32_t bits = i * UINT32_C(7159) + (i << 31);
+		float value;
+
+		memcpy(&value, &bits, sizeof(value));
+		if (i % 3 == 0)
+			value = (float)((i * 7919 % 2000003) / 1000.0);
+		if (!isfinite(value) || (value == floorf(value) && fabsf(value) < 9007199254740992.0f))
+			continue;
+		library_single(expected, value);
+		buf_reset(&b);
+		buf_f32(&b, value);
+		buf_putc(&b, '\0');
+		if (strcmp(b.data, expected) != 0)
+			fail_msg("%s is written as %s", expected, b.data);
+	}
+	buf_destroy(&b);
+}
+
+/* What a byte becomes alone it becomes at every place of every string. */
+static void
+buf_writes_strings_of_any_byte(void **state)
+{
+	struct buf b, alone;
+
+	assert_int_equal(buf_create(&b, 64), 0);
+	assert_int_equal(buf_create(&alone, 64), 0);
+	for (unsigned int byte = 0; byte < 256; byte++) {
+		char text[24];
+
+		text[0] = (char)byte;
+		buf_reset(&alone);
+		buf_json_string(&alone, text, 1);
+		for (size_t len = 1; len < 24; len++)
+			for (size_t at = 0; at < len; at++) {
+				memset(text, 'a', sizeof(text));
+				text[at] = (char)byte;
+				buf_reset(&b);
+				buf_json_string(&b, text, len);
+				assert_int_equal(b.len, alone.len + len - 1);
+				assert_memory_equal(b.data + 1 + at, alone.data + 1, alone.len - 2);
+				assert_true(b.data[b.len - 1] == '"' && (at == 0 || b.data[at] == 'a'));
+			}
+	}
+	buf_destroy(&b);
+	buf_destroy(&alone);
+}
+
 static void
 buf_is_bounded(void **state)
 {
@@ -187,6 +256,8 @@ main(void)
 		cmocka_unit_test(cursor_sub_is_bounded),
 		cmocka_unit_test(buf_writes_json_text),
 		cmocka_unit_test(buf_writes_numbers),
+		cmocka_unit_test(buf_writes_singles_as_the_library),
+		cmocka_unit_test(buf_writes_strings_of_any_byte),
 		cmocka_unit_test(buf_is_bounded),
 		cmocka_unit_test(slab_reuses_and_is_bounded),
 		cmocka_unit_test(crc32c_has_the_known_values),

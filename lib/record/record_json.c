@@ -6,6 +6,7 @@
 #include "lib/record/record.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { OBJECT_MAX = 64 }; /* nested objects of one table */
@@ -18,13 +19,17 @@ struct object {
 	uint8_t depth;
 };
 
+enum { KEY_TEXT_MAX = 48 };
+
 struct row {
+	uint8_t bit, object;
+	uint16_t next; /* the first row behind it that has another presence bit */
+	uint8_t key_len;
+	char key[KEY_TEXT_MAX]; /* ,"key": */
 	const struct field *field;
 	struct record_writer **children; /* FIELD_LIST: by shape */
-	const char *key;
-	uint16_t key_len;
+	uint8_t *name_lens;              /* of field->names, where a name stands in JSON as it is; else 0 */
 	uint16_t child_count;
-	uint8_t object;
 };
 
 struct record_writer {
@@ -92,17 +97,40 @@ row_create_children(struct row *row)
 }
 
 static int
+row_measure_names(struct row *row)
+{
+	const struct field_names *names = row->field->names;
+
+	row->name_lens = calloc(names->count + 1u, 1);
+	if (row->name_lens == NULL)
+		return -ENOMEM;
+	for (uint16_t i = 0; i < names->count; i++) {
+		const char *name = names->rows[i].name;
+		size_t len = strlen(name);
+		bool plain = len <= UINT8_MAX;
+
+		for (size_t j = 0; j < len; j++)
+			plain = plain && name[j] >= 0x20 && name[j] < 0x7f && name[j] != '"' && name[j] != '\\';
+		row->name_lens[i] = plain ? (uint8_t)len : 0;
+	}
+	return 0;
+}
+
+static int
 row_create(struct record_writer *writer, struct row *row, const struct field *field)
 {
 	const char *dot = strrchr(field->path, '.');
 	int object = object_of(writer, field->path);
+	int len = snprintf(row->key, sizeof(row->key), ",\"%s\":", dot == NULL ? field->path : dot + 1);
 
-	if (object < 0)
+	if (object < 0 || len >= (int)sizeof(row->key))
 		return -E2BIG;
 	row->field = field;
+	row->bit = field->bit;
 	row->object = (uint8_t)object;
-	row->key = dot == NULL ? field->path : dot + 1;
-	row->key_len = (uint16_t)strlen(row->key);
+	row->key_len = (uint8_t)len;
+	if (field->names != NULL)
+		return row_measure_names(row);
 	return field->type == FIELD_LIST ? row_create_children(row) : 0;
 }
 
@@ -132,6 +160,11 @@ record_writer_create(struct record_writer **out, const struct record_table *tabl
 			return rc;
 		}
 	}
+	for (uint16_t i = writer->row_count; i-- > 0;) {
+		bool same = i + 1 < writer->row_count && writer->rows[i].bit == writer->rows[i + 1].bit;
+
+		writer->rows[i].next = same ? writer->rows[i + 1].next : (uint16_t)(i + 1);
+	}
 	*out = writer;
 	return 0;
 }
@@ -145,6 +178,7 @@ record_writer_destroy(struct record_writer *writer)
 		for (uint16_t j = 0; j < writer->rows[i].child_count; j++)
 			record_writer_destroy(writer->rows[i].children[j]);
 		free(writer->rows[i].children);
+		free(writer->rows[i].name_lens);
 	}
 	free(writer->rows);
 	free(writer);
@@ -160,22 +194,57 @@ elements(const struct blob *blob, const struct record_ref *ref, uint32_t size)
 }
 
 static void
-write_number(struct buf *out, const struct field *field, const void *record)
+write_plain(struct buf *out, const char *text, size_t len)
 {
-	uint64_t value = 0;
+	buf_putc(out, '"');
+	buf_put(out, text, len);
+	buf_putc(out, '"');
+}
+
+/* Tables of names often have the value itself as their index. */
+static void
+write_name_or_number(struct buf *out, const struct row *row, uint64_t value)
+{
+	const struct field_names *names = row->field->names;
 	const char *name = NULL;
 
-	(void)field_get_u64(field, record, &value);
-	if (field->names != NULL)
-		name = field_name_of(field->names, (uint32_t)value);
-	if (name != NULL && name == field->names->unknown && name[0] != '\0' && name[strlen(name) - 1] == '-')
+	if (names != NULL && value < names->count && names->rows[value].value == value && row->name_lens[value] > 0) {
+		write_plain(out, names->rows[value].name, row->name_lens[value]);
+		return;
+	}
+	if (names != NULL)
+		name = field_name_of(names, (uint32_t)value);
+	if (name != NULL && name == names->unknown && name[0] != '\0' && name[strlen(name) - 1] == '-')
 		buf_printf(out, "\"%s%llu\"", name, (unsigned long long)value);
 	else if (name != NULL)
 		buf_json_string(out, name, strlen(name));
-	else if (field->type >= FIELD_I8 && field->type <= FIELD_I64)
+	else if (row->field->type >= FIELD_I8 && row->field->type <= FIELD_I64)
 		buf_i64(out, (int64_t)value);
 	else
 		buf_u64(out, value);
+}
+
+static void
+write_number(struct buf *out, const struct row *row, const void *record)
+{
+	const struct field *field = row->field;
+	const void *at = (const uint8_t *)record + field->offset;
+	uint64_t value = 0;
+
+	switch ((enum field_type)field->type) {
+	case FIELD_U8:
+		value = *(const uint8_t *)at;
+		break;
+	case FIELD_U16:
+		value = *(const uint16_t *)at;
+		break;
+	case FIELD_U32:
+		value = *(const uint32_t *)at;
+		break;
+	default:
+		(void)field_get_u64(field, record, &value);
+	}
+	write_name_or_number(out, row, value);
 }
 
 static void
@@ -410,7 +479,7 @@ write_value(struct buf *out, const struct blob *blob, const struct row *row, con
 		write_scalars(out, blob, at, (field->flags & FIELD_ONE) != 0);
 		return;
 	default:
-		write_number(out, field, record);
+		write_number(out, row, record);
 	}
 }
 
@@ -449,6 +518,21 @@ move_to(const struct record_writer *writer, struct buf *out, uint8_t *open, uint
 	return comma;
 }
 
+/* The key with its comma, or without. Where there is room its whole block is copied: a length the compiler knows. */
+static inline void
+write_key(struct buf *out, const struct row *row, bool comma)
+{
+	const char *text = row->key + !comma;
+	size_t len = row->key_len - (size_t)!comma;
+
+	if (!buf_has(out, KEY_TEXT_MAX)) {
+		buf_put(out, text, len);
+		return;
+	}
+	memcpy(out->data + out->len, text, KEY_TEXT_MAX - 1);
+	out->len += len;
+}
+
 static void
 write_object(const struct record_writer *writer, struct buf *out, const struct blob *blob, uint32_t at)
 {
@@ -458,21 +542,19 @@ write_object(const struct record_writer *writer, struct buf *out, const struct b
 	bool comma = false;
 
 	buf_putc(out, '{');
-	for (uint16_t i = 0; i < writer->row_count; i++) {
+	for (uint16_t i = 0; i < writer->row_count;) {
 		const struct row *row = &writer->rows[i];
-		uint8_t bit = row->field->bit;
 
-		if (bit != FIELD_ALWAYS && (present >> bit & 1) == 0)
+		if (row->bit != FIELD_ALWAYS && (present >> row->bit & 1) == 0) {
+			i = row->next;
 			continue;
+		}
 		if (row->object != open)
 			comma = move_to(writer, out, &open, row->object, comma);
-		if (comma)
-			buf_putc(out, ',');
-		buf_putc(out, '"');
-		buf_put(out, row->key, row->key_len);
-		buf_put(out, "\":", 2);
+		write_key(out, row, comma);
 		write_value(out, blob, row, record);
 		comma = true;
+		i++;
 	}
 	while (open != 0) {
 		buf_putc(out, '}');
