@@ -145,8 +145,11 @@ own_name(struct rule_parser *parser, unsigned int app, const char *name, char *v
 		if (strcasecmp(owner->keywords[i].name, name) == 0)
 			return own_keyword(parser, app, &owner->keywords[i], value);
 	for (unsigned int i = 0; i < owner->buffer_count; i++)
-		if (strcasecmp(owner->buffers[i].name, name) == 0)
+		if (strcasecmp(owner->buffers[i].name, name) == 0) {
+			if (owner->buffer_direction != NULL)
+				parser->directions |= (uint8_t)(1 << owner->buffer_direction(&owner->buffers[i]));
 			return field_buffer(parser, app, owner->buffers[i].path);
+		}
 	return 1;
 }
 

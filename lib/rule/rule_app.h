@@ -56,6 +56,9 @@ struct rule_app {
 	uint8_t keyword_count;
 	const struct rule_app_buffer *buffers;
 	uint8_t buffer_count;
+	/** Whose messages a buffer is of, where records of the other direction may show it as well: a rule without a direction
+	 *  takes that of its buffers, to the client where it has both kinds. NULL: RULE_EITHER for all. */
+	enum rule_direction (*buffer_direction)(const struct rule_app_buffer *buffer);
 	/** In alerts the record stands below this key of the protocol's object ("request"), by direction (to_server is
 	 *  index 1); NULL: it is the object itself. */
 	const char *alert_key[2];

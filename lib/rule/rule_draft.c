@@ -273,6 +273,20 @@ finish_anchors(struct rule_parser *parser)
 	}
 }
 
+/* Buffers of one direction's messages give it to a rule that names none. */
+static void
+finish_direction(struct rule_parser *parser)
+{
+	const uint16_t both = RULE_FLOW_TO_SERVER | RULE_FLOW_TO_CLIENT;
+
+	if ((parser->draft.flow & both) != 0)
+		return;
+	if ((parser->directions & 1 << RULE_TO_CLIENT) != 0)
+		parser->draft.flow |= RULE_FLOW_TO_CLIENT;
+	else if ((parser->directions & 1 << RULE_TO_SERVER) != 0)
+		parser->draft.flow |= RULE_FLOW_TO_SERVER;
+}
+
 /* What kind of traffic decides the rule, and how often it may fire. */
 static void
 finish_phase(struct rule_parser *parser)
@@ -367,6 +381,7 @@ rule_finish(struct rule_parser *parser)
 	if (ret != 0)
 		return ret;
 	finish_anchors(parser);
+	finish_direction(parser);
 	finish_phase(parser);
 	if (older != NULL) {
 		uint32_t order = older->order;

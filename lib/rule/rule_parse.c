@@ -205,6 +205,7 @@ draft_reset(struct rule_parser *parser)
 	parser->draft = (struct rule){ .app = RULE_APP_NONE, .priority = 3 };
 	parser->draft.meta.gid = 1;
 	parser->buffer_count = 0;
+	parser->directions = 0;
 	parser->buffer = -1;
 	parser->sticky = false;
 	parser->unmet = false;

@@ -38,6 +38,7 @@ struct rule_parser {
 	struct rule draft;
 	struct rule_draft_buffer *buffers;    /* [RULE_BUFFERS_MAX] */
 	unsigned int buffer_count;
+	uint8_t directions;                   /* bit i: a buffer of enum rule_direction i is used */
 	int buffer;                           /* the one that content goes to, -1: the payload, not yet used */
 	bool sticky;                          /* nothing has looked into the buffer since it was named */
 	struct rule_node *last_content;       /* what nocase, depth and so on speak of */
