@@ -60,6 +60,10 @@ struct proto_ctx {
 	uint32_t pdu_len;
 	uint32_t skip_len;           /* parse may set it: bytes of its direction behind the PDU to pass over unread, the rest of
 	                                a message of which frame() gave only the front */
+	bool raw;                    /* over TCP: what follows in the direction is not framed but goes to proto->raw, until it
+	                                says otherwise; set by parse, gap and raw, which finds what was said last */
+	bool over;                   /* set by parse or raw: what follows in both directions is another protocol; end() is
+	                                called and the flow's protocol is looked for anew */
 	uint64_t events;             /* bits set by proto_event(); taken by the next deliver */
 	bool to_server;              /* sent by the flow's originator */
 	uint16_t sport, dport;       /* of the PDU's flow, either may be the usual port; 0 in gap() and end() */
@@ -114,8 +118,17 @@ struct proto {
 	int (*frame)(struct cursor in, bool to_server);
 	/** The same in a datagram; NULL: frame. */
 	int (*frame_datagram)(struct cursor in, bool to_server);
+	/** As frame(), where the end of a PDU must be searched for: it is not in the first seen_len bytes, which an earlier
+	 *  call looked at. NULL: frame() is cheap. */
+	int (*frame_on)(struct cursor in, bool to_server, uint32_t seen_len);
 	/** Reads one whole PDU as frame() delimited it. Never fails: what is wrong is an event of the PDU. */
 	void (*parse)(struct proto_ctx *ctx, struct cursor pdu);
+	/**
+	 * Bytes without frames of the direction ctx->to_server, as they come: a body that is longer than a PDU may be, or
+	 * whose end is known only from what is in it. The records must not depend on how the bytes were cut.
+	 * @return how many were taken: all of them, or fewer with ctx->raw set to false. NULL: ctx->raw is never set.
+	 */
+	uint32_t (*raw)(struct proto_ctx *ctx, struct cursor in);
 	/** missing bytes of the direction ctx->to_server were lost: drop what spans them. NULL: nothing to do. */
 	void (*gap)(struct proto_ctx *ctx, uint32_t missing);
 	/** The flow is over: deliver what still waits, give slab memory back. Called once if parse ever was. */

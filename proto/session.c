@@ -1,5 +1,6 @@
 #include "proto/session.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -103,6 +104,8 @@ prepare(struct proto_engine *engine, struct proto_session *session, uint64_t ts_
 	ctx->pdu = NULL;
 	ctx->pdu_len = 0;
 	ctx->skip_len = 0;
+	ctx->raw = tcp && session->raw[to_server];
+	ctx->over = false;
 	engine->record.len = 0;
 	engine->record.truncated = false;
 	return ctx;
@@ -135,7 +138,24 @@ parse_pdu(struct proto_engine *engine, struct proto_session *session, const stru
 	counter_add(&engine->counters[PROTO_COUNTER_PDUS], 1);
 	session->proto->parse(ctx, cursor_of(ctx->pdu, len));
 	session->skip_len[input->to_server] = input->tcp ? ctx->skip_len : 0;
+	session->raw[input->to_server] = input->tcp && ctx->raw;
 	settle(engine);
+}
+
+/* @return bytes that the protocol took as they are */
+static uint32_t
+read_raw(struct proto_engine *engine, struct proto_session *session, const struct proto_input *input, uint32_t at)
+{
+	struct proto_ctx *ctx = prepare(engine, session, input->ts_ns, input->to_server, input->tcp);
+	uint32_t left = input->len - at, taken;
+
+	ctx->pdu = input->data + at;
+	ctx->pdu_len = left;
+	taken = session->proto->raw(ctx, cursor_of(ctx->pdu, left));
+	assert(taken == left || (taken < left && !ctx->raw));
+	session->raw[input->to_server] = ctx->raw;
+	settle(engine);
+	return taken;
 }
 
 /* Of so many bytes, those that the protocol does not want to see. */
@@ -248,16 +268,32 @@ skip_garbage(struct proto_engine *engine, struct proto_session *session, const s
 	return next;
 }
 
+static int
+frame_on(const struct proto *proto, const struct proto_input *input, uint32_t at, uint32_t seen_len)
+{
+	if (seen_len > 0 && input->tcp && proto->frame_on != NULL)
+		return proto->frame_on(cursor_of(input->data + at, input->len - at), input->to_server, seen_len);
+	return frame_at(proto, input, at);
+}
+
 /* Whole PDUs from the front of the data. @return bytes consumed */
 static uint32_t
 read_pdus(struct proto_engine *engine, struct proto_session *session, const struct proto_input *input)
 {
 	uint32_t at = pass_over(session, input->to_server, input->len);
+	uint32_t seen_len = input->missing > 0 || at > 0 ? 0 : session->seen_len[input->to_server];
 
-	while (at < input->len) {
+	session->seen_len[input->to_server] = 0;
+	while (at < input->len && !engine->ctx.over) {
 		uint32_t left = input->len - at;
-		int len = frame_at(session->proto, input, at);
+		int len;
 
+		if (session->raw[input->to_server]) {
+			at += read_raw(engine, session, input, at);
+			continue;
+		}
+		len = frame_on(session->proto, input, at, seen_len);
+		seen_len = 0;
 		if (len > 0 && (uint32_t)len <= left) {
 			report_garbage(engine, session, input->to_server);
 			parse_pdu(engine, session, input, at, (uint32_t)len);
@@ -265,8 +301,10 @@ read_pdus(struct proto_engine *engine, struct proto_session *session, const stru
 			at += pass_over(session, input->to_server, input->len - at);
 			continue;
 		}
-		if (len >= 0 && input->tcp && left < PROTO_PDU_LEN_MAX)
+		if (len >= 0 && input->tcp && left < PROTO_PDU_LEN_MAX) {
+			session->seen_len[input->to_server] = left;
 			return at;
+		}
 		/* No PDU here; or a datagram's cut one; or one longer than any may be. */
 		at = skip_garbage(engine, session, input, at, len >= 0 ? at + 1 : at);
 	}
@@ -275,8 +313,24 @@ read_pdus(struct proto_engine *engine, struct proto_session *session, const stru
 	return at;
 }
 
-uint32_t
-proto_session_data(struct proto_engine *engine, struct proto_session *session, const struct proto_input *input)
+static void
+lose(struct proto_engine *engine, struct proto_session *session, const struct proto_input *input)
+{
+	struct proto_ctx *ctx;
+
+	counter_add(&engine->counters[PROTO_COUNTER_GAPS], 1);
+	report_garbage(engine, session, input->to_server);
+	if (session->proto->gap == NULL)
+		return;
+	ctx = prepare(engine, session, input->ts_ns, input->to_server, input->tcp);
+	session->proto->gap(ctx, input->missing);
+	session->raw[input->to_server] = ctx->raw;
+	settle(engine);
+}
+
+/* @return bytes consumed, by one protocol */
+static uint32_t
+advance(struct proto_engine *engine, struct proto_session *session, const struct proto_input *input)
 {
 	uint32_t consumed;
 
@@ -284,15 +338,28 @@ proto_session_data(struct proto_engine *engine, struct proto_session *session, c
 		return input->len;
 	if (session->found == PROTO_UNKNOWN && !detect(engine, session, input, &consumed))
 		return session->found == PROTO_GIVEN_UP ? input->len : consumed;
-	if (input->missing > pass_over(session, input->to_server, input->missing)) {
-		counter_add(&engine->counters[PROTO_COUNTER_GAPS], 1);
-		report_garbage(engine, session, input->to_server);
-		if (session->proto->gap != NULL) {
-			session->proto->gap(prepare(engine, session, input->ts_ns, input->to_server, input->tcp), input->missing);
-			settle(engine);
-		}
-	}
+	if (input->missing > pass_over(session, input->to_server, input->missing))
+		lose(engine, session, input);
 	return read_pdus(engine, session, input);
+}
+
+uint32_t
+proto_session_data(struct proto_engine *engine, struct proto_session *session, const struct proto_input *input)
+{
+	struct proto_input rest = *input;
+
+	engine->ctx.over = false;
+	for (;;) {
+		uint32_t consumed = advance(engine, session, &rest);
+
+		rest.data += consumed;
+		rest.len -= consumed;
+		rest.missing = 0;
+		if (!engine->ctx.over)
+			return input->len - rest.len;
+		proto_session_end(engine, session, input->ts_ns);
+		engine->ctx.over = false;
+	}
 }
 
 void

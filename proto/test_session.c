@@ -5,7 +5,12 @@
 
 #include "proto/session.h"
 
-enum { TOY_LONG = 9 }; /* a body so long has ten bytes more behind it that are not wanted */
+/* What a body of such a length says of the bytes behind it. */
+enum {
+	TOY_LONG = 9, /* ten are not wanted */
+	TOY_RAW = 8,  /* raw ones to the first 'E' */
+	TOY_OVER = 7, /* they are another protocol's */
+};
 
 struct toy_record {
 	struct record_head head;
@@ -54,7 +59,33 @@ toy_parse(struct proto_ctx *ctx, struct cursor pdu)
 	record->len = cursor_u8(&pdu);
 	if (record->len == TOY_LONG)
 		ctx->skip_len = 10;
+	ctx->raw = record->len == TOY_RAW;
+	ctx->over = record->len == TOY_OVER;
 	proto_deliver(ctx, PROTO_MATCH | PROTO_EMIT, 0);
+}
+
+/* Each raw byte but the last is told by its value. */
+static uint32_t
+toy_raw(struct proto_ctx *ctx, struct cursor in)
+{
+	uint32_t taken = 0;
+
+	assert_true(ctx->raw);
+	for (; ctx->raw && cursor_left(&in) > 0; taken++) {
+		struct toy_record *record = record_begin(ctx->record, &toy_table);
+
+		record->len = cursor_u8(&in);
+		ctx->raw = record->len != 'E';
+		if (ctx->raw)
+			proto_deliver(ctx, PROTO_MATCH, 0);
+	}
+	return taken;
+}
+
+static void
+toy_gap(struct proto_ctx *ctx, uint32_t missing)
+{
+	ctx->raw = ctx->raw && missing < 100;
 }
 
 static void
@@ -67,7 +98,7 @@ toy_end(struct proto_ctx *ctx)
 static const struct proto toy = {
 	.app = { .name = "toy", .record = &toy_table, .events = toy_events, .event_count = 1 },
 	.transports = PROTO_TCP | PROTO_UDP | PROTO_ETHERNET, .ports = toy_ports, .ether_types = toy_ether_types, .pdu_len_min = 2, .probe = toy_probe, .frame = toy_frame,
-	.parse = toy_parse, .end = toy_end, .state_len = sizeof(uint32_t),
+	.parse = toy_parse, .raw = toy_raw, .gap = toy_gap, .end = toy_end, .state_len = sizeof(uint32_t),
 };
 static const struct proto *const toys[] = { &toy, NULL };
 
@@ -160,6 +191,45 @@ garbage_and_loss_are_left_behind(void **state)
 	bench.log[0] = '\0';
 	assert_int_equal(feed(&bench, &session, "yyP\x02yy", 6, 100), 6);
 	assert_string_equal(bench.log, "g2 2 ");
+	proto_session_end(bench.engine, &session, 0);
+	teardown(&bench);
+}
+
+static void
+raw_bytes_come_as_they_are(void **state)
+{
+	struct bench bench;
+	struct proto_session session = { 0 };
+
+	setup(&bench, NULL);
+	assert_int_equal(feed(&bench, &session, "P\x08" "abcdefghPP", 12, 0), 12);
+	assert_string_equal(bench.log, "8 80 80 ");
+	bench.log[0] = '\0';
+	assert_int_equal(feed(&bench, &session, "PEP\x01x", 5, 0), 5);
+	assert_string_equal(bench.log, "80 1 ");
+	bench.log[0] = '\0';
+	assert_int_equal(feed(&bench, &session, "P\x08" "abcdefgh", 10, 0), 10);
+	assert_int_equal(feed(&bench, &session, "A", 1, 99), 1); /* the protocol says that a small loss is none of its end */
+	assert_int_equal(feed(&bench, &session, "P\x01xE", 4, 100), 4);
+	assert_string_equal(bench.log, "8 65 1 ");
+	proto_session_end(bench.engine, &session, 0);
+	teardown(&bench);
+}
+
+static void
+another_protocol_is_looked_for(void **state)
+{
+	struct bench bench;
+	struct proto_session session = { 0 };
+
+	setup(&bench, NULL);
+	assert_int_equal(feed(&bench, &session, "P\x07" "abcdefgP\x01xx", 13, 0), 13);
+	assert_string_equal(bench.log, "7 !1 ");
+	assert_int_equal(session.found, PROTO_FOUND);
+	assert_int_equal(feed(&bench, &session, "P\x07" "abcdefgxx", 11, 0), 11);
+	assert_int_equal(session.found, PROTO_UNKNOWN);
+	assert_int_equal(slab_used(bench.slab), 0);
+	assert_int_equal(feed(&bench, &session, "yP", 2, 0), 2);
 	proto_session_end(bench.engine, &session, 0);
 	teardown(&bench);
 }
@@ -305,6 +375,8 @@ main(void)
 		cmocka_unit_test(every_cut_gives_the_same),
 		cmocka_unit_test(ethernet_is_told_by_its_type),
 		cmocka_unit_test(unwanted_bytes_are_passed_over),
+		cmocka_unit_test(raw_bytes_come_as_they_are),
+		cmocka_unit_test(another_protocol_is_looked_for),
 		cmocka_unit_test(strangers_are_given_up),
 		cmocka_unit_test(full_memory_sheds_the_flow),
 		cmocka_unit_test(bad_ports_are_refused),

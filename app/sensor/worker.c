@@ -184,7 +184,7 @@ match_chunk(struct worker *worker, struct flow *flow, const struct packet *packe
 static uint32_t
 unit_len(const struct flow_session *session, const uint8_t *data, uint32_t len, bool to_server)
 {
-	int pdu_len = session == NULL || session->proto.found != PROTO_FOUND
+	int pdu_len = session == NULL || session->proto.found != PROTO_FOUND || session->proto.raw[to_server]
 		? 0
 		: session->proto.proto->frame(cursor_of(data, len), to_server);
 
