@@ -1,0 +1,351 @@
+/* HTTP/1: finding heads, recognising the protocol, and the way of a message to its transaction. */
+#include "proto/http/http.h"
+
+#include <errno.h>
+
+enum { STATUS_SWITCHING = 101 };
+
+/* Empty lines before a start line are not wrong. */
+static void
+skip_leading(struct cursor *in)
+{
+	for (unsigned int i = 0; i < HTTP_LEADING_MAX && cursor_left(in) > 0 && (*in->pos == '\r' || *in->pos == '\n'); i++)
+		cursor_skip(in, 1);
+}
+
+/* A request of one line ends with it. */
+static int
+simple_len(struct cursor in)
+{
+	size_t left = cursor_left(&in);
+	const uint8_t *text = cursor_take(&in, left), *line_end = memchr(text, '\n', left);
+
+	return line_end == NULL ? 0 : (int)(line_end - text) + 1;
+}
+
+/* Nothing ends a line in what is new: the answer is what it was. */
+static bool
+is_still_open(struct cursor in, uint32_t seen_len)
+{
+	size_t left = cursor_left(&in);
+
+	if (seen_len == 0 || left >= HTTP_LINE_LEN_MAX)
+		return false;
+	cursor_skip(&in, seen_len);
+	return seen_len > HTTP_METHOD_LEN_MAX + 2 * HTTP_LEADING_MAX && cursor_left(&in) > 0 &&
+		memchr(in.pos, '\n', cursor_left(&in)) == NULL;
+}
+
+static bool
+may_begin(uint8_t c)
+{
+	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '\r' ||
+		c == '\n';
+}
+
+static int
+http_frame_on(struct cursor in, bool to_server, uint32_t seen_len)
+{
+	struct cursor line = in;
+	size_t left = cursor_left(&in), leading;
+	enum http_fit fit;
+	uint32_t len;
+
+	(void)to_server;
+	if (left > 0 && !may_begin(*in.pos))
+		return -EBADMSG;
+	if (is_still_open(in, seen_len))
+		return 0;
+	skip_leading(&line);
+	leading = left - cursor_left(&line);
+	fit = http_line_fit(line, false);
+	if (fit == HTTP_FIT_NO)
+		return -EBADMSG;
+	if (fit == HTTP_FIT_MORE)
+		return 0;
+	if (fit == HTTP_FIT_SIMPLE)
+		return (int)leading + simple_len(line);
+	len = http_head_len(line, seen_len > leading ? seen_len - (uint32_t)leading : 0);
+	if (len > 0)
+		return (int)(leading + len);
+	return left >= HTTP_HEAD_LEN_MAX ? HTTP_HEAD_LEN_MAX : 0;
+}
+
+static int
+http_frame(struct cursor in, bool to_server)
+{
+	return http_frame_on(in, to_server, 0);
+}
+
+static enum proto_probe
+http_probe(struct cursor in, bool to_server, bool on_port)
+{
+	enum http_fit fit;
+
+	(void)to_server;
+	(void)on_port;
+	skip_leading(&in);
+	fit = http_line_fit(in, true);
+	if (fit == HTTP_FIT_NO)
+		return PROTO_PROBE_NO;
+	return fit == HTTP_FIT_MORE ? PROTO_PROBE_MORE : PROTO_PROBE_YES;
+}
+
+static int
+http_sender_is_server(struct cursor in)
+{
+	enum http_fit fit;
+
+	skip_leading(&in);
+	fit = http_line_fit(in, true);
+	if (fit == HTTP_FIT_NO || fit == HTTP_FIT_MORE)
+		return -1;
+	return fit == HTTP_FIT_RESPONSE;
+}
+
+/* ---- requests that wait ---- */
+
+static void
+wait_for_response(struct proto_ctx *ctx, struct http_half *half)
+{
+	struct http_state *state = ctx->state;
+	const struct http_config *config = ctx->config;
+
+	if (state->open_count >= config->open_max) {
+		counter_add(&ctx->counters[HTTP_COUNT_REQUESTS_SHED], 1);
+		if (!state->flooded)
+			half->events |= UINT64_C(1) << HTTP_EVENT_TOO_MANY_REQUESTS;
+		state->flooded = true;
+		state->shed_behind++;
+		return;
+	}
+	half->shed_before = state->shed_behind;
+	half->waits = true;
+	state->shed_behind = 0;
+	if (state->newest != NULL)
+		state->newest->next = half;
+	else
+		state->oldest = half;
+	state->newest = half;
+	state->open_count++;
+}
+
+/* A request of which no more is read. */
+static void
+let_go(struct proto_ctx *ctx, struct http_half *half)
+{
+	struct http_state *state = ctx->state;
+
+	for (unsigned int i = 0; i < 2; i++)
+		if (state->bodies[i].half == half)
+			state->bodies[i].half = NULL;
+	http_half_match(ctx, half);
+}
+
+static struct http_half *
+take_oldest(struct proto_ctx *ctx)
+{
+	struct http_state *state = ctx->state;
+	struct http_half *half = state->oldest;
+
+	state->oldest = half->next;
+	if (state->oldest == NULL)
+		state->newest = NULL;
+	state->open_count--;
+	half->next = NULL;
+	let_go(ctx, half);
+	return half;
+}
+
+/* The request that a response answers; NULL: it was not seen, or could not wait. */
+static struct http_half *
+take_request(struct proto_ctx *ctx)
+{
+	struct http_state *state = ctx->state;
+	uint32_t *shed = state->oldest != NULL ? &state->oldest->shed_before : &state->shed_behind;
+
+	if (*shed > 0) {
+		--*shed;
+		return NULL;
+	}
+	if (state->oldest != NULL)
+		return take_oldest(ctx);
+	counter_add(&ctx->counters[HTTP_COUNT_ORPHANS], 1);
+	proto_event(ctx, HTTP_EVENT_UNMATCHED_RESPONSE);
+	return NULL;
+}
+
+static void
+give_up_all(struct proto_ctx *ctx)
+{
+	struct http_state *state = ctx->state;
+
+	while (state->oldest != NULL)
+		http_half_emit(ctx, take_oldest(ctx), NULL);
+	state->shed_behind = 0;
+}
+
+/* ---- messages ---- */
+
+void
+http_finish(struct proto_ctx *ctx, struct http_half *half)
+{
+	http_half_match(ctx, half);
+	if (!half->head.is_request)
+		http_half_emit(ctx, half->request, half);
+	else if (!half->waits)
+		http_half_emit(ctx, half, NULL);
+}
+
+static void
+check_direction(struct proto_ctx *ctx, bool is_request)
+{
+	struct http_state *state = ctx->state;
+
+	if (is_request == ctx->to_server || state->wrong_direction)
+		return;
+	state->wrong_direction = true;
+	proto_event(ctx, HTTP_EVENT_WRONG_DIRECTION);
+}
+
+static void
+parse_request(struct proto_ctx *ctx, const struct http_head *head, struct cursor in, const struct buf *derived)
+{
+	struct http_state *state = ctx->state;
+	struct http_half *half = http_half_create(ctx, head, in, derived);
+
+	counter_add(&ctx->counters[HTTP_COUNT_REQUESTS], 1);
+	if (half != NULL) {
+		half->id = ++state->last_id;
+		wait_for_response(ctx, half);
+	} else {
+		state->shed_behind++;
+	}
+	http_body_begin(ctx, half, head, NULL);
+}
+
+/* Behind the answer to CONNECT and to an upgrade both directions speak something else. */
+static bool
+is_tunnel(const struct http_head *head, const struct http_head *request)
+{
+	return head->status == STATUS_SWITCHING || (request != NULL && request->is_connect && head->status / 100 == 2);
+}
+
+static void
+parse_response(struct proto_ctx *ctx, const struct http_head *head, struct cursor in, const struct buf *derived)
+{
+	struct http_state *state = ctx->state;
+	struct http_half *half, *request;
+	bool tunnel;
+
+	counter_add(&ctx->counters[HTTP_COUNT_RESPONSES], 1);
+	half = http_half_create(ctx, head, in, derived); /* before the scratch is used again */
+	request = take_request(ctx);
+	tunnel = is_tunnel(head, request == NULL ? NULL : &request->head);
+	if (half != NULL) {
+		half->events |= ctx->events;
+		ctx->events = 0;
+		half->request = request;
+		half->id = request != NULL ? request->id : ++state->last_id;
+		http_body_begin(ctx, half, head, request == NULL ? NULL : &request->head);
+	} else {
+		http_body_begin(ctx, NULL, head, request == NULL ? NULL : &request->head);
+		http_half_emit(ctx, request, NULL);
+	}
+	if (!tunnel)
+		return;
+	counter_add(&ctx->counters[HTTP_COUNT_TUNNELS], 1);
+	ctx->over = true;
+}
+
+/* A head without its end: whether a line begins where it is cut. */
+static bool
+ends_with_line(struct cursor in)
+{
+	size_t left = cursor_left(&in);
+	const uint8_t *text = cursor_take(&in, left);
+
+	return left > 1 && (text[left - 1] == '\n' || (text[left - 1] == '\r' && text[left - 2] == '\n'));
+}
+
+static void
+http_parse(struct proto_ctx *ctx, struct cursor in)
+{
+	struct buf derived = { .data = (char *)ctx->record->base, .cap = HTTP_DERIVED_LEN_MAX };
+	struct http_head head = { 0 };
+	struct cursor line = in;
+	enum http_fit fit;
+
+	skip_leading(&line);
+	fit = http_line_fit(line, false);
+	if (fit < HTTP_FIT_SIMPLE)
+		return;
+	head.is_request = fit != HTTP_FIT_RESPONSE;
+	head.is_cut = fit != HTTP_FIT_SIMPLE && http_head_len(line, 0) == 0;
+	head.is_cut_at_line = head.is_cut && ends_with_line(in);
+	http_head_read(ctx, in, &head, &derived);
+	check_direction(ctx, head.is_request);
+	if (head.is_request) {
+		parse_request(ctx, &head, in, &derived);
+	} else if (head.status / 100 == 1 && head.status != STATUS_SWITCHING) {
+		counter_add(&ctx->counters[HTTP_COUNT_INTERIM], 1);
+		http_body_begin(ctx, NULL, &head, NULL);
+	} else {
+		parse_response(ctx, &head, in, &derived);
+	}
+}
+
+/* Where heads of responses may be lost, none of the requests that wait can be told to be answered by the next. */
+static void
+http_gap(struct proto_ctx *ctx, uint32_t missing)
+{
+	struct http_state *state = ctx->state;
+
+	if (http_body_gap(ctx, missing))
+		return;
+	ctx->raw = false;
+	if (state->oldest != NULL && state->oldest->to_server != ctx->to_server)
+		give_up_all(ctx);
+}
+
+static void
+http_end(struct proto_ctx *ctx)
+{
+	bool raw = ctx->raw;
+
+	http_body_end(ctx, true);
+	http_body_end(ctx, false);
+	give_up_all(ctx);
+	ctx->raw = raw;
+}
+
+static const uint16_t http_ports[] = { 80, 8080, 8000, 8008, 8081, 8088, 3128, 5985, 0 };
+
+extern const struct proto http_proto;
+const struct proto http_proto = {
+	.app = {
+		.name = "http",
+		.record = &http_table,
+		.events = http_events,
+		.event_count = HTTP_EVENT_COUNT,
+		.buffers = http_buffers,
+		.buffer_count = HTTP_BUFFER_COUNT,
+		.buffer_direction = http_buffer_direction,
+	},
+	.transports = PROTO_TCP,
+	.ports = http_ports,
+	.pdu_len_min = 16,
+	.probe = http_probe,
+	.sender_is_server = http_sender_is_server,
+	.frame = http_frame,
+	.frame_on = http_frame_on,
+	.parse = http_parse,
+	.raw = http_body_raw,
+	.gap = http_gap,
+	.end = http_end,
+	.state_len = sizeof(struct http_state),
+	.counters = http_counters,
+	.counter_count = HTTP_COUNTER_COUNT,
+	.knobs = &http_knobs,
+	.config_len = sizeof(struct http_config),
+};

@@ -1,0 +1,233 @@
+/* Bodies: how long they are (RFC 9112 6.3), and the bytes as they come, of which the first are kept. */
+#include "proto/http/http.h"
+
+enum { CHUNK_DIGITS_MAX = 15, STATUS_NO_CONTENT = 204, STATUS_NOT_MODIFIED = 304 };
+
+static bool
+has_no_body(const struct http_head *head, const struct http_head *request)
+{
+	if (head->is_request)
+		return !head->chunked && (!head->has_length || head->content_length == 0);
+	if (request != NULL && (request->is_head || (request->is_connect && head->status / 100 == 2)))
+		return true;
+	return head->status / 100 == 1 || head->status == STATUS_NO_CONTENT || head->status == STATUS_NOT_MODIFIED ||
+		(!head->chunked && head->has_length && head->content_length == 0);
+}
+
+static void
+finish(struct proto_ctx *ctx, struct http_body *body)
+{
+	struct http_half *half = body->half;
+
+	*body = (struct http_body){ 0 };
+	ctx->raw = false;
+	if (half != NULL)
+		http_finish(ctx, half);
+}
+
+void
+http_body_begin(struct proto_ctx *ctx, struct http_half *half, const struct http_head *head,
+	const struct http_head *request)
+{
+	struct http_state *state = ctx->state;
+	struct http_body *body = &state->bodies[ctx->to_server];
+
+	*body = (struct http_body){ .half = half };
+	if (has_no_body(head, request)) {
+		body->state = HTTP_BODY_NONE;
+	} else if (head->chunked) {
+		body->state = HTTP_BODY_CHUNK_SIZE;
+	} else if (head->has_length) {
+		body->state = HTTP_BODY_LENGTH;
+		body->left = head->content_length;
+	} else {
+		body->state = HTTP_BODY_UNTIL_CLOSE;
+	}
+	if (head->is_cut) {
+		body->after = body->state;
+		body->line_is_empty = head->is_cut_at_line;
+		body->state = HTTP_BODY_HEAD_REST;
+	}
+	if (body->state == HTTP_BODY_NONE)
+		finish(ctx, body);
+	else
+		ctx->raw = true;
+}
+
+/* Bytes of the message itself. */
+static void
+take_data(struct proto_ctx *ctx, struct http_body *body, const uint8_t *data, uint32_t len)
+{
+	struct http_half *half = body->half;
+
+	if (half == NULL)
+		return;
+	half->body_len += len;
+	if (half->matched || half->is_gapped || half->has_limit)
+		return;
+	if (!http_half_keep(ctx, half, data, len))
+		http_half_match(ctx, half);
+}
+
+/* ---- chunks (RFC 9112 7.1) ---- */
+
+static int
+hex_value(uint8_t c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c = http_lower(c);
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static void
+bad_chunk(struct proto_ctx *ctx, struct http_body *body)
+{
+	bool is_request = body->half != NULL ? body->half->head.is_request : ctx->to_server;
+
+	http_event(ctx, HTTP_EVENT_INVALID_REQUEST_CHUNK_LEN, is_request);
+	finish(ctx, body);
+}
+
+static void
+end_chunk_line(struct proto_ctx *ctx, struct http_body *body)
+{
+	if (body->digits == 0) {
+		bad_chunk(ctx, body);
+		return;
+	}
+	body->digits = 0;
+	body->line_is_empty = true;
+	body->state = body->left == 0 ? HTTP_BODY_TRAILER : HTTP_BODY_CHUNK_DATA;
+}
+
+static void
+step_chunk_size(struct proto_ctx *ctx, struct http_body *body, uint8_t c)
+{
+	int value = hex_value(c);
+
+	if (value >= 0 && body->digits < CHUNK_DIGITS_MAX) {
+		body->left = body->left << 4 | (uint64_t)value;
+		body->digits++;
+	} else if (c == '\n') {
+		end_chunk_line(ctx, body);
+	} else if (value < 0 && (c == ';' || c == '\r' || http_is_space(c))) {
+		body->state = HTTP_BODY_CHUNK_EXT;
+	} else {
+		bad_chunk(ctx, body);
+	}
+}
+
+static void
+step_line(struct proto_ctx *ctx, struct http_body *body, uint8_t c)
+{
+	if (c != '\n') {
+		body->line_is_empty = body->line_is_empty && c == '\r';
+		return;
+	}
+	if (!body->line_is_empty) {
+		body->line_is_empty = true;
+	} else if (body->state == HTTP_BODY_HEAD_REST && body->after != HTTP_BODY_NONE) {
+		body->state = body->after;
+	} else {
+		finish(ctx, body);
+	}
+}
+
+static void
+step(struct proto_ctx *ctx, struct http_body *body, uint8_t c)
+{
+	switch (body->state) {
+	case HTTP_BODY_CHUNK_SIZE:
+		step_chunk_size(ctx, body, c);
+		break;
+	case HTTP_BODY_CHUNK_EXT:
+		if (c == '\n')
+			end_chunk_line(ctx, body);
+		break;
+	case HTTP_BODY_CHUNK_END:
+		if (c == '\n')
+			body->state = HTTP_BODY_CHUNK_SIZE;
+		else if (c != '\r')
+			bad_chunk(ctx, body);
+		break;
+	default:
+		step_line(ctx, body, c);
+		break;
+	}
+}
+
+static bool
+is_data(const struct http_body *body)
+{
+	return body->state == HTTP_BODY_LENGTH || body->state == HTTP_BODY_CHUNK_DATA || body->state == HTTP_BODY_UNTIL_CLOSE;
+}
+
+/* So many bytes of data went by. */
+static void
+pass_data(struct proto_ctx *ctx, struct http_body *body, uint64_t len)
+{
+	if (body->state == HTTP_BODY_UNTIL_CLOSE)
+		return;
+	body->left -= len;
+	if (body->left > 0)
+		return;
+	if (body->state == HTTP_BODY_CHUNK_DATA)
+		body->state = HTTP_BODY_CHUNK_END;
+	else
+		finish(ctx, body);
+}
+
+uint32_t
+http_body_raw(struct proto_ctx *ctx, struct cursor in)
+{
+	struct http_state *state = ctx->state;
+	struct http_body *body = &state->bodies[ctx->to_server];
+	size_t all = cursor_left(&in);
+
+	while (cursor_left(&in) > 0 && body->state != HTTP_BODY_NONE) {
+		size_t len = cursor_left(&in);
+
+		if (!is_data(body)) {
+			step(ctx, body, cursor_u8(&in));
+			continue;
+		}
+		if (body->state != HTTP_BODY_UNTIL_CLOSE && body->left < len)
+			len = (size_t)body->left;
+		take_data(ctx, body, cursor_take(&in, len), (uint32_t)len);
+		pass_data(ctx, body, len);
+	}
+	ctx->raw = body->state != HTTP_BODY_NONE;
+	return (uint32_t)(all - cursor_left(&in));
+}
+
+bool
+http_body_gap(struct proto_ctx *ctx, uint32_t missing)
+{
+	struct http_state *state = ctx->state;
+	struct http_body *body = &state->bodies[ctx->to_server];
+
+	if (body->state == HTTP_BODY_NONE)
+		return false;
+	if (!is_data(body) || (body->state != HTTP_BODY_UNTIL_CLOSE && missing > body->left)) {
+		finish(ctx, body);
+		return false;
+	}
+	if (body->half != NULL) {
+		body->half->is_gapped = true;
+		body->half->body_len += missing;
+		http_half_match(ctx, body->half);
+	}
+	pass_data(ctx, body, missing);
+	ctx->raw = body->state != HTTP_BODY_NONE;
+	return true;
+}
+
+void
+http_body_end(struct proto_ctx *ctx, bool to_server)
+{
+	struct http_state *state = ctx->state;
+
+	if (state->bodies[to_server].state != HTTP_BODY_NONE)
+		finish(ctx, &state->bodies[to_server]);
+}

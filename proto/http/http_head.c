@@ -1,0 +1,561 @@
+/* The head of a message: start line and header fields, in one pass; and the forms in which rules see them. */
+#include "proto/http/http.h"
+
+enum { REPETITION_MAX = 64 };
+
+enum what {
+	WHAT_PLAIN,
+	WHAT_HOST,
+	WHAT_COOKIE,
+	WHAT_LENGTH,
+	WHAT_TRANSFER,
+	WHAT_CONTENT,
+	WHAT_UPGRADE,
+};
+
+enum { NO_SLICE = HTTP_SLICES_MAX };
+
+/* By length. What a field is in requests and in responses. */
+static const struct known {
+	const char *name;
+	uint8_t len;
+	uint8_t what;
+	uint8_t slice[2]; /* by is_request */
+} known_fields[] = {
+	{ "host", 4, WHAT_HOST, { NO_SLICE, HTTP_HOST_RAW } },
+	{ "cookie", 6, WHAT_COOKIE, { NO_SLICE, HTTP_COOKIE } },
+	{ "accept", 6, WHAT_PLAIN, { NO_SLICE, HTTP_ACCEPT } },
+	{ "server", 6, WHAT_PLAIN, { HTTP_SERVER, NO_SLICE } },
+	{ "referer", 7, WHAT_PLAIN, { NO_SLICE, HTTP_REFERER } },
+	{ "upgrade", 7, WHAT_UPGRADE, { NO_SLICE, NO_SLICE } },
+	{ "location", 8, WHAT_PLAIN, { HTTP_LOCATION, NO_SLICE } },
+	{ "connection", 10, WHAT_PLAIN, { HTTP_CONNECTION, HTTP_CONNECTION } },
+	{ "set-cookie", 10, WHAT_COOKIE, { HTTP_COOKIE, NO_SLICE } },
+	{ "user-agent", 10, WHAT_PLAIN, { NO_SLICE, HTTP_USER_AGENT } },
+	{ "content-type", 12, WHAT_PLAIN, { HTTP_CONTENT_TYPE, HTTP_CONTENT_TYPE } },
+	{ "content-range", 13, WHAT_PLAIN, { HTTP_CONTENT_RANGE, NO_SLICE } },
+	{ "content-length", 14, WHAT_LENGTH, { HTTP_CONTENT_LEN, HTTP_CONTENT_LEN } },
+	{ "accept-encoding", 15, WHAT_PLAIN, { NO_SLICE, HTTP_ACCEPT_ENC } },
+	{ "accept-language", 15, WHAT_PLAIN, { NO_SLICE, HTTP_ACCEPT_LANG } },
+	{ "x-forwarded-for", 15, WHAT_PLAIN, { NO_SLICE, HTTP_XFF } },
+	{ "content-encoding", 16, WHAT_CONTENT, { HTTP_CONTENT_ENCODING, NO_SLICE } },
+	{ "transfer-encoding", 17, WHAT_TRANSFER, { NO_SLICE, NO_SLICE } },
+};
+
+enum { NAME_LEN_MAX = 17, FIRST = 0xff };
+
+struct line_field {
+	uint16_t name, name_len;
+	uint16_t value, value_len;
+	uint8_t known;         /* row of known_fields, or one behind the last */
+	uint8_t hash;
+	uint8_t repeats;       /* the earlier field of the same name, FIRST: none */
+	bool is_repeated;      /* a later one has its name */
+	bool is_folded;
+	bool is_plain;         /* written as "Name: value\r\n" */
+};
+
+struct reading {
+	struct proto_ctx *ctx;
+	struct http_head *head;
+	struct buf *derived;
+	const uint8_t *text;
+	uint32_t len;
+	uint32_t fields_off;   /* of the first line behind the start line */
+	uint32_t fields_end;   /* of the empty line */
+	unsigned int field_count;
+	unsigned int repetitions;
+	struct line_field fields[HTTP_FIELDS_MAX];
+};
+
+static bool
+same_name(const uint8_t *a, const uint8_t *b, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (http_lower(a[i]) != http_lower(b[i]))
+			return false;
+	return true;
+}
+
+static uint8_t
+known_of(const uint8_t *name, uint32_t len)
+{
+	const uint8_t count = sizeof(known_fields) / sizeof(known_fields[0]);
+
+	if (len > NAME_LEN_MAX)
+		return count;
+	for (uint8_t i = 0; i < count; i++)
+		if (known_fields[i].len == len && (uint8_t)known_fields[i].name[0] == http_lower(name[0]) &&
+			same_name(name, (const uint8_t *)known_fields[i].name, len))
+			return i;
+	return count;
+}
+
+static const struct known *
+known_row(const struct line_field *field)
+{
+	return field->known < sizeof(known_fields) / sizeof(known_fields[0]) ? &known_fields[field->known] : NULL;
+}
+
+static void
+trim(const uint8_t *text, uint32_t *from, uint32_t *to)
+{
+	while (*from < *to && http_is_space(text[*from]))
+		++*from;
+	while (*to > *from && (http_is_space(text[*to - 1]) || text[*to - 1] == '\r' || text[*to - 1] == '\n'))
+		--*to;
+}
+
+/* ---- lines ---- */
+
+static void
+find_earlier(struct reading *r, struct line_field *field)
+{
+	for (unsigned int i = 0; i < r->field_count; i++) {
+		struct line_field *other = &r->fields[i];
+
+		if (other->hash != field->hash || other->name_len != field->name_len || other->repeats != FIRST ||
+			!same_name(r->text + other->name, r->text + field->name, field->name_len))
+			continue;
+		field->repeats = (uint8_t)i;
+		other->is_repeated = true;
+		r->repetitions++;
+		return;
+	}
+}
+
+/* A field of one line, without the line's end. */
+static void
+read_field(struct reading *r, uint32_t from, uint32_t to, bool crlf)
+{
+	const uint8_t *colon = memchr(r->text + from, ':', to - from);
+	struct line_field *field = &r->fields[r->field_count];
+	uint32_t name_end, value;
+
+	if (r->field_count == HTTP_FIELDS_MAX) {
+		http_event(r->ctx, HTTP_EVENT_REQUEST_TOO_MANY_HEADERS, r->head->is_request);
+		return;
+	}
+	if (colon == NULL)
+		http_event(r->ctx, HTTP_EVENT_REQUEST_FIELD_MISSING_COLON, r->head->is_request);
+	name_end = colon == NULL ? from : (uint32_t)(colon - r->text);
+	value = colon == NULL ? from : name_end + 1;
+	*field = (struct line_field){ .repeats = FIRST, .name = (uint16_t)from,
+		.is_plain = crlf && colon != NULL && to - value >= 2 && r->text[value] == ' ' };
+	if (colon != NULL && (name_end == from || http_is_space(r->text[name_end - 1]))) {
+		http_event(r->ctx, HTTP_EVENT_REQUEST_HEADER_INVALID, r->head->is_request);
+		field->is_plain = false;
+	}
+	while (name_end > from && http_is_space(r->text[name_end - 1]))
+		name_end--;
+	field->is_plain = field->is_plain && !http_is_space(r->text[value + 1]) && !http_is_space(r->text[to - 1]);
+	trim(r->text, &value, &to);
+	field->name_len = (uint16_t)(name_end - from);
+	field->value = (uint16_t)value;
+	field->value_len = (uint16_t)(to - value);
+	field->known = field->name_len == 0 ? UINT8_MAX : known_of(r->text + from, field->name_len);
+	if (field->name_len > 0) {
+		field->hash = (uint8_t)(http_lower(r->text[from]) * 31 + http_lower(r->text[name_end - 1]));
+		find_earlier(r, field);
+	}
+	r->field_count++;
+}
+
+/* A line that continues the one before it (RFC 9112 5.2, obsolete). */
+static void
+continue_field(struct reading *r, uint32_t from, uint32_t to)
+{
+	struct line_field *last = &r->fields[r->field_count - 1];
+	uint32_t value = last->value_len == 0 ? from : last->value;
+
+	trim(r->text, &value, &to);
+	if (last->value_len > 0 && to < last->value + last->value_len)
+		return;
+	last->value = (uint16_t)value;
+	last->value_len = (uint16_t)(to - value);
+	last->is_folded = true;
+	last->is_plain = false;
+}
+
+static void
+read_fields(struct reading *r)
+{
+	uint32_t at = r->fields_off;
+
+	while (at < r->len) {
+		const uint8_t *line_end = memchr(r->text + at, '\n', r->len - at);
+		uint32_t next = line_end == NULL ? r->len : (uint32_t)(line_end - r->text) + 1;
+		uint32_t to = line_end == NULL ? r->len : next - 1;
+		bool crlf = to > at && r->text[to - 1] == '\r' && line_end != NULL;
+
+		if (crlf)
+			to--;
+		r->fields_end = at;
+		if (to == at)
+			return;
+		if (!http_is_space(r->text[at])) {
+			read_field(r, at, to, crlf);
+		} else if (r->field_count > 0) {
+			continue_field(r, at, to);
+		} else {
+			http_event(r->ctx, HTTP_EVENT_INVALID_REQUEST_FOLDING, r->head->is_request);
+			read_field(r, at, to, crlf);
+		}
+		at = next;
+	}
+	r->fields_end = r->len;
+}
+
+/* ---- the forms that rules see ---- */
+
+static void
+put_unfolded(struct buf *out, const uint8_t *text, uint32_t len, bool is_folded)
+{
+	if (!is_folded) {
+		buf_put(out, text, len);
+		return;
+	}
+	for (uint32_t i = 0; i < len; i++)
+		if (text[i] != '\r' && text[i] != '\n')
+			buf_putc(out, (char)text[i]);
+}
+
+/* The values of all fields of the name, as one (RFC 9110 5.3). */
+static void
+put_joined(struct reading *r, unsigned int first)
+{
+	const struct line_field *field = &r->fields[first];
+
+	put_unfolded(r->derived, r->text + field->value, field->value_len, field->is_folded);
+	for (unsigned int i = first + 1; field->is_repeated && i < r->field_count; i++) {
+		const struct line_field *other = &r->fields[i];
+
+		if (other->repeats != first)
+			continue;
+		buf_put(r->derived, ", ", 2);
+		put_unfolded(r->derived, r->text + other->value, other->value_len, other->is_folded);
+	}
+}
+
+static void
+put_value(struct reading *r, unsigned int idx, enum http_slice slice)
+{
+	const struct line_field *field = &r->fields[idx];
+	size_t from = r->derived->len;
+
+	if (!field->is_repeated && !field->is_folded) {
+		http_put_slice(r->head, slice, field->value, field->value_len);
+		return;
+	}
+	put_joined(r, idx);
+	http_put_slice(r->head, slice, r->len + (uint32_t)from, (uint32_t)(r->derived->len - from));
+}
+
+static bool
+is_cookie(const struct line_field *field)
+{
+	const struct known *known = known_row(field);
+
+	return known != NULL && known->what == WHAT_COOKIE;
+}
+
+/* As it stands, where nothing is to be changed. */
+static void
+put_header_block(struct reading *r)
+{
+	size_t from = r->derived->len;
+	bool as_it_is = r->head->is_cut == false;
+
+	for (unsigned int i = 0; i < r->field_count && as_it_is; i++)
+		as_it_is = r->fields[i].is_plain && r->fields[i].repeats == FIRST && !is_cookie(&r->fields[i]);
+	if (as_it_is && r->field_count < HTTP_FIELDS_MAX) {
+		http_put_slice(r->head, HTTP_HEADER, r->fields_off, r->fields_end - r->fields_off);
+		return;
+	}
+	for (unsigned int i = 0; i < r->field_count; i++) {
+		const struct line_field *field = &r->fields[i];
+
+		if (field->repeats != FIRST || is_cookie(field))
+			continue;
+		buf_put(r->derived, r->text + field->name, field->name_len);
+		buf_put(r->derived, ": ", 2);
+		put_joined(r, i);
+		buf_put(r->derived, "\r\n", 2);
+	}
+	http_put_slice(r->head, HTTP_HEADER, r->len + (uint32_t)from, (uint32_t)(r->derived->len - from));
+}
+
+static void
+put_header_names(struct reading *r)
+{
+	size_t from = r->derived->len;
+
+	buf_put(r->derived, "\r\n", 2);
+	for (unsigned int i = 0; i < r->field_count; i++) {
+		const struct line_field *field = &r->fields[i];
+
+		if (field->repeats != FIRST || field->name_len == 0)
+			continue;
+		buf_put(r->derived, r->text + field->name, field->name_len);
+		buf_put(r->derived, "\r\n", 2);
+	}
+	buf_put(r->derived, "\r\n", 2);
+	http_put_slice(r->head, HTTP_HEADER_NAMES, r->len + (uint32_t)from, (uint32_t)(r->derived->len - from));
+}
+
+/* ---- what the fields say ---- */
+
+static void
+read_length(struct reading *r, const struct line_field *field)
+{
+	uint64_t value = 0;
+	bool bad = field->value_len == 0 || field->value_len > 18;
+
+	for (uint32_t i = 0; i < field->value_len && !bad; i++) {
+		uint8_t c = r->text[field->value + i];
+
+		bad = c < '0' || c > '9';
+		value = value * 10 + (uint64_t)(c - '0');
+	}
+	if (field->repeats != FIRST)
+		http_event(r->ctx, HTTP_EVENT_DUPLICATE_REQUEST_CONTENT_LENGTH, r->head->is_request);
+	if (bad) {
+		http_event(r->ctx, HTTP_EVENT_INVALID_REQUEST_CONTENT_LENGTH, r->head->is_request);
+		return;
+	}
+	if (r->head->has_length)
+		return;
+	r->head->has_length = true;
+	r->head->content_length = value;
+}
+
+static bool
+value_is(const struct reading *r, const struct line_field *field, const char *token)
+{
+	size_t len = strlen(token);
+
+	return field->value_len == len && same_name(r->text + field->value, (const uint8_t *)token, len);
+}
+
+/* Whether the last of a list is the token. */
+static bool
+value_ends_with(const struct reading *r, const struct line_field *field, const char *token)
+{
+	size_t len = strlen(token);
+
+	return field->value_len >= len &&
+		same_name(r->text + field->value + field->value_len - len, (const uint8_t *)token, len);
+}
+
+static void
+read_transfer(struct reading *r, const struct line_field *field)
+{
+	if (value_is(r, field, "chunked")) {
+		r->head->chunked = true;
+	} else if (value_ends_with(r, field, "chunked")) {
+		r->head->chunked = true;
+		http_event(r->ctx, HTTP_EVENT_INVALID_REQUEST_TRANSFER_ENCODING, r->head->is_request);
+	} else if (!value_is(r, field, "identity")) {
+		http_event(r->ctx, HTTP_EVENT_INVALID_REQUEST_TRANSFER_ENCODING, r->head->is_request);
+	}
+}
+
+static void
+read_content(struct reading *r, const struct line_field *field)
+{
+	static const char *const usual[] = { "br", "zstd", "compress", "x-compress", "lzma", "aes128gcm", "exi", "pack200-gzip" };
+	unsigned int commas = 0;
+
+	for (uint32_t i = 0; i < field->value_len; i++)
+		commas += r->text[field->value + i] == ',';
+	if (commas >= 2)
+		proto_event(r->ctx, HTTP_EVENT_TOO_MANY_ENCODINGS);
+	if (field->value_len == 0 || value_is(r, field, "identity") || value_is(r, field, "none"))
+		return;
+	if (field->repeats == FIRST && (value_is(r, field, "gzip") || value_is(r, field, "x-gzip") || value_is(r, field, "deflate"))) {
+		r->head->coding = HTTP_CODING_ZLIB;
+		return;
+	}
+	r->head->coding = HTTP_CODING_OTHER;
+	for (unsigned int i = 0; i < sizeof(usual) / sizeof(usual[0]); i++)
+		if (value_is(r, field, usual[i]))
+			return;
+	if (commas == 0)
+		proto_event(r->ctx, HTTP_EVENT_ABNORMAL_CONTENT_ENCODING);
+}
+
+static void
+read_known(struct reading *r, unsigned int idx)
+{
+	const struct line_field *field = &r->fields[idx];
+	const struct known *known = known_row(field);
+	uint8_t slice;
+
+	if (known == NULL)
+		return;
+	if (known->what == WHAT_LENGTH)
+		read_length(r, field);
+	else if (known->what == WHAT_TRANSFER)
+		read_transfer(r, field);
+	else if (known->what == WHAT_CONTENT)
+		read_content(r, field);
+	else if (known->what == WHAT_UPGRADE)
+		r->head->is_upgrade = true;
+	slice = known->slice[r->head->is_request];
+	if (slice != NO_SLICE && field->repeats == FIRST)
+		put_value(r, idx, slice);
+}
+
+static void
+judge(struct reading *r)
+{
+	struct http_head *head = r->head;
+
+	if (r->repetitions >= REPETITION_MAX)
+		http_event(r->ctx, HTTP_EVENT_REQUEST_HEADER_REPETITION, head->is_request);
+	if (head->is_cut)
+		http_event(r->ctx, HTTP_EVENT_REQUEST_FIELD_TOO_LONG, head->is_request);
+	if (head->chunked && head->has_length)
+		http_event(r->ctx, HTTP_EVENT_REQUEST_AMBIGUOUS_LENGTH, head->is_request);
+	if (head->chunked && (head->major < 1 || (head->major == 1 && head->minor == 0)))
+		proto_event(r->ctx, HTTP_EVENT_CHUNKED_OLD_PROTOCOL);
+}
+
+/* ---- start lines ---- */
+
+static uint32_t
+word_end(const uint8_t *text, uint32_t at, uint32_t to)
+{
+	while (at < to && !http_is_space(text[at]))
+		at++;
+	return at;
+}
+
+static uint32_t
+space_end(const uint8_t *text, uint32_t at, uint32_t to)
+{
+	while (at < to && http_is_space(text[at]))
+		at++;
+	return at;
+}
+
+static uint32_t
+digits_end(const uint8_t *text, uint32_t at, uint32_t to)
+{
+	while (at < to && text[at] >= '0' && text[at] <= '9')
+		at++;
+	return at;
+}
+
+static void
+read_version(struct reading *r, uint32_t from, uint32_t to)
+{
+	const uint8_t *text = r->text + from;
+
+	http_put_slice(r->head, HTTP_PROTOCOL, from, to - from);
+	if (to - from == 8 && memcmp(text, "HTTP/", 5) == 0 && text[5] >= '0' && text[5] <= '9' && text[6] == '.' &&
+		text[7] >= '0' && text[7] <= '9') {
+		r->head->major = (uint8_t)(text[5] - '0');
+		r->head->minor = (uint8_t)(text[7] - '0');
+	} else {
+		proto_event(r->ctx, HTTP_EVENT_INVALID_PROTOCOL);
+		r->head->major = 1;
+	}
+}
+
+/* RFC 9112 3. The target may hold spaces: the last word is the protocol. */
+static void
+read_request_line(struct reading *r, uint32_t from, uint32_t to)
+{
+	struct http_head *head = r->head;
+	uint32_t end = word_end(r->text, from, to), target = space_end(r->text, end, to), last = to;
+
+	http_put_slice(head, HTTP_METHOD, from, end - from);
+	head->is_head = end - from == 4 && memcmp(r->text + from, "HEAD", 4) == 0;
+	head->is_connect = end - from == 7 && memcmp(r->text + from, "CONNECT", 7) == 0;
+	if (target > end && (target - end > 1 || r->text[end] != ' '))
+		proto_event(r->ctx, HTTP_EVENT_METHOD_DELIMITER);
+	trim(r->text, &target, &to);
+	for (last = to; last > target && !http_is_space(r->text[last - 1]); last--)
+		;
+	if (last > target && to - last >= 5 && memcmp(r->text + last, "HTTP/", 5) == 0) {
+		read_version(r, last, to);
+		if (r->text[last - 1] != ' ')
+			proto_event(r->ctx, HTTP_EVENT_URI_DELIMITER);
+		to = last;
+		trim(r->text, &target, &to);
+	} else {
+		proto_event(r->ctx, HTTP_EVENT_MISSING_PROTOCOL);
+	}
+	http_put_slice(head, HTTP_URI_RAW, target, to - target);
+}
+
+/* RFC 9112 4. */
+static void
+read_status_line(struct reading *r, uint32_t from, uint32_t to)
+{
+	uint32_t end = word_end(r->text, from, to), code = space_end(r->text, end, to);
+	uint32_t code_end = digits_end(r->text, code, to), message = space_end(r->text, code_end, to);
+	struct http_head *head = r->head;
+
+	read_version(r, from, end);
+	http_put_slice(head, HTTP_STAT_CODE, code, code_end - code);
+	http_put_slice(head, HTTP_STAT_MSG, message, to - message);
+	if (code_end - code != 3 || (code_end < to && message == code_end))
+		proto_event(r->ctx, HTTP_EVENT_INVALID_STATUS);
+	for (uint32_t i = code; i < code_end && code_end - code == 3; i++)
+		head->status = (uint16_t)(head->status * 10 + (r->text[i] - '0'));
+}
+
+static void
+read_start_line(struct reading *r)
+{
+	uint32_t at = 0, to;
+	const uint8_t *line_end;
+
+	while (at < r->len && (r->text[at] == '\r' || r->text[at] == '\n'))
+		at++;
+	if (at > 2)
+		proto_event(r->ctx, HTTP_EVENT_LEADING_WHITESPACE);
+	line_end = memchr(r->text + at, '\n', r->len - at);
+	to = line_end == NULL ? r->len : (uint32_t)(line_end - r->text);
+	r->fields_off = line_end == NULL ? r->len : to + 1;
+	r->fields_end = r->fields_off;
+	if (to > at && r->text[to - 1] == '\r')
+		to--;
+	http_put_slice(r->head, HTTP_START_LINE, at, to - at);
+	http_put_slice(r->head, HTTP_START, at, r->len - at);
+	if (r->head->is_request)
+		read_request_line(r, at, to);
+	else
+		read_status_line(r, at, to);
+}
+
+void
+http_head_read(struct proto_ctx *ctx, struct cursor in, struct http_head *head, struct buf *derived)
+{
+	struct reading r; /* its fields are filled as they are found */
+
+	r.ctx = ctx;
+	r.head = head;
+	r.derived = derived;
+	r.len = (uint32_t)cursor_left(&in);
+	r.text = cursor_take(&in, r.len);
+	r.field_count = 0;
+	r.repetitions = 0;
+	read_start_line(&r);
+	if (r.fields_off < r.len) {
+		read_fields(&r);
+		http_put_slice(head, HTTP_HEADER_RAW, r.fields_off, r.len - r.fields_off);
+		put_header_block(&r);
+		put_header_names(&r);
+		for (unsigned int i = 0; i < r.field_count; i++)
+			read_known(&r, i);
+	}
+	if (head->is_request) {
+		struct http_target target = { .text = r.text, .len = r.len, .derived = derived };
+
+		http_target_read(ctx, head, &target);
+	}
+	judge(&r);
+}
