@@ -113,7 +113,7 @@ one_loop(struct bench *bench, struct worker *worker, struct spans *spans, uint32
 			uint64_t took = worker->stage_cycles[j] - since[j];
 
 			since[j] += took;
-			if (loop == 0 || took < spans->least[i][j])
+			if (loop <= 1 || took < spans->least[i][j])
 				spans->least[i][j] = took;
 		}
 	spans->count = i;
