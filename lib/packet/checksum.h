@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <immintrin.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -63,10 +64,12 @@ checksum_load32(const uint8_t *at)
 static inline __attribute__((always_inline)) uint64_t
 checksum_segment(const uint8_t *data, size_t len)
 {
-	const __m256i low = _mm256_set1_epi64x(0xffffffff), lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+	const __m256i low = _mm256_set1_epi64x(0xffffffff);
+	__m256i lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
 	__m256i even = _mm256_setzero_si256(), odd = _mm256_setzero_si256();
 	uint64_t rest = (uint64_t)checksum_load32(data + len - 4) >> (32 - len % 4 * 8);
 	size_t words = len / 4;
+	__m256i left;
 	__m128i sum;
 
 	assert(len >= 4);
@@ -76,10 +79,12 @@ checksum_segment(const uint8_t *data, size_t len)
 		even = _mm256_add_epi64(even, _mm256_and_si256(part, low));
 		odd = _mm256_add_epi64(odd, _mm256_srli_epi64(part, 32));
 	}
+	left = _mm256_set1_epi32((int)words);
 	for (unsigned int i = 0; i < 32; i += 8) {
-		__m256i mask = _mm256_cmpgt_epi32(_mm256_set1_epi32((int)words - (int)i), lanes);
+		__m256i mask = _mm256_cmpgt_epi32(left, lanes);
 		__m256i part = _mm256_maskload_epi32((const int *)(const void *)(data + i * 4), mask);
 
+		lanes = _mm256_add_epi32(lanes, _mm256_set1_epi32(8));
 		even = _mm256_add_epi64(even, _mm256_and_si256(part, low));
 		odd = _mm256_add_epi64(odd, _mm256_srli_epi64(part, 32));
 	}
@@ -97,6 +102,14 @@ checksum_fold(uint64_t sum)
 	sum = (sum & 0xffffu) + (sum >> 16);
 	sum = (sum & 0xffffu) + (sum >> 16);
 	return (uint16_t)sum;
+}
+
+/** Whether a sum that is not 0 says that the checksum is right. Sums that were added without carry need no folding:
+ *  2^16 is 1 where 0xffff is 0. */
+static inline bool
+checksum_is_right(uint64_t sum)
+{
+	return sum % 0xffff == 0;
 }
 
 #endif

@@ -13,6 +13,7 @@ enum {
 
 static enum decode_layer decode_ethernet(struct decode *d);
 static enum decode_layer decode_vlan(struct decode *d);
+static enum decode_layer decode_ether_flow(struct decode *d);
 
 static enum decode_layer
 decode_nothing(struct decode *d)
@@ -48,6 +49,7 @@ static enum decode_layer (*const decode_layers[LAYER_COUNT])(struct decode *d) =
 	[LAYER_RAW] = decode_raw,
 	[LAYER_CHDLC] = decode_chdlc,
 	[LAYER_TYPED] = decode_typed,
+	[LAYER_ETHER_FLOW] = decode_ether_flow,
 };
 
 static const uint8_t link_layers[LINK_TYPES_LOW] = {
@@ -247,50 +249,54 @@ decode_vlan(struct decode *d)
 	return decode_ether_type(d);
 }
 
-/** EtherTypes that lead to another header; those of plants stay whole for their parsers. */
-static const struct {
-	uint16_t ether_type;
-	uint8_t layer;
-} ether_types[] = {
-	{ 0x0800, LAYER_IPV4 },  { 0x86dd, LAYER_IPV6 },  { 0x8100, LAYER_VLAN },  { 0x0806, LAYER_ARP },
-	{ 0x88a8, LAYER_VLAN },  { 0x9100, LAYER_VLAN },  { 0x9200, LAYER_VLAN },  { 0x9300, LAYER_VLAN },
-	{ 0x8847, LAYER_MPLS },  { 0x8848, LAYER_MPLS },  { 0x8863, LAYER_PPPOE }, { 0x8864, LAYER_PPPOE },
-};
+void
+decode_ether_kinds(uint8_t kinds[65536], const struct packet_config *config)
+{
+	/* EtherTypes that lead to another header; those of plants stay whole for their parsers */
+	static const struct {
+		uint16_t ether_type;
+		uint8_t layer;
+	} rows[] = {
+		{ 0x0800, LAYER_IPV4 },  { 0x86dd, LAYER_IPV6 },  { 0x8100, LAYER_VLAN },  { 0x0806, LAYER_ARP },
+		{ 0x88a8, LAYER_VLAN },  { 0x9100, LAYER_VLAN },  { 0x9200, LAYER_VLAN },  { 0x9300, LAYER_VLAN },
+		{ 0x8847, LAYER_MPLS },  { 0x8848, LAYER_MPLS },  { 0x8863, LAYER_PPPOE }, { 0x8864, LAYER_PPPOE },
+	};
 
-/** A frame of a protocol without IP gets a flow of its own: its MACs and its EtherType. @return whether it is one */
-static bool
+	memset(kinds, LAYER_DONE, 65536);
+	memset(kinds, LAYER_LLC, ETHER_TYPE_MIN);
+	for (size_t i = 0; i < config->flow_ether_type_count; i++)
+		if (config->flow_ether_types[i] >= ETHER_TYPE_MIN)
+			kinds[config->flow_ether_types[i]] = LAYER_ETHER_FLOW;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		kinds[rows[i].ether_type] = rows[i].layer;
+}
+
+/** A frame of a protocol without IP gets a flow of its own: its MACs and its EtherType. */
+static enum decode_layer
 decode_ether_flow(struct decode *d)
 {
-	const struct packet_config *config = &d->decoder->config;
 	struct packet *packet = d->packet;
 	struct cursor macs = cursor_of(packet->data, packet->len);
-	unsigned int i = 0;
 
-	while (i < config->flow_ether_type_count && config->flow_ether_types[i] != packet->ether_type)
-		i++;
-	if (i == config->flow_ether_type_count || !packet_is(packet, PACKET_ETHERNET))
-		return false;
+	if (!packet_is(packet, PACKET_ETHERNET)) {
+		decode_count(d, PACKET_COUNTER_UNKNOWN_ETHERTYPE);
+		return LAYER_DONE;
+	}
 	cursor_skip(&macs, packet->l2_off);
 	memcpy(packet->dst.bytes, cursor_take(&macs, 6), 6);
 	memcpy(packet->src.bytes, cursor_take(&macs, 6), 6);
 	decode_count(d, PACKET_COUNTER_ETHER_FLOW);
 	decode_key(d, (struct decode_tuple){ .src = &packet->src, .dst = &packet->dst, .sport = packet->ether_type,
 		.dport = packet->ether_type }, PACKET_FLOW);
-	return true;
+	return LAYER_DONE;
 }
 
 enum decode_layer
 decode_ether_type(struct decode *d)
 {
-	struct packet *packet = d->packet;
+	enum decode_layer layer = d->decoder->ether_kinds[d->packet->ether_type];
 
-	for (size_t i = 0; i < sizeof(ether_types) / sizeof(ether_types[0]); i++)
-		if (ether_types[i].ether_type == packet->ether_type)
-			return ether_types[i].layer;
-	if (packet->ether_type < ETHER_TYPE_MIN)
-		return LAYER_LLC;
-	if (decode_ether_flow(d))
-		return LAYER_DONE;
-	decode_count(d, PACKET_COUNTER_UNKNOWN_ETHERTYPE);
-	return LAYER_DONE;
+	if (layer == LAYER_DONE)
+		decode_count(d, PACKET_COUNTER_UNKNOWN_ETHERTYPE);
+	return layer;
 }

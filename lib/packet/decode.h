@@ -36,6 +36,7 @@ enum decode_layer {
 	LAYER_RAW,
 	LAYER_CHDLC,
 	LAYER_TYPED,
+	LAYER_ETHER_FLOW, /* a protocol without IP: its frames are flows between two MACs */
 	LAYER_COUNT,
 };
 
@@ -70,6 +71,7 @@ struct packet_decoder {
 	_Atomic uint64_t *counters;
 	struct decode_ports vxlan, geneve, teredo;
 	uint64_t tunnel_ports; /* bit i: a port of theirs ends in these six bits */
+	uint8_t ether_kinds[65536]; /* of decode_ether_kinds(); few of its lines are ever touched */
 	bool fast;             /* decode_fast() comes first; the tests clear it */
 	struct defrag *defrag;
 	uint64_t max_packet_len;
@@ -124,6 +126,10 @@ enum decode_layer decode_inner(struct decode *d, enum packet_link link, enum pac
 
 /** Decodes a frame of the usual kind, cleared before. @return false: it is not of that kind, nothing was written */
 bool decode_fast(struct decode *d);
+/** Fills what TCP's options say. @param in all of them */
+void decode_tcp_options(struct packet *packet, struct cursor in);
+/** By EtherType: what decode_ether_type() goes on with. */
+void decode_ether_kinds(uint8_t kinds[65536], const struct packet_config *config);
 enum decode_layer decode_ether_type(struct decode *d);
 enum decode_layer decode_ip_proto(struct decode *d);
 enum decode_layer decode_ipv4(struct decode *d);

@@ -1,5 +1,6 @@
 /*
- * The way most frames of a plant go, in one step: Ethernet, perhaps one tag, IPv4 or IPv6 without options, TCP or UDP.
+ * The way most frames of a plant go, in one step: Ethernet, perhaps one tag, then IPv4 or IPv6 without options and TCP or
+ * UDP, or a protocol of plants that has frames of its own.
  * Everything is read before anything is written: what is unusual in any way is left to the layers, which begin anew.
  * The packet is the same whichever way it went: test_fast.c compares the two.
  */
@@ -19,8 +20,6 @@ enum {
 	TCP_HEADER_LEN = 20,
 	TCP_TIMESTAMP_LEN = 12, /* NOP, NOP, timestamp: what nearly every stack sends, RFC 7323 A */
 	UDP_HEADER_LEN = 8,
-	ETHER_TYPE_IPV4 = 0x0800,
-	ETHER_TYPE_IPV6 = 0x86dd,
 	ETHER_TYPE_VLAN = 0x8100,
 };
 
@@ -30,18 +29,31 @@ struct fast {
 	const uint8_t *l2, *l3, *l4, *timestamp;
 	size_t segment_len;    /* from l4 on */
 	uint32_t l4_len;
-	uint16_t ether_type, tci;
-	bool tagged;
+	uint16_t ether_type, vlan;
+	bool tagged, timed;
 	uint8_t proto;
 };
 
 static ALWAYS_INLINE uint16_t
 be16_at(const uint8_t *at)
 {
-	uint16_t value;
+	return (uint16_t)(at[0] << 8 | at[1]);
+}
+
+static ALWAYS_INLINE uint64_t
+load64(const uint8_t *at)
+{
+	uint64_t value;
 
 	memcpy(&value, at, sizeof(value));
-	return __builtin_bswap16(value);
+	return value;
+}
+
+/** Six bytes as they lie in memory; 8 must be readable. */
+static ALWAYS_INLINE uint64_t
+mac_at(const uint8_t *at)
+{
+	return load64(at) & UINT64_C(0xffffffffffff);
 }
 
 static ALWAYS_INLINE uint32_t
@@ -53,23 +65,18 @@ be32_at(const uint8_t *at)
 	return __builtin_bswap32(value);
 }
 
+/* Whether a frame has a tag, or a segment a timestamp, is as good as random: reckoned with, not branched on. */
 static ALWAYS_INLINE bool
 find_link(struct fast *f)
 {
-	const uint8_t *tag;
-
 	f->l2 = cursor_take(&f->in, ETHERNET_LEN);
 	if (f->l2 == NULL)
 		return false;
-	f->ether_type = be16_at(f->l2 + 12);
-	f->tagged = f->ether_type == ETHER_TYPE_VLAN;
-	if (!f->tagged)
-		return true;
-	tag = cursor_take(&f->in, VLAN_TAG_LEN);
-	if (tag == NULL)
+	f->tagged = be16_at(f->l2 + ETHERNET_LEN - 2) == ETHER_TYPE_VLAN;
+	if (cursor_take(&f->in, f->tagged * (size_t)VLAN_TAG_LEN) == NULL)
 		return false;
-	f->tci = be16_at(tag);
-	f->ether_type = be16_at(tag + 2);
+	f->ether_type = be16_at(f->in.pos - 2);
+	f->vlan = be16_at(f->in.pos - 4) & (f->tagged ? 0x0fff : 0);
 	return true;
 }
 
@@ -103,15 +110,15 @@ find_network(struct fast *f, bool v6)
 static ALWAYS_INLINE bool
 find_tcp(struct fast *f)
 {
-	f->timestamp = NULL;
 	f->l4 = cursor_take(&f->in, TCP_HEADER_LEN);
-	if (f->l4 == NULL)
+	if (f->l4 == NULL || f->l4[12] >> 4 < TCP_HEADER_LEN / 4)
 		return false;
 	f->l4_len = (f->l4[12] >> 4) * 4u;
-	if (f->l4_len == TCP_HEADER_LEN)
-		return true;
-	f->timestamp = f->l4_len == TCP_HEADER_LEN + TCP_TIMESTAMP_LEN ? cursor_take(&f->in, TCP_TIMESTAMP_LEN) : NULL;
-	return f->timestamp != NULL && be32_at(f->timestamp) == 0x0101080a;
+	if (cursor_take(&f->in, f->l4_len - TCP_HEADER_LEN) == NULL)
+		return false;
+	f->timestamp = f->in.pos - TCP_TIMESTAMP_LEN; /* or the header's end */
+	f->timed = (f->l4_len == TCP_HEADER_LEN + TCP_TIMESTAMP_LEN) & (be32_at(f->timestamp) == 0x0101080a);
+	return true;
 }
 
 static ALWAYS_INLINE bool
@@ -129,25 +136,34 @@ find_udp(struct fast *f, uint64_t tunnel_ports)
 	return (tunnel_ports >> (be16_at(f->l4) & 63) & 1) == 0 && (tunnel_ports >> (be16_at(f->l4 + 2) & 63) & 1) == 0;
 }
 
+/** The 32-bit words of an address pair, and of an IPv4 header, added up. */
+static ALWAYS_INLINE uint64_t
+words_sum(const uint8_t *at, unsigned int count)
+{
+	uint64_t sum = 0;
+
+	for (unsigned int i = 0; i < count; i++)
+		sum += checksum_load32(at + i * 4);
+	return sum;
+}
+
 static ALWAYS_INLINE void
 verify(struct decode *d, const struct fast *f, bool v6, bool tcp)
 {
 	struct packet *packet = d->packet;
-	uint64_t sum;
+	uint64_t addresses = v6 ? words_sum(f->l3 + 8, 8) : words_sum(f->l3 + 12, 2);
+	uint64_t pseudo = addresses + ((uint64_t)f->proto << 8) + __builtin_bswap16((uint16_t)f->segment_len);
 
 	if (!d->decoder->config.checksum_validation)
 		return;
-	if (!v6 && !packet_is(packet, PACKET_L3_CHECKSUM_GOOD) &&
-	    checksum_fold(checksum_add(0, f->l3, IPV4_HEADER_LEN)) != 0xffff) {
+	if (!v6 && !packet_is(packet, PACKET_L3_CHECKSUM_GOOD) && !checksum_is_right(words_sum(f->l3, 3) + addresses)) {
 		packet->flags |= PACKET_L3_CHECKSUM_BAD;
 		decode_count(d, PACKET_COUNTER_CHECKSUM_IPV4);
 	}
+	/* a zero checksum of UDP is none: RFC 768, RFC 6935 */
 	if (packet_is(packet, PACKET_L4_CHECKSUM_GOOD) || (!tcp && (f->l4[6] | f->l4[7]) == 0))
-		return; /* a zero checksum of UDP is none: RFC 768, RFC 6935 */
-	sum = v6 ? checksum_add(0, f->l3 + 8, 32) : checksum_add(0, f->l3 + 12, 8);
-	sum = checksum_add_word(sum, (uint64_t)f->proto << 8);
-	sum = checksum_add_word(sum, __builtin_bswap16((uint16_t)f->segment_len));
-	if (checksum_fold(checksum_add_word(sum, checksum_segment(f->l4, f->segment_len))) != 0xffff) {
+		return;
+	if (!checksum_is_right(pseudo + checksum_segment(f->l4, f->segment_len))) {
 		packet->flags |= PACKET_L4_CHECKSUM_BAD;
 		decode_count(d, tcp ? PACKET_COUNTER_CHECKSUM_TCP : PACKET_COUNTER_CHECKSUM_UDP);
 	}
@@ -160,11 +176,15 @@ fill_link(struct decode *d, const struct fast *f)
 
 	packet->ether_type = f->ether_type;
 	decode_count(d, PACKET_COUNTER_ETHERNET);
-	if (!f->tagged)
-		return;
-	packet->vlan[0] = f->tci & 0x0fff;
-	packet->vlan_count = 1;
-	decode_count(d, PACKET_COUNTER_VLAN);
+	d->decoder->pending[PACKET_COUNTER_VLAN] += f->tagged;
+	packet->vlan[0] = f->vlan;
+	packet->vlan_count = f->tagged;
+}
+
+static ALWAYS_INLINE uint64_t
+key_tags(const struct decode *d, const struct fast *f)
+{
+	return d->decoder->config.vlan_tracking ? f->vlan : 0;
 }
 
 static ALWAYS_INLINE void
@@ -187,19 +207,33 @@ fill_network(struct decode *d, const struct fast *f, bool v6)
 	}
 	packet->ip_version = 4;
 	packet->ttl = f->l3[8];
-	/* widened in registers: narrow stores would be read back, wider, before they reach the cache */
-	packet->src.halves[0] = checksum_load32(f->l3 + 12);
-	packet->dst.halves[0] = checksum_load32(f->l3 + 16);
+	packet->src.words[0] = checksum_load32(f->l3 + 12);
+	packet->dst.words[0] = checksum_load32(f->l3 + 16);
+}
+
+/* Read from the frame once more: what was just stored narrow is slow to read back wide. */
+static ALWAYS_INLINE void
+fill_key(struct decode *d, const struct fast *f, bool v6)
+{
+	const uint8_t *src = f->l3 + (v6 ? 8 : 12), *dst = f->l3 + (v6 ? 24 : 16);
+	struct decode_words words = { .sport = be16_at(f->l4), .dport = be16_at(f->l4 + 2),
+		.meta = (uint64_t)f->proto << 32 | (uint64_t)(v6 ? 6 : 4) << 40, .tags = key_tags(d, f) };
+
+	words.src0 = v6 ? load64(src) : checksum_load32(src);
+	words.dst0 = v6 ? load64(dst) : checksum_load32(dst);
+	words.src1 = v6 ? load64(src + 8) : 0;
+	words.dst1 = v6 ? load64(dst + 8) : 0;
+	d->packet->sport = words.sport;
+	d->packet->dport = words.dport;
+	decode_key_store(d->packet, words, PACKET_FLOW);
 }
 
 static ALWAYS_INLINE void
 fill_transport(struct decode *d, const struct fast *f, bool tcp)
 {
 	struct packet *packet = d->packet;
-	struct decode_tuple tuple = { &packet->src, &packet->dst, be16_at(f->l4), be16_at(f->l4 + 2), f->proto, false, 0 };
+	uint32_t timed = -(uint32_t)f->timed;
 
-	packet->sport = tuple.sport;
-	packet->dport = tuple.dport;
 	packet->payload = f->in.pos;
 	packet->payload_len = (uint32_t)(f->in.end - f->in.pos);
 	decode_count(d, tcp ? PACKET_COUNTER_TCP : PACKET_COUNTER_UDP);
@@ -208,13 +242,12 @@ fill_transport(struct decode *d, const struct fast *f, bool tcp)
 		packet->tcp_ack = be32_at(f->l4 + 8);
 		packet->tcp_flags = f->l4[13];
 		packet->tcp_window = be16_at(f->l4 + 14);
+		packet->flags |= f->timed * (uint32_t)PACKET_TCP_TIMESTAMP;
+		packet->tcp_ts_value = be32_at(f->timestamp + 4) & timed;
+		packet->tcp_ts_echo = be32_at(f->timestamp + 8) & timed;
+		if (f->l4_len > (f->timed ? TCP_HEADER_LEN + TCP_TIMESTAMP_LEN : TCP_HEADER_LEN))
+			decode_tcp_options(packet, cursor_of(f->l4 + TCP_HEADER_LEN, f->l4_len - TCP_HEADER_LEN));
 	}
-	if (tcp && f->timestamp != NULL) {
-		packet->flags |= PACKET_TCP_TIMESTAMP;
-		packet->tcp_ts_value = be32_at(f->timestamp + 4);
-		packet->tcp_ts_echo = be32_at(f->timestamp + 8);
-	}
-	decode_key(d, tuple, PACKET_FLOW);
 }
 
 static ALWAYS_INLINE bool
@@ -227,6 +260,7 @@ decode_transport(struct decode *d, struct fast *f, bool v6, bool tcp)
 	fill_network(d, f, v6);
 	verify(d, f, v6, tcp);
 	fill_transport(d, f, tcp);
+	fill_key(d, f, v6);
 	return true;
 }
 
@@ -241,6 +275,25 @@ decode_network(struct decode *d, struct fast *f, bool v6)
 	return f->proto == IP_PROTO_UDP && decode_transport(d, f, v6, false);
 }
 
+/* A flow between two MACs, as decode_ether_flow() makes it. */
+static ALWAYS_INLINE bool
+decode_frame(struct decode *d, const struct fast *f)
+{
+	struct packet *packet = d->packet;
+	struct decode_words words = { .src0 = mac_at(f->l2 + 6), .dst0 = mac_at(f->l2), .sport = f->ether_type,
+		.dport = f->ether_type, .tags = key_tags(d, f) };
+
+	packet->flags |= PACKET_ETHERNET;
+	fill_link(d, f);
+	packet->src.halves[0] = words.src0;
+	packet->dst.halves[0] = words.dst0;
+	packet->payload = f->in.pos;
+	packet->payload_len = (uint32_t)(f->in.end - f->in.pos);
+	decode_count(d, PACKET_COUNTER_ETHER_FLOW);
+	decode_key_store(packet, words, PACKET_FLOW);
+	return true;
+}
+
 bool
 decode_fast(struct decode *d)
 {
@@ -248,7 +301,10 @@ decode_fast(struct decode *d)
 
 	if (!find_link(&f))
 		return false;
-	if (f.ether_type == ETHER_TYPE_IPV4)
-		return decode_network(d, &f, false);
-	return f.ether_type == ETHER_TYPE_IPV6 && decode_network(d, &f, true);
+	switch (d->decoder->ether_kinds[f.ether_type]) {
+	case LAYER_IPV4: return decode_network(d, &f, false);
+	case LAYER_IPV6: return decode_network(d, &f, true);
+	case LAYER_ETHER_FLOW: return decode_frame(d, &f);
+	default: return false;
+	}
 }

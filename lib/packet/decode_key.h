@@ -36,35 +36,51 @@ decode_key_word(struct packet_key *key, unsigned int idx, uint64_t word)
 	memcpy((uint8_t *)key + idx * sizeof(word), &word, sizeof(word));
 }
 
-/** Builds key and hash of a packet with addresses. @param flag PACKET_FLOW or PACKET_FLOW_FIND */
+/** The words of a key before its ends are put in order. */
+struct decode_words {
+	uint64_t src0, src1, dst0, dst1; /* halves of the addresses */
+	uint16_t sport, dport;
+	bool fixed_ports;
+	uint64_t meta; /* word 4 without the ports */
+	uint64_t tags; /* word 5 */
+};
+
+/** Puts the lower end first, hashes, stores. Which end that is, is a coin toss that no branch predictor wins: no ||
+ *  here, and select by masks. */
 static inline __attribute__((always_inline)) void
+decode_key_store(struct packet *packet, struct decode_words w, enum packet_flag flag)
+{
+	bool same = (w.src0 == w.dst0) & (w.src1 == w.dst1);
+	bool swapped = (w.src0 > w.dst0) | ((w.src0 == w.dst0) & (w.src1 > w.dst1)) |
+		(same & !w.fixed_ports & (w.sport > w.dport));
+	uint64_t mask = -(uint64_t)swapped;
+	uint64_t diff0 = (w.src0 ^ w.dst0) & mask, diff1 = (w.src1 ^ w.dst1) & mask;
+	uint64_t port_diff = w.fixed_ports ? 0 : (uint64_t)(w.sport ^ w.dport) & mask;
+	uint64_t meta = w.meta | (w.sport ^ port_diff) | (w.dport ^ port_diff) << 16;
+
+	decode_key_word(&packet->key, 0, w.src0 ^ diff0);
+	decode_key_word(&packet->key, 1, w.src1 ^ diff1);
+	decode_key_word(&packet->key, 2, w.dst0 ^ diff0);
+	decode_key_word(&packet->key, 3, w.dst1 ^ diff1);
+	decode_key_word(&packet->key, 4, meta);
+	decode_key_word(&packet->key, 5, w.tags);
+	packet->hash = decode_hash(w.src0 ^ diff0, w.src1 ^ diff1, w.dst0 ^ diff0, w.dst1 ^ diff1, meta, w.tags);
+	packet->flags |= (uint32_t)flag | swapped * (uint32_t)PACKET_KEY_SWAPPED;
+}
+
+/** Builds key and hash of a packet with addresses. @param flag PACKET_FLOW or PACKET_FLOW_FIND */
+static inline void
 decode_key(struct decode *d, struct decode_tuple tuple, enum packet_flag flag)
 {
 	const struct packet_config *config = &d->decoder->config;
 	struct packet *packet = d->packet;
-	uint64_t src0 = tuple.src->halves[0], src1 = tuple.src->halves[1];
-	uint64_t dst0 = tuple.dst->halves[0], dst1 = tuple.dst->halves[1];
-	bool same = src0 == dst0 && src1 == dst1;
-	bool swapped = src0 > dst0 || (src0 == dst0 && src1 > dst1) ||
-		(same && !tuple.fixed_ports && tuple.sport > tuple.dport);
-	/* which end is the lower is a coin toss that no branch predictor wins: select by masks */
-	uint64_t mask = -(uint64_t)swapped;
-	uint64_t diff0 = (src0 ^ dst0) & mask, diff1 = (src1 ^ dst1) & mask;
-	uint64_t port_diff = tuple.fixed_ports ? 0 : (uint64_t)(tuple.sport ^ tuple.dport) & mask;
-	uint64_t ports = (tuple.sport ^ port_diff) | (tuple.dport ^ port_diff) << 16;
 	uint64_t depth = config->recursion_tracking ? packet->tunnel_depth : 0;
-	uint64_t meta = ports | (uint64_t)tuple.ip_proto << 32 | (uint64_t)packet->ip_version << 40 | depth << 48;
 	uint64_t vlans = packet->vlan[0] | (uint64_t)packet->vlan[1] << 16 | (uint64_t)packet->vlan[2] << 32;
 
-	vlans = (config->vlan_tracking ? vlans : 0) | (uint64_t)tuple.icmp_id << 48;
-	decode_key_word(&packet->key, 0, src0 ^ diff0);
-	decode_key_word(&packet->key, 1, src1 ^ diff1);
-	decode_key_word(&packet->key, 2, dst0 ^ diff0);
-	decode_key_word(&packet->key, 3, dst1 ^ diff1);
-	decode_key_word(&packet->key, 4, meta);
-	decode_key_word(&packet->key, 5, vlans);
-	packet->hash = decode_hash(src0 ^ diff0, src1 ^ diff1, dst0 ^ diff0, dst1 ^ diff1, meta, vlans);
-	packet->flags |= (uint32_t)flag | swapped * (uint32_t)PACKET_KEY_SWAPPED;
+	decode_key_store(packet, (struct decode_words){ tuple.src->halves[0], tuple.src->halves[1], tuple.dst->halves[0],
+		tuple.dst->halves[1], tuple.sport, tuple.dport, tuple.fixed_ports,
+		(uint64_t)tuple.ip_proto << 32 | (uint64_t)packet->ip_version << 40 | depth << 48,
+		(config->vlan_tracking ? vlans : 0) | (uint64_t)tuple.icmp_id << 48 }, flag);
 }
 
 #endif

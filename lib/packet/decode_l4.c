@@ -116,8 +116,8 @@ tcp_option(struct packet *packet, uint8_t kind, uint8_t len, struct cursor value
 	}
 }
 
-static void
-tcp_parse_options(struct packet *packet, struct cursor in)
+void
+decode_tcp_options(struct packet *packet, struct cursor in)
 {
 	struct cursor peek = in;
 
@@ -171,7 +171,7 @@ decode_tcp(struct decode *d)
 	packet->l4_len = (uint16_t)header_len;
 	packet->flags |= PACKET_L4;
 	if (header_len > TCP_HEADER_LEN)
-		tcp_parse_options(packet, cursor_sub(&d->in, header_len - TCP_HEADER_LEN));
+		decode_tcp_options(packet, cursor_sub(&d->in, header_len - TCP_HEADER_LEN));
 	if (l4_checksum_is_bad(d, at, len, true)) {
 		packet->flags |= PACKET_L4_CHECKSUM_BAD;
 		decode_count(d, PACKET_COUNTER_CHECKSUM_TCP);

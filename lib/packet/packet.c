@@ -167,6 +167,7 @@ packet_decoder_create(struct packet_decoder **out, const struct packet_config *c
 	if (error == 0)
 		error = ports_parse(&decoder->teredo, config->teredo, config->teredo_ports, 3544);
 	decoder->tunnel_ports = ports_bits(&decoder->vxlan) | ports_bits(&decoder->geneve) | ports_bits(&decoder->teredo);
+	decode_ether_kinds(decoder->ether_kinds, config);
 	decoder->fast = true;
 	if (error == 0)
 		error = defrag_create(&decoder->defrag, config);

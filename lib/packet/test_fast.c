@@ -17,6 +17,8 @@ setup(void **state)
 {
 	struct packet_config config = frame_decoder_config();
 
+	config.flow_ether_types[0] = 0x88ba;
+	config.flow_ether_type_count = 1;
 	memset(counters, 0, sizeof(counters));
 	for (unsigned int i = 0; i < WAY_COUNT; i++)
 		if (packet_decoder_create(&decoders[i], &config, counters[i]) != 0)
@@ -135,6 +137,7 @@ test_ways_agree(void **state)
 		{ .tcp = true, .port = 502, .payload_len = 201, .options = { 1, 1, 8, 10, 1, 2, 3, 4, 5, 6, 7, 8 },
 			.options_len = 12 },
 		{ .tcp = true, .port = 502, .options = { 2, 4, 5, 0xb4, 1, 1, 4, 2, 1, 3, 3, 7 }, .options_len = 12 },
+		{ .tcp = true, .port = 502, .payload_len = 5, .options = { 2, 4, 5, 0xb4, 3, 3, 7, 0 }, .options_len = 8 },
 		{ .port = 161, .payload_len = 33 },
 		{ .port = 161, .payload_len = 0, .tagged = true },
 		{ .port = 4789, .payload_len = 64 },
@@ -153,6 +156,24 @@ test_ways_agree(void **state)
 		frame.len += 6;
 		compare(&frame, 0);
 	}
+}
+
+/* Frames of plants: one that is a flow, one that nobody knows. */
+static void
+test_frames_without_ip(void **state)
+{
+	static const uint16_t ether_types[] = { 0x88ba, 0x88bb, 0x05dc };
+
+	for (size_t i = 0; i < sizeof(ether_types) / sizeof(ether_types[0]); i++)
+		for (unsigned int tagged = 0; tagged < 2; tagged++) {
+			struct frame frame = { .len = 0 };
+
+			frame_ethernet(&frame, tagged ? 0x8100 : ether_types[i]);
+			if (tagged)
+				frame_be32(&frame, 0x40000000 | ether_types[i]);
+			frame_put(&frame, "a message of a plant's protocol", 31);
+			compare_all(&frame);
+		}
 }
 
 /* Link types that only look like Ethernet, and the fragments of a datagram. */
@@ -193,6 +214,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_ways_agree, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_frames_without_ip, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_not_fast, setup, teardown),
 		cmocka_unit_test(test_checksum_segment),
 	};
