@@ -33,6 +33,9 @@ enum proto_deliver_flag {
 
 enum { PROTO_PDU_LEN_MAX = 64 * 1024 };
 
+/** As skip_len: the direction is passed over for good, however long it is. */
+#define PROTO_SKIP_ALL UINT32_MAX
+
 /** The link-layer header of a PDU that came without IP. */
 struct proto_link {
 	const uint8_t *src_mac; /* [6], lent for the call */

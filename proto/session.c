@@ -164,6 +164,8 @@ pass_over(struct proto_session *session, bool to_server, uint32_t len)
 {
 	uint32_t passed = session->skip_len[to_server] < len ? session->skip_len[to_server] : len;
 
+	if (session->skip_len[to_server] == PROTO_SKIP_ALL)
+		return len;
 	session->skip_len[to_server] -= passed;
 	return passed;
 }

@@ -58,6 +58,10 @@ static const struct seed {
 	{ "tls shortest message", { 0x16, 3, 3, 0, 4, 14, 0, 0, 0 }, 9 },
 	{ "tls message that goes on", { 0x16, 3, 3, 0, 5, 11, 0, 0xff, 0, 0 }, 10 },
 	{ "tls alert", { 0x15, 3, 3, 0, 2, 1, 0 }, 7 },
+	{ "ssh banner", { 'S', 'S', 'H', '-', '2', '.', '0', '-', 'a', 10 }, 10 },
+	{ "ssh prefix", { 'S', 'S', 'H', '-' }, 4 },
+	{ "ssh shortest packet", { 0, 0, 0, 12, 10, 2 }, 16 },
+	{ "ssh key exchange", { 0, 0, 0, 60, 4, 20, [25] = 1, 'a', [34] = 'b' }, 64 },
 	{ "tls data of one byte", { 0x17, 3, 3, 0, 1, 0 }, 6 },
 };
 

@@ -1,0 +1,407 @@
+/* SSH: banners, key exchange, what is passed over, hostile input, the keywords, the tables. */
+#include "test/test.h"
+
+#include <errno.h>
+
+#include "lib/base/buf.h"
+#include "proto/ssh/ssh.h"
+
+extern const struct proto ssh_proto;
+
+enum { DATA_MAX = 8192, JSON_LEN_MAX = 128 * 1024, SLAB_LEN = 1 << 20 };
+
+/* One worker's and one flow's share, and what was delivered. */
+static struct rig {
+	struct proto_ctx ctx;
+	struct ssh_state state;
+	struct record_builder builder;
+	_Atomic uint64_t counters[SSH_COUNTER_COUNT];
+	struct slab *slab;
+	struct record_writer *writer;
+	struct buf json; /* of the last event */
+	unsigned int emitted, matches;
+	uint64_t events;
+	const struct rule_app_keyword *keyword;
+	struct rule_app_test test;
+	_Alignas(8) uint8_t area[RECORD_LEN_MAX];
+} *rig;
+
+static void
+deliver(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id)
+{
+	(void)tx_id;
+	rig->events |= ctx->events;
+	ctx->events = 0;
+	if ((flags & PROTO_MATCH) && rig->keyword != NULL)
+		rig->matches += rig->keyword->test(&rig->test, ctx->record->base);
+	if (!(flags & PROTO_EMIT))
+		return;
+	rig->emitted++;
+	buf_reset(&rig->json);
+	record_write_json(rig->writer, &rig->json, ctx->record->base, ctx->record->len);
+	buf_putc(&rig->json, '\0');
+	assert_false(rig->json.full);
+}
+
+static int
+rig_create(void **state)
+{
+	(void)state;
+	rig = calloc(1, sizeof(*rig));
+	assert_non_null(rig);
+	assert_int_equal(slab_create(&rig->slab, SLAB_LEN), 0);
+	assert_int_equal(record_writer_create(&rig->writer, &ssh_table), 0);
+	assert_int_equal(buf_create(&rig->json, JSON_LEN_MAX), 0);
+	buf_putc(&rig->json, '\0');
+	record_builder_init(&rig->builder, rig->area, sizeof(rig->area));
+	rig->ctx = (struct proto_ctx){ .proto = &ssh_proto, .state = &rig->state, .slab = rig->slab, .record = &rig->builder,
+		.counters = rig->counters, .tcp = true, .deliver = deliver, .owner = rig };
+	return 0;
+}
+
+static void
+rig_end(void)
+{
+	ssh_proto.end(&rig->ctx);
+	assert_int_equal(slab_used(rig->slab), 0);
+}
+
+static void
+rig_renew(void)
+{
+	rig_end();
+	memset(&rig->state, 0, sizeof(rig->state));
+	rig->emitted = rig->matches = 0;
+	rig->events = 0;
+	buf_reset(&rig->json);
+	buf_putc(&rig->json, '\0');
+}
+
+static int
+rig_destroy(void **state)
+{
+	(void)state;
+	rig_end();
+	slab_destroy(rig->slab);
+	record_writer_destroy(rig->writer);
+	buf_destroy(&rig->json);
+	free(rig);
+	return 0;
+}
+
+/* Framed and parsed as the session does it, at the end of a heap block. */
+static void
+feed(const void *data, size_t len, bool to_server)
+{
+	uint8_t *copy = malloc(len == 0 ? 1 : len);
+	struct cursor in;
+
+	assert_non_null(copy);
+	memcpy(copy, data, len);
+	in = cursor_of(copy, len);
+	rig->ctx.to_server = to_server;
+	while (cursor_left(&in) > 0) {
+		int pdu_len = ssh_proto.frame(in, to_server);
+
+		if (pdu_len <= 0 || (size_t)pdu_len > cursor_left(&in))
+			break;
+		rig->ctx.events = 0;
+		rig->ctx.skip_len = 0;
+		ssh_proto.parse(&rig->ctx, cursor_sub(&in, (size_t)pdu_len));
+		rig->events |= rig->ctx.events;
+		if (rig->ctx.skip_len > 0)
+			break;
+	}
+	free(copy);
+}
+
+static void
+say(const char *text, bool to_server)
+{
+	feed(text, strlen(text), to_server);
+}
+
+/* A packet: its length, 4 bytes of padding, the body. @return its length */
+static size_t
+packet(uint8_t *out, uint8_t type, const void *body, size_t len)
+{
+	uint32_t packet_len = (uint32_t)len + 6;
+
+	memcpy(out, (uint8_t[]){ 0, 0, (uint8_t)(packet_len >> 8), (uint8_t)packet_len, 4, type }, 6);
+	if (len > 0)
+		memcpy(out + 6, body, len);
+	memset(out + 6 + len, 0, 4);
+	return packet_len + 4;
+}
+
+static size_t
+kexinit(uint8_t *out, const char *const lists[8])
+{
+	uint8_t body[DATA_MAX] = { 0 };
+	size_t at = 16;
+
+	for (unsigned int i = 0; i < 10; i++) {
+		const char *list = i < 8 ? lists[i] : "";
+		size_t len = strlen(list);
+
+		assert_true(at + 4 + len + 5 < sizeof(body));
+		memcpy(body + at, (uint8_t[]){ 0, 0, (uint8_t)(len >> 8), (uint8_t)len }, 4);
+		memcpy(body + at + 4, list, len);
+		at += 4 + len;
+	}
+	return packet(out, SSH_KEXINIT, body, at + 5);
+}
+
+static const char *const lists[8] = { "curve25519-sha256,ecdh-sha2-nistp256", "ssh-ed25519", "aes128-ctr", "aes256-ctr",
+	"hmac-sha2-256", "hmac-sha1", "none", "zlib" };
+
+static void
+assert_has(const char *text)
+{
+	if (strstr(rig->json.data, text) == NULL)
+		fail_msg("no %s in %s", text, rig->json.data);
+}
+
+static void
+whole_session(void)
+{
+	uint8_t data[DATA_MAX];
+	size_t len = kexinit(data, lists);
+
+	say("SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n", false);
+	say("SSH-2.0-PuTTY_Release_0.78\r\n", true);
+	feed(data, len, true);
+	feed(data, len, false);
+	len = packet(data, SSH_NEWKEYS, "123456", 6);
+	feed(data, len, true);
+	feed(data, len, false);
+}
+
+static void
+test_session(void **state)
+{
+	(void)state;
+	whole_session();
+	assert_int_equal(rig->emitted, 1);
+	assert_true(rig->events == 0);
+	assert_has("{\"client\":{\"proto_version\":\"2.0\",\"software_version\":\"PuTTY_Release_0.78\",\"hassh\":{\"hash\":");
+	assert_has("\"string\":\"curve25519-sha256,ecdh-sha2-nistp256;aes128-ctr;hmac-sha2-256;none\"");
+	assert_has("\"server\":{\"proto_version\":\"2.0\",\"software_version\":\"OpenSSH_9.2p1\",\"comments\":\"Debian-2\"");
+	assert_has("\"string\":\"curve25519-sha256,ecdh-sha2-nistp256;aes256-ctr;hmac-sha1;zlib\"");
+	assert_has("88189635a3ee7c7f0c02224b7a2e1292");
+	assert_has("08460fc9a0bcbafca99aac50628ae801");
+	assert_true(rig->state.ends[0].encrypted && rig->state.ends[1].encrypted);
+	assert_true(rig->ctx.skip_len == PROTO_SKIP_ALL);
+}
+
+/* What one end alone says, at the flow's end. */
+static const struct {
+	const char *name, *text, *has;
+	uint64_t events;
+} banners[] = {
+	{ "plain", "SSH-2.0-a\r\n", "{\"server\":{\"proto_version\":\"2.0\",\"software_version\":\"a\"}}", 0 },
+	{ "newline alone", "SSH-1.99-Cisco-1.25\n", "\"software_version\":\"Cisco-1.25\"", 0 },
+	{ "version 1", "SSH-1.5-old\r\n\x12\x34\x56\x78garbage", "\"proto_version\":\"1.5\"", 0 },
+	{ "no program", "SSH-2.0-\r\n", "\"proto_version\":\"2.0\"", 1u << SSH_EVENT_INVALID_BANNER },
+	{ "no version", "SSH-\r\n", "\"software_version\":\"\"", 1u << SSH_EVENT_INVALID_BANNER },
+	{ "twice", "SSH-2.0-a\r\nSSH-2.0-b\r\n", "\"software_version\":\"a\"", 1u << SSH_EVENT_INVALID_BANNER },
+};
+
+static void
+test_banners(void **state)
+{
+	char text[2048];
+
+	(void)state;
+	for (size_t i = 0; i < TEST_COUNT(banners); i++) {
+		rig_renew();
+		say(banners[i].text, false);
+		rig_end();
+		if (rig->emitted != 1 || rig->events != banners[i].events)
+			fail_msg("%s: %u events, %#llx", banners[i].name, rig->emitted, (unsigned long long)rig->events);
+		assert_has(banners[i].has);
+	}
+	for (size_t len = 250; len < 1500; len += 50) {
+		memset(text, 'x', sizeof(text));
+		memcpy(text, "SSH-2.0-", 8);
+		rig_renew();
+		text[len] = '\n';
+		text[len + 1] = '\0';
+		say(text, true);
+		rig_end();
+		assert_true(rig->events == (len + 1 > SSH_BANNER_LEN_MAX ? 1u << SSH_EVENT_LONG_BANNER : 0u));
+	}
+}
+
+static void
+test_kexinit_bad(void **state)
+{
+	uint8_t data[DATA_MAX], body[64] = { 0 };
+	size_t len;
+
+	(void)state;
+	say("SSH-2.0-a\r\n", true);
+	memset(body + 16, 0x7f, 4);
+	len = packet(data, SSH_KEXINIT, body, 40);
+	feed(data, len, true);
+	assert_true(rig->events == 1u << SSH_EVENT_INVALID_RECORD);
+	rig_renew();
+	len = packet(data, SSH_KEXINIT, body, 6);
+	data[4] = 7; /* more padding than there is behind the type */
+	feed(data, len, true);
+	rig_end();
+}
+
+static void
+test_long_lists(void **state)
+{
+	static uint8_t data[40000], body[34000];
+	size_t list_len = 17000;
+
+	(void)state;
+	memcpy(body + 16, (uint8_t[]){ 0, 0, (uint8_t)(list_len >> 8), (uint8_t)list_len }, 4);
+	memset(body + 20, 'a', list_len);
+	feed(data, packet(data, SSH_KEXINIT, body, 20 + list_len + 9 * 4 + 5), true);
+	assert_true(rig->events == 1u << SSH_EVENT_LONG_KEX_RECORD);
+}
+
+/* Cut anywhere it waits; a packet that is as long as the cut is read within its bounds. */
+static void
+test_cut(void **state)
+{
+	static const char banner[] = "SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n";
+	uint8_t data[DATA_MAX];
+	size_t len = kexinit(data, lists);
+
+	(void)state;
+	for (size_t cut = 0; cut < sizeof(banner) - 1; cut++)
+		assert_int_equal(ssh_proto.frame(cursor_of(banner, cut), true), 0);
+	for (size_t cut = 0; cut < 6; cut++)
+		assert_int_equal(ssh_proto.frame(cursor_of(data, cut), true), 0);
+	for (size_t cut = 6; cut <= len; cut++) {
+		assert_int_equal(ssh_proto.frame(cursor_of(data, cut), true), (int)len);
+		if (cut < 16)
+			continue;
+		uint8_t *copy = malloc(cut);
+
+		assert_non_null(copy);
+		memcpy(copy, data, cut);
+		copy[2] = (uint8_t)((cut - 4) >> 8);
+		copy[3] = (uint8_t)(cut - 4);
+		rig_renew();
+		feed(copy, cut, true);
+		free(copy);
+	}
+}
+
+static void
+test_lost(void **state)
+{
+	uint8_t data[DATA_MAX];
+	size_t len = kexinit(data, lists);
+
+	(void)state;
+	say("SSH-2.0-a\r\n", true);
+	rig->ctx.to_server = true;
+	ssh_proto.gap(&rig->ctx, 10);
+	feed(data, len, true);
+	assert_true(rig->ctx.skip_len == PROTO_SKIP_ALL);
+	rig_end();
+	assert_int_equal(rig->emitted, 1);
+	assert_null(strstr(rig->json.data, "hassh"));
+}
+
+static void
+test_no_memory(void **state)
+{
+	void *blocks[64];
+	unsigned int count = 0;
+
+	(void)state;
+	while (count < TEST_COUNT(blocks) && (blocks[count] = slab_alloc(rig->slab, SLAB_BLOCK_MAX)) != NULL)
+		count++;
+	say("SSH-2.0-a\r\n", true);
+	assert_int_equal(rig->emitted, 1);
+	assert_has("\"software_version\":\"a\"");
+	assert_true(rig->counters[SSH_COUNT_SHED] == 1);
+	while (count > 0)
+		slab_free(rig->slab, blocks[--count], SLAB_BLOCK_MAX);
+}
+
+static void
+test_probe(void **state)
+{
+	static const struct {
+		const char *text;
+		enum proto_probe verdict;
+	} rows[] = {
+		{ "", PROTO_PROBE_MORE }, { "S", PROTO_PROBE_MORE }, { "SSH-", PROTO_PROBE_MORE }, { "SSH-2", PROTO_PROBE_YES },
+		{ "SSH-1.5", PROTO_PROBE_YES }, { "SSH-x", PROTO_PROBE_NO }, { "SSL", PROTO_PROBE_NO }, { "GET / HTTP", PROTO_PROBE_NO },
+	};
+	uint8_t data[DATA_MAX];
+	size_t len = kexinit(data, lists);
+
+	(void)state;
+	for (size_t i = 0; i < TEST_COUNT(rows); i++)
+		assert_int_equal(ssh_proto.probe(cursor_of(rows[i].text, strlen(rows[i].text)), true, false), rows[i].verdict);
+	for (size_t cut = 0; cut <= len; cut++)
+		assert_int_equal(ssh_proto.probe(cursor_of(data, cut), true, false), cut < 30 ? PROTO_PROBE_MORE : PROTO_PROBE_YES);
+	data[28] = 0x01;
+	assert_int_equal(ssh_proto.probe(cursor_of(data, len), true, true), PROTO_PROBE_NO);
+}
+
+static void
+test_keywords(void **state)
+{
+	static const struct {
+		unsigned int keyword;
+		const char *value;
+		unsigned int matches;
+	} rows[] = {
+		{ 0, "2.0", 2 }, { 0, "2_compat", 2 }, { 0, "1.5", 0 }, { 0, "2", 0 },
+		{ 1, "OpenSSH", 1 }, { 1, "\"PuTTY_Release\"", 1 }, { 1, "dropbear", 0 }, { 1, "Debian", 0 },
+	};
+	char err[128] = "";
+	struct rule_app_test test;
+
+	(void)state;
+	for (size_t i = 0; i < TEST_COUNT(rows); i++) {
+		rig_renew();
+		rig->keyword = &ssh_keywords[rows[i].keyword];
+		assert_int_equal(rig->keyword->setup(rows[i].value, &rig->test, err, sizeof(err)), 0);
+		whole_session();
+		if (rig->matches != rows[i].matches)
+			fail_msg("%s:%s matched %u times", rig->keyword->name, rows[i].value, rig->matches);
+	}
+	rig->keyword = NULL;
+	assert_int_equal(ssh_keywords[0].setup("", &test, err, sizeof(err)), -EINVAL);
+	assert_int_equal(ssh_keywords[1].setup("\"\"", &test, err, sizeof(err)), -EINVAL);
+	assert_true(err[0] != '\0');
+}
+
+static void
+test_tables(void **state)
+{
+	struct record_path path;
+
+	(void)state;
+	assert_null(record_table_check(&ssh_table));
+	for (unsigned int i = 0; i < SSH_EVENT_COUNT; i++)
+		assert_non_null(ssh_events[i].name);
+	for (unsigned int i = 0; i < SSH_COUNTER_COUNT; i++)
+		assert_non_null(ssh_counters[i].name);
+	for (unsigned int i = 0; i < SSH_BUFFER_COUNT; i++)
+		assert_int_equal(record_path_resolve(&ssh_table, ssh_buffers[i].path, &path), 0);
+}
+
+int
+main(void)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, rig_create, rig_destroy)
+	const struct CMUnitTest tests[] = {
+		CASE(test_session), CASE(test_banners), CASE(test_kexinit_bad), CASE(test_long_lists), CASE(test_cut), CASE(test_lost),
+		CASE(test_no_memory), CASE(test_probe), CASE(test_keywords), CASE(test_tables),
+	};
+
+	return cmocka_run_group_tests_name("ssh", tests, NULL, NULL);
+}
