@@ -84,7 +84,57 @@ threshold_parse(struct rule_parser *parser, char *value, struct rule_threshold *
 int
 rule_setup_threshold(struct rule_parser *parser, char *value)
 {
+	parser->draft.flags |= RULE_OWN_THRESHOLD;
 	return threshold_parse(parser, value, &parser->draft.threshold, 15);
+}
+
+/* A word of rate_filter's own. @return 1: not one */
+static int
+rate_word(struct rule_parser *parser, struct rule_threshold *rate, const char *word)
+{
+	static const struct {
+		const char *name;
+		uint8_t action;
+	} actions[] = { { "alert", RULE_ALERT }, { "pass", RULE_PASS }, { "drop", RULE_DROP }, { "sdrop", RULE_DROP },
+		{ "reject", RULE_REJECT } };
+	const char *argument = word + strcspn(word, " \t");
+	int64_t number;
+
+	argument += strspn(argument, " \t");
+	if (strncmp(word, "timeout", 7) == 0) {
+		if (!rule_integer(argument, &number) || number < 1 || number > THRESHOLD_SECONDS_MAX)
+			return rule_refuse(parser, "\"%.30s\" is not a number of seconds", argument);
+		rate->timeout_s = (uint32_t)number;
+		return 0;
+	}
+	if (strncmp(word, "new_action", 10) != 0)
+		return 1;
+	for (unsigned int i = 0; i < sizeof(actions) / sizeof(actions[0]); i++)
+		if (strcmp(actions[i].name, argument) == 0) {
+			rate->action = actions[i].action;
+			rate->type = THRESHOLD_RATE;
+			return 0;
+		}
+	return rule_refuse(parser, "new_action is alert, pass, drop or reject");
+}
+
+int
+rule_rate_parse(struct rule_parser *parser, char *value, struct rule_threshold *out)
+{
+	unsigned int seen = 0;
+	char *word;
+
+	*out = (struct rule_threshold){ 0 };
+	while ((word = rule_split(&value, ',')) != NULL) {
+		int ret = *word == '\0' ? 0 : rate_word(parser, out, word);
+
+		if (ret == 1)
+			ret = threshold_word(parser, out, word, &seen);
+		if (ret != 0)
+			return ret;
+	}
+	return (seen & 14) == 14 && out->type == THRESHOLD_RATE && out->timeout_s > 0
+		? 0 : rule_refuse(parser, "track, count, seconds, new_action and timeout are all needed");
 }
 
 int

@@ -45,6 +45,10 @@ struct rule_config {
 	const char *reference_file;
 	const char *threshold_file;
 	const char *cache_dir;         /* "": compiled groups are not kept */
+	const char *dataset_dir;       /* "": no rule saves its sets */
+	const char *reputation_categories_file, *reputation_path; /* "": none */
+	json_t *reputation_files;      /* list of names below reputation_path */
+	const char *geoip_database;    /* "": none */
 	json_t *address_groups;        /* vars.address-groups */
 	json_t *port_groups;           /* vars.port-groups */
 	uint64_t alerts_max;           /* of one packet, stream chunk or message */

@@ -77,7 +77,8 @@ rule_add_transform(struct rule_parser *parser, enum rule_transform_kind kind, co
 	size_t used = strlen(draft->transform_text), room = sizeof(draft->transform_text) - used;
 
 	if (draft->transform_count == RULE_TRANSFORMS_MAX
-		|| (size_t)snprintf(draft->transform_text + used, room, "%s%s:%s", used > 0 ? "; " : "", parser->keyword, text) >= room) {
+		|| (size_t)snprintf(draft->transform_text + used, room, "%s%s%s%s", used > 0 ? "; " : "", parser->keyword,
+			  *text != '\0' ? ":" : "", text) >= room) {
 		rule_refuse(parser, "more than %d transforms of one buffer, or longer than %d characters", RULE_TRANSFORMS_MAX,
 			RULE_TRANSFORM_TEXT_MAX);
 		return NULL;

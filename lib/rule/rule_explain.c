@@ -15,10 +15,13 @@ static const char *const buffer_names[] = {
 	[BUFFER_PAYLOAD] = "the payload", [BUFFER_ETHER_HDR] = "the Ethernet header", [BUFFER_IPV4_HDR] = "the IPv4 header",
 	[BUFFER_IPV6_HDR] = "the IPv6 header", [BUFFER_TCP_HDR] = "the TCP header", [BUFFER_UDP_HDR] = "the UDP header",
 	[BUFFER_ICMPV4_HDR] = "the ICMP header", [BUFFER_ICMPV6_HDR] = "the ICMPv6 header",
+	[BUFFER_IGMP_HDR] = "the IGMP message", [BUFFER_SCTP_HDR] = "the SCTP header", [BUFFER_IP_SRC] = "the source address",
+	[BUFFER_IP_DST] = "the destination address", [BUFFER_BASE64] = "what base64_decode made",
 };
 static const char *const node_names[NODE_KIND_COUNT] = {
 	[NODE_CONTENT] = "content", [NODE_PCRE] = "pcre", [NODE_ISDATAAT] = "isdataat", [NODE_BYTE_TEST] = "byte_test",
 	[NODE_BYTE_JUMP] = "byte_jump", [NODE_BYTE_EXTRACT] = "byte_extract", [NODE_BYTE_MATH] = "byte_math", [NODE_BSIZE] = "bsize",
+	[NODE_BASE64] = "base64_decode", [NODE_ENTROPY] = "entropy", [NODE_DATASET] = "dataset",
 };
 
 static const char *
@@ -33,12 +36,14 @@ put_buffer_name(const struct ruleset *set, const struct rule_buffer *buffer, str
 	if (buffer->kind != BUFFER_FIELD) {
 		buf_puts(out, buffer->kind < sizeof(buffer_names) / sizeof(buffer_names[0]) && buffer_names[buffer->kind] != NULL
 				      ? buffer_names[buffer->kind] : "a buffer");
-		return;
+	} else {
+		buf_puts(out, set->world.apps[buffer->app]->name);
+		for (unsigned int i = 0; i < buffer->paths[0].list_count; i++)
+			buf_printf(out, ".%s", buffer->paths[0].lists[i]->path);
+		buf_printf(out, ".%s", buffer->paths[0].leaf->path);
 	}
-	buf_puts(out, set->world.apps[buffer->app]->name);
-	for (unsigned int i = 0; i < buffer->paths[0].list_count; i++)
-		buf_printf(out, ".%s", buffer->paths[0].lists[i]->path);
-	buf_printf(out, ".%s", buffer->paths[0].leaf->path);
+	if (buffer->transforms != NULL)
+		buf_printf(out, " (%s)", buffer->transforms->text);
 }
 
 static void

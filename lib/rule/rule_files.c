@@ -114,9 +114,10 @@ rule_files_read(struct rule_parser *parser, const struct rule_config *config, st
 
 /* ---- threshold.config ---- */
 
-/** One line: "suppress gen_id 1, sig_id 2, track by_src, ip 10.0.0.0/8" or "threshold gen_id 1, sig_id 2, type ...". */
+/** One line: "suppress gen_id 1, sig_id 2, track by_src, ip 10.0.0.0/8", "threshold gen_id 1, sig_id 2, type ..." or
+ *  "rate_filter gen_id 1, sig_id 2, track by_src, count 3, seconds 4, new_action pass, timeout 5". */
 struct threshold_line {
-	bool suppress;
+	bool suppress, rate;
 	uint32_t gid, sid; /* 0: all */
 	uint8_t track;
 	const struct rule_addresses *addresses;
@@ -156,6 +157,21 @@ threshold_line_word(struct rule_parser *parser, struct threshold_line *line, cha
 	return 1;
 }
 
+/* The next word; the commas of "ip [a,b]" are part of it. */
+static char *
+threshold_line_split(char **rest)
+{
+	char *start = *rest == NULL ? NULL : *rest + strspn(*rest, " \t");
+	char *list = start != NULL && strncmp(start, "ip", 2) == 0 ? start + 2 + strspn(start + 2, " \t") : NULL;
+	char *close = list != NULL && *list == '[' ? strchr(list, ']') : NULL;
+
+	if (close == NULL)
+		return rule_split(rest, ',');
+	*rest = close[1] == '\0' ? NULL : close + 1 + strspn(close + 1, " \t,");
+	close[1] = '\0';
+	return start;
+}
+
 static int
 threshold_line_parse(struct rule_parser *parser, char *text, struct threshold_line *line)
 {
@@ -163,10 +179,11 @@ threshold_line_parse(struct rule_parser *parser, char *text, struct threshold_li
 
 	*line = (struct threshold_line){ .track = TRACK_RULE };
 	line->suppress = strncmp(text, "suppress ", 9) == 0;
-	if (!line->suppress && strncmp(text, "threshold ", 10) != 0 && strncmp(text, "event_filter ", 13) != 0)
+	line->rate = strncmp(text, "rate_filter ", 12) == 0;
+	if (!line->suppress && !line->rate && strncmp(text, "threshold ", 10) != 0 && strncmp(text, "event_filter ", 13) != 0)
 		return -EINVAL;
 	text = rule_trim(strchr(text, ' '));
-	while ((word = rule_split(&text, ',')) != NULL) {
+	while ((word = threshold_line_split(&text)) != NULL) {
 		int ret = threshold_line_word(parser, line, word);
 
 		if (ret < 0)
@@ -179,6 +196,8 @@ threshold_line_parse(struct rule_parser *parser, char *text, struct threshold_li
 	}
 	if (line->suppress)
 		return 0;
+	if (line->rate)
+		return rule_rate_parse(parser, rest_text, &line->threshold);
 	parser->draft.threshold = (struct rule_threshold){ 0 };
 	int ret = rule_setup_threshold(parser, rest_text);
 
@@ -197,7 +216,11 @@ threshold_line_apply(struct rule_parser *parser, const struct threshold_line *li
 		if ((line->sid != 0 && rule->meta.sid != line->sid) || (line->gid != 0 && rule->meta.gid != line->gid))
 			continue;
 		if (!line->suppress) {
-			rule->threshold = line->threshold;
+			/* what a rule says of itself goes before what is said of it here */
+			if (line->rate)
+				rule->rate = line->threshold;
+			else if ((rule->flags & RULE_OWN_THRESHOLD) == 0)
+				rule->threshold = line->threshold;
 			continue;
 		}
 		struct rule_suppress *row = rule_arena_alloc(&set->arena, sizeof(*row));
@@ -241,7 +264,7 @@ rule_thresholds_apply(struct rule_parser *parser, const struct rule_config *conf
 		ret = threshold_line_parse(parser, at, &line);
 		if (ret == -EINVAL) {
 			log_warning("rule", "%s:%u: not applied: %s", path, number,
-				parser->reason[0] != '\0' ? parser->reason : "only suppress and threshold lines are known");
+				parser->reason[0] != '\0' ? parser->reason : "only suppress, threshold, event_filter and rate_filter lines are known");
 			ret = 0;
 			continue;
 		}

@@ -120,6 +120,9 @@ struct ruleset {
 	uint32_t name_count, name_cap;
 	uint64_t verify_steps_max, pcre_match_limit;
 	const struct rule_transforms *transforms; /* every list in use */
+	struct rule_dataset_decl *datasets;
+	struct rule_reputation *reputation; /* NULL: none */
+	struct rule_geoip *geoip;     /* NULL: none */
 	bool quiet_flows;             /* some config rule silences whole flows */
 	bool flow_vars;               /* some expression captures for its flow */
 	bool needs_scratch;           /* some buffer is transformed or decoded */
@@ -145,6 +148,7 @@ enum rule_counter {
 	RULE_COUNTER_VARS_EVICTED,
 	RULE_COUNTER_CAPTURES_SHED,
 	RULE_COUNTER_METADATA_SHED,
+	RULE_COUNTER_DATASET_FULL,
 	RULE_COUNTER_COUNT,
 };
 
@@ -267,7 +271,8 @@ void rule_vars_destroy(struct rule_var_table *table);
 /** rule_state.c */
 bool rule_state_conditions(const struct rule_view *view, const struct rule *rule);
 void rule_state_actions(const struct rule_view *view, const struct rule *rule);
-bool rule_threshold_allows(const struct rule_view *view, const struct rule *rule);
+/** @param action  the rule's, changed by a rate_filter that its rate has set off */
+bool rule_threshold_allows(const struct rule_view *view, const struct rule *rule, uint8_t *action);
 /** A pass rule released the flow: no later rule speaks of it. */
 bool rule_flow_passed(const struct flow *flow);
 void rule_flow_pass(const struct rule_view *view);
@@ -319,6 +324,10 @@ struct rule_cache_count {
 };
 hs_database_t *rule_cache_load(const char *dir, const uint8_t digest[32], struct rule_cache_count *count);
 void rule_cache_store(const char *dir, const uint8_t digest[32], const hs_database_t *db, struct rule_cache_count *count);
+/** Makes the sets of values; those that rules add to are taken over from the set before. keyword_dataset.c @return 0,
+ *  -E2BIG or -ENOMEM */
+int rule_datasets_build(struct ruleset *set, const struct ruleset *previous);
+void rule_datasets_free(struct ruleset *set);
 int rule_name_id(struct ruleset *set, const char *name, size_t len, uint32_t *id);
 /** Names that are not bits have their kind as first character, so that the same word may name several things. */
 enum rule_name_kind { RULE_NAME_BIT, RULE_NAME_FLOW_INT, RULE_NAME_FLOW_VAR, RULE_NAME_PKT_VAR };

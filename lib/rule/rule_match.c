@@ -288,7 +288,9 @@ rule_fires(struct rule_view *view, const struct rule *rule, uint32_t rule_idx, s
 		(void)rule_flow_mark(view, FLOW_BIT_QUIET);
 	if ((rule->flags & RULE_NOALERT) != 0 || rule->meta.action == RULE_CONFIG)
 		return true;
-	if (!rule_threshold_allows(view, rule)) {
+	uint8_t action = rule->meta.action;
+
+	if (!rule_threshold_allows(view, rule, &action)) {
 		rule_count(view, RULE_COUNTER_SUPPRESSED);
 		return true;
 	}
@@ -300,7 +302,7 @@ rule_fires(struct rule_view *view, const struct rule *rule, uint32_t rule_idx, s
 	rule_count(view, RULE_COUNTER_HITS);
 	counter_add(&matcher->profiles[rule_idx].alerts, 1);
 	hits->hit[hits->count++] = (struct rule_hit){ .rule_idx = rule_idx, .sid = rule->meta.sid, .meta = &rule->meta,
-		.action = rule->meta.action, .stream = view->phase == PHASE_STREAM };
+		.action = action, .stream = view->phase == PHASE_STREAM };
 	return true;
 }
 

@@ -8,6 +8,7 @@
 
 #include "lib/packet/packet.h"
 #include "lib/rule/rule.h"
+#include "lib/rule/rule_dataset.h"
 
 enum {
 	RULE_TEXT_MAX = 32 * 1024,  /* a rule, continuation lines joined */
@@ -153,6 +154,7 @@ enum rule_node_kind {
 	NODE_BSIZE,
 	NODE_BASE64,
 	NODE_ENTROPY,
+	NODE_DATASET,
 	NODE_KIND_COUNT,
 };
 
@@ -180,6 +182,24 @@ struct rule_value {
 
 enum rule_byte_op { BYTE_LESS, BYTE_GREATER, BYTE_EQUAL, BYTE_LESS_EQUAL, BYTE_GREATER_EQUAL, BYTE_AND, BYTE_OR };
 enum rule_math_op { MATH_ADD, MATH_SUB, MATH_MUL, MATH_DIV, MATH_LEFT, MATH_RIGHT };
+
+/** Which of a packet's addresses is asked. */
+enum rule_address_side { ADDRESS_ANY, ADDRESS_SRC, ADDRESS_DST, ADDRESS_BOTH };
+
+enum rule_dataset_op { DATASET_ISSET, DATASET_ISNOTSET, DATASET_SET, DATASET_UNSET, DATASET_WEIGHT };
+
+/** A set of values that rules name, as the rules describe it; its values until all rules are read. */
+struct rule_dataset_decl {
+	const char *name;
+	uint8_t type;             /* enum rule_dataset_type */
+	bool weighted;            /* of datarep */
+	bool growing;             /* some rule adds to it */
+	const char *save_path;
+	size_t memcap;
+	struct rule_dataset_values values;
+	struct rule_dataset *set;
+	struct rule_dataset_decl *next;
+};
 
 /** A variable that a group of an expression fills. */
 struct rule_capture {
@@ -229,6 +249,10 @@ struct rule_node {
 			struct rule_value offset;
 			struct rule_numbers value;
 		} entropy;
+		struct {
+			const struct rule_dataset_decl *decl;
+			struct rule_numbers weights; /* DATASET_WEIGHT */
+		} dataset;
 	};
 };
 
@@ -285,7 +309,8 @@ struct rule_state {
 	const uint8_t *text;
 };
 
-enum rule_threshold_type { THRESHOLD_NONE, THRESHOLD_LIMIT, THRESHOLD_THRESHOLD, THRESHOLD_BOTH, THRESHOLD_BACKOFF, THRESHOLD_DETECTION };
+enum rule_threshold_type { THRESHOLD_NONE, THRESHOLD_LIMIT, THRESHOLD_THRESHOLD, THRESHOLD_BOTH, THRESHOLD_BACKOFF, THRESHOLD_DETECTION,
+	THRESHOLD_RATE };
 
 struct rule_threshold {
 	uint8_t type;
@@ -294,6 +319,8 @@ struct rule_threshold {
 	uint32_t count;
 	uint32_t seconds;      /* THRESHOLD_BACKOFF: no window, UINT32_MAX */
 	uint32_t multiplier;   /* THRESHOLD_BACKOFF: the count for the next alert grows by it */
+	uint32_t timeout_s;    /* THRESHOLD_RATE: how long the other action holds */
+	uint8_t action;        /* THRESHOLD_RATE: enum rule_action */
 };
 
 /** threshold.config: suppress. */
@@ -342,6 +369,7 @@ enum rule_flag {
 	RULE_EVENTS = 1 << 7,         /* waits for named events */
 	RULE_QUIET = 1 << 8,          /* config: what matched is not logged */
 	RULE_QUIET_FLOW = 1 << 10,    /* nor the rest of its flow */
+	RULE_OWN_THRESHOLD = 1 << 11, /* it says itself how often it speaks */
 	RULE_ON_PACKET = 1 << 9,      /* dsize and its like: the packet's own payload */
 };
 
@@ -363,6 +391,7 @@ struct rule {
 	const struct rule_state *states;
 	struct rule_threshold threshold; /* threshold */
 	struct rule_threshold filter;    /* detection_filter */
+	struct rule_threshold rate;      /* threshold.config: rate_filter */
 	const struct rule_suppress *suppress;
 	uint64_t app_events;          /* app-layer-event: any of these bits */
 	uint64_t decode_events[DECODE_EVENT_WORDS];

@@ -135,6 +135,8 @@ struct rule_base64 {
 	bool relative;
 };
 int rule_base64_parse(struct rule_parser *parser, char *value, struct rule_base64 *out);
+/** The words of rate_filter. keyword_threshold.c @return 0 or -EINVAL */
+int rule_rate_parse(struct rule_parser *parser, char *value, struct rule_threshold *out);
 /** A variable's index, made when create; -1: none. */
 int rule_var_index(struct rule_parser *parser, const char *name, bool create);
 

@@ -391,7 +391,7 @@ struct rule_tracked {
 	uint32_t sid, gid;
 	uint32_t count;
 	uint32_t seconds;
-	uint64_t next;   /* THRESHOLD_BACKOFF: the count that speaks next */
+	uint64_t next;   /* THRESHOLD_BACKOFF: the count that speaks next; THRESHOLD_RATE: until when the other action holds, ns */
 	uint8_t type, track, ip_version;
 	bool used;
 };
@@ -513,13 +513,39 @@ suppressed(const struct rule_view *view, const struct rule *rule)
 	return false;
 }
 
+/* Whether the rule fires so often that another action holds: beyond its count in its window, and for a time after that. */
+static bool
+rate_exceeded(const struct rule_view *view, const struct rule *rule)
+{
+	const struct rule_threshold *rate = &rule->rate;
+	struct rule_tracked *row = tracked_find(view, rule, rate);
+
+	if (view->ts_ns < row->next)
+		return true;
+	if (view->ts_ns >= row->start_ns + rate->seconds * NS_PER_S) {
+		row->start_ns = view->ts_ns;
+		row->count = 0;
+	}
+	if (++row->count <= rate->count)
+		return false;
+	row->next = view->ts_ns + rate->timeout_s * NS_PER_S;
+	row->start_ns = view->ts_ns;
+	row->count = 0;
+	return true;
+}
+
 bool
-rule_threshold_allows(const struct rule_view *view, const struct rule *rule)
+rule_threshold_allows(const struct rule_view *view, const struct rule *rule, uint8_t *action)
 {
 	if (rule->suppress != NULL && suppressed(view, rule))
 		return false;
 	if (rule->filter.type != THRESHOLD_NONE && !threshold_check(view, rule, &rule->filter))
 		return false;
+	if (rule->rate.type != THRESHOLD_NONE && rate_exceeded(view, rule)) {
+		*action = rule->rate.action;
+		if (*action == RULE_PASS)
+			return false;
+	}
 	return rule->threshold.type == THRESHOLD_NONE || threshold_check(view, rule, &rule->threshold);
 }
 

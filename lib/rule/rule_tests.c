@@ -1,6 +1,7 @@
 /* Hot: one condition each. A condition about a header that is not there does not hold. */
 #include "lib/base/cursor.h"
 #include "lib/flow/flow.h"
+#include "lib/rule/rule_reputation.h"
 #include "lib/rule/rule_tests.h"
 #include "lib/stream/stream.h"
 
@@ -239,6 +240,45 @@ rule_test_rpc(const struct rule_view *view, const struct rule_test *test)
 		holds = holds && ((test->extra >> i & 1) == 0 || value == test->bits[i]);
 	}
 	return holds && !cursor.short_read;
+}
+
+/* Whether what is known of the asked ends holds. */
+static bool
+sides_hold(const struct rule_view *view, enum rule_address_side side,
+	bool (*holds)(const struct rule_view *, const struct rule_test *, const struct ip_addr *), const struct rule_test *test)
+{
+	bool src = side != ADDRESS_DST && holds(view, test, &view->src);
+	bool dst = side != ADDRESS_SRC && holds(view, test, &view->dst);
+
+	return side == ADDRESS_BOTH ? src && dst : src || dst;
+}
+
+static bool
+iprep_holds(const struct rule_view *view, const struct rule_test *test, const struct ip_addr *addr)
+{
+	int score = rule_reputation_score(view->matcher->set->reputation, (unsigned int)(test->extra >> 8), view->ip_version, addr);
+
+	return (score >= 0 && rule_numbers_match(&test->numbers, score)) != test->negated;
+}
+
+bool
+rule_test_iprep(const struct rule_view *view, const struct rule_test *test)
+{
+	return view->ip_version != 0 && sides_hold(view, (enum rule_address_side)(test->extra & 0xff), iprep_holds, test);
+}
+
+static bool
+geoip_holds(const struct rule_view *view, const struct rule_test *test, const struct ip_addr *addr)
+{
+	uint16_t country = rule_geoip_country(view->matcher->set->geoip, view->ip_version, addr);
+
+	return country != 0 && rule_numbers_match(&test->numbers, country);
+}
+
+bool
+rule_test_geoip(const struct rule_view *view, const struct rule_test *test)
+{
+	return sides_hold(view, (enum rule_address_side)test->extra, geoip_holds, test);
 }
 
 /* ---- flows ---- */

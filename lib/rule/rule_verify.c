@@ -393,12 +393,41 @@ entropy_match(struct verify *verify, const struct rule_node *node, struct verify
 	return rule_numbers_match_double(&node->entropy.value, entropy);
 }
 
+/* Setting and unsetting match when they changed something, as elsewhere. */
+static bool
+dataset_match(struct verify *verify, const struct rule_node *node, struct verify_frame *frame)
+{
+	struct rule_dataset *set = node->dataset.decl->set;
+	uint16_t weight;
+	int added;
+
+	(void)frame;
+	if (!steps_spend(verify, verify->len))
+		return false;
+	switch ((enum rule_dataset_op)node->op) {
+	case DATASET_ISSET:
+		return rule_dataset_has(set, verify->data, verify->len, NULL);
+	case DATASET_ISNOTSET:
+		return !rule_dataset_has(set, verify->data, verify->len, NULL);
+	case DATASET_UNSET:
+		return rule_dataset_remove(set, verify->data, verify->len);
+	case DATASET_WEIGHT:
+		return rule_dataset_has(set, verify->data, verify->len, &weight) && rule_numbers_match(&node->dataset.weights, weight);
+	default:
+		added = rule_dataset_add(set, verify->data, verify->len, 0);
+		if (added < 0)
+			rule_count(verify->view, RULE_COUNTER_DATASET_FULL);
+		return added == 1;
+	}
+}
+
 static bool (*const node_matches[NODE_KIND_COUNT])(struct verify *verify, const struct rule_node *node,
 	struct verify_frame *frame) = {
 	[NODE_CONTENT] = content_match,           [NODE_PCRE] = pcre_match,           [NODE_ISDATAAT] = isdataat_match,
 	[NODE_BYTE_TEST] = byte_test_match,       [NODE_BYTE_JUMP] = byte_jump_match, [NODE_BYTE_EXTRACT] = byte_extract_match,
 	[NODE_BYTE_MATH] = byte_math_match,       [NODE_BSIZE] = bsize_match,
 	[NODE_BASE64] = base64_match,             [NODE_ENTROPY] = entropy_match,
+	[NODE_DATASET] = dataset_match,
 };
 
 /* ---- the chain ---- */

@@ -6,6 +6,7 @@
 
 #include "lib/base/log.h"
 #include "lib/rule/rule_files.h"
+#include "lib/rule/rule_reputation.h"
 #include "lib/rule/rule_transform.h"
 
 #define MODULE "rule"
@@ -190,12 +191,18 @@ set_create(struct ruleset **out, const struct rule_config *config, const struct 
 
 	err->text[0] = '\0';
 	if (ret == 0)
+		ret = rule_reputation_create(&set->reputation, config, err);
+	if (ret == 0)
+		ret = rule_geoip_create(&set->geoip, config, err);
+	if (ret == 0)
 		ret = rule_parser_create(&parser, set, config, err);
 	if (ret == 0)
 		ret = text != NULL ? rule_parse_text(parser, name, text, strlen(text)) : rule_files_read(parser, config, err);
 	if (ret == 0)
 		ret = rule_thresholds_apply(parser, config, err);
 	rule_parser_destroy(parser);
+	if (ret == 0)
+		ret = rule_datasets_build(set, previous);
 	if (ret == 0)
 		ret = set_finish(set, config);
 	if (ret != 0) {
@@ -235,6 +242,9 @@ ruleset_destroy(struct ruleset *ruleset)
 	if (ruleset == NULL || atomic_fetch_sub(&ruleset->refs, 1) != 1)
 		return;
 	rule_databases_free(ruleset);
+	rule_datasets_free(ruleset);
+	rule_reputation_destroy(ruleset->reputation);
+	rule_geoip_destroy(ruleset->geoip);
 	for (uint32_t i = 0; i < ruleset->code_count; i++)
 		pcre2_code_free(ruleset->codes[i]);
 	free(ruleset->codes);
@@ -265,6 +275,7 @@ static const struct counter_desc rule_counter_descs[RULE_COUNTER_COUNT] = {
 	[RULE_COUNTER_THRESHOLD_EVICTED] = { "rule.threshold_evicted", "thresholds forgotten for want of room" },
 	[RULE_COUNTER_VARS_EVICTED] = { "rule.vars_evicted", "captured variables of flows forgotten for want of room" },
 	[RULE_COUNTER_METADATA_SHED] = { "rule.metadata_shed", "alerts without their flow bits and variables, which were too long" },
+	[RULE_COUNTER_DATASET_FULL] = { "rule.dataset_full", "values not added to a set for want of room" },
 	[RULE_COUNTER_CAPTURES_SHED] = { "rule.captures_shed", "captures of one packet beyond what is kept" },
 	[RULE_COUNTER_HOST_BITS_EVICTED] = { "rule.host_bits_evicted", "host bits forgotten for want of room" },
 };
