@@ -348,6 +348,21 @@ emit_alerts(struct worker *worker, bool to_server, const struct proto_ctx *ctx, 
 		worker->flow->flags |= FLOW_ALERTED;
 }
 
+void
+emit_tagged(struct worker *worker)
+{
+	struct shown shown = show_packet(worker, worker->packet, PACKET_LEN_MAX);
+	bool to_server = worker->flow == NULL || flow_to_server(worker->packet);
+	struct event_builder b;
+
+	if (!begin(worker, &b, EVENT_PACKET, event_len_of(1, shown.link_len + shown.len)))
+		return;
+	if (worker->flow != NULL && !to_server)
+		turn(b.event);
+	put_shown(&b, &shown);
+	event_ring_commit(worker->ring, b.event);
+}
+
 static void
 emit_anomaly(struct worker *worker, const struct anomaly_record *what, bool to_server)
 {

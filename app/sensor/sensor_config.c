@@ -39,6 +39,7 @@ static const struct knob knobs[] = {
 	{ "alert.hold-ms", KNOB_NUMBER, AT(hold_ms), 0, 60000, "2000", NULL,
 		"how long an alert on a request waits for the response it will show, milliseconds of capture time" },
 	{ "alert.payload", KNOB_BOOL, AT(alert_payload), 0, 0, "yes", NULL, "alerts carry the payload" },
+	{ "alert.tagged-packets", KNOB_BOOL, AT(alert_tagged), 0, 0, "yes", NULL, "packets that a rule's tag takes are logged" },
 	{ "alert.packet", KNOB_BOOL, AT(alert_packet), 0, 0, "yes", NULL, "alerts carry the frame" },
 	{ "events.flow", KNOB_BOOL, AT(log_flow), 0, 0, "yes", NULL, "write flow events" },
 	{ "events.arp", KNOB_BOOL, AT(log_arp), 0, 0, "yes", NULL, "write arp events" },

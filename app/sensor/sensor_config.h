@@ -36,7 +36,7 @@ struct sensor_config {
 	uint64_t hold_ms;           /* how long an alert waits for its transaction's response */
 	bool log_flow, log_arp, log_stats;
 	bool anomaly_decode, anomaly_stream, anomaly_applayer;
-	bool alert_payload, alert_packet;
+	bool alert_payload, alert_packet, alert_tagged;
 	bool ethernet, community_id;
 	uint64_t community_id_seed;
 	const char *control_socket;

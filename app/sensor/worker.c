@@ -343,6 +343,8 @@ match_packet(struct worker *worker, struct flow *flow, const struct packet *pack
 	rule_match_packet(worker->matcher, packet, flow, &worker->hits);
 	if (worker->hits.count > 0)
 		emit_alerts(worker, flow == NULL || flow_to_server(packet), NULL, 0, false);
+	if (rule_packet_tagged(worker->matcher, packet, flow) && worker->settings->sensor.alert_tagged)
+		emit_tagged(worker);
 }
 
 static void

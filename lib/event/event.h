@@ -15,7 +15,8 @@
 #include "lib/record/record.h"
 #include "lib/rule/rule.h"
 
-enum event_type { EVENT_ALERT, EVENT_APP, EVENT_ANOMALY, EVENT_ARP, EVENT_FLOW, EVENT_ASSET, EVENT_TYPE_COUNT };
+enum event_type { EVENT_ALERT, EVENT_APP, EVENT_ANOMALY, EVENT_ARP, EVENT_FLOW, EVENT_ASSET, EVENT_PACKET,
+	EVENT_TYPE_COUNT };
 
 enum event_section_kind {
 	EVENT_SECTION_ALERT,    /* struct alert_record */

@@ -75,7 +75,7 @@ event_json_destroy(struct event_json *json)
 
 static const char *const type_names[EVENT_TYPE_COUNT] = {
 	[EVENT_ALERT] = "alert", [EVENT_ANOMALY] = "anomaly", [EVENT_ARP] = "arp", [EVENT_FLOW] = "flow",
-	[EVENT_ASSET] = "asset",
+	[EVENT_ASSET] = "asset", [EVENT_PACKET] = "packet",
 };
 
 static const char *

@@ -23,7 +23,7 @@
 	/* keyword_address.c */ \
 	X(iprep) X(geoip) \
 	/* keyword_state.c */ \
-	X(flowint) X(flowvar) X(pktvar) \
+	X(flowint) X(flowvar) X(pktvar) X(tag) \
 	/* keyword_pcre.c */ \
 	X(pcre) \
 	/* keyword_byte.c */ \

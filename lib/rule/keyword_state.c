@@ -1,4 +1,5 @@
-/* Variables: flowint counts on a flow; flowvar and pktvar look at what an expression captured. */
+/* What outlives the packet: flowint counts on a flow; flowvar and pktvar look at what an expression captured; tag keeps
+ * the packets that follow. */
 #include <ctype.h>
 #include <errno.h>
 #include <string.h>
@@ -125,4 +126,38 @@ int
 rule_setup_pktvar(struct rule_parser *parser, char *value)
 {
 	return var_setup(parser, value, RULE_NAME_PKT_VAR);
+}
+
+static const struct {
+	const char *name;
+	uint8_t metric;
+} tag_metrics[] = { { "packets", TAG_PACKETS }, { "bytes", TAG_BYTES }, { "seconds", TAG_SECONDS } };
+
+/* tag:session|host[,number,packets|bytes|seconds[,src|dst]] */
+int
+rule_setup_tag(struct rule_parser *parser, char *value)
+{
+	enum { TAG_PACKETS_DEFAULT = 256 };
+	char *where = rule_split(&value, ','), *limit = rule_split(&value, ','), *metric = rule_split(&value, ',');
+	char *side = rule_split(&value, ',');
+	struct rule_tag *tag = &parser->draft.tag;
+	bool host = strcmp(where, "host") == 0, found = metric == NULL;
+	int64_t number = TAG_PACKETS_DEFAULT;
+
+	if (!host && strcmp(where, "session") != 0)
+		return rule_refuse(parser, "\"%.20s\" is neither session nor host", where);
+	if (limit != NULL && (metric == NULL || !rule_integer(limit, &number) || number < 1 || number > UINT32_MAX))
+		return rule_refuse(parser, "\"%.20s\" is not a number of packets, bytes or seconds", limit);
+	for (unsigned int i = 0; !found && i < sizeof(tag_metrics) / sizeof(tag_metrics[0]); i++)
+		if (strcmp(tag_metrics[i].name, metric) == 0) {
+			tag->metric = tag_metrics[i].metric;
+			found = true;
+		}
+	if (!found)
+		return rule_refuse(parser, "\"%.20s\" is not packets, bytes or seconds", metric);
+	if (side != NULL && (!host || (strcmp(side, "src") != 0 && strcmp(side, "dst") != 0)))
+		return rule_refuse(parser, "a host is tagged by src or dst, a session by neither");
+	tag->limit = (uint32_t)number;
+	tag->where = !host ? TAG_SESSION : side != NULL && side[0] == 'd' ? TAG_DST : TAG_SRC;
+	return 0;
 }

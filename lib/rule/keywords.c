@@ -265,6 +265,8 @@ const struct rule_keyword rule_keywords[] = {
 		"iprep:src,CnC,>,30;" },
 	{ "geoip", rule_setup_geoip, KEYWORD_VALUE, "[any|src|dst|both,][!]country[,...]: two letters, from geoip-database",
 		"geoip:src,!DE,!AT;" },
+	{ "tag", rule_setup_tag, KEYWORD_VALUE, "session|host[,N,packets|bytes|seconds[,src|dst]]: later packets are logged as well",
+		"tag:session,10,packets;" },
 	{ "engine-event", rule_setup_decode_event, KEYWORD_VALUE, "as decode-event",
 		"alert pkthdr any any -> any any (engine-event:ipv4.trunc_pkt; sid:1;)" },
 	{ NULL, NULL, 0, NULL, NULL },

@@ -216,6 +216,10 @@ rule_hits_reset(struct rule_hits *hits)
 void rule_match_packet(struct rule_matcher *matcher, const struct packet *packet, struct flow *flow,
 	struct rule_hits *hits);
 
+/** Whether a tag that an earlier alert set takes this packet: it is kept with the alert. Once for every packet, behind
+ *  rule_match_packet(). @param flow  or NULL */
+bool rule_packet_tagged(struct rule_matcher *matcher, const struct packet *packet, const struct flow *flow);
+
 /** Reassembled bytes of one direction of a TCP flow. */
 struct rule_chunk {
 	const uint8_t *data;

@@ -17,8 +17,12 @@ int
 rule_file_load(const char *path, char **out, size_t *len, struct config_error *err)
 {
 	struct stat st;
-	FILE *file = fopen(path, "re");
+	/* looked at before it is opened: opening a pipe would wait for its other end */
+	FILE *file = stat(path, &st) != 0 || S_ISREG(st.st_mode) ? fopen(path, "re") : NULL;
 	int ret = 0;
+
+	if (file == NULL && errno == 0)
+		errno = EINVAL;
 
 	if (file == NULL || fstat(fileno(file), &st) != 0 || !S_ISREG(st.st_mode) || st.st_size > FILE_LEN_MAX) {
 		ret = file == NULL ? -errno : -EINVAL;

@@ -149,6 +149,7 @@ enum rule_counter {
 	RULE_COUNTER_CAPTURES_SHED,
 	RULE_COUNTER_METADATA_SHED,
 	RULE_COUNTER_DATASET_FULL,
+	RULE_COUNTER_TAGS_EVICTED,
 	RULE_COUNTER_COUNT,
 };
 
@@ -196,6 +197,7 @@ struct rule_captured {
 	uint8_t bytes[RULE_CAPTURED_LEN_MAX];
 };
 
+struct rule_tag_table;
 struct rule_var_table;
 struct rule_threshold_table;
 struct rule_bit_table;
@@ -205,6 +207,7 @@ struct rule_scratch;
 struct rule_memory {
 	struct rule_threshold_table *thresholds;
 	struct rule_bit_table *bits;
+	struct rule_tag_table *tags;
 	struct rule_var_table *vars; /* captured for flows */
 	size_t thresholds_len, bits_len; /* of their areas */
 	_Atomic uint64_t counters[RULE_COUNTER_COUNT];
@@ -259,6 +262,19 @@ bool rule_buffer_required(const struct rule_buffer *buffer);
 bool rule_buffer_same(const struct rule_buffer *a, const struct rule_buffer *b);
 /** Header, flow and state conditions. rule_match.c */
 bool rule_addresses_match(const struct rule_addresses *set, uint8_t ip_version, const struct ip_addr *addr);
+/** Forgets what was captured of another frame. */
+static inline void
+rule_captures_begin(struct rule_matcher *matcher, uint64_t frame)
+{
+	if (matcher->captured_frame != frame)
+		matcher->captured_count = 0;
+	matcher->captured_frame = frame;
+}
+
+/** rule_tags.c */
+void rule_tag_begin(const struct rule_view *view, const struct rule_tag *tag);
+int rule_tags_create(struct rule_tag_table **out);
+void rule_tags_destroy(struct rule_tag_table *table);
 /** rule_vars.c: keeps a group's bytes for the rule at hand; those of its captures when it fired. */
 void rule_capture(struct rule_view *view, const struct rule_capture *capture, const uint8_t *data, size_t len);
 void rule_captures_keep(struct rule_view *view);

@@ -282,8 +282,7 @@ rule_fires(struct rule_view *view, const struct rule *rule, uint32_t rule_idx, s
 			rule_flow_pass(view);
 		return false;
 	}
-	if ((rule->flags & RULE_QUIET) != 0)
-		hits->quiet = true;
+	hits->quiet = hits->quiet || (rule->flags & RULE_QUIET) != 0;
 	if ((rule->flags & RULE_QUIET_FLOW) != 0)
 		(void)rule_flow_mark(view, FLOW_BIT_QUIET);
 	if ((rule->flags & RULE_NOALERT) != 0 || rule->meta.action == RULE_CONFIG)
@@ -299,6 +298,8 @@ rule_fires(struct rule_view *view, const struct rule *rule, uint32_t rule_idx, s
 		hits->dropped++;
 		return true;
 	}
+	if (rule->tag.where != TAG_NONE)
+		rule_tag_begin(view, &rule->tag);
 	rule_count(view, RULE_COUNTER_HITS);
 	counter_add(&matcher->profiles[rule_idx].alerts, 1);
 	hits->hit[hits->count++] = (struct rule_hit){ .rule_idx = rule_idx, .sid = rule->meta.sid, .meta = &rule->meta,
@@ -406,9 +407,7 @@ view_init(struct rule_view *view, struct rule_matcher *matcher, const struct pac
 	rule_scratch_forget(matcher->scratch_bytes);
 	view->captured_count = 0;
 	view->steps = 0;
-	if (matcher->captured_count > 0 && (packet == NULL || packet->frame_number != matcher->captured_frame))
-		matcher->captured_count = 0;
-	matcher->captured_frame = packet == NULL ? 0 : packet->frame_number;
+	rule_captures_begin(matcher, packet == NULL ? 0 : packet->frame_number);
 }
 
 static void

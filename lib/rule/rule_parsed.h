@@ -323,6 +323,15 @@ struct rule_threshold {
 	uint8_t action;        /* THRESHOLD_RATE: enum rule_action */
 };
 
+enum rule_tag_where { TAG_NONE, TAG_SESSION, TAG_SRC, TAG_DST };
+enum rule_tag_metric { TAG_PACKETS, TAG_BYTES, TAG_SECONDS };
+
+/** tag: packets behind the alert that are kept with it. */
+struct rule_tag {
+	uint8_t where, metric;
+	uint32_t limit;
+};
+
 /** threshold.config: suppress. */
 struct rule_suppress {
 	uint8_t track;                        /* TRACK_SRC, TRACK_DST; TRACK_BOTH: either; TRACK_RULE: always */
@@ -391,6 +400,7 @@ struct rule {
 	const struct rule_state *states;
 	struct rule_threshold threshold; /* threshold */
 	struct rule_threshold filter;    /* detection_filter */
+	struct rule_tag tag;
 	struct rule_threshold rate;      /* threshold.config: rate_filter */
 	const struct rule_suppress *suppress;
 	uint64_t app_events;          /* app-layer-event: any of these bits */

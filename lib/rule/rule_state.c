@@ -574,7 +574,8 @@ rule_memory_create(struct rule_memory **out, const struct rule_config *config)
 	memory->bits_len = sizeof(*memory->bits) + (bits + 1ul) * TABLE_WAYS * sizeof(struct rule_bit);
 	memory->thresholds = mem_area_create(memory->thresholds_len);
 	memory->bits = mem_area_create(memory->bits_len);
-	if (memory->thresholds == NULL || memory->bits == NULL || rule_vars_create(&memory->vars) != 0) {
+	if (memory->thresholds == NULL || memory->bits == NULL || rule_vars_create(&memory->vars) != 0
+		|| rule_tags_create(&memory->tags) != 0) {
 		rule_memory_destroy(memory);
 		return -ENOMEM;
 	}
@@ -592,5 +593,6 @@ rule_memory_destroy(struct rule_memory *memory)
 	mem_area_destroy(memory->thresholds, memory->thresholds_len);
 	mem_area_destroy(memory->bits, memory->bits_len);
 	rule_vars_destroy(memory->vars);
+	rule_tags_destroy(memory->tags);
 	free(memory);
 }

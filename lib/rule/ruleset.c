@@ -276,6 +276,7 @@ static const struct counter_desc rule_counter_descs[RULE_COUNTER_COUNT] = {
 	[RULE_COUNTER_VARS_EVICTED] = { "rule.vars_evicted", "captured variables of flows forgotten for want of room" },
 	[RULE_COUNTER_METADATA_SHED] = { "rule.metadata_shed", "alerts without their flow bits and variables, which were too long" },
 	[RULE_COUNTER_DATASET_FULL] = { "rule.dataset_full", "values not added to a set for want of room" },
+	[RULE_COUNTER_TAGS_EVICTED] = { "rule.tags_evicted", "tags that ended early for want of room" },
 	[RULE_COUNTER_CAPTURES_SHED] = { "rule.captures_shed", "captures of one packet beyond what is kept" },
 	[RULE_COUNTER_HOST_BITS_EVICTED] = { "rule.host_bits_evicted", "host bits forgotten for want of room" },
 };

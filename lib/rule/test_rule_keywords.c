@@ -249,6 +249,9 @@ static const struct {
 	{ "config:logging disable, type tx, scope tx;", "action config" },
 	{ "requires:nothing x;", "version, feature or keyword" },
 	{ "requires:version 7;", "operator" },
+	{ "tag:flow;", "session" },
+	{ "tag:session,x,packets;", "not a number" },
+	{ "tag:session,3,packets,src;", "neither" },
 	{ "lua:x.lua;", "scripts" },
 	{ "filemd5:list;", "files are not extracted" },
 	{ "domain;", "public suffix" },
@@ -419,6 +422,49 @@ test_captures(void **state)
 	buf_destroy(&out);
 }
 
+static bool
+bench_tagged(struct bench *b, uint8_t from)
+{
+	struct packet packet = toy_packet(IP_PROTO_UDP, "xx", 2);
+
+	packet.src.bytes[3] = from;
+	packet.frame_number = ++b->frame;
+	packet.ts_ns = b->frame * 1000000000;
+	packet.wire_len = 60;
+	return rule_packet_tagged(b->matcher, &packet, from == 1 ? &b->flow : NULL);
+}
+
+static void
+test_tags(void **state)
+{
+	static const struct {
+		const char *option;
+		const char *takes; /* of packets a second apart; a small letter: of another address */
+	} cases[] = {
+		{ "tag:session,3,packets;", "1110" }, { "tag:session;", "1111" }, { "tag:session,100,bytes;", "1100" },
+		{ "tag:session,2,seconds;", "1100" }, { "tag:host,2,packets,src;", "1100" }, { "tag:host,2,packets,dst;", "1100" },
+	};
+
+	(void)state;
+	for (unsigned int i = 0; i < TEST_COUNT(cases); i++) {
+		char text[128], taken[5] = "0000";
+		struct bench b;
+
+		snprintf(text, sizeof(text), "alert udp any any -> any any (content:\"abcd\"; %s sid:1;)", cases[i].option);
+		bench_begin(&b, text);
+		assert_false(bench_tagged(&b, 1));
+		b.frame = 0;
+		assert_int_equal(bench_udp(&b, "abcd"), 1);
+		for (unsigned int n = 0; n < 4; n++)
+			taken[n] = bench_tagged(&b, 1) ? '1' : '0';
+		if (strcmp(taken, cases[i].takes) != 0)
+			fail_msg("%s: %s, not %s", cases[i].option, taken, cases[i].takes);
+		if (strstr(cases[i].option, "dst") == NULL)
+			assert_false(bench_tagged(&b, 9));
+		bench_end(&b);
+	}
+}
+
 static const struct {
 	const char *options;
 	uint32_t clear, set; /* of the packet's flags */
@@ -495,6 +541,7 @@ main(void)
 		cmocka_unit_test(test_config),
 		cmocka_unit_test(test_captures),
 		cmocka_unit_test(test_packets),
+		cmocka_unit_test(test_tags),
 		cmocka_unit_test(test_create_fails_clean),
 	};
 
