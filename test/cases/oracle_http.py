@@ -1,0 +1,132 @@
+#!/usr/bin/env python3
+"""Compares the methods and status codes of the sensor's http events with tshark's counts (corpus/truth).
+
+    oracle_http.py SENSOR [SHARED] [-k CAPTURE]
+
+SENSOR is the sensor's program. SHARED is the folder of captures and reference results (default: the environment
+variable MILLRACE_SHARED, else ../shared beside the source root); without it nothing is compared, and the script
+says so and exits 77.
+
+A difference is explained by the first row of REASONS that holds for it. One without a row makes the exit code 1.
+"""
+import argparse
+import collections
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+SKIPPED = 77
+INTERIM = (100, 102, 103)  # counted, not written
+UDP_METHODS = {"M-SEARCH", "NOTIFY"}
+
+# What is missing here, by capture.
+NOT_HERE = {
+    "arkime__80211http.pcap": "IEEE 802.11 frames",
+    "tcpdump__arcnet-rfc1201-arp-icmp-http.pcap": "ARCNET frames",
+    "arkime__nflog.pcap": "NFLOG frames",
+    "arkime__sctp-www.pcap": "HTTP over SCTP",
+    "arkime__socks-http-pass.pcap": "HTTP within SOCKS",
+    "ndpi__false_positives.pcapng": "HTTP within GTP",
+    "zeek__tunnels-gtp-gtp2_different_udp_port.pcap": "HTTP within GTP",
+    "zeek__communityid-tcp.pcap": "the capture has the first 96 bytes of each frame",
+    "zeek__mixed-vlan-mpls.pcap": "frames with a header of their own before Ethernet's",
+    "zeek__http-no-uri.pcap": "a request line without a target",
+    "zeek__tunnels-gre-over-udp-4754.pcap": "HTTP within GRE over UDP",
+}
+MALFORMED = ("suriverify__http-evader-", "suriverify__http1-noint-status")
+
+
+class Difference:
+    """One capture's counts of a field: what tshark has and we have not, and the other way round."""
+
+    def __init__(self, capture, field, theirs, ours):
+        self.capture, self.field = capture, field
+        self.theirs, self.ours = theirs - ours, ours - theirs
+
+
+REASONS = [
+    ("SSDP: HTTP's form in UDP datagrams, which is not read",
+     lambda d: not d.ours and set(d.theirs) <= UDP_METHODS),
+    ("not decoded here", lambda d: d.capture in NOT_HERE),
+    ("status lines and framing made to be read differently; response_invalid_status or resynchronised says so here",
+     lambda d: d.capture.startswith(MALFORMED)),
+    ("tshark names only messages whose body it has whole, in TCP it has without gaps, of methods that it knows",
+     lambda d: not d.theirs),
+]
+
+
+def run_sensor(sensor, capture):
+    with tempfile.TemporaryDirectory() as out:
+        done = subprocess.run([sensor, "read", "-r", capture, "-k", "none", "-l", out, "--set", "dpdk.huge-pages=no",
+                               "--set", "rule-files=[]"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600,
+                              check=False)
+        path = Path(out, "eve.json")
+        if done.returncode != 0 or not path.exists():
+            sys.exit(f"{sensor} read -r {capture}: exit code {done.returncode}\n{done.stdout.decode(errors='replace')}")
+        with open(path, encoding="utf-8") as lines:
+            return [event["http"] for event in map(json.loads, lines) if event["event_type"] == "http"]
+
+
+def counts_of(events):
+    return {
+        "http.request.method": collections.Counter(event["http_method"] for event in events if "http_method" in event),
+        "http.response.code": collections.Counter(event["status"] for event in events if "status" in event),
+    }
+
+
+def truth_of(services):
+    theirs = {
+        "http.request.method": collections.Counter(services.get("http.request.method", {})),
+        "http.response.code": collections.Counter(
+            {int(code): count for code, count in services.get("http.response.code", {}).items()}),
+    }
+    for code in INTERIM:
+        theirs["http.response.code"].pop(code, None)
+    return theirs
+
+
+def compare(capture, theirs, ours):
+    """@return how many agree, are explained, differ"""
+    tally = [0, 0, 0]
+    for field, counts in theirs.items():
+        if not counts and not ours[field]:
+            continue
+        if counts == ours[field]:
+            tally[0] += 1
+            continue
+        difference = Difference(capture, field, counts, ours[field])
+        reason = next((text for text, holds in REASONS if holds(difference)), None)
+        tally[2 if reason is None else 1] += 1
+        print(f"{capture}: {field}: {reason or 'DIFFERENT'}\n"
+              f"    only theirs {dict(difference.theirs)}, only ours {dict(difference.ours)}")
+    return tally
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("sensor")
+    parser.add_argument("shared", nargs="?", default=os.environ.get(
+        "MILLRACE_SHARED", Path(__file__).resolve().parents[2].parent / "shared"))
+    parser.add_argument("-k", default="", help="only captures whose name has this in it")
+    args = parser.parse_args()
+    corpus = Path(args.shared, "corpus")
+    if not corpus.is_dir():
+        print(f"{corpus}: no corpus, nothing compared")
+        return SKIPPED
+    total = [0, 0, 0]
+    for path in sorted(corpus.glob("truth/*.json")):
+        capture = path.stem
+        services = json.loads(path.read_text(encoding="utf-8"))["services"].get("http")
+        if services is None or args.k not in capture:
+            continue
+        ours = counts_of(run_sensor(args.sensor, corpus / "captures" / capture))
+        total = [a + b for a, b in zip(total, compare(capture, truth_of(services), ours))]
+    print(f"{sum(total)} fields compared: {total[0]} agree, {total[1]} differ with a reason, {total[2]} differ")
+    return 1 if total[2] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
