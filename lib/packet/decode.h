@@ -29,6 +29,8 @@ enum decode_layer {
 	LAYER_IPIP,
 	LAYER_MPLS,
 	LAYER_PPPOE,
+	LAYER_VNTAG,
+	LAYER_IEEE8021AH,
 	LAYER_PPP,
 	LAYER_SLL,
 	LAYER_SLL2,
@@ -145,6 +147,8 @@ enum decode_layer decode_ipip(struct decode *d);
 enum decode_layer decode_mpls(struct decode *d);
 enum decode_layer decode_pppoe(struct decode *d);
 enum decode_layer decode_ppp(struct decode *d);
+enum decode_layer decode_vntag(struct decode *d);
+enum decode_layer decode_ieee8021ah(struct decode *d);
 enum decode_layer decode_sll(struct decode *d);
 enum decode_layer decode_sll2(struct decode *d);
 enum decode_layer decode_null(struct decode *d);

@@ -14,6 +14,9 @@ enum {
 	PPP_CONTROL_MIN = 0x8000, /* network and link control protocols, RFC 1661 2 */
 	IPV4_HEADER_LEN = 20,
 	IPV6_HEADER_LEN = 40,
+	VNTAG_LEN = 6,       /* tag and EtherType */
+	SERVICE_TAG_LEN = 4, /* priority, flags, service identifier */
+	CUSTOMER_HEADER_LEN = 14,
 };
 
 /* IEEE 802.2; SNAP: RFC 1042. */
@@ -277,4 +280,32 @@ decode_pppoe(struct decode *d)
 			return LAYER_DONE;
 		}
 	return decode_bad(d, DECODE_PPPOE_WRONG_CODE);
+}
+
+/* Cisco's VN-Tag, between switch and network adapter: direction, virtual interfaces, then the EtherType of the frame. */
+enum decode_layer
+decode_vntag(struct decode *d)
+{
+	struct packet *packet = d->packet;
+
+	if (cursor_left(&d->in) < VNTAG_LEN)
+		return decode_bad(d, DECODE_VNTAG_HEADER_TOO_SMALL);
+	cursor_skip(&d->in, VNTAG_LEN - 2);
+	packet->ether_type = cursor_be16(&d->in);
+	decode_count(d, PACKET_COUNTER_VNTAG);
+	if (d->decoder->ether_kinds[packet->ether_type] == LAYER_DONE)
+		decode_event_set(packet, DECODE_VNTAG_UNKNOWN_TYPE);
+	return LAYER_ETHER_TYPE;
+}
+
+/* IEEE 802.1ah (802.1Q 9.7): a provider's header and service tag before the customer's frame, whose addresses are those
+ * of the hosts. */
+enum decode_layer
+decode_ieee8021ah(struct decode *d)
+{
+	if (cursor_left(&d->in) < SERVICE_TAG_LEN + CUSTOMER_HEADER_LEN)
+		return decode_bad(d, DECODE_IEEE8021AH_HEADER_TOO_SMALL);
+	cursor_skip(&d->in, SERVICE_TAG_LEN);
+	decode_count(d, PACKET_COUNTER_IEEE8021AH);
+	return LAYER_ETHERNET;
 }
