@@ -8,6 +8,7 @@
 #include "app/sensor/frame_meta.h"
 #include "lib/base/mem.h"
 #include "lib/capture/capture.h"
+#include "lib/packet/checksum.h"
 
 enum { FRAMES_FIRST = 1 << 16, AREA_FIRST = 64 << 20, FRAME_ALIGN = 64, PREFETCH_FRAMES = 8 };
 
@@ -117,6 +118,66 @@ memory_capture_load(struct memory_capture *out, const char *path, uint32_t frame
 	}
 	out->duration_ns = out->frames[out->frame_count - 1].ts_ns - out->frames[0].ts_ns;
 	out->duration_ns += out->duration_ns / out->frame_count + 1000;
+	return 0;
+}
+
+static void
+put16(uint8_t *at, uint16_t value)
+{
+	at[0] = (uint8_t)(value >> 8);
+	at[1] = (uint8_t)value;
+}
+
+static void
+make_datagram(uint8_t *data, uint32_t flow)
+{
+	static const uint8_t head[24] = { 2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0, 0x45, 0, 0, MEMORY_MADE_LEN - 14, 0, 1, 0, 0, 64,
+		17 };
+	uint8_t *ip = data + 14, *udp = data + 34;
+	uint16_t len = MEMORY_MADE_LEN - 34, sum;
+
+	memset(data, 0x55, MEMORY_MADE_LEN);
+	memcpy(data, head, sizeof(head));
+	put16(ip + 10, 0);
+	put16(ip + 12, (uint16_t)(10 << 8 | flow >> 16));
+	put16(ip + 14, (uint16_t)flow);
+	put16(ip + 16, 172 << 8 | 16);
+	put16(ip + 18, (uint16_t)(flow * 7));
+	put16(udp, (uint16_t)(20000 + flow % 30011));
+	put16(udp + 2, 34567); /* nobody's */
+	put16(udp + 4, len);
+	put16(udp + 6, 0);
+	sum = (uint16_t)~checksum_fold(checksum_add(0, ip, 20));
+	memcpy(ip + 10, &sum, 2);
+	sum = (uint16_t)~checksum_fold(checksum_add(checksum_add(0, ip + 12, 8), udp, len) + (17 << 8) + __builtin_bswap16(len));
+	memcpy(udp + 6, &sum, 2);
+}
+
+int
+memory_capture_make(struct memory_capture *out, uint32_t frame_count, uint32_t flow_count, uint64_t duration_ns)
+{
+	const uint32_t room = (MEMORY_MADE_LEN + FRAME_ALIGN - 1) & ~(uint32_t)(FRAME_ALIGN - 1);
+
+	memset(out, 0, sizeof(*out));
+	out->area_len = (size_t)frame_count * room;
+	out->area = mem_area_create(out->area_len);
+	out->frames = calloc(frame_count, sizeof(*out->frames));
+	if (out->area == NULL || out->frames == NULL) {
+		memory_capture_unload(out);
+		return -ENOMEM;
+	}
+	for (uint32_t i = 0; i < frame_count; i++) {
+		struct memory_frame *frame = &out->frames[i];
+
+		/* times an odd number: each flow once before the first comes again, neighbours far apart */
+		*frame = (struct memory_frame){ .off = (uint64_t)i * room, .ts_ns = UINT64_C(1000000000000) + duration_ns / frame_count * i,
+			.wire_len = MEMORY_MADE_LEN, .len = MEMORY_MADE_LEN, .link_type = 1 };
+		make_datagram(out->area + frame->off, i * 0x9e3779b1u & (flow_count - 1));
+		locate(frame, out->area + frame->off);
+	}
+	out->frame_count = frame_count;
+	out->bytes = (uint64_t)frame_count * MEMORY_MADE_LEN;
+	out->duration_ns = duration_ns;
 	return 0;
 }
 

@@ -8,6 +8,8 @@
 
 #include "app/sensor/source.h"
 
+enum { MEMORY_MADE_LEN = 138 }; /* as the mean of plant-mix.pcap */
+
 struct memory_capture {
 	uint8_t *area;
 	size_t area_len;
@@ -20,6 +22,13 @@ struct memory_capture {
 
 /** Loads a capture. @param frames_max  0: all. @return 0 or -errno with err set */
 int memory_capture_load(struct memory_capture *out, const char *path, uint32_t frames_max, struct config_error *err);
+/**
+ * A capture made up: UDP datagrams of MEMORY_MADE_LEN bytes, one frame after the other of flows in an order that no cache
+ * foresees, each flow as often as the others.
+ *
+ * @param frame_count  a power of two. @param flow_count  a power of two, at most frame_count. @return 0 or -ENOMEM
+ */
+int memory_capture_make(struct memory_capture *out, uint32_t frame_count, uint32_t flow_count, uint64_t duration_ns);
 void memory_capture_unload(struct memory_capture *capture);
 /** Rewrites the second byte of every IPv4 address, and the checksums with it, for a loop number. */
 void memory_capture_rewrite(struct memory_capture *capture, uint32_t loop);

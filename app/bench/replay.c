@@ -15,6 +15,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "app/bench/bare.h"
 #include "app/bench/memory_source.h"
 #include "app/bench/scan.h"
 #include "app/sensor/eal.h"
@@ -32,7 +33,7 @@ struct options {
 	unsigned int set_count;
 	unsigned int loops;
 	uint32_t frames_max;
-	bool json, same_flows, no_huge;
+	bool json, same_flows, no_huge, crowd;
 };
 
 /* What one depth came to. Cycles are TSC cycles a frame. */
@@ -57,6 +58,8 @@ struct bench {
 	struct rte_mempool *pool;
 	struct ruleset *ruleset;
 	struct sink_set *sinks;
+	struct bare_result bare;
+	double few_flows, million_flows, new_flows; /* cycles a frame: receive, decode, find flows; 0: not measured */
 	bool huge_pages;
 };
 
@@ -268,6 +271,12 @@ print_json(const struct bench *bench, const struct result *results, unsigned int
 			scan->cycles_per_payload * (double)scan->payloads / bench->capture.frame_count, "payloads",
 			(json_int_t)scan->payloads, "patterns", (json_int_t)scan->patterns));
 	json_object_set_new(root, "limits", limits);
+	json_object_set_new(root, "bare", json_pack("{s:f,s:f,s:i}", "rx", bench->bare.rx, "rx+lookup", bench->bare.lookup, "flows",
+		(int)bench->bare.flows));
+	if (bench->new_flows > 0)
+		json_object_set_new(root, "crowd", json_pack("{s:f,s:f,s:f,s:f,s:f}", "thousand_flows", bench->few_flows,
+			"million_flows", bench->million_flows, "ratio", bench->million_flows / bench->few_flows, "new_flow",
+			bench->new_flows, "new_flows_per_second", hz / bench->new_flows));
 	json_object_set_new(root, "frames", json_integer(bench->capture.frame_count));
 	json_object_set_new(root, "mean_frame_bytes", json_real(mean_len));
 	json_object_set_new(root, "loops", json_integer(bench->options.loops));
@@ -321,6 +330,12 @@ print_table(const struct bench *bench, const struct result *results, unsigned in
 		all->events_dropped, all->events + all->events_dropped, all->event_bytes);
 	printf("from rx to event: p50 %" PRIu64 " us, p99 %" PRIu64 " us, p99.9 %" PRIu64 " us; memory %" PRIu64 " MiB\n",
 		all->latency_ns[0] / 1000, all->latency_ns[1] / 1000, all->latency_ns[2] / 1000, memory_bytes() >> 20);
+	printf("bare DPDK: rx %.0f, with header parse and rte_hash_lookup_bulk_data of %u flows %.0f cycles a packet\n",
+		bench->bare.rx, bench->bare.flows, bench->bare.lookup);
+	if (bench->new_flows > 0)
+		printf("rx+decode+flow: 1,024 flows %.0f, 1,048,576 flows %.0f (%.2f times); new flows: %.0f, %.2f M/s\n",
+			bench->few_flows, bench->million_flows, bench->million_flows / bench->few_flows, bench->new_flows,
+			hz / bench->new_flows / 1e6);
 	printf("losses:");
 	json_object_foreach(all->drops, key, value)
 		printf(" %s=%lld", key, (long long)json_integer_value(value));
@@ -337,6 +352,45 @@ static const struct {
 	{ "all", WORKER_ALL, true },
 };
 
+/* Receive, decode and find flows, of frames made up. @param fresh  every flow is new in each loop, and the last loop's
+ * end. Cycles a frame, of quiet spans. */
+static int
+measure_crowd(struct bench *bench, uint32_t frames, uint32_t flows, bool fresh, double *cycles)
+{
+	struct memory_capture kept = bench->capture;
+	uint64_t flows_max = bench->settings.flow.flows_max;
+	bool same_flows = bench->options.same_flows;
+	struct result result;
+	/* silent flows of UDP end after 30 s */
+	int rc = memory_capture_make(&bench->capture, frames, flows, UINT64_C(1000000000) * (fresh ? 100 : 10));
+
+	if (rc == 0) {
+		bench->settings.flow.flows_max = flows + flows / 2;
+		bench->options.same_flows = !fresh;
+		rc = measure(bench, "crowd", WORKER_FLOW, false, &result);
+		*cycles = result.quiet;
+		json_decref(result.drops);
+	}
+	memory_capture_unload(&bench->capture);
+	bench->capture = kept;
+	bench->settings.flow.flows_max = flows_max;
+	bench->options.same_flows = same_flows;
+	return rc;
+}
+
+static int
+measure_beside(struct bench *bench)
+{
+	int rc = bare_measure(&bench->capture, bench->pool, bench->options.loops, &bench->bare);
+
+	if (rc != 0 || !bench->options.crowd)
+		return rc;
+	rc = measure_crowd(bench, 1 << 20, 1 << 10, false, &bench->few_flows);
+	if (rc == 0)
+		rc = measure_crowd(bench, 1 << 20, 1 << 20, false, &bench->million_flows);
+	return rc == 0 ? measure_crowd(bench, 1 << 19, 1 << 19, true, &bench->new_flows) : rc;
+}
+
 static int
 replay(struct bench *bench)
 {
@@ -352,6 +406,8 @@ replay(struct bench *bench)
 		fprintf(stderr, "millrace-bench: there is no part \"%s\"\n", bench->options.part);
 		return -EINVAL;
 	}
+	if (rc == 0)
+		rc = measure_beside(bench);
 	if (rc == 0)
 		rc = scan_payloads(bench->ruleset, &bench->settings, &bench->capture, &scan);
 	if (rc != 0)
@@ -412,20 +468,21 @@ wait_for_worker_core(void)
 
 static const char usage_text[] =
 	"usage: millrace-bench replay FILE [--json] [--loops N] [--frames N] [--rules FILE] [-c FILE] [--set KEY=VALUE]...\n"
-	"         [--same-flows] [--no-huge] [--eve DIR] [--part NAME]\n"
+	"         [--same-flows] [--no-huge] [--eve DIR] [--part NAME] [--crowd]\n"
 	"  --loops N      measured loops over the capture (default 5), after one to warm up\n"
 	"  --frames N     only the first N frames\n"
 	"  --rules FILE   rules to load; default: none but the configuration's\n"
 	"  --same-flows   do not rewrite addresses: every loop has the same flows\n"
 	"  --eve DIR      write eve.json there; default: lines are encoded and thrown away\n"
-	"  --part NAME    only that row of the table, as \"all\" or \"rx+decode\"; default: every one, in one run\n";
+	"  --part NAME    only that row of the table, as \"all\" or \"rx+decode\"; default: every one, in one run\n"
+	"  --crowd        measure a million concurrent flows and new flows a second as well: 600 MiB of memory\n";
 
 static int
 parse(struct options *o, int argc, char **argv)
 {
 	static const struct option longs[] = { { "json", 0, NULL, 'j' }, { "loops", 1, NULL, 'n' }, { "frames", 1, NULL, 'f' },
 		{ "rules", 1, NULL, 'S' }, { "set", 1, NULL, 's' }, { "same-flows", 0, NULL, 'm' }, { "no-huge", 0, NULL, 'H' },
-		{ "eve", 1, NULL, 'e' }, { "part", 1, NULL, 'p' }, { "help", 0, NULL, 'h' }, { NULL, 0, NULL, 0 } };
+		{ "eve", 1, NULL, 'e' }, { "part", 1, NULL, 'p' }, { "crowd", 0, NULL, 'C' }, { "help", 0, NULL, 'h' }, { NULL, 0, NULL, 0 } };
 	int option;
 
 	*o = (struct options){ .loops = 5 };
@@ -442,6 +499,7 @@ parse(struct options *o, int argc, char **argv)
 		case 'H': o->no_huge = true; break;
 		case 'e': o->eve_dir = optarg; break;
 		case 'p': o->part = optarg; break;
+		case 'C': o->crowd = true; break;
 		default: fputs(usage_text, option == 'h' ? stdout : stderr); return option == 'h' ? -1 : 2;
 		}
 	}
