@@ -73,8 +73,26 @@ write_fields(const char *dir, const struct settings *settings, struct buf *text)
 	return fclose(page);
 }
 
+/* A protocol's own keywords and buffers; its fields are keywords too, by their paths on the page of fields. */
+static void
+put_app_keywords(FILE *page, const struct rule_app *app)
+{
+	if (app->keyword_count + app->buffer_count == 0)
+		return;
+	fprintf(page, "\n## Keywords of %s\n\n| keyword | value, or example |\n|---|---|\n", app->name);
+	for (unsigned int i = 0; i < app->keyword_count; i++) {
+		fprintf(page, "| `%s` | ", app->keywords[i].name);
+		for (const char *at = app->keywords[i].help; at != NULL && *at != '\0'; at++)
+			fprintf(page, *at == '|' ? "\\|" : "%c", *at);
+		fprintf(page, " |\n");
+	}
+	for (unsigned int i = 0; i < app->buffer_count; i++)
+		fprintf(page, "| `%s` | `alert %s any any -> any any (%s; content:\"...\"; sid:1;)` |\n", app->buffers[i].name, app->name,
+			app->buffers[i].name);
+}
+
 static int
-write_keywords(const char *dir, struct buf *text)
+write_keywords(const char *dir, const struct settings *settings, struct buf *text)
 {
 	FILE *page = open_page(dir, "keywords", "Rule keywords");
 
@@ -84,6 +102,8 @@ write_keywords(const char *dir, struct buf *text)
 	rule_reference(text);
 	fputc('\n', page);
 	fwrite(text->data, 1, text->len, page);
+	for (unsigned int i = 0; i < settings->app_count; i++)
+		put_app_keywords(page, settings->apps[i]);
 	return fclose(page);
 }
 
@@ -151,7 +171,7 @@ command_docs(int argc, char **argv)
 		return 1;
 	rc = buf_create(&text, PAGE_LEN_MAX);
 	if (rc == 0)
-		rc = write_config(argv[1], &settings) | write_fields(argv[1], &settings, &text) | write_keywords(argv[1], &text) |
+		rc = write_config(argv[1], &settings) | write_fields(argv[1], &settings, &text) | write_keywords(argv[1], &settings, &text) |
 			write_events(argv[1]) | write_counters(argv[1], &settings);
 	buf_destroy(&text);
 	settings_destroy(&settings);

@@ -1,0 +1,85 @@
+/* The rule language over the real protocols: every example of the reference page, every buffer by its name. */
+#include "lib/packet/decode_event.h"
+#include "lib/rule/rule_parser.h"
+#include "lib/stream/stream_event.h"
+#include "proto/session.h"
+#include "test/test.h"
+
+static const struct rule_app *apps[PROTO_MAX];
+static struct rule_world world = { .apps = apps, .decode_event_find = decode_event_find, .stream_event_find = stream_event_find };
+
+/* Loads one rule. @return NULL, or why it was refused */
+static const char *
+refusal(const char *text)
+{
+	static char reason[256];
+	const struct rule_config config = { .alerts_max = 15, .verify_steps_max = 3000, .pcre_match_limit = 3500,
+		.thresholds_max = 64, .host_bits_max = 64, .cache_dir = "" };
+	struct config_error err;
+	struct ruleset *set;
+	unsigned int count;
+
+	assert_int_equal(ruleset_create_text(&set, "x.rules", text, &config, &world, &err), 0);
+	const struct rule_error *errors = ruleset_errors(set, &count);
+
+	snprintf(reason, sizeof(reason), "%s", count > 0 ? errors[0].reason : "");
+	assert_int_equal(ruleset_count(set), count == 0);
+	ruleset_destroy(set);
+	return count > 0 ? reason : NULL;
+}
+
+static void
+test_examples(void **state)
+{
+	(void)state;
+	for (const struct rule_keyword *keyword = rule_keywords; keyword->name != NULL; keyword++) {
+		char text[1024];
+
+		if (keyword->example == NULL)
+			continue;
+		if (strstr(keyword->example, "any any") != NULL)
+			snprintf(text, sizeof(text), "%s", keyword->example);
+		else
+			snprintf(text, sizeof(text), "alert tcp any any -> any any (%s%s)", keyword->example,
+				strcmp(keyword->name, "sid") == 0 ? "" : " sid:1;");
+		const char *why = refusal(text);
+
+		/* of protocols that are not in this build, and of files that are not configured */
+		if (why != NULL && strstr(why, "has no parser here") == NULL && strstr(why, "is not set") == NULL)
+			fail_msg("%s: %s", text, why);
+	}
+}
+
+static void
+test_buffers(void **state)
+{
+	unsigned int loaded = 0;
+
+	(void)state;
+	for (unsigned int i = 0; i < world.app_count; i++)
+		for (unsigned int b = 0; b < apps[i]->buffer_count; b++) {
+			char text[256];
+
+			snprintf(text, sizeof(text), "alert %s any any -> any any (%s; content:\"abcd\"; sid:1;)", apps[i]->name,
+				apps[i]->buffers[b].name);
+			const char *why = refusal(text);
+
+			if (why != NULL)
+				fail_msg("%s: %s", text, why);
+			loaded++;
+		}
+	assert_true(loaded > 10);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_examples),
+		cmocka_unit_test(test_buffers),
+	};
+
+	for (unsigned int i = 0; proto_table[i] != NULL; i++)
+		apps[world.app_count++] = &proto_table[i]->app;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
