@@ -1,0 +1,215 @@
+#!/usr/bin/env python3
+"""Compares the sensor's TLS and SSH events with independent decoders.
+
+    oracle_tls.py SENSOR [SHARED] [-k CAPTURE]
+
+SENSOR is the sensor's program. SHARED is the folder of captures and reference results (default: the environment
+variable MILLRACE_SHARED, else ../shared beside the source root); without it nothing is compared, and the script
+says so and exits 77. Oracles: Zeek's ssl.log and ssh.log, Arkime's sessions (JA3, JA3S, JA4, HASSH), and the checks of
+Suricata's own tests that ask for tls and ssh events.
+
+A difference with a reason stands in EXPLAINED. Any other makes the exit code 1.
+"""
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tarfile
+import tempfile
+
+SKIPPED = 77
+VERSIONS = {'SSLv2': 'SSLv2', 'SSLv3': 'SSLv3', 'TLSv10': 'TLSv1', 'TLSv11': 'TLS 1.1', 'TLSv12': 'TLS 1.2',
+            'TLSv13': 'TLS 1.3'}
+
+# (oracle, part of the capture's name, field) -> why the two differ.
+EXPLAINED = [
+    ('zeek', 'starttls', '*', 'TLS that begins within another protocol is left out'),
+    ('zeek', 'dtls', '*', 'DTLS is left out'),
+    ('zeek', 'quic', '*', 'QUIC is left out'),
+    ('zeek', 'smtp', '*', 'TLS that begins within another protocol is left out'),
+    ('zeek', 'xmpp', '*', 'TLS that begins within another protocol is left out'),
+    ('zeek', 'irc', '*', 'TLS that begins within another protocol is left out'),
+    ('zeek', 'ldap', '*', 'TLS that begins within another protocol is left out'),
+    ('zeek', 'mysql', '*', 'TLS that begins within another protocol is left out'),
+    ('zeek', 'postgresql', '*', 'TLS that begins within another protocol is left out'),
+    ('zeek', 'rdp', '*', 'TLS that begins within another protocol is left out'),
+]
+
+
+def reason(oracle, capture, field):
+    for row in EXPLAINED:
+        if row[0] == oracle and row[1] in capture and row[2] in ('*', field):
+            return row[3]
+    return None
+
+
+class Table:
+    """One row for each field compared."""
+
+    def __init__(self):
+        self.rows = []
+        self.failed = 0
+
+    def add(self, oracle, capture, field, theirs, ours):
+        verdict = 'agree' if theirs == ours else reason(oracle, capture, field)
+        if verdict is None:
+            verdict = 'DIFFERENT'
+            self.failed += 1
+        self.rows.append((oracle, capture, field, theirs, ours, verdict))
+
+    def print(self):
+        for oracle, capture, field, theirs, ours, verdict in self.rows:
+            if verdict != 'agree':
+                print(f'{oracle:8} {capture:60.60} {field:16} {verdict}')
+                print(f'{"":8}     theirs {theirs}')
+                print(f'{"":8}     ours   {ours}')
+        agreed = sum(row[5] == 'agree' for row in self.rows)
+        print(f'{len(self.rows)} fields compared: {agreed} agree, '
+              f'{len(self.rows) - agreed - self.failed} differ with a reason, {self.failed} differ')
+
+
+def run_sensor(sensor, capture):
+    """The TLS and SSH objects of a capture, in the order written."""
+    with tempfile.TemporaryDirectory() as out:
+        done = subprocess.run([sensor, 'read', '-r', capture, '-k', 'none', '-l', out, '--set', 'dpdk.huge-pages=no'],
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600, check=False)
+        path = os.path.join(out, 'eve.json')
+        if done.returncode != 0 or not os.path.exists(path):
+            sys.exit(f'{sensor} read -r {capture}: exit code {done.returncode}\n{done.stdout.decode(errors="replace")}')
+        with open(path, encoding='utf-8') as lines:
+            events = [json.loads(line) for line in lines]
+    return [event for event in events if event['event_type'] in ('tls', 'ssh')]
+
+
+def zeek_rows(data):
+    fields = []
+    for line in data.decode(errors='replace').splitlines():
+        if line.startswith('#fields'):
+            fields = line.split('\t')[1:]
+        elif line and not line.startswith('#') and fields:
+            yield dict(zip(fields, line.split('\t')))
+
+
+def sorted_values(values):
+    return sorted(value for value in values if value)
+
+
+def compare_zeek_ssl(table, capture, data, events):
+    rows = list(zeek_rows(data))
+    ours = [event['tls'] for event in events if event['event_type'] == 'tls']
+    if not rows or 'version' not in rows[0]:
+        return
+    # Where no server answered Zeek has no version.
+    versions = [row.get('version', '-') for row in rows]
+    theirs = [VERSIONS.get(v, v.replace('TLSv13-', 'TLS 1.3 ')) for v in versions if v != '-']
+    table.add('zeek', capture, 'version', sorted(theirs),
+              sorted(tls['version'] for tls in ours if 'server_handshake' in tls))
+    if 'server_name' in rows[0]:
+        table.add('zeek', capture, 'server_name', sorted({row['server_name'] for row in rows} - {'-', '(empty)'}),
+                  sorted({tls['sni'] for tls in ours if 'sni' in tls}))
+    if 'subject' in rows[0]:
+        table.add('zeek', capture, 'subject count', sum(row['subject'] != '-' for row in rows),
+                  sum('subject' in tls for tls in ours))
+
+
+def compare_zeek_ssh(table, capture, data, events):
+    rows = list(zeek_rows(data))
+    ours = [event['ssh'] for event in events if event['event_type'] == 'ssh']
+    for side in ('client', 'server'):
+        if not rows or side not in rows[0]:
+            continue
+        theirs = [row[side].replace('\\x20', ' ') for row in rows if row[side] not in ('-', '(empty)')]
+        table.add('zeek', capture, side, sorted(theirs), sorted(
+            'SSH-' + ssh[side]['proto_version'] + '-' + ssh[side]['software_version'] +
+            (' ' + ssh[side]['comments'] if 'comments' in ssh[side] else '') for ssh in ours if side in ssh))
+
+
+def compare_arkime(table, capture, data, events):
+    try:
+        sessions = [packet['body'] for packet in json.loads(data)['sessions3']]
+    except (ValueError, KeyError):
+        return
+    ours = {'tls.ja3': {e['tls'].get('ja3', {}).get('hash') for e in events if 'tls' in e},
+            'tls.ja3s': {e['tls'].get('ja3s', {}).get('hash') for e in events if 'tls' in e},
+            'tls.ja4': {e['tls'].get('ja4') for e in events if 'tls' in e},
+            'ssh.hassh': {e['ssh'].get('client', {}).get('hassh', {}).get('hash') for e in events if 'ssh' in e},
+            'ssh.hasshServer': {e['ssh'].get('server', {}).get('hassh', {}).get('hash') for e in events if 'ssh' in e}}
+    for name, mine in ours.items():
+        group, key = name.split('.')
+        theirs = {value for session in sessions for value in session.get(group, {}).get(key, [])}
+        if theirs or mine - {None}:
+            table.add('arkime', capture, name, sorted(theirs), sorted_values(mine))
+
+
+def value_at(event, path):
+    for part in path.split('.'):
+        if isinstance(event, list) and part.isdigit() and int(part) < len(event):
+            event = event[int(part)]
+        elif isinstance(event, dict) and part in event:
+            event = event[part]
+        else:
+            return None
+    return event
+
+
+def compare_suricata(table, capture, expected, events):
+    for entry in expected:
+        if entry.get('kind') != 'suricata-verify':
+            continue
+        for body in entry['files'].values():
+            for number, check in enumerate(body.get('checks') or []):
+                check = check.get('filter', {}) if isinstance(check, dict) else {}
+                match = check.get('match', {})
+                if match.get('event_type') not in ('tls', 'ssh') or set(check) - {'count', 'match', 'requires'} or \
+                        any(not path.startswith((match['event_type'] + '.', 'event_type')) for path in match):
+                    continue
+                ours = sum(all(value_at(event, path) == value for path, value in match.items()) for event in events)
+                table.add('suricata', capture, f'{entry["test"][-12:]} {number}', check.get('count'), ours)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('sensor')
+    root = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..')
+    parser.add_argument('shared', nargs='?', default=os.environ.get('MILLRACE_SHARED', os.path.join(root, '..', 'shared')))
+    parser.add_argument('-k', metavar='CAPTURE', help='only captures whose name contains this')
+    args = parser.parse_args()
+    corpus = os.path.join(args.shared, 'corpus')
+    if not os.path.isdir(corpus):
+        print(f'no captures in {args.shared}: nothing compared')
+        return SKIPPED
+    table = Table()
+    logs = {}
+    with tarfile.open(os.path.join(corpus, 'oracles.tar.xz')) as tar:
+        for member in tar:
+            base = os.path.basename(member.name)
+            if member.isfile() and (base in ('ssl.log', 'ssh.log') or base.endswith('.test')):
+                logs.setdefault(member.name.split('/')[1], []).append((base, tar.extractfile(member).read()))
+    for name in sorted(os.listdir(os.path.join(corpus, 'truth'))):
+        capture = name[:-len('.json')]
+        with open(os.path.join(corpus, 'truth', name), encoding='utf-8') as file:
+            found = json.load(file).get('protocols', {})
+        path = os.path.join(corpus, 'captures', capture)
+        if not (found.get('tls') or found.get('ssh')) or (args.k and args.k not in capture) or not os.path.exists(path):
+            continue
+        expected = os.path.join(corpus, 'expected', name)
+        checks = []
+        if os.path.exists(expected):
+            with open(expected, encoding='utf-8') as file:
+                checks = json.load(file)
+        events = run_sensor(args.sensor, path)
+        compare_suricata(table, capture, checks, events)
+        for base, data in logs.get(capture, []):
+            if base == 'ssl.log':
+                compare_zeek_ssl(table, capture, data, events)
+            elif base == 'ssh.log':
+                compare_zeek_ssh(table, capture, data, events)
+            else:
+                compare_arkime(table, capture, data, events)
+    table.print()
+    return 1 if table.failed else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
