@@ -320,6 +320,10 @@ test_fingerprints(void **state)
 	rig_end();
 	assert_has("\"ja3\":{\"hash\":\"7b3e16592642c5ff580ac61db9bd99f4\"");
 	assert_has("\"ja4\":\"t12d0305h2_f81807f6db74_876bcc86782c\"");
+	rig_renew();
+	talk("C" CLIENT_HELLO(SNI_PLC));
+	rig_end();
+	assert_has("\"ja4\":\"t12d030100_f81807f6db74_000000000000\"");
 }
 
 /* However a flight is cut into records, the session is the same. */

@@ -92,7 +92,7 @@ take_alpn(struct tls_pdu *pdu, struct tls_hello *hello, struct cursor *body)
 	hello->has_alpn = !hello->alpn.short_read;
 }
 
-/* RFC 8446 4.2.1: a list of the client, one of the server. Drafts are 0x7fXX, below all that was published. */
+/* RFC 8446 4.2.1: a list of the client, one of the server. Drafts of 1.3 are 0x7fXX. */
 static void
 take_versions(struct tls_pdu *pdu, struct tls_hello *hello, struct cursor *body)
 {
@@ -105,7 +105,7 @@ take_versions(struct tls_pdu *pdu, struct tls_hello *hello, struct cursor *body)
 	while (cursor_left(&list) >= 2) {
 		uint16_t version = cursor_be16(&list);
 
-		if (!tls_is_grease(version) && (best == 0 || (version <= TLS_1_3 && (version > best || best > TLS_1_3))))
+		if (!tls_is_grease(version) && version > best)
 			best = version;
 	}
 	if (best != 0)

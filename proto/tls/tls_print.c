@@ -191,5 +191,5 @@ tls_print_ja4(const struct tls_hello *hello, struct buf *out)
 	SHA256_Init(&sha);
 	digest_list(&sha, sorted, count, '\0');
 	digest_list(&sha, hello->signatures, hello->signature_count, '_');
-	put_ja4_hash(out, &sha, hello->extension_count == 0);
+	put_ja4_hash(out, &sha, count == 0 && hello->signature_count == 0);
 }
