@@ -15,7 +15,10 @@
 
 #include "app/sensor/frame_meta.h"
 
-enum { EXPIRE_BUDGET = 64, IDLE_POLLS_BEFORE_SLEEP = 64, IDLE_SLEEP_US = 50, STATE_AHEAD = 3, STRADDLE_LEN = 256 /* bytes of an unknown protocol that rules see again with the next ones */ };
+enum { EXPIRE_BUDGET = 64, IDLE_POLLS_BEFORE_SLEEP = 64, IDLE_SLEEP_US = 50, STATE_AHEAD = 3,
+	STRADDLE_LEN = 512,        /* bytes of no protocol that rules see again with the next ones, so that a match may straddle */
+	STRADDLE_SMALL_LEN = 2048, /* the same where few come at once: who cuts finely must not gain by it */
+	SMALL_LEN = 256 };
 
 static uint64_t
 burst_time(struct worker *worker, uint64_t tsc)
@@ -192,9 +195,9 @@ unit_len(const struct flow_session *session, const uint8_t *data, uint32_t len, 
 }
 
 /* Rules count their places from the beginning of a PDU, so each one is shown by itself; what an earlier call showed of
- * it is context. Where no protocol was recognised the context is kept only so that patterns may straddle. */
+ * it is context. Bytes of no protocol are context too, kept only so that matches may straddle; places count behind them. */
 static void
-match_stream(struct worker *worker, struct flow *flow, const struct packet *packet, const struct stream_data *data)
+match_stream(struct worker *worker, struct flow *flow, const struct packet *packet, const struct stream_data *data, uint32_t kept)
 {
 	const struct flow_session *session = flow->session;
 	uint64_t offset;
@@ -202,10 +205,11 @@ match_stream(struct worker *worker, struct flow *flow, const struct packet *pack
 	if (data->len <= data->fresh_off)
 		return;
 	offset = stream_size(flow, data->to_server) - data->len;
-	for (uint32_t at = 0, len; at < data->len; at += len) {
-		struct rule_chunk chunk = { .data = data->data + at, .to_server = data->to_server, .offset = offset + at };
+	for (uint32_t at = 0, context = kept, len; at < data->len; at += len, context = 0) {
+		struct rule_chunk chunk = { .data = data->data + at, .unit_off = context, .to_server = data->to_server,
+			.offset = offset + at };
 
-		len = unit_len(session, chunk.data, data->len - at, data->to_server);
+		len = context + unit_len(session, chunk.data + context, data->len - at - context, data->to_server);
 		chunk.len = len;
 		chunk.seen_len = data->fresh_off <= at ? 0 : data->fresh_off - at < len ? data->fresh_off - at : len;
 		if (session == NULL || session->proto.found == PROTO_GIVEN_UP)
@@ -214,17 +218,34 @@ match_stream(struct worker *worker, struct flow *flow, const struct packet *pack
 	}
 }
 
+/* How many of the bytes that the protocol is done with rules must see once more. */
+static uint32_t
+straddle_len(const struct flow *flow, const struct stream_data *data, uint32_t done)
+{
+	const struct flow_session *session = flow->session;
+	uint32_t len = data->len - data->fresh_off < SMALL_LEN ? STRADDLE_SMALL_LEN : STRADDLE_LEN;
+
+	if ((flow->flags & FLOW_APP_GIVEN_UP) != 0)
+		return 0;
+	if (session->proto.found == PROTO_FOUND && session->proto.garbage_len[data->to_server] < len)
+		len = session->proto.garbage_len[data->to_server]; /* PDUs begin anew, what is between them does not */
+	return len < done ? len : done;
+}
+
 /* Contiguous bytes of one direction: the rules see what is new, the protocol takes whole PDUs. */
 static uint32_t
 deliver_stream(void *arg, struct flow *flow, struct packet *packet, const struct stream_data *data)
 {
 	struct worker *worker = arg;
-	struct proto_input input = { .data = data->data, .len = data->len, .missing = data->missing,
+	struct flow_session *session = flow->session;
+	uint32_t kept = session == NULL || (data->flags & STREAM_GAP) != 0 ? 0 : session->kept_len[data->to_server];
+
+	if (kept > data->fresh_off)
+		kept = data->fresh_off;
+	struct proto_input input = { .data = data->data + kept, .len = data->len - kept, .missing = data->missing,
 		.ts_ns = packet != NULL ? packet->ts_ns : flow->last_ns, .sport = flow_originator_port(flow),
 		.dport = flow_responder_port(flow), .to_server = data->to_server, .tcp = true };
 	bool wanted = worker->matcher != NULL && rule_wants(worker->matcher, flow->key.ip_proto, input.sport, input.dport);
-	const struct flow_session *session;
-	uint32_t consumed;
 
 	worker->flow = flow;
 	worker->packet = packet;
@@ -232,13 +253,16 @@ deliver_stream(void *arg, struct flow *flow, struct packet *packet, const struct
 	if (worker->settings->sensor.acked_frame_numbers)
 		hold_stream(worker, flow, data);
 	if (wanted)
-		match_stream(worker, flow, packet, data);
-	consumed = parse(worker, flow, &input);
+		match_stream(worker, flow, packet, data, kept);
+	uint32_t done = kept + parse(worker, flow, &input);
+
 	worker->chunk = NULL;
 	session = flow->session;
-	if (session != NULL && session->proto.found == PROTO_GIVEN_UP && wanted)
-		return data->len > STRADDLE_LEN ? data->len - STRADDLE_LEN : 0;
-	return consumed;
+	if (session == NULL)
+		return done;
+	kept = wanted ? straddle_len(flow, data, done) : 0;
+	session->kept_len[data->to_server] = (uint16_t)kept;
+	return done - kept;
 }
 
 /* The protocol gave up: the stream stops copying unless rules want its bytes. */

@@ -57,6 +57,8 @@ struct flow_session {
 	struct hold_list held;
 	struct hold_bytes *unacked[2]; /* by enum flow_direction; hold.c's */
 	struct mac_lists *macs;        /* macs.c's; NULL: each end had one address */
+	uint16_t kept_len[2];          /* by to_server: bytes at the front of the stream's data that the protocol is done with,
+	                                  kept so that rules find what straddles */
 	uint64_t quiet_txs;            /* bit tx_id & 63: a config rule matched, the transaction is not logged */
 };
 

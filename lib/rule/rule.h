@@ -228,7 +228,8 @@ struct rule_chunk {
 	                         not complete. A rule fires only on a match that reaches beyond seen_len */
 	uint32_t unit_off;    /* at most seen_len: where offset and depth count from. 0, or seen_len when the bytes seen
 	                         before are only kept so that patterns may straddle (no protocol was recognised) */
-	uint64_t offset;      /* of data[0] in the direction's stream */
+	uint64_t offset;      /* of data[0] in the direction's stream; 0 with a unit_off above 0: places count from the
+	                         stream's beginning too */
 	bool to_server;
 	bool whole_pdu;       /* data is one PDU of the flow's protocol */
 };

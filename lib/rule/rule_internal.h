@@ -163,6 +163,8 @@ struct rule_view {
 	uint32_t payload_len;
 	uint32_t seen_len;
 	uint32_t unit_off;                /* of the payload: where a unit starts */
+	bool anchored_only;               /* only rules that count from there are asked */
+	uint16_t hits_before;             /* hits of the same piece, whose rules are not asked again */
 	bool to_server;
 	uint8_t phase;
 	uint8_t ip_version;

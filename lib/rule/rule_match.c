@@ -321,6 +321,19 @@ ticks_now(void)
 #endif
 }
 
+/* Whether this look at a piece of a stream may ask the rule: with the stream's start as the unit's only those that count from
+ * it, and then not again those that fired so. */
+static bool
+candidate_asked(const struct rule_view *view, uint32_t rule_idx, const struct rule_hits *hits)
+{
+	if (view->anchored_only)
+		return (view->matcher->set->rules[rule_idx]->flags & RULE_ANCHORED) != 0;
+	for (unsigned int i = 0; i < view->hits_before; i++)
+		if (hits->hit[i].rule_idx == rule_idx)
+			return false;
+	return true;
+}
+
 /* Counts what it costs; the clock is read for one candidate in RULE_PROFILE_TURN. */
 static bool
 candidate_holds(struct rule_view *view, uint32_t rule_idx)
@@ -362,7 +375,7 @@ candidates_verify(struct rule_view *view, struct rule_hits *hits, uint32_t limit
 			for (; going && bits != 0; bits &= bits - 1) {
 				uint32_t idx = w * 64 + (uint32_t)__builtin_ctzll(bits);
 
-				if (idx < limit && candidate_holds(view, idx))
+				if (idx < limit && candidate_asked(view, idx, hits) && candidate_holds(view, idx))
 					going = rule_fires(view, matcher->set->rules[idx], idx, hits);
 			}
 		}
@@ -403,6 +416,8 @@ view_init(struct rule_view *view, struct rule_matcher *matcher, const struct pac
 	view->payload_len = 0;
 	view->seen_len = 0;
 	view->unit_off = 0;
+	view->anchored_only = false;
+	view->hits_before = 0;
 	view->steps_max = (uint32_t)matcher->set->verify_steps_max;
 	rule_scratch_forget(matcher->scratch_bytes);
 	view->captured_count = 0;
@@ -522,6 +537,24 @@ rule_match_packet(struct rule_matcher *matcher, const struct packet *packet, str
 		(void)candidates_verify(&view, hits, UINT32_MAX);
 }
 
+/* The rules whose places count from the start of a unit, asked with the stream's start as such. @return false: a pass rule
+ * ended it */
+static bool
+match_from_start(struct rule_view *view, const struct rule_table *table, struct rule_hits *hits)
+{
+	uint32_t unit_off = view->unit_off;
+
+	view->unit_off = 0;
+	view->anchored_only = true;
+	table_candidates(view, table);
+	bool going = !view->matcher->found || candidates_verify(view, hits, UINT32_MAX);
+
+	view->unit_off = unit_off;
+	view->anchored_only = false;
+	view->hits_before = hits->count;
+	return going;
+}
+
 void
 rule_match_stream(struct rule_matcher *matcher, const struct packet *packet, struct flow *flow,
 	const struct rule_chunk *chunk, struct rule_hits *hits)
@@ -538,6 +571,9 @@ rule_match_stream(struct rule_matcher *matcher, const struct packet *packet, str
 	view.payload_len = chunk->len;
 	view.seen_len = chunk->seen_len;
 	view.unit_off = chunk->unit_off < chunk->seen_len ? chunk->unit_off : chunk->seen_len;
+	/* Places also count from the stream's beginning, as long as it is in view: a cut must not hide what stands there. */
+	if (chunk->offset == 0 && view.unit_off > 0 && !match_from_start(&view, table, hits))
+		return;
 	table_candidates(&view, table);
 	if (matcher->found)
 		(void)candidates_verify(&view, hits, UINT32_MAX);

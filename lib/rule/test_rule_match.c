@@ -382,6 +382,21 @@ test_stream(void **state)
 	rule_match_stream(b.matcher, NULL, &b.flow, &tail, &b.hits);
 	assert_int_equal(b.hits.count, 1);
 	assert_int_equal(b.hits.hit[0].sid, 1);
+	/* ... and from the stream's beginning as long as that is in view; what fires from both is reported once. */
+	struct rule_chunk start = { .data = (const uint8_t *)"VEVE", .len = 4, .seen_len = 1, .unit_off = 1, .to_server = true };
+
+	rule_hits_reset(&b.hits);
+	rule_match_stream(b.matcher, NULL, &b.flow, &start, &b.hits);
+	assert_int_equal(b.hits.count, 1);
+	assert_int_equal(b.hits.hit[0].sid, 2);
+	start.offset = 1;
+	rule_hits_reset(&b.hits);
+	rule_match_stream(b.matcher, NULL, &b.flow, &start, &b.hits);
+	assert_int_equal(b.hits.count, 0);
+	start = (struct rule_chunk){ .data = (const uint8_t *)"VVE", .len = 3, .seen_len = 1, .unit_off = 1, .to_server = true };
+	rule_hits_reset(&b.hits);
+	rule_match_stream(b.matcher, NULL, &b.flow, &start, &b.hits);
+	assert_int_equal(b.hits.count, 1);
 	struct packet packet = toy_packet(IP_PROTO_TCP, "VERYGOOD", 8);
 
 	rule_hits_reset(&b.hits);

@@ -111,6 +111,30 @@ def fragment(frames, size):
             yield Frame(frame.stamp, with_ip(frame.data[:frame.ip + 20], body[at:at + size], at // 8 | more))
 
 
+def overlap(frames, size):
+    """Every TCP payload in pieces that begin every size bytes and are twice as long: each byte comes twice, the same."""
+    for frame in frames:
+        payload = frame.payload_bytes()
+        if len(payload) <= size:
+            yield frame
+            continue
+        for at in range(0, len(payload), size):
+            yield tcp_piece(frame, at, payload[at:at + 2 * size])
+
+
+def fragment_overlap(frames, size):
+    """As fragment(), the last fragment first, and each but the last one with the first 8 bytes of the next."""
+    for frame in frames:
+        body = frame.data[frame.ip + 20:frame.length] if frame.ip is not None else b""
+        if len(body) <= size:
+            yield frame
+            continue
+        for at in reversed(range(0, len(body), size)):
+            more = 0x2000 if at + size < len(body) else 0
+            end = min(at + size + 8, len(body) // 8 * 8) if more else len(body)
+            yield Frame(frame.stamp, with_ip(frame.data[:frame.ip + 20], body[at:max(end, at + size)], at // 8 | more))
+
+
 def duplicate(frames):
     """Every TCP frame twice. A datagram captured twice is two messages, so UDP stays."""
     for frame in frames:

@@ -1,0 +1,116 @@
+#!/usr/bin/env python3
+"""No way to cut a conversation into frames hides it from a rule.
+
+Every rule of a table in test/cases has a scenario that fires it. The scenarios are made into a capture, read as they
+are, and read again with each TCP payload cut at every byte, in overlapping segments, out of order, twice, and with each
+datagram in fragments, overlapping and the last one first. Each scenario must give the same alerts each time, and as
+many.
+
+With --full there is a run for a cut at each of the first bytes, and for more sizes; --only FOLDER takes one table.
+
+Last line: 'N passed, N failed, N skipped'.
+"""
+import argparse
+import collections
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "harness"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "cases"))
+import common   # noqa: E402
+import frames   # noqa: E402
+import run as cases   # noqa: E402
+
+DIFFERENCES_SHOWN = 5
+CUTS_MAX = 64
+
+
+def variants(original, full):
+    """(name, frames) of everything that must not matter."""
+    yield "every byte a segment", list(frames.resegment(original, 1))
+    for size in (2, 3, 5, 8, 13, 100) if full else (7,):
+        yield f"segments of {size}", list(frames.resegment(original, size))
+    for where in range(1, CUTS_MAX) if full else (1, 4, 9):
+        yield f"cut at {where}", list(frames.split_at(original, where))
+    for size in (1, 2, 5, 16) if full else (3,):
+        yield f"overlapping segments, {size} apart", list(frames.overlap(original, size))
+    for size in (1, 2, 4, 9, 30) if full else (1, 6):
+        yield f"segments of {size}, neighbours swapped", frames.swap(original, size)
+    yield "every segment twice", list(frames.duplicate(original))
+    for size in (24, 32, 64) if full else (32,):
+        yield f"fragments of {size}", list(frames.fragment(original, size))
+        yield f"overlapping fragments of {size}, the last one first", list(frames.fragment_overlap(original, size))
+    yield "overlapping, swapped, twice", list(frames.duplicate(frames.swap(list(frames.overlap(original, 6)), 4)))
+
+
+def alerts_of(args, capture, rules, sets):
+    """How often each sid alerted in each scenario."""
+    ran = common.run_sensor(args, capture, rules, sets)
+    if ran.error:
+        raise RuntimeError(ran.error)
+    return collections.Counter((int((cases.seconds_of(event) - cases.FIRST) // cases.WINDOW), event["alert"]["signature_id"])
+                               for event in ran.events() if event["event_type"] == "alert")
+
+
+def difference(expected, found, scenarios):
+    lines = [f"{found[key]} alerts of sid {key[1]} instead of {expected[key]}: {scenarios[key[0]]}"
+             for key in sorted(expected.keys() | found.keys()) if expected[key] != found[key]]
+    return "\n    ".join(lines[:DIFFERENCES_SHOWN] + ([f"... and {len(lines) - DIFFERENCES_SHOWN} more"]
+                                                      if len(lines) > DIFFERENCES_SHOWN else []))
+
+
+def run_table(args, folder):
+    """Results of one table: passed and failed variants."""
+    rules, table = cases.read_table(folder / "cases.txt")
+    passed = failed = 0
+    for sets in sorted({case.sets for case in table}):
+        chosen = [case for case in table if case.sets == sets]
+        scenarios = [case.fire for case in chosen]
+        capture = Path(args.work) / "evasion.pcap"
+        with tempfile.TemporaryDirectory(dir=args.work) as work:
+            cases.join([cases.scenario_capture(args, work, i, text) for i, text in enumerate(scenarios)], capture)
+        original = frames.read(capture)
+        expected = alerts_of(args, capture, rules, sets)
+        silent = [case.sid for i, case in enumerate(chosen) if expected[i, case.sid] == 0]
+        if silent:
+            print(f"FAIL {folder.name}: sids {silent} do not fire as it is")
+            failed += 1
+        for name, changed in variants(original, args.full):
+            frames.write(capture, changed)
+            try:
+                wrong = difference(expected, alerts_of(args, capture, rules, sets), scenarios)
+            except RuntimeError as err:
+                wrong = str(err)
+            passed += not wrong
+            failed += bool(wrong)
+            if wrong or args.verbose:
+                print(f"{'FAIL' if wrong else 'ok  '} {folder.name}, {' '.join(sets) or 'as it is'}: {name} ({len(changed)} frames)"
+                      f"{': ' + wrong if wrong else ''}")
+    return passed, failed
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    common.add_arguments(parser)
+    parser.add_argument("--full", action="store_true", help="every cut and size, not only a few")
+    parser.add_argument("--only", action="append", default=[], help="a case folder; all by default")
+    args = parser.parse_args()
+    common.programs(args)
+    folders = [Path(name).resolve() for name in args.only] or sorted(path.parent for path in cases.HERE.glob("*/cases.txt"))
+    passed = failed = 0
+    with tempfile.TemporaryDirectory(prefix="millrace-evasion-") as args.work:
+        for folder in folders:
+            try:
+                good, bad = run_table(args, folder)
+            except RuntimeError as err:
+                print(f"FAIL {folder.name}: {err}")
+                good, bad = 0, 1
+            print(f"{folder.name}: {good} passed, {bad} failed")
+            passed += good
+            failed += bad
+    return common.summary(passed, failed, 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
