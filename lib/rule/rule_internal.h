@@ -253,6 +253,8 @@ rule_candidate_add(struct rule_matcher *matcher, uint32_t rule_idx)
 void rule_scan(struct rule_view *view, const struct rule_database *database, const uint8_t *data, uint32_t len,
 	match_event_handler on_match, void *arg);
 
+/** Whether everything a rule asks holds for the view. rule_holds.c */
+bool rule_holds(struct rule_view *view, const struct rule *rule);
 /** Whether all buffers of a rule match. rule_verify.c */
 bool rule_verify_buffers(struct rule_view *view, const struct rule *rule);
 typedef bool (*rule_bytes_fn)(struct rule_view *view, const uint8_t *data, uint32_t len, void *arg);
@@ -262,7 +264,7 @@ bool rule_buffer_each(struct rule_view *view, const struct rule_buffer *buffer, 
 bool rule_buffer_required(const struct rule_buffer *buffer);
 /** Whether two buffers always hold the same bytes. */
 bool rule_buffer_same(const struct rule_buffer *a, const struct rule_buffer *b);
-/** Header, flow and state conditions. rule_match.c */
+/** Header, flow and state conditions. rule_holds.c */
 bool rule_addresses_match(const struct rule_addresses *set, uint8_t ip_version, const struct ip_addr *addr);
 /** Forgets what was captured of another frame. */
 static inline void

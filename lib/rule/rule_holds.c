@@ -1,0 +1,144 @@
+/* Hot: whether a candidate holds: header, flow, events, conditions, bits, and last the payload. */
+#include "lib/flow/flow.h"
+#include "lib/rule/rule_internal.h"
+
+bool
+rule_addresses_match(const struct rule_addresses *set, uint8_t ip_version, const struct ip_addr *addr)
+{
+	if (set->any)
+		return true;
+	if (ip_version == 4) {
+		uint32_t value = __builtin_bswap32(addr->words[0]);
+		uint32_t low = 0, high = set->count4;
+
+		while (low < high) {
+			uint32_t middle = (low + high) / 2;
+
+			if (value < set->v4[middle][0])
+				high = middle;
+			else if (value > set->v4[middle][1])
+				low = middle + 1;
+			else
+				return true;
+		}
+		return false;
+	}
+	if (ip_version != 6)
+		return false;
+	rule_u128 value = (rule_u128)__builtin_bswap64(addr->halves[0]) << 64 | __builtin_bswap64(addr->halves[1]);
+
+	for (uint32_t i = 0; i < set->count6; i++)
+		if (value >= set->v6[i][0] && value <= set->v6[i][1])
+			return true;
+	return false;
+}
+
+static bool
+ports_match(const struct rule_ports *ports, uint16_t port)
+{
+	if (ports->any)
+		return true;
+	for (unsigned int i = 0; i < ports->count; i++)
+		if (port >= ports->ranges[i][0] && port <= ports->ranges[i][1])
+			return true;
+	return false;
+}
+
+static bool
+ends_match(const struct rule_view *view, const struct rule *rule, bool swapped)
+{
+	return ports_match(rule->src_ports, swapped ? view->dport : view->sport)
+		&& ports_match(rule->dst_ports, swapped ? view->sport : view->dport)
+		&& rule_addresses_match(rule->src, view->ip_version, swapped ? &view->dst : &view->src)
+		&& rule_addresses_match(rule->dst, view->ip_version, swapped ? &view->src : &view->dst);
+}
+
+static bool
+proto_matches(const struct rule_view *view, const struct rule *rule)
+{
+	const struct packet *packet = view->packet;
+
+	if ((rule->classes >> view->class & 1) == 0)
+		return false;
+	if ((rule->proto & RULE_PROTO_IPV4) != 0 && view->ip_version != 4)
+		return false;
+	if ((rule->proto & RULE_PROTO_IPV6) != 0 && view->ip_version != 6)
+		return false;
+	if ((rule->proto & RULE_PROTO_ARP) != 0 && (packet == NULL || (packet->flags & PACKET_ARP) == 0))
+		return false;
+	return (rule->proto & RULE_PROTO_ETHER) == 0 || (packet != NULL && (packet->flags & PACKET_ETHERNET) != 0);
+}
+
+/* As elsewhere, the packet that ends the handshake is not yet of an established flow; the data it carries is. */
+static bool
+view_established(const struct rule_view *view)
+{
+	if (view->phase == PHASE_PACKET && view->class == CLASS_TCP && (view->flow->flags & FLOW_3WHS) != 0
+		&& view->flow->packets[FLOW_TO_SERVER] == 2 && view->flow->packets[FLOW_TO_CLIENT] == 1)
+		return false;
+	if (view->packet != NULL)
+		return (view->packet->flags & PACKET_ESTABLISHED) != 0;
+	return view->flow->state != FLOW_NEW;
+}
+
+static bool
+flow_matches(const struct rule_view *view, uint16_t flow)
+{
+	if (flow == 0)
+		return true;
+	if (view->flow == NULL)
+		return (flow & (RULE_FLOW_TO_SERVER | RULE_FLOW_TO_CLIENT | RULE_FLOW_ESTABLISHED)) == 0;
+	if ((flow & RULE_FLOW_TO_SERVER) != 0 && !view->to_server)
+		return false;
+	if ((flow & RULE_FLOW_TO_CLIENT) != 0 && view->to_server)
+		return false;
+	if ((flow & RULE_FLOW_ESTABLISHED) != 0 && !view_established(view))
+		return false;
+	if ((flow & RULE_FLOW_NOT_ESTABLISHED) != 0 && view_established(view))
+		return false;
+	if ((flow & RULE_FLOW_ONLY_STREAM) != 0 && view->phase == PHASE_PACKET)
+		return false;
+	bool reassembled = view->packet != NULL && (view->packet->flags & PACKET_REASSEMBLED) != 0;
+
+	return !((flow & RULE_FLOW_ONLY_FRAG) != 0 && !reassembled) && !((flow & RULE_FLOW_NO_FRAG) != 0 && reassembled);
+}
+
+static bool
+events_match(const struct rule_view *view, const struct rule *rule)
+{
+	if (rule->app_events != 0 && (view->message == NULL || (view->message->events & rule->app_events) == 0))
+		return false;
+	if ((rule->flags & RULE_EVENTS) == 0)
+		return true;
+	if (view->packet == NULL)
+		return false;
+	uint64_t any = (view->packet->stream_events[0] & rule->stream_events[0])
+		| (view->packet->stream_events[1] & rule->stream_events[1]);
+
+	for (unsigned int i = 0; i < DECODE_EVENT_WORDS; i++)
+		any |= view->packet->decode_events[i] & rule->decode_events[i];
+	return any != 0;
+}
+
+static bool
+app_matches(const struct rule_view *view, const struct rule *rule)
+{
+	if (rule->app == RULE_APP_NONE)
+		return true;
+	if (view->message != NULL)
+		return view->message->app_idx == rule->app;
+	return view->flow != NULL && view->flow->app_proto == rule->app + 1;
+}
+
+bool
+rule_holds(struct rule_view *view, const struct rule *rule)
+{
+	if (!proto_matches(view, rule) || !flow_matches(view, rule->flow) || !app_matches(view, rule) || !events_match(view, rule))
+		return false;
+	if (!ends_match(view, rule, false) && ((rule->flags & RULE_BOTH_WAYS) == 0 || !ends_match(view, rule, true)))
+		return false;
+	for (unsigned int i = 0; i < rule->test_count; i++)
+		if (!rule->tests[i].fn(view, &rule->tests[i]))
+			return false;
+	return rule_state_conditions(view, rule) && rule_verify_buffers(view, rule);
+}
