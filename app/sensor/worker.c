@@ -15,10 +15,7 @@
 
 #include "app/sensor/frame_meta.h"
 
-enum { EXPIRE_BUDGET = 64, IDLE_POLLS_BEFORE_SLEEP = 64, IDLE_SLEEP_US = 50, STATE_AHEAD = 3,
-	STRADDLE_LEN = 512,        /* bytes of no protocol that rules see again with the next ones, so that a match may straddle */
-	STRADDLE_SMALL_LEN = 2048, /* the same where few come at once: who cuts finely must not gain by it */
-	SMALL_LEN = 256 };
+enum { EXPIRE_BUDGET = 64, IDLE_POLLS_BEFORE_SLEEP = 64, IDLE_SLEEP_US = 50, STATE_AHEAD = 3 };
 
 static uint64_t
 burst_time(struct worker *worker, uint64_t tsc)
@@ -173,65 +170,6 @@ rules_want(const struct worker *worker, const struct flow *flow)
 		rule_wants(worker->matcher, flow->key.ip_proto, flow_originator_port(flow), flow_responder_port(flow));
 }
 
-static void
-match_chunk(struct worker *worker, struct flow *flow, const struct packet *packet, const struct rule_chunk *chunk)
-{
-	if (chunk->len <= chunk->seen_len)
-		return;
-	rule_hits_reset(&worker->hits);
-	rule_match_stream(worker->matcher, packet, flow, chunk, &worker->hits);
-	emit_alerts(worker, chunk->to_server, NULL, 0, false);
-}
-
-/* Length of what rules see as one piece at the front of a direction's data: a PDU where one is whole, else the rest. */
-static uint32_t
-unit_len(const struct flow_session *session, const uint8_t *data, uint32_t len, bool to_server)
-{
-	int pdu_len = session == NULL || session->proto.found != PROTO_FOUND || session->proto.raw[to_server]
-		? 0
-		: session->proto.proto->frame(cursor_of(data, len), to_server);
-
-	return pdu_len > 0 && (uint32_t)pdu_len < len ? (uint32_t)pdu_len : len;
-}
-
-/* Rules count their places from the beginning of a PDU, so each one is shown by itself; what an earlier call showed of
- * it is context. Bytes of no protocol are context too, kept only so that matches may straddle; places count behind them. */
-static void
-match_stream(struct worker *worker, struct flow *flow, const struct packet *packet, const struct stream_data *data, uint32_t kept)
-{
-	const struct flow_session *session = flow->session;
-	uint64_t offset;
-
-	if (data->len <= data->fresh_off)
-		return;
-	offset = stream_size(flow, data->to_server) - data->len;
-	for (uint32_t at = 0, context = kept, len; at < data->len; at += len, context = 0) {
-		struct rule_chunk chunk = { .data = data->data + at, .unit_off = context, .to_server = data->to_server,
-			.offset = offset + at };
-
-		len = context + unit_len(session, chunk.data + context, data->len - at - context, data->to_server);
-		chunk.len = len;
-		chunk.seen_len = data->fresh_off <= at ? 0 : data->fresh_off - at < len ? data->fresh_off - at : len;
-		if (session == NULL || session->proto.found == PROTO_GIVEN_UP)
-			chunk.unit_off = chunk.seen_len;
-		match_chunk(worker, flow, packet, &chunk);
-	}
-}
-
-/* How many of the bytes that the protocol is done with rules must see once more. */
-static uint32_t
-straddle_len(const struct flow *flow, const struct stream_data *data, uint32_t done)
-{
-	const struct flow_session *session = flow->session;
-	uint32_t len = data->len - data->fresh_off < SMALL_LEN ? STRADDLE_SMALL_LEN : STRADDLE_LEN;
-
-	if ((flow->flags & FLOW_APP_GIVEN_UP) != 0)
-		return 0;
-	if (session->proto.found == PROTO_FOUND && session->proto.garbage_len[data->to_server] < len)
-		len = session->proto.garbage_len[data->to_server]; /* PDUs begin anew, what is between them does not */
-	return len < done ? len : done;
-}
-
 /* Contiguous bytes of one direction: the rules see what is new, the protocol takes whole PDUs. */
 static uint32_t
 deliver_stream(void *arg, struct flow *flow, struct packet *packet, const struct stream_data *data)
@@ -253,14 +191,14 @@ deliver_stream(void *arg, struct flow *flow, struct packet *packet, const struct
 	if (worker->settings->sensor.acked_frame_numbers)
 		hold_stream(worker, flow, data);
 	if (wanted)
-		match_stream(worker, flow, packet, data, kept);
+		worker_match_stream(worker, flow, packet, data, kept);
 	uint32_t done = kept + parse(worker, flow, &input);
 
 	worker->chunk = NULL;
 	session = flow->session;
 	if (session == NULL)
 		return done;
-	kept = wanted ? straddle_len(flow, data, done) : 0;
+	kept = wanted ? worker_straddle_len(flow, data, done) : 0;
 	session->kept_len[data->to_server] = (uint16_t)kept;
 	return done - kept;
 }

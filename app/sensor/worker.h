@@ -142,6 +142,17 @@ unsigned int worker_get_counters(struct worker *worker, struct counter_set sets[
 /** The flow's session, made when first wanted; NULL when memory is short. */
 struct flow_session *worker_session(struct worker *worker, struct flow *flow);
 
+/* ---- worker_stream.c ---- */
+
+/** Shows the rules what is new of a direction's data. Rules count their places from the beginning of a PDU, so each one is
+ *  shown by itself; what an earlier call showed of it is context. Bytes of no protocol are context too, kept only so that
+ *  matches may straddle: places count behind them.
+ *  @param kept  bytes at the front that the protocol is done with */
+void worker_match_stream(struct worker *worker, struct flow *flow, const struct packet *packet, const struct stream_data *data,
+	uint32_t kept);
+/** How many of the `done` bytes that the protocol is done with rules must see once more. The flow has a session. */
+uint32_t worker_straddle_len(const struct flow *flow, const struct stream_data *data, uint32_t done);
+
 /* ---- macs.c: which MAC addresses the ends of a flow were seen with ---- */
 
 /** After the packet was handled. The first packets of a direction are looked at, then one in sixteen. */

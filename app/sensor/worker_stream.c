@@ -1,0 +1,68 @@
+/*
+ * Hot: what rules see of a TCP stream. Bytes come as the protocol's PDUs, each once whole and before that as it grows;
+ * bytes of no protocol as they come, behind some that came before, so that no cut between segments hides a match.
+ */
+#include "app/sensor/worker.h"
+
+enum {
+	STRADDLE_LEN = 512,        /* bytes of no protocol that rules see again with the next ones */
+	STRADDLE_SMALL_LEN = 2048, /* the same where few come at once: who cuts finely must not gain by it */
+	SMALL_LEN = 256,
+};
+
+static void
+match_chunk(struct worker *worker, struct flow *flow, const struct packet *packet, const struct rule_chunk *chunk)
+{
+	if (chunk->len <= chunk->seen_len)
+		return;
+	rule_hits_reset(&worker->hits);
+	rule_match_stream(worker->matcher, packet, flow, chunk, &worker->hits);
+	emit_alerts(worker, chunk->to_server, NULL, 0, false);
+}
+
+/* Length of what rules see as one piece at the front of a direction's data: a PDU where one is whole, else the rest. */
+static uint32_t
+unit_len(const struct flow_session *session, const uint8_t *data, uint32_t len, bool to_server)
+{
+	int pdu_len = session == NULL || session->proto.found != PROTO_FOUND || session->proto.raw[to_server]
+		? 0
+		: session->proto.proto->frame(cursor_of(data, len), to_server);
+
+	return pdu_len > 0 && (uint32_t)pdu_len < len ? (uint32_t)pdu_len : len;
+}
+
+void
+worker_match_stream(struct worker *worker, struct flow *flow, const struct packet *packet, const struct stream_data *data,
+	uint32_t kept)
+{
+	const struct flow_session *session = flow->session;
+	uint64_t offset;
+
+	if (data->len <= data->fresh_off)
+		return;
+	offset = stream_size(flow, data->to_server) - data->len;
+	for (uint32_t at = 0, context = kept, len; at < data->len; at += len, context = 0) {
+		struct rule_chunk chunk = { .data = data->data + at, .unit_off = context, .to_server = data->to_server,
+			.offset = offset + at };
+
+		len = context + unit_len(session, chunk.data + context, data->len - at - context, data->to_server);
+		chunk.len = len;
+		chunk.seen_len = data->fresh_off <= at ? 0 : data->fresh_off - at < len ? data->fresh_off - at : len;
+		if (session == NULL || session->proto.found == PROTO_GIVEN_UP)
+			chunk.unit_off = chunk.seen_len;
+		match_chunk(worker, flow, packet, &chunk);
+	}
+}
+
+uint32_t
+worker_straddle_len(const struct flow *flow, const struct stream_data *data, uint32_t done)
+{
+	const struct flow_session *session = flow->session;
+	uint32_t len = data->len - data->fresh_off < SMALL_LEN ? STRADDLE_SMALL_LEN : STRADDLE_LEN;
+
+	if ((flow->flags & FLOW_APP_GIVEN_UP) != 0)
+		return 0;
+	if (session->proto.found == PROTO_FOUND && !session->proto.raw[data->to_server] && session->proto.garbage_len[data->to_server] < len)
+		len = session->proto.garbage_len[data->to_server]; /* PDUs begin anew, what is between them does not */
+	return len < done ? len : done;
+}
