@@ -69,6 +69,7 @@ struct proto_ctx {
 	                                called and the flow's protocol is looked for anew */
 	uint64_t events;             /* bits set by proto_event(); taken by the next deliver */
 	bool to_server;              /* sent by the flow's originator */
+	const uint8_t *client_addr;  /* [16] of the flow's originator, IPv4 in the first four; NULL: not known. As the ports */
 	uint16_t sport, dport;       /* of the PDU's flow, either may be the usual port; 0 in gap() and end() */
 	bool tcp;                    /* false: UDP or Ethernet, a PDU is a datagram's rest */
 	bool ending;                 /* in end(): the flow is over */

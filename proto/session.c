@@ -99,6 +99,7 @@ prepare(struct proto_engine *engine, struct proto_session *session, uint64_t ts_
 	ctx->ending = false;
 	ctx->link = NULL;
 	ctx->events = 0;
+	ctx->client_addr = NULL;
 	ctx->sport = 0;
 	ctx->dport = 0;
 	ctx->pdu = NULL;
@@ -130,6 +131,7 @@ parse_pdu(struct proto_engine *engine, struct proto_session *session, const stru
 	struct proto_ctx *ctx = prepare(engine, session, input->ts_ns, input->to_server, input->tcp);
 
 	ctx->link = input->link;
+	ctx->client_addr = input->client_addr;
 	ctx->sport = input->sport;
 	ctx->dport = input->dport;
 	ctx->pdu = input->data + at;

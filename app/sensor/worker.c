@@ -182,7 +182,8 @@ deliver_stream(void *arg, struct flow *flow, struct packet *packet, const struct
 		kept = data->fresh_off;
 	struct proto_input input = { .data = data->data + kept, .len = data->len - kept, .missing = data->missing,
 		.ts_ns = packet != NULL ? packet->ts_ns : flow->last_ns, .sport = flow_originator_port(flow),
-		.dport = flow_responder_port(flow), .to_server = data->to_server, .tcp = true };
+		.dport = flow_responder_port(flow), .client_addr = flow_originator(flow)->bytes, .to_server = data->to_server,
+		.tcp = true };
 	bool wanted = worker->matcher != NULL && rule_wants(worker->matcher, flow->key.ip_proto, input.sport, input.dport);
 
 	worker->flow = flow;

@@ -1,0 +1,351 @@
+/* FTP: commands and their replies, data ports, long lines, hostile input, what is not FTP, the tables. */
+#include "test/test.h"
+
+#include <errno.h>
+
+#include "lib/base/buf.h"
+#include "proto/ftp/ftp.h"
+
+extern const struct proto ftp_proto;
+
+enum { JSON_LEN_MAX = 512 * 1024 };
+
+static struct rig {
+	struct proto_ctx ctx;
+	struct ftp_state state;
+	struct ftp_config config;
+	struct record_builder builder;
+	_Atomic uint64_t counters[FTP_COUNTER_COUNT];
+	struct slab *slab;
+	struct record_writer *writer;
+	struct buf json;     /* of the last record that was written */
+	unsigned int matched, emitted;
+	bool bounced;
+	uint64_t events;
+	_Alignas(8) uint8_t area[RECORD_LEN_MAX];
+} *rig;
+
+static const uint8_t client_addr[16] = { 10, 10, 64, 5 };
+
+static void
+collect(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id)
+{
+	struct rule_app_test test = { 0 };
+
+	assert_ptr_equal(ctx->owner, rig);
+	assert_true(tx_id != 0);
+	rig->matched += (flags & PROTO_MATCH) != 0;
+	rig->emitted += (flags & PROTO_EMIT) != 0;
+	rig->events |= ctx->events;
+	ctx->events = 0;
+	if ((flags & PROTO_MATCH) != 0)
+		rig->bounced = rig->bounced || ftp_keywords[0].test(&test, ctx->record->base);
+	if ((flags & PROTO_EMIT) == 0)
+		return;
+	buf_reset(&rig->json);
+	record_write_json(rig->writer, &rig->json, ctx->record->base, ctx->record->len);
+	buf_putc(&rig->json, '\0');
+	assert_false(rig->json.full);
+}
+
+static int
+rig_create(void **state)
+{
+	(void)state;
+	rig = calloc(1, sizeof(*rig));
+	assert_non_null(rig);
+	assert_int_equal(slab_create(&rig->slab, 4 << 20), 0);
+	assert_int_equal(record_writer_create(&rig->writer, &ftp_table), 0);
+	assert_int_equal(buf_create(&rig->json, JSON_LEN_MAX), 0);
+	record_builder_init(&rig->builder, rig->area, sizeof(rig->area));
+	rig->config.passwords = true;
+	rig->ctx = (struct proto_ctx){ .proto = &ftp_proto, .config = &rig->config, .state = &rig->state, .slab = rig->slab,
+		.record = &rig->builder, .counters = rig->counters, .ts_ns = UINT64_C(1000000000000), .tcp = true,
+		.client_addr = client_addr, .deliver = collect, .owner = rig };
+	return 0;
+}
+
+static void
+rig_renew(void)
+{
+	ftp_proto.end(&rig->ctx);
+	assert_int_equal(slab_used(rig->slab), 0);
+	assert_null(rig->state.oldest);
+	memset(&rig->state, 0, sizeof(rig->state));
+	rig->events = 0;
+	rig->matched = rig->emitted = 0;
+	rig->bounced = false;
+}
+
+static int
+rig_destroy(void **state)
+{
+	(void)state;
+	rig_renew();
+	slab_destroy(rig->slab);
+	record_writer_destroy(rig->writer);
+	buf_destroy(&rig->json);
+	free(rig);
+	return 0;
+}
+
+/* Whole lines; the bytes end where their block ends, so that the sanitizer sees every read beyond them. */
+static void
+feed_bytes(const void *data, size_t len, bool to_server)
+{
+	uint8_t *copy = malloc(len == 0 ? 1 : len);
+	struct cursor in = cursor_of(copy, len);
+
+	assert_non_null(copy);
+	memcpy(copy, data, len);
+	rig->ctx.to_server = to_server;
+	while (cursor_left(&in) > 0) {
+		int line_len = ftp_proto.frame(in, to_server);
+
+		assert_true(line_len >= 0);
+		if (line_len == 0)
+			break;
+		rig->ctx.events = 0;
+		rig->ctx.skip_len = 0;
+		ftp_proto.parse(&rig->ctx, cursor_sub(&in, (size_t)line_len));
+		rig->events |= rig->ctx.events;
+		assert_int_equal(rig->ctx.to_server, to_server);
+		if (rig->ctx.skip_len > 0)
+			break;
+	}
+	free(copy);
+}
+
+/* Lines of both ends: "> TEXT" from the client, "< TEXT" from the server; each ends with a bar. */
+static void
+talk(const char *script)
+{
+	while (*script != '\0') {
+		size_t len = strcspn(script + 2, "|");
+		char line[512];
+
+		assert_true(len + 3 < sizeof(line));
+		memcpy(line, script + 2, len);
+		memcpy(line + len, "\r\n", 2);
+		feed_bytes(line, len + 2, *script == '>');
+		script += len + 3;
+	}
+}
+
+#define E(event) (UINT64_C(1) << FTP_EVENT_##event)
+
+static const struct {
+	const char *name, *script;
+	unsigned int matched, emitted;
+	const char *has;
+	uint64_t events;
+} talks[] = {
+	{ "greeting", "< 220 PLC FTP server|", 1, 1, "{\"reply\":[\"PLC FTP server\"],\"completion_code\":[\"220\"],\"reply_received\":\"yes\"}", 0 },
+	{ "user", "> user operator|< 331 Password|", 2, 1,
+		"{\"command\":\"USER\",\"command_data\":\"operator\",\"reply\":[\"Password\"],\"completion_code\":[\"331\"],"
+		"\"reply_received\":\"yes\",\"response_time_us\":0}", 0 },
+	{ "password", "> PASS s3cret|< 230 In|", 2, 1, "\"command_data\":\"s3cret\"", 0 },
+	{ "several lines", "> FEAT|< 211-Features:|<  MDTM|< 211-x|< 220 y|< 211 End|", 6, 1,
+		"\"reply\":[\"Features:\",\" MDTM\",\"x\",\"220 y\",\"End\"],\"completion_code\":[\"211\",\"211\",\"211\"]", 0 },
+	{ "preliminary", "> RETR main.cfg|< 150 Opening|< 226 Done|", 3, 1, "\"completion_code\":[\"150\",\"226\"]", 0 },
+	{ "port", "> PORT 10,10,64,5,195,80|< 200 OK|", 2, 1, "\"dynamic_port\":50000,\"mode\":\"active\"", 0 },
+	{ "port of another", "> PORT 10,10,64,6,0,22|< 200 OK|", 2, 1, "\"dynamic_port\":22", E(BOUNCE) },
+	{ "port cut", "> PORT 10,10,64,6,0|< 500 No|", 2, 1, "\"PORT\"", E(MALFORMED_ADDRESS) },
+	{ "port too high", "> PORT 10,10,64,6,0,256|< 500 No|", 2, 1, "\"PORT\"", E(MALFORMED_ADDRESS) },
+	{ "passive", "> PASV|< 227 Entering Passive Mode (10,10,80,10,195,81).|", 2, 1, "\"dynamic_port\":50001,\"mode\":\"passive\"", 0 },
+	{ "passive, no address", "> PASV|< 227 Entering Passive Mode|", 2, 1, "\"227\"", E(MALFORMED_ADDRESS) },
+	{ "extended passive", "> EPSV|< 229 Entering Extended Passive Mode (!!!50002!)|", 2, 1, "\"dynamic_port\":50002", 0 },
+	{ "one behind the other", "> SYST|> PWD|< 215 UNIX|< 257 \"/\"|", 4, 2, "\"command\":\"PWD\",\"reply\":[\"\\\"/\\\"\"]", 0 },
+	{ "unasked", "> QUIT|< 221 Bye|< 421 Timeout|", 3, 2, "{\"reply\":[\"Timeout\"]", 0 },
+	{ "telnet signal", "> \xff\xf4\xff\xf2" "ABOR|< 226 Closed|", 2, 1, "\"command\":\"ABOR\"", 0 },
+	{ "no word", "> 12 34|< 500 No|", 2, 1, "\"command\":\"\"", E(MALFORMED_COMMAND) },
+	{ "no code", "> NOOP|< hello|< 200 OK|", 3, 2, "{\"reply\":[\"OK\"],\"completion_code\":[\"200\"]", E(MALFORMED_REPLY) },
+	{ "code alone", "> NOOP|< 200|", 2, 1, "\"reply\":[\"\"],\"completion_code\":[\"200\"]", 0 },
+};
+
+static void
+test_talks(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < TEST_COUNT(talks); i++) {
+		rig_renew();
+		talk(talks[i].script);
+		if (rig->events != talks[i].events || rig->matched != talks[i].matched || rig->emitted != talks[i].emitted ||
+			strstr(rig->json.data, talks[i].has) == NULL)
+			fail_msg("%s: events %llx, %u and %u, no %s in %s", talks[i].name, (unsigned long long)rig->events,
+				rig->matched, rig->emitted, talks[i].has, rig->json.data);
+		assert_int_equal(rig->bounced, (talks[i].events & E(BOUNCE)) != 0);
+	}
+}
+
+static void
+test_addresses(void **state)
+{
+	static const struct {
+		const char *text;
+		bool numbers, known;
+		uint8_t version;
+		uint16_t port;
+	} rows[] = {
+		{ "|1|10.10.64.5|50001|", false, true, 4, 50001 }, { "|2|fe80::1|80|", false, true, 6, 80 }, { "|||6446|)", false, true, 0, 6446 },
+		{ "|||70000|", false, false, 0, 0 }, { "|1|10.10.64|1|", false, false, 0, 0 }, { "|1|10.10.64.5|1", false, false, 0, 0 },
+		{ "111", false, false, 0, 0 }, { "", false, false, 0, 0 }, { "||||", false, false, 0, 0 },
+		{ "1,2,3,4,5,6", true, true, 4, 5 << 8 | 6 }, { "1,2,3,4,5", true, false, 0, 0 }, { "1,2,3,4,5,666", true, false, 0, 0 },
+		{ "1,2,3,4,5,000006", true, true, 4, 5 << 8 }, { "", true, false, 0, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < TEST_COUNT(rows); i++) {
+		struct ftp_address address = { 0 };
+		struct cursor text = cursor_of(rows[i].text, strlen(rows[i].text));
+		bool known = rows[i].numbers ? ftp_address_numbers(text, &address) : ftp_address_extended(text, &address);
+
+		if (known != rows[i].known || (known && (address.version != rows[i].version || address.port != rows[i].port)))
+			fail_msg("%s: %d, version %u, port %u", rows[i].text, known, address.version, address.port);
+	}
+	feed_bytes("EPRT |1|10.10.64.5|50001|\r\n", 27, true);
+	assert_int_equal(rig->events, 0);
+	feed_bytes("EPRT |1|10.10.64.9|50001|\r\n", 27, true);
+	assert_int_equal(rig->events, E(BOUNCE));
+	assert_true(rig->bounced);
+}
+
+static void
+test_passwords(void **state)
+{
+	(void)state;
+	rig->config.passwords = false;
+	talk("> PASS s3cret|< 230 In|");
+	assert_null(strstr(rig->json.data, "s3cret"));
+	assert_non_null(strstr(rig->json.data, "\"PASS\""));
+}
+
+/* RFC 4217: behind 234 both directions are TLS. */
+static void
+test_encrypted(void **state)
+{
+	(void)state;
+	talk("> AUTH TLS|< 234 Go on|");
+	feed_bytes("\x16\x03\x01\n", 4, true);
+	assert_int_equal(rig->ctx.skip_len, UINT32_MAX);
+	assert_int_equal(rig->counters[FTP_COUNT_ENCRYPTED], 1);
+	assert_int_equal(rig->matched, 2);
+}
+
+static void
+test_limits(void **state)
+{
+	static char line[3 * FTP_LINE_LEN_MAX];
+
+	(void)state;
+	memset(line, 'A', sizeof(line));
+	line[sizeof(line) - 1] = '\n';
+	feed_bytes(line, sizeof(line), true);
+	assert_int_equal(rig->events, E(REQUEST_COMMAND_TOO_LONG) | E(MALFORMED_COMMAND));
+	assert_int_equal(rig->matched, 1);
+	memcpy(line, "200 ", 4);
+	feed_bytes(line, sizeof(line), false);
+	assert_true((rig->events & E(RESPONSE_COMMAND_TOO_LONG)) != 0);
+	assert_non_null(strstr(rig->json.data, "\"command_truncated\":true"));
+	rig_renew();
+	for (unsigned int i = 0; i <= FTP_OPEN_MAX; i++)
+		talk("> NOOP|");
+	assert_int_equal(rig->events, E(FLOODED));
+	assert_int_equal(rig->state.open_count, FTP_OPEN_MAX);
+	rig_renew();
+	talk("> STAT|< 211-a|");
+	for (unsigned int i = 0; i < 2 * FTP_REPLIES_MAX; i++)
+		talk("<  more|");
+	talk("< 211 b|");
+	assert_int_equal(rig->events, E(TOO_MANY_REPLIES));
+	assert_int_equal(rig->emitted, 1);
+	/* Without memory each message is written at once. */
+	rig_renew();
+	rig->ctx.slab = NULL;
+	talk("> NOOP|< 200 OK|");
+	assert_int_equal(rig->emitted, 2);
+	assert_int_equal(rig->counters[FTP_COUNT_SHED], 1);
+	rig->ctx.slab = rig->slab;
+}
+
+static void
+test_cut(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < TEST_COUNT(talks); i++) {
+		const char *at = talks[i].script + 2;
+		size_t len = strcspn(at, "|");
+
+		for (size_t cut = 0; cut <= len; cut++) {
+			uint8_t *copy = malloc(cut + 1);
+
+			assert_non_null(copy);
+			memcpy(copy, at, cut);
+			assert_int_equal(ftp_proto.frame(cursor_of(copy, cut), true), 0);
+			(void)ftp_proto.probe(cursor_of(copy, cut), true, cut % 2);
+			copy[cut] = '\n';
+			(void)ftp_proto.probe(cursor_of(copy, cut + 1), true, cut % 2);
+			feed_bytes(copy, cut + 1, true);
+			feed_bytes(copy, cut + 1, false);
+			free(copy);
+		}
+		rig_renew();
+	}
+}
+
+static void
+test_probe(void **state)
+{
+	static const struct {
+		const char *bytes;
+		bool on_port;
+		enum proto_probe verdict;
+	} rows[] = {
+		{ "220 (vsFTPd 3.0.3)\r\n", false, PROTO_PROBE_YES }, { "220 mail.example ESMTP\r\n", false, PROTO_PROBE_NO },
+		{ "220 ready\r\n", true, PROTO_PROBE_YES }, { "220-wel", true, PROTO_PROBE_MORE }, { "USER a\r\n", true, PROTO_PROBE_YES },
+		{ "USER a\r\n", false, PROTO_PROBE_NO }, { "PASV\r\n", false, PROTO_PROBE_YES }, { "PASVX\r\n", true, PROTO_PROBE_NO },
+		{ "331 Password\r\n", false, PROTO_PROBE_YES }, { "GET / HTTP/1.1\r\n", true, PROTO_PROBE_NO },
+		{ "+OK POP3\r\n", true, PROTO_PROBE_NO }, { "SSH-2.0-x\r\n", true, PROTO_PROBE_NO }, { "EHLO a\r\n", false, PROTO_PROBE_NO },
+		{ "\x16\x03\x01\r\n", true, PROTO_PROBE_NO }, { "", true, PROTO_PROBE_MORE },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < TEST_COUNT(rows); i++) {
+		struct cursor in = cursor_of(rows[i].bytes, strlen(rows[i].bytes));
+		enum proto_probe verdict = ftp_proto.probe(in, true, rows[i].on_port);
+
+		if (verdict != rows[i].verdict)
+			fail_msg("%s: %d", rows[i].bytes, verdict);
+		assert_int_equal(ftp_proto.sender_is_server(in), rows[i].bytes[0] >= '1' && rows[i].bytes[0] <= '9' && strlen(rows[i].bytes) > 3);
+	}
+}
+
+static void
+test_tables(void **state)
+{
+	struct record_path path;
+	struct rule_app_test test;
+	char err[64] = "";
+
+	(void)state;
+	assert_null(record_table_check(&ftp_table));
+	for (unsigned int i = 0; i < FTP_EVENT_COUNT; i++)
+		assert_non_null(ftp_events[i].name);
+	for (unsigned int i = 0; i < FTP_COUNTER_COUNT; i++)
+		assert_non_null(ftp_counters[i].name);
+	for (unsigned int i = 0; i < FTP_BUFFER_COUNT; i++)
+		assert_int_equal(record_path_resolve(&ftp_table, ftp_buffers[i].path, &path), 0);
+	assert_int_equal(ftp_keywords[0].setup("", &test, err, sizeof(err)), 0);
+	assert_int_equal(ftp_keywords[0].setup("x", &test, err, sizeof(err)), -EINVAL);
+	assert_true(ftp_proto.state_len <= SLAB_BLOCK_MAX);
+}
+
+int
+main(void)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, rig_create, rig_destroy)
+	const struct CMUnitTest tests[] = { CASE(test_talks), CASE(test_addresses), CASE(test_passwords), CASE(test_encrypted),
+		CASE(test_limits), CASE(test_cut), CASE(test_probe), CASE(test_tables) };
+
+	return cmocka_run_group_tests_name("ftp", tests, NULL, NULL);
+}
