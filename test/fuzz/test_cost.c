@@ -52,6 +52,7 @@ static const struct seed {
 	{ "dnp3 start byte", { 0x05 }, 1 },
 	{ "ftp command", "NOOP\r\n", 6 },
 	{ "ftp reply of many lines", "200-\n", 5 },
+	{ "smb headers", { 0, 0, 0, 35, 0xff, 'S', 'M', 'B', 0x2b, 0, 0, 0, 0, 0x18 }, 39 },
 	{ "dns question", { 0, 0x23, 0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 3, 0x70, 0x6c, 0x63, 5, 0x70, 0x6c,
 		0x61, 0x6e, 0x74, 7, 0x65, 0x78, 0x61, 0x6d, 0x70, 0x6c, 0x65, 0, 0, 1, 0, 1 }, 37 },
 	{ "dns pointers to pointers", { 0xc0, 0x0c, 0x81, 0x80, 0, 1, 2, 0, 0, 0, 0, 0 }, 12 },

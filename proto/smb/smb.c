@@ -1,0 +1,344 @@
+/* SMB: finding messages, recognising the protocol, and the way of one command through its pair. */
+#include "proto/smb/smb.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+enum {
+	NBSS_MESSAGE = 0, NBSS_REQUEST = 0x81, NBSS_KEEPALIVE = 0x85,
+	NBSS_OTHER_LEN_MAX = 256,
+	MAGIC_LEN = 4,
+	SMB1_RESPONSE = 0x80, SMB1_UNICODE = 0x8000,
+	SMB2_RESPONSE = 1, SMB2_ASYNC = 2,
+	STATUS_PENDING = 0x103,
+};
+
+enum magic { MAGIC_NONE, MAGIC_SMB1, MAGIC_SMB2, MAGIC_TRANSFORM, MAGIC_COMPRESSED };
+
+static enum magic
+take_magic(struct cursor *in)
+{
+	const uint8_t *at = cursor_take(in, MAGIC_LEN);
+
+	if (at == NULL || at[1] != 'S' || at[2] != 'M' || at[3] != 'B' || at[0] < 0xfc)
+		return MAGIC_NONE;
+	return at[0] == 0xff ? MAGIC_SMB1 : at[0] == 0xfe ? MAGIC_SMB2 : at[0] == 0xfd ? MAGIC_TRANSFORM : MAGIC_COMPRESSED;
+}
+
+/* RFC 1002 4.3.1; over port 445 lengths of 24 bits (MS-SMB2 2.1). */
+static int
+smb_frame(struct cursor in, bool to_server)
+{
+	uint8_t type = cursor_u8(&in);
+	uint32_t len = cursor_be24(&in);
+
+	(void)to_server;
+	if (in.short_read)
+		return 0;
+	if (type >= NBSS_REQUEST && type <= NBSS_KEEPALIVE)
+		return len <= NBSS_OTHER_LEN_MAX ? (int)(SMB_NBSS_LEN + len) : -EBADMSG;
+	if (type != NBSS_MESSAGE || len < MAGIC_LEN)
+		return -EBADMSG;
+	if (cursor_left(&in) < MAGIC_LEN)
+		return 0;
+	if (take_magic(&in) == MAGIC_NONE)
+		return -EBADMSG;
+	return len + SMB_NBSS_LEN > SMB_PDU_LEN_MAX ? SMB_PDU_LEN_MAX : (int)(len + SMB_NBSS_LEN);
+}
+
+/* The four bytes of SMB behind a length are enough, on any port. */
+static enum proto_probe
+smb_probe(struct cursor in, bool to_server, bool on_port)
+{
+	uint8_t type = cursor_u8(&in);
+	uint32_t len = cursor_be24(&in);
+
+	(void)to_server;
+	if (in.short_read)
+		return type == NBSS_MESSAGE || type == NBSS_REQUEST ? PROTO_PROBE_MORE : PROTO_PROBE_NO;
+	if (type == NBSS_REQUEST && len == 68) { /* two names of 34 bytes each begin with their length */
+		uint8_t first = cursor_u8(&in);
+
+		return in.short_read ? PROTO_PROBE_MORE : on_port && first == 32 ? PROTO_PROBE_YES : PROTO_PROBE_NO;
+	}
+	if (type != NBSS_MESSAGE || len < SMB1_HEADER_LEN)
+		return PROTO_PROBE_NO;
+	if (cursor_left(&in) < MAGIC_LEN)
+		return PROTO_PROBE_MORE;
+	return take_magic(&in) == MAGIC_NONE ? PROTO_PROBE_NO : PROTO_PROBE_YES;
+}
+
+static int
+smb_sender_is_server(struct cursor in)
+{
+	enum magic magic;
+
+	if (cursor_u8(&in) == NBSS_REQUEST)
+		return 0;
+	cursor_skip(&in, SMB_NBSS_LEN - 1);
+	magic = take_magic(&in);
+	if (magic == MAGIC_SMB1) {
+		cursor_skip(&in, 5);
+		return in.short_read ? -1 : (cursor_u8(&in) & SMB1_RESPONSE) != 0;
+	}
+	if (magic != MAGIC_SMB2)
+		return -1;
+	cursor_skip(&in, 12);
+	return in.short_read ? -1 : (cursor_le32(&in) & SMB2_RESPONSE) != 0;
+}
+
+/* ---- one command ---- */
+
+static void
+begin_record(struct smb_pdu *pdu)
+{
+	struct smb_record *record = record_begin(pdu->ctx->record, &smb_table);
+
+	pdu->record = record;
+	record->command = pdu->command;
+	record->version = pdu->version;
+	record->session_id = pdu->session_id;
+	record->tree_id = pdu->tree_id;
+}
+
+static void
+read_body(struct smb_pdu *pdu, struct cursor body)
+{
+	if (pdu->version == 1)
+		smb1_body_read(pdu, body);
+	else
+		smb2_body_read(pdu, body);
+}
+
+static void
+put_status(struct smb_pdu *pdu)
+{
+	struct smb_record *record = pdu->record;
+	char text[16];
+	int len = snprintf(text, sizeof(text), "0x%x", pdu->status);
+
+	record->status = pdu->status;
+	record_put_bytes(pdu->ctx->record, &record->status_text, text, (uint32_t)len);
+	record_present(&record->head, SMB_HAS_STATUS);
+}
+
+static void
+handle_request(struct smb_pdu *pdu, struct cursor body)
+{
+	struct proto_ctx *ctx = pdu->ctx;
+	struct smb_state *state = ctx->state;
+	uint64_t told;
+	uint32_t id;
+
+	counter_add(&ctx->counters[SMB_COUNT_REQUESTS], 1);
+	state->requested = true;
+	if (state->open_count >= SMB_OPEN_MAX) {
+		told = ctx->events;
+		ctx->events = 0;
+		smb_pair_shrink(ctx, SMB_OPEN_MAX - 1);
+		ctx->events |= told;
+		if (!state->flooded)
+			proto_event(ctx, SMB_EVENT_FLOODED);
+		state->flooded = true;
+	}
+	id = ++state->last_id;
+	begin_record(pdu);
+	pdu->record->id = id;
+	read_body(pdu, body);
+	proto_deliver(ctx, PROTO_MATCH | PROTO_HOLD, id);
+	if (!smb_pair_keep(pdu, id))
+		proto_deliver(ctx, PROTO_EMIT, id);
+}
+
+/* The rules see the response alone, the event is both. A server that says it is not ready answers once more. */
+static void
+handle_response(struct smb_pdu *pdu, struct cursor body)
+{
+	struct proto_ctx *ctx = pdu->ctx;
+	struct smb_state *state = ctx->state;
+	uint32_t id = smb_pair_find(pdu);
+	bool orphan = id == 0, to_server = ctx->to_server;
+	uint64_t opened_ns = ctx->ts_ns;
+
+	if (pdu->status == STATUS_PENDING && pdu->version == 2 && !orphan)
+		return;
+	counter_add(&ctx->counters[SMB_COUNT_RESPONSES], 1);
+	if (orphan) {
+		counter_add(&ctx->counters[SMB_COUNT_ORPHANS], 1);
+		id = ++state->last_id;
+		if (state->requested && pdu->command != SMB2_BASE && pdu->command != SMB2_BASE + 18) /* oplock breaks come unasked */
+			proto_event(ctx, SMB_EVENT_RESPONSE_WITHOUT_REQUEST);
+	}
+	begin_record(pdu);
+	pdu->record->id = id;
+	put_status(pdu);
+	read_body(pdu, body);
+	proto_deliver(ctx, orphan ? PROTO_MATCH | PROTO_EMIT : PROTO_MATCH | PROTO_HOLD, id);
+	if (orphan)
+		return;
+	pdu->record = smb_pair_take(pdu, &opened_ns);
+	if (pdu->record == NULL)
+		return;
+	put_status(pdu);
+	pdu->record->session_id = pdu->session_id;
+	pdu->record->tree_id = pdu->tree_id;
+	read_body(pdu, body);
+	ctx->events = 0; /* told with the rules' record */
+	pdu->record->response_time_us = (uint32_t)((ctx->ts_ns > opened_ns ? ctx->ts_ns - opened_ns : 0) / 1000);
+	record_present(&pdu->record->head, SMB_HAS_RESPONSE_TIME);
+	ctx->to_server = !to_server;
+	proto_deliver(ctx, PROTO_EMIT, id);
+	ctx->to_server = to_server;
+}
+
+static void
+handle_command(struct smb_pdu *pdu, struct cursor body)
+{
+	if (pdu->response)
+		handle_response(pdu, body);
+	else
+		handle_request(pdu, body);
+}
+
+/* MS-CIFS 2.2.3.1 */
+static void
+parse_smb1(struct smb_pdu *pdu)
+{
+	struct cursor in = pdu->whole;
+	uint16_t flags2, high, low, mid;
+
+	cursor_skip(&in, MAGIC_LEN);
+	pdu->version = 1;
+	pdu->command = cursor_u8(&in);
+	pdu->status = cursor_le32(&in);
+	pdu->response = (cursor_u8(&in) & SMB1_RESPONSE) != 0;
+	flags2 = cursor_le16(&in);
+	pdu->unicode = (flags2 & SMB1_UNICODE) != 0;
+	high = cursor_le16(&in);
+	cursor_skip(&in, 10);
+	pdu->tree_id = cursor_le16(&in);
+	low = cursor_le16(&in);
+	pdu->session_id = cursor_le16(&in);
+	mid = cursor_le16(&in);
+	pdu->message_id = (uint64_t)high << 32 | (uint32_t)low << 16 | mid;
+	if (in.short_read)
+		proto_event(pdu->ctx, SMB_EVENT_MALFORMED_DATA);
+	else
+		handle_command(pdu, in);
+}
+
+/* MS-SMB2 2.2.1; commands of one message follow one another, each names the next. @return where the next begins, or 0 */
+static uint32_t
+parse_smb2(struct smb_pdu *pdu)
+{
+	struct cursor in = pdu->whole;
+	uint32_t flags, next;
+	uint16_t size;
+
+	if (take_magic(&in) != MAGIC_SMB2) {
+		proto_event(pdu->ctx, SMB_EVENT_MALFORMED_DATA);
+		return 0;
+	}
+	pdu->version = 2;
+	size = cursor_le16(&in);
+	cursor_skip(&in, 2);
+	pdu->status = cursor_le32(&in);
+	pdu->command = (uint16_t)(SMB2_BASE + (cursor_le16(&in) & 0xff));
+	cursor_skip(&in, 2);
+	flags = cursor_le32(&in);
+	pdu->response = (flags & SMB2_RESPONSE) != 0;
+	next = cursor_le32(&in);
+	pdu->message_id = cursor_le64(&in);
+	cursor_skip(&in, 4);
+	pdu->tree_id = cursor_le32(&in);
+	if ((flags & SMB2_ASYNC) != 0)
+		pdu->tree_id = 0;
+	pdu->session_id = cursor_le64(&in);
+	cursor_skip(&in, 16);
+	if (in.short_read || size != SMB2_HEADER_LEN) {
+		if (!pdu->cut)
+			proto_event(pdu->ctx, SMB_EVENT_MALFORMED_DATA);
+		return 0;
+	}
+	handle_command(pdu, in);
+	return next;
+}
+
+static void
+parse_compound(struct proto_ctx *ctx, struct cursor in, bool cut)
+{
+	for (unsigned int i = 0; cursor_left(&in) > 0; i++) {
+		struct smb_pdu pdu = { .ctx = ctx, .whole = in, .cut = cut };
+		uint32_t next;
+
+		if (i == SMB_COMPOUND_MAX) {
+			proto_event(ctx, SMB_EVENT_TOO_MANY_COMMANDS);
+			return;
+		}
+		next = parse_smb2(&pdu);
+		if (next < SMB2_HEADER_LEN)
+			return;
+		cursor_skip(&in, next);
+	}
+}
+
+static void
+smb_parse(struct proto_ctx *ctx, struct cursor in)
+{
+	uint8_t type = cursor_u8(&in);
+	uint32_t len = cursor_be24(&in);
+	struct cursor message = in;
+	enum magic magic;
+	bool cut;
+
+	if (type != NBSS_MESSAGE)
+		return;
+	cut = len > cursor_left(&in);
+	if (cut) {
+		ctx->skip_len = len - (uint32_t)cursor_left(&in);
+		counter_add(&ctx->counters[SMB_COUNT_PASSED_BYTES], ctx->skip_len);
+	}
+	magic = take_magic(&in);
+	if (magic == MAGIC_SMB1) {
+		struct smb_pdu pdu = { .ctx = ctx, .whole = message, .cut = cut };
+
+		parse_smb1(&pdu);
+	} else if (magic == MAGIC_SMB2) {
+		parse_compound(ctx, message, cut);
+	} else {
+		counter_add(&ctx->counters[SMB_COUNT_ENCRYPTED], 1);
+	}
+}
+
+static void
+smb_end(struct proto_ctx *ctx)
+{
+	smb_pair_shrink(ctx, 0);
+}
+
+static const uint16_t smb_ports[] = { 445, 139, 0 };
+
+extern const struct proto smb_proto;
+const struct proto smb_proto = {
+	.app = {
+		.name = "smb",
+		.record = &smb_table,
+		.events = smb_events,
+		.event_count = SMB_EVENT_COUNT,
+		.keywords = smb_keywords,
+		.keyword_count = SMB_KEYWORD_COUNT,
+		.buffers = smb_buffers,
+		.buffer_count = SMB_BUFFER_COUNT,
+	},
+	.transports = PROTO_TCP,
+	.ports = smb_ports,
+	.pdu_len_min = SMB_NBSS_LEN + MAGIC_LEN,
+	.probe = smb_probe,
+	.sender_is_server = smb_sender_is_server,
+	.frame = smb_frame,
+	.parse = smb_parse,
+	.end = smb_end,
+	.state_len = sizeof(struct smb_state),
+	.counters = smb_counters,
+	.counter_count = SMB_COUNTER_COUNT,
+};

@@ -1,0 +1,182 @@
+/*
+ * SMB 1, 2 and 3 over NetBIOS sessions or TCP, with NTLMSSP and DCE/RPC over named pipes: the record of one command, the
+ * state of one flow, and what the files of this folder share. Nothing outside the folder includes this.
+ *
+ * Source: MS-CIFS and MS-SMB (SMB 1), MS-SMB2, MS-NLMP (NTLMSSP), MS-RPCE and C706 (DCE/RPC), RFC 1002 (NetBIOS sessions).
+ */
+#ifndef MR_PROTO_SMB_H
+#define MR_PROTO_SMB_H
+
+#include "proto/proto.h"
+
+enum {
+	SMB_NBSS_LEN = 4,
+	SMB_PDU_LEN_MAX = 8 * 1024, /* of a longer message only the front is read, the rest is passed over */
+	SMB1_HEADER_LEN = 32,
+	SMB2_HEADER_LEN = 64,
+	SMB_COMPOUND_MAX = 32,      /* commands of one message */
+	SMB_OPEN_MAX = 64,          /* commands of a flow that wait */
+	SMB_NAME_LEN_MAX = 1024,    /* bytes of a name as it is written */
+	SMB_DIALECTS_MAX = 16,      /* of one negotiation */
+	SMB_CONTEXTS_MAX = 16,      /* interfaces bound in a flow */
+	SMB_INTERFACES_MAX = 16,    /* of one bind */
+	SMB_UUID_LEN = 16,
+	SMB_STUB_LEN_MAX = 4096,    /* bytes of a request that rules see */
+};
+
+/* SMB2 commands are numbered from here on, so that one table names both. */
+enum { SMB2_BASE = 0x100 };
+
+/* Bits of smb_record.head.present. */
+enum smb_bit {
+	SMB_HAS_DIALECT,
+	SMB_HAS_STATUS,
+	SMB_HAS_DIALECTS,
+	SMB_HAS_FILENAME,
+	SMB_HAS_CREATE,
+	SMB_HAS_SHARE,
+	SMB_HAS_PIPE,
+	SMB_HAS_SHARE_TYPE,
+	SMB_HAS_NTLMSSP,
+	SMB_HAS_USER,
+	SMB_HAS_FUNCTION,
+	SMB_HAS_RPC,
+	SMB_HAS_RPC_REQUEST,
+	SMB_HAS_RPC_RESPONSE,
+	SMB_HAS_RPC_OPNUM,
+	SMB_HAS_RPC_STUB,
+	SMB_HAS_RPC_ANSWER,
+	SMB_HAS_INTERFACES,
+	SMB_HAS_RESPONSE_TIME,
+};
+
+struct smb_text {
+	struct record_head head;
+	struct record_ref text;
+};
+
+struct smb_interface {
+	struct record_head head;
+	struct record_ref uuid;    /* as text */
+	struct record_ref version; /* "3.0" */
+};
+
+/** A command with its response as it is written, or the message at hand as the rules see it. */
+struct smb_record {
+	struct record_head head;
+	uint64_t session_id;
+	uint32_t tree_id;
+	uint32_t id;
+	uint32_t status;
+	uint32_t response_time_us;
+	uint32_t disposition, access;
+	uint32_t function;     /* of IOCTL */
+	uint32_t call_id;
+	uint32_t request_stub_len, response_stub_len;
+	uint16_t command;      /* of SMB 2 with SMB2_BASE */
+	uint16_t dialect;
+	uint16_t opnum;
+	uint8_t version;       /* 1 or 2 */
+	uint8_t share_type;
+	uint8_t rpc_request, rpc_response; /* types of PDU */
+	bool has_iface;
+	uint8_t iface[SMB_UUID_LEN]; /* of a request: what its context was bound to, in network order */
+	uint16_t iface_version;
+	struct record_ref status_text;
+	struct record_ref filename, share;
+	struct record_ref user, domain, host, ntlm_version;
+	struct record_ref stub;
+	struct record_list dialects, interfaces;
+};
+
+extern const struct record_table smb_table;
+extern const struct record_table *const smb_text_tables[];
+extern const struct record_table *const smb_interface_tables[];
+extern const struct field_names smb_commands;
+extern const struct rule_app_event smb_events[];
+extern const struct rule_app_keyword smb_keywords[];
+extern const struct rule_app_buffer smb_buffers[];
+extern const struct counter_desc smb_counters[];
+
+enum { SMB_KEYWORD_COUNT = 4, SMB_BUFFER_COUNT = 6 };
+
+/* Index into smb_events[]. */
+enum smb_event {
+	SMB_EVENT_MALFORMED_DATA,
+	SMB_EVENT_MALFORMED_NTLMSSP,
+	SMB_EVENT_MALFORMED_DCERPC,
+	SMB_EVENT_TOO_MANY_COMMANDS,
+	SMB_EVENT_FLOODED,
+	SMB_EVENT_RESPONSE_WITHOUT_REQUEST,
+	SMB_EVENT_COUNT,
+};
+
+enum smb_counter {
+	SMB_COUNT_REQUESTS,
+	SMB_COUNT_RESPONSES,
+	SMB_COUNT_UNANSWERED,
+	SMB_COUNT_ORPHANS,
+	SMB_COUNT_ENCRYPTED,
+	SMB_COUNT_PASSED_BYTES,
+	SMB_COUNT_SHED,
+	SMB_COUNTER_COUNT,
+};
+
+struct smb_context {
+	uint8_t uuid[SMB_UUID_LEN];
+	uint64_t file;
+	uint16_t id, version;
+	bool used;
+};
+
+struct smb_open;
+
+struct smb_state {
+	struct smb_open *oldest, *newest;
+	struct smb_context contexts[SMB_CONTEXTS_MAX]; /* a ring */
+	uint32_t last_id;
+	uint16_t open_count;
+	uint16_t dialect;      /* of SMB 2; 0: not known */
+	uint8_t context_next;
+	bool requested;        /* a request was seen: a response may be blamed */
+	bool flooded;
+};
+
+/* ---- one command being read ---- */
+
+struct smb_pdu {
+	struct proto_ctx *ctx;
+	struct smb_record *record;
+	struct cursor whole;   /* from the SMB header on: offsets count from there */
+	uint64_t message_id;
+	uint64_t session_id;
+	uint32_t tree_id;
+	uint32_t status;
+	uint16_t command;      /* with SMB2_BASE */
+	uint8_t version;
+	bool response, unicode, cut;
+};
+
+/** The body behind the header into pdu->record. */
+void smb1_body_read(struct smb_pdu *pdu, struct cursor body);
+void smb2_body_read(struct smb_pdu *pdu, struct cursor body);
+/** len bytes at off of the message; short where they are not there. */
+struct cursor smb_at(const struct smb_pdu *pdu, uint32_t off, uint32_t len);
+/** UTF-16LE or bytes, as UTF-8, into *ref. */
+void smb_put_text(struct smb_pdu *pdu, struct record_ref *ref, struct cursor text, bool unicode);
+void smb_put_share(struct smb_pdu *pdu, struct cursor path, bool unicode);
+/** A security blob: NTLMSSP is searched for in it. */
+void smb_ntlmssp_read(struct smb_pdu *pdu, struct cursor blob);
+/** What may be a DCE/RPC PDU. @param file  of which pipe @return whether it is one */
+bool smb_dcerpc_read(struct smb_pdu *pdu, struct cursor in, uint64_t file);
+
+/* ---- commands that wait (smb_pair.c) ---- */
+
+bool smb_pair_keep(struct smb_pdu *pdu, uint32_t id);
+/** Id of the request; 0: none waits. */
+uint32_t smb_pair_find(const struct smb_pdu *pdu);
+/** The request, taken out and copied into ctx->record. */
+struct smb_record *smb_pair_take(struct smb_pdu *pdu, uint64_t *opened_ns);
+void smb_pair_shrink(struct proto_ctx *ctx, unsigned int count);
+
+#endif

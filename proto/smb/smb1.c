@@ -1,0 +1,188 @@
+/* Bodies of SMB 1 (MS-CIFS 2.2.4, MS-SMB 2.2.4): words, then bytes. */
+#include "proto/smb/smb.h"
+
+enum { WORDS_EXTENDED = 12, WORDS_PLAIN = 13 };
+
+struct parts {
+	struct cursor words, bytes;
+	uint32_t bytes_off; /* from the header: texts of 16 bits are aligned to it */
+	uint8_t word_count;
+};
+
+static void
+align(const struct smb_pdu *pdu, const struct parts *parts, struct cursor *bytes)
+{
+	size_t at = parts->bytes_off + cursor_left(&parts->bytes) - cursor_left(bytes);
+
+	if (pdu->unicode && at % 2 != 0)
+		cursor_skip(bytes, 1);
+}
+
+/* A text that ends with a zero is passed over. */
+static struct cursor
+take_text(struct cursor *bytes, bool unicode)
+{
+	struct cursor text = *bytes;
+
+	while (cursor_left(bytes) > 0)
+		if ((unicode ? cursor_le16(bytes) : cursor_u8(bytes)) == 0)
+			break;
+	return text;
+}
+
+static void
+negotiate_request(struct smb_pdu *pdu, struct parts *parts)
+{
+	for (unsigned int i = 0; i < SMB_DIALECTS_MAX && cursor_left(&parts->bytes) > 0; i++) {
+		struct smb_text *text;
+
+		cursor_skip(&parts->bytes, 1);
+		text = record_append(pdu->ctx->record, &pdu->record->dialects, smb_text_tables, 0);
+		if (text == NULL)
+			return;
+		smb_put_text(pdu, &text->text, take_text(&parts->bytes, false), false);
+		record_present(&pdu->record->head, SMB_HAS_DIALECTS);
+	}
+}
+
+static void
+setup_request(struct smb_pdu *pdu, struct parts *parts)
+{
+	struct cursor bytes = parts->bytes;
+	uint16_t lm_len, nt_len;
+
+	cursor_skip(&parts->words, 14);
+	lm_len = cursor_le16(&parts->words);
+	if (parts->word_count == WORDS_EXTENDED) {
+		smb_ntlmssp_read(pdu, cursor_sub(&bytes, lm_len < cursor_left(&bytes) ? lm_len : cursor_left(&bytes)));
+		return;
+	}
+	if (parts->word_count != WORDS_PLAIN)
+		return;
+	nt_len = cursor_le16(&parts->words);
+	cursor_skip(&bytes, (size_t)lm_len + nt_len);
+	align(pdu, parts, &bytes);
+	if (bytes.short_read) {
+		parts->bytes.short_read = true;
+		return;
+	}
+	smb_put_text(pdu, &pdu->record->user, take_text(&bytes, pdu->unicode), pdu->unicode);
+	smb_put_text(pdu, &pdu->record->domain, take_text(&bytes, pdu->unicode), pdu->unicode);
+	record_present(&pdu->record->head, SMB_HAS_USER);
+}
+
+static void
+tree_request(struct smb_pdu *pdu, struct parts *parts)
+{
+	uint16_t password_len;
+
+	cursor_skip(&parts->words, 6);
+	password_len = cursor_le16(&parts->words);
+	cursor_skip(&parts->bytes, password_len);
+	parts->bytes_off += password_len;
+	align(pdu, parts, &parts->bytes);
+	if (!parts->bytes.short_read && !parts->words.short_read)
+		smb_put_share(pdu, parts->bytes, pdu->unicode);
+}
+
+static void
+create_request(struct smb_pdu *pdu, struct parts *parts)
+{
+	cursor_skip(&parts->words, 15);
+	pdu->record->access = cursor_le32(&parts->words);
+	cursor_skip(&parts->words, 16);
+	pdu->record->disposition = cursor_le32(&parts->words);
+	align(pdu, parts, &parts->bytes);
+	if (parts->words.short_read || parts->bytes.short_read)
+		return;
+	smb_put_text(pdu, &pdu->record->filename, parts->bytes, pdu->unicode);
+	record_present(&pdu->record->head, SMB_HAS_CREATE);
+	record_present(&pdu->record->head, SMB_HAS_FILENAME);
+}
+
+/* The words from a place on: length and offset of data. */
+static void
+pipe_data(struct smb_pdu *pdu, struct parts *parts, size_t skip, uint64_t file)
+{
+	struct cursor data = pdu->whole;
+	uint16_t len, off;
+
+	cursor_skip(&parts->words, skip);
+	len = cursor_le16(&parts->words);
+	off = cursor_le16(&parts->words);
+	cursor_skip(&data, off);
+	if (parts->words.short_read)
+		return;
+	if (cursor_left(&data) > len)
+		data = cursor_sub(&data, len);
+	(void)smb_dcerpc_read(pdu, data, file);
+}
+
+static void
+trans_request(struct smb_pdu *pdu, struct parts *parts)
+{
+	struct cursor setup = parts->words, bytes = parts->bytes;
+	uint16_t file;
+
+	cursor_skip(&setup, 30);
+	file = cursor_le16(&setup);
+	align(pdu, parts, &bytes);
+	smb_put_text(pdu, &pdu->record->filename, bytes, pdu->unicode);
+	record_present(&pdu->record->head, SMB_HAS_FILENAME);
+	pipe_data(pdu, parts, 22, file);
+}
+
+static void
+trans_response(struct smb_pdu *pdu, struct parts *parts)
+{
+	pipe_data(pdu, parts, 12, 0);
+}
+
+static void
+write_request(struct smb_pdu *pdu, struct parts *parts)
+{
+	uint16_t file;
+
+	cursor_skip(&parts->words, 4);
+	file = cursor_le16(&parts->words);
+	pipe_data(pdu, parts, 14, file);
+}
+
+static void
+read_response(struct smb_pdu *pdu, struct parts *parts)
+{
+	pipe_data(pdu, parts, 10, 0);
+}
+
+static const struct {
+	uint8_t command, words_min[2]; /* by response */
+	void (*read[2])(struct smb_pdu *pdu, struct parts *parts);
+} bodies[] = {
+	{ 0x25, { 14, 10 }, { trans_request, trans_response } },
+	{ 0x2e, { 0, 12 }, { NULL, read_response } },
+	{ 0x2f, { 12, 0 }, { write_request, NULL } },
+	{ 0x72, { 0, 0 }, { negotiate_request, NULL } },
+	{ 0x73, { 12, 0 }, { setup_request, NULL } },
+	{ 0x75, { 4, 0 }, { tree_request, NULL } },
+	{ 0xa2, { 24, 0 }, { create_request, NULL } },
+};
+
+void
+smb1_body_read(struct smb_pdu *pdu, struct cursor body)
+{
+	struct parts parts = { .word_count = cursor_u8(&body) };
+	uint16_t byte_count;
+	size_t left;
+
+	parts.words = cursor_sub(&body, (size_t)parts.word_count * 2);
+	byte_count = cursor_le16(&body);
+	left = cursor_left(&body);
+	parts.bytes_off = SMB1_HEADER_LEN + 3 + parts.word_count * 2u;
+	parts.bytes = cursor_sub(&body, byte_count < left ? byte_count : left);
+	for (unsigned int i = 0; i < sizeof(bodies) / sizeof(bodies[0]) && !body.short_read; i++)
+		if (bodies[i].command == pdu->command && parts.word_count >= bodies[i].words_min[pdu->response] &&
+			bodies[i].read[pdu->response] != NULL)
+			bodies[i].read[pdu->response](pdu, &parts);
+	if ((body.short_read || parts.words.short_read || byte_count > left) && !pdu->cut)
+		proto_event(pdu->ctx, SMB_EVENT_MALFORMED_DATA);
+}

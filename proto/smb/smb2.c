@@ -1,0 +1,210 @@
+/* Bodies of SMB 2 and 3 (MS-SMB2 2.2). Each begins with the size of its fixed part, which tells it from an error. */
+#include "proto/smb/smb.h"
+
+enum { FSCTL_PIPE_TRANSCEIVE = 0x11c017, DIALECT_MULTIPLE = 0x2ff };
+
+static void
+put_dialect_name(struct smb_pdu *pdu, uint16_t dialect)
+{
+	struct smb_text *text = record_append(pdu->ctx->record, &pdu->record->dialects, smb_text_tables, 0);
+	static const struct {
+		uint16_t value;
+		const char *name;
+	} names[] = { { 0x202, "2.02" }, { 0x210, "2.10" }, { 0x2ff, "2.??" }, { 0x300, "3.00" }, { 0x302, "3.02" }, { 0x311, "3.11" } };
+
+	for (unsigned int i = 0; text != NULL && i < sizeof(names) / sizeof(names[0]); i++)
+		if (names[i].value == dialect)
+			record_put_bytes(pdu->ctx->record, &text->text, names[i].name, 4);
+}
+
+static void
+negotiate_request(struct smb_pdu *pdu, struct cursor *body)
+{
+	uint16_t count = cursor_le16(body);
+
+	cursor_skip(body, 32);
+	for (unsigned int i = 0; i < count && i < SMB_DIALECTS_MAX; i++) {
+		uint16_t dialect = cursor_le16(body);
+
+		if (body->short_read)
+			return;
+		put_dialect_name(pdu, dialect);
+		record_present(&pdu->record->head, SMB_HAS_DIALECTS);
+	}
+}
+
+static void
+negotiate_response(struct smb_pdu *pdu, struct cursor *body)
+{
+	struct smb_state *state = pdu->ctx->state;
+
+	cursor_skip(body, 2);
+	state->dialect = cursor_le16(body);
+	pdu->record->dialect = state->dialect;
+	record_present(&pdu->record->head, SMB_HAS_DIALECT);
+}
+
+static void
+read_blob(struct smb_pdu *pdu, struct cursor *body)
+{
+	uint16_t off = cursor_le16(body), len = cursor_le16(body);
+	struct cursor blob = smb_at(pdu, off, len);
+
+	if (!body->short_read && !blob.short_read)
+		smb_ntlmssp_read(pdu, blob);
+}
+
+static void
+setup_request(struct smb_pdu *pdu, struct cursor *body)
+{
+	cursor_skip(body, 10);
+	read_blob(pdu, body);
+}
+
+static void
+setup_response(struct smb_pdu *pdu, struct cursor *body)
+{
+	cursor_skip(body, 2);
+	read_blob(pdu, body);
+}
+
+static void
+tree_request(struct smb_pdu *pdu, struct cursor *body)
+{
+	uint16_t off, len;
+	struct cursor path;
+
+	cursor_skip(body, 2);
+	off = cursor_le16(body);
+	len = cursor_le16(body);
+	path = smb_at(pdu, off, len);
+	if (path.short_read)
+		body->short_read = true;
+	else
+		smb_put_share(pdu, path, true);
+}
+
+static void
+tree_response(struct smb_pdu *pdu, struct cursor *body)
+{
+	pdu->record->share_type = cursor_u8(body);
+	record_present(&pdu->record->head, SMB_HAS_SHARE_TYPE);
+}
+
+static void
+create_request(struct smb_pdu *pdu, struct cursor *body)
+{
+	uint16_t off, len;
+	struct cursor name;
+
+	cursor_skip(body, 22);
+	pdu->record->access = cursor_le32(body);
+	cursor_skip(body, 8);
+	pdu->record->disposition = cursor_le32(body);
+	cursor_skip(body, 4);
+	off = cursor_le16(body);
+	len = cursor_le16(body);
+	if (body->short_read)
+		return;
+	record_present(&pdu->record->head, SMB_HAS_CREATE);
+	name = smb_at(pdu, off, len);
+	if (name.short_read) {
+		body->short_read = true;
+		return;
+	}
+	smb_put_text(pdu, &pdu->record->filename, name, true);
+	record_present(&pdu->record->head, SMB_HAS_FILENAME);
+}
+
+/* Data of a pipe; a file's is not looked at. */
+static void
+pipe_data(struct smb_pdu *pdu, uint32_t off, uint32_t len, uint64_t file)
+{
+	struct cursor data = pdu->whole;
+
+	cursor_skip(&data, off);
+	if (cursor_left(&data) > len)
+		data = cursor_sub(&data, len);
+	(void)smb_dcerpc_read(pdu, data, file);
+}
+
+static void
+write_request(struct smb_pdu *pdu, struct cursor *body)
+{
+	uint16_t off = cursor_le16(body);
+	uint32_t len = cursor_le32(body);
+	uint64_t file;
+
+	cursor_skip(body, 8);
+	file = cursor_le64(body);
+	if (!body->short_read)
+		pipe_data(pdu, off, len, file);
+}
+
+static void
+read_response(struct smb_pdu *pdu, struct cursor *body)
+{
+	uint8_t off = cursor_u8(body);
+	uint32_t len;
+
+	cursor_skip(body, 1);
+	len = cursor_le32(body);
+	if (!body->short_read)
+		pipe_data(pdu, off, len, 0);
+}
+
+static void
+ioctl_both(struct smb_pdu *pdu, struct cursor *body)
+{
+	uint32_t function, off, len;
+	uint64_t file;
+
+	cursor_skip(body, 2);
+	function = cursor_le32(body);
+	file = cursor_le64(body);
+	cursor_skip(body, 8);
+	off = cursor_le32(body);
+	len = cursor_le32(body);
+	if (pdu->response) {
+		off = cursor_le32(body);
+		len = cursor_le32(body);
+	}
+	if (body->short_read)
+		return;
+	pdu->record->function = function;
+	record_present(&pdu->record->head, SMB_HAS_FUNCTION);
+	if (function == FSCTL_PIPE_TRANSCEIVE)
+		pipe_data(pdu, off, len, file);
+}
+
+static const struct {
+	uint8_t command;
+	uint16_t sizes[2]; /* by response */
+	void (*read[2])(struct smb_pdu *pdu, struct cursor *body);
+} bodies[] = {
+	{ 0, { 36, 65 }, { negotiate_request, negotiate_response } },
+	{ 1, { 25, 9 }, { setup_request, setup_response } },
+	{ 3, { 9, 16 }, { tree_request, tree_response } },
+	{ 5, { 57, 89 }, { create_request, NULL } },
+	{ 8, { 49, 17 }, { NULL, read_response } },
+	{ 9, { 49, 17 }, { write_request, NULL } },
+	{ 11, { 57, 49 }, { ioctl_both, ioctl_both } },
+};
+
+void
+smb2_body_read(struct smb_pdu *pdu, struct cursor body)
+{
+	const struct smb_state *state = pdu->ctx->state;
+	uint16_t size = cursor_le16(&body);
+
+	if (state->dialect != 0 && state->dialect != DIALECT_MULTIPLE) {
+		pdu->record->dialect = state->dialect;
+		record_present(&pdu->record->head, SMB_HAS_DIALECT);
+	}
+	for (unsigned int i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++)
+		if (bodies[i].command + SMB2_BASE == pdu->command && bodies[i].sizes[pdu->response] == size &&
+			bodies[i].read[pdu->response] != NULL)
+			bodies[i].read[pdu->response](pdu, &body);
+	if (body.short_read && !pdu->cut)
+		proto_event(pdu->ctx, SMB_EVENT_MALFORMED_DATA);
+}

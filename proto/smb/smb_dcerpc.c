@@ -1,0 +1,181 @@
+/* DCE/RPC over named pipes: binds and requests (C706 12.6, MS-RPCE 2.2.2). */
+#include "proto/smb/smb.h"
+
+#include <stdio.h>
+
+enum { RPC_REQUEST = 0, RPC_RESPONSE = 2, RPC_BIND = 11, RPC_BIND_ACK = 12, RPC_ALTER = 14, RPC_TYPE_MAX = 19, RPC_HEADER_LEN = 16,
+	RPC_LITTLE = 0x10, RPC_OBJECT = 0x80, SYNTAX_LEN = 20 };
+
+struct rpc_header {
+	uint8_t type, flags;
+	bool little;
+	uint16_t fragment_len;
+	uint32_t call_id;
+};
+
+static uint16_t
+take16(struct cursor *in, const struct rpc_header *header)
+{
+	return header->little ? cursor_le16(in) : cursor_be16(in);
+}
+
+static uint32_t
+take32(struct cursor *in, const struct rpc_header *header)
+{
+	return header->little ? cursor_le32(in) : cursor_be32(in);
+}
+
+static bool
+read_header(struct cursor *in, struct rpc_header *header)
+{
+	uint8_t major = cursor_u8(in), minor = cursor_u8(in), order;
+
+	header->type = cursor_u8(in);
+	header->flags = cursor_u8(in);
+	order = cursor_u8(in);
+	header->little = (order & 0xf0) == RPC_LITTLE;
+	cursor_skip(in, 3);
+	header->fragment_len = take16(in, header);
+	cursor_skip(in, 2);
+	header->call_id = take32(in, header);
+	return !in->short_read && major == 5 && minor <= 1 && header->type <= RPC_TYPE_MAX && (order & 0xef) == 0 &&
+		header->fragment_len >= RPC_HEADER_LEN;
+}
+
+/* In network order, the first three parts come in the sender's order. */
+static void
+take_uuid(struct cursor *in, const struct rpc_header *header, uint8_t uuid[SMB_UUID_LEN])
+{
+	uint32_t low = take32(in, header);
+	uint16_t middle = take16(in, header), high = take16(in, header);
+	const uint8_t *rest = cursor_take(in, 8);
+
+	for (unsigned int i = 0; i < 4; i++)
+		uuid[i] = (uint8_t)(low >> (24 - 8 * i));
+	for (unsigned int i = 0; i < 2; i++) {
+		uuid[4 + i] = (uint8_t)(middle >> (8 - 8 * i));
+		uuid[6 + i] = (uint8_t)(high >> (8 - 8 * i));
+	}
+	if (rest != NULL)
+		memcpy(uuid + 8, rest, 8);
+}
+
+static void
+add_interface(struct smb_pdu *pdu, const struct smb_context *context, uint16_t minor)
+{
+	struct smb_interface *interface = record_append(pdu->ctx->record, &pdu->record->interfaces, smb_interface_tables, 0);
+	const uint8_t *u = context->uuid;
+	char text[48];
+	int len;
+
+	if (interface == NULL)
+		return;
+	len = snprintf(text, sizeof(text), "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", u[0], u[1], u[2], u[3],
+		u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12], u[13], u[14], u[15]);
+	record_put_bytes(pdu->ctx->record, &interface->uuid, text, (uint32_t)len);
+	len = snprintf(text, sizeof(text), "%u.%u", context->version, minor);
+	record_put_bytes(pdu->ctx->record, &interface->version, text, (uint32_t)len);
+	record_present(&pdu->record->head, SMB_HAS_INTERFACES);
+}
+
+static void
+remember(struct smb_state *state, const struct smb_context *context)
+{
+	for (unsigned int i = 0; i < SMB_CONTEXTS_MAX; i++) {
+		struct smb_context *known = &state->contexts[i];
+
+		if (known->used && known->file == context->file && known->id == context->id) {
+			*known = *context;
+			return;
+		}
+	}
+	state->contexts[state->context_next] = *context;
+	state->context_next = (uint8_t)((state->context_next + 1) % SMB_CONTEXTS_MAX);
+}
+
+static void
+read_bind(struct smb_pdu *pdu, const struct rpc_header *header, struct cursor *in, uint64_t file)
+{
+	uint8_t count;
+
+	cursor_skip(in, 8);
+	count = cursor_u8(in);
+	cursor_skip(in, 3);
+	for (unsigned int i = 0; i < count && i < SMB_INTERFACES_MAX && !in->short_read; i++) {
+		struct smb_context context = { .file = file, .used = true, .id = take16(in, header) };
+		uint8_t syntaxes = cursor_u8(in);
+		uint16_t minor;
+
+		cursor_skip(in, 1);
+		take_uuid(in, header, context.uuid);
+		context.version = take16(in, header);
+		minor = take16(in, header);
+		cursor_skip(in, (size_t)syntaxes * SYNTAX_LEN);
+		if (in->short_read)
+			return;
+		add_interface(pdu, &context, minor);
+		remember(pdu->ctx->state, &context);
+	}
+}
+
+static void
+read_request(struct smb_pdu *pdu, const struct rpc_header *header, struct cursor *in, uint64_t file)
+{
+	const struct smb_state *state = pdu->ctx->state;
+	struct smb_record *record = pdu->record;
+	uint16_t context_id;
+	size_t len;
+
+	cursor_skip(in, 4); /* allocation hint */
+	context_id = take16(in, header);
+	record->opnum = take16(in, header);
+	if ((header->flags & RPC_OBJECT) != 0)
+		cursor_skip(in, SMB_UUID_LEN);
+	if (in->short_read)
+		return;
+	record_present(&record->head, SMB_HAS_RPC_OPNUM);
+	for (unsigned int i = 0; i < SMB_CONTEXTS_MAX; i++) {
+		const struct smb_context *context = &state->contexts[i];
+
+		if (!context->used || context->file != file || context->id != context_id)
+			continue;
+		record->has_iface = true;
+		memcpy(record->iface, context->uuid, SMB_UUID_LEN);
+		record->iface_version = context->version;
+	}
+	record->request_stub_len = (uint32_t)cursor_left(in);
+	len = cursor_left(in) < SMB_STUB_LEN_MAX ? cursor_left(in) : SMB_STUB_LEN_MAX;
+	record_put_bytes(pdu->ctx->record, &record->stub, in->pos, (uint32_t)len);
+	record_present(&record->head, SMB_HAS_RPC_STUB);
+}
+
+bool
+smb_dcerpc_read(struct smb_pdu *pdu, struct cursor in, uint64_t file)
+{
+	struct smb_record *record = pdu->record;
+	struct rpc_header header;
+	struct cursor rest = in;
+
+	if (!read_header(&rest, &header))
+		return false;
+	record->call_id = header.call_id;
+	record_present(&record->head, SMB_HAS_RPC);
+	if (pdu->response) {
+		record->rpc_response = header.type;
+		record_present(&record->head, SMB_HAS_RPC_RESPONSE);
+		if (header.type == RPC_RESPONSE && cursor_left(&rest) >= 8) {
+			record->response_stub_len = (uint32_t)cursor_left(&rest) - 8;
+			record_present(&record->head, SMB_HAS_RPC_ANSWER);
+		}
+		return true;
+	}
+	record->rpc_request = header.type;
+	record_present(&record->head, SMB_HAS_RPC_REQUEST);
+	if (header.type == RPC_BIND || header.type == RPC_ALTER)
+		read_bind(pdu, &header, &rest, file);
+	else if (header.type == RPC_REQUEST)
+		read_request(pdu, &header, &rest, file);
+	if (rest.short_read && !pdu->cut)
+		proto_event(pdu->ctx, SMB_EVENT_MALFORMED_DCERPC);
+	return true;
+}

@@ -1,0 +1,393 @@
+/* SMB: commands of both generations with their responses, NTLMSSP, DCE/RPC, hostile input, the tables. */
+#include "test/test.h"
+
+#include <errno.h>
+
+#include "lib/base/buf.h"
+#include "proto/smb/smb.h"
+
+extern const struct proto smb_proto;
+
+enum { JSON_LEN_MAX = 256 * 1024, MESSAGE_MAX = 32 * 1024 };
+
+static struct rig {
+	struct proto_ctx ctx;
+	struct smb_state state;
+	struct record_builder builder;
+	_Atomic uint64_t counters[SMB_COUNTER_COUNT];
+	struct slab *slab;
+	struct record_writer *writer;
+	struct buf json; /* of the last record that was written */
+	unsigned int matched, emitted;
+	uint64_t events;
+	_Alignas(8) uint8_t seen[RECORD_LEN_MAX]; /* the last one that the rules saw */
+	_Alignas(8) uint8_t area[RECORD_LEN_MAX];
+} *rig;
+
+static void
+collect(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id)
+{
+	assert_ptr_equal(ctx->owner, rig);
+	assert_true(tx_id != 0);
+	rig->matched += (flags & PROTO_MATCH) != 0;
+	rig->emitted += (flags & PROTO_EMIT) != 0;
+	rig->events |= ctx->events;
+	ctx->events = 0;
+	if ((flags & PROTO_MATCH) != 0)
+		memcpy(rig->seen, ctx->record->base, ctx->record->len);
+	if ((flags & PROTO_EMIT) == 0)
+		return;
+	buf_reset(&rig->json);
+	record_write_json(rig->writer, &rig->json, ctx->record->base, ctx->record->len);
+	buf_putc(&rig->json, '\0');
+	assert_false(rig->json.full);
+}
+
+static int
+rig_create(void **state)
+{
+	(void)state;
+	rig = calloc(1, sizeof(*rig));
+	assert_non_null(rig);
+	assert_int_equal(slab_create(&rig->slab, 4 << 20), 0);
+	assert_int_equal(record_writer_create(&rig->writer, &smb_table), 0);
+	assert_int_equal(buf_create(&rig->json, JSON_LEN_MAX), 0);
+	record_builder_init(&rig->builder, rig->area, sizeof(rig->area));
+	rig->ctx = (struct proto_ctx){ .proto = &smb_proto, .state = &rig->state, .slab = rig->slab, .record = &rig->builder,
+		.counters = rig->counters, .ts_ns = UINT64_C(1000000000000), .tcp = true, .deliver = collect, .owner = rig };
+	return 0;
+}
+
+static void
+rig_renew(void)
+{
+	smb_proto.end(&rig->ctx);
+	assert_int_equal(slab_used(rig->slab), 0);
+	assert_null(rig->state.oldest);
+	memset(&rig->state, 0, sizeof(rig->state));
+	rig->events = 0;
+	rig->matched = rig->emitted = 0;
+}
+
+static int
+rig_destroy(void **state)
+{
+	(void)state;
+	rig_renew();
+	slab_destroy(rig->slab);
+	record_writer_destroy(rig->writer);
+	buf_destroy(&rig->json);
+	free(rig);
+	return 0;
+}
+
+/* Hex with spaces; text between quotes is itself, behind a u in 16 bits. */
+static size_t
+bytes_of(const char *text, uint8_t *out, size_t cap)
+{
+	size_t len = 0;
+	bool quoted = false, wide = false;
+
+	for (; *text != '\0'; text++) {
+		unsigned int byte;
+
+		assert_true(len + 2 < cap);
+		if (!quoted && *text == 'u') {
+			wide = true;
+		} else if (*text == '\'') {
+			wide = wide && !quoted;
+			quoted = !quoted;
+		} else if (quoted) {
+			out[len++] = (uint8_t)*text;
+			if (wide)
+				out[len++] = 0;
+		} else if (*text != ' ') {
+			assert_int_equal(sscanf(text, "%2x", &byte), 1);
+			out[len++] = (uint8_t)byte;
+			text++;
+		}
+	}
+	return len;
+}
+
+static void
+put_length(uint8_t *message, size_t len)
+{
+	message[0] = 0;
+	message[1] = (uint8_t)(len >> 16);
+	message[2] = (uint8_t)(len >> 8);
+	message[3] = (uint8_t)len;
+}
+
+/* One command with its NetBIOS length. @return bytes */
+static size_t
+smb2(uint8_t *out, uint8_t command, bool response, uint32_t status, const char *body)
+{
+	size_t len = 4 + bytes_of("fe 'SMB' 4000 0000", out + 4, 64);
+
+	memset(out + len, 0, 64 - (len - 4));
+	memcpy(out + 12, &status, 4);
+	out[16] = command;
+	out[20] = response;
+	out[28] = command; /* message id */
+	out[40] = 7;       /* tree */
+	out[44] = 9;       /* session */
+	len = 68 + bytes_of(body, out + 68, MESSAGE_MAX - 68);
+	put_length(out, len - 4);
+	return len;
+}
+
+static size_t
+smb1(uint8_t *out, uint8_t command, bool response, const char *body)
+{
+	size_t len;
+
+	(void)bytes_of("ff 'SMB' 00 00000000 00 01c0 0000 0000000000000000 0000 0300 0200 0500 0400", out + 4, 64);
+	out[8] = command;
+	out[13] = response ? 0x80 : 0;
+	len = 4 + SMB1_HEADER_LEN + bytes_of(body, out + 4 + SMB1_HEADER_LEN, MESSAGE_MAX - 64);
+	put_length(out, len - 4);
+	return len;
+}
+
+/* The bytes end where their block ends, so that the sanitizer sees every read beyond them. */
+static void
+feed(const uint8_t *data, size_t len, bool to_server)
+{
+	uint8_t *copy = malloc(len == 0 ? 1 : len);
+
+	assert_non_null(copy);
+	memcpy(copy, data, len);
+	rig->ctx.to_server = to_server;
+	rig->ctx.events = 0;
+	rig->ctx.skip_len = 0;
+	smb_proto.parse(&rig->ctx, cursor_of(copy, len));
+	rig->events |= rig->ctx.events;
+	assert_int_equal(rig->ctx.to_server, to_server);
+	free(copy);
+}
+
+#define NTLM "'NTLMSSP' 00 03000000 0000000000000000 0000000000000000 0800 0800 48000000 0a00 0a00 50000000 0600 0600 5a000000 " \
+	"0000000000000000 01000002 0a00 6345 000000 0f u'SITE' u'admin' u'HMI'"
+#define BIND "05 00 0b 03 10000000 4800 0000 02000000 b810 b810 00000000 01 000000 0000 01 00 " \
+	"81bb7a364498f135ad3298f038001003 02000000 045d888aeb1cc9119fe808002b104860 02000000"
+#define REQUEST "05 00 00 03 10000000 1c00 0000 03000000 04000000 0000 0c00 deadbeef"
+#define RESPONSE "05 00 02 03 10000000 1c00 0000 03000000 04000000 0000 0000 cafe0000"
+
+static const struct {
+	const char *name;
+	uint8_t version, command;
+	uint32_t status;
+	const char *request, *response, *has;
+	uint64_t events;
+} pairs[] = {
+	{ "negotiate", 2, 0, 0, "2400 0200 0100 0000 00000000 00000000000000000000000000000000 0000000000000000 0202 1003",
+		"4100 0100 1002 0000", "{\"id\":1,\"dialect\":\"2.10\",\"command\":\"SMB2_COMMAND_NEGOTIATE_PROTOCOL\",\"status\":\"STATUS_SUCCESS\","
+		"\"status_code\":\"0x0\",\"session_id\":9,\"tree_id\":7,\"client_dialects\":[\"2.02\",\"\"],\"response_time_us\":0}", 0 },
+	{ "setup", 2, 1, 0xc000006d, "1900 00 01 00000000 00000000 5800 6000 0000000000000000 " NTLM, "0900 0000 0000 0000",
+		"\"status\":\"STATUS_LOGON_FAILURE\",\"status_code\":\"0xc000006d\",\"session_id\":9,\"tree_id\":7,\"ntlmssp\":{\"domain\":\"SITE\","
+		"\"user\":\"admin\",\"host\":\"HMI\",\"version\":\"10.0 build 17763 rev 15\"}", 0 },
+	{ "tree", 2, 3, 0, "0900 0000 4800 1a00 u'\\\\plc\\recipes' 0000", "1000 01 00", "\"share\":\"\\\\\\\\plc\\\\recipes\",\"share_type\":\"DISK\"", 0 },
+	{ "pipes", 2, 3, 0, "0900 0000 4800 1400 u'\\\\plc\\IPC$'", "1000 02 00", "\"named_pipe\":\"\\\\\\\\plc\\\\IPC$\",\"share_type\":\"PIPE\"", 0 },
+	{ "create", 2, 5, 0xc0000034, "3900 00 00 00000000 0000000000000000 0000000000000000 89001200 00000000 07000000 01000000 00000000 "
+		"7800 0c00 00000000 00000000 u'svcctl'", "0900 0000", "\"filename\":\"svcctl\",\"disposition\":\"FILE_OPEN\",\"access_mask\":1179785", 0 },
+	{ "write", 2, 9, 0, "3100 7000 48000000 0000000000000000 0500000000000000 0000000000000000 00000000 00000000 0000 0000 00000000 " BIND,
+		"1100 0000", "\"dcerpc\":{\"request\":\"BIND\",\"interfaces\":[{\"uuid\":\"367abb81-9844-35f1-ad32-98f038001003\",\"version\":\"2.0\"}],"
+		"\"call_id\":2}", 0 },
+	{ "read", 2, 8, 0, "3100", "1100 50 00 1c000000 00000000 00000000 " RESPONSE,
+		"\"dcerpc\":{\"response\":\"RESPONSE\",\"res\":{\"stub_data_size\":4},\"call_id\":3}", 0 },
+	{ "transceive", 2, 11, 0, "3900 0000 17c01100 0500000000000000 0000000000000000 78000000 1c000000 00000000 00000000 00000000 00000000 "
+		"00000000 00000000 " REQUEST, "3100 0000 17c01100 0500000000000000 0000000000000000 70000000 00000000 70000000 1c000000 00000000 00000000 "
+		RESPONSE, "\"function\":1163287,\"dcerpc\":{\"request\":\"REQUEST\",\"response\":\"RESPONSE\",\"opnum\":12,\"req\":{\"stub_data_size\":4},"
+		"\"res\":{\"stub_data_size\":4},\"call_id\":3}", 0 },
+	{ "create cut", 2, 5, 0, "3900 00 00 00000000", "0900 0000", "\"SMB2_COMMAND_CREATE\"", UINT64_C(1) << SMB_EVENT_MALFORMED_DATA },
+	{ "negotiate 1", 1, 0x72, 0, "00 0c00 02 'NT LM 0.12' 00", "00 0000", "\"client_dialects\":[\"NT LM 0.12\"]", 0 },
+	{ "setup 1", 1, 0x73, 0, "0c ff00 0000 0000 0000 0000 00000000 6000 00000000 00000000 6000 " NTLM, "00 0000", "\"user\":\"admin\"", 0 },
+	{ "setup 1, plain", 1, 0x73, 0, "0d ff00 0000 0000 0000 0000 00000000 0100 0100 00000000 00000000 1800 aabb 00 u'admin' 0000 u'SITE' 0000",
+		"00 0000", "\"user\":\"admin\",\"domain\":\"SITE\"", 0 },
+	{ "tree 1", 1, 0x75, 0, "04 ff00 0000 0000 0100 1400 00 u'\\\\plc\\c$' 0000 'A:' 00", "00 0000", "\"share\":\"\\\\\\\\plc\\\\c$\"", 0 },
+	{ "create 1", 1, 0xa2, 0, "18 ff000000 00 0c00 00000000 00000000 9f010200 0000000000000000 00000000 07000000 05000000 00000000 00000000 00 "
+		"0d00 00 u'a.bat' 0000", "00 0000", "\"filename\":\"a.bat\",\"disposition\":\"FILE_OVERWRITE_IF\"", 0 },
+	{ "trans 1", 1, 0x25, 0, "10 0000 1c00 0000 0000 00 00 0000 00000000 0000 0000 0000 1c00 5600 02 00 2600 0200 1300 00 u'\\PIPE\\' 0000 " REQUEST,
+		"00 0000", "\"filename\":\"\\\\PIPE\\\\\"", 0 },
+	{ "bytes missing 1", 1, 0x72, 0, "00 ff00 02 'NT LM 0.12' 00", "00 0000", "\"NT LM 0.12\"", UINT64_C(1) << SMB_EVENT_MALFORMED_DATA },
+};
+
+static size_t
+message_of(size_t i, bool response, uint8_t *out)
+{
+	const char *body = response ? pairs[i].response : pairs[i].request;
+
+	return pairs[i].version == 2 ? smb2(out, pairs[i].command, response, response ? pairs[i].status : 0, body)
+				     : smb1(out, pairs[i].command, response, body);
+}
+
+static void
+test_pairs(void **state)
+{
+	uint8_t data[MESSAGE_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < TEST_COUNT(pairs); i++) {
+		rig_renew();
+		feed(data, message_of(i, false, data), true);
+		feed(data, message_of(i, true, data), false);
+		if (rig->events != pairs[i].events || rig->matched != 2 || rig->emitted != 1 || strstr(rig->json.data, pairs[i].has) == NULL)
+			fail_msg("%s: events %llx, %u and %u, no %s in %s", pairs[i].name, (unsigned long long)rig->events, rig->matched,
+				rig->emitted, pairs[i].has, rig->json.data);
+	}
+}
+
+static void
+test_cut(void **state)
+{
+	uint8_t data[MESSAGE_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < TEST_COUNT(pairs); i++)
+		for (int response = 0; response < 2; response++) {
+			size_t len = message_of(i, response, data);
+
+			for (size_t cut = 0; cut <= len; cut++) {
+				uint8_t *copy = malloc(cut + 1);
+				int framed;
+
+				assert_non_null(copy);
+				memcpy(copy, data, cut);
+				framed = smb_proto.frame(cursor_of(copy, cut), true);
+				assert_true(framed == (cut < 8 ? 0 : (int)len));
+				(void)smb_proto.probe(cursor_of(copy, cut), true, true);
+				(void)smb_proto.sender_is_server(cursor_of(copy, cut));
+				free(copy);
+				feed(data, cut, !response);
+				if (cut > 4) { /* whole, and wrong inside */
+					put_length(data, cut - 4);
+					feed(data, cut, !response);
+					put_length(data, len - 4);
+				}
+			}
+		}
+}
+
+static void
+test_keywords(void **state)
+{
+	static const struct {
+		unsigned int keyword;
+		const char *value;
+		int setup;
+		bool match;
+	} rows[] = {
+		{ 0, "367abb81-9844-35f1-ad32-98f038001003", 0, true }, { 1, "367abb81-9844-35f1-ad32-98f038001003,=2,any_frag", 0, true },
+		{ 0, "367abb81-9844-35f1-ad32-98f038001003,>2", 0, false }, { 0, "367abb81-9844-35f1-ad32-98f038001003,<3", 0, true },
+		{ 0, "367abb81-9844-35f1-ad32-98f038001003,!2", 0, false }, { 0, "367abb81-9844-35f1-ad32-98f038001004", 0, false },
+		{ 0, "367abb81", -EINVAL, false }, { 0, "367abb81-9844-35f1-ad32-98f038001003,x", -EINVAL, false },
+		{ 0, "367abb81-9844-35f1-ad32-98f038001003 x", -EINVAL, false }, { 2, "12", 0, true }, { 3, "1,10-13", 0, true }, { 2, "13", 0, false },
+		{ 2, "", -EINVAL, false }, { 2, "1-", -EINVAL, false }, { 2, "9-1", -EINVAL, false }, { 2, "1;2", -EINVAL, false }, { 2, "70000", -EINVAL, false },
+	};
+	uint8_t data[MESSAGE_MAX];
+
+	(void)state;
+	feed(data, message_of(5, false, data), true); /* the bind */
+	feed(data, message_of(7, false, data), true); /* the request */
+	for (size_t i = 0; i < TEST_COUNT(rows); i++) {
+		struct rule_app_test test;
+		char err[128] = "";
+
+		assert_int_equal(smb_keywords[rows[i].keyword].setup(rows[i].value, &test, err, sizeof(err)), rows[i].setup);
+		if (rows[i].setup == 0 && smb_keywords[rows[i].keyword].test(&test, rig->seen) != rows[i].match)
+			fail_msg("%s", rows[i].value);
+	}
+}
+
+static void
+test_limits(void **state)
+{
+	uint8_t data[MESSAGE_MAX];
+	size_t len = smb2(data, 9, false, 0, "3100 7000 00000100 0000000000000000"), at;
+
+	(void)state;
+	/* A long write: its front is read, the rest passed over. */
+	put_length(data, 0x10000 + 112);
+	assert_int_equal(smb_proto.frame(cursor_of(data, len), true), SMB_PDU_LEN_MAX);
+	memset(data + len, 0, SMB_PDU_LEN_MAX - len);
+	feed(data, SMB_PDU_LEN_MAX, true);
+	assert_int_equal(rig->ctx.skip_len, 0x10000 + 112 + 4 - SMB_PDU_LEN_MAX);
+	assert_int_equal(rig->events, 0);
+	rig_renew();
+	for (unsigned int i = 0; i <= SMB_OPEN_MAX; i++)
+		feed(data, smb2(data, 13, false, 0, "0400 0000"), true);
+	assert_int_equal(rig->events, UINT64_C(1) << SMB_EVENT_FLOODED);
+	assert_int_equal(rig->state.open_count, SMB_OPEN_MAX);
+	/* Commands that follow one another in a message. */
+	rig_renew();
+	for (at = 0; at < (SMB_COMPOUND_MAX + 1) * 72; at += 72) {
+		uint8_t one[128];
+
+		(void)smb2(one, 13, false, 0, "0400 0000 00000000");
+		one[24] = 72;
+		memcpy(data + 4 + at, one + 4, 72);
+	}
+	put_length(data, at);
+	feed(data, 4 + at, true);
+	assert_int_equal(rig->matched, SMB_COMPOUND_MAX);
+	assert_int_equal(rig->events, UINT64_C(1) << SMB_EVENT_TOO_MANY_COMMANDS);
+	/* Without memory each message is written at once; an answer alone is said when there were requests. */
+	rig_renew();
+	rig->ctx.slab = NULL;
+	feed(data, smb2(data, 13, true, 0, "0400 0000"), false);
+	assert_int_equal(rig->events, 0);
+	feed(data, smb2(data, 13, false, 0, "0400 0000"), true);
+	feed(data, smb2(data, 13, true, 0, "0400 0000"), false);
+	assert_int_equal(rig->events, UINT64_C(1) << SMB_EVENT_RESPONSE_WITHOUT_REQUEST);
+	assert_int_equal(rig->emitted, 3);
+	rig->ctx.slab = rig->slab;
+}
+
+static void
+test_probe(void **state)
+{
+	static const struct {
+		const char *bytes;
+		enum proto_probe verdict;
+	} rows[] = {
+		{ "00000054 ff 'SMB'", PROTO_PROBE_YES }, { "00000054 fe 'SMB'", PROTO_PROBE_YES }, { "00000054 fe 'SM'", PROTO_PROBE_MORE },
+		{ "00000054 fe 'SMC'", PROTO_PROBE_NO }, { "00 00", PROTO_PROBE_MORE }, { "81000044 20", PROTO_PROBE_YES }, { "81000044 21", PROTO_PROBE_NO },
+		{ "0001 0000 0006 01 03", PROTO_PROBE_NO }, { "0564 05c0", PROTO_PROBE_NO }, { "0300 0016", PROTO_PROBE_NO }, { "00000004 ff 'SMB'", PROTO_PROBE_NO },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < TEST_COUNT(rows); i++) {
+		uint8_t data[64];
+		size_t len = bytes_of(rows[i].bytes, data, sizeof(data));
+
+		if (smb_proto.probe(cursor_of(data, len), true, true) != rows[i].verdict)
+			fail_msg("%s", rows[i].bytes);
+	}
+}
+
+static void
+test_tables(void **state)
+{
+	struct record_path path;
+
+	(void)state;
+	assert_null(record_table_check(&smb_table));
+	for (unsigned int i = 0; i < SMB_EVENT_COUNT; i++)
+		assert_non_null(smb_events[i].name);
+	for (unsigned int i = 0; i < SMB_COUNTER_COUNT; i++)
+		assert_non_null(smb_counters[i].name);
+	for (unsigned int i = 0; i < SMB_BUFFER_COUNT; i++)
+		assert_int_equal(record_path_resolve(&smb_table, smb_buffers[i].path, &path), 0);
+	assert_true(smb_proto.state_len <= SLAB_BLOCK_MAX);
+}
+
+int
+main(void)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, rig_create, rig_destroy)
+	const struct CMUnitTest tests[] = { CASE(test_pairs), CASE(test_cut), CASE(test_keywords), CASE(test_limits), CASE(test_probe),
+		CASE(test_tables) };
+
+	return cmocka_run_group_tests_name("smb", tests, NULL, NULL);
+}
