@@ -80,7 +80,7 @@ begin_assembly(struct tls_pdu *pdu, struct tls_assembly *assembly)
 	if (wanted)
 		counter_add(&pdu->ctx->counters[TLS_COUNT_HANDSHAKES_SKIPPED], 1);
 	else if (type == TLS_SERVER_KEY_EXCHANGE || type == TLS_CLIENT_KEY_EXCHANGE)
-		read_message(pdu, type, cursor_of(NULL, 0));
+		read_message(pdu, type, (struct cursor){ 0 });
 	assembly->skip_len = len;
 }
 

@@ -154,10 +154,10 @@ tls_hello_take(struct tls_pdu *pdu, struct cursor message, bool client, struct t
 	hello->cipher_count = hello->extension_count = hello->group_count = 0;
 	hello->signature_count = hello->format_count = 0;
 	hello->has_sni = hello->has_alpn = hello->overflow = false;
-	hello->sni = hello->alpn = cursor_of(NULL, 0);
+	hello->sni = hello->alpn = (struct cursor){ 0 };
 	hello->version = hello->version_best = cursor_be16(&message);
 	hello->random = cursor_take(&message, TLS_RANDOM_LEN);
-	hello->session_id = cursor_of(NULL, 0);
+	hello->session_id = (struct cursor){ 0 };
 	/* Drafts of TLS 1.3 up to 21 have no session id in the server's hello (RFC 8446 4.1.3 has it again). */
 	if (client || hello->version <= TLS_1_3 || hello->version >> 8 != 0x7f)
 		hello->session_id = cursor_sub(&message, cursor_u8(&message));
