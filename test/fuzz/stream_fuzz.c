@@ -76,9 +76,9 @@ create_state(struct fuzz_state *s)
 {
 	static _Atomic uint64_t packet_values[PACKET_COUNTER_COUNT], flow_values[FLOW_COUNTER_COUNT],
 		stream_values[STREAM_COUNTER_COUNT];
-	struct packet_config packet_config;
-	struct flow_config flow_config;
-	struct stream_config stream_config;
+	struct packet_config packet_config = { 0 };
+	struct flow_config flow_config = { 0 };
+	struct stream_config stream_config = { 0 };
 	struct config_error err;
 	struct config *config;
 
