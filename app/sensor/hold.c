@@ -10,7 +10,7 @@ enum { HOLD_BYTES_FIRST = 256 };
 
 struct held {
 	struct held *next, *prev;           /* in its flow's list */
-	struct held *next_timed, *prev_timed; /* by deadline, in the worker */
+	struct held *next_waiting, *prev_waiting; /* in the worker's queue of its kind */
 	struct hold_list *list;
 	uint64_t deadline_ns;
 	struct hold_terms terms;
@@ -19,9 +19,14 @@ struct held {
 	struct event event;                 /* with its sections behind */
 };
 
-/* Deadlines are a constant after arrival: the list is in their order. Only alerts waiting for a response are in it. */
-struct hold {
+/* Every held event is in one of two queues: those that wait for a response, which have deadlines (a constant after arrival:
+ * the queue is in their order), and those that wait for an acknowledgement, which have none. */
+struct hold_queue {
 	struct held *first, *last;
+};
+
+struct hold {
+	struct hold_queue timed, untimed;
 	uint8_t room[EVENT_LEN_MAX] __attribute__((aligned(8))); /* an alert being completed */
 };
 
@@ -44,29 +49,36 @@ hold_destroy(struct hold *hold)
 	free(hold);
 }
 
-static void
-timed_add(struct hold *hold, struct held *held)
+/* What waits is in the queue it began in: an acknowledged one goes on waiting without a deadline. */
+static struct hold_queue *
+queue_of(struct hold *hold, const struct held *held)
 {
-	held->prev_timed = hold->last;
-	held->next_timed = NULL;
-	if (hold->last != NULL)
-		hold->last->next_timed = held;
-	else
-		hold->first = held;
-	hold->last = held;
+	return held->wait == HOLD_TX ? &hold->timed : &hold->untimed;
 }
 
 static void
-timed_remove(struct hold *hold, struct held *held)
+queue_add(struct hold_queue *queue, struct held *held)
 {
-	if (held->prev_timed != NULL)
-		held->prev_timed->next_timed = held->next_timed;
+	held->prev_waiting = queue->last;
+	held->next_waiting = NULL;
+	if (queue->last != NULL)
+		queue->last->next_waiting = held;
 	else
-		hold->first = held->next_timed;
-	if (held->next_timed != NULL)
-		held->next_timed->prev_timed = held->prev_timed;
+		queue->first = held;
+	queue->last = held;
+}
+
+static void
+queue_remove(struct hold_queue *queue, struct held *held)
+{
+	if (held->prev_waiting != NULL)
+		held->prev_waiting->next_waiting = held->next_waiting;
 	else
-		hold->last = held->prev_timed;
+		queue->first = held->next_waiting;
+	if (held->next_waiting != NULL)
+		held->next_waiting->prev_waiting = held->prev_waiting;
+	else
+		queue->last = held->prev_waiting;
 }
 
 static void
@@ -98,8 +110,7 @@ forget(struct worker *worker, struct held *held)
 	else
 		list->last = held->prev;
 	list->count--;
-	if (held->wait == HOLD_TX)
-		timed_remove(worker->hold, held);
+	queue_remove(queue_of(worker->hold, held), held);
 	slab_free(worker->slab, held, held->len);
 }
 
@@ -126,8 +137,7 @@ hold_add(struct worker *worker, struct hold_list *list, const struct event *even
 	held->deadline_ns = worker->now_ns + worker->settings->sensor.hold_ms * 1000000;
 	memcpy(&held->event, event, event->len);
 	list_add(list, held);
-	if (held->wait == HOLD_TX)
-		timed_add(worker->hold, held);
+	queue_add(queue_of(worker->hold, held), held);
 	return true;
 }
 
@@ -325,13 +335,17 @@ hold_end(struct worker *worker, struct flow_session *session)
 void
 hold_expire(struct worker *worker, uint64_t now_ns)
 {
-	while (worker->hold->first != NULL && worker->hold->first->deadline_ns <= now_ns)
-		release_tx(worker, worker->hold->first, &worker->hold->first->event);
+	struct hold_queue *timed = &worker->hold->timed;
+
+	while (timed->first != NULL && timed->first->deadline_ns <= now_ns)
+		release_tx(worker, timed->first, &timed->first->event);
 }
 
 void
 hold_flush_all(struct worker *worker)
 {
-	while (worker->hold->first != NULL)
-		give_out(worker, worker->hold->first);
+	while (worker->hold->timed.first != NULL)
+		give_out(worker, worker->hold->timed.first);
+	while (worker->hold->untimed.first != NULL)
+		give_out(worker, worker->hold->untimed.first);
 }

@@ -59,7 +59,7 @@ void hold_stream(struct worker *worker, struct flow *flow, const struct stream_d
 void hold_end(struct worker *worker, struct flow_session *session);
 /** Alerts whose wait for a response is over. */
 void hold_expire(struct worker *worker, uint64_t now_ns);
-/** Alerts that wait for a response go at once: their rule set is leaving. */
+/** Every event that waits goes at once: the rule set that alerts point into is leaving. */
 void hold_flush_all(struct worker *worker);
 
 #endif

@@ -333,8 +333,9 @@ hand_over(struct sensor *sensor, struct ruleset *ruleset, struct rule_matcher *o
 		rc = rule_matcher_create(&next[i], ruleset, &sensor->settings.rule, sensor->workers[i]->slab);
 	for (unsigned int i = 0; i < sensor->worker_count && rc != 0; i++)
 		rule_matcher_destroy(next[i]);
+	/* a worker that is done takes none: what the reload before left for it goes */
 	for (unsigned int i = 0; i < sensor->worker_count && rc == 0; i++)
-		atomic_store_explicit(&sensor->workers[i]->matcher_next, next[i], memory_order_release);
+		rule_matcher_destroy(atomic_exchange_explicit(&sensor->workers[i]->matcher_next, next[i], memory_order_acq_rel));
 	for (unsigned int i = 0; i < sensor->worker_count && rc == 0; i++) {
 		struct worker *worker = sensor->workers[i];
 

@@ -59,12 +59,15 @@ class Reading:
         os.mkdir(self.folder)
         self.write(0)
         self.output = open(os.path.join(self.folder, 'output'), 'w+')
+        # a sanitizer keeps what was freed for a while, which would look like growth
+        environment = dict(os.environ, ASAN_OPTIONS=os.environ.get('ASAN_OPTIONS', '') + ':quarantine_size_mb=1')
         self.process = subprocess.Popen(
             [program(build, 'sensor/millrace-sensor'), 'read', '-r', capture, '-l', self.folder, '-S', self.rules, '-k', 'none',
              '--set', f'control.socket={self.socket}', '--set', 'dpdk.huge-pages=no', '--set', 'alert.payload=no',
              '--set', 'alert.packet=no',
              '--set', 'app-layer.protocols.modbus.log=alerts', '--set', 'events.flow=no', '--set', 'anomaly.applayer=no',
-             '--set', 'detect.thresholds-max=64', '--set', 'detect.host-bits-max=64', '--set', 'log.level=error'], stdout=self.output, stderr=subprocess.STDOUT)
+             '--set', 'detect.thresholds-max=64', '--set', 'detect.host-bits-max=64', '--set', 'log.level=error'],
+            env=environment, stdout=self.output, stderr=subprocess.STDOUT)
 
     def write(self, turn):
         with open(self.rules + '.new', 'w') as out:
@@ -76,7 +79,10 @@ class Reading:
             to.settimeout(60)
             to.connect(self.socket)
             to.sendall(json.dumps({'verb': verb}).encode() + b'\n')
-            return json.loads(to.makefile().readline())
+            line = to.makefile().readline()
+        if not line:
+            raise ConnectionError('the sensor ended before it answered')
+        return json.loads(line)
 
     def size_kib(self):
         with open(f'/proc/{self.process.pid}/status') as status:
