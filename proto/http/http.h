@@ -199,7 +199,7 @@ enum http_fit {
 };
 
 /** Looks at the line at the start of in. @param strict  an unknown method or a missing protocol does not fit */
-enum http_fit http_line_fit(struct cursor in, bool strict);
+enum http_fit http_line_fit(const struct cursor *in, bool strict);
 /** Length of the head with its empty line; 0: its end is not here. @param seen_len  bytes where it is known not to be */
 uint32_t http_head_len(struct cursor in, uint32_t seen_len);
 /**

@@ -49,11 +49,10 @@ fit_response(const uint8_t *text, size_t len, bool strict)
 	return HTTP_FIT_RESPONSE;
 }
 
-static bool
-is_method_char(uint8_t c)
-{
-	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
-}
+/* Of a method (RFC 9110 5.6.2 has more, but no method uses them). Looked up: a run of letters that is none costs little. */
+static const bool method_chars[256] = {
+	['A' ... 'Z'] = true, ['a' ... 'z'] = true, ['0' ... '9'] = true, ['-'] = true, ['_'] = true,
+};
 
 static bool
 is_target_start(uint8_t c)
@@ -78,10 +77,11 @@ fit_last_word(const uint8_t *target, size_t len, bool known, bool strict)
 }
 
 enum http_fit
-http_line_fit(struct cursor in, bool strict)
+http_line_fit(const struct cursor *in, bool strict)
 {
-	size_t left = cursor_left(&in), len = 0, at;
-	const uint8_t *text = cursor_take(&in, left), *line_end;
+	struct cursor line = *in;
+	size_t left = cursor_left(&line), len = 0, at;
+	const uint8_t *text = cursor_take(&line, left), *line_end;
 	bool known;
 
 	if (left == 0)
@@ -92,7 +92,7 @@ http_line_fit(struct cursor in, bool strict)
 		if (fit >= 0)
 			return (enum http_fit)fit;
 	}
-	while (len < left && len < HTTP_METHOD_LEN_MAX && is_method_char(text[len]))
+	while (len < left && len < HTTP_METHOD_LEN_MAX && method_chars[text[len]])
 		len++;
 	if (len == left)
 		return HTTP_FIT_MORE;
