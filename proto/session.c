@@ -27,6 +27,7 @@ struct proto_engine {
 	_Atomic uint64_t counters[PROTO_COUNTER_COUNT];
 	_Atomic uint64_t *proto_counters[PROTO_MAX];
 	uint8_t *area; /* of the record under construction */
+	struct proto_meter *meters; /* NULL: nothing is measured */
 };
 
 int
@@ -84,6 +85,20 @@ proto_engine_counters(struct proto_engine *engine, struct counter_set sets[], un
 	return count;
 }
 
+void
+proto_engine_measure(struct proto_engine *engine, struct proto_meter *meters)
+{
+	engine->meters = meters;
+}
+
+static void
+meter_add(struct proto_meter *meter, uint64_t cycles)
+{
+	meter->pdus++;
+	meter->cycles += cycles;
+	meter->buckets[histogram_bucket(cycles)]++;
+}
+
 static struct proto_ctx *
 prepare(struct proto_engine *engine, struct proto_session *session, uint64_t ts_ns, bool to_server, bool tcp)
 {
@@ -128,6 +143,7 @@ static void
 parse_pdu(struct proto_engine *engine, struct proto_session *session, const struct proto_input *input,
 	uint32_t at, uint32_t len)
 {
+	uint64_t since = engine->meters != NULL ? __builtin_ia32_rdtsc() : 0;
 	struct proto_ctx *ctx = prepare(engine, session, input->ts_ns, input->to_server, input->tcp);
 
 	ctx->link = input->link;
@@ -142,6 +158,8 @@ parse_pdu(struct proto_engine *engine, struct proto_session *session, const stru
 	session->skip_len[input->to_server] = input->tcp ? ctx->skip_len : 0;
 	session->raw[input->to_server] = input->tcp && ctx->raw;
 	settle(engine);
+	if (engine->meters != NULL)
+		meter_add(&engine->meters[session->proto_idx], __builtin_ia32_rdtsc() - since);
 }
 
 /* @return bytes that the protocol took as they are */

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "lib/base/counter.h"
+#include "lib/base/histogram.h"
 #include "proto/proto.h"
 
 enum {
@@ -56,6 +57,12 @@ extern const struct counter_desc proto_counters[PROTO_COUNTER_COUNT];
 
 struct proto_engine;
 
+/** Cycles of one protocol's PDUs: reading it, and all that becomes of it (records, rules, events). For the benchmark. */
+struct proto_meter {
+	uint64_t pdus, cycles;
+	uint64_t buckets[HISTOGRAM_BUCKETS];
+};
+
 /** A piece of one direction's data. */
 struct proto_input {
 	const uint8_t *data;
@@ -100,6 +107,8 @@ unsigned int proto_settings_ether_types(const struct proto_settings *settings, u
 int proto_engine_create(struct proto_engine **out, const struct proto_settings *settings, struct slab *slab,
 	proto_deliver_fn deliver, proto_garbage_fn garbage, void *owner);
 void proto_engine_destroy(struct proto_engine *engine);
+/** From now on every PDU is measured. @param meters  [proto_settings_count()], lent until destroy; NULL: no more */
+void proto_engine_measure(struct proto_engine *engine, struct proto_meter *meters);
 /** The engine's own counters and each protocol's. @return how many sets */
 unsigned int proto_engine_counters(struct proto_engine *engine, struct counter_set sets[], unsigned int sets_max);
 

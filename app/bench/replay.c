@@ -17,6 +17,7 @@
 
 #include "app/bench/bare.h"
 #include "app/bench/memory_source.h"
+#include "app/bench/protocols.h"
 #include "app/bench/scan.h"
 #include "app/sensor/eal.h"
 #include "app/sensor/exporter.h"
@@ -33,7 +34,7 @@ struct options {
 	unsigned int set_count;
 	unsigned int loops;
 	uint32_t frames_max;
-	bool json, same_flows, no_huge, crowd;
+	bool json, same_flows, no_huge, crowd, per_protocol;
 };
 
 /* What one depth came to. Cycles are TSC cycles a frame. */
@@ -60,6 +61,7 @@ struct bench {
 	struct sink_set *sinks;
 	struct bare_result bare;
 	double few_flows, million_flows, new_flows; /* cycles a frame: receive, decode, find flows; 0: not measured */
+	struct proto_meter *meters; /* [PROTO_MAX], of the part at hand; NULL: PDUs are not measured */
 	bool huge_pages;
 };
 
@@ -132,6 +134,7 @@ run_loops(struct bench *bench, struct worker *worker, struct result *out)
 
 	(void)one_loop(bench, worker, &spans, 0); /* to warm up */
 	memset(worker->stage_cycles, 0, sizeof(worker->stage_cycles));
+	proto_engine_measure(worker->protos, bench->meters);
 	start = rte_rdtsc();
 	for (uint32_t i = 0; i < bench->options.loops; i++)
 		cycles[i] = one_loop(bench, worker, &spans, i + 1);
@@ -421,6 +424,36 @@ replay(struct bench *bench)
 	return rc;
 }
 
+/* Two runs, without rules and with them. What reading the clock for each PDU adds is why they are runs of their own. */
+static int
+replay_protocols(struct bench *bench)
+{
+	static struct proto_meter meters[2][PROTO_MAX];
+	struct result result;
+	json_t *protocols;
+
+	for (unsigned int rules = 0; rules < 2; rules++) {
+		int rc;
+
+		bench->meters = meters[rules];
+		rc = measure(bench, "protocols", WORKER_ALL, rules != 0, &result);
+		if (rc != 0) {
+			fprintf(stderr, "millrace-bench: %s\n", strerror(-rc));
+			return rc;
+		}
+		json_decref(result.drops);
+	}
+	protocols = protocols_json(bench->settings.protos, meters[0], meters[1]);
+	if (bench->options.json) {
+		json_dumpf(protocols, stdout, JSON_INDENT(2));
+		putchar('\n');
+	} else {
+		protocols_print(protocols);
+	}
+	json_decref(protocols);
+	return 0;
+}
+
 static int
 prepare(struct bench *bench, struct config_error *err)
 {
@@ -454,7 +487,9 @@ prepare(struct bench *bench, struct config_error *err)
 static int
 run_on_worker_core(void *arg)
 {
-	return replay(arg);
+	struct bench *bench = arg;
+
+	return bench->options.per_protocol ? replay_protocols(bench) : replay(bench);
 }
 
 /* Sleeping, not spinning: this CPU is the exporter's. */
@@ -468,21 +503,23 @@ wait_for_worker_core(void)
 
 static const char usage_text[] =
 	"usage: millrace-bench replay FILE [--json] [--loops N] [--frames N] [--rules FILE] [-c FILE] [--set KEY=VALUE]...\n"
-	"         [--same-flows] [--no-huge] [--eve DIR] [--part NAME] [--crowd]\n"
+	"         [--same-flows] [--no-huge] [--eve DIR] [--part NAME | --per-protocol] [--crowd]\n"
 	"  --loops N      measured loops over the capture (default 5), after one to warm up\n"
 	"  --frames N     only the first N frames\n"
 	"  --rules FILE   rules to load; default: none but the configuration's\n"
 	"  --same-flows   do not rewrite addresses: every loop has the same flows\n"
 	"  --eve DIR      write eve.json there; default: lines are encoded and thrown away\n"
 	"  --part NAME    only that row of the table, as \"all\" or \"rx+decode\"; default: every one, in one run\n"
-	"  --crowd        measure a million concurrent flows and new flows a second as well: 600 MiB of memory\n";
+	"  --crowd        measure a million concurrent flows and new flows a second as well: 600 MiB of memory\n"
+	"  --per-protocol  what a PDU of each protocol costs, with its records, rules and events\n";
 
 static int
 parse(struct options *o, int argc, char **argv)
 {
 	static const struct option longs[] = { { "json", 0, NULL, 'j' }, { "loops", 1, NULL, 'n' }, { "frames", 1, NULL, 'f' },
 		{ "rules", 1, NULL, 'S' }, { "set", 1, NULL, 's' }, { "same-flows", 0, NULL, 'm' }, { "no-huge", 0, NULL, 'H' },
-		{ "eve", 1, NULL, 'e' }, { "part", 1, NULL, 'p' }, { "crowd", 0, NULL, 'C' }, { "help", 0, NULL, 'h' }, { NULL, 0, NULL, 0 } };
+		{ "eve", 1, NULL, 'e' }, { "part", 1, NULL, 'p' }, { "crowd", 0, NULL, 'C' },
+		{ "per-protocol", 0, NULL, 'P' }, { "help", 0, NULL, 'h' }, { NULL, 0, NULL, 0 } };
 	int option;
 
 	*o = (struct options){ .loops = 5 };
@@ -500,6 +537,7 @@ parse(struct options *o, int argc, char **argv)
 		case 'e': o->eve_dir = optarg; break;
 		case 'p': o->part = optarg; break;
 		case 'C': o->crowd = true; break;
+		case 'P': o->per_protocol = true; break;
 		default: fputs(usage_text, option == 'h' ? stdout : stderr); return option == 'h' ? -1 : 2;
 		}
 	}

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/base/histogram.h"
 #include "lib/base/log.h"
 
 enum { TURN_MAX = 512, LINE_LEN_MAX = 512 * 1024, IDLE_SLEEP_US = 100 };
@@ -45,7 +46,7 @@ struct exporter {
 	_Atomic bool reopen;
 	_Atomic uint64_t counters[EXPORTER_COUNTER_COUNT];
 	uint64_t next_flush_ns, next_stats_ns;
-	uint64_t *latency; /* [LATENCY_BUCKETS]: 16 steps for each power of two of cycles */
+	uint64_t *latency; /* [HISTOGRAM_BUCKETS], cycles */
 };
 
 int
@@ -65,7 +66,7 @@ exporter_create(struct exporter **out, const struct exporter_config *config)
 	if (rc == 0)
 		rc = event_json_create(&exporter->json, &json);
 	if (rc == 0 && config->measure) {
-		exporter->latency = calloc(LATENCY_BUCKETS, sizeof(*exporter->latency));
+		exporter->latency = calloc(HISTOGRAM_BUCKETS, sizeof(*exporter->latency));
 		rc = exporter->latency == NULL ? -ENOMEM : 0;
 	}
 	if (rc != 0) {
@@ -96,17 +97,6 @@ monotonic_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-static unsigned int
-latency_bucket(uint64_t cycles)
-{
-	unsigned int power;
-
-	if (cycles < 16)
-		return (unsigned int)cycles;
-	power = 63 - (unsigned int)__builtin_clzll(cycles);
-	return (power - 3) * 16 + (unsigned int)(cycles >> (power - 4) & 15);
-}
-
 static void
 write_line(struct exporter *exporter, enum link_lane lane)
 {
@@ -130,7 +120,7 @@ write_event(struct exporter *exporter, const struct event *event)
 	counter_add(&exporter->counters[EXPORTER_EVENTS_ALERT + event->type], 1);
 	write_line(exporter, lanes[event->type]);
 	if (exporter->latency != NULL)
-		exporter->latency[latency_bucket(rte_rdtsc() - event->born_tsc)]++;
+		exporter->latency[histogram_bucket(rte_rdtsc() - event->born_tsc)]++;
 }
 
 /* @return events taken from the ring, at most TURN_MAX */
@@ -265,18 +255,7 @@ exporter_get_counters(struct exporter *exporter)
 uint64_t
 exporter_latency_ns(const struct exporter *exporter, double share)
 {
-	uint64_t total = 0, seen = 0;
-
 	if (exporter->latency == NULL)
 		return 0;
-	for (unsigned int i = 0; i < LATENCY_BUCKETS; i++)
-		total += exporter->latency[i];
-	for (unsigned int i = 0; i < LATENCY_BUCKETS; i++) {
-		uint64_t cycles = i < 16 ? i : (UINT64_C(16) + i % 16) << (i / 16 - 1);
-
-		seen += exporter->latency[i];
-		if (total > 0 && (double)seen >= share * (double)total)
-			return (uint64_t)((double)cycles * 1e9 / (double)rte_get_tsc_hz());
-	}
-	return 0;
+	return (uint64_t)((double)histogram_share(exporter->latency, share) * 1e9 / (double)rte_get_tsc_hz());
 }

@@ -26,8 +26,6 @@ enum exporter_counter {
 
 extern const struct counter_desc exporter_counters[EXPORTER_COUNTER_COUNT];
 
-enum { LATENCY_BUCKETS = 64 * 16 };
-
 struct exporter;
 
 /** Appends one stats line: "{…}". Called on the exporter's thread. */

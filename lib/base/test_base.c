@@ -9,6 +9,7 @@
 #include "lib/base/counter.h"
 #include "lib/base/cursor.h"
 #include "lib/base/hash.h"
+#include "lib/base/histogram.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
 #include "lib/base/slab.h"
@@ -229,6 +230,28 @@ crc32c_has_the_known_values(void **state)
 }
 
 static void
+histogram_knows_a_value_to_a_sixteenth(void **state)
+{
+	static uint64_t buckets[HISTOGRAM_BUCKETS];
+	unsigned int before = 0;
+
+	for (uint64_t value = 0; value < 100000; value++) {
+		unsigned int bucket = histogram_bucket(value);
+
+		assert_true(bucket >= before && bucket <= before + 1);
+		assert_true(histogram_value(bucket) <= value && value - histogram_value(bucket) <= value / 16);
+		before = bucket;
+	}
+	assert_true(histogram_bucket(UINT64_MAX) < HISTOGRAM_BUCKETS);
+	assert_int_equal(histogram_share(buckets, 0.5), 0);
+	for (uint64_t value = 1; value <= 100; value++)
+		buckets[histogram_bucket(value)]++;
+	assert_int_equal(histogram_share(buckets, 0.5), 50);
+	assert_int_equal(histogram_share(buckets, 0.1), 10);
+	assert_int_equal(histogram_share(buckets, 1), 100);
+}
+
+static void
 log_levels_have_names(void **state)
 {
 	assert_int_equal(log_level_parse("debug"), LOG_LEVEL_DEBUG);
@@ -261,6 +284,7 @@ main(void)
 		cmocka_unit_test(buf_is_bounded),
 		cmocka_unit_test(slab_reuses_and_is_bounded),
 		cmocka_unit_test(crc32c_has_the_known_values),
+		cmocka_unit_test(histogram_knows_a_value_to_a_sixteenth),
 		cmocka_unit_test(log_levels_have_names),
 		cmocka_unit_test(areas_are_zeroed_and_aligned),
 	};
