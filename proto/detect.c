@@ -115,6 +115,24 @@ setting_create(struct proto_settings *settings, const struct proto *proto, struc
 	return rc == 0 ? add_ports(settings, proto_idx, err) : rc;
 }
 
+static void
+add_candidate(struct proto_settings *settings, unsigned int proto_idx)
+{
+	const struct proto *proto = settings->each[proto_idx].proto;
+	struct proto_candidate candidate = { .probe = proto->probe, .proto_idx = (uint8_t)proto_idx };
+
+	if (!settings->each[proto_idx].enabled)
+		return;
+	if (proto->ether_types != NULL)
+		settings->linked[settings->linked_count++] = candidate;
+	if ((proto->transports & PROTO_TCP) != 0)
+		settings->carried[true][settings->carried_count[true]++] = candidate;
+	if (proto->probe_datagram != NULL)
+		candidate.probe = proto->probe_datagram;
+	if ((proto->transports & PROTO_UDP) != 0)
+		settings->carried[false][settings->carried_count[false]++] = candidate;
+}
+
 int
 proto_settings_create(struct proto_settings **out, const struct proto *const table[], struct config *config,
 	struct config_error *err)
@@ -132,6 +150,7 @@ proto_settings_create(struct proto_settings **out, const struct proto *const tab
 			proto_settings_destroy(settings);
 			return rc;
 		}
+		add_candidate(settings, i);
 	}
 	*out = settings;
 	return 0;
@@ -207,50 +226,46 @@ proto_settings_ether_types(const struct proto_settings *settings, uint16_t ether
 
 /* Frames without IP: the EtherType says whose they are, the probe whether they can be read. */
 static enum proto_probe
-ask_link(const struct proto_setting *setting, const struct proto_input *input)
+detect_link(const struct proto_settings *settings, const struct proto_input *input, unsigned int *proto_idx)
 {
-	if (!setting->enabled || !has_ether_type(setting->proto, input->link->ether_type))
-		return PROTO_PROBE_NO;
-	return setting->proto->probe(cursor_of(input->data, input->len), input->to_server, true);
-}
+	enum proto_probe verdict = PROTO_PROBE_NO;
 
-static enum proto_probe
-ask(const struct proto_settings *settings, const struct proto_input *input, unsigned int proto_idx)
-{
-	const struct proto_setting *setting = &settings->each[proto_idx];
-	uint8_t transport = input->tcp ? PROTO_TCP : PROTO_UDP;
+	for (unsigned int i = 0; i < settings->linked_count && verdict != PROTO_PROBE_YES; i++) {
+		const struct proto_candidate *candidate = &settings->linked[i];
 
-	if (input->link != NULL)
-		return ask_link(setting, input);
-	bool on_port = settings->by_port[input->tcp][input->sport] == proto_idx + 1 ||
-		settings->by_port[input->tcp][input->dport] == proto_idx + 1;
-
-	if (!setting->enabled || (setting->proto->transports & transport) == 0)
-		return PROTO_PROBE_NO;
-	if (!input->tcp && setting->proto->probe_datagram != NULL)
-		return setting->proto->probe_datagram(cursor_of(input->data, input->len), input->to_server, on_port);
-	return setting->proto->probe(cursor_of(input->data, input->len), input->to_server, on_port);
+		if (!has_ether_type(settings->each[candidate->proto_idx].proto, input->link->ether_type))
+			continue;
+		*proto_idx = candidate->proto_idx;
+		verdict = candidate->probe(cursor_of(input->data, input->len), input->to_server, true);
+	}
+	return verdict;
 }
 
 enum proto_probe
 proto_detect(const struct proto_settings *settings, const struct proto_input *input, unsigned int *proto_idx)
 {
+	const struct proto_candidate *candidates = settings->carried[input->tcp];
+	unsigned int count = settings->carried_count[input->tcp];
 	unsigned int server = settings->by_port[input->tcp][input->dport];
-	unsigned int first = server != 0 ? server : settings->by_port[input->tcp][input->sport];
+	unsigned int client = settings->by_port[input->tcp][input->sport];
+	unsigned int first = server != 0 ? server : client;
 	enum proto_probe verdict = PROTO_PROBE_NO;
 
-	if (first != 0) {
-		*proto_idx = first - 1;
-		verdict = ask(settings, input, first - 1);
-	}
-	/* The port's own protocol may wait for more; another one's certainty ends the wait. */
-	for (unsigned int i = 0; i < settings->count && verdict != PROTO_PROBE_YES; i++) {
-		enum proto_probe other = i + 1 == first ? PROTO_PROBE_NO : ask(settings, input, i);
+	if (input->link != NULL)
+		return detect_link(settings, input, proto_idx);
+	/* The port's own protocol is asked first. It may wait for more; another one's certainty ends the wait. */
+	for (unsigned int pass = first != 0 ? 0 : 1; pass < 2; pass++)
+		for (unsigned int i = 0; i < count && verdict != PROTO_PROBE_YES; i++) {
+			unsigned int number = candidates[i].proto_idx + 1u;
+			enum proto_probe other;
 
-		if (other == PROTO_PROBE_YES)
-			*proto_idx = i;
-		if (other > verdict)
-			verdict = other;
-	}
+			if ((number == first) != (pass == 0))
+				continue;
+			other = candidates[i].probe(cursor_of(input->data, input->len), input->to_server,
+				number == server || number == client);
+			if (other == PROTO_PROBE_YES)
+				*proto_idx = candidates[i].proto_idx;
+			verdict = other > verdict ? other : verdict;
+		}
 	return verdict;
 }

@@ -15,10 +15,19 @@ struct proto_setting {
 	struct knob_table table;
 };
 
+/** Whom to ask, and what. */
+struct proto_candidate {
+	enum proto_probe (*probe)(struct cursor in, bool to_server, bool on_port);
+	uint8_t proto_idx;
+};
+
 struct proto_settings {
 	struct proto_setting each[PROTO_MAX];
 	unsigned int count;
 	uint8_t by_port[2][65536]; /* [tcp][port]: index + 1 of a protocol that usually has it */
+	struct proto_candidate carried[2][PROTO_MAX]; /* [tcp]: the enabled protocols that come over it */
+	struct proto_candidate linked[PROTO_MAX];     /* those that come without IP */
+	unsigned int carried_count[2], linked_count;
 };
 
 /**

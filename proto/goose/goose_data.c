@@ -259,34 +259,58 @@ goose_data_count(struct cursor all_data)
 	return count;
 }
 
+/* Both entries in one step where their identifiers and lengths are the same short ones, as they nearly always are.
+ * @return false: they are to be read one by one */
 static bool
-entry_differs(const struct ber *now, const struct ber *before)
+next_alike(struct cursor *now, struct cursor *before, bool *differs)
 {
-	size_t len = cursor_left(&now->content);
+	struct cursor a = *now, b = *before;
+	uint16_t first = cursor_be16(&a);
+	size_t len = first & 0xff;
 
-	return now->tag != before->tag || len != cursor_left(&before->content) ||
-		(len > 0 && memcmp(now->content.pos, before->content.pos, len) != 0);
+	if (first != cursor_be16(&b) || a.short_read || b.short_read ||
+		(first >> 8 & BER_TAG_LONG) == BER_TAG_LONG || len >= 0x80 || len > cursor_left(&a) || len > cursor_left(&b))
+		return false;
+	*differs = false;
+	for (size_t i = 0; i < len && !*differs; i++)
+		*differs = a.pos[i] != b.pos[i];
+	cursor_skip(now, 2 + len);
+	cursor_skip(before, 2 + len);
+	return true;
+}
+
+/* @return false: one of the two has no entry any more; then *same_count says whether neither has */
+static bool
+next_pair(struct cursor *now, struct cursor *before, bool *differs, bool *same_count)
+{
+	struct ber a = { 0 }, b = { 0 };
+	bool more;
+
+	if (next_alike(now, before, differs))
+		return true;
+	more = ber_next(now, &a);
+	*same_count = ber_next(before, &b) == more;
+	if (!more || !*same_count)
+		return false;
+	*differs = a.tag != b.tag || cursor_left(&a.content) != cursor_left(&b.content) ||
+		(cursor_left(&a.content) > 0 && memcmp(a.content.pos, b.content.pos, cursor_left(&a.content)) != 0);
+	return true;
 }
 
 void
 goose_data_compare(struct goose_changes *out, const struct goose_stream *stream, struct cursor all_data)
 {
 	struct cursor kept = cursor_of(stream->data, stream->data_len);
-	struct ber now, before;
+	bool differs, same_count = false;
 
 	out->count = 0;
 	if (stream->data_len > GOOSE_DATA_MAX)
 		return;
-	for (uint16_t i = 0; ber_next(&all_data, &now); i++) {
-		if (!ber_next(&kept, &before)) {
-			out->count = 0; /* another number of entries: no place can be named */
-			return;
-		}
-		if (out->count < GOOSE_CHANGED_MAX && entry_differs(&now, &before))
+	for (uint16_t i = 0; next_pair(&all_data, &kept, &differs, &same_count); i++)
+		if (differs && out->count < GOOSE_CHANGED_MAX)
 			out->places[out->count++] = i;
-	}
-	if (ber_next(&kept, &before))
-		out->count = 0;
+	if (!same_count)
+		out->count = 0; /* another number of entries: no place can be named */
 }
 
 void
