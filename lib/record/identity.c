@@ -46,3 +46,27 @@ identity_put(struct record_builder *b, struct identity_record *record, enum iden
 	record_put_bytes(b, &record->texts[what], bytes + from, len - from);
 	record_present(&record->head, (uint8_t)what);
 }
+
+void
+identity_put_number(struct record_builder *b, struct identity_record *record, enum identity_bit what, uint32_t number)
+{
+	char digits[10]; /* of 2^32 - 1 */
+	size_t at = sizeof(digits);
+
+	do
+		digits[--at] = (char)('0' + number % 10);
+	while ((number /= 10) > 0);
+	identity_put(b, record, what, digits + at, (uint32_t)(sizeof(digits) - at));
+}
+
+bool
+identity_is_new(uint32_t hashes[], uint8_t count, uint8_t *next, uint32_t hash)
+{
+	hash |= 1; /* 0 is no answer */
+	for (uint8_t i = 0; i < count; i++)
+		if (hashes[i] == hash)
+			return false;
+	hashes[*next] = hash;
+	*next = (uint8_t)((*next + 1) % count);
+	return true;
+}

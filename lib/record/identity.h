@@ -36,5 +36,16 @@ extern const struct record_table identity_table; /* "asset" */
 /** Sets one text, trimmed of blanks and NULs at both ends; an empty one is left out. */
 void identity_put(struct record_builder *b, struct identity_record *record, enum identity_bit what, const void *text,
 	uint32_t len);
+/** Sets one text to a number in decimal. */
+void identity_put_number(struct record_builder *b, struct identity_record *record, enum identity_bit what, uint32_t number);
+
+/**
+ * Whether an answer was not told before, so that a flow tells each once. Remembers it in place of the oldest.
+ *
+ * @param hashes  [count] of a flow's state, 0 at first
+ * @param next    where the oldest is; 0 at first
+ * @param hash    of what the device said
+ */
+bool identity_is_new(uint32_t hashes[], uint8_t count, uint8_t *next, uint32_t hash);
 
 #endif

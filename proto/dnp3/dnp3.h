@@ -20,6 +20,8 @@ enum {
 	DNP3_SLOT_MAX = 8,       /* messages under reassembly in a flow */
 	DNP3_OPEN_MAX = 32,      /* requests that wait for their response in a flow */
 	DNP3_OBJECTS_MAX = 2048, /* upper bound of max-objects */
+	DNP3_FACTS_MAX = 8,      /* texts of a message that say what a device is */
+	DNP3_IDENTITIES_MAX = 4, /* answers a flow remembers, so as to tell each once */
 	DNP3_REASSEMBLY_FIRST = 2048, /* first block of a reassembly buffer; it doubles */
 	DNP3_REASSEMBLY_MAX = 32 * 1024,
 };
@@ -380,6 +382,13 @@ struct dnp3_link {
 };
 
 /* One application fragment on its way into a record. */
+/* A text that an outstation said of itself: an attribute of group 0, lent for the message. */
+struct dnp3_fact {
+	const uint8_t *text;
+	uint8_t len;
+	uint8_t variation;
+};
+
 struct dnp3_message {
 	struct proto_ctx *ctx;
 	struct dnp3_record *record;
@@ -389,6 +398,8 @@ struct dnp3_message {
 	uint32_t ids_room;       /* bytes at the record's end that are kept for ids */
 	uint32_t points_room;    /* builder length that points may reach */
 	bool unknown_skipped;    /* objects of an unknown kind were passed over */
+	uint8_t fact_count;
+	struct dnp3_fact facts[DNP3_FACTS_MAX];
 	uint16_t id_count;
 	uint16_t ids[DNP3_OBJECTS_MAX];
 };
@@ -455,8 +466,15 @@ struct dnp3_state {
 	uint8_t slot_next;     /* the next to be given up when all are used */
 	bool first_seen[2];    /* by to_server: a segment with FIR was there */
 	bool request_seen;
+	uint8_t identity_next;
+	uint32_t identity_hashes[DNP3_IDENTITIES_MAX]; /* of the answers already told */
 };
 
+/** Notes a text attribute of the message, if it says what the device is. */
+void dnp3_identity_note(struct dnp3_message *message, uint8_t variation, const uint8_t *text, uint32_t len);
+/** Delivers what the message's attributes say of the outstation, unless this flow said it before. Uses ctx->record: call it
+ *  when the message is delivered. @param address  the outstation's */
+void dnp3_identity_deliver(struct dnp3_message *message, uint16_t address);
 /** CRC-16/DNP of len bytes, IEEE 1815 9.2.5. */
 uint16_t dnp3_crc(const uint8_t *data, size_t len);
 /** Starts ctx->record with the link header. */

@@ -328,6 +328,7 @@ dnp3_app_parse(struct proto_ctx *ctx, const struct dnp3_link *link, const uint8_
 	struct dnp3_record *record = dnp3_record_begin(ctx, link);
 	unsigned int flags = PROTO_MATCH | PROTO_EMIT;
 	struct dnp3_message message;
+	bool answers;
 
 	counter_add(&ctx->counters[DNP3_APP_MESSAGES], 1);
 	record_put_bytes(ctx->record, &record->data, data, len);
@@ -335,6 +336,7 @@ dnp3_app_parse(struct proto_ctx *ctx, const struct dnp3_link *link, const uint8_
 	message.ctx = ctx;
 	message.record = record;
 	message.in = cursor_of(data, len);
+	message.fact_count = 0;
 	if (!header_read(record, &message.in)) {
 		proto_event(ctx, DNP3_EVENT_LEN_TOO_SMALL);
 		if (!record_is_present(record, DNP3_HAS_APPLICATION))
@@ -350,5 +352,8 @@ dnp3_app_parse(struct proto_ctx *ctx, const struct dnp3_link *link, const uint8_
 		if (record->function == DNP3_CONFIRM && !config->log_confirms)
 			flags = PROTO_MATCH;
 	}
+	answers = record->function == DNP3_RESPONSE || record->function == DNP3_UNSOLICITED_RESPONSE;
 	proto_deliver(ctx, flags, 0);
+	if (answers && message.fact_count > 0)
+		dnp3_identity_deliver(&message, link->src);
 }

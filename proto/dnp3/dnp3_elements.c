@@ -184,6 +184,9 @@ read_attribute(struct dnp3_walk *walk, const struct dnp3_element *element)
 		attribute_list(walk, attribute, data, len);
 		break;
 	case DNP3_ATTRIBUTE_TEXT:
+		dnp3_identity_note(walk->message, walk->variation, data, len);
+		put_bytes(walk, &attribute->bytes, data, len);
+		break;
 	case DNP3_ATTRIBUTE_HEX:
 		put_bytes(walk, &attribute->bytes, data, len);
 		break;

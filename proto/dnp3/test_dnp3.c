@@ -116,6 +116,45 @@ test_attribute(void **unused)
 	assert_true(json_has("\"value\":\"abcd\"}"));
 }
 
+/* Annex A.2: the texts that say what the device is, once a flow; a master that writes them says nothing of itself. */
+static void
+test_identity(void **unused)
+{
+	static const uint8_t app[] = { 0xc5, 129, 0, 0, 0, 252, 0, 0, 0, 1, 4, 'A', 'c', 'm', 'e', 0, 250, 0, 0, 0, 1, 3, 'R', 'T',
+		'U', 0, 242, 0, 0, 0, 1, 3, '1', '.', '2', 0, 246, 0, 0, 0, 1, 2, 'i', 'd' };
+	uint8_t other[sizeof(app)];
+
+	harness_begin();
+	feed_app(app, sizeof(app), false);
+	assert_int_equal(h.identities, 1);
+	assert_true(identity_says(IDENTITY_VENDOR, "Acme"));
+	assert_true(identity_says(IDENTITY_PRODUCT, "RTU"));
+	assert_true(identity_says(IDENTITY_FIRMWARE, "1.2"));
+	assert_true(identity_says(IDENTITY_ADDRESS, "10"));
+	assert_false(identity_says(IDENTITY_NAME, "id"));
+	feed_app(app, sizeof(app), false);
+	assert_int_equal(h.identities, 1);
+	memcpy(other, app, sizeof(app));
+	other[14] = 'f';
+	feed_app(other, sizeof(other), false);
+	assert_int_equal(h.identities, 2);
+	assert_true(identity_says(IDENTITY_VENDOR, "Acmf"));
+	for (uint32_t len = 0; len < sizeof(app); len++)
+		feed_app(app, len, false); /* cut at every length: only what is whole is told */
+	assert_true(h.identities <= 5);
+}
+
+static void
+test_identity_of_master(void **unused)
+{
+	static const uint8_t app[] = { 0xc5, 2, 0, 247, 0, 0, 0, 1, 2, 'n', 'm' };
+
+	harness_begin();
+	feed_app(app, sizeof(app), true);
+	assert_int_equal(h.deliveries, 1);
+	assert_int_equal(h.identities, 0);
+}
+
 static void
 test_dataset(void **unused)
 {
@@ -331,7 +370,8 @@ main(void)
 		cmocka_unit_test(test_crc), cmocka_unit_test(test_tables), cmocka_unit_test(test_frame),
 		cmocka_unit_test(test_link), cmocka_unit_test(test_read_request), cmocka_unit_test(test_response),
 		cmocka_unit_test(test_confirm), cmocka_unit_test(test_crob), cmocka_unit_test(test_file),
-		cmocka_unit_test(test_attribute), cmocka_unit_test(test_dataset), cmocka_unit_test(test_every_layout),
+		cmocka_unit_test(test_attribute),
+		cmocka_unit_test(test_identity), cmocka_unit_test(test_identity_of_master), cmocka_unit_test(test_dataset), cmocka_unit_test(test_every_layout),
 		cmocka_unit_test(test_segments), cmocka_unit_test(test_segment_order), cmocka_unit_test(test_too_long),
 		cmocka_unit_test(test_many_reassemblies), cmocka_unit_test(test_bad_crc),
 		cmocka_unit_test(test_resynchronisation), cmocka_unit_test(test_malformed), cmocka_unit_test(test_limits),

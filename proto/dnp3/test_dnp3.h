@@ -4,6 +4,7 @@
 
 #include "test/test.h"
 
+#include "lib/record/identity.h"
 #include "proto/dnp3/dnp3.h"
 
 enum { MASTER = 1, OUTSTATION = 10 };
@@ -22,6 +23,8 @@ struct harness {
 	unsigned int deliveries;
 	unsigned int emitted;
 	unsigned int links;   /* records without a message */
+	unsigned int identities;
+	uint64_t identity[256]; /* the last one's blob */
 };
 
 extern struct harness h;
@@ -36,6 +39,8 @@ struct bytes {
 
 /** Starts a flow anew. */
 void harness_begin(void);
+/** Whether the last identity says so. */
+bool identity_says(enum identity_bit what, const char *text);
 /** The last record delivered. */
 const struct dnp3_record *last(void);
 /** A part of the last record; offset must lie in it. */

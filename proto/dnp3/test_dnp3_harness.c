@@ -9,6 +9,12 @@ collect(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id)
 {
 	const struct dnp3_record *record = (const void *)ctx->record->base;
 
+	if (flags == PROTO_IDENTITY) {
+		assert_true(ctx->record->len <= sizeof(h.identity));
+		memcpy(h.identity, ctx->record->base, ctx->record->len);
+		h.identities++;
+		return;
+	}
 	h.deliveries++;
 	h.emitted += (flags & PROTO_EMIT) != 0;
 	h.links += !record_is_present(record, DNP3_HAS_APPLICATION);
@@ -24,11 +30,21 @@ harness_begin(void)
 	if (h.ctx.slab != NULL)
 		dnp3_proto.end(&h.ctx);
 	memset(&h, 0, offsetof(struct harness, area));
-	h.events = h.deliveries = h.emitted = h.links = 0;
+	h.events = h.deliveries = h.emitted = h.links = h.identities = 0;
 	h.config = (struct dnp3_config){ .max_points = 16384, .max_objects = 2048, .max_reassembly = 8192 };
 	record_builder_init(&h.builder, h.area, sizeof(h.area));
 	h.ctx = (struct proto_ctx){ .proto = &dnp3_proto, .config = &h.config, .state = &h.state, .slab = slab,
 		.record = &h.builder, .counters = h.counters, .tcp = true, .deliver = collect };
+}
+
+bool
+identity_says(enum identity_bit what, const char *text)
+{
+	const struct identity_record *identity = (const void *)h.identity;
+	const struct record_ref *ref = &identity->texts[what];
+
+	return record_is_present(identity, (uint8_t)what) && ref->count == strlen(text) &&
+		memcmp((const uint8_t *)h.identity + ref->off, text, ref->count) == 0;
 }
 
 const struct dnp3_record *

@@ -93,12 +93,11 @@ put_code(struct record_builder *b, struct identity_record *out, enum identity_bi
 	uint16_t code)
 {
 	const char *name = names == NULL ? NULL : field_name_of(names, code);
-	char text[NUMBER_LEN_MAX];
 
 	if (name != NULL && name != names->unknown)
 		identity_put(b, out, what, name, (uint32_t)strlen(name));
 	else
-		identity_put(b, out, what, text, (uint32_t)put_decimal(text, code));
+		identity_put_number(b, out, what, code);
 }
 
 /* The way to a device behind the one that answered: "1,0" is port 1, link address 0. Read before the record goes. */
@@ -138,7 +137,7 @@ facts_hash(const struct enip_facts *facts)
 	for (uint32_t i = 0; i < facts->name_len && (facts->has & 1u << NAME) != 0; i++)
 		mixed = mixed * 31 + facts->name[i];
 	mixed *= UINT64_C(0x9e3779b97f4a7c15);
-	return (uint32_t)(mixed >> 32) | 1;
+	return (uint32_t)(mixed >> 32);
 }
 
 void
@@ -150,16 +149,11 @@ enip_identity_deliver(struct enip_pdu *pdu)
 	char route[ROUTE_LEN_MAX], revision[NUMBER_LEN_MAX];
 	struct identity_record *out;
 	size_t route_len;
-	uint32_t hash;
 
 	if ((facts->has & FACTS_WANTED) == 0)
 		return;
-	hash = facts_hash(facts);
-	for (unsigned int i = 0; i < ENIP_IDENTITIES_MAX; i++)
-		if (state->identity_hashes[i] == hash)
-			return;
-	state->identity_hashes[state->identity_next] = hash;
-	state->identity_next = (uint8_t)((state->identity_next + 1) % ENIP_IDENTITIES_MAX);
+	if (!identity_is_new(state->identity_hashes, ENIP_IDENTITIES_MAX, &state->identity_next, facts_hash(facts)))
+		return;
 	route_len = route_text(pdu, route);
 	out = record_begin(b, &identity_table);
 	out->protocol = "enip";

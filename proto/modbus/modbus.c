@@ -270,6 +270,8 @@ finish(struct modbus_pdu *pdu, unsigned int flags)
 		proto_event(pdu->ctx, MODBUS_EVENT_WRONG_DIRECTION);
 	}
 	proto_deliver(pdu->ctx, flags, pdu->record->id);
+	if (cursor_left(&pdu->objects) > 0)
+		modbus_identity_deliver(pdu);
 }
 
 static void

@@ -21,6 +21,7 @@ enum {
 	MODBUS_REGISTERS_MAX = MODBUS_LENGTH_FRAMED / 2,
 	MODBUS_FILE_RECORDS_MAX = 36, /* sub-requests of 7 bytes in 245 bytes (V1.1b3 6.14), and one more seen as wrong */
 	MODBUS_OBJECTS_MAX = 128,     /* objects of at least 2 bytes in a PDU (V1.1b3 6.21) */
+	MODBUS_IDENTITIES_MAX = 8,    /* answers a flow remembers, so as to tell each once */
 	MODBUS_OPEN_MAX = 512,        /* requests waiting for their response, in one flow */
 	MODBUS_OPEN_BUCKETS = 16, /* a power of two */
 };
@@ -207,6 +208,7 @@ struct modbus_pdu {
 	const struct modbus_half *request; /* of a response: what it answers, or NULL */
 	const struct modbus_function *function;
 	uint8_t bit;                       /* MODBUS_REQUEST or MODBUS_RESPONSE */
+	struct cursor objects;             /* of a device's identification; empty otherwise */
 };
 
 /** Reads a body into pdu->half. Bytes that are missing leave the cursor short; the caller names that. */
@@ -316,6 +318,8 @@ struct modbus_state {
 	uint16_t open_count;
 	bool flooded;         /* said once, until no request waits any more */
 	bool wrong_direction; /* said once */
+	uint8_t identity_next;
+	uint32_t identity_hashes[MODBUS_IDENTITIES_MAX]; /* of the answers already told; 0: none */
 };
 
 /** What a response has in common with its request. */
@@ -335,5 +339,9 @@ struct modbus_record *modbus_pair_take(struct proto_ctx *ctx, struct modbus_key 
 bool modbus_pair_give_up(struct proto_ctx *ctx, struct modbus_key request);
 /** Delivers the oldest requests, as unanswered, while more than count wait. Uses ctx->record. */
 void modbus_pair_shrink(struct proto_ctx *ctx, unsigned int count);
+
+/** Delivers what the objects of a response say of the device, unless this flow said it before. Uses ctx->record: call it
+ *  when the transaction is delivered. */
+void modbus_identity_deliver(struct modbus_pdu *pdu);
 
 #endif

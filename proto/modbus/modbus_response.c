@@ -249,6 +249,7 @@ modbus_response_mei(struct modbus_pdu *pdu, struct cursor *body)
 	modbus_has(pdu, MODBUS_HAS_OBJECTS);
 	if (half->more_follows != 0 && half->more_follows != 0xff)
 		half->errors |= MODBUS_ERROR_VALUE;
+	pdu->objects = inner;
 	read_objects(pdu, &inner);
 }
 

@@ -1,168 +1,8 @@
 /* Modbus: every function both ways, pairing, hostile input, the tables and the rule keyword. */
-#include "test/test.h"
-
 #include <errno.h>
 
-#include "lib/base/buf.h"
-#include "proto/modbus/modbus.h"
+#include "proto/modbus/test_modbus.h"
 #include "proto/modbus/test_modbus_samples.h"
-
-extern const struct proto modbus_proto;
-
-enum {
-	DELIVERED_MAX = 700,
-	JSON_LEN_MAX = 64 * 1024,
-	PDU_MAX = MODBUS_HEADER_LEN + MODBUS_LENGTH_FRAMED,
-};
-
-/* One worker's and one flow's share, and what was delivered. */
-struct rig {
-	struct proto_ctx ctx;
-	struct modbus_state state;
-	struct modbus_config config;
-	struct record_builder builder;
-	_Atomic uint64_t counters[MODBUS_COUNTER_COUNT];
-	struct slab *slab;
-	struct record_writer *writer;
-	struct buf json;       /* of the last record */
-	unsigned int count;
-	unsigned int flags[DELIVERED_MAX];
-	uint32_t tx_ids[DELIVERED_MAX];
-	uint64_t events;       /* of all deliveries */
-	uint64_t events_last;
-	bool to_server_last;
-	_Alignas(8) uint8_t area[RECORD_LEN_MAX];
-};
-
-static struct rig *rig;
-
-static void
-collect(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id)
-{
-	assert_ptr_equal(ctx->owner, rig);
-	assert_true(rig->count < DELIVERED_MAX);
-	rig->flags[rig->count] = flags;
-	rig->tx_ids[rig->count++] = tx_id;
-	rig->events |= ctx->events;
-	rig->events_last = ctx->events;
-	rig->to_server_last = ctx->to_server;
-	ctx->events = 0;
-	buf_reset(&rig->json);
-	record_write_json(rig->writer, &rig->json, ctx->record->base, ctx->record->len);
-	buf_putc(&rig->json, '\0');
-	assert_false(rig->json.full);
-}
-
-static int
-rig_create(void **state)
-{
-	(void)state;
-	rig = calloc(1, sizeof(*rig));
-	assert_non_null(rig);
-	assert_int_equal(slab_create(&rig->slab, 1 << 20), 0);
-	assert_int_equal(record_writer_create(&rig->writer, &modbus_table), 0);
-	assert_int_equal(buf_create(&rig->json, JSON_LEN_MAX), 0);
-	record_builder_init(&rig->builder, rig->area, sizeof(rig->area));
-	rig->config.request_flood = 128;
-	rig->ctx = (struct proto_ctx){ .proto = &modbus_proto, .config = &rig->config, .state = &rig->state,
-		.slab = rig->slab, .record = &rig->builder, .counters = rig->counters, .ts_ns = UINT64_C(1000000000000),
-		.tcp = true, .deliver = collect, .owner = rig };
-	return 0;
-}
-
-static int
-rig_destroy(void **state)
-{
-	(void)state;
-	rig->ctx.ending = true;
-	modbus_proto.end(&rig->ctx);
-	assert_int_equal(rig->state.open_count, 0);
-	assert_null(rig->state.oldest);
-	assert_null(rig->state.newest);
-	assert_int_equal(slab_used(rig->slab), 0);
-	slab_destroy(rig->slab);
-	record_writer_destroy(rig->writer);
-	buf_destroy(&rig->json);
-	free(rig);
-	return 0;
-}
-
-/* Spaces in hex are for the reader. */
-static size_t
-unhex(const char *hex, uint8_t *out, size_t cap)
-{
-	size_t len = 0;
-
-	while (*hex != '\0') {
-		unsigned int byte;
-
-		if (*hex == ' ') {
-			hex++;
-			continue;
-		}
-		assert_true(len < cap);
-		assert_int_equal(sscanf(hex, "%2x", &byte), 1);
-		out[len++] = (uint8_t)byte;
-		hex += 2;
-	}
-	return len;
-}
-
-/* Whole PDUs, framed and parsed as the session does it. The bytes stand at the end of a heap block, so that the
- * sanitizer sees every read beyond them. */
-static void
-feed_bytes(const uint8_t *data, size_t len, bool to_server)
-{
-	uint8_t *copy = malloc(len == 0 ? 1 : len);
-	struct cursor in;
-
-	assert_non_null(copy);
-	memcpy(copy, data, len);
-	in = cursor_of(copy, len);
-	rig->ctx.to_server = to_server;
-	while (cursor_left(&in) > 0) {
-		int pdu_len = modbus_proto.frame(in, to_server);
-
-		assert_true(pdu_len > 0);
-		modbus_proto.parse(&rig->ctx, cursor_sub(&in, (size_t)pdu_len));
-		assert_false(in.short_read);
-		assert_int_equal(rig->ctx.to_server, to_server);
-	}
-	free(copy);
-}
-
-static void
-feed(const char *hex, bool to_server)
-{
-	uint8_t data[4 * PDU_MAX];
-
-	feed_bytes(data, unhex(hex, data, sizeof(data)), to_server);
-}
-
-static bool
-saw(enum modbus_event event)
-{
-	return (rig->events >> event & 1) != 0;
-}
-
-static void
-assert_json_has(const char *text)
-{
-	if (strstr(rig->json.data, text) == NULL)
-		fail_msg("no %s in %s", text, rig->json.data);
-}
-
-static void
-rig_renew(void)
-{
-	rig->ctx.ending = true;
-	modbus_proto.end(&rig->ctx);
-	rig->ctx.ending = false;
-	memset(&rig->state, 0, sizeof(rig->state));
-	memset((void *)rig->counters, 0, sizeof(rig->counters));
-	rig->count = 0;
-	rig->events = 0;
-}
 
 static void
 test_samples(void **state)
@@ -599,11 +439,58 @@ test_keyword_errors(void **state)
 	}
 }
 
+static void
+assert_identity_has(const char *text)
+{
+	if (strstr(rig->identity.data, text) == NULL)
+		fail_msg("no %s in %s", text, rig->identity.data);
+}
+
+/* V1.1b3 6.21: vendor, product code and revision; then another unit of the same gateway, and one of an empty name. */
+static void
+test_identity(void **state)
+{
+	(void)state;
+	feed("0001 0000 0005 07 2b0e 01 00", true);
+	feed("0001 0000 0018 07 2b0e 01 82 00 00 03 0004 41636d65 0103 502d31 0203 322e31", false);
+	assert_int_equal(rig->identity_count, 1);
+	assert_identity_has("\"vendor\":\"Acme\"");
+	assert_identity_has("\"order_number\":\"P-1\"");
+	assert_identity_has("\"firmware\":\"2.1\"");
+	assert_identity_has("\"address\":\"7\"");
+	feed("0002 0000 0005 07 2b0e 01 00", true);
+	feed("0002 0000 0018 07 2b0e 01 82 00 00 03 0004 41636d65 0103 502d31 0203 322e31", false);
+	assert_int_equal(rig->identity_count, 1);
+	feed("0003 0000 0005 c8 2b0e 01 00", true);
+	feed("0003 0000 0018 c8 2b0e 01 82 00 00 03 0004 41636d65 0103 502d31 0203 322e31", false);
+	assert_int_equal(rig->identity_count, 2);
+	assert_identity_has("\"address\":\"200\"");
+	feed("0004 0000 0005 09 2b0e 04 06", true);
+	feed("0004 0000 000a 09 2b0e 04 82 00 00 01 0600", false);
+	assert_int_equal(rig->identity_count, 2);
+	assert_int_equal(rig->count, 8);
+}
+
+/* Objects that their lengths lead out of the PDU: what was whole is told. */
+static void
+test_identity_cut(void **state)
+{
+	(void)state;
+	feed("0001 0000 000e 07 2b0e 01 82 00 00 02 0004 41636d65", false);
+	assert_int_equal(rig->identity_count, 1);
+	feed("0002 0000 0010 07 2b0e 01 82 00 00 03 0003 41636d 0109 50", false);
+	assert_int_equal(rig->identity_count, 2);
+	assert_identity_has("\"vendor\":\"Acm\"");
+	feed("0003 0000 000a 07 2b0e 01 82 00 00 05 00ff", false);
+	assert_int_equal(rig->identity_count, 2);
+}
+
 int
 main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, rig_create, rig_destroy)
 	const struct CMUnitTest tests[] = {
+		CASE(test_identity), CASE(test_identity_cut),
 		CASE(test_samples), CASE(test_cut), CASE(test_extremes), CASE(test_longest), CASE(test_oversized),
 		CASE(test_frame), CASE(test_probe), CASE(test_pipeline), CASE(test_same_id), CASE(test_reused_id), CASE(test_no_shift),
 		CASE(test_sub_codes), CASE(test_flood), CASE(test_end), CASE(test_shed), CASE(test_reversed),
