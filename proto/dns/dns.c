@@ -126,6 +126,9 @@ judge(struct cursor whole, size_t len, bool on_port)
 	struct dns_header header = dns_header_read(&in);
 	bool here = cursor_left(&whole) >= len;
 
+	/* said before the header is here: while one protocol waits, what comes is nobody's */
+	if (len < DNS_HEADER_LEN)
+		return PROTO_PROBE_NO;
 	if (in.short_read)
 		return PROTO_PROBE_MORE;
 	if (!fits(&header, len) || opcode_of(header.flags) > OPCODE_MAX || header.counts[0] > DNS_QUESTIONS_MAX)

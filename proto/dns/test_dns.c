@@ -314,6 +314,7 @@ static const struct {
 	{ "response", ANSWER("0001 0000 0000", "c00c 0001 0001 00000e10 0004 0a0a0101"), false, false, PROTO_PROBE_YES },
 	{ "over tcp", "0023 " ASK, true, false, PROTO_PROBE_YES },
 	{ "over tcp, more behind", "0023 " ASK " 0023 " ASK, true, false, PROTO_PROBE_YES },
+	{ "too short to be one, before its header is here", "0001 0000 0003 0180 01", true, false, PROTO_PROBE_NO },
 	{ "over tcp, half", "0023 1234 0100 0001 0000 0000 0000 03", true, false, PROTO_PROBE_MORE },
 	{ "begins", "0023", true, true, PROTO_PROBE_MORE },
 	{ "bytes behind", ASK "00", false, false, PROTO_PROBE_NO },
