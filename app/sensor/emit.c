@@ -1,16 +1,26 @@
 /* What the worker found, as events. Each is built in the worker's room and copied into the ring. */
 #include <string.h>
+#include <unistd.h>
 
 #include "app/sensor/worker.h"
 #include "lib/packet/decode_event.h"
 #include "lib/stream/stream_event.h"
 
-enum { ALERT_SECTIONS = 6, PACKET_LEN_MAX = 64 * 1024 + 64 /* a whole datagram behind a link header */ };
+enum { RING_WAIT_US = 50, ALERT_SECTIONS = 6, PACKET_LEN_MAX = 64 * 1024 + 64 /* a whole datagram behind a link header */ };
+
+/* Room in the ring. A capture file can wait until the exporter made some; frames of a port cannot. NULL: full, counted. */
+static struct event *
+reserve(struct worker *worker, uint32_t len)
+{
+	while (worker->waits_for_ring && !event_ring_has_room(worker->ring, len))
+		usleep(RING_WAIT_US);
+	return event_ring_reserve(worker->ring, len);
+}
 
 void
 emit_push(struct worker *worker, const struct event *event)
 {
-	struct event *room = event_ring_reserve(worker->ring, event->len);
+	struct event *room = reserve(worker, event->len);
 
 	if (room == NULL)
 		return;
@@ -130,7 +140,7 @@ put_packet(struct event *event, const struct packet *packet)
 static bool
 begin(struct worker *worker, struct event_builder *b, enum event_type type, uint32_t len)
 {
-	struct event *room = len <= EVENT_LEN_MAX ? event_ring_reserve(worker->ring, len) : NULL;
+	struct event *room = len <= EVENT_LEN_MAX ? reserve(worker, len) : NULL;
 
 	if (len > EVENT_LEN_MAX)
 		counter_add(&worker->counters[WORKER_EVENTS_SHED], 1);

@@ -164,6 +164,8 @@ make_workers(struct sensor *sensor, struct config_error *err)
 		if (rc == 0)
 			rc = worker_create(&sensor->workers[sensor->workers_made], sensor->workers_made, &sensor->settings, source,
 				sensor->ruleset);
+		if (rc == 0)
+			sensor->workers[sensor->workers_made]->waits_for_ring = sensor->reading;
 	}
 	if (rc != 0)
 		snprintf(err->text, sizeof(err->text), "worker %u cannot be made: %s", sensor->workers_made, strerror(-rc));

@@ -88,6 +88,7 @@ struct worker {
 	uint16_t burst_max;        /* frames taken at once, at most BURST_MAX */
 	enum worker_depth depth;
 	bool measure;              /* the benchmark: cycles of each stage */
+	bool waits_for_ring;       /* a capture file: a full ring stops the reading, nothing is dropped there */
 
 	/* the burst at hand */
 	uint64_t now_ns;           /* latest capture time seen */

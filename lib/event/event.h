@@ -162,6 +162,8 @@ void event_ring_destroy(struct event_ring *ring);
 /** Producer: room for an event of at most len bytes, or NULL when the ring is full (counted). Nothing is visible
  *  until event_ring_commit(). */
 struct event *event_ring_reserve(struct event_ring *ring, uint32_t len);
+/** Producer: whether event_ring_reserve() would succeed. Counts nothing. */
+bool event_ring_has_room(struct event_ring *ring, uint32_t len);
 /** Producer: event->len says how much of the room is used. */
 void event_ring_commit(struct event_ring *ring, struct event *event);
 /** Consumer: the oldest event, or NULL. Valid until event_ring_release(). */

@@ -80,16 +80,39 @@ has_room(struct event_ring *ring, uint64_t head, uint64_t len)
 	return ring->size - (head - ring->producer.tail_seen) >= len;
 }
 
+/* What is left before the area's end is skipped where the event does not fit there. */
+static uint64_t
+skip_of(const struct event_ring *ring, uint64_t head, uint64_t len)
+{
+	uint64_t to_end = ring->size - (head & (ring->size - 1));
+
+	return to_end < len ? to_end : 0;
+}
+
+static uint32_t
+aligned(uint32_t len)
+{
+	return (len + 7) & ~UINT32_C(7);
+}
+
+bool
+event_ring_has_room(struct event_ring *ring, uint32_t len)
+{
+	uint64_t head = atomic_load_explicit(&ring->producer.head, memory_order_relaxed);
+
+	len = aligned(len);
+	return has_room(ring, head, len + skip_of(ring, head, len));
+}
+
 struct event *
 event_ring_reserve(struct event_ring *ring, uint32_t len)
 {
 	uint64_t head = atomic_load_explicit(&ring->producer.head, memory_order_relaxed);
-	uint64_t to_end = ring->size - (head & (ring->size - 1));
 	uint64_t skip;
 
 	assert(len <= EVENT_LEN_MAX);
-	len = (len + 7) & ~UINT32_C(7);
-	skip = to_end < len ? to_end : 0;
+	len = aligned(len);
+	skip = skip_of(ring, head, len);
 	if (!has_room(ring, head, len + skip)) {
 		counter_add(&ring->counters[EVENT_RING_DROPPED], 1);
 		counter_add(&ring->counters[EVENT_RING_DROPPED_BYTES], len);

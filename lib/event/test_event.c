@@ -71,7 +71,9 @@ full_ring_drops_and_counts(void **state)
 	uint64_t pushed = 0;
 
 	assert_int_equal(event_ring_create(&ring, RING_LEN), 0);
-	while ((room = event_ring_reserve(ring, EVENT_LEN_MAX)) != NULL) {
+	while (event_ring_has_room(ring, EVENT_LEN_MAX)) {
+		room = event_ring_reserve(ring, EVENT_LEN_MAX);
+		assert_non_null(room);
 		event_begin(&b, room, EVENT_LEN_MAX, EVENT_ARP);
 		assert_non_null(event_add(&b, EVENT_SECTION_PAYLOAD, RECORD_LEN_MAX));
 		assert_null(event_add(&b, EVENT_SECTION_PAYLOAD, EVENT_LEN_MAX));
@@ -79,6 +81,8 @@ full_ring_drops_and_counts(void **state)
 		pushed++;
 	}
 	assert_true(pushed >= 2);
+	assert_int_equal(counter_get(&event_ring_counters_get(ring).values[EVENT_RING_DROPPED]), 0); /* asking counts nothing */
+	assert_null(event_ring_reserve(ring, EVENT_LEN_MAX));
 	assert_int_equal(counter_get(&event_ring_counters_get(ring).values[EVENT_RING_PUSHED]), pushed);
 	assert_int_equal(counter_get(&event_ring_counters_get(ring).values[EVENT_RING_DROPPED]), 1);
 	event_ring_destroy(ring);

@@ -3,7 +3,7 @@
 
 A plant's capture is made by the generator and read by the sensor as it is. Then it is read again re-segmented into
 pieces of 1, 2, 3, … bytes, split at each of the first bytes of a PDU, in IP fragments, with every TCP frame twice,
-with neighbouring segments swapped, and with 2 and 4 workers. The modbus, dnp3 and alert records must be the same
+with neighbouring segments swapped, and with 2 and 4 workers. The records of every protocol spoken and the alerts must be the same
 each time, apart from times, frame and packet numbers and what is made of them; and those of a flow must be in the
 same order. Rules with a threshold are left out: what they count depends on when and on which worker.
 
@@ -23,6 +23,7 @@ import frames   # noqa: E402
 
 ATTACKS = "modbus-coil-force,modbus-file-write,modbus-listen-only,dnp3-firmware,dnp3-operate,dnp3-cold-restart"
 VOLATILE = {"response_time_us"}
+PROTOCOLS = ("modbus", "dnp3", "enip", "iec104", "mqtt", "tls", "ssh")
 DIFFERENCES_SHOWN = 3
 
 
@@ -62,7 +63,7 @@ def records_of(args, capture, workers):
         raise RuntimeError(run.error)
     flows = collections.defaultdict(list)
     for event in run.events():
-        if event["event_type"] in ("modbus", "dnp3", "alert"):
+        if event["event_type"] in (*PROTOCOLS, "alert"):
             flows[event["community_id"], event["event_type"] == "alert"].append(key_of(event))
     return flows
 
@@ -85,6 +86,19 @@ def difference(expected_flows, found_flows):
     lines += [f"too many {times}: {key[:300]}" for key, times in list((found - expected).items())[:DIFFERENCES_SHOWN]]
     return "\n    ".join([f"{sum((expected - found).values())} missing, {sum((found - expected).values())} too many",
                           *lines])
+
+
+def lost_in_small_ring(args, capture):
+    """Reading a file waits for the exporter: what a ring of the least size loses, or None."""
+    common.generate(args, capture, "--seconds", 240, "--plcs", 4, "--rate", 300, seed=args.seed)
+    lines = []
+    for size in ("1mb", "256mb"):
+        run = common.run_sensor(args, capture, args.plain_rules, [f"workers.ring-size={size}"])
+        if run.error:
+            return run.error
+        lines.append(collections.Counter(event["event_type"] for event in run.events()))
+    lost = lines[1] - lines[0]
+    return None if not lost and lines[1]["modbus"] > 5000 else f"{dict(lost)} of {dict(lines[1])}"
 
 
 def write_rules(path):
@@ -110,13 +124,13 @@ def main():
         capture = Path(args.work) / "plant.pcap"
         args.plain_rules = Path(args.work) / "plain.rules"
         write_rules(args.plain_rules)
-        common.generate(args, capture, "--seconds", args.seconds, "--plcs", 3, "--rtus", 4, "--rate", 300,
+        common.generate(args, capture, "--seconds", args.seconds, "--plcs", 3, "--rtus", 4, "--rate", 300, "--protocols", ",".join(PROTOCOLS),
                         "--attack", ATTACKS, "--fault", "coalesce,pipeline,exceptions=50", seed=args.seed)
         original = frames.read(capture)
         expected = records_of(args, capture, 1)
         kinds = collections.Counter(json.loads(key)[0] for key in count(expected).elements())
         print(f"{len(original)} frames give {dict(kinds)}")
-        if len(kinds) < 3:
+        if len(kinds) < len(PROTOCOLS) + 1:
             print("FAIL some kind of record is missing from the reading of the original")
             failed += 1
         for name, changed, workers in variants(original, not args.full):
@@ -130,6 +144,10 @@ def main():
             failed += wrong is not None
             print(f"{'ok  ' if wrong is None else 'FAIL'} {name} ({len(changed)} frames)"
                   f"{'' if wrong is None else ': ' + wrong}")
+        wrong = lost_in_small_ring(args, capture)
+        passed += wrong is None
+        failed += wrong is not None
+        print(f"{'ok  ' if wrong is None else 'FAIL'} a ring of 1 MiB{'' if wrong is None else ': ' + wrong}")
     return common.summary(passed, failed, 0)
 
 
