@@ -14,8 +14,10 @@ enum {
 	EXIT_USAGE = 2,
 	SCENARIO_LEN_MAX = 1 << 20,
 	SCENARIO_OUTSTATION_SIZE = 24,
+	SCENARIOS_MAX = 512,
 	DEFAULT_SECONDS = 60,
 	RATE_MAX = 10000000,
+	APART_MAX_S = 86400,
 };
 
 static const uint64_t second_ns = 1000000000;
@@ -23,7 +25,9 @@ static const uint64_t start_default_ns = UINT64_C(1767225600000000000); /* 2026-
 
 struct generate_args {
 	struct plant_config plant;
-	const char *scenario; /* a file or the text itself; NULL: a plant */
+	const char *scenarios[SCENARIOS_MAX]; /* each a file or the text itself */
+	unsigned int scenario_count;          /* 0: a plant */
+	uint64_t apart_ns;                    /* from the start of one scenario to that of the next */
 	bool list;
 	bool help;
 	bool quiet;
@@ -88,7 +92,7 @@ set_frames(struct generate_args *args, const char *value)
 static int
 set_seconds(struct generate_args *args, const char *value)
 {
-	uint64_t seconds;
+	uint64_t seconds = 0;
 
 	if (number_of(args, value, UINT32_MAX, &seconds) != 0)
 		return -EINVAL;
@@ -147,7 +151,7 @@ set_start(struct generate_args *args, const char *value)
 {
 	struct tm tm = { 0 };
 	const char *end = strptime(value, "%Y-%m-%dT%H:%M:%SZ", &tm);
-	uint64_t seconds;
+	uint64_t seconds = 0;
 
 	if (end != NULL && *end == '\0') {
 		args->plant.start_ns = (uint64_t)timegm(&tm) * second_ns;
@@ -217,8 +221,22 @@ set_nanoseconds(struct generate_args *args, const char *value)
 static int
 set_scenario(struct generate_args *args, const char *value)
 {
-	args->scenario = value;
+	if (args->scenario_count == SCENARIOS_MAX) {
+		(void)snprintf(args->err, sizeof(args->err), "more than %d", SCENARIOS_MAX);
+		return -EINVAL;
+	}
+	args->scenarios[args->scenario_count++] = value;
 	return 0;
+}
+
+static int
+set_apart(struct generate_args *args, const char *value)
+{
+	uint64_t seconds = 0;
+	int err = number_of(args, value, APART_MAX_S, &seconds);
+
+	args->apart_ns = seconds * second_ns;
+	return err;
 }
 
 static int
@@ -258,7 +276,8 @@ static const struct generate_option options[] = {
 	{ "fault", "LIST", set_fault, "what goes wrong: NAME or NAME=PERMILLE" },
 	{ "segment", "BYTES", set_segment, "no TCP segment carries more" },
 	{ "nanoseconds", NULL, set_nanoseconds, "times in nanoseconds; microseconds otherwise" },
-	{ "scenario", "FILE|TEXT", set_scenario, "no plant: the conversations of a script" },
+	{ "scenario", "FILE|TEXT", set_scenario, "no plant: the conversations of a script; may come again" },
+	{ "apart", "SECONDS", set_apart, "from one scenario's start to the next one's, each with the next seed [0]" },
 	{ "quiet", NULL, set_quiet, "no summary" },
 	{ "list", NULL, set_list, "lists protocols, attacks and faults" },
 	{ "help", NULL, set_help, "this page" },
@@ -348,16 +367,17 @@ scenario_run(struct script *script, struct plant_net *net, uint64_t now_ns)
 	} while (more > 0 && !plant_capture_full(net->capture));
 	if (more < 0)
 		(void)fprintf(stderr, "scenario: %s\n", script->err);
-	return more < 0 ? more : plant_capture_finish(net->capture);
+	return more < 0 ? more : 0;
 }
 
+/* One scenario, with devices of its own, behind what the capture holds. */
 static int
-generate_scenario(const struct generate_args *args)
+scenario_write(const struct generate_args *args, unsigned int number, struct plant_capture *capture)
 {
-	struct plant_net net = {
-		.random.state = args->plant.seed, .quiet = true, .segment_len_max = args->plant.segment_len_max
-	};
-	char *text = scenario_read(args->scenario);
+	uint64_t seed = args->plant.seed + number;
+	struct plant_net net = { .random.state = seed, .quiet = true, .segment_len_max = args->plant.segment_len_max,
+		.capture = capture };
+	char *text = scenario_read(args->scenarios[number]);
 	struct plant_plc *plc = calloc(1, sizeof(*plc));
 	struct plant_outstation outstation;
 	struct script *script = NULL;
@@ -366,19 +386,32 @@ generate_scenario(const struct generate_args *args)
 	memcpy(net.fault_permille, args->plant.fault_permille, sizeof(net.fault_permille));
 	if (text == NULL || plc == NULL || script_create(&script, &net, text) != 0)
 		goto out;
-	plant_plc_init(plc, args->plant.seed);
-	plant_outstation_init(&outstation, args->plant.seed, SCENARIO_OUTSTATION_SIZE);
+	plant_plc_init(plc, seed);
+	plant_outstation_init(&outstation, seed, SCENARIO_OUTSTATION_SIZE);
 	outstation.iin = 0; /* it has been running for long */
 	script->plc = plc;
 	script->outstation = &outstation;
-	err = plant_capture_create(&net.capture, &args->plant.capture);
-	if (err == 0)
-		err = scenario_run(script, &net, args->plant.start_ns);
-	plant_capture_destroy(net.capture);
+	err = scenario_run(script, &net, args->plant.start_ns + number * args->apart_ns);
 out:
 	script_destroy(script);
 	free(plc);
 	free(text);
+	return err;
+}
+
+static int
+generate_scenarios(const struct generate_args *args)
+{
+	struct plant_capture *capture;
+	int err = plant_capture_create(&capture, &args->plant.capture);
+
+	if (err != 0)
+		return err;
+	for (unsigned int i = 0; i < args->scenario_count && err == 0; i++)
+		err = scenario_write(args, i, capture);
+	if (err == 0)
+		err = plant_capture_finish(capture);
+	plant_capture_destroy(capture);
 	return err;
 }
 
@@ -435,7 +468,7 @@ generate_main(int argc, char **argv)
 	}
 	if (plant->duration_ns == 0 && plant->capture.frames_max == 0 && plant->capture.bytes_max == 0)
 		plant->duration_ns = DEFAULT_SECONDS * second_ns;
-	err = args.scenario != NULL ? generate_scenario(&args) : generate_plant(&args);
+	err = args.scenario_count != 0 ? generate_scenarios(&args) : generate_plant(&args);
 	if (err != 0)
 		(void)fprintf(stderr, "%s: %s: %s\n", argv[0], plant->capture.path, strerror(-err));
 	return err == 0 ? EXIT_SUCCESS : err == -EINVAL ? EXIT_USAGE : EXIT_FAILURE;

@@ -21,7 +21,6 @@ import argparse
 import datetime
 import json
 import re
-import struct
 import sys
 import tempfile
 from pathlib import Path
@@ -58,36 +57,24 @@ def read_table(path):
     return rules, cases
 
 
-def join(captures, out):
-    """Concatenates captures of one format: they are in the order of time already."""
-    with open(out, "wb") as joined:
-        for idx, capture in enumerate(captures):
-            data = Path(capture).read_bytes()
-            magic, = struct.unpack_from("<I", data)
-            assert magic == 0xa1b2c3d4, capture
-            joined.write(data if idx == 0 else data[24:])
-
-
 def seconds_of(event):
     return datetime.datetime.strptime(event["timestamp"], "%Y-%m-%dT%H:%M:%S.%f%z").timestamp()
 
 
-def scenario_capture(args, folder, number, scenario):
-    path = Path(folder) / f"{number}.pcap"
-    common.generate(args, path, "--start", FIRST + number * WINDOW, "--scenario", scenario, seed=number + 1)
-    return path
+def scenarios_capture(args, out, scenarios, first=0):
+    """One capture of all: scenario number i begins i * WINDOW behind FIRST."""
+    options = [option for text in scenarios for option in ("--scenario", text)]
+    common.generate(args, out, "--start", FIRST + first * WINDOW, "--apart", WINDOW, *options, seed=first + 1)
 
 
 def alerts_of(args, rules, sets, scenarios):
     """For each scenario the sids that alerted, as a set."""
     sids = [set() for _ in scenarios]
     with tempfile.TemporaryDirectory(dir=args.work) as folder:
-        captures = [scenario_capture(args, folder, i, text) for i, text in enumerate(scenarios)]
-        groups = [[i] for i in range(len(captures))] if args.each else [list(range(len(captures)))]
-        for group in groups:
-            joined = Path(folder) / "joined"
-            join([captures[i] for i in group], joined)
-            run = common.run_sensor(args, joined, rules, sets)
+        for first in range(0, len(scenarios), 1 if args.each else len(scenarios)):
+            capture = Path(folder) / "scenarios.pcap"
+            scenarios_capture(args, capture, scenarios[first:first + 1] if args.each else scenarios, first)
+            run = common.run_sensor(args, capture, rules, sets)
             if run.error:
                 raise RuntimeError(run.error)
             for event in run.events():
@@ -156,20 +143,8 @@ def main():
     common.programs(args)
     folders = [Path(name).resolve() for name in args.only] or sorted(
         path for path in HERE.iterdir() if (path / "cases.txt").exists() or (path / "expect.jsonl").exists())
-    passed = failed = 0
     with tempfile.TemporaryDirectory(prefix="millrace-cases-") as args.work:
-        for folder in folders:
-            ran = run_table if (folder / "cases.txt").exists() else run_case
-            try:
-                good, failures = ran(args, folder)
-            except RuntimeError as err:
-                good, failures = 0, [str(err)]
-            for failure in failures:
-                print(f"FAIL {folder.name}: {failure}")
-            print(f"{folder.name}: {good} passed, {len(failures)} failed")
-            passed += good
-            failed += len(failures)
-    return common.summary(passed, failed, 0)
+        return common.run_each(folders, lambda folder: (run_table if (folder / "cases.txt").exists() else run_case)(args, folder))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -93,6 +94,27 @@ def run_sensor(args, capture, rules=None, sets=(), options=(), timeout=120):
         output.seek(0)
         text = output.read().decode(errors="replace")
     return Run(returncode, text, folder, usage.ru_utime + usage.ru_stime, usage.ru_maxrss)
+
+
+def run_each(folders, run):
+    """Runs run(folder), which gives its passed and a list of failures, as many at once as there are cores.
+
+    Prints the results in order and the summary; returns the status of the program."""
+    def guarded(folder):
+        try:
+            return run(folder)
+        except RuntimeError as err:
+            return 0, [str(err)]
+
+    passed = failed = 0
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        for folder, (good, failures) in zip(folders, pool.map(guarded, folders)):
+            for failure in failures:
+                print(f"FAIL {folder.name}: {failure}")
+            print(f"{folder.name}: {good} passed, {len(failures)} failed", flush=True)
+            passed += good
+            failed += len(failures)
+    return summary(passed, failed, 0)
 
 
 def value_at(event, path):
