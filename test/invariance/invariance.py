@@ -23,7 +23,7 @@ import frames   # noqa: E402
 
 ATTACKS = "modbus-coil-force,modbus-file-write,modbus-listen-only,dnp3-firmware,dnp3-operate,dnp3-cold-restart"
 VOLATILE = {"response_time_us"}
-PROTOCOLS = ("modbus", "dnp3", "enip", "iec104", "mqtt", "tls", "ssh")
+PROTOCOLS = ("modbus", "dnp3", "enip", "iec104", "mqtt", "s7comm", "s7comm_plus", "tls", "ssh")
 DIFFERENCES_SHOWN = 3
 
 

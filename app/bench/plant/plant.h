@@ -99,6 +99,8 @@ int plant_mqtt_populate(struct plant *plant);
 int plant_enip_populate(struct plant *plant);
 int plant_goose_populate(struct plant *plant);
 int plant_sv_populate(struct plant *plant);
+int plant_s7comm_populate(struct plant *plant);
+int plant_s7comm_plus_populate(struct plant *plant);
 int plant_tls_populate(struct plant *plant);
 int plant_ssh_populate(struct plant *plant);
 

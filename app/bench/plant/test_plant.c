@@ -114,6 +114,17 @@ test_same_seed_same_bytes(void **state)
 }
 
 static void
+test_every_protocol(void **state)
+{
+	for (unsigned int i = 0; i < plant_protocol_count; i++) {
+		const char *const args[] = { "--frames", "1000", "--protocols", plant_protocols[i].name, NULL };
+
+		assert_int_equal(generate(args), 0);
+		assert_int_equal(check_capture(first_bytes, read_capture(first_bytes)), 1000);
+	}
+}
+
+static void
 test_every_attack(void **state)
 {
 	for (unsigned int i = 0; i < plant_attack_count; i++) {
@@ -288,6 +299,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_same_seed_same_bytes),
+		cmocka_unit_test(test_every_protocol),
 		cmocka_unit_test(test_every_attack),
 		cmocka_unit_test(test_every_fault),
 		cmocka_unit_test(test_wrong_arguments),
