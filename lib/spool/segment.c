@@ -14,6 +14,13 @@ static_assert(sizeof(struct segment_header) == SEGMENT_HEADER_LEN, "written as i
 static_assert(sizeof(struct segment_entry) == SEGMENT_ENTRY_LEN, "written as it is");
 static_assert(SEGMENT_CHUNK_LEN >= SPOOL_RECORD_LEN_MAX + SEGMENT_ENTRY_LEN, "a chunk holds any entry");
 
+enum {
+	RESYNC_RECORDS_MAX = 1 << 16, /* lost in one place, at most, for the rest to be found */
+	RESYNC_TRIES_MAX = 1 << 26,   /* some 0.2 s */
+	RESYNC_UNREADABLE_MAX = 16,   /* pages stepped over: each may cost a failing disk seconds */
+	PAGE_LEN = 4096,
+};
+
 static const char segment_magic[8] = "MRSPOOL1";
 
 void
@@ -57,6 +64,21 @@ segment_header_valid(const struct segment_header *header, unsigned int lane, uin
 		header->lane == lane && header->first == first && header->hole_first <= first;
 }
 
+/* CRC32C tells any four wrong bits of so few, so that a header which checks with one bit turned is that one bit off. */
+static bool
+header_mend(struct segment_header *header, unsigned int lane, uint64_t first)
+{
+	uint8_t *bytes = (uint8_t *)header;
+
+	for (unsigned int bit = 0; bit < 8 * SEGMENT_HEADER_LEN; bit++) {
+		bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+		if (segment_header_valid(header, lane, first))
+			return true;
+		bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+	}
+	return false;
+}
+
 int
 segment_reader_create(struct segment_reader *reader)
 {
@@ -94,7 +116,9 @@ segment_reader_open(struct segment_reader *reader, int dir_fd, unsigned int lane
 	ssize_t got = pread(reader->fd, &reader->header, SEGMENT_HEADER_LEN, 0);
 	int rc = got < 0 ? -errno : 0;
 
-	if (rc == 0 && (got != SEGMENT_HEADER_LEN || !segment_header_valid(&reader->header, lane, first)))
+	if (rc == 0 && got != SEGMENT_HEADER_LEN)
+		rc = -EBADMSG;
+	if (rc == 0 && !segment_header_valid(&reader->header, lane, first) && !header_mend(&reader->header, lane, first))
 		rc = -EBADMSG;
 	if (rc < 0) {
 		segment_reader_close(reader);
@@ -167,6 +191,58 @@ segment_reader_next(struct segment_reader *reader, const char **line, uint32_t *
 		reader->seq++;
 	}
 	return status;
+}
+
+/* Whether the bytes at the reader's offset are a whole entry of a sequence from seq on; then the reader has it as its next. */
+static bool
+entry_matches(struct segment_reader *reader, uint64_t seq, uint64_t seq_count, uint64_t *tries)
+{
+	uint32_t salted = hash_u64(SEGMENT_HEAD_SEED, reader->header.salt);
+	struct segment_entry entry;
+	const char *line;
+
+	memcpy(&entry, reader->chunk + (reader->offset - reader->chunk_offset), sizeof(entry));
+	/* In a text no four bytes are so small a number: hardly any place but a head comes further. */
+	if (entry.len == 0 || entry.len > SPOOL_RECORD_LEN_MAX)
+		return false;
+	for (uint64_t i = 0; i < seq_count && *tries > 0; i++, --*tries) {
+		if (hash_u64(hash_u64(salted, seq + i), entry.len) != entry.head_check)
+			continue;
+		reader->seq = seq + i;
+		if (entry_read(reader, &line, &entry.len) == SEGMENT_ENTRY)
+			return true;
+	}
+	return false;
+}
+
+int
+segment_reader_resync(struct segment_reader *reader)
+{
+	const uint64_t start = reader->offset;
+	const uint64_t seq = reader->seq;
+	unsigned int unreadable = 0;
+	uint64_t tries = RESYNC_TRIES_MAX;
+	ssize_t have = 0;
+
+	for (reader->offset = start + 1; tries > 0; reader->offset++) {
+		have = chunk_fill(reader, SEGMENT_ENTRY_LEN);
+		if (have == -EIO && unreadable++ < RESYNC_UNREADABLE_MAX) {
+			reader->chunk_len = 0;
+			reader->offset |= PAGE_LEN - 1;
+			continue;
+		}
+		if (have < SEGMENT_ENTRY_LEN)
+			break;
+		uint64_t lost_max = (reader->offset - start) / (SEGMENT_ENTRY_LEN + 1);
+
+		if (lost_max > RESYNC_RECORDS_MAX)
+			lost_max = RESYNC_RECORDS_MAX;
+		if (entry_matches(reader, seq + 1, lost_max, &tries))
+			return 1;
+	}
+	reader->offset = start;
+	reader->seq = seq;
+	return have < 0 ? (int)have : 0;
 }
 
 void

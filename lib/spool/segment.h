@@ -6,9 +6,10 @@
  *
  * head_check covers salt, sequence and length, so that a length is trusted before its bytes
  * are, an entry never passes for another sequence or file, and a torn tail (a whole head whose
- * bytes end early, or a piece of a head) is told from damage. Integers are little endian:
- * a spool stays on its machine. Sequences from hole_first up to first were never written here
- * and have been reported as a gap by the writer.
+ * bytes end early, or a piece of a head) is told from damage. Behind damage the walk goes on at
+ * the next place where a head and its body check for a later sequence; one wrong bit of the header
+ * is mended. Integers are little endian: a spool stays on its machine. Sequences from hole_first up
+ * to first were never written here and have been reported as a gap by the writer.
  */
 #ifndef MR_SPOOL_SEGMENT_H
 #define MR_SPOOL_SEGMENT_H
@@ -71,10 +72,12 @@ segment_body_check(uint32_t seed, const char *at, size_t len)
 	return crc32c(crc32c(seed, stream, sizeof(stream)), at, len);
 }
 
+static const uint32_t SEGMENT_HEAD_SEED = 0x6d696c6cu;
+
 static inline uint32_t
 segment_head_check(uint64_t salt, uint64_t seq, uint32_t len)
 {
-	return hash_u64(hash_u64(hash_u64(0x6d696c6cu, salt), seq), len);
+	return hash_u64(hash_u64(hash_u64(SEGMENT_HEAD_SEED, salt), seq), len);
 }
 
 /** Writes one entry. @param to  [SEGMENT_ENTRY_LEN + len] */
@@ -104,7 +107,7 @@ enum segment_status {
 	SEGMENT_END,      /* the file ends here, between entries */
 	SEGMENT_TORN,     /* the file ends inside this entry, which is right so far */
 	SEGMENT_BAD_BODY, /* this entry is damaged; the reader stands behind it */
-	SEGMENT_BAD,      /* damaged from here on; where the next entry begins is not known */
+	SEGMENT_BAD,      /* damaged from here on; segment_reader_resync() may find where the next entry begins */
 };
 
 /** @return 0 or -ENOMEM. */
@@ -115,6 +118,12 @@ int segment_reader_open(struct segment_reader *reader, int dir_fd, unsigned int 
 void segment_reader_close(struct segment_reader *reader);
 /** The next entry. @param line  out: lent until the next call. @return enum segment_status or -errno. */
 int segment_reader_next(struct segment_reader *reader, const char **line, uint32_t *len);
+/**
+ * Looks behind damage, or behind a place that cannot be read, for the next whole entry of a later sequence.
+ *
+ * @return 1 (the reader stands before it), 0 (none found; the reader has not moved), or -errno
+ */
+int segment_reader_resync(struct segment_reader *reader);
 /** Steps back before the entry of len bytes just read. */
 void segment_reader_unread(struct segment_reader *reader, uint32_t len);
 

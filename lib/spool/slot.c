@@ -28,7 +28,7 @@ slot_crc(const struct slot_header *header, const void *state)
 	return crc32c(crc, state, header->len);
 }
 
-/* Returns the slot's generation, 0 when it is not valid. */
+/* Returns the slot's generation, 0 when it is not valid. What a shorter state lacks is zero in the image. */
 static uint64_t
 slot_read(int fd, unsigned int slot, uint8_t image[SLOT_LEN], size_t len)
 {
@@ -37,10 +37,11 @@ slot_read(int fd, unsigned int slot, uint8_t image[SLOT_LEN], size_t len)
 	if (pread(fd, image, SLOT_LEN, (off_t)slot * SLOT_LEN) != SLOT_LEN)
 		return 0;
 	memcpy(&header, image, sizeof(header));
-	if (header.magic != slot_magic || header.len != len)
+	if (header.magic != slot_magic || header.len > len)
 		return 0;
 	if (header.crc != slot_crc(&header, image + SLOT_HEADER_LEN))
 		return 0;
+	memset(image + SLOT_HEADER_LEN + header.len, 0, len - header.len);
 	return header.generation;
 }
 

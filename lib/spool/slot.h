@@ -27,7 +27,8 @@ struct slot_file {
  * Opens or makes the file and reads its newest valid state.
  *
  * @param state, len  out: the state, 1..SLOT_STATE_LEN_MAX bytes; untouched when none is valid
- * @return 1 when a state was read, 0 when there is none (a slot of another length is none), or -errno
+ * @return 1 when a state was read, 0 when there is none (a longer one is none; the end of a shorter one, which a
+ *         version before wrote, is zeroed), or -errno
  */
 int slot_open(struct slot_file *file, int dir_fd, const char *name, void *state, size_t len);
 /** @param sync  wait for the disk. @return 0 or -errno. */

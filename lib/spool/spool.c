@@ -40,6 +40,7 @@ static const struct counter_desc counter_descs[SPOOL_COUNTER_COUNT] = {
 	[SPOOL_TORN_BYTES] = { "spool.torn_bytes", "bytes cut from torn tails at start" },
 	[SPOOL_GAPS] = { "spool.gaps", "ranges of lost records to report" },
 	[SPOOL_STORED_BYTES] = { "spool.stored_bytes", "bytes of all segments now" },
+	[SPOOL_DAMAGED_SEGMENTS] = { "spool.damaged_segments", "damaged segments put aside in the folder damaged" },
 	[SPOOL_ACKED] = { "spool.acked", "records acknowledged or given up" },
 	[SPOOL_CORRUPT_RECORDS] = { "spool.corrupt_records", "records that failed their checksum" },
 	[SPOOL_READ_ERRORS] = { "spool.read_errors", "failed reads of segments" },
@@ -127,13 +128,18 @@ open_state(struct spool *spool, bool *machine_same)
 	if (have_reader < 0)
 		return have_reader;
 	read_boot_id(boot_id);
-	*machine_same = boot_id[0] != '\0' && memcmp(boot_id, writer->boot_id, sizeof(boot_id)) == 0;
+	uint64_t mount_id = spool_mount_id(spool->dir_fd);
+
+	*machine_same = boot_id[0] != '\0' && memcmp(boot_id, writer->boot_id, sizeof(boot_id)) == 0 &&
+		(writer->mount_id == 0 || mount_id == writer->mount_id);
 	memcpy(writer->boot_id, boot_id, sizeof(boot_id));
+	writer->mount_id = mount_id;
 	if (have_writer == 1 && have_reader == 1 && spool->reader_state.epoch != 0)
 		return 0;
 	/* The spool starts anew: under a new epoch no number was used, so the tails found are exact. */
 	memset(&spool->reader_state, 0, sizeof(spool->reader_state));
 	memset(writer->lanes, 0, sizeof(writer->lanes));
+	memset(writer->closed_next, 0, sizeof(writer->closed_next));
 	*machine_same = true;
 	return 0;
 }
@@ -143,6 +149,7 @@ save_state(struct spool *spool)
 {
 	int rc = 0;
 
+	memset(spool->writer_state.closed_next, 0, sizeof(spool->writer_state.closed_next));
 	if (spool->reader_state.epoch == 0)
 		rc = spool_renew_epoch(spool);
 	else
@@ -162,6 +169,8 @@ spool_open(struct spool *spool)
 	bool machine_same;
 	int rc = open_dir(spool);
 
+	if (rc == 0)
+		rc = spool_damage_open(spool);
 	if (rc == 0)
 		rc = open_state(spool, &machine_same);
 	for (unsigned int i = 0; rc == 0 && i < LINK_LANE_COUNT; i++)
@@ -196,7 +205,8 @@ spool_create(struct spool **out, const struct spool_config *config)
 		return -ENOMEM;
 	memset(spool, 0, sizeof(*spool));
 	spool->config = *config;
-	spool->dir_fd = spool->lock_fd = spool->writer_slot.fd = spool->reader_slot.fd = -1;
+	spool->read_patience_ms = SPOOL_READ_PATIENCE_MS;
+	spool->dir_fd = spool->lock_fd = spool->damaged_dir_fd = spool->writer_slot.fd = spool->reader_slot.fd = -1;
 	for (unsigned int i = 0; i < LINK_LANE_COUNT; i++) {
 		spool->lanes[i].id = (enum link_lane)i;
 		spool->lanes[i].dir_fd = spool->lanes[i].fd = spool->lanes[i].reader.fd = -1;
@@ -234,7 +244,7 @@ spool_close(struct spool *spool)
 		if (lane->fd >= 0 && (fdatasync(lane->fd) != 0 || fsync(lane->dir_fd) != 0))
 			spool_count(spool, SPOOL_SYNC_ERRORS, 1);
 		else if (lane->buffer_len == 0 && lane->dropped_first == 0)
-			spool->writer_state.lanes[i].reserved = lane->next;
+			spool->writer_state.lanes[i].reserved = spool->writer_state.closed_next[i] = lane->next;
 	}
 	spool_save_writer_state(spool, true);
 	slot_save(&spool->reader_slot, &spool->reader_state, sizeof(spool->reader_state), true);
@@ -260,6 +270,8 @@ spool_destroy(struct spool *spool)
 	}
 	slot_close(&spool->writer_slot);
 	slot_close(&spool->reader_slot);
+	if (spool->damaged_dir_fd >= 0)
+		close(spool->damaged_dir_fd);
 	if (spool->lock_fd >= 0)
 		close(spool->lock_fd);
 	if (spool->dir_fd >= 0)

@@ -6,13 +6,18 @@
  * What a reader can rely on:
  * - A record is handed out only after write(2) took it: a killed process loses nothing that was
  *   ever sent, and a torn tail is cut off at the next start by its checksum.
+ * - Damage inside a segment costs the records it hits: the walk finds the next whole one by its
+ *   checks. A copy of the damaged file is kept in the folder `damaged`, the newest few of them.
  * - A number never comes back with other content. Numbers are reserved on disk (with fdatasync)
- *   ahead of their use; after a stop of the machine that may have lost written records, or after
- *   damage at the tail, numbering goes on at the end of the reservation and a gap record says so.
+ *   ahead of their use; after a stop of the machine or a new mount of the file system, which may have
+ *   lost written records, or after damage at the tail, numbering goes on at the end of the
+ *   reservation and a gap record says so.
  *   The epoch therefore changes only when the spool starts without valid state, or when the
  *   aggregator turns out to know more than the spool does (spool_renew_epoch()).
  * - The total size is bounded. When it is reached, the oldest segment of the least urgent lane is
- *   removed, but never one of a lane more urgent than the lane that needs the room.
+ *   removed, but never one of a lane more urgent than the lane that needs the room. What is lost by
+ *   that is on the disk, as a gap that is owed, before the segment goes; and a segment goes as
+ *   delivered only when the acknowledgement is on the disk.
  * - Records lost (evicted, damaged on disk, disk full, refused by the aggregator) are counted and
  *   reported by a gap record in the stats lane: {"timestamp":..,"event_type":"gap",
  *   "gap":{"lane":..,"first":..,"last":..,"reason":..}}. A gap that evicts an undelivered gap record
@@ -68,6 +73,7 @@ enum spool_counter {
 	SPOOL_TORN_BYTES,       /* writer, at start */
 	SPOOL_GAPS,             /* writer */
 	SPOOL_STORED_BYTES,     /* writer, a level: bytes of all segments now */
+	SPOOL_DAMAGED_SEGMENTS, /* writer */
 	SPOOL_ACKED,            /* reader */
 	SPOOL_CORRUPT_RECORDS,  /* reader */
 	SPOOL_READ_ERRORS,      /* reader */

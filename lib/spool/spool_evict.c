@@ -36,8 +36,15 @@ spool_remove_acked(struct spool *spool, struct spool_lane *lane)
 {
 	uint64_t acked = atomic_load_explicit(&lane->acked, memory_order_acquire);
 
-	while (lane_closed_count(lane) > 0 && spool_segment_at(lane, 0)->next <= acked + 1)
+	while (lane_closed_count(lane) > 0 && spool_segment_at(lane, 0)->next <= acked + 1) {
+		/* Else a machine that stops might come up with the segment gone and its records not known to be delivered. */
+		if (lane->acked_durable < acked && fdatasync(spool->reader_slot.fd) != 0) {
+			spool_count(spool, SPOOL_WRITE_ERRORS, 1);
+			return;
+		}
+		lane->acked_durable = acked;
 		lane_unlink_oldest(spool, lane);
+	}
 }
 
 /* Takes the oldest closed segment; what of it is not acknowledged becomes an owed gap. */
@@ -51,16 +58,34 @@ spool_lane_drop_oldest(struct spool *spool, struct spool_lane *lane)
 	/* Before the file goes: a reader that misses it must find that the writer reports it. */
 	if (oldest.next > first)
 		atomic_store_explicit(&lane->evicted_next, oldest.next, memory_order_release);
-	lane_unlink_oldest(spool, lane);
-	if (oldest.next <= first)
+	if (oldest.next <= first) {
+		lane_unlink_oldest(spool, lane);
 		return;
+	}
 	spool_count(spool, SPOOL_EVICTED_SEGMENTS, 1);
 	spool_count(spool, SPOOL_EVICTED_RECORDS, oldest.next - first);
 	if (lane->id == LINK_LANE_STATS)
 		spool_gap_forget(spool, first, oldest.next);
 	spool_gap_owe(spool, lane->id, first, oldest.next - 1, SPOOL_GAP_SPOOL_FULL);
+	/* The loss is on the disk before it happens. */
+	spool_save_writer_state(spool, true);
+	lane_unlink_oldest(spool, lane);
 	log_warning("spool", "full: evicted %s records %" PRIu64 "..%" PRIu64, link_lane_name(lane->id), first,
 		oldest.next - 1);
+}
+
+/*
+ * Whether a segment must go before another begins. Every lane may have one open whatever the others hold, so that the
+ * bound is kept without an urgent lane's segments ever going for a less urgent one.
+ */
+bool
+spool_is_full(const struct spool *spool)
+{
+	uint64_t closed_bytes = spool->total_bytes + spool->damaged_bytes;
+
+	for (unsigned int i = 0; i < LINK_LANE_COUNT; i++)
+		closed_bytes -= spool->lanes[i].fd >= 0 ? spool->lanes[i].file_len : 0;
+	return closed_bytes + LINK_LANE_COUNT * spool->config.segment_size > spool->config.size;
 }
 
 /* Acknowledged segments go first, whatever their lane; then the least urgent lane's oldest. */

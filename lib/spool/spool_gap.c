@@ -130,6 +130,8 @@ take_requests(struct spool *spool)
 		const struct spool_gap_request *request = &spool->requests[head % SPOOL_GAP_REQUESTS_MAX];
 
 		spool_gap_owe(spool, request->lane, request->first, request->last, request->reason);
+		if (request->reason == SPOOL_GAP_DAMAGED)
+			spool_damage_found(spool, &spool->lanes[request->lane], request->first);
 	}
 	/* After gaps_due went up, so that spool_is_drained() never sees neither. */
 	atomic_store_explicit(&spool->request_head, head, memory_order_release);

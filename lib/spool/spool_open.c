@@ -82,9 +82,11 @@ tail_walk(struct segment_reader *reader, struct tail *tail)
 	uint32_t len;
 	int status;
 
-	do
+	do {
 		status = segment_reader_next(reader, &line, &len);
-	while (status == SEGMENT_ENTRY || status == SEGMENT_BAD_BODY);
+		if (status == SEGMENT_BAD && segment_reader_resync(reader) == 1)
+			status = SEGMENT_BAD_BODY;
+	} while (status == SEGMENT_ENTRY || status == SEGMENT_BAD_BODY);
 	*tail = (struct tail){
 		.next = reader->seq, .offset = reader->offset,
 		.damaged = status != SEGMENT_END && status != SEGMENT_TORN,
@@ -204,6 +206,8 @@ lane_place(struct spool *spool, struct spool_lane *lane, const struct tail *tail
 	lane->next = next;
 	lane->accepted = tail->next - 1;
 	lane->hole_first = tail->next;
+	lane->start_hole_first = lost_first < next ? lost_first : next;
+	lane->start_next = next;
 	spool->writer_state.lanes[lane->id].floor = next;
 	if (reserved < next)
 		spool->writer_state.lanes[lane->id].reserved = next;
@@ -226,6 +230,10 @@ lane_recover(struct spool *spool, struct spool_lane *lane, bool machine_same)
 		rc = tail_of_segment(spool, lane, spool_segment_at(lane, lane->segment_count - 1)->first, &tail);
 	if (rc < 0)
 		return rc;
+	/* Numbers used before a clean stop are missing although nothing was torn: the file was cut since. */
+	tail.damaged |= tail.next < spool->writer_state.closed_next[lane->id];
+	if (lane->segment_count > 0 && tail.damaged)
+		spool_damage_found(spool, lane, tail.next);
 	if (lane->segment_count > 0 && tail.offset <= SEGMENT_HEADER_LEN && !tail.usable)
 		tail_remove(spool, lane);
 	lane_place(spool, lane, &tail, machine_same);
@@ -234,6 +242,33 @@ lane_recover(struct spool *spool, struct spool_lane *lane, bool machine_same)
 	if (tail.usable && lane->next == tail.next)
 		rc = tail_reuse(spool, lane, &tail);
 	return rc;
+}
+
+/* Evicted segments are reported when they go. Others that should be there and are not are reported now. */
+static void
+owe_missing(struct spool *spool, const struct spool_lane *lane)
+{
+	uint64_t seq = spool->reader_state.lanes[lane->id].acked + 1;
+	uint64_t end = lane->segment_count > 0 ? spool_segment_at(lane, 0)->first : seq;
+
+	while (seq < end) {
+		uint64_t missing_end = end;
+		uint64_t covered_end = seq;
+
+		for (uint64_t i = 0; i < spool->writer_state.gap_count && i < SPOOL_GAPS_MAX; i++) {
+			const struct spool_gap *gap = &spool->writer_state.gaps[i];
+
+			if (gap->lane != (uint32_t)lane->id || gap->last < seq)
+				continue;
+			if (gap->first > seq)
+				missing_end = gap->first < missing_end ? gap->first : missing_end;
+			else
+				covered_end = gap->last + 1 > covered_end ? gap->last + 1 : covered_end;
+		}
+		if (covered_end == seq)
+			spool_gap_owe(spool, lane->id, seq, missing_end - 1, SPOOL_GAP_DAMAGED);
+		seq = covered_end == seq ? missing_end : covered_end;
+	}
 }
 
 int
@@ -263,8 +298,10 @@ spool_lane_open(struct spool *spool, struct spool_lane *lane, bool machine_same)
 	rc = lane_recover(spool, lane, machine_same);
 	if (rc < 0)
 		return rc;
-	atomic_init(&lane->appended, lane->accepted);
-	atomic_init(&lane->readable, lane->accepted);
+	owe_missing(spool, lane);
+	/* What was lost had been given out, perhaps: that the aggregator knows of it is no surprise. */
+	atomic_init(&lane->appended, lane->next - 1);
+	atomic_init(&lane->readable, lane->next - 1);
 	atomic_init(&lane->evicted_next, lane->segment_count > 0 ? spool_segment_at(lane, 0)->first : lane->next);
 	atomic_init(&lane->acked, spool->reader_state.lanes[lane->id].acked);
 	atomic_init(&lane->skipped, spool->reader_state.lanes[lane->id].skipped != 0);

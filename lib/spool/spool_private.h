@@ -22,6 +22,8 @@ enum {
 	SPOOL_GAP_REQUESTS_MAX = 16,  /* power of two */
 	SPOOL_SEGMENT_SIZE_MIN = 4096,
 	SPOOL_BOOT_ID_LEN = 40,
+	SPOOL_READ_PATIENCE_MS = 30000, /* before a place that cannot be read is given up */
+	SPOOL_DAMAGED_MAX = 4,          /* damaged segments kept aside */
 };
 
 static_assert(SPOOL_RESERVE_LOW > SPOOL_BUFFER_LEN / (SEGMENT_ENTRY_LEN + 1), "a buffer never outruns the reservation");
@@ -51,6 +53,8 @@ struct spool_writer_state {
 	} lanes[LINK_LANE_COUNT];
 	uint64_t gap_count;
 	struct spool_gap gaps[SPOOL_GAPS_MAX];
+	uint64_t mount_id; /* of the file system, since its mount; 0: not known */
+	uint64_t closed_next[LINK_LANE_COUNT]; /* numbering ended before it in a clean stop; 0: the spool is open */
 };
 
 /* Saved by the reader. */
@@ -80,6 +84,9 @@ struct spool_lane {
 	uint64_t hole_first;     /* sequences from here to next were reported as lost; equals next when none */
 	uint64_t dropped_first;  /* first number a record used up without being kept; 0: none */
 	uint64_t file_len;       /* of the open segment */
+	uint64_t start_hole_first; /* the start reported from here up to start_next as lost; equal: nothing */
+	uint64_t start_next;
+	uint64_t acked_durable;  /* of acked, known to be on the disk */
 	bool blocked;            /* the last write failed; tried again at the next flush */
 	bool unsynced;
 	struct spool_segment *segments; /* ring, oldest at head; the last is the open one when fd >= 0 */
@@ -99,6 +106,9 @@ struct spool_lane {
 	struct segment_reader reader;
 	uint64_t synced_first; /* segments before this one are on the disk */
 	uint64_t synced_readable;
+	uint64_t fault_seq; /* could not be read, since fault_ms */
+	uint64_t fault_ms;
+	bool unreadable;    /* the loss just found was given up, not damaged */
 };
 
 struct spool_gap_request {
@@ -122,6 +132,9 @@ struct spool {
 	struct slot_file reader_slot;
 	struct spool_reader_state reader_state;
 	uint64_t synced_ms;
+	uint64_t read_patience_ms;
+	int damaged_dir_fd;
+	uint64_t damaged_bytes; /* writer: of the damaged segments kept aside */
 	_Atomic uint64_t epoch;
 	_Atomic uint64_t gaps_due; /* not appended yet */
 	struct spool_gap_request requests[SPOOL_GAP_REQUESTS_MAX];
@@ -143,6 +156,10 @@ spool_count(struct spool *spool, enum spool_counter counter, uint64_t n)
 	counter_add(&spool->counters[counter], n);
 }
 
+/* spool_mount.c */
+/* Changes when the folder's file system is mounted again; 0 where it cannot be told. */
+uint64_t spool_mount_id(int dir_fd);
+
 /* spool_open.c */
 int spool_lane_open(struct spool *spool, struct spool_lane *lane, bool machine_same);
 /* First sequences of the lane's segments, ascending; the caller frees. Returns how many, or -errno. */
@@ -154,7 +171,15 @@ int spool_lane_reserve(struct spool *spool, struct spool_lane *lane);
 void spool_save_writer_state(struct spool *spool, bool sync);
 void spool_save_reader_state(struct spool *spool);
 
+/* spool_damage.c */
+int spool_damage_open(struct spool *spool);
+/* Keeps a second name for the segment that begins at first, beside the lanes, until newer ones push it out. */
+void spool_damage_keep(struct spool *spool, const struct spool_lane *lane, uint64_t first);
+/* As before, for the segment that holds seq. */
+void spool_damage_found(struct spool *spool, const struct spool_lane *lane, uint64_t seq);
+
 /* spool_evict.c */
+bool spool_is_full(const struct spool *spool);
 void spool_lane_drop_oldest(struct spool *spool, struct spool_lane *lane);
 bool spool_evict(struct spool *spool, enum link_lane for_lane);
 void spool_remove_acked(struct spool *spool, struct spool_lane *lane);

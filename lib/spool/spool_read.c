@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lib/spool/spool_private.h"
@@ -25,9 +26,49 @@ find_segments(const struct spool_lane *lane, uint64_t seq, uint64_t readable, ui
 	return count < 0 ? count : 0;
 }
 
+static uint64_t
+now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* What cannot be read may be readable soon; after a while the lane no longer waits for it. */
+static bool
+lane_gives_up(const struct spool *spool, struct spool_lane *lane, uint64_t seq)
+{
+	uint64_t now = now_ms();
+
+	if (lane->fault_seq != seq) {
+		lane->fault_seq = seq;
+		lane->fault_ms = now;
+	}
+	lane->unreadable = now - lane->fault_ms >= spool->read_patience_ms;
+	return lane->unreadable;
+}
+
+/* Behind damage the reader is left before the next whole entry of the file, or closed. Returns 0, or -errno: wait. */
+static int
+lane_pass_damage(const struct spool *spool, struct spool_lane *lane, uint64_t seq, int status)
+{
+	struct segment_reader *reader = &lane->reader;
+
+	if (status == SEGMENT_BAD_BODY)
+		return 0;
+	if (status < 0 && (status != -EIO || !lane_gives_up(spool, lane, seq))) {
+		segment_reader_close(reader);
+		return status;
+	}
+	if ((status != SEGMENT_BAD && status != -EIO) || segment_reader_resync(reader) <= 0)
+		segment_reader_close(reader);
+	return 0;
+}
+
 /* Moves the reader before seq. Returns 1, 0 when no file holds it, or -errno. */
 static int
-lane_seek(struct spool_lane *lane, uint64_t seq)
+lane_seek(const struct spool *spool, struct spool_lane *lane, uint64_t seq)
 {
 	struct segment_reader *reader = &lane->reader;
 	uint64_t at, behind;
@@ -38,27 +79,30 @@ lane_seek(struct spool_lane *lane, uint64_t seq)
 	if (rc < 0 || at == 0)
 		return rc;
 	rc = segment_reader_open(reader, lane->dir_fd, lane->id, at);
+	if (rc == -EIO && lane_gives_up(spool, lane, seq))
+		return 0;
 	if (rc < 0)
 		return rc == -EBADMSG ? 0 : rc == -ENOENT ? -EAGAIN : rc;
-	while (reader->seq < seq) {
+	while (reader->fd >= 0 && reader->seq < seq) {
 		rc = segment_reader_next(reader, &line, &len);
-		if (rc == SEGMENT_ENTRY || rc == SEGMENT_BAD_BODY)
-			continue;
-		segment_reader_close(reader);
-		return rc < 0 ? rc : 0;
+		if (rc != SEGMENT_ENTRY)
+			rc = lane_pass_damage(spool, lane, seq, rc);
+		if (rc < 0)
+			return rc;
 	}
-	return 1;
+	return reader->fd >= 0 && reader->seq == seq;
 }
 
-/* The record seq. Returns 1, 0 when it is lost, or -errno. After damage to this record alone the reader stays open. */
+/* The record seq. Returns 1, 0 when it is lost, or -errno. The reader stays open when it knows where the file goes on. */
 static int
-lane_read(struct spool_lane *lane, uint64_t seq, const char **line, uint32_t *len)
+lane_read(const struct spool *spool, struct spool_lane *lane, uint64_t seq, const char **line, uint32_t *len)
 {
 	struct segment_reader *reader = &lane->reader;
 	int rc = 1;
 
+	lane->unreadable = false;
 	if (reader->fd < 0 || reader->seq != seq)
-		rc = lane_seek(lane, seq);
+		rc = lane_seek(spool, lane, seq);
 	if (rc <= 0)
 		return rc;
 	rc = segment_reader_next(reader, line, len);
@@ -68,11 +112,7 @@ lane_read(struct spool_lane *lane, uint64_t seq, const char **line, uint32_t *le
 			return rc == -ENOENT || rc == -EBADMSG ? 0 : rc;
 		rc = segment_reader_next(reader, line, len);
 	}
-	if (rc == SEGMENT_ENTRY)
-		return 1;
-	if (rc != SEGMENT_BAD_BODY)
-		segment_reader_close(reader);
-	return rc < 0 ? rc : 0;
+	return rc == SEGMENT_ENTRY ? 1 : lane_pass_damage(spool, lane, seq, rc);
 }
 
 /* Where records go on behind the lost seq, and up to where the writer has not reported the loss itself. */
@@ -81,16 +121,20 @@ lane_resume(struct spool_lane *lane, uint64_t seq, uint64_t readable, uint64_t *
 {
 	uint64_t at;
 
-	if (lane->reader.fd >= 0 && lane->reader.seq == seq + 1) {
-		*resume = *unreported_end = seq + 1;
+	if (lane->reader.fd >= 0 && lane->reader.seq > seq && lane->reader.seq <= readable + 1) {
+		*resume = *unreported_end = lane->reader.seq;
 		return 0;
 	}
 	int rc = find_segments(lane, seq, readable, &at, resume);
 
 	if (rc < 0)
 		return rc;
+	/* Where nothing can be read behind it either, it is the disk that fails and not the record. */
+	if (*resume == 0 && lane->unreadable)
+		return -EIO;
 	if (*resume == 0) {
-		*resume = *unreported_end = readable + 1;
+		*resume = readable + 1;
+		*unreported_end = readable + 1 == lane->start_next ? lane->start_hole_first : readable + 1;
 		return 0;
 	}
 	*unreported_end = *resume;
@@ -134,7 +178,7 @@ peek(struct spool *spool, const struct spool_want *want, struct buf *lines, stru
 	for (uint64_t seq = out->first; out->count < want->count_max && seq <= readable;) {
 		const char *line;
 		uint32_t len;
-		int rc = lane_read(lane, seq, &line, &len);
+		int rc = lane_read(spool, lane, seq, &line, &len);
 
 		if (rc < 0)
 			return rc;

@@ -44,8 +44,6 @@ static void
 lane_drop(struct spool *spool, struct spool_lane *lane)
 {
 	spool_count(spool, SPOOL_DISK_FULL, 1);
-	if (lane->next + 1 >= spool->writer_state.lanes[lane->id].reserved)
-		return;
 	if (lane->dropped_first == 0)
 		lane->dropped_first = lane->next;
 	lane->next++;
@@ -179,7 +177,7 @@ static int
 lane_open_segment(struct spool *spool, struct spool_lane *lane)
 {
 	lane_close_segment(spool, lane);
-	while (spool->total_bytes + spool->config.segment_size > spool->config.size)
+	while (spool_is_full(spool))
 		if (!spool_evict(spool, lane->id))
 			break;
 	if (lane->segment_count == lane->segment_max)
@@ -230,6 +228,8 @@ lane_unblock(struct spool *spool, struct spool_lane *lane)
 	if (lane->dropped_first != 0) {
 		lane_close_segment(spool, lane);
 		spool_gap_owe(spool, lane->id, lane->dropped_first, lane->next - 1, SPOOL_GAP_DISK_FULL);
+		spool->writer_state.lanes[lane->id].floor = lane->next;
+		spool_save_writer_state(spool, true);
 		lane->dropped_first = 0;
 	}
 	if (lane->fd < 0 && lane_open_segment(spool, lane) < 0)

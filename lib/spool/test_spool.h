@@ -4,6 +4,7 @@
 
 #include "test/test.h"
 
+#include <errno.h>
 #include <ftw.h>
 #include <inttypes.h>
 #include <unistd.h>
@@ -86,6 +87,34 @@ check_batch(enum link_lane lane, const struct spool_batch *batch)
 		at += len + 1;
 	}
 	assert_int_equal(at, lines.len);
+}
+
+/* Reads the lane from its start to its end. Returns the records seen; those missing are counted. */
+static inline uint64_t
+read_all(struct spool *spool, enum link_lane lane, uint64_t *missing)
+{
+	struct spool_batch batch;
+	uint64_t from = spool_get_acked(spool, lane) + 1;
+	uint64_t seen = 0;
+
+	*missing = 0;
+	for (;;) {
+		int rc = spool_peek_batch(spool, &(struct spool_want){ lane, from, 3, 400 }, &lines, &batch);
+
+		if (rc == -EAGAIN) {
+			spool_flush(spool);
+			continue;
+		}
+		assert_true(rc >= 0);
+		assert_true(batch.first >= from);
+		*missing += batch.first - from;
+		if (rc == 0)
+			return seen;
+		if (lane != LINK_LANE_STATS)
+			check_batch(lane, &batch);
+		seen += batch.count;
+		from = batch.first + batch.count;
+	}
 }
 
 #endif
