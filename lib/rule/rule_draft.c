@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lib/rule/rule_parser.h"
+#include "lib/rule/rule_tests.h"
 
 static bool
 buffer_same(const struct rule_buffer *a, const struct rule_buffer *b)
@@ -288,6 +289,21 @@ finish_direction(struct rule_parser *parser)
 		parser->draft.flow |= RULE_FLOW_TO_SERVER;
 }
 
+/* Nothing but the flow's protocol is asked, on packets. */
+static bool
+asks_protocol_only(const struct rule_parser *parser)
+{
+	const struct rule *draft = &parser->draft;
+
+	if (parser->test_count == 0 || parser->buffer_count > 0 || draft->phase != PHASE_PACKET || draft->app != RULE_APP_NONE
+		|| (draft->flags & RULE_EVENTS) != 0)
+		return false;
+	for (unsigned int i = 0; i < parser->test_count; i++)
+		if (parser->tests[i].fn != rule_test_app_protocol)
+			return false;
+	return true;
+}
+
 /* What kind of traffic decides the rule, and how often it may fire. */
 static void
 finish_phase(struct rule_parser *parser)
@@ -313,7 +329,12 @@ finish_phase(struct rule_parser *parser)
 	if (bare && !ports && draft->app == RULE_APP_NONE
 		&& (draft->proto & (RULE_PROTO_PKTHDR | RULE_PROTO_ETHER | RULE_PROTO_ARP | RULE_PROTO_PKT_ONLY)) == 0)
 		draft->flags |= RULE_ONCE;
-	if (draft->meta.action == RULE_PASS && (draft->phase != PHASE_PACKET || (draft->flags & RULE_ONCE) != 0))
+	bool protocol_only = asks_protocol_only(parser);
+
+	if (protocol_only && draft->meta.action != RULE_PASS)
+		draft->flags |= RULE_PROTOCOL_ONLY;
+	if (draft->meta.action == RULE_PASS
+		&& (draft->phase != PHASE_PACKET || (draft->flags & RULE_ONCE) != 0 || protocol_only))
 		draft->flags |= RULE_PASS_FLOW;
 }
 

@@ -130,6 +130,22 @@ app_matches(const struct rule_view *view, const struct rule *rule)
 	return view->flow != NULL && view->flow->app_proto == rule->app + 1;
 }
 
+/* Whether this is the first packet with data, of its direction, since the flow's protocol is known or was given up. */
+static bool
+protocol_is_new(struct rule_view *view)
+{
+	const struct flow *flow = view->flow;
+
+	if (view->protocol_news == NEWS_NOT_ASKED) {
+		bool known = flow != NULL && view->payload_len > 0
+			&& (flow->app_proto != 0 || (flow->flags & FLOW_APP_GIVEN_UP) != 0);
+		uint32_t which = !known ? 0 : (flow->app_proto * 2u + view->to_server) & FLOW_BIT_PROTOCOL_MASK;
+
+		view->protocol_news = known && rule_flow_mark(view, FLOW_BIT_PROTOCOL + which) ? NEWS_YES : NEWS_NO;
+	}
+	return view->protocol_news == NEWS_YES;
+}
+
 bool
 rule_holds(struct rule_view *view, const struct rule *rule)
 {
@@ -140,5 +156,7 @@ rule_holds(struct rule_view *view, const struct rule *rule)
 	for (unsigned int i = 0; i < rule->test_count; i++)
 		if (!rule->tests[i].fn(view, &rule->tests[i]))
 			return false;
+	if ((rule->flags & RULE_PROTOCOL_ONLY) != 0 && !protocol_is_new(view))
+		return false;
 	return rule_state_conditions(view, rule) && rule_verify_buffers(view, rule);
 }

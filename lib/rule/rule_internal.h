@@ -153,6 +153,16 @@ enum rule_counter {
 	RULE_COUNTER_COUNT,
 };
 
+enum rule_news { NEWS_NOT_ASKED, NEWS_YES, NEWS_NO };
+
+/** Ids of flow bits that no name has. */
+enum {
+	FLOW_BIT_PROTOCOL = 0xfffe0000, /* + 2 * flow.app_proto + direction: rules were told of it */
+	FLOW_BIT_PROTOCOL_MASK = 0xffff,
+	FLOW_BIT_ONCE_APP = 0xfffffff0, /* and the next: the first message of a direction was seen */
+	FLOW_BIT_QUIET = 0xfffffff2,    /* a config rule: nothing of the flow is logged from here on */
+};
+
 /** What a match may look at. */
 struct rule_view {
 	struct rule_matcher *matcher;
@@ -164,6 +174,7 @@ struct rule_view {
 	uint32_t seen_len;
 	uint32_t unit_off;                /* of the payload: where a unit starts */
 	bool anchored_only;               /* only rules that count from there are asked */
+	uint8_t protocol_news;            /* enum rule_news: whether the protocol became known in this packet */
 	uint16_t hits_before;             /* hits of the same piece, whose rules are not asked again */
 	bool to_server;
 	uint8_t phase;

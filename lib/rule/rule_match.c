@@ -12,8 +12,6 @@
 #include "lib/rule/rule_transform.h"
 
 enum {
-	FLOW_BIT_ONCE_APP = 0xfffffff0, /* and the next: the first message of a direction was seen */
-	FLOW_BIT_QUIET = 0xfffffff2,    /* a config rule: nothing of the flow is logged from here on */
 	CONTEXT_MAX = 4096,             /* bytes seen before that are searched again: data that trickles in stays cheap */
 };
 
@@ -274,6 +272,7 @@ view_init(struct rule_view *view, struct rule_matcher *matcher, const struct pac
 	view->seen_len = 0;
 	view->unit_off = 0;
 	view->anchored_only = false;
+	view->protocol_news = NEWS_NOT_ASKED;
 	view->hits_before = 0;
 	view->steps_max = (uint32_t)matcher->set->verify_steps_max;
 	rule_scratch_forget(matcher->scratch_bytes);

@@ -379,6 +379,7 @@ enum rule_flag {
 	RULE_QUIET = 1 << 8,          /* config: what matched is not logged */
 	RULE_QUIET_FLOW = 1 << 10,    /* nor the rest of its flow */
 	RULE_OWN_THRESHOLD = 1 << 11, /* it says itself how often it speaks */
+	RULE_PROTOCOL_ONLY = 1 << 12, /* app-layer-protocol and no more: once a direction, when it is known */
 	RULE_ON_PACKET = 1 << 9,      /* dsize and its like: the packet's own payload */
 };
 

@@ -1,7 +1,7 @@
 #include <errno.h>
 #include <unistd.h>
 
-#include "lib/rule/test_toy.h"
+#include "lib/rule/test_bench.h"
 
 struct match_case {
 	const char *options;  /* of "alert udp any any -> any any (...)" */
@@ -187,62 +187,6 @@ test_cost(void **state)
 }
 
 /* ---- state ---- */
-
-struct bench {
-	struct ruleset *set;
-	struct rule_matcher *matcher;
-	struct slab *slab;
-	struct flow flow;
-	struct rule_hits hits;
-};
-
-static void
-bench_begin(struct bench *b, const char *rules, uint8_t ip_proto)
-{
-	struct rule_config config = toy_config();
-	unsigned int count;
-
-	b->set = toy_ruleset(rules);
-	const struct rule_error *errors = ruleset_errors(b->set, &count);
-
-	if (count > 0)
-		fail_msg("%s: %s", rules, errors[0].reason);
-	assert_int_equal(slab_create(&b->slab, 1 << 20), 0);
-	assert_int_equal(rule_matcher_create(&b->matcher, b->set, &config, b->slab), 0);
-	b->flow = toy_flow(ip_proto);
-}
-
-static void
-bench_end(struct bench *b)
-{
-	rule_flow_end(b->matcher, &b->flow);
-	assert_int_equal(slab_used(b->slab), 0);
-	rule_matcher_destroy(b->matcher);
-	ruleset_destroy(b->set);
-	slab_destroy(b->slab);
-}
-
-static unsigned int
-bench_udp(struct bench *b, const char *payload, uint64_t ts_s)
-{
-	struct packet packet = toy_packet(IP_PROTO_UDP, payload, (uint32_t)strlen(payload));
-
-	packet.ts_ns = ts_s * 1000000000;
-	rule_hits_reset(&b->hits);
-	rule_match_packet(b->matcher, &packet, &b->flow, &b->hits);
-	return b->hits.count;
-}
-
-static unsigned int
-bench_stream(struct bench *b, const char *data, uint32_t seen_len, bool to_server)
-{
-	struct rule_chunk chunk = { .data = (const uint8_t *)data, .len = (uint32_t)strlen(data), .seen_len = seen_len,
-		.to_server = to_server };
-
-	rule_hits_reset(&b->hits);
-	rule_match_stream(b->matcher, NULL, &b->flow, &chunk, &b->hits);
-	return b->hits.count;
-}
 
 static void
 test_flow_bits(void **state)
@@ -548,27 +492,6 @@ test_events(void **state)
 	bench_end(&b);
 }
 
-/* Rules of addresses only speak at the first packet of a flow's direction; a pass among them frees the flow. */
-static void
-test_once(void **state)
-{
-	struct bench b;
-
-	(void)state;
-	bench_begin(&b, "alert udp 10.0.0.1 any -> any any (sid:1;)\n", IP_PROTO_UDP);
-	b.flow.packets[FLOW_TO_SERVER] = 1;
-	assert_int_equal(bench_udp(&b, "a", 1), 1);
-	b.flow.packets[FLOW_TO_SERVER] = 2;
-	assert_int_equal(bench_udp(&b, "a", 1), 0);
-	bench_end(&b);
-	bench_begin(&b, "pass udp 10.0.0.1 any -> any any (sid:1;)\nalert udp any any -> any 502 (content:\"a\"; sid:2;)\n", IP_PROTO_UDP);
-	b.flow.packets[FLOW_TO_SERVER] = 1;
-	assert_int_equal(bench_udp(&b, "a", 1), 0);
-	b.flow.packets[FLOW_TO_SERVER] = 2;
-	assert_int_equal(bench_udp(&b, "a", 1), 0);
-	bench_end(&b);
-}
-
 int
 main(void)
 {
@@ -585,7 +508,6 @@ main(void)
 		cmocka_unit_test(test_pass_stream),
 		cmocka_unit_test(test_messages),
 		cmocka_unit_test(test_events),
-		cmocka_unit_test(test_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

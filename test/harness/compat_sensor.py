@@ -1,50 +1,90 @@
 #!/usr/bin/env python3
 """Runs the sensor on a Suricata verification case, with what the case's own suricata.yaml says of its outputs.
 
-    compat_sensor.py SENSOR [OPTION]... -r CAPTURE -S RULES -l FOLDER ...
+    compat_sensor.py [--case FOLDER] SENSOR [OPTION]... -r CAPTURE -S RULES -l FOLDER ...
 
-For `rule_compat.py --sensor 'compat_sensor.py SENSOR read'`. A case whose eve-log lists its event types counts events of these types
-alone: the types that it leaves out are switched off here. The case is the folder of the rules, or else of the capture.
+For `rule_compat.py --sensor 'compat_sensor.py SENSOR read'`, which hands on only what concerns detection. A case whose eve-log
+lists its event types counts events of these types alone: the types that it leaves out are switched off here. The case is the folder
+of the rules, or else of the capture; --case names it where the capture is another case's.
 """
+import json
 import os
 import sys
 
 import yaml
 
 SWITCHES = {'flow': 'events.flow', 'arp': 'events.arp', 'stats': 'stats.enabled'}
+ANOMALIES = {'decode': False, 'stream': False, 'applayer': True}  # which are written where the case does not say
 
 
 def option(args, name):
     return args[args.index(name) + 1] if name in args else None
 
 
-def eve_types(path):
-    """{type: its settings} of the first eve-log, or None where the case does not say."""
+def case_config(folder):
+    path = os.path.join(folder, 'suricata.yaml')
     if not os.path.exists(path):
-        return None
+        return {}
     with open(path, encoding='utf-8') as text:
         try:
-            outputs = (yaml.safe_load(text) or {}).get('outputs') or []
+            return yaml.safe_load(text) or {}
         except yaml.YAMLError:
-            return None
-    for output in outputs:
-        types = (output.get('eve-log') or {}).get('types')
-        if types:
-            return {name: settings or {} for item in types
-                    for name, settings in (item.items() if isinstance(item, dict) else [(item, {})])}
-    return None
+            return {}
+
+
+def eve_log(config):
+    """The first eve-log's settings, {} where the case has none."""
+    for output in config.get('outputs') or []:
+        if output.get('eve-log'):
+            return output['eve-log']
+    return {}
+
+
+def eve_types(eve):
+    """{type: its settings}, or None where the case does not say."""
+    if not eve.get('types'):
+        return None
+    return {name: settings or {} for item in eve['types']
+            for name, settings in (item.items() if isinstance(item, dict) else [(item, {})])}
+
+
+def settings(config):
+    eve = eve_log(config)
+    types = eve_types(eve)
+    chosen = {}
+    for name, key in SWITCHES.items():
+        if types is not None and name not in types:
+            chosen[key] = False
+    if types is not None and 'anomaly' in types:
+        said = types['anomaly'].get('types') or {}
+        chosen.update({f'anomaly.{name}': said.get(name, usual) for name, usual in ANOMALIES.items()})
+    limit = (types or {}).get('mqtt', {}).get('string-log-limit')
+    if limit is not None:
+        chosen['app-layer.protocols.mqtt.string-log-limit'] = limit
+    for name, key in (('ethernet', 'eve.ethernet'), ('community-id-seed', 'eve.community-id-seed')):
+        if name in eve:
+            chosen[key] = eve[name]
+    return chosen
+
+
+def text(value):
+    return {True: 'yes', False: 'no'}[value] if isinstance(value, bool) else str(value)
 
 
 def main():
     args = sys.argv[1:]
-    place = option(args, '-S') or option(args, '-r') or ''
-    types = eve_types(os.path.join(os.path.dirname(place), 'suricata.yaml'))
-    for name, key in SWITCHES.items():
-        if types is not None and name not in types:
-            args += ['--set', f'{key}=no']
-    limit = (types or {}).get('mqtt', {}).get('string-log-limit')
-    if limit is not None:
-        args += ['--set', f'app-layer.protocols.mqtt.string-log-limit={limit}']
+    folder = None
+    if args[0] == '--case':
+        folder, args = args[1], args[2:]
+    config = case_config(folder or os.path.dirname(option(args, '-S') or option(args, '-r') or ''))
+    for key, value in settings(config).items():
+        args += ['--set', f'{key}={text(value)}']
+    policy = {name: hosts for name, hosts in (config.get('host-os-policy') or {}).items() if hosts}
+    if policy:
+        path = os.path.join(option(args, '-l'), 'sensor.yaml')
+        with open(path, 'w', encoding='utf-8') as out:
+            json.dump({'host-os-policy': policy}, out)  # JSON is YAML
+        args += ['-c', path]
     os.execvp(args[0], args)
 
 

@@ -1,0 +1,67 @@
+/* Rules that speak once a flow and direction. */
+#include "lib/rule/test_bench.h"
+
+/* Rules of addresses only speak at the first packet of a flow's direction; a pass among them frees the flow. */
+static void
+test_once(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_begin(&b, "alert udp 10.0.0.1 any -> any any (sid:1;)\n", IP_PROTO_UDP);
+	b.flow.packets[FLOW_TO_SERVER] = 1;
+	assert_int_equal(bench_udp(&b, "a", 1), 1);
+	b.flow.packets[FLOW_TO_SERVER] = 2;
+	assert_int_equal(bench_udp(&b, "a", 1), 0);
+	bench_end(&b);
+	bench_begin(&b, "pass udp 10.0.0.1 any -> any any (sid:1;)\nalert udp any any -> any 502 (content:\"a\"; sid:2;)\n", IP_PROTO_UDP);
+	b.flow.packets[FLOW_TO_SERVER] = 1;
+	assert_int_equal(bench_udp(&b, "a", 1), 0);
+	b.flow.packets[FLOW_TO_SERVER] = 2;
+	assert_int_equal(bench_udp(&b, "a", 1), 0);
+	bench_end(&b);
+}
+
+/* A rule that asks for nothing but the protocol speaks once a direction: at the first data since it is known. */
+static void
+test_protocol_only(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_begin(&b, "alert udp any any -> any any (app-layer-protocol:toy; sid:1;)\n"
+			"alert udp any any -> any any (app-layer-protocol:toy; prefilter; sid:2;)\n"
+			"alert udp any any -> any any (app-layer-protocol:toy; dsize:1; sid:3;)\n"
+			"alert udp any any -> any any (app-layer-protocol:!toy; sid:4;)\n", IP_PROTO_UDP);
+	assert_int_equal(bench_udp(&b, "a", 1), 0);
+	b.flow.app_proto = 1;
+	assert_int_equal(bench_udp(&b, "", 1), 0);
+	assert_int_equal(bench_udp(&b, "aa", 1), 2);
+	assert_int_equal(bench_udp(&b, "a", 1), 1);
+	assert_int_equal(b.hits.hit[0].sid, 3);
+	b.flow.app_proto = 0;
+	b.flow.flags |= FLOW_APP_GIVEN_UP;
+	assert_int_equal(bench_udp(&b, "a", 1), 1);
+	assert_int_equal(b.hits.hit[0].sid, 4);
+	assert_int_equal(bench_udp(&b, "a", 1), 0);
+	bench_end(&b);
+	bench_begin(&b, "pass udp any any -> any any (app-layer-protocol:toy; sid:1;)\n"
+			"alert udp any any -> any any (content:\"a\"; sid:2;)\n", IP_PROTO_UDP);
+	assert_int_equal(bench_udp(&b, "a", 1), 1);
+	b.flow.app_proto = 1;
+	assert_int_equal(bench_udp(&b, "a", 1), 0);
+	b.flow.app_proto = 0; /* released for good */
+	assert_int_equal(bench_udp(&b, "a", 1), 0);
+	bench_end(&b);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_once),
+		cmocka_unit_test(test_protocol_only),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
