@@ -76,6 +76,8 @@ lane_seek(const struct spool *spool, struct spool_lane *lane, uint64_t seq)
 	uint32_t len;
 	int rc = find_segments(lane, seq, seq, &at, &behind);
 
+	/* Where it stood says nothing of what is lost. */
+	segment_reader_close(reader);
 	if (rc < 0 || at == 0)
 		return rc;
 	rc = segment_reader_open(reader, lane->dir_fd, lane->id, at);

@@ -367,6 +367,29 @@ test_eviction(void **state)
 	spool_destroy(spool);
 }
 
+/* The reader steps back to what was evicted meanwhile: nothing but that is passed over. */
+static void
+test_step_back(void **state)
+{
+	struct spool *spool = open_spool();
+	struct spool_lane *lane = &spool->lanes[LINK_LANE_EVENT];
+	struct spool_batch batch;
+
+	while (lane->segment_count < 4)
+		append_one(spool, LINK_LANE_EVENT);
+	spool_flush(spool);
+	uint64_t second = spool_segment_at(lane, 1)->first;
+	uint64_t last = spool_get_readable(spool, LINK_LANE_EVENT);
+
+	assert_int_equal(spool_peek_batch(spool, &(struct spool_want){ LINK_LANE_EVENT, last - 1, 1, 999 }, &lines, &batch), 1);
+	spool_lane_drop_oldest(spool, lane);
+	assert_int_equal(spool_peek_batch(spool, &(struct spool_want){ LINK_LANE_EVENT, 1, 1, 999 }, &lines, &batch), 1);
+	assert_int_equal(batch.first, second);
+	check_batch(LINK_LANE_EVENT, &batch);
+	assert_int_equal(counter_of(spool, SPOOL_CORRUPT_RECORDS), 0);
+	spool_destroy(spool);
+}
+
 static void
 test_disk_full(void **state)
 {
@@ -450,6 +473,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_machine_stop, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_damage_in_the_middle, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_eviction, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_step_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_disk_full, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_skip, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_allocation, setup, teardown),
