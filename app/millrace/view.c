@@ -7,10 +7,11 @@
 #include "app/millrace/client.h"
 #include "app/millrace/summary.h"
 #include "app/millrace/text.h"
+#include "lib/store/function.h"
 
 enum { COLUMNS_MAX = 12, PATH_MAX_LEN = 128, PAGES_MAX = 10000 };
 
-/* A column: dotted paths, the values that are there joined by a colon. */
+/* A column: dotted paths, the values that are there joined by a colon; "record:function" is what the record asks or answers. */
 struct column {
 	const char *heading; /* ">" first: aligned right */
 	const char *paths[2];
@@ -47,7 +48,7 @@ static const struct view views[] = {
 		{ ">SEQUENCE", { "sequence" } }, { "TYPE", { "record.event_type" } },
 		{ "SOURCE", { "record.src_ip", "record.src_port" } },
 		{ "DESTINATION", { "record.dest_ip", "record.dest_port" } }, { "APP", { "record.app_proto" } },
-		{ "FUNCTION", { "record.modbus.request.function_code", "record.dnp3.application.function_name" } },
+		{ "FUNCTION", { "record:function" } },
 		{ "ANOMALY", { "record.anomaly.event" } } } },
 	{ "sensors", "/v1/sensors", "sensors", NULL, {
 		{ "SENSOR", { "sensor" } }, { "FIRST SEEN", { "first_seen" } }, { "LAST SEEN", { "last_seen" } },
@@ -111,12 +112,25 @@ value_at(const json_t *row, const char *path)
 }
 
 static void
+put_function(struct buf *cell, const json_t *row)
+{
+	const char *name = store_function_name(json_object_get(row, "record"));
+	json_t *text = name == NULL ? NULL : json_string(name);
+
+	if (text != NULL)
+		text_put_value(cell, text);
+	json_decref(text);
+}
+
+static void
 add_cell(struct text_table *table, const struct column *column, const json_t *row, struct buf *cell)
 {
 	buf_reset(cell);
 	for (size_t i = 0; i < sizeof(column->paths) / sizeof(column->paths[0]) && column->paths[i] != NULL; i++) {
 		const json_t *value = value_at(row, column->paths[i]);
 
+		if (strcmp(column->paths[i], "record:function") == 0)
+			put_function(cell, row);
 		if (value == NULL || json_is_null(value))
 			continue;
 		if (cell->len > 0)

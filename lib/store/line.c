@@ -1,76 +1,107 @@
 #include "lib/store/line.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <string.h>
 
 #include "lib/base/cursor.h"
+#include "lib/store/function.h"
 
-/* ---- which values are columns: a tree of keys, one row a node ---- */
+/* ---- which values are columns: by their path in the line ---- */
 
-enum value_type { VALUE_NONE, VALUE_TEXT, VALUE_NUMBER, VALUE_IP, VALUE_TIME };
-
-enum node {
-	NODE_ROOT, NODE_ALERT, NODE_FLOW, NODE_STATS, NODE_STATS_CAPTURE,
-	NODE_MODBUS, NODE_MODBUS_REQUEST, NODE_MODBUS_RESPONSE,
-	NODE_DNP3, NODE_DNP3_APPLICATION,
-	NODE_OTHER, /* nothing below is a column */
-};
+enum value_type { VALUE_TEXT, VALUE_NUMBER, VALUE_IP, VALUE_TIME };
 
 struct wanted {
-	uint8_t parent;     /* enum node */
-	uint8_t child;      /* enum node; NODE_OTHER for a value */
-	uint8_t type;       /* enum value_type */
-	uint16_t offset;    /* in struct store_line */
-	uint8_t key_len;
-	const char *key;
+	const char *path; /* dotted */
+	uint8_t type;     /* enum value_type */
+	uint16_t offset;  /* in struct store_line */
 };
 
-#define INNER(parent, key, child) { parent, child, VALUE_NONE, 0, sizeof(key) - 1, key }
-#define VALUE(parent, key, type, member) \
-	{ parent, NODE_OTHER, type, offsetof(struct store_line, member), sizeof(key) - 1, key }
+#define VALUE(path, type, member) { path, type, offsetof(struct store_line, member) }
 
 static const struct wanted wanted[] = {
-	VALUE(NODE_ROOT, "timestamp", VALUE_TIME, ts_ns),
-	VALUE(NODE_ROOT, "event_type", VALUE_TEXT, event_type),
-	VALUE(NODE_ROOT, "src_ip", VALUE_IP, src_ip),
-	VALUE(NODE_ROOT, "src_port", VALUE_NUMBER, src_port),
-	VALUE(NODE_ROOT, "dest_ip", VALUE_IP, dest_ip),
-	VALUE(NODE_ROOT, "dest_port", VALUE_NUMBER, dest_port),
-	VALUE(NODE_ROOT, "proto", VALUE_TEXT, proto),
-	VALUE(NODE_ROOT, "app_proto", VALUE_TEXT, app_proto),
-	INNER(NODE_ROOT, "alert", NODE_ALERT),
-	INNER(NODE_ROOT, "flow", NODE_FLOW),
-	INNER(NODE_ROOT, "stats", NODE_STATS),
-	INNER(NODE_ROOT, "modbus", NODE_MODBUS),
-	INNER(NODE_ROOT, "dnp3", NODE_DNP3),
-	VALUE(NODE_ALERT, "signature_id", VALUE_NUMBER, signature_id),
-	VALUE(NODE_ALERT, "severity", VALUE_NUMBER, severity),
-	VALUE(NODE_FLOW, "pkts_toserver", VALUE_NUMBER, packets[0]),
-	VALUE(NODE_FLOW, "pkts_toclient", VALUE_NUMBER, packets[1]),
-	VALUE(NODE_FLOW, "bytes_toserver", VALUE_NUMBER, bytes[0]),
-	VALUE(NODE_FLOW, "bytes_toclient", VALUE_NUMBER, bytes[1]),
-	VALUE(NODE_STATS, "uptime", VALUE_NUMBER, uptime_s),
-	VALUE(NODE_STATS, "run", VALUE_TEXT, run),
-	INNER(NODE_STATS, "capture", NODE_STATS_CAPTURE),
-	VALUE(NODE_STATS_CAPTURE, "received", VALUE_NUMBER, received),
-	INNER(NODE_MODBUS, "request", NODE_MODBUS_REQUEST),
-	INNER(NODE_MODBUS, "response", NODE_MODBUS_RESPONSE),
-	VALUE(NODE_MODBUS_REQUEST, "function_raw", VALUE_NUMBER, function),
-	VALUE(NODE_MODBUS_RESPONSE, "function_raw", VALUE_NUMBER, response_function),
-	INNER(NODE_DNP3, "application", NODE_DNP3_APPLICATION),
-	VALUE(NODE_DNP3_APPLICATION, "function_code", VALUE_NUMBER, function),
+	VALUE("timestamp", VALUE_TIME, ts_ns),
+	VALUE("event_type", VALUE_TEXT, event_type),
+	VALUE("src_ip", VALUE_IP, src_ip),
+	VALUE("src_port", VALUE_NUMBER, src_port),
+	VALUE("dest_ip", VALUE_IP, dest_ip),
+	VALUE("dest_port", VALUE_NUMBER, dest_port),
+	VALUE("proto", VALUE_TEXT, proto),
+	VALUE("app_proto", VALUE_TEXT, app_proto),
+	VALUE("alert.signature_id", VALUE_NUMBER, signature_id),
+	VALUE("alert.severity", VALUE_NUMBER, severity),
+	VALUE("flow.pkts_toserver", VALUE_NUMBER, packets[0]),
+	VALUE("flow.pkts_toclient", VALUE_NUMBER, packets[1]),
+	VALUE("flow.bytes_toserver", VALUE_NUMBER, bytes[0]),
+	VALUE("flow.bytes_toclient", VALUE_NUMBER, bytes[1]),
+	VALUE("stats.uptime", VALUE_NUMBER, uptime_s),
+	VALUE("stats.run", VALUE_TEXT, run),
+	VALUE("stats.capture.received", VALUE_NUMBER, received),
+};
+enum { WANTED_COUNT = sizeof(wanted) / sizeof(wanted[0]), LETTERS = 32 };
+static_assert(WANTED_COUNT + STORE_FUNCTIONS_MAX < 64, "a bit each in struct place");
+
+/* Where the scanner is: those rows of wanted[], and behind them of store_functions[], whose paths begin so. */
+struct place {
+	uint64_t rows;
+	uint32_t prefix_len; /* of each of them, with the dot (or the end) behind the last key */
 };
 
-static const struct wanted *
-wanted_find(uint8_t parent, const char *key, size_t key_len)
+static const char *
+row_path(unsigned int row)
 {
-	if (parent == NODE_OTHER)
-		return NULL;
-	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
-		if (wanted[i].parent == parent && wanted[i].key_len == key_len &&
-		    memcmp(wanted[i].key, key, key_len) == 0)
-			return &wanted[i];
-	return NULL;
+	return row < WANTED_COUNT ? wanted[row].path : store_functions[row - WANTED_COUNT].code;
+}
+
+/* Rows by the low bits of their first letter: most keys of a line are none of theirs. */
+struct letters {
+	uint64_t rows[LETTERS];
+};
+
+static void
+letters_init(struct letters *letters)
+{
+	memset(letters, 0, sizeof(*letters));
+	for (unsigned int row = 0; row < WANTED_COUNT + store_function_count; row++)
+		letters->rows[(uint8_t)row_path(row)[0] % LETTERS] |= UINT64_C(1) << row;
+}
+
+static struct place
+place_below(struct place in, const char *key, size_t key_len)
+{
+	struct place out = { .prefix_len = in.prefix_len + (uint32_t)key_len + 1 };
+
+	for (uint64_t rest = in.rows; rest != 0; rest &= rest - 1) {
+		unsigned int row = (unsigned int)__builtin_ctzll(rest);
+		const char *at = row_path(row) + in.prefix_len;
+
+		if (*at == *key && strncmp(at, key, key_len) == 0 && (at[key_len] == '.' || at[key_len] == '\0'))
+			out.rows |= UINT64_C(1) << row;
+	}
+	/* A dot within a key is not one between two. */
+	if (out.rows != 0 && memchr(key, '.', key_len) != NULL)
+		out.rows = 0;
+	return out;
+}
+
+/* Whether the row's path ends here; no other one does then. */
+static bool
+place_ends(struct place place, unsigned int row)
+{
+	return place.prefix_len > 0 && row_path(row)[place.prefix_len - 1] == '\0';
+}
+
+/* @return the row that the value here is wanted for, -1: none */
+static int
+place_row(struct place place)
+{
+	for (uint64_t rest = place.rows; rest != 0; rest &= rest - 1) {
+		unsigned int row = (unsigned int)__builtin_ctzll(rest);
+
+		if (place_ends(place, row))
+			return (int)row;
+	}
+	return -1;
 }
 
 /* ---- values ---- */
@@ -171,8 +202,9 @@ store_ip_read(struct line_ip *out, const char *text, size_t len)
 }
 
 static void
-take_string(const struct wanted *want, struct store_line *out, const char *text, size_t len)
+take_string(unsigned int row, struct store_line *out, const char *text, size_t len)
 {
+	const struct wanted *want = &wanted[row];
 	void *at = (char *)out + want->offset;
 	struct line_text *column = at;
 
@@ -184,6 +216,30 @@ take_string(const struct wanted *want, struct store_line *out, const char *text,
 		*column = (struct line_text){ .data = text, .len = (uint32_t)len };
 }
 
+static void
+take_function(unsigned int row, struct store_line *out, int64_t number)
+{
+	bool response;
+	int32_t code = store_function_code(&store_functions[row - WANTED_COUNT], number, &response);
+
+	if (code >= 0)
+		*(response ? &out->response_function : &out->function) =
+			(struct line_number){ .value = code, .present = true };
+}
+
+static void
+take_number(unsigned int row, struct store_line *out, int64_t number)
+{
+	struct line_number *column;
+
+	if (row >= WANTED_COUNT) {
+		take_function(row, out, number);
+	} else if (wanted[row].type == VALUE_NUMBER) {
+		column = (void *)((char *)out + wanted[row].offset);
+		*column = (struct line_number){ .value = number, .present = true };
+	}
+}
+
 /* ---- the scanner: one pass, an explicit stack ---- */
 
 enum expect { EXPECT_VALUE, EXPECT_VALUE_OR_END, EXPECT_KEY, EXPECT_KEY_OR_END, EXPECT_MORE, EXPECT_NOTHING };
@@ -191,13 +247,14 @@ enum expect { EXPECT_VALUE, EXPECT_VALUE_OR_END, EXPECT_KEY, EXPECT_KEY_OR_END, 
 struct scanner {
 	struct cursor in;
 	struct store_line *out;
-	const struct wanted *want; /* of the value that comes next; NULL: not a column */
+	struct letters letters;
+	struct place place; /* of the value that comes next */
 	const char *error;
 	unsigned int depth;
 	enum expect expect;
 	struct {
 		bool is_object;
-		uint8_t node;
+		struct place place;
 	} stack[LINE_DEPTH_MAX];
 };
 
@@ -331,6 +388,7 @@ scan_number(struct scanner *s)
 	bool whole = true;
 	unsigned int digits;
 	uint8_t first;
+	int row;
 
 	if (negative)
 		cursor_skip(&s->in, 1);
@@ -354,11 +412,9 @@ scan_number(struct scanner *s)
 		if (scan_digits(s, &exponent) == 0 || exponent > LINE_EXPONENT_MAX)
 			return fail(s, "bad number");
 	}
-	if (s->want != NULL && s->want->type == VALUE_NUMBER && whole && digits < LINE_DIGITS_MAX) {
-		struct line_number *column = (void *)((char *)s->out + s->want->offset);
-
-		*column = (struct line_number){ .value = negative ? -value : value, .present = true };
-	}
+	row = place_row(s->place);
+	if (row >= 0 && whole && digits < LINE_DIGITS_MAX)
+		take_number((unsigned int)row, s->out, negative ? -value : value);
 	return true;
 }
 
@@ -381,19 +437,21 @@ scan_word(struct scanner *s)
 static bool
 open_level(struct scanner *s, bool is_object)
 {
-	uint8_t node = NODE_OTHER;
+	struct place place = is_object ? s->place : (struct place){ 0 };
+	int row = place_row(place);
 
 	if (s->depth == LINE_DEPTH_MAX)
 		return fail(s, "nested too deep");
-	if (is_object && s->depth == 0)
-		node = NODE_ROOT;
-	else if (is_object && s->want != NULL)
-		node = s->want->child;
+	if (row >= 0) {
+		if (row >= WANTED_COUNT && store_functions[row - WANTED_COUNT].fixed != 0)
+			take_function((unsigned int)row, s->out, 0);
+		place.rows = 0; /* a path ends here, and no other goes on */
+	}
 	cursor_skip(&s->in, 1);
 	s->stack[s->depth].is_object = is_object;
-	s->stack[s->depth].node = node;
+	s->stack[s->depth].place = place;
 	s->depth++;
-	s->want = NULL;
+	s->place.rows = 0;
 	s->expect = is_object ? EXPECT_KEY_OR_END : EXPECT_VALUE_OR_END;
 	return true;
 }
@@ -403,7 +461,7 @@ close_level(struct scanner *s)
 {
 	cursor_skip(&s->in, 1);
 	s->depth--;
-	s->want = NULL;
+	s->place.rows = 0;
 	s->expect = s->depth == 0 ? EXPECT_NOTHING : EXPECT_MORE;
 	return true;
 }
@@ -415,6 +473,7 @@ scan_value(struct scanner *s)
 	const char *text;
 	size_t len;
 	bool plain;
+	int row;
 
 	if (c == '{' || c == '[')
 		return open_level(s, c == '{');
@@ -422,8 +481,9 @@ scan_value(struct scanner *s)
 	if (c == '"') {
 		if (!scan_string(s, &text, &len, &plain))
 			return false;
-		if (s->want != NULL && plain)
-			take_string(s->want, s->out, text, len);
+		row = place_row(s->place);
+		if (row >= 0 && row < WANTED_COUNT && plain)
+			take_string((unsigned int)row, s->out, text, len);
 		return true;
 	}
 	if (c == '-' || (c >= '0' && c <= '9'))
@@ -445,7 +505,13 @@ scan_key(struct scanner *s)
 	skip_space(s);
 	if (cursor_u8(&s->in) != ':')
 		return fail(s, "a colon is missing");
-	s->want = plain ? wanted_find(s->stack[s->depth - 1].node, text, len) : NULL;
+	s->place = s->stack[s->depth - 1].place;
+	if (s->depth == 1)
+		s->place.rows = s->letters.rows[(uint8_t)*text % LETTERS];
+	if (!plain)
+		s->place.rows = 0;
+	if (s->place.rows != 0)
+		s->place = place_below(s->place, text, len);
 	s->expect = EXPECT_VALUE;
 	return true;
 }
@@ -468,7 +534,7 @@ scan_step(struct scanner *s)
 	if (c != ',')
 		return fail(s, "a comma is missing");
 	cursor_skip(&s->in, 1);
-	s->want = NULL;
+	s->place.rows = 0;
 	s->expect = s->stack[s->depth - 1].is_object ? EXPECT_KEY : EXPECT_VALUE;
 	return true;
 }
@@ -481,6 +547,7 @@ store_line_read(struct store_line *out, const char *text, size_t len)
 	*out = (struct store_line){ .text = { .data = text, .len = (uint32_t)len } };
 	if (len > UINT32_MAX)
 		return "too long";
+	letters_init(&s.letters);
 	skip_space(&s);
 	if (peek(&s) != '{')
 		return "not a JSON object";

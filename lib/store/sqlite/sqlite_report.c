@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "lib/store/function.h"
 #include "lib/store/sqlite/sqlite_private.h"
 
 enum { SQL_TEXT_MAX = 4096 };
@@ -46,16 +47,10 @@ static const struct report reports[STORE_REPORT_COUNT] = {
 	},
 	[STORE_REPORT_PROTOCOLS] = {
 		.filters = RECORD_FILTERS,
-		.before = "SELECT p.protocol AS protocol, p.function AS function, coalesce("
-			"json_extract(r.line, '$.modbus.request.function_code'),"
-			" json_extract(r.line, '$.modbus.response.function_code'),"
-			" json_extract(r.line, '$.dnp3.application.function_name')) AS name,"
+		.before = "SELECT p.protocol AS protocol, p.function AS function, r.line AS \"name:function\","
 			" p.requests AS requests, p.responses AS responses, p.records AS records FROM (SELECT event_type AS"
-			" protocol, coalesce(function, response_function & 127) AS function,"
-			/* A DNP3 message stands alone: its code says which way it goes (IEEE 1815 4.2.2.5). */
-			" sum(function IS NOT NULL AND NOT (event_type = 'dnp3' AND function >= 128)) AS requests,"
-			" sum(response_function IS NOT NULL OR (event_type = 'dnp3' AND function >= 128)) AS responses,"
-			" count(*) AS records, max(id) AS sample"
+			" protocol, coalesce(function, response_function) AS function, count(function) AS requests,"
+			" count(response_function) AS responses, count(*) AS records, max(id) AS sample"
 			" FROM records INDEXED BY records_type WHERE event_type NOT IN ('alert', 'anomaly') AND (function IS NOT NULL"
 			" OR response_function IS NOT NULL)",
 		.after = " GROUP BY 1, 2) p JOIN records r ON r.id = p.sample ORDER BY p.protocol, p.function",
@@ -172,6 +167,18 @@ write_record(sqlite3_stmt *statement, int column)
 	return record == NULL ? json_null() : record;
 }
 
+/* What the record asks or answers. */
+static json_t *
+write_function(sqlite3_stmt *statement, int column)
+{
+	json_t *record = write_record(statement, column);
+	const char *name = store_function_name(record);
+	json_t *text = name == NULL ? json_null() : json_string(name);
+
+	json_decref(record);
+	return text;
+}
+
 /* total() is a double, so that a hostile sum cannot overflow; a whole one is written as an integer. */
 static json_t *
 write_whole(sqlite3_stmt *statement, int column)
@@ -205,6 +212,7 @@ static const struct {
 	{ ":lane", write_lane },
 	{ ":ip", write_ip },
 	{ ":json", write_record },
+	{ ":function", write_function },
 	{ ":n", write_whole },
 };
 
