@@ -270,9 +270,9 @@ print_json(const struct bench *bench, const struct result *results, unsigned int
 	for (unsigned int i = 0; i + 1 < count; i++)
 		json_object_set_new(limits, results[i].name, result_json(&results[i]));
 	json_object_set_new(limits, "hyperscan_alone",
-		json_pack("{s:f,s:f,s:I,s:I}", "cycles_per_payload", scan->cycles_per_payload, "cycles_per_packet",
-			scan->cycles_per_payload * (double)scan->payloads / bench->capture.frame_count, "payloads",
-			(json_int_t)scan->payloads, "patterns", (json_int_t)scan->patterns));
+		json_pack("{s:f,s:f,s:I,s:I,s:I,s:i}", "cycles_per_packet", scan->cycles_per_packet, "cycles_per_scan",
+			scan->cycles_per_scan, "scans", (json_int_t)scan->scans, "bytes", (json_int_t)scan->bytes, "left_out",
+			(json_int_t)scan->left_out, "databases", (int)scan->databases));
 	json_object_set_new(root, "limits", limits);
 	json_object_set_new(root, "bare", json_pack("{s:f,s:f,s:i}", "rx", bench->bare.rx, "rx+lookup", bench->bare.lookup, "flows",
 		(int)bench->bare.flows));
@@ -325,8 +325,8 @@ print_table(const struct bench *bench, const struct result *results, unsigned in
 			printf("%s%.0f", j > 0 ? ", " : "", results[i].stages[j]);
 		printf(" |\n");
 	}
-	printf("| Hyperscan alone, %" PRIu64 " payloads, %" PRIu64 " patterns | %.0f a payload | | | | |\n\n", scan->payloads,
-		scan->patterns, scan->cycles_per_payload);
+	printf("| Hyperscan alone: the same %" PRIu64 " scans in %u databases | %.0f | | | | |\n\n", scan->scans, scan->databases,
+		scan->cycles_per_packet);
 	printf("%.2f Mpps, %.2f Gbit/s on one worker; %.0f events/s, %" PRIu64 " of %" PRIu64 " events dropped; %" PRIu64
 	       " bytes of EVE\n",
 		hz / all->cycles / 1e6, hz / all->cycles * mean_len * 8 / 1e9, (double)all->events / all->seconds,
@@ -400,6 +400,7 @@ replay(struct bench *bench)
 	struct result results[sizeof(depths) / sizeof(depths[0])];
 	unsigned int count = 0;
 	struct scan_result scan = { 0 };
+	struct scan_setup scan_setup = { &bench->settings, &bench->capture, bench->pool, bench->ruleset, bench->options.loops };
 	int rc = 0;
 
 	for (unsigned int i = 0; i < sizeof(depths) / sizeof(depths[0]) && rc == 0; i++)
@@ -412,7 +413,7 @@ replay(struct bench *bench)
 	if (rc == 0)
 		rc = measure_beside(bench);
 	if (rc == 0)
-		rc = scan_payloads(bench->ruleset, &bench->settings, &bench->capture, &scan);
+		rc = scan_alone(&scan_setup, &scan);
 	if (rc != 0)
 		fprintf(stderr, "millrace-bench: %s\n", strerror(-rc));
 	else if (bench->options.json)

@@ -4,22 +4,78 @@
 #include <hs.h>
 #include <rte_cycles.h>
 #include <stdlib.h>
+#include <string.h>
 
-enum { SCAN_BURST = 64 };
+#include "app/sensor/worker.h"
 
-static const hs_database_t *
-largest(const struct ruleset *ruleset, uint64_t *patterns)
+enum { LOG_SCANS_MAX = 8 << 20, LOG_BYTES_MAX = 1 << 30, DATABASES_MAX = 4096 };
+
+struct scanned {
+	const hs_database_t *database;
+	uint32_t at, len; /* in bytes */
+};
+
+/* Pages that are never written cost no memory. */
+struct scan_log {
+	struct scanned *scans; /* [LOG_SCANS_MAX] */
+	uint8_t *bytes;        /* [LOG_BYTES_MAX] */
+	uint32_t count, used;
+	uint64_t left_out;
+};
+
+static void
+keep_scan(void *arg, const void *database, const uint8_t *data, uint32_t len)
 {
-	const hs_database_t *best = NULL, *database;
-	uint32_t count;
+	struct scan_log *log = arg;
 
-	*patterns = 0;
-	for (unsigned int nth = 0; (database = ruleset_database_get(ruleset, nth, &count)) != NULL; nth++)
-		if (count > *patterns) {
-			*patterns = count;
-			best = database;
-		}
-	return best;
+	if (log->count == LOG_SCANS_MAX || len > LOG_BYTES_MAX - log->used) {
+		log->left_out++;
+		return;
+	}
+	memcpy(log->bytes + log->used, data, len);
+	log->scans[log->count++] = (struct scanned){ .database = database, .at = log->used, .len = len };
+	log->used += len;
+}
+
+/* One loop over the capture, with all of the sensor's work; events are dropped when their ring is full. */
+static int
+fill_log(const struct scan_setup *setup, struct scan_log *log)
+{
+	struct source *source = NULL;
+	struct worker *worker = NULL;
+	int rc = memory_source_create(&source, setup->capture, setup->pool);
+
+	if (rc == 0)
+		rc = worker_create(&worker, 0, setup->settings, source, setup->ruleset);
+	if (rc != 0)
+		return rc;
+	worker->depth = WORKER_ALL;
+	rule_matcher_watch_scans(worker->matcher, keep_scan, log);
+	memory_source_rewind(worker->source, 0);
+	while (worker_burst(worker) > 0)
+		;
+	worker_finish(worker);
+	worker_destroy(worker);
+	return 0;
+}
+
+static int
+make_scratch(const struct scan_log *log, hs_scratch_t **scratch, unsigned int *databases)
+{
+	static const hs_database_t *known[DATABASES_MAX];
+	unsigned int idx;
+
+	*databases = 0;
+	for (uint32_t i = 0; i < log->count; i++) {
+		for (idx = 0; idx < *databases && known[idx] != log->scans[i].database; idx++)
+			;
+		if (idx < *databases)
+			continue;
+		if (idx == DATABASES_MAX || hs_alloc_scratch(log->scans[i].database, scratch) != HS_SUCCESS)
+			return -ENOMEM;
+		known[(*databases)++] = log->scans[i].database;
+	}
+	return 0;
 }
 
 static int
@@ -30,77 +86,53 @@ count_hit(unsigned int id, unsigned long long from, unsigned long long to, unsig
 }
 
 static int
-scan_burst(const struct packet packets[], uint16_t count, const hs_database_t *database, hs_scratch_t *scratch,
-	struct scan_result *out, uint64_t *cycles)
+scan_log(const struct scan_log *log, hs_scratch_t *scratch, struct scan_result *out)
 {
 	uint64_t start = rte_rdtsc();
 
-	for (uint16_t i = 0; i < count; i++) {
-		if (!packet_is(&packets[i], PACKET_L4) || packets[i].payload_len == 0)
-			continue;
-		if (hs_scan(database, (const char *)packets[i].payload, packets[i].payload_len, 0, scratch, count_hit,
-			    &out->hits) != HS_SUCCESS)
+	out->hits = 0;
+	for (uint32_t i = 0; i < log->count; i++) {
+		const struct scanned *scan = &log->scans[i];
+
+		if (hs_scan(scan->database, (const char *)log->bytes + scan->at, scan->len, 0, scratch, count_hit, &out->hits) !=
+			HS_SUCCESS)
 			return -EIO;
-		out->payloads++;
-		out->bytes += packets[i].payload_len;
 	}
-	*cycles += rte_rdtsc() - start;
+	double cycles = (double)(rte_rdtsc() - start) / log->count;
+
+	if (out->cycles_per_scan == 0 || cycles < out->cycles_per_scan)
+		out->cycles_per_scan = cycles;
 	return 0;
 }
 
-/* Frames are decoded first, a burst at a time and outside the clock, so that payloads are as warm as the worker's. */
 static int
-scan_all(struct packet_decoder *decoder, struct source *source, const hs_database_t *database, hs_scratch_t *scratch,
-	struct scan_result *out)
+measure_log(const struct scan_setup *setup, const struct scan_log *log, struct scan_result *out)
 {
-	static struct packet packets[SCAN_BURST * 4];
-	struct rte_mbuf *mbufs[SCAN_BURST];
-	uint64_t cycles = 0;
-	uint16_t received;
-	int rc = 0;
+	hs_scratch_t *scratch = NULL;
+	int rc = make_scratch(log, &scratch, &out->databases);
 
-	memory_source_rewind(source, 0);
-	while (rc == 0 && (received = source_rx_burst(source, mbufs, SCAN_BURST)) > 0) {
-		for (uint16_t i = 0; i < received; i++) {
-			packets[i].data = mbufs[i]->buf_addr;
-			packets[i].len = packets[i].wire_len = mbufs[i]->data_len;
-			packets[i].flags = PACKET_L3_CHECKSUM_GOOD | PACKET_L4_CHECKSUM_GOOD;
-			packets[i].link_type = PACKET_LINK_ETHERNET;
-			packets[i].ts_ns = 1;
-		}
-		(void)packet_decode_burst(decoder, packets, received, SCAN_BURST * 4);
-		rc = scan_burst(packets, received, database, scratch, out, &cycles);
-		source_give_back(source, mbufs, received);
-	}
-	out->cycles_per_payload = out->payloads == 0 ? 0 : (double)cycles / (double)out->payloads;
+	for (unsigned int i = 0; i < setup->loops && rc == 0; i++)
+		rc = scan_log(log, scratch, out);
+	hs_free_scratch(scratch);
+	out->scans = log->count + log->left_out;
+	out->bytes = log->used;
+	out->left_out = log->left_out;
+	out->cycles_per_packet = out->cycles_per_scan * (double)out->scans / setup->capture->frame_count;
 	return rc;
 }
 
 int
-scan_payloads(const struct ruleset *ruleset, const struct settings *settings, const struct memory_capture *capture,
-	struct scan_result *out)
+scan_alone(const struct scan_setup *setup, struct scan_result *out)
 {
-	static _Atomic uint64_t counters[PACKET_COUNTER_COUNT];
-	const hs_database_t *database = largest(ruleset, &out->patterns);
-	struct packet_decoder *decoder = NULL;
-	struct rte_mempool *pool;
-	struct source *source = NULL;
-	hs_scratch_t *scratch = NULL;
-	int rc;
+	struct scan_log log = { .scans = malloc(LOG_SCANS_MAX * sizeof(*log.scans)), .bytes = malloc(LOG_BYTES_MAX) };
+	int rc = log.scans == NULL || log.bytes == NULL ? -ENOMEM : 0;
 
-	if (database == NULL)
-		return 0;
-	pool = rte_pktmbuf_pool_create("millrace_scan", 1024, 128, 0, RTE_PKTMBUF_HEADROOM, (int)rte_socket_id());
-	rc = pool == NULL || hs_alloc_scratch(database, &scratch) != HS_SUCCESS ? -ENOMEM : 0;
+	memset(out, 0, sizeof(*out));
 	if (rc == 0)
-		rc = packet_decoder_create(&decoder, &settings->packet, counters);
-	if (rc == 0)
-		rc = memory_source_create(&source, capture, pool);
-	if (rc == 0)
-		rc = scan_all(decoder, source, database, scratch, out);
-	source_destroy(source);
-	packet_decoder_destroy(decoder);
-	hs_free_scratch(scratch);
-	rte_mempool_free(pool);
+		rc = fill_log(setup, &log);
+	if (rc == 0 && log.count > 0)
+		rc = measure_log(setup, &log, out);
+	free(log.scans);
+	free(log.bytes);
 	return rc;
 }

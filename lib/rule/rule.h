@@ -144,8 +144,6 @@ int ruleset_explain(const struct ruleset *ruleset, uint32_t gid, uint32_t sid, s
 /** Tells of rules that can never fire and of those that cost much; arg is handed through. @return how many were told */
 unsigned int ruleset_warnings(const struct ruleset *ruleset,
 	void (*warn)(const struct rule_meta *meta, const char *text, void *arg), void *arg);
-/** The nth Hyperscan database (hs_database_t) in use, NULL behind the last: the benchmark scans with it alone. Lent. */
-const void *ruleset_database_get(const struct ruleset *ruleset, unsigned int nth, uint32_t *pattern_count);
 /** The reference page of the keywords (Markdown). */
 void rule_reference(struct buf *out);
 
@@ -162,6 +160,11 @@ void rule_matcher_destroy(struct rule_matcher *matcher);
 /** Counter indexes and names ("rule.hits"); values belong to the matcher, inherited on reload. */
 struct counter_set rule_matcher_counters(struct rule_matcher *matcher);
 struct ruleset *rule_matcher_ruleset(const struct rule_matcher *matcher);
+
+/** Called with each block of bytes before it is scanned. @param database  hs_database_t of the ruleset */
+typedef void (*rule_scan_fn)(void *arg, const void *database, const uint8_t *data, uint32_t len);
+/** Watches what Hyperscan is given, for a benchmark that gives it the same again. @param fn  NULL: no more */
+void rule_matcher_watch_scans(struct rule_matcher *matcher, rule_scan_fn fn, void *arg);
 
 /** What one rule cost since its set is in force. */
 struct rule_usage {

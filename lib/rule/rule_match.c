@@ -25,6 +25,8 @@ rule_scan(struct rule_view *view, const struct rule_database *database, const ui
 
 	rule_count(view, RULE_COUNTER_SCANS);
 	counter_add(&matcher->memory->counters[RULE_COUNTER_SCAN_BYTES], len);
+	if (matcher->on_scan != NULL)
+		matcher->on_scan(matcher->on_scan_arg, database->db, data, len);
 	if (hs_scan(database->db, (const char *)data, len, 0, matcher->scratch, on_match, arg) != HS_SUCCESS)
 		rule_count(view, RULE_COUNTER_SCAN_ERRORS);
 }

@@ -372,15 +372,9 @@ rule_matcher_inherit(struct rule_matcher *to, struct rule_matcher *from)
 	from->memory = mine;
 }
 
-const void *
-ruleset_database_get(const struct ruleset *ruleset, unsigned int nth, uint32_t *pattern_count)
+void
+rule_matcher_watch_scans(struct rule_matcher *matcher, rule_scan_fn fn, void *arg)
 {
-	const struct rule_database *database = ruleset->databases;
-
-	while (database != NULL && nth-- > 0)
-		database = database->next;
-	if (database == NULL)
-		return NULL;
-	*pattern_count = database->pattern_count;
-	return database->db;
+	matcher->on_scan = fn;
+	matcher->on_scan_arg = arg;
 }
