@@ -5,8 +5,8 @@
  * down to the record, put into a quarantine file, reported as a gap, and passed over.
  *
  * TLS 1.3, or 1.2 with ECDHE and AES-256-GCM; the server's name and its CA are always checked; the client
- * certificate says who the sensor is. Proxies: `proxy` is HTTP (CONNECT), HTTPS or SOCKS; `pre-proxy` is a SOCKS proxy in
- * front of it. The environment's proxy variables are not looked at.
+ * certificate says who the sensor is, and is read again when its file changes. The aggregator is reached by ways
+ * (way.h), the preferred one first. The environment's proxy variables are not looked at.
  *
  * Threads: create, destroy: the owner; wake, wait, status, counters: any.
  */
@@ -32,17 +32,25 @@ struct uplink_config {
 	const char *cert;      /* PEM files */
 	const char *key;
 	const char *ca;
-	const char *proxy;     /* scheme://host:port; http, https, socks5h, socks5, socks4a; "": direct */
-	const char *pre_proxy; /* socks5h://host:port before the proxy; "": none */
+	const json_t *ways;    /* way.h; NULL: the one of the next five */
+	const json_t *hosts;   /* "NAME ADDRESS", ... */
+	const char *proxy;     /* SCHEME://HOST:PORT; http, https, socks5h, socks5; "": direct */
+	const char *pre_proxy; /* one to pass before it; "": none */
 	const char *proxy_user;
-	const char *proxy_password_file; /* first line; read at each start */
+	const char *proxy_password_file; /* first line; read at each connection */
 	const char *proxy_ca;  /* of an https proxy; "": as ca */
+	const char *source;    /* address to come from; "": the system's choice */
+	const char *interface;
+	bool metered;          /* alerts only */
+	uint64_t failover_after; /* failures in a row */
+	uint64_t failback_s;
+	const char *pin;       /* "sha256//BASE64[;...]"; "": none */
 	uint64_t window;       /* batches in flight */
 	uint64_t batch_records;
 	uint64_t batch_bytes;  /* of lines, before compression */
 	uint64_t zstd_level;
-	uint64_t connect_timeout_ms;
-	uint64_t timeout_ms;   /* of a whole request */
+	uint64_t connect_timeout_ms; /* of each step of a way */
+	uint64_t timeout_ms;   /* of a request in which nothing moves */
 	uint64_t backoff_max_ms;
 	uint64_t drain_ms;     /* how long a stop waits for acknowledgements */
 	const char *quarantine; /* file; "": quarantine.ndjson in the spool's folder */
@@ -53,6 +61,8 @@ struct uplink_config {
 extern const struct knob_table uplink_knobs;
 
 struct uplink_status {
+	char way[64];                /* name of the one in use */
+	bool metered;                /* it is: alerts only */
 	bool connected;              /* the last request was answered */
 	unsigned int in_flight;      /* batches */
 	char last_error[UPLINK_ERROR_LEN_MAX]; /* "" when there was none since the last acknowledgement */

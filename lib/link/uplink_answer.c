@@ -36,7 +36,7 @@ go_well(struct uplink *uplink, struct uplink_lane *lane, uint64_t acked)
 	bool probing = lane->probe_until != 0;
 
 	if (!atomic_load_explicit(&uplink->connected, memory_order_relaxed))
-		log_notice("link", "%s: connected", uplink->url);
+		log_notice("link", "%s: connected", uplink->target.url);
 	atomic_store_explicit(&uplink->connected, true, memory_order_relaxed);
 	uplink->backoff_ms = UPLINK_BACKOFF_MIN_MS;
 	uplink->poison_run = 0;
@@ -241,15 +241,23 @@ on_later(struct uplink *uplink, struct uplink_flight *flight, const struct batch
 static void
 on_failure(struct uplink *uplink, struct uplink_flight *flight, CURLcode result)
 {
-	const char *text = flight->error[0] != '\0' ? flight->error : curl_easy_strerror(result);
+	struct way_failure failure;
+	char text[UPLINK_ERROR_LEN_MAX];
 
-	if (atomic_load_explicit(&uplink->connected, memory_order_relaxed) || uplink->last_error[0] == '\0')
-		log_warning("link", "%s: %s; trying again until it works", uplink->url, text);
-	atomic_store_explicit(&uplink->connected, false, memory_order_relaxed);
 	uplink_count(uplink, UPLINK_FAILED, 1);
-	uplink_set_error(uplink, text);
-	back_off(uplink, 0);
 	flight->state = FLIGHT_READY;
+	/* What a connection left behind dies of says nothing of those in use. */
+	if (flight->generation != uplink->way.generation)
+		return;
+	uplink_fault_name(flight, result, &failure);
+	snprintf(text, sizeof(text), "%s: %s", way_error_name(failure.error), failure.text);
+	if (atomic_load_explicit(&uplink->connected, memory_order_relaxed) || strcmp(uplink->last_error, text) != 0)
+		log_warning("link", "%s by way \"%s\": %s (%s); trying again until it works", uplink->target.url,
+			uplink->target.ways->ways[uplink->way.idx].name, text, way_error_advice(failure.error));
+	atomic_store_explicit(&uplink->connected, false, memory_order_relaxed);
+	uplink_set_error(uplink, text);
+	if (!uplink_way_failed(uplink))
+		back_off(uplink, 0);
 }
 
 void
@@ -264,6 +272,7 @@ uplink_finish(struct uplink *uplink, struct uplink_flight *flight, CURLcode resu
 	if (result != CURLE_OK) {
 		on_failure(uplink, flight, result);
 	} else {
+		uplink_way_worked(uplink, flight);
 		curl_easy_getinfo(flight->easy, CURLINFO_RESPONSE_CODE, &status);
 		(void)curl_easy_header(flight->easy, "Retry-After", 0, CURLH_HEADER, -1, &retry_after);
 		batch_answer_parse(&answer, (int)status, retry_after == NULL ? NULL : retry_after->value, flight->answer,

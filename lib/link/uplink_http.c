@@ -1,7 +1,5 @@
 /* Requests: what every one has in common is set once, what differs with each batch at its start. */
 #include <errno.h>
-#include <openssl/pem.h>
-#include <openssl/x509.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -24,42 +22,27 @@ take_answer(char *data, size_t size, size_t count, void *arg)
 	return len;
 }
 
-static const char *
-text_or_null(const char *text)
-{
-	return text == NULL || text[0] == '\0' ? NULL : text;
-}
-
 static void
-set_tls(CURL *easy, const struct uplink_config *config)
+set_tls(CURL *easy)
 {
 	curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	curl_easy_setopt(easy, CURLOPT_SSL_CIPHER_LIST, tls12_ciphers);
 	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
 	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
 	curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
-	curl_easy_setopt(easy, CURLOPT_CAINFO, config->ca);
-	curl_easy_setopt(easy, CURLOPT_SSLCERT, config->cert);
-	curl_easy_setopt(easy, CURLOPT_SSLKEY, config->key);
+	curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, 0L); /* the file may change */
 }
 
-/* An empty proxy, not none: none would let the environment choose. */
-static void
-set_proxy(CURL *easy, const struct uplink *uplink)
+/* Long enough for every step of the longest way, each of which has its own bound. */
+static long
+connect_timeout_ms(const struct uplink *uplink)
 {
-	const struct uplink_config *config = &uplink->config;
-	const char *ca = text_or_null(config->proxy_ca);
+	unsigned int hops = 0;
 
-	curl_easy_setopt(easy, CURLOPT_PROXY, config->proxy == NULL ? "" : config->proxy);
-	curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
-	curl_easy_setopt(easy, CURLOPT_PRE_PROXY, text_or_null(config->pre_proxy));
-	curl_easy_setopt(easy, CURLOPT_HTTPPROXYTUNNEL, 1L);
-	curl_easy_setopt(easy, CURLOPT_PROXYAUTH, (long)CURLAUTH_ANY);
-	curl_easy_setopt(easy, CURLOPT_PROXYUSERNAME, text_or_null(config->proxy_user));
-	curl_easy_setopt(easy, CURLOPT_PROXYPASSWORD, text_or_null(uplink->proxy_password));
-	curl_easy_setopt(easy, CURLOPT_PROXY_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-	curl_easy_setopt(easy, CURLOPT_PROXY_CAPATH, NULL);
-	curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, ca == NULL ? config->ca : ca);
+	for (unsigned int i = 0; i < uplink->target.ways->count; i++)
+		if (uplink->target.ways->ways[i].hop_count > hops)
+			hops = uplink->target.ways->ways[i].hop_count;
+	return (long)(uplink->config.connect_timeout_ms * (3 + 3 * hops));
 }
 
 static int
@@ -70,21 +53,25 @@ flight_create(struct uplink *uplink, struct uplink_flight *flight)
 	flight->easy = easy;
 	if (easy == NULL || buf_create(&flight->body, batch_body_bound(uplink->lines.cap)) < 0)
 		return -ENOMEM;
-	curl_easy_setopt(easy, CURLOPT_URL, uplink->url);
+	curl_easy_setopt(easy, CURLOPT_URL, uplink->target.url);
 	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "https");
 	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(easy, CURLOPT_POST, 1L);
 	curl_easy_setopt(easy, CURLOPT_USERAGENT, "millrace-sensor/" MILLRACE_VERSION);
-	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)uplink->config.connect_timeout_ms);
-	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)uplink->config.timeout_ms);
-	curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, connect_timeout_ms(uplink));
+	/* On a thin line a batch may take long, as long as it moves. */
+	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)uplink->config.timeout_ms * UPLINK_TIMEOUT_FACTOR);
+	curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
+	curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)(uplink->config.timeout_ms + 999) / 1000);
+	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+	curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_answer);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, flight);
 	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, flight->error);
 	curl_easy_setopt(easy, CURLOPT_PRIVATE, flight);
-	set_tls(easy, &uplink->config);
-	set_proxy(easy, uplink);
+	set_tls(easy);
+	uplink_way_set(uplink, flight);
 	return 0;
 }
 
@@ -112,6 +99,7 @@ uplink_http_destroy(struct uplink *uplink)
 		if (flight->easy != NULL)
 			curl_easy_cleanup(flight->easy);
 		curl_slist_free_all(flight->headers);
+		curl_slist_free_all(flight->connect_to);
 		buf_destroy(&flight->body);
 	}
 	if (uplink->multi != NULL)
@@ -150,6 +138,8 @@ uplink_http_start(struct uplink *uplink, struct uplink_flight *flight)
 {
 	flight->answer_len = 0;
 	flight->error[0] = '\0';
+	if (uplink_way_ready(uplink, flight) < 0)
+		return -ENOMEM;
 	if (flight->headers == NULL && build_headers(flight) < 0) {
 		curl_slist_free_all(flight->headers);
 		flight->headers = NULL;
@@ -159,21 +149,4 @@ uplink_http_start(struct uplink *uplink, struct uplink_flight *flight)
 	curl_easy_setopt(flight->easy, CURLOPT_POSTFIELDS, flight->body.data);
 	curl_easy_setopt(flight->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)flight->body.len);
 	return curl_multi_add_handle(uplink->multi, flight->easy) == CURLM_OK ? 0 : -EIO;
-}
-
-int
-uplink_http_identity(const char *cert_path, char sensor[BATCH_SENSOR_MAX + 1])
-{
-	FILE *file = fopen(cert_path, "re");
-
-	if (file == NULL)
-		return -errno;
-	X509 *cert = PEM_read_X509(file, NULL, NULL, NULL);
-
-	fclose(file);
-	int len = cert == NULL ? -1 :
-		X509_NAME_get_text_by_NID(X509_get_subject_name(cert), NID_commonName, sensor, BATCH_SENSOR_MAX + 1);
-
-	X509_free(cert);
-	return len > 0 && batch_sensor_valid(sensor) ? 0 : -EINVAL;
 }

@@ -148,7 +148,7 @@ flight_fill(struct uplink *uplink, struct uplink_flight *flight, enum link_lane 
 	flight->head = (struct batch_head){
 		.epoch = spool_get_epoch(uplink->spool), .lane = id, .sequence = batch.first, .count = batch.count,
 	};
-	memcpy(flight->head.sensor, uplink->sensor, sizeof(uplink->sensor));
+	memcpy(flight->head.sensor, uplink->target.identity.sensor, sizeof(flight->head.sensor));
 	if (batch.first == spool_get_acked(uplink->spool, id) + 1 && (lane->declare || spool_is_skipped(uplink->spool, id)))
 		flight->head.skip_to = batch.first;
 	buf_reset(&flight->body);
@@ -180,7 +180,7 @@ uplink_fill_flights(struct uplink *uplink, uint64_t now_ms)
 			continue;
 		/* The last place is kept for alerts, so that they never wait for a slow batch of another lane. */
 		bool keep = left == 1 && uplink->config.window > 1;
-		int lane = pick_lane(uplink, now_ms, keep ? LINK_LANE_ALERT + 1 : LINK_LANE_COUNT);
+		int lane = pick_lane(uplink, now_ms, keep ? LINK_LANE_ALERT + 1 : uplink_way_lanes(uplink));
 
 		if (lane < 0)
 			return;

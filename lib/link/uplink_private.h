@@ -7,13 +7,17 @@
 #include <stdatomic.h>
 
 #include "lib/link/batch.h"
+#include "lib/link/relay.h"
 #include "lib/link/uplink.h"
+#include "lib/link/uplink_identity.h"
+#include "lib/link/way.h"
 
 enum {
 	UPLINK_ANSWER_LEN_MAX = 4096,
 	UPLINK_URL_LEN_MAX = 1024,
 	UPLINK_BACKOFF_MIN_MS = 100,
 	UPLINK_POLL_MS = 100,        /* longest sleep: a wakeup may be missed, the spool's sync is due */
+	UPLINK_TIMEOUT_FACTOR = 20,  /* of timeout-ms: the bound on a request that does move */
 	UPLINK_GROW_AFTER = 16,      /* acknowledgements in a row before a lane's batches and window grow again */
 	UPLINK_POISON_RUN_MAX = 8,   /* refused records in a row before pauses: a server that refuses all is ill */
 	UPLINK_HOLE_RUN_MAX = 4,     /* the same for answers about sequences */
@@ -34,6 +38,17 @@ enum uplink_counter {
 	UPLINK_QUARANTINE_LOST,
 	UPLINK_SKIPPED,
 	UPLINK_EPOCHS,
+	UPLINK_WAY,
+	UPLINK_WAY_CHANGES,
+	UPLINK_FAILOVERS,
+	UPLINK_FAILBACKS,
+	UPLINK_PROBES_FAILED,
+	UPLINK_SENT_BYTES,
+	UPLINK_RECEIVED_BYTES,
+	UPLINK_CERT_RELOADS,
+	UPLINK_CERT_RELOADS_FAILED,
+	UPLINK_CERT_WARNINGS,
+	UPLINK_CERT_DAYS_LEFT,
 	UPLINK_COUNTER_COUNT,
 };
 
@@ -54,6 +69,45 @@ struct uplink_flight {
 	char answer[UPLINK_ANSWER_LEN_MAX];
 	size_t answer_len;
 	char error[CURL_ERROR_SIZE];
+	unsigned int generation; /* of the connections it may use */
+	struct curl_slist *connect_to;
+	struct uplink *uplink;
+	struct way_failure way_failure; /* of the connection it opened; WAY_DONE: none */
+};
+
+/* Where to, as whom, by which ways: what the configuration says, copied and checked. */
+struct uplink_target {
+	struct way_end end;
+	char url[UPLINK_URL_LEN_MAX];
+	char pin[1024];
+	struct identity_paths paths;
+	struct identity identity;
+	struct way_set *ways;
+};
+
+/* A try of a preferred way while another is in use. */
+struct uplink_probe {
+	bool running;
+	unsigned int way_idx;
+	_Atomic bool done;
+	bool good;
+	struct way_failure failure;
+	int cancel[2]; /* a socket pair: closing the first ends the walk */
+	pthread_t thread;
+};
+
+struct uplink_way {
+	struct relay *relay;
+	_Atomic(const struct way *) current; /* any thread may read */
+	unsigned int idx;
+	unsigned int generation; /* connections of an older one are not used again */
+	unsigned int failed;     /* requests in a row */
+	unsigned int tried;      /* ways in a row */
+	uint64_t probe_ms;       /* when to try a preferred one */
+	uint64_t identity_ms;    /* when to look at the certificate files */
+	uint64_t expiry_ms;      /* when to look at their dates */
+	unsigned int warned_days[2]; /* the lowest threshold said: certificate, CA */
+	struct uplink_probe probe;
 };
 
 struct uplink_lane {
@@ -74,9 +128,8 @@ struct uplink_lane {
 struct uplink {
 	struct uplink_config config;
 	struct spool *spool;
-	char url[UPLINK_URL_LEN_MAX];
-	char sensor[BATCH_SENSOR_MAX + 1];
-	char proxy_password[256];
+	struct uplink_target target;
+	struct uplink_way way;
 	CURLM *multi;
 	struct batch_encoder *encoder;
 	struct buf lines;
@@ -118,7 +171,30 @@ void uplink_set_error(struct uplink *uplink, const char *text);
 int uplink_http_create(struct uplink *uplink);
 void uplink_http_destroy(struct uplink *uplink);
 int uplink_http_start(struct uplink *uplink, struct uplink_flight *flight);
-int uplink_http_identity(const char *cert_path, char sensor[BATCH_SENSOR_MAX + 1]);
+
+/* uplink_config.c: logged, and err set. */
+int uplink_config_fail(struct config_error *err, int rc, const char *key, const char *value, const char *why);
+int uplink_target_read(struct uplink_target *target, const struct uplink_config *config, struct config_error *err);
+void uplink_target_free(struct uplink_target *target);
+
+/* uplink_way.c */
+int uplink_way_create(struct uplink *uplink);
+void uplink_way_destroy(struct uplink *uplink);
+/* Tells a request's handle how its connections are made. */
+void uplink_way_set(struct uplink *uplink, struct uplink_flight *flight);
+/* Before each start: on the way in use, with the certificates in force. @return 0 or -ENOMEM */
+int uplink_way_ready(struct uplink *uplink, struct uplink_flight *flight);
+void uplink_way_tick(struct uplink *uplink, uint64_t now_ms);
+void uplink_way_worked(struct uplink *uplink, const struct uplink_flight *flight);
+/* After a request on the way in use failed. @return whether another way was taken, so that no pause is due */
+bool uplink_way_failed(struct uplink *uplink);
+/* New connections from now on. */
+void uplink_way_renew(struct uplink *uplink);
+/* How many lanes may send on it, from the most urgent on. */
+unsigned int uplink_way_lanes(const struct uplink *uplink);
+
+/* uplink_fault.c: what a request without an answer died of. */
+void uplink_fault_name(const struct uplink_flight *flight, CURLcode result, struct way_failure *out);
 
 /* uplink_lane.c */
 void uplink_fill_flights(struct uplink *uplink, uint64_t now_ms);

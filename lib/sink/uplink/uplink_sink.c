@@ -129,7 +129,7 @@ ops_status(void *self)
 			"appended", (json_int_t)status.lanes[i].appended, "sent", (json_int_t)status.lanes[i].sent,
 			"acked", (json_int_t)status.lanes[i].acked, "in_flight", (json_int_t)status.lanes[i].in_flight,
 			"spool_bytes", (json_int_t)status.lanes[i].bytes));
-	return json_pack("{s:b,s:b,s:i,s:s%,s:o}", "connected", status.connected, "drained", spool_is_drained(sink->spool),
+	return json_pack("{s:s,s:b,s:b,s:b,s:i,s:s%,s:o}", "way", status.way, "metered", status.metered, "connected", status.connected, "drained", spool_is_drained(sink->spool),
 		"in_flight", (int)status.in_flight, "last_error", status.last_error, strlen(status.last_error), "lanes", lanes);
 }
 
