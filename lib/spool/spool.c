@@ -25,6 +25,15 @@ static const struct knob spool_rows[] = {
 		"when records are forced to the disk: never, at an interval, with each batch written" },
 	{ "spool.fsync-interval-ms", KNOB_NUMBER, offsetof(struct spool_config, fsync_interval_ms), 10, 600000, "1000",
 		NULL, "time between forced writes when spool.fsync is interval" },
+#define LANE_ROW(name, lane) \
+	{ "spool.percent." name, KNOB_NUMBER, offsetof(struct spool_config, lane_percent[lane]), 1, 100, "100", NULL, \
+		"part of spool.size that the lane `" name "` may take" }
+	LANE_ROW("alert", LINK_LANE_ALERT),
+	LANE_ROW("asset", LINK_LANE_ASSET),
+	LANE_ROW("event", LINK_LANE_EVENT),
+	LANE_ROW("flow", LINK_LANE_FLOW),
+	LANE_ROW("stats", LINK_LANE_STATS),
+#undef LANE_ROW
 };
 
 const struct knob_table spool_knobs = { "spool", spool_rows, sizeof(spool_rows) / sizeof(spool_rows[0]) };
@@ -193,6 +202,9 @@ check_config(struct spool_config *config)
 		return -EINVAL;
 	if (config->segment_size > fitting)
 		config->segment_size = fitting;
+	for (unsigned int i = 0; i < LINK_LANE_COUNT; i++)
+		if (config->lane_percent[i] == 0 || config->lane_percent[i] > 100)
+			config->lane_percent[i] = 100;
 	return 0;
 }
 

@@ -14,8 +14,9 @@
  *   reservation and a gap record says so.
  *   The epoch therefore changes only when the spool starts without valid state, or when the
  *   aggregator turns out to know more than the spool does (spool_renew_epoch()).
- * - The total size is bounded. When it is reached, the oldest segment of the least urgent lane is
- *   removed, but never one of a lane more urgent than the lane that needs the room. What is lost by
+ * - The total size is bounded, and each lane's if its share is set. When it is reached, the oldest
+ *   segment goes of the first lane in the order flow, stats, event, asset, alert that has one, but
+ *   never one of a lane that comes after the lane which needs the room. What is lost by
  *   that is on the disk, as a gap that is owed, before the segment goes; and a segment goes as
  *   delivered only when the acknowledgement is on the disk.
  * - Records lost (evicted, damaged on disk, disk full, refused by the aggregator) are counted and
@@ -57,6 +58,7 @@ struct spool_config {
 	uint64_t segment_size;      /* bytes of one segment file */
 	unsigned int fsync;         /* enum spool_fsync */
 	uint64_t fsync_interval_ms;
+	uint64_t lane_percent[LINK_LANE_COUNT]; /* of size, that a lane may take, 1..100; 0: all */
 };
 
 /** Keys of `spool.`; fills a struct spool_config. */

@@ -88,21 +88,36 @@ spool_is_full(const struct spool *spool)
 	return closed_bytes + LINK_LANE_COUNT * spool->config.segment_size > spool->config.size;
 }
 
-/* Acknowledged segments go first, whatever their lane; then the least urgent lane's oldest. */
+void
+spool_lane_bound(struct spool *spool, struct spool_lane *lane)
+{
+	uint64_t bytes_max = spool->config.size / 100 * spool->config.lane_percent[lane->id];
+
+	while (lane_closed_count(lane) > 0 && counter_get(&lane->bytes) + spool->config.segment_size > bytes_max)
+		spool_lane_drop_oldest(spool, lane);
+}
+
+/* Acknowledged segments go first, whatever their lane; then the oldest of the first lane in the order that has one. */
 bool
 spool_evict(struct spool *spool, enum link_lane for_lane)
 {
+	/* Counters and gap records are small; gap records that go are written again. */
+	static const enum link_lane order[LINK_LANE_COUNT] = {
+		LINK_LANE_FLOW, LINK_LANE_STATS, LINK_LANE_EVENT, LINK_LANE_ASSET, LINK_LANE_ALERT,
+	};
 	uint64_t before = spool->total_bytes;
 
 	for (unsigned int i = 0; i < LINK_LANE_COUNT; i++)
 		spool_remove_acked(spool, &spool->lanes[i]);
 	if (spool->total_bytes < before)
 		return true;
-	for (unsigned int i = LINK_LANE_COUNT; i-- > for_lane;) {
-		if (lane_closed_count(&spool->lanes[i]) == 0)
-			continue;
-		spool_lane_drop_oldest(spool, &spool->lanes[i]);
-		return true;
+	for (unsigned int i = 0; i < LINK_LANE_COUNT; i++) {
+		if (lane_closed_count(&spool->lanes[order[i]]) > 0) {
+			spool_lane_drop_oldest(spool, &spool->lanes[order[i]]);
+			return true;
+		}
+		if (order[i] == for_lane)
+			return false;
 	}
 	return false;
 }

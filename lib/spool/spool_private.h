@@ -181,6 +181,8 @@ void spool_damage_found(struct spool *spool, const struct spool_lane *lane, uint
 /* spool_evict.c */
 bool spool_is_full(const struct spool *spool);
 void spool_lane_drop_oldest(struct spool *spool, struct spool_lane *lane);
+/* Keeps a lane that is about to begin a segment within its own share. */
+void spool_lane_bound(struct spool *spool, struct spool_lane *lane);
 bool spool_evict(struct spool *spool, enum link_lane for_lane);
 void spool_remove_acked(struct spool *spool, struct spool_lane *lane);
 

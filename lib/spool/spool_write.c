@@ -177,6 +177,7 @@ static int
 lane_open_segment(struct spool *spool, struct spool_lane *lane)
 {
 	lane_close_segment(spool, lane);
+	spool_lane_bound(spool, lane);
 	while (spool_is_full(spool))
 		if (!spool_evict(spool, lane->id))
 			break;

@@ -367,6 +367,90 @@ test_eviction(void **state)
 	spool_destroy(spool);
 }
 
+static uint64_t
+folder_bytes(void)
+{
+	char path[128];
+	uint64_t bytes = 0;
+
+	for (unsigned int i = 0; i <= LINK_LANE_COUNT; i++) {
+		snprintf(path, sizeof(path), "%s/%s", dir, i < LINK_LANE_COUNT ? link_lane_name(i) : "damaged");
+		DIR *folder = opendir(path);
+		struct stat st;
+
+		assert_non_null(folder);
+		for (struct dirent *entry; (entry = readdir(folder)) != NULL;)
+			if (fstatat(dirfd(folder), entry->d_name, &st, 0) == 0 && S_ISREG(st.st_mode))
+				bytes += (uint64_t)st.st_size;
+		closedir(folder);
+	}
+	return bytes;
+}
+
+/* Every lane is given so much that it alone fills the spool; those before it in the order go first, and whole. */
+static void
+test_eviction_order(void **state)
+{
+	static const enum link_lane order[] = { LINK_LANE_FLOW, LINK_LANE_STATS, LINK_LANE_EVENT, LINK_LANE_ASSET,
+		LINK_LANE_ALERT };
+	struct spool *spool = open_spool();
+
+	for (unsigned int i = 0; i < TEST_COUNT(order); i++) {
+		struct spool_lane *lane = &spool->lanes[order[i]];
+
+		for (unsigned int k = 0; k < 1000; k++) {
+			append_one(spool, order[i]);
+			assert_true(folder_bytes() <= config.size);
+			for (unsigned int later = i + 1; later < TEST_COUNT(order); later++)
+				if (order[later] != LINK_LANE_STATS)
+					assert_int_equal(spool->lanes[order[later]].next, 1);
+			/* Of the lane itself nothing goes while one before it has a closed segment. */
+			for (unsigned int earlier = 0; earlier < i; earlier++)
+				if (lane->segment_count > 0 && spool_segment_at(lane, 0)->first > 1 && order[i] != LINK_LANE_STATS)
+					assert_true(spool->lanes[order[earlier]].segment_count <= 1);
+		}
+		assert_true(lane->segment_count > 0);
+	}
+	/* And the least one never costs the others anything. */
+	uint64_t before = spool_get_bytes(spool, LINK_LANE_ALERT);
+
+	for (unsigned int k = 0; k < 1000; k++)
+		assert_int_not_equal(append_one(spool, LINK_LANE_FLOW), 0);
+	assert_int_equal(spool_get_bytes(spool, LINK_LANE_ALERT), before);
+	assert_true(folder_bytes() <= config.size);
+	spool_destroy(spool);
+}
+
+static void
+test_lane_share(void **state)
+{
+	uint64_t missing;
+
+	config.lane_percent[LINK_LANE_ALERT] = 25;
+	struct spool *spool = open_spool();
+
+	for (unsigned int i = 0; i < 100; i++)
+		append_one(spool, LINK_LANE_FLOW);
+	for (unsigned int i = 0; i < 1000; i++) {
+		append_one(spool, LINK_LANE_ALERT);
+		spool_flush(spool);
+		assert_true(spool_get_bytes(spool, LINK_LANE_ALERT) <= config.size / 4);
+	}
+	assert_int_equal(read_all(spool, LINK_LANE_FLOW, &missing), 100);
+	uint64_t seen = read_all(spool, LINK_LANE_ALERT, &missing);
+
+	assert_true(missing > 0);
+	assert_int_equal(seen + missing, 1000);
+	uint64_t reported_to = 0;
+
+	for (uint64_t i = 0; i < spool->writer_state.gap_count; i++) {
+		assert_int_equal(spool->writer_state.gaps[i].first, reported_to + 1);
+		reported_to = spool->writer_state.gaps[i].last;
+	}
+	assert_int_equal(reported_to, missing);
+	spool_destroy(spool);
+}
+
 /* The reader steps back to what was evicted meanwhile: nothing but that is passed over. */
 static void
 test_step_back(void **state)
@@ -473,6 +557,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_machine_stop, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_damage_in_the_middle, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_eviction, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_eviction_order, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_lane_share, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_step_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_disk_full, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_skip, setup, teardown),
