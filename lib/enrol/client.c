@@ -1,0 +1,256 @@
+#include "lib/enrol/client.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/enrol/csr.h"
+
+enum { ANSWER_MAX = 64 * 1024, PASSWORD_MAX = 256 };
+
+static const char tls12_ciphers[] = "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384";
+
+/* A request on its way: what to ask whom, and what came back. */
+struct call {
+	const char *url;
+	const char *ca;       /* PEM text; NULL: ca_file */
+	const char *ca_file;
+	const char *identity; /* PEM file of key and certificate; NULL: none is shown */
+	const struct enrol_way *way;
+	struct buf answer;
+	char reason[CURL_ERROR_SIZE];
+	char password[PASSWORD_MAX];
+};
+
+static size_t
+take_answer(char *data, size_t size, size_t count, void *arg)
+{
+	struct buf *answer = arg;
+
+	buf_put(answer, data, size * count);
+	return answer->full ? 0 : size * count;
+}
+
+static const char *
+text_or_null(const char *text)
+{
+	return text == NULL || text[0] == '\0' ? NULL : text;
+}
+
+static void
+set_tls(CURL *easy, struct call *call)
+{
+	struct curl_blob ca = { .data = (void *)call->ca, .len = call->ca == NULL ? 0 : strlen(call->ca),
+		.flags = CURL_BLOB_NOCOPY };
+
+	curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	curl_easy_setopt(easy, CURLOPT_SSL_CIPHER_LIST, tls12_ciphers);
+	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
+	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
+	curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+	curl_easy_setopt(easy, CURLOPT_CAINFO, call->ca_file);
+	if (call->ca != NULL)
+		curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, &ca);
+	curl_easy_setopt(easy, CURLOPT_SSLCERT, call->identity);
+	curl_easy_setopt(easy, CURLOPT_SSLKEY, call->identity);
+}
+
+/* An empty proxy, not none: none would let the environment choose. */
+static int
+set_proxy(CURL *easy, struct call *call)
+{
+	const struct enrol_way *way = call->way;
+	const char *ca = text_or_null(way->proxy_ca);
+	const char *password_file = text_or_null(way->proxy_password_file);
+	struct curl_blob blob = { .data = (void *)call->ca, .len = call->ca == NULL ? 0 : strlen(call->ca),
+		.flags = CURL_BLOB_NOCOPY };
+
+	if (password_file != NULL) {
+		FILE *file = fopen(password_file, "re");
+
+		if (file == NULL || fgets(call->password, sizeof(call->password), file) == NULL) {
+			snprintf(call->reason, sizeof(call->reason), "%.150s: %s", password_file,
+				file == NULL ? strerror(errno) : "empty");
+			if (file != NULL)
+				fclose(file);
+			return -EINVAL;
+		}
+		fclose(file);
+		call->password[strcspn(call->password, "\r\n")] = '\0';
+	}
+	curl_easy_setopt(easy, CURLOPT_PROXY, way->proxy == NULL ? "" : way->proxy);
+	curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
+	curl_easy_setopt(easy, CURLOPT_PRE_PROXY, text_or_null(way->pre_proxy));
+	curl_easy_setopt(easy, CURLOPT_HTTPPROXYTUNNEL, 1L);
+	curl_easy_setopt(easy, CURLOPT_PROXYAUTH, (long)CURLAUTH_ANY);
+	curl_easy_setopt(easy, CURLOPT_PROXYUSERNAME, text_or_null(way->proxy_user));
+	curl_easy_setopt(easy, CURLOPT_PROXYPASSWORD, text_or_null(call->password));
+	curl_easy_setopt(easy, CURLOPT_PROXY_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	curl_easy_setopt(easy, CURLOPT_PROXY_CAPATH, NULL);
+	curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, ca == NULL ? call->ca_file : ca);
+	if (ca == NULL && call->ca != NULL)
+		curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO_BLOB, &blob);
+	return 0;
+}
+
+/* @return the HTTP status, or -errno with the reason set */
+static int
+perform(CURL *easy, struct call *call, const char *body)
+{
+	struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
+	long status = 0;
+	int err = headers == NULL ? -ENOMEM : set_proxy(easy, call);
+	CURLcode code = CURLE_OK;
+
+	if (err == 0) {
+		curl_easy_setopt(easy, CURLOPT_URL, call->url);
+		curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "https");
+		curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+		curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+		curl_easy_setopt(easy, CURLOPT_USERAGENT, "millrace-sensor/" MILLRACE_VERSION);
+		curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)call->way->connect_timeout_ms);
+		curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)call->way->timeout_ms);
+		curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
+		curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body);
+		curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_answer);
+		curl_easy_setopt(easy, CURLOPT_WRITEDATA, &call->answer);
+		curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->reason);
+		set_tls(easy, call);
+		code = curl_easy_perform(easy);
+		curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+	}
+	if (code != CURLE_OK && call->reason[0] == '\0')
+		snprintf(call->reason, sizeof(call->reason), "%s", curl_easy_strerror(code));
+	curl_slist_free_all(headers);
+	explicit_bzero(call->password, sizeof(call->password));
+	return err != 0 ? err : code != CURLE_OK ? -EHOSTUNREACH : (int)status;
+}
+
+static int
+fail(char error[IDENTITY_ERROR_MAX], int err, const char *what, const char *why)
+{
+	/* An answer is another's text: it must not drive a terminal. */
+	int len = snprintf(error, IDENTITY_ERROR_MAX, "%.120s: %.120s", what, why);
+
+	for (int i = 0; i < len && i < IDENTITY_ERROR_MAX; i++)
+		if ((unsigned char)error[i] < ' ' || (unsigned char)error[i] >= 0x7f)
+			error[i] = '?';
+	return err;
+}
+
+/* Posts the body and installs what is answered. */
+static int
+ask(struct call *call, const char *dir, EVP_PKEY *key, const char *body, const char *sensor,
+	char error[IDENTITY_ERROR_MAX])
+{
+	CURL *easy = curl_easy_init();
+	int status = easy == NULL || buf_create(&call->answer, ANSWER_MAX) != 0 ? -ENOMEM : perform(easy, call, body);
+	json_t *root = status > 0 ? json_loadb(call->answer.data, call->answer.len, 0, NULL) : NULL;
+	const char *certificate = json_string_value(json_object_get(root, "certificate"));
+	const char *refusal = json_string_value(json_object_get(root, "error"));
+	char text[64];
+	int err;
+
+	snprintf(text, sizeof(text), "answered %d without a reason", status);
+	if (status < 0)
+		err = fail(error, status, call->url, call->reason[0] != '\0' ? call->reason : strerror(-status));
+	else if (status != 200)
+		err = fail(error, status == 429 || status >= 500 ? -EAGAIN : -EACCES, call->url, refusal == NULL ? text : refusal);
+	else if (certificate == NULL)
+		err = fail(error, -EBADMSG, call->url, "the answer holds no certificate");
+	else
+		err = enrol_identity_install(dir, key, certificate, sensor, error);
+	json_decref(root);
+	buf_destroy(&call->answer);
+	curl_easy_cleanup(easy);
+	return err;
+}
+
+/* {"token": .., "csr": ..}; the caller's. @param token NULL: none */
+static char *
+make_body(EVP_PKEY *key, const char *sensor, const char *token)
+{
+	char text[CSR_LEN_MAX];
+	struct buf pem = { .data = text, .cap = sizeof(text) - 1 };
+	json_t *root;
+	char *body;
+
+	if (csr_put(key, sensor, &pem) != 0)
+		return NULL;
+	pem.data[pem.len] = '\0';
+	root = json_pack("{s:s, s:s*}", "csr", text, "token", token);
+	body = root == NULL ? NULL : json_dumps(root, JSON_COMPACT);
+	json_decref(root);
+	return body;
+}
+
+static int
+make_url(char url[ACTIVATION_URL_MAX + 64], const char *base, const char *path)
+{
+	size_t len = strlen(base);
+
+	while (len > 0 && base[len - 1] == '/')
+		len--;
+	return snprintf(url, ACTIVATION_URL_MAX + 64, "%.*s%s", (int)len, base, path) < ACTIVATION_URL_MAX + 64 ? 0 : -EINVAL;
+}
+
+int
+enrol_activate(const char *dir, const struct activation *activation, const struct enrol_way *way, bool again,
+	char error[IDENTITY_ERROR_MAX])
+{
+	char url[ACTIVATION_URL_MAX + 64];
+	struct call call = { .url = url, .ca = activation->ca, .way = way };
+	struct enrol_identity had;
+	EVP_PKEY *key = NULL;
+	char *body = NULL;
+	int err = enrol_identity_make_dir(dir, error);
+
+	if (err == 0 && !again && enrol_identity_load(&had, dir, error) != -ENOENT)
+		return fail(error, -EEXIST, dir, "there is an identity already; --again replaces it");
+	if (err == 0 && activation->expires_s <= (uint64_t)time(NULL))
+		return fail(error, -EKEYEXPIRED, activation->sensor, "the invitation has expired, or this box's clock is wrong");
+	if (err == 0 && make_url(url, activation->enrol, ENROL_PATH) != 0)
+		return fail(error, -EINVAL, activation->enrol, "too long");
+	if (err == 0)
+		err = enrol_identity_pending_key(&key, dir, error);
+	if (err == 0) {
+		body = make_body(key, activation->sensor, activation->token);
+		err = body == NULL ? fail(error, -ENOMEM, dir, "no memory") : 0;
+	}
+	/* First what an identity is useless without. */
+	if (err == 0)
+		err = enrol_identity_put_activation(dir, activation, error);
+	if (err == 0)
+		err = ask(&call, dir, key, body, activation->sensor, error);
+	if (body != NULL)
+		explicit_bzero(body, strlen(body));
+	free(body);
+	EVP_PKEY_free(key);
+	return err;
+}
+
+int
+enrol_renew(const char *dir, const struct enrol_identity *identity, const char *base, const struct enrol_way *way,
+	char error[IDENTITY_ERROR_MAX])
+{
+	char url[ACTIVATION_URL_MAX + 64];
+	struct call call = { .url = url, .ca_file = identity->ca, .identity = identity->pem, .way = way };
+	EVP_PKEY *key = NULL;
+	char *body = NULL;
+	int err = make_url(url, base, ENROL_RENEW_PATH) != 0 ? fail(error, -EINVAL, base, "too long")
+		: enrol_identity_pending_key(&key, dir, error);
+
+	if (err == 0) {
+		body = make_body(key, identity->sensor, NULL);
+		err = body == NULL ? fail(error, -ENOMEM, dir, "no memory") : 0;
+	}
+	if (err == 0)
+		err = ask(&call, dir, key, body, identity->sensor, error);
+	free(body);
+	EVP_PKEY_free(key);
+	return err;
+}

@@ -1,0 +1,62 @@
+/*
+ * The sensor's half of enrolment: asks for a certificate with a token, and for the next one with the one it has.
+ *
+ * Thread: create, destroy: the owner; counters by any. enrol_activate(), enrol_renew(): one at a time.
+ */
+#ifndef MR_ENROL_CLIENT_H
+#define MR_ENROL_CLIENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/base/counter.h"
+#include "lib/config/config.h"
+#include "lib/enrol/identity.h"
+
+struct enrol_config {
+	const char *dir;   /* the identity's folder */
+	bool renew;
+	uint64_t retry_ms; /* between attempts to renew; 0: a hundredth of the lifetime, 1 s to 1 h */
+};
+
+/** Keys of `enrol.`. */
+extern const struct knob_table enrol_knobs;
+
+/** The way out, as the uplink goes. Strings are borrowed; "" and NULL: none. */
+struct enrol_way {
+	const char *proxy;
+	const char *pre_proxy;
+	const char *proxy_user;
+	const char *proxy_password_file;
+	const char *proxy_ca; /* of an https:// proxy; none: the aggregator's CA */
+	uint64_t connect_timeout_ms;
+	uint64_t timeout_ms;
+};
+
+/**
+ * Makes a key, has it certified, writes the identity. After a failure it may be called again with the same file.
+ *
+ * @param again  also where an identity is there already
+ * @param error  out: what failed. @return 0, -EEXIST, -EACCES (refused), -EKEYEXPIRED, or -errno
+ */
+int enrol_activate(const char *dir, const struct activation *activation, const struct enrol_way *way, bool again,
+	char error[IDENTITY_ERROR_MAX]);
+/** A new key and certificate in place of those of `identity`. @param url https://HOST:PORT. @return 0 or -errno */
+int enrol_renew(const char *dir, const struct enrol_identity *identity, const char *url, const struct enrol_way *way,
+	char error[IDENTITY_ERROR_MAX]);
+
+enum enrol_counter { ENROL_RENEWED, ENROL_RENEW_FAILED, ENROL_EXPIRES_S, ENROL_COUNTER_COUNT };
+
+/** When a certificate is due, seconds since the Unix epoch: at two thirds of its lifetime. */
+uint64_t enrol_due_s(uint64_t not_before_s, uint64_t not_after_s);
+
+struct enrol_renewer;
+
+/** Starts a thread that renews in time. @param config, way copied, strings included. @return 0 or -errno */
+int enrol_renewer_create(struct enrol_renewer **out, const struct enrol_config *config, const char *url,
+	const struct enrol_way *way);
+/** Stops the thread; waits for a request that is under way. NULL is accepted. */
+void enrol_renewer_destroy(struct enrol_renewer *renewer);
+struct counter_set enrol_renewer_get_counters(struct enrol_renewer *renewer);
+
+#endif
