@@ -31,6 +31,7 @@ struct peer {
 	struct link_server *server; /* NULL once it is destroyed */
 	struct bufferevent *bev;
 	uint64_t since_s; /* the connection or the last answer; 0: a request is being handled */
+	time_t until;     /* end of its certificate, since the Unix epoch; 0: it has none */
 	LIST_ENTRY(peer) link;
 };
 
@@ -110,17 +111,78 @@ accept_peer(struct event_base *base, void *arg)
 	return peer->bev;
 }
 
-/* Ends the connections whose peer took too long to say a whole request, whatever it trickles. */
+/* ---- who may come in ---- */
+
+static bool
+is_admitted(const struct link_server *server, const X509 *certificate)
+{
+	char name[BATCH_SENSOR_MAX + 1];
+	char serial[LINK_SERIAL_MAX + 1];
+
+	/* Whoever has no sensor's name is let in here, and answered so. */
+	if (server->config.admit == NULL || !server_tls_name(certificate, name))
+		return true;
+	return server_tls_serial(certificate, serial) && server->config.admit(server->config.admit_arg, name, serial);
+}
+
+static int
+verify_peer(int fine, X509_STORE_CTX *check)
+{
+	SSL *ssl = X509_STORE_CTX_get_ex_data(check, SSL_get_ex_data_X509_STORE_CTX_idx());
+	struct peer *peer = SSL_get_ex_data(ssl, peer_slot);
+	const X509 *certificate = X509_STORE_CTX_get_current_cert(check);
+	struct tm end;
+
+	if (fine != 1 || X509_STORE_CTX_get_error_depth(check) != 0)
+		return fine;
+	if (peer != NULL && peer->server != NULL && is_admitted(peer->server, certificate)) {
+		peer->until = ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &end) == 1 ? timegm(&end) : 1;
+		return 1;
+	}
+	X509_STORE_CTX_set_error(check, X509_V_ERR_CERT_REVOKED);
+	return 0;
+}
+
+static bool
+is_welcome(const struct link_server *server, const struct peer *peer, time_t now)
+{
+	const X509 *certificate = peer->until == 0 ? NULL
+		: server_tls_certificate(bufferevent_openssl_get_ssl(peer->bev));
+
+	return peer->until == 0 || (certificate != NULL && now < peer->until && is_admitted(server, certificate));
+}
+
+static void
+cut(struct peer *peer)
+{
+	shutdown(bufferevent_getfd(peer->bev), SHUT_RDWR);
+}
+
+void
+link_server_recheck(struct link_server *server)
+{
+	time_t now = time(NULL);
+	struct peer *peer;
+
+	LIST_FOREACH(peer, &server->peers, link)
+		if (!is_welcome(server, peer, now))
+			cut(peer);
+}
+
+/* Ends the connections whose peer took too long to say a whole request, whatever it trickles, and those whose
+ * certificate has ended. */
 static void
 sweep(evutil_socket_t fd, short what, void *arg)
 {
 	struct link_server *server = arg;
 	uint64_t now_s = clock_s();
+	time_t now = time(NULL);
 	struct peer *peer;
 
 	LIST_FOREACH(peer, &server->peers, link)
-		if (peer->since_s != 0 && now_s - peer->since_s > server->config.request_timeout_s)
-			shutdown(bufferevent_getfd(peer->bev), SHUT_RDWR);
+		if ((peer->since_s != 0 && now_s - peer->since_s > server->config.request_timeout_s) ||
+		    (peer->until != 0 && now >= peer->until))
+			cut(peer);
 }
 
 static SSL *
@@ -129,6 +191,14 @@ ssl_of(struct evhttp_request *request)
 	struct evhttp_connection *connection = evhttp_request_get_connection(request);
 
 	return connection == NULL ? NULL : bufferevent_openssl_get_ssl(evhttp_connection_get_bufferevent(connection));
+}
+
+static const X509 *
+certificate_of(struct evhttp_request *request)
+{
+	SSL *ssl = ssl_of(request);
+
+	return ssl == NULL ? NULL : server_tls_certificate(ssl);
 }
 
 static struct peer *
@@ -150,6 +220,13 @@ handle(struct evhttp_request *request, void *arg)
 		return;
 	}
 	peer->since_s = 0;
+	/* What is in the socket's buffer already comes through after a cut: it is not looked at. No answer either, which the
+	 * peer would take for the batch's. */
+	if (!is_welcome(server, peer, time(NULL))) {
+		cut(peer);
+		evhttp_send_error(request, HTTP_INTERNAL, NULL);
+		return;
+	}
 	server->handler(server->arg, request);
 }
 
@@ -245,6 +322,8 @@ link_server_create(struct link_server **out, struct event_base *base, const stru
 	if (peer_slot < 0)
 		peer_slot = SSL_get_ex_new_index(0, NULL, NULL, NULL, peer_gone);
 	err = peer_slot < 0 ? -ENOMEM : server_tls_create(&server->tls, config);
+	if (err == 0 && config->client_ca != NULL)
+		SSL_CTX_set_verify(server->tls, SSL_CTX_get_verify_mode(server->tls), verify_peer);
 	if (err == 0)
 		err = start_http(server);
 	if (err != 0) {
@@ -304,9 +383,29 @@ link_server_connections(const struct link_server *server)
 bool
 link_server_peer(struct evhttp_request *request, char name[BATCH_SENSOR_MAX + 1])
 {
-	SSL *ssl = ssl_of(request);
+	const X509 *certificate = certificate_of(request);
 
-	return ssl != NULL && server_tls_peer(ssl, name);
+	return certificate != NULL && server_tls_name(certificate, name);
+}
+
+bool
+link_server_serial(struct evhttp_request *request, char serial[LINK_SERIAL_MAX + 1])
+{
+	const X509 *certificate = certificate_of(request);
+
+	return certificate != NULL && server_tls_serial(certificate, serial);
+}
+
+const char *
+link_server_address(struct evhttp_request *request)
+{
+	struct evhttp_connection *connection = evhttp_request_get_connection(request);
+	char *address = NULL;
+	ev_uint16_t port;
+
+	if (connection != NULL)
+		evhttp_connection_get_peer(connection, &address, &port);
+	return address == NULL ? "?" : address;
 }
 
 void

@@ -29,7 +29,15 @@ struct link_server_config {
 	uint64_t body_max;          /* bytes */
 	uint64_t connections_max;
 	uint64_t request_timeout_s; /* from the connection or the last answer to a whole request */
+	/**
+	 * Whether a client whose certificate is of client_ca may come in; NULL: every one may. Asked in each handshake, before
+	 * each request, and by link_server_recheck(). serial is in hexadecimal, capital letters.
+	 */
+	bool (*admit)(void *arg, const char *name, const char *serial);
+	void *admit_arg;
 };
+
+enum { LINK_SERIAL_MAX = 64 }; /* hexadecimal digits */
 
 struct link_server;
 
@@ -51,6 +59,13 @@ int link_server_check(const struct link_server_config *config);
 uint16_t link_server_port(const struct link_server *server);
 /** Connections open now. */
 uint64_t link_server_connections(const struct link_server *server);
+
+/** Asks about every client again, and cuts the connections of those who may not come in any more. */
+void link_server_recheck(struct link_server *server);
+/** The peer's address as text; lent for the request. */
+const char *link_server_address(struct evhttp_request *request);
+/** The serial of the client's verified certificate. @return false when there is none, or it is too long. */
+bool link_server_serial(struct evhttp_request *request, char serial[LINK_SERIAL_MAX + 1]);
 
 /** The subject CN of the client's verified certificate. @return false when there is none that could be a sensor's. */
 bool link_server_peer(struct evhttp_request *request, char name[BATCH_SENSOR_MAX + 1]);

@@ -1,6 +1,7 @@
 #include "lib/link/server_tls.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <openssl/err.h>
@@ -71,18 +72,13 @@ server_tls_create(SSL_CTX **out, const struct link_server_config *config)
 }
 
 bool
-server_tls_peer(const SSL *ssl, char name[BATCH_SENSOR_MAX + 1])
+server_tls_name(const X509 *certificate, char name[BATCH_SENSOR_MAX + 1])
 {
-	X509 *certificate = SSL_get0_peer_certificate(ssl);
-	const X509_NAME *subject;
+	const X509_NAME *subject = X509_get_subject_name(certificate);
+	int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
 	const ASN1_STRING *text;
-	int at;
 	int len;
 
-	if (certificate == NULL || SSL_get_verify_result(ssl) != X509_V_OK)
-		return false;
-	subject = X509_get_subject_name(certificate);
-	at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
 	/* Two common names would let a reader choose. */
 	if (at < 0 || X509_NAME_get_index_by_NID(subject, NID_commonName, at) >= 0)
 		return false;
@@ -93,4 +89,24 @@ server_tls_peer(const SSL *ssl, char name[BATCH_SENSOR_MAX + 1])
 	memcpy(name, ASN1_STRING_get0_data(text), (size_t)len);
 	name[len] = '\0';
 	return strlen(name) == (size_t)len && batch_sensor_valid(name);
+}
+
+bool
+server_tls_serial(const X509 *certificate, char serial[LINK_SERIAL_MAX + 1])
+{
+	const ASN1_INTEGER *number = X509_get0_serialNumber(certificate);
+	const unsigned char *bytes = ASN1_STRING_get0_data(number);
+	int len = ASN1_STRING_length(number);
+
+	if (len < 1 || 2 * len > LINK_SERIAL_MAX)
+		return false;
+	for (int i = 0; i < len; i++)
+		snprintf(serial + 2 * i, 3, "%02X", bytes[i]);
+	return true;
+}
+
+const X509 *
+server_tls_certificate(const SSL *ssl)
+{
+	return SSL_get_verify_result(ssl) == X509_V_OK ? SSL_get0_peer_certificate(ssl) : NULL;
 }
