@@ -18,6 +18,7 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 
+#include "app/aggregator/api_sensors.h"
 #include "app/aggregator/api_summary.h"
 #include "lib/base/log.h"
 #include "lib/link/server.h"
@@ -34,6 +35,8 @@ enum {
 struct api {
 	const struct settings *settings;
 	struct counter_set counters;
+	struct enrol *enrol;         /* NULL: there is none, and no sensors either */
+	struct api_sensors *sensors;
 	struct store *store;
 	struct event_base *base;
 	struct link_server *server;
@@ -140,6 +143,21 @@ answer_report(struct api *api, const struct route *route, struct question *quest
 }
 
 static int
+answer_sensors(struct api *api, const struct route *route, struct question *question)
+{
+	bool one = (question->filter.present & (1u << STORE_SENSOR)) != 0;
+	json_t *rows;
+	int err = store_report(api->store, route->report, &question->filter, &rows);
+
+	if (err == 0 && api->sensors != NULL) {
+		err = api_sensors_join(api->sensors, rows, one ? question->filter.value[STORE_SENSOR].text : NULL);
+		if (err != 0)
+			json_decref(rows);
+	}
+	return err != 0 ? err : write_json(api, json_pack("{s:o}", route->key, rows));
+}
+
+static int
 answer_protocols(struct api *api, const struct route *route, struct question *question)
 {
 	json_t *functions = NULL;
@@ -159,13 +177,25 @@ answer_protocols(struct api *api, const struct route *route, struct question *qu
 	return err;
 }
 
+/* Beside those of the ingest. */
+static int
+write_with_enrol(struct api *api, json_t *root)
+{
+	const struct counter_set set = api->enrol == NULL ? (struct counter_set){ 0 } : enrol_counter_set(api->enrol);
+	json_t *own = json_object_get(root, "aggregator");
+
+	for (unsigned int i = 0; i < set.count; i++)
+		json_object_set_new(own, set.descs[i].name, json_integer((json_int_t)counter_get(&set.values[i])));
+	return write_json(api, root);
+}
+
 static int
 answer_counters(struct api *api, const struct route *route, struct question *question)
 {
 	json_t *root;
 	int err = api_counters(api->store, &question->filter, &api->counters, &root);
 
-	return err != 0 ? err : write_json(api, root);
+	return err != 0 ? err : write_with_enrol(api, root);
 }
 
 static int
@@ -174,7 +204,7 @@ answer_summary(struct api *api, const struct route *route, struct question *ques
 	json_t *root;
 	int err = api_summary(api->store, &question->filter, &api->counters, &root);
 
-	return err != 0 ? err : write_json(api, root);
+	return err != 0 ? err : write_with_enrol(api, root);
 }
 
 #define BIT(key) (1u << STORE_##key)
@@ -190,7 +220,7 @@ static const struct route routes[] = {
 	{ "/v1/flows", answer_records, 0, NULL, "flow", FILTERS_FLOW, true },
 	{ "/v1/alerts", answer_records, 0, NULL, "alert", FILTERS_ALERT, true },
 	{ "/v1/events", answer_records, 0, NULL, NULL, FILTERS_EVENT, true },
-	{ "/v1/sensors", answer_report, STORE_REPORT_SENSORS, "sensors", NULL, BIT(SENSOR), false },
+	{ "/v1/sensors", answer_sensors, STORE_REPORT_SENSORS, "sensors", NULL, BIT(SENSOR), false },
 	{ "/v1/lanes", answer_report, STORE_REPORT_LANES, "lanes", NULL, BIT(SENSOR), false },
 	{ "/v1/gaps", answer_report, STORE_REPORT_GAPS, "gaps", NULL, BIT(SENSOR), false },
 	{ "/v1/protocols", answer_protocols, 0, NULL, NULL, FILTERS_TIME, false },
@@ -307,6 +337,28 @@ is_authorized(const struct api *api, struct evhttp_request *request)
 		CRYPTO_memcmp(digest, api->token, DIGEST_LEN) == 0;
 }
 
+/* What changes something: inviting and revoking sensors. */
+static void
+answer_change(struct api *api, struct evhttp_request *request, const char *path)
+{
+	struct evbuffer *input = evhttp_request_get_input_buffer(request);
+	const struct api_sensors_request asked = {
+		.path = path,
+		.post = evhttp_request_get_command(request) == EVHTTP_REQ_POST,
+		.body = (const char *)evbuffer_pullup(input, -1),
+		.body_len = evbuffer_get_length(input),
+		.actor = link_server_address(request),
+	};
+	const char *reason = NULL;
+	json_t *root = NULL;
+	int status = api_sensors_answer(api->sensors, &asked, &root, &reason);
+
+	if (status >= 300 || write_json(api, root) != 0)
+		answer_error(api, request, status >= 300 ? status : 500, reason == NULL ? "no memory" : reason);
+	else
+		link_server_answer(request, status, 0, api->answer);
+}
+
 static const struct route *
 find_route(const char *path)
 {
@@ -327,6 +379,10 @@ on_request(void *arg, struct evhttp_request *request)
 
 	if (!is_authorized(api, request)) {
 		answer_error(api, request, 401, "a bearer token is needed");
+		return;
+	}
+	if (api->sensors != NULL && api_sensors_serves(evhttp_uri_get_path(uri))) {
+		answer_change(api, request, evhttp_uri_get_path(uri));
 		return;
 	}
 	if (route == NULL) {
@@ -422,6 +478,8 @@ start(struct api *api)
 	settings_api_server(settings, &server);
 	if (err == 0)
 		err = store_open(&api->store, settings->store_kind, &store, false);
+	if (err == 0 && api->enrol != NULL)
+		err = api_sensors_create(&api->sensors, settings, api->enrol);
 	if (err == 0)
 		err = create_events(api);
 	if (err == 0)
@@ -433,7 +491,7 @@ start(struct api *api)
 }
 
 int
-api_create(struct api **out, const struct settings *settings, const struct counter_set *counters)
+api_create(struct api **out, const struct settings *settings, const struct counter_set *counters, struct enrol *enrol)
 {
 	struct api *api = calloc(1, sizeof(*api));
 	int err;
@@ -442,6 +500,7 @@ api_create(struct api **out, const struct settings *settings, const struct count
 		return -ENOMEM;
 	api->settings = settings;
 	api->counters = *counters;
+	api->enrol = enrol;
 	api->stop_fd = -1;
 	err = start(api);
 	if (err != 0) {
@@ -474,6 +533,7 @@ api_destroy(struct api *api)
 	if (api->stop_fd >= 0)
 		close(api->stop_fd);
 	store_close(api->store);
+	api_sensors_destroy(api->sensors);
 	free(api);
 }
 

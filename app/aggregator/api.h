@@ -4,6 +4,7 @@
  *
  *   /v1/flows /v1/alerts /v1/events   {"records":[{sensor,epoch,lane,sequence,record}],"next":cursor|null}
  *   /v1/sensors /v1/lanes /v1/gaps /v1/protocols /v1/counters /v1/summary
+ *   /v1/sensors/...                   api_sensors.h
  *   any error                         {"error":{"status":N,"reason":"..."}}
  *
  * Parameters are the filters of lib/store, and limit and cursor for records; any other is an error.
@@ -15,9 +16,11 @@
 #include "lib/base/counter.h"
 
 struct api;
+struct enrol;
 
-/** Starts the thread. @param counters of the ingest, read as they are. @return 0 or -errno, logged. */
-int api_create(struct api **out, const struct settings *settings, const struct counter_set *counters);
+/** Starts the thread. @param counters of the ingest, read as they are. @param enrol NULL: there is none.
+ *  @return 0 or -errno, logged. */
+int api_create(struct api **out, const struct settings *settings, const struct counter_set *counters, struct enrol *enrol);
 /** Ends the thread and waits for it. */
 void api_destroy(struct api *api);
 /** Reads what api_create() would, without listening. @return 0 or -errno, logged. */

@@ -13,7 +13,9 @@
 #include <event2/keyvalq_struct.h>
 #include <jansson.h>
 
+#include "app/aggregator/enrol.h"
 #include "lib/base/log.h"
+#include "lib/enrol/activation.h"
 #include "lib/link/server.h"
 
 enum {
@@ -55,6 +57,7 @@ TAILQ_HEAD(deliveries, delivery);
 struct ingest {
 	const struct settings *settings;
 	struct store *store;
+	struct enrol *enrol; /* NULL: there is none */
 	struct link_server *server;
 	struct batch_decoder *decoder;
 	struct store_line *lines; /* [BATCH_COUNT_MAX] */
@@ -346,16 +349,32 @@ get_header(void *arg, const char *name)
 	return evhttp_find_header(arg, name);
 }
 
+/* @return whether the request was one to renew a certificate, and is answered */
+static bool
+answer_renewal(struct ingest *ingest, struct evhttp_request *request, const char *path)
+{
+	char peer[BATCH_SENSOR_MAX + 1];
+
+	if (ingest->enrol == NULL || path == NULL || strcmp(path, ENROL_RENEW_PATH) != 0 ||
+	    evhttp_request_get_command(request) != EVHTTP_REQ_POST || !link_server_peer(request, peer))
+		return false;
+	enrol_renewal(ingest->enrol, request, peer);
+	return true;
+}
+
 static void
 on_request(void *arg, struct evhttp_request *request)
 {
 	struct ingest *ingest = arg;
 	const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(request));
-	struct delivery *delivery = calloc(1, sizeof(*delivery));
+	struct delivery *delivery;
 	char peer[BATCH_SENSOR_MAX + 1];
 	char error[BATCH_ERROR_MAX];
 
+	if (answer_renewal(ingest, request, path))
+		return;
 	count(ingest, INGEST_REQUESTS, 1);
+	delivery = calloc(1, sizeof(*delivery));
 	if (delivery == NULL) {
 		link_server_answer(request, 503, RETRY_S, ingest->answer);
 		return;
@@ -442,7 +461,8 @@ create_events(struct ingest *ingest, struct event_base *base)
 }
 
 int
-ingest_create(struct ingest **out, struct event_base *base, const struct settings *settings, struct store *store)
+ingest_create(struct ingest **out, struct event_base *base, const struct settings *settings, struct store *store,
+	struct enrol *enrol)
 {
 	struct link_server_config server;
 	struct ingest *ingest = calloc(1, sizeof(*ingest));
@@ -453,6 +473,11 @@ ingest_create(struct ingest **out, struct event_base *base, const struct setting
 	settings_ingest_server(settings, &server);
 	ingest->settings = settings;
 	ingest->store = store;
+	ingest->enrol = enrol;
+	if (enrol != NULL) {
+		server.admit = enrol_admit;
+		server.admit_arg = enrol;
+	}
 	TAILQ_INIT(&ingest->appended);
 	TAILQ_INIT(&ingest->parked);
 	ingest->lines = calloc(BATCH_COUNT_MAX, sizeof(*ingest->lines));
@@ -461,6 +486,8 @@ ingest_create(struct ingest **out, struct event_base *base, const struct setting
 		err = create_events(ingest, base);
 	if (err == 0)
 		err = link_server_create(&ingest->server, base, &server, on_request, ingest);
+	if (err == 0 && enrol != NULL)
+		enrol_watch(enrol, ingest->server);
 	if (err != 0) {
 		ingest_destroy(ingest);
 		return err;
@@ -486,6 +513,8 @@ ingest_destroy(struct ingest *ingest)
 {
 	if (ingest == NULL)
 		return;
+	if (ingest->enrol != NULL)
+		enrol_watch(ingest->enrol, NULL);
 	link_server_destroy(ingest->server);
 	if (ingest->commit != NULL)
 		event_free(ingest->commit);

@@ -13,6 +13,7 @@
 #include "lib/store/store.h"
 
 struct event_base;
+struct enrol;
 struct ingest;
 
 enum ingest_counter {
@@ -23,8 +24,10 @@ enum ingest_counter {
 
 extern const struct counter_desc ingest_counters[INGEST_COUNTERS];
 
-/** @param settings, store borrowed, must outlive it. @return 0 or -errno, logged. */
-int ingest_create(struct ingest **out, struct event_base *base, const struct settings *settings, struct store *store);
+/** @param settings, store, enrol borrowed, must outlive it; enrol NULL: nobody is revoked or renewed.
+ *  @return 0 or -errno, logged. */
+int ingest_create(struct ingest **out, struct event_base *base, const struct settings *settings, struct store *store,
+	struct enrol *enrol);
 /** Commits and answers what is appended; batches that still wait for others are told to come again. */
 void ingest_finish(struct ingest *ingest);
 void ingest_destroy(struct ingest *ingest);

@@ -10,6 +10,7 @@
 #include <jansson.h>
 
 #include "app/aggregator/api.h"
+#include "app/aggregator/enrol.h"
 #include "app/aggregator/ingest.h"
 #include "lib/base/log.h"
 
@@ -21,7 +22,7 @@ static const char usage[] =
 	"       millrace-aggregator reference | --version | --help\n"
 	"\n"
 	"run    listens for sensors and for questions until SIGTERM. When both are open it prints\n"
-	"       \"ready INGEST_PORT API_PORT\", and writes the same line to the ready file.\n"
+	"       \"ready INGEST_PORT API_PORT [ENROL_PORT]\", and writes the same line to the ready file.\n"
 	"check  reads the configuration and the files it names, and says what is wrong with them.\n"
 	"reference  prints the configuration's keys.\n"
 	"\n"
@@ -88,23 +89,31 @@ on_signal(evutil_socket_t signal_number, short what, void *arg)
 
 /* The file appears whole: a waiting script reads the line or finds nothing. */
 static int
-say_ready(const char *path, unsigned int ingest, unsigned int api)
+say_ready(const char *path, const char *line)
 {
 	char temporary[4096];
 	FILE *file;
 
-	printf("ready %u %u\n", ingest, api);
+	printf("%s", line);
 	fflush(stdout);
 	if (path == NULL)
 		return 0;
 	snprintf(temporary, sizeof(temporary), "%s.new", path);
 	file = fopen(temporary, "we");
-	if (file == NULL || fprintf(file, "ready %u %u\n", ingest, api) < 0 || fclose(file) != 0 ||
+	if (file == NULL || fputs(line, file) < 0 || fclose(file) != 0 ||
 	    rename(temporary, path) != 0) {
 		log_error("aggregator", "--ready-file %s: %s", path, strerror(errno));
 		return -errno;
 	}
 	return 0;
+}
+
+static void
+write_ports(char *out, size_t size, unsigned int ingest, unsigned int api, unsigned int enrol)
+{
+	int len = snprintf(out, size, "ready %u %u", ingest, api);
+
+	snprintf(out + len, size - (size_t)len, enrol == 0 ? "\n" : " %u\n", enrol);
 }
 
 /* Wires ingest and API on an open store, and runs until a signal. */
@@ -114,20 +123,26 @@ serve(struct event_base *base, const struct options *options, const struct setti
 	static const struct timeval drain = { .tv_usec = DRAIN_MS * 1000 };
 	struct event *term = evsignal_new(base, SIGTERM, on_signal, base);
 	struct event *interrupt = evsignal_new(base, SIGINT, on_signal, base);
+	struct enrol *enrol = NULL;
 	struct ingest *ingest = NULL;
 	struct api *api = NULL;
-	int err = ingest_create(&ingest, base, settings, store);
+	char ports[64];
+	int err = settings->enrol_state[0] == '\0' ? 0 : enrol_create(&enrol, base, settings);
 
+	if (err == 0)
+		err = ingest_create(&ingest, base, settings, store, enrol);
 	if (err == 0) {
 		struct counter_set counters = ingest_counter_set(ingest);
 
-		err = api_create(&api, settings, &counters);
+		err = api_create(&api, settings, &counters, enrol);
 	}
 	if (err == 0 && (term == NULL || interrupt == NULL || event_add(term, NULL) != 0 ||
 	    event_add(interrupt, NULL) != 0))
 		err = -ENOMEM;
-	if (err == 0)
-		err = say_ready(options->ready_file, ingest_port(ingest), api_port(api));
+	if (err == 0) {
+		write_ports(ports, sizeof(ports), ingest_port(ingest), api_port(api), enrol == NULL ? 0 : enrol_port(enrol));
+		err = say_ready(options->ready_file, ports);
+	}
 	if (err == 0) {
 		log_notice("aggregator", "listening: ingest port %u, api port %u", ingest_port(ingest), api_port(api));
 		event_base_dispatch(base);
@@ -140,6 +155,7 @@ serve(struct event_base *base, const struct options *options, const struct setti
 	}
 	api_destroy(api);
 	ingest_destroy(ingest);
+	enrol_destroy(enrol);
 	if (term != NULL)
 		event_free(term);
 	if (interrupt != NULL)
@@ -179,11 +195,13 @@ check(const struct settings *settings)
 	struct link_server_config server;
 	int ingest_err;
 	int api_err;
+	int enrol_err;
 
 	settings_ingest_server(settings, &server);
 	ingest_err = link_server_check(&server);
 	api_err = api_check(settings);
-	return ingest_err != 0 || api_err != 0 ? EXIT_USAGE : EXIT_SUCCESS;
+	enrol_err = settings->enrol_state[0] == '\0' ? 0 : enrol_check(settings);
+	return ingest_err != 0 || api_err != 0 || enrol_err != 0 ? EXIT_USAGE : EXIT_SUCCESS;
 }
 
 int

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "lib/store/store.h"
 
@@ -42,6 +43,26 @@ static const struct knob knobs[] = {
 		"records after which a group of batches is committed, if the wire does not pause before" },
 	{ "limits.reorder", KNOB_NUMBER, AT(reorder_ms), 0, 60000, "500", NULL,
 		"milliseconds a batch waits for those before it, when several are in flight" },
+	{ "enrol.state", KNOB_TEXT, AT(enrol_state), 0, 0, NULL, NULL,
+		"file of invitations, issued and revoked certificates; empty: none of them" },
+	{ "enrol.listen", KNOB_TEXT, AT(enrol_listen), 0, 0, NULL, NULL,
+		"ADDRESS:PORT where boxes come with an invitation; empty: no new sensors" },
+	{ "enrol.url", KNOB_TEXT, AT(enrol_url), 0, 0, NULL, NULL, "https://HOST:PORT by which boxes reach enrol.listen" },
+	{ "enrol.aggregator-url", KNOB_TEXT, AT(enrol_aggregator_url), 0, 0, NULL, NULL,
+		"https://HOST:PORT by which sensors reach listen" },
+	{ "enrol.ca-cert", KNOB_TEXT, AT(enrol_ca_cert), 0, 0, NULL, NULL,
+		"certificate of the CA that issues, PEM; sensors' certificates of it must pass with tls.ca" },
+	{ "enrol.ca-key", KNOB_TEXT, AT(enrol_ca_key), 0, 0, NULL, NULL, "its private key, PEM, readable by nobody else" },
+	{ "enrol.server-ca", KNOB_TEXT, AT(enrol_server_ca), 0, 0, NULL, NULL,
+		"the CA that sensors check this aggregator with, PEM, when not tls.ca" },
+	{ "enrol.lifetime", KNOB_NUMBER, AT(enrol_lifetime_s), 3, 315360000, "7776000", NULL,
+		"seconds that an issued certificate is valid; sensors renew it at two thirds" },
+	{ "enrol.invitation-lifetime", KNOB_NUMBER, AT(enrol_invitation_s), 1, ENROL_INVITATION_MAX_S, "86400", NULL,
+		"seconds that an invitation is good for, when it does not say so itself" },
+	{ "enrol.failures-max", KNOB_NUMBER, AT(enrol_failures_max), 1, 1000000, "5", NULL,
+		"wrong tokens and requests of an address within a minute, beyond which it has to wait" },
+	{ "enrol.only", KNOB_BOOL, AT(enrol_only), 0, 0, "no", NULL,
+		"yes: certificates of tls.ca that were not issued here are refused" },
 	{ "log.level", KNOB_CHOICE, AT(log_level), 0, 0, "notice", levels, "what is logged on stderr" },
 };
 
@@ -60,6 +81,25 @@ require(const char *key, const char *value, struct config_error *err)
 	return -EINVAL;
 }
 
+static int
+check_enrol(const struct settings *out, struct config_error *err)
+{
+	if (out->enrol_listen[0] == '\0' && !out->enrol_only)
+		return 0;
+	if (require("enrol.state", out->enrol_state, err) != 0)
+		return -EINVAL;
+	if (out->enrol_listen[0] == '\0')
+		return 0;
+	if (require("enrol.url", out->enrol_url, err) != 0 ||
+	    require("enrol.aggregator-url", out->enrol_aggregator_url, err) != 0 ||
+	    require("enrol.ca-cert", out->enrol_ca_cert, err) != 0 || require("enrol.ca-key", out->enrol_ca_key, err) != 0)
+		return -EINVAL;
+	if (strncmp(out->enrol_url, "https://", 8) == 0 && strncmp(out->enrol_aggregator_url, "https://", 8) == 0)
+		return 0;
+	snprintf(err->text, sizeof(err->text), "enrol.url, enrol.aggregator-url: must begin with https://");
+	return -EINVAL;
+}
+
 int
 settings_read(struct settings *out, struct config *config, struct config_error *err)
 {
@@ -75,7 +115,9 @@ settings_read(struct settings *out, struct config *config, struct config_error *
 		out->api_cert = out->tls_cert;
 	if (out->api_key[0] == '\0')
 		out->api_key = out->tls_key;
-	return 0;
+	if (out->enrol_server_ca[0] == '\0')
+		out->enrol_server_ca = out->tls_ca;
+	return check_enrol(out, err);
 }
 
 void

@@ -27,7 +27,20 @@ struct settings {
 	uint64_t group_records;
 	uint64_t reorder_ms;
 	unsigned int log_level;
+	const char *enrol_state;          /* "": no enrolment, no revocation */
+	const char *enrol_listen;         /* "": no door */
+	const char *enrol_url;
+	const char *enrol_aggregator_url;
+	const char *enrol_ca_cert;
+	const char *enrol_ca_key;
+	const char *enrol_server_ca;
+	uint64_t enrol_lifetime_s;
+	uint64_t enrol_invitation_s;
+	uint64_t enrol_failures_max;
+	bool enrol_only;
 };
+
+enum { ENROL_INVITATION_MAX_S = 30 * 86400 };
 
 extern const struct knob_table settings_knobs;
 

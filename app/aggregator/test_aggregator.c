@@ -108,10 +108,10 @@ creation_survives_no_memory(void **state)
 
 	assert_int_equal(event_base_priority_init(base, 3), 0);
 	assert_int_equal(store_open(&store, 0, &config, true), 0);
-	TEST_FAIL_EACH_ALLOC(ingest_create(&ingest, base, &settings, store), == 0, ingest_destroy(ingest));
-	assert_int_equal(ingest_create(&ingest, base, &settings, store), 0);
+	TEST_FAIL_EACH_ALLOC(ingest_create(&ingest, base, &settings, store, NULL), == 0, ingest_destroy(ingest));
+	assert_int_equal(ingest_create(&ingest, base, &settings, store, NULL), 0);
 	counters = ingest_counter_set(ingest);
-	TEST_FAIL_EACH_ALLOC(api_create(&api, &settings, &counters), == 0, api_destroy(api));
+	TEST_FAIL_EACH_ALLOC(api_create(&api, &settings, &counters, NULL), == 0, api_destroy(api));
 	assert_true(ingest_port(ingest) != 0);
 	ingest_destroy(ingest);
 	ingest_destroy(NULL);

@@ -157,8 +157,9 @@ refused(long status, json_t *root)
 	return STATUS_FAILED;
 }
 
-int
-client_get(const struct options *options, const char *path, const char *cursor, json_t **out)
+/* @param body NULL: GET */
+static int
+ask(const struct options *options, const char *path, const char *cursor, const char *body, json_t **out)
 {
 	struct answer answer = { .max = ANSWER_MAX };
 	char token[TOKEN_MAX];
@@ -176,6 +177,8 @@ client_get(const struct options *options, const char *path, const char *cursor, 
 		curl_easy_cleanup(curl);
 		return STATUS_USAGE;
 	}
+	if (body != NULL)
+		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
 	status = perform(curl, options, &answer, url, token);
 	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &http);
 	curl_easy_cleanup(curl);
@@ -183,7 +186,7 @@ client_get(const struct options *options, const char *path, const char *cursor, 
 	free(answer.data);
 	if (status != STATUS_DONE)
 		return status;
-	if (http != 200)
+	if (http != 200 && http != 201)
 		return refused(http, root);
 	if (root == NULL) {
 		fprintf(stderr, "millrace: the answer is no JSON\n");
@@ -191,6 +194,26 @@ client_get(const struct options *options, const char *path, const char *cursor, 
 	}
 	*out = root;
 	return STATUS_DONE;
+}
+
+int
+client_get(const struct options *options, const char *path, const char *cursor, json_t **out)
+{
+	return ask(options, path, cursor, NULL, out);
+}
+
+int
+client_post(const struct options *options, const char *path, const json_t *body, json_t **out)
+{
+	char *text = json_dumps(body, JSON_COMPACT);
+	int status = STATUS_FAILED;
+
+	if (text == NULL)
+		fprintf(stderr, "millrace: no memory, or a name that is not UTF-8\n");
+	else
+		status = ask(options, path, NULL, text, out);
+	free(text);
+	return status;
 }
 
 /* ---- the control socket ---- */

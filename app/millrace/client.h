@@ -10,6 +10,9 @@
  *  @return an exit status. */
 int client_get(const struct options *options, const char *path, const char *cursor, json_t **out);
 
+/** POSTs a JSON body (lent) to path. @param out the caller's. @return an exit status. */
+int client_post(const struct options *options, const char *path, const json_t *body, json_t **out);
+
 /** Sends one request line to the control socket and reads the answer. @return an exit status; STATUS_FAILED when the
  *  sensor refuses, with its answer in *out. */
 int client_control(const struct options *options, json_t *request, json_t **out);

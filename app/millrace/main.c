@@ -8,6 +8,7 @@
 #include "app/millrace/client.h"
 #include "app/millrace/options.h"
 #include "app/millrace/rules.h"
+#include "app/millrace/sensors.h"
 #include "app/millrace/summary.h"
 #include "app/millrace/text.h"
 #include "app/millrace/view.h"
@@ -21,6 +22,11 @@ static const char usage[] =
 	"  protocols             function codes and applications, counted\n"
 	"  sensors lanes gaps    who delivered, up to where, and what a sensor had to drop\n"
 	"  counters              of the aggregator and of each sensor's newest stats record\n"
+	"\n"
+	"letting sensors in, and shutting them out:\n"
+	"  sensors invite NAME   writes an activation file: --site S --zone Z --expires 24h --output FILE\n"
+	"  sensors revoke NAME   at once; --force for a name that was not enrolled here\n"
+	"  sensors audit         who invited, enrolled, renewed and revoked\n"
 	"\n"
 	"asking a sensor on this machine:\n"
 	"  status                is it well\n"
@@ -84,9 +90,11 @@ run(const struct options *options)
 		return control(options, options->words[1], options->words[2]);
 	if (strcmp(verb, "rules") == 0 && options->word_count == 2 && strcmp(options->words[1], "top") == 0)
 		return rules_top(options);
+	if (strcmp(verb, "sensors") == 0 && options->word_count >= 2)
+		return sensors_run(options);
 	if (strcmp(verb, "status") == 0 && options->word_count == 1)
 		return control(options, "status", NULL);
-	if (options->word_count != 1 || !view_exists(verb))
+	if (options->word_count != 1 || !view_exists(verb) || strcmp(verb, "audit") == 0)
 		return wrong_usage("no such verb");
 	return view_run(options, verb);
 }

@@ -7,7 +7,7 @@
 
 #include "lib/config/config.h"
 
-enum { FILTER = 1 };
+enum { FILTER = 1, SITE, ZONE, EXPIRES, FORCE };
 
 /* Filters are query parameters with dashes for underscores; the aggregator judges their values. */
 static const struct option longs[] = {
@@ -18,6 +18,11 @@ static const struct option longs[] = {
 	{ "config", required_argument, NULL, 'c' },
 	{ "json", no_argument, NULL, 'j' },
 	{ "all", no_argument, NULL, 'A' },
+	{ "site", required_argument, NULL, SITE },
+	{ "zone", required_argument, NULL, ZONE },
+	{ "expires", required_argument, NULL, EXPIRES },
+	{ "output", required_argument, NULL, 'o' },
+	{ "force", no_argument, NULL, FORCE },
 	{ "sensor", required_argument, NULL, FILTER },
 	{ "since", required_argument, NULL, FILTER },
 	{ "until", required_argument, NULL, FILTER },
@@ -125,7 +130,7 @@ options_read(struct options *out, int argc, char **argv)
 	int option;
 
 	*out = (struct options){ 0 };
-	while ((option = getopt_long(argc, argv, "c:j", longs, &index)) != -1) {
+	while ((option = getopt_long(argc, argv, "c:jo:", longs, &index)) != -1) {
 		switch (option) {
 		case 'a': out->aggregator = optarg; break;
 		case 't': out->token_file = optarg; break;
@@ -134,6 +139,11 @@ options_read(struct options *out, int argc, char **argv)
 		case 'c': config_path = optarg; break;
 		case 'j': out->json = true; break;
 		case 'A': out->all = true; break;
+		case 'o': out->output = optarg; break;
+		case SITE: out->site = optarg; break;
+		case ZONE: out->zone = optarg; break;
+		case EXPIRES: out->expires = optarg; break;
+		case FORCE: out->force = true; break;
 		case FILTER:
 			if (!add_filter(out, longs[index].name, optarg)) {
 				fprintf(stderr, "millrace: too many filters\n");

@@ -17,6 +17,11 @@ struct options {
 	const char *socket;
 	bool json;
 	bool all;               /* every page */
+	bool force;
+	const char *site;       /* of an invitation */
+	const char *zone;
+	const char *expires;
+	const char *output;     /* file */
 	uint32_t filter_count;
 	struct {
 		const char *name;   /* of the query parameter */

@@ -87,7 +87,7 @@ struct section {
 };
 
 static const struct section sections[] = {
-	{ "sensors", "sensors", "sensors", "none has delivered", NULL, 6, "sensors" },
+	{ "sensors", "sensors", "delivered", "none has delivered", NULL, 6, "sensors" },
 	{ "records", "records", "records", "none", "records", 10, "protocols" },
 	{ "applications (flows)", "applications", "applications", "none", "flows", 6, "protocols" },
 	{ "protocols", "protocols", "protocols", "no industrial protocol was seen", "records", 10, "protocols" },

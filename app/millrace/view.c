@@ -51,8 +51,12 @@ static const struct view views[] = {
 		{ "FUNCTION", { "record:function" } },
 		{ "ANOMALY", { "record.anomaly.event" } } } },
 	{ "sensors", "/v1/sensors", "sensors", NULL, {
-		{ "SENSOR", { "sensor" } }, { "FIRST SEEN", { "first_seen" } }, { "LAST SEEN", { "last_seen" } },
+		{ "SENSOR", { "sensor" } }, { "STATE", { "state" } }, { "EXPIRES", { "expires" } }, { "SITE", { "site" } },
+		{ "ZONE", { "zone" } }, { "FIRST SEEN", { "first_seen" } }, { "LAST SEEN", { "last_seen" } },
 		{ ">RECORDS", { "records" } }, { ">LOST", { "lost" } } } },
+	{ "audit", "/v1/sensors/audit", "audit", NULL, {
+		{ "AT", { "at" } }, { "BY", { "actor" } }, { "ACTION", { "action" } }, { "SENSOR", { "sensor" } },
+		{ "DETAIL", { "detail" } } } },
 	{ "lanes", "/v1/lanes", "lanes", NULL, {
 		{ "SENSOR", { "sensor" } }, { "EPOCH", { "epoch" } }, { "LANE", { "lane" } }, { ">ACKED", { "acked" } },
 		{ ">RECORDS", { "records" } }, { ">LOST", { "lost" } }, { "UPDATED", { "updated" } } } },
@@ -64,6 +68,9 @@ static const struct view views[] = {
 		{ ">REQUESTS", { "requests" } }, { ">RESPONSES", { "responses" } }, { ">RECORDS", { "records" } } } },
 	{ "counters", "/v1/counters", NULL, print_counters, { { NULL } } },
 	{ "summary", "/v1/summary", NULL, summary_print, { { NULL } } },
+	{ "delivered", NULL, NULL, NULL, {
+		{ "SENSOR", { "sensor" } }, { "FIRST SEEN", { "first_seen" } }, { "LAST SEEN", { "last_seen" } },
+		{ ">RECORDS", { "records" } }, { ">LOST", { "lost" } } } },
 	{ "applications", NULL, NULL, NULL, {
 		{ "APPLICATION", { "app_proto" } }, { ">FLOWS", { "flows" } }, { ">PACKETS", { "packets" } },
 		{ ">BYTES", { "bytes" } } } },

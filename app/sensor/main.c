@@ -12,6 +12,7 @@ static const struct {
 	{ "run", command_run, "run -c FILE [--set KEY=VALUE]...                       live, until SIGTERM; SIGHUP reloads rules" },
 	{ "read", command_read, "read [-c FILE] -r FILE|DIR [-S RULES] [-l OUTDIR] [-k none|all] [--set KEY=VALUE]..." },
 	{ "check", command_check, "check -c FILE [--set KEY=VALUE]...                     what is wrong, and how to mend it" },
+	{ "enrol", command_enrol, "enrol FILE [-c FILE] [--again] [--set KEY=VALUE]...    become a sensor by an activation file" },
 	{ "rules", command_rules, "rules check|explain ...                                which rules load, and how one is found" },
 	{ "dump", command_dump, "dump [-c FILE] [--set KEY=VALUE]...                    the configuration in force" },
 	{ "docs", command_docs, "docs DIR                                               write the reference pages" },

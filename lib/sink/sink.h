@@ -18,7 +18,7 @@
 
 enum {
 	SINK_MAX = 16,
-	SINK_COUNTER_SETS_MAX = 2,   /* of one sink */
+	SINK_COUNTER_SETS_MAX = 3,   /* of one sink */
 	SINK_FLUSH_INTERVAL_MS = 100, /* how often the exporter calls flush */
 };
 

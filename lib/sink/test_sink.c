@@ -191,7 +191,7 @@ test_set(void **state)
 	struct config *settings = NULL;
 	struct sink_set *set = NULL;
 
-	assert_int_equal(sink_get_knobs(tables, SINK_MAX), 3);
+	assert_int_equal(sink_get_knobs(tables, SINK_MAX), 4);
 	assert_int_equal(config_load(&settings, NULL, &err), 0);
 	TEST_FAIL_EACH_ALLOC(sink_set_create(&set, settings, &env, &err), == 0, sink_set_destroy(set));
 	assert_int_equal(sink_set_create(&set, settings, &env, &err), 0);
@@ -209,6 +209,11 @@ test_set(void **state)
 
 	snprintf(spool_path, sizeof(spool_path), "spool.path=%s/spool", dir);
 	assert_int_equal(config_set(settings, spool_path, &err), 0);
+	/* Neither a certificate nor what enrolment would have left. */
+	assert_int_equal(config_set(settings, "enrol.dir=/nonexistent", &err), 0);
+	assert_int_equal(sink_set_create(&set, settings, &env, &err), -ENOENT);
+	assert_non_null(strstr(err.text, "/nonexistent/identity.pem"));
+	assert_int_equal(config_set(settings, "uplink.cert=cert.pem", &err), 0);
 	assert_int_equal(sink_set_create(&set, settings, &env, &err), -EINVAL);
 	assert_non_null(strstr(err.text, "uplink.url"));
 	config_destroy(settings);

@@ -7,12 +7,15 @@
 #include <time.h>
 
 #include "lib/base/log.h"
+#include "lib/enrol/client.h"
 
 enum { DRAIN_STEP_MS = 20 };
 
 struct uplink_sink {
 	struct spool *spool;
 	struct uplink *uplink;
+	struct enrol_identity *identity;     /* where the uplink's files came from; NULL: from the configuration */
+	struct enrol_renewer *renewer; /* NULL: certificates are somebody else's concern */
 	uint64_t drain_ms;
 };
 
@@ -47,9 +50,64 @@ uplink_sink_destroy(struct uplink_sink *sink)
 {
 	if (sink == NULL)
 		return;
+	enrol_renewer_destroy(sink->renewer);
 	uplink_destroy(sink->uplink);
 	spool_destroy(sink->spool);
+	free(sink->identity);
 	free(sink);
+}
+
+/* Takes what enrolment left for what the configuration does not say. @param identity out: the strings' owner, or NULL */
+static int
+use_identity(struct uplink_config *uplink, const struct enrol_config *enrol, struct enrol_identity **identity,
+	struct config_error *err)
+{
+	char reason[IDENTITY_ERROR_MAX];
+	int rc;
+
+	*identity = NULL;
+	if (!uplink->enabled || uplink->cert[0] != '\0')
+		return 0;
+	*identity = calloc(1, sizeof(**identity));
+	if (*identity == NULL) {
+		snprintf(err->text, sizeof(err->text), "enrol.dir: no memory");
+		return -ENOMEM;
+	}
+	rc = enrol_identity_load(*identity, enrol->dir, reason);
+	if (rc < 0) {
+		snprintf(err->text, sizeof(err->text), "uplink.cert is not set, and there is no identity: %s (see millrace-sensor enrol)",
+			reason);
+		free(*identity);
+		*identity = NULL;
+		return rc;
+	}
+	uplink->cert = (*identity)->pem;
+	uplink->key = (*identity)->pem;
+	if (uplink->ca[0] == '\0')
+		uplink->ca = (*identity)->ca;
+	if (uplink->url[0] == '\0')
+		uplink->url = (*identity)->aggregator;
+	return 0;
+}
+
+static int
+start_renewer(struct uplink_sink *sink, const struct enrol_config *enrol, const struct uplink_config *uplink,
+	struct config_error *err)
+{
+	const struct enrol_way way = {
+		.proxy = uplink->proxy,
+		.pre_proxy = uplink->pre_proxy,
+		.proxy_user = uplink->proxy_user,
+		.proxy_password_file = uplink->proxy_password_file,
+		.proxy_ca = uplink->proxy_ca,
+		.connect_timeout_ms = uplink->connect_timeout_ms,
+		.timeout_ms = uplink->timeout_ms,
+	};
+	int rc = enrol_renewer_create(&sink->renewer, enrol, uplink->url, &way);
+
+	if (rc < 0)
+		snprintf(err->text, sizeof(err->text), "enrol.renew: %s", strerror(-rc));
+	return rc;
 }
 
 static int
@@ -57,17 +115,34 @@ ops_create(void **self, struct config *config, const struct sink_env *env, struc
 {
 	struct spool_config spool;
 	struct uplink_config uplink;
+	struct enrol_config enrol;
+	struct enrol_identity *identity = NULL;
 	struct uplink_sink *sink = NULL;
 	int rc = config_apply(config, &spool_knobs, &spool, err);
 
 	*self = NULL;
 	if (rc == 0)
 		rc = config_apply(config, &uplink_knobs, &uplink, err);
+	if (rc == 0)
+		rc = config_apply(config, &enrol_knobs, &enrol, err);
 	if (rc < 0 || !uplink.enabled)
 		return rc;
-	rc = uplink_sink_create(&sink, &spool, &uplink, err);
+	rc = use_identity(&uplink, &enrol, &identity, err);
+	if (rc == 0)
+		rc = uplink_sink_create(&sink, &spool, &uplink, err);
+	if (rc < 0) {
+		free(identity);
+		return rc;
+	}
+	sink->identity = identity;
+	if (identity != NULL && enrol.renew)
+		rc = start_renewer(sink, &enrol, &uplink, err);
+	if (rc < 0) {
+		uplink_sink_destroy(sink);
+		return rc;
+	}
 	*self = sink;
-	return rc;
+	return 0;
 }
 
 static void
@@ -140,7 +215,10 @@ ops_counters(void *self, struct counter_set sets[])
 
 	sets[0] = spool_get_counters(sink->spool);
 	sets[1] = uplink_get_counters(sink->uplink);
-	return 2;
+	if (sink->renewer == NULL)
+		return 2;
+	sets[2] = enrol_renewer_get_counters(sink->renewer);
+	return 3;
 }
 
 static void
@@ -149,7 +227,7 @@ ops_destroy(void *self)
 	uplink_sink_destroy(self);
 }
 
-static const struct knob_table *const knob_tables[] = { &spool_knobs, &uplink_knobs, NULL };
+static const struct knob_table *const knob_tables[] = { &spool_knobs, &uplink_knobs, &enrol_knobs, NULL };
 
 const struct sink_ops uplink_sink_ops = {
 	.name = "uplink",

@@ -1,0 +1,45 @@
+/*
+ * Enrolment: the door where a box without a certificate comes with its token, the renewal of certificates at the door for
+ * records, and who is let in there. The door has no client certificates, so it is a listener of its own, with bounds of its
+ * own: what strangers do at it cannot take the sensors' connections.
+ *
+ * Thread: the one that runs the base, but for what says otherwise.
+ */
+#ifndef MR_AGGREGATOR_ENROL_H
+#define MR_AGGREGATOR_ENROL_H
+
+#include "app/aggregator/settings.h"
+#include "lib/base/counter.h"
+
+struct event_base;
+struct evhttp_request;
+struct enrol;
+
+enum enrol_counter {
+	ENROL_ISSUED, ENROL_RENEWALS, ENROL_REFUSED, ENROL_HELD_OFF, ENROL_BAD_REQUESTS,
+	ENROL_COUNTERS,
+};
+
+extern const struct counter_desc enrol_counters[ENROL_COUNTERS];
+
+/** @param settings borrowed, enrol_state set; without enrol_listen there is no door, and revocations hold all the same.
+ *  @return 0 or -errno, logged. */
+int enrol_create(struct enrol **out, struct event_base *base, const struct settings *settings);
+void enrol_destroy(struct enrol *enrol);
+/** Reads the files. @return 0 or -errno, logged */
+int enrol_check(const struct settings *settings);
+/** Of the door; 0: there is none. */
+uint16_t enrol_port(const struct enrol *enrol);
+struct counter_set enrol_counter_set(struct enrol *enrol);
+
+/** For link_server_config.admit. @param enrol struct enrol */
+bool enrol_admit(void *enrol, const char *name, const char *serial);
+/** Whose clients are asked about again after a revocation; NULL: nobody's. Borrowed. */
+void enrol_watch(struct enrol *enrol, struct link_server *server);
+/** Answers a sensor's request to renew. */
+void enrol_renewal(struct enrol *enrol, struct evhttp_request *request, const char *sensor);
+
+/** Some certificate was revoked: whoever may not come in any more is cut off. Any thread. */
+void enrol_notify(struct enrol *enrol);
+
+#endif

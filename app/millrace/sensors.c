@@ -1,0 +1,119 @@
+#include "app/millrace/sensors.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "app/millrace/client.h"
+#include "app/millrace/view.h"
+
+static int
+wrong_usage(const char *why)
+{
+	fprintf(stderr, "millrace: %s\nusage: millrace sensors invite NAME [--site S] [--zone Z] [--expires 24h] [-o FILE]\n"
+		"       millrace sensors revoke NAME [--force]\n       millrace sensors audit\n", why);
+	return STATUS_USAGE;
+}
+
+/* "90", "90s", "30m", "24h", "7d" to seconds. */
+static bool
+read_span(const char *text, uint64_t *out_s)
+{
+	static const struct {
+		const char *unit;
+		uint64_t seconds;
+	} units[] = { { "", 1 }, { "s", 1 }, { "m", 60 }, { "h", 3600 }, { "d", 86400 } };
+	char *end;
+	unsigned long number = strtoul(text, &end, 10);
+
+	if (*text < '0' || *text > '9' || number == 0 || number > 1000000000)
+		return false;
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
+		if (strcmp(end, units[i].unit) == 0) {
+			*out_s = number * units[i].seconds;
+			return true;
+		}
+	return false;
+}
+
+/* The file holds a token: it is the caller's alone, and never one that is there already. */
+static int
+write_activation(const char *path, const json_t *activation)
+{
+	char *text = json_dumps(activation, JSON_INDENT(1));
+	int fd = text == NULL ? -1 : open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	FILE *file = fd < 0 ? NULL : fdopen(fd, "w");
+	bool written = file != NULL && fprintf(file, "%s\n", text) > 0;
+
+	if (file != NULL && fclose(file) != 0)
+		written = false;
+	if (!written) {
+		fprintf(stderr, "millrace: %s: %s\n", path, strerror(errno));
+		if (file == NULL && fd >= 0)
+			close(fd);
+	}
+	free(text);
+	return written ? STATUS_DONE : STATUS_FAILED;
+}
+
+static int
+invite(const struct options *options, const char *name)
+{
+	json_t *body = json_pack("{s:s, s:s*, s:s*}", "sensor", name, "site", options->site, "zone", options->zone);
+	char path[512];
+	uint64_t lasts_s;
+	json_t *answer = NULL;
+	int status;
+
+	if (options->expires != NULL && !read_span(options->expires, &lasts_s)) {
+		json_decref(body);
+		return wrong_usage("--expires: a number with s, m, h or d is wanted");
+	}
+	if (options->expires != NULL)
+		json_object_set_new(body, "expires_in_s", json_integer((json_int_t)lasts_s));
+	snprintf(path, sizeof(path), "%s.activation", name);
+	status = client_post(options, "/v1/sensors/invite", body, &answer);
+	json_decref(body);
+	if (status != STATUS_DONE)
+		return status;
+	status = write_activation(options->output != NULL ? options->output : path, json_object_get(answer, "activation"));
+	json_decref(answer);
+	if (status == STATUS_DONE)
+		printf("%s: bring it to the box, and run there: millrace-sensor enrol FILE\n",
+			options->output != NULL ? options->output : path);
+	return status;
+}
+
+static int
+shut_out(const struct options *options, const char *name)
+{
+	json_t *body = json_pack("{s:s, s:b}", "sensor", name, "force", options->force);
+	json_t *answer = NULL;
+	int status = client_post(options, "/v1/sensors/revoke", body, &answer);
+
+	json_decref(body);
+	if (status == STATUS_DONE)
+		printf("%s is revoked: %" JSON_INTEGER_FORMAT " certificates, and whatever else bears its name\n", name,
+			json_integer_value(json_object_get(answer, "certificates")));
+	json_decref(answer);
+	return status;
+}
+
+int
+sensors_run(const struct options *options)
+{
+	const char *verb = options->words[1];
+
+	if (strcmp(verb, "invite") == 0 && options->word_count == 3)
+		return invite(options, options->words[2]);
+	if (strcmp(verb, "revoke") == 0 && options->word_count == 3)
+		return shut_out(options, options->words[2]);
+	if (strcmp(verb, "audit") == 0 && options->word_count == 2)
+		return view_run(options, "audit");
+	if (strcmp(verb, "list") == 0 && options->word_count == 2)
+		return view_run(options, "sensors");
+	return wrong_usage("sensors: no such verb");
+}

@@ -1,0 +1,391 @@
+#!/usr/bin/env python3
+"""A box becomes a sensor: invited, enrolled, streaming, renewed, revoked, by the real programs.
+
+usage: test/e2e/enrol.py [BUILD_DIR]
+
+Certificates live for a few seconds here, so that their renewal and their end are seen.
+"""
+import http.client
+import json
+import os
+import signal
+import socket
+import sqlite3
+import ssl
+import stat
+import subprocess
+import sys
+import threading
+import time
+import unittest
+
+from stack import Stack, build_dir, wait_for
+
+LIFETIME_S = 6
+RENEW_S = 60  # more than a lifetime on a busy machine
+
+
+class Proxy:
+    """An HTTP proxy that knows CONNECT, and counts."""
+
+    def __init__(self):
+        self.tunnels = 0
+        self.server = socket.create_server(('127.0.0.1', 0))
+        self.port = self.server.getsockname()[1]
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        while True:
+            client, _ = self.server.accept()
+            threading.Thread(target=self.serve, args=(client,), daemon=True).start()
+
+    def serve(self, client):
+        head = b''
+        while b'\r\n\r\n' not in head:
+            head += client.recv(4096)
+        host, port = head.split()[1].decode().rsplit(':', 1)
+        server = socket.create_connection((host, int(port)))
+        client.sendall(b'HTTP/1.1 200 OK\r\n\r\n')
+        self.tunnels += 1
+        threading.Thread(target=self.copy, args=(client, server), daemon=True).start()
+        self.copy(server, client)
+
+    @staticmethod
+    def copy(source, target):
+        try:
+            while data := source.recv(65536):
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+
+class EnrolStack(Stack):
+    """An aggregator that enrols, and a sensor that has nothing but its configuration."""
+
+    def __init__(self, build):
+        super().__init__(build)
+        self.enrol_port = 0
+        self.settings = []
+
+    def write_aggregator_config(self):
+        super().write_aggregator_config()
+        with open(self.path('aggregator.yaml'), 'a') as file:
+            file.write(f'''enrol:
+  state: {self.path("enrol.sqlite")}
+  listen: 127.0.0.1:{self.enrol_port}
+  url: https://localhost:{self.enrol_port}
+  aggregator-url: https://localhost:{self.port}
+  ca-cert: {self.path("pki/ca.pem")}
+  ca-key: {self.path("pki/ca.key")}
+  lifetime: {LIFETIME_S}
+  only: yes
+  failures-max: 1000
+''')
+            for line in self.settings:
+                file.write(f'  {line}\n')
+
+    def start(self):
+        """The ports stand in the activation files, so they are chosen beforehand."""
+        if not self.port:
+            chosen = [socket.create_server(('127.0.0.1', 0)) for _ in range(3)]
+            self.port, self.api_port, self.enrol_port = (one.getsockname()[1] for one in chosen)
+            for one in chosen:
+                one.close()
+        ready = self.path('ready')
+        self.write_aggregator_config()
+        if os.path.exists(ready):
+            os.unlink(ready)
+        log = open(self.path('aggregator.log'), 'ab')
+        self.aggregator = subprocess.Popen([self.program('aggregator/millrace-aggregator'), 'run', '-c',
+                                            self.path('aggregator.yaml'), '--ready-file', ready],
+                                           stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        wait_for(lambda: os.path.exists(ready) or self.aggregator.poll() is not None, 30)
+        assert os.path.exists(ready), self.tail('aggregator.log')
+        assert open(ready).read() == f'ready {self.port} {self.api_port} {self.enrol_port}\n'
+
+    def restart(self):
+        self.stop_aggregator()
+        self.start()
+
+    def millrace(self, *words):
+        return subprocess.run([self.program('millrace/millrace'), *words, '--aggregator', f'https://localhost:{self.api_port}',
+                               '--token-file', self.path('pki/token'), '--ca', self.path('pki/ca.pem')],
+                              capture_output=True, text=True, timeout=60)
+
+    def invite(self, name, *options):
+        path = self.path(f'{name}-{time.monotonic_ns()}.activation')
+        run = self.millrace('sensors', 'invite', name, '-o', path, *options)
+        assert run.returncode == 0, run.stderr
+        return path
+
+    def sensors(self):
+        rows = json.loads(self.millrace('sensors', '--json').stdout)['sensors']
+        return {row['sensor']: row for row in rows}
+
+    def enrol(self, activation, folder, *options):
+        return subprocess.run([self.program('sensor/millrace-sensor'), 'enrol', activation, '--set',
+                               f'enrol.dir={self.path(folder)}', *options], capture_output=True, text=True, timeout=60)
+
+    def state(self, sql, *values):
+        base = sqlite3.connect(f'file:{self.path("enrol.sqlite")}?mode=ro', uri=True)
+        try:
+            return base.execute(sql, values).fetchall()
+        finally:
+            base.close()
+
+    def delivered(self):
+        return self.query('SELECT count(*) FROM records')[0][0]
+
+    def ask(self, body, port=None, path='/v1/enrolment', identity=None):
+        """Posts as a stranger, or with an identity file."""
+        context = ssl.create_default_context(cafile=self.path('pki/ca.pem'))
+        if identity:
+            context.load_cert_chain(identity)
+        link = http.client.HTTPSConnection('localhost', port or self.enrol_port, context=context, timeout=20)
+        try:
+            link.request('POST', path, body if isinstance(body, (bytes, str)) else json.dumps(body))
+            answer = link.getresponse()
+            return answer.status, json.loads(answer.read()), answer.headers
+        finally:
+            link.close()
+
+
+def openssl(*arguments, text=None):
+    return subprocess.run(['openssl', *arguments], input=text, capture_output=True, text=True, check=True).stdout
+
+
+def make_request(folder, *algorithm, subject='/CN=evil'):
+    key = os.path.join(folder, f'{time.monotonic_ns()}.key')
+    openssl('genpkey', *algorithm, '-out', key)
+    return openssl('req', '-new', '-key', key, '-subj', subject)
+
+
+P384 = ('-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-384')
+
+
+class EnrolTest(unittest.TestCase):
+    """One aggregator for all; each test invites sensors of its own."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.stack = EnrolStack(build_dir())
+        cls.stack.start()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.stack.__exit__(None, None, None)
+
+    def token_of(self, *options):
+        with open(self.stack.invite('box', *options)) as file:
+            return json.load(file)['token']
+
+    def test_requests_are_judged(self):
+        good = make_request(self.stack.dir, *P384)
+        lines = good.split('\n')
+        lines[-3] = lines[-3][:-8] + ('A' if lines[-3][-8] != 'A' else 'B') + lines[-3][-7:]
+        token = self.token_of()
+        refused = [
+            (make_request(self.stack.dir, '-algorithm', 'RSA', '-pkeyopt', 'rsa_keygen_bits:2048'), 'RSA'),
+            (make_request(self.stack.dir, '-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:secp256k1'), 'curve'),
+            (make_request(self.stack.dir, '-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-384', '-pkeyopt',
+                          'ec_param_enc:explicit'), ''),
+            ('\n'.join(lines), 'signature'),
+            (good[:200], 'PEM'), ('', 'PEM'), ('x' * 9000, 'longer'),
+        ]
+        for request, why in refused:
+            status, answer, _ = self.stack.ask({'token': token, 'csr': request})
+            self.assertEqual(status, 400, answer)
+            self.assertIn(why, answer['error'])
+        for body in ('', '[]', '{', '{"token":1}', 'x' * 20000, {'token': token}, {'token': token, 'csr': 7}):
+            status, answer, _ = self.stack.ask(body)
+            self.assertIn(status, (400, 403, 413), answer)
+        for wrong in ('', 'x', token[:-1], token + '0', token[:-1] + ('0' if token[-1] != '0' else '1'), '0' * 16 + token[16:]):
+            self.assertEqual(self.stack.ask({'token': wrong, 'csr': good})[0], 403)
+        # Nothing of that used the invitation up; and the request's subject means nothing.
+        status, answer, _ = self.stack.ask({'token': token, 'csr': good})
+        self.assertEqual((status, answer['sensor']), (200, 'box'), answer)
+        text = openssl('x509', '-noout', '-text', text=answer['certificate'])
+        for words in ('Subject: CN = box\n', 'CA:FALSE', 'Digital Signature\n', 'TLS Web Client Authentication\n', 'ecdsa-with-SHA384'):
+            self.assertIn(words, text)
+        # An answer that was lost is given again, to that key only.
+        self.assertEqual(self.stack.ask({'token': token, 'csr': good})[1], answer)
+        status, other, _ = self.stack.ask({'token': token, 'csr': make_request(self.stack.dir, *P384)})
+        self.assertEqual(status, 403)
+        self.assertIn('used', other['error'])
+        # No part of a token is on the disk.
+        for name in ('enrol.sqlite', 'enrol.sqlite-wal'):
+            with open(self.stack.path(name), 'rb') as file:
+                self.assertNotIn(token.split('.')[1].encode(), file.read())
+        self.assertEqual(stat.S_IMODE(os.stat(self.stack.path('enrol.sqlite')).st_mode), 0o600)
+
+    def test_invitations_end(self):
+        short = self.stack.invite('late', '--expires', '1s')
+        time.sleep(1.2)
+        run = self.stack.enrol(short, 'late')
+        self.assertEqual(run.returncode, 1)
+        self.assertIn('expired', run.stderr)
+        # A box whose clock is wrong asks all the same.
+        with open(short) as file:
+            status, answer, _ = self.stack.ask({'token': json.load(file)['token'], 'csr': make_request(self.stack.dir, *P384)})
+        self.assertEqual(status, 403)
+        self.assertIn('expired', answer['error'])
+        self.assertEqual(self.stack.sensors()['late']['state'], 'expired')
+        withdrawn = self.stack.invite('gone')
+        self.assertEqual(self.stack.millrace('sensors', 'revoke', 'gone').returncode, 0)
+        run = self.stack.enrol(withdrawn, 'gone')
+        self.assertEqual(run.returncode, 1)
+        self.assertIn('withdrawn', run.stderr)
+        for words in (('revoke', 'never-heard-of'), ('invite', 'no name'), ('invite', 'x', '--site', 'a\tb'),
+                      ('invite', 'x', '--expires', '31d'), ('invite', 'x', '--expires', 'soon'), ('invite',), ('frobnicate', 'x')):
+            self.assertNotEqual(self.stack.millrace('sensors', *words, '-o', self.stack.path('never')).returncode, 0, words)
+            self.assertFalse(os.path.exists(self.stack.path('never')))
+
+    def test_another_ca_is_refused(self):
+        activation = self.stack.invite('careful')
+        subprocess.run([os.path.join(os.path.dirname(__file__), '../../scripts/pki'), self.stack.path('other')], check=True)
+        with open(activation) as file:
+            forged = json.load(file)
+        forged['ca'] = open(self.stack.path('other/ca.pem')).read()
+        with open(self.stack.path('forged'), 'w') as file:
+            json.dump(forged, file)
+        run = self.stack.enrol(self.stack.path('forged'), 'careful')
+        self.assertEqual(run.returncode, 1)
+        self.assertIn('certificate', run.stderr)
+        # The token did not go out: it is good still.
+        run = self.stack.enrol(activation, 'careful')
+        self.assertEqual(run.returncode, 0, run.stderr)
+
+    def test_too_many_failures(self):
+        self.stack.settings = ['failures-max: 3']
+        self.stack.write_aggregator_config()
+        text = open(self.stack.path('aggregator.yaml')).read().replace('  failures-max: 1000\n', '')
+        settings, self.stack.settings = self.stack.settings, []
+        other = EnrolStack(self.stack.build)
+        try:
+            other.write_aggregator_config = lambda: None
+            for name in ('port', 'api_port', 'enrol_port'):
+                probe = socket.create_server(('127.0.0.1', 0))
+                setattr(other, name, probe.getsockname()[1])
+                text = text.replace(f':{getattr(self.stack, name)}', f':{probe.getsockname()[1]}')
+                probe.close()
+            with open(other.path('aggregator.yaml'), 'w') as file:
+                file.write(text.replace(self.stack.dir, other.dir))
+            other.start()
+            with open(other.invite('guess')) as file:
+                token = json.load(file)['token']
+            for _ in range(3):
+                self.assertEqual(other.ask({'token': 'x' * 81, 'csr': ''})[0], 403)
+            status, answer, headers = other.ask({'token': token, 'csr': make_request(other.dir, *P384)})
+            self.assertEqual(status, 429, settings)
+            self.assertTrue(1 <= int(headers['Retry-After']) <= 60)
+        finally:
+            other.__exit__(None, None, None)
+
+    def start_sensor(self, name):
+        self.stack.write_sensor_config(port='pcap:' + self.stack.path('empty.pcap'),
+                                       more=f'enrol: {{ dir: {self.stack.path(name)}, retry-ms: 500 }}\nstats: {{ interval: 1 }}\n')
+        with open(self.stack.path('empty.pcap'), 'wb') as file:
+            file.write(bytes.fromhex('d4c3b2a1020004000000000000000000ffff000001000000'))
+        text = open(self.stack.path('sensor.yaml')).read()
+        for key in ('url', 'sensor', 'cert', 'key', 'ca'):
+            text = '\n'.join(line for line in text.split('\n') if not line.startswith(f'  {key}:'))
+        with open(self.stack.path('sensor.yaml'), 'w') as file:
+            file.write(text)
+        return self.stack.start_sensor('run')
+
+    def grows(self, seconds=30):
+        before = self.stack.delivered()
+        return wait_for(lambda: self.stack.delivered() > before, seconds)
+
+    def test_life_of_a_sensor(self):
+        proxy = Proxy()
+        activation = self.stack.invite('plant-7', '--site', 'Köln', '--zone', 'Zelle 3')
+        self.assertEqual(stat.S_IMODE(os.stat(activation).st_mode), 0o600)
+        row = self.stack.sensors()['plant-7']
+        self.assertEqual((row['state'], row['site'], row['zone']), ('invited', 'Köln', 'Zelle 3'))
+        run = self.stack.enrol(activation, 'box', '--set', f'uplink.proxy=http://127.0.0.1:{proxy.port}')
+        self.assertEqual(run.returncode, 0, run.stderr)
+        self.assertEqual(proxy.tunnels, 1)
+        identity = self.stack.path('box/identity.pem')
+        self.assertEqual(stat.S_IMODE(os.stat(identity).st_mode), 0o600)
+        self.assertEqual(sorted(os.listdir(self.stack.path('box'))), ['ca.pem', 'identity.pem', 'sensor.json'])
+        run = self.stack.enrol(activation, 'thief')
+        self.assertEqual(run.returncode, 1)
+        self.assertIn('used', run.stderr)
+        self.assertIn('already', self.stack.enrol(activation, 'box').stderr)
+        first = open(identity).read()
+        sensor = self.start_sensor('box')
+        try:
+            self.streams_and_renews(sensor, first)
+            self.is_shut_out(identity)
+            self.comes_back()
+        finally:
+            sensor.send_signal(signal.SIGTERM)
+            sensor.wait(60)
+        self.assertEqual(sensor.returncode, 0, self.stack.tail('sensor.log'))
+        audit = json.loads(self.stack.millrace('sensors', 'audit', '--json').stdout)['audit']
+        deeds = [row['action'] for row in audit if row['sensor'] == 'plant-7']
+        self.assertEqual(deeds[-2:], ['enrol', 'invite'])
+        self.assertTrue({'renew', 'revoke'} <= set(deeds))
+
+    def streams_and_renews(self, sensor, first):
+        self.assertTrue(wait_for(lambda: self.stack.sensors()['plant-7'].get('records'), 30), self.stack.tail('sensor.log'))
+        self.assertEqual(self.stack.sensors()['plant-7']['state'], 'enrolled')
+        # What was issued is on the disk.
+        self.stack.kill_aggregator()
+        self.stack.start()
+        self.assertTrue(self.grows(), self.stack.tail('sensor.log'))
+        renewed = lambda: self.stack.state("SELECT count(*) FROM audit WHERE action = 'renew' AND sensor = 'plant-7'")[0][0]
+        self.assertTrue(wait_for(lambda: renewed() >= 2, RENEW_S), self.stack.tail('sensor.log'))
+        now = open(self.stack.path('box/identity.pem')).read()
+        self.assertNotEqual(now.split('-----END PRIVATE KEY-----')[0], first.split('-----END PRIVATE KEY-----')[0])
+        # The first certificate has ended, and records come all the same.
+        self.assertTrue(self.grows(), self.stack.tail('sensor.log'))
+        self.assertIsNone(sensor.poll())
+
+    def is_shut_out(self, identity):
+        context = ssl.create_default_context(cafile=self.stack.path('pki/ca.pem'))
+        context.load_cert_chain(identity)
+        idle = context.wrap_socket(socket.create_connection(('localhost', int(self.stack.port))), server_hostname='localhost')
+        idle.settimeout(5)
+        # Through the handshake on the other side as well: this answer needs the certificate.
+        idle.sendall(b'GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+        answer = b''
+        while not answer.endswith(b'}\n'):
+            answer += idle.recv(4096)
+        self.assertIn(b'404', answer)
+        run = self.stack.millrace('sensors', 'revoke', 'plant-7')
+        self.assertEqual(run.returncode, 0, run.stderr)
+        began = time.monotonic()
+        # An open connection is closed, whatever its end looks like.
+        try:
+            self.assertEqual(idle.recv(4096), b'')
+        except OSError as error:
+            self.assertNotIsInstance(error, TimeoutError)
+        self.assertLess(time.monotonic() - began, 1)
+        time.sleep(0.3)
+        count = self.stack.delivered()
+        with self.assertRaises((ssl.SSLError, OSError)) as refused:
+            self.stack.ask({'csr': ''}, port=self.stack.port, path='/v1/enrolment/renew', identity=identity)
+        self.assertIn('REVOKED', str(refused.exception).upper())
+        time.sleep(2.5)
+        self.assertEqual(self.stack.delivered(), count)
+        row = self.stack.sensors()['plant-7']
+        self.assertEqual((row['state'], row['expires']), ('revoked', ''))
+        # kill -9 does not let it in again.
+        self.stack.kill_aggregator()
+        self.stack.start()
+        time.sleep(1.5)
+        self.assertEqual(self.stack.delivered(), count)
+
+    def comes_back(self):
+        """A new invitation, while the sensor runs: what it kept meanwhile is delivered."""
+        run = self.stack.enrol(self.stack.invite('plant-7'), 'box', '--again')
+        self.assertEqual(run.returncode, 0, run.stderr)
+        self.assertTrue(self.grows(), self.stack.tail('sensor.log'))
+        self.assertEqual(self.stack.sensors()['plant-7']['state'], 'enrolled')
+
+
+if __name__ == '__main__':
+    unittest.main(argv=sys.argv[:1], verbosity=2, warnings='ignore')
