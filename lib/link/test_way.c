@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "lib/link/rate.h"
 #include "lib/link/way_hop.h"
 
 /* ---- the head of an answer ---- */
@@ -323,6 +324,44 @@ proxies_that_misbehave(void **state)
 	}
 }
 
+/* ---- bandwidth ---- */
+
+static void
+rates_by_time_of_day(void **state)
+{
+	json_t *list = json_pack("[s,s,s]", "07:00-19:30 64kbit", "22:00-06:00 1 MiB", "256 KiB");
+	struct rate_table table;
+	const char *bad;
+
+	assert_int_equal(rate_table_read(&table, list, &bad), 0);
+	assert_int_equal(rate_table_at(&table, 7 * 60), 8000);
+	assert_int_equal(rate_table_at(&table, 19 * 60 + 29), 8000);
+	assert_int_equal(rate_table_at(&table, 19 * 60 + 30), 256 << 10);
+	assert_int_equal(rate_table_at(&table, 23 * 60), 1 << 20);
+	assert_int_equal(rate_table_at(&table, 0), 1 << 20);
+	assert_int_equal(rate_table_at(&table, 6 * 60), 256 << 10);
+	assert_int_equal(rate_table_read(&table, NULL, &bad), 0);
+	assert_int_equal(rate_table_at(&table, 0), 0);
+	json_decref(list);
+}
+
+static void
+bad_rates(void **state)
+{
+	static const char *const rows[] = { "", "x", "64", "64 furlong", "1kbit", "07:00 64kbit", "07:00-07:00 64kbit", "7:00-19:00 64kbit",
+		"25:00-26:00 64kbit", "07:60-08:00 64kbit", "24:01-08:00 64kbit", "07:00-08:0064kbit", "-1kbit", "99999999999999999999mbit" };
+
+	for (size_t i = 0; i < TEST_COUNT(rows); i++) {
+		json_t *list = json_pack("[s]", rows[i]);
+		struct rate_table table;
+		const char *bad;
+
+		assert_int_equal(rate_table_read(&table, list, &bad), -EINVAL);
+		assert_string_equal(bad, rows[i]);
+		json_decref(list);
+	}
+}
+
 static void
 every_error_has_name_and_advice(void **state)
 {
@@ -345,6 +384,8 @@ main(void)
 		cmocka_unit_test(bad_ways),
 		cmocka_unit_test(old_keys_are_one_way),
 		cmocka_unit_test(proxies_that_misbehave),
+		cmocka_unit_test(rates_by_time_of_day),
+		cmocka_unit_test(bad_rates),
 		cmocka_unit_test(every_error_has_name_and_advice),
 	};
 

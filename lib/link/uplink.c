@@ -34,6 +34,7 @@ static const struct counter_desc counter_descs[UPLINK_COUNTER_COUNT] = {
 	[UPLINK_FAILBACKS] = { "uplink.failbacks", "changes back to a preferred way" },
 	[UPLINK_PROBES_FAILED] = { "uplink.probes_failed", "preferred ways tried out in vain" },
 	[UPLINK_SENT_BYTES] = { "uplink.sent_bytes", "bytes sent over ways, TLS to the aggregator included" },
+	[UPLINK_RATE] = { "uplink.rate", "bound on bytes sent a second, now; 0: none" },
 	[UPLINK_RECEIVED_BYTES] = { "uplink.received_bytes", "bytes received over ways" },
 	[UPLINK_CERT_RELOADS] = { "uplink.cert_reloads", "times that changed certificate files were taken over" },
 	[UPLINK_CERT_RELOADS_FAILED] = { "uplink.cert_reloads_failed", "times that changed certificate files were no good" },

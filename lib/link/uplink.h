@@ -42,6 +42,7 @@ struct uplink_config {
 	const char *source;    /* address to come from; "": the system's choice */
 	const char *interface;
 	bool metered;          /* alerts only */
+	const json_t *bandwidth; /* rate.h; NULL: no bound */
 	uint64_t failover_after; /* failures in a row */
 	uint64_t failback_s;
 	const char *pin;       /* "sha256//BASE64[;...]"; "": none */

@@ -18,7 +18,8 @@ static const struct {
 	{ "alert handshake failure", WAY_TLS_VERSION },
 	{ "alert insufficient security", WAY_TLS_VERSION },
 	{ "key too small", WAY_TLS_WEAK },
-	{ "does not match target host name", WAY_TLS_NAME },
+	{ "matches target ", WAY_TLS_NAME },
+	{ "match target ", WAY_TLS_NAME },
 	{ " alert ", WAY_TLS_CLIENT },
 	{ "unexpected eof", WAY_TLS_CLOSED },
 	{ "SSL_ERROR_SYSCALL", WAY_TLS_CLOSED },
@@ -63,13 +64,14 @@ name_of(const struct uplink_flight *flight, CURLcode result, const char *text)
 
 	if (result == CURLE_OPERATION_TIMEDOUT)
 		return handshake_done(flight) ? WAY_STALLED : WAY_TLS_TIMEOUT;
+	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
+		if (strstr(text, reasons[i].text) != NULL && (reasons[i].error != WAY_TLS_CLOSED || !handshake_done(flight)))
+			return reasons[i].error;
+	/* Not before the texts: of a name that differs, which curl finds itself, there is no more than "unspecified". */
 	if (result == CURLE_PEER_FAILED_VERIFICATION)
 		curl_easy_getinfo(flight->easy, CURLINFO_SSL_VERIFYRESULT, &verify);
 	if (verify != X509_V_OK)
 		return way_verify_error(verify);
-	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
-		if (strstr(text, reasons[i].text) != NULL && (reasons[i].error != WAY_TLS_CLOSED || !handshake_done(flight)))
-			return reasons[i].error;
 	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
 		if (codes[i].code == result)
 			return codes[i].error;

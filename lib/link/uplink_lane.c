@@ -136,7 +136,8 @@ flight_fill(struct uplink *uplink, struct uplink_flight *flight, enum link_lane 
 
 	if (lane->next <= acked)
 		lane->next = acked + 1;
-	const struct spool_want want = { id, lane->next, lane->batch_records, lane->batch_bytes };
+	const struct spool_want want = { id, lane->next, lane->batch_records,
+		uplink_way_batch_bytes(uplink, lane->batch_bytes) };
 	int rc = spool_peek_batch(uplink->spool, &want, &uplink->lines, &batch);
 
 	if (rc < 0 || (batch.first > lane->next && !step_over_loss(uplink, id, batch.first))) {
@@ -169,17 +170,18 @@ flight_fill(struct uplink *uplink, struct uplink_flight *flight, enum link_lane 
 void
 uplink_fill_flights(struct uplink *uplink, uint64_t now_ms)
 {
-	unsigned int left = 0;
+	unsigned int window = uplink_way_window(uplink);
+	unsigned int left = window;
 
 	for (unsigned int i = 0; i < uplink->config.window; i++)
-		left += uplink->flights[i].state == FLIGHT_FREE;
-	for (unsigned int i = 0; i < uplink->config.window; i++) {
+		left -= left > 0 && uplink->flights[i].state != FLIGHT_FREE;
+	for (unsigned int i = 0; i < uplink->config.window && left > 0; i++) {
 		struct uplink_flight *flight = &uplink->flights[i];
 
 		if (flight->state != FLIGHT_FREE)
 			continue;
 		/* The last place is kept for alerts, so that they never wait for a slow batch of another lane. */
-		bool keep = left == 1 && uplink->config.window > 1;
+		bool keep = left == 1 && window > 1;
 		int lane = pick_lane(uplink, now_ms, keep ? LINK_LANE_ALERT + 1 : uplink_way_lanes(uplink));
 
 		if (lane < 0)

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "lib/link/batch.h"
+#include "lib/link/rate.h"
 #include "lib/link/relay.h"
 #include "lib/link/uplink.h"
 #include "lib/link/uplink_identity.h"
@@ -19,6 +20,9 @@ enum {
 	UPLINK_POLL_MS = 100,        /* longest sleep: a wakeup may be missed, the spool's sync is due */
 	UPLINK_TIMEOUT_FACTOR = 20,  /* of timeout-ms: the bound on a request that does move */
 	UPLINK_GROW_AFTER = 16,      /* acknowledgements in a row before a lane's batches and window grow again */
+	UPLINK_CAPPED_WINDOW = 2,    /* batches on their way on a line of bounded bandwidth, the one for alerts included */
+	UPLINK_CAPPED_BATCH_S = 4,   /* how long one may take */
+	UPLINK_CAPPED_BYTES_MIN = 4096,
 	UPLINK_POISON_RUN_MAX = 8,   /* refused records in a row before pauses: a server that refuses all is ill */
 	UPLINK_HOLE_RUN_MAX = 4,     /* the same for answers about sequences */
 };
@@ -44,6 +48,7 @@ enum uplink_counter {
 	UPLINK_FAILBACKS,
 	UPLINK_PROBES_FAILED,
 	UPLINK_SENT_BYTES,
+	UPLINK_RATE,
 	UPLINK_RECEIVED_BYTES,
 	UPLINK_CERT_RELOADS,
 	UPLINK_CERT_RELOADS_FAILED,
@@ -80,6 +85,7 @@ struct uplink_target {
 	struct way_end end;
 	char url[UPLINK_URL_LEN_MAX];
 	char pin[1024];
+	struct rate_table rates;
 	struct identity_paths paths;
 	struct identity identity;
 	struct way_set *ways;
@@ -103,6 +109,8 @@ struct uplink_way {
 	unsigned int generation; /* connections of an older one are not used again */
 	unsigned int failed;     /* requests in a row */
 	unsigned int tried;      /* ways in a row */
+	uint64_t rate;           /* bytes a second in force; 0: no bound */
+	uint64_t rate_ms;        /* when to look at the time of day */
 	uint64_t probe_ms;       /* when to try a preferred one */
 	uint64_t identity_ms;    /* when to look at the certificate files */
 	uint64_t expiry_ms;      /* when to look at their dates */
@@ -192,6 +200,9 @@ bool uplink_way_failed(struct uplink *uplink);
 void uplink_way_renew(struct uplink *uplink);
 /* How many lanes may send on it, from the most urgent on. */
 unsigned int uplink_way_lanes(const struct uplink *uplink);
+/* Batches on their way at once, and bytes of one before compression, by the bandwidth in force. */
+unsigned int uplink_way_window(const struct uplink *uplink);
+size_t uplink_way_batch_bytes(const struct uplink *uplink, size_t batch_bytes);
 
 /* uplink_fault.c: what a request without an answer died of. */
 void uplink_fault_name(const struct uplink_flight *flight, CURLcode result, struct way_failure *out);

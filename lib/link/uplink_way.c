@@ -17,6 +17,7 @@
 
 enum {
 	IDENTITY_LOOK_MS = 1000,
+	CLOCK_LOOK_MS = 1000,
 	EXPIRY_LOOK_MS = 600000,
 	DAY_S = 86400,
 };
@@ -144,6 +145,42 @@ unsigned int
 uplink_way_lanes(const struct uplink *uplink)
 {
 	return way_at(uplink, uplink->way.idx)->metered ? LINK_LANE_ALERT + 1 : LINK_LANE_COUNT;
+}
+
+unsigned int
+uplink_way_window(const struct uplink *uplink)
+{
+	unsigned int window = (unsigned int)uplink->config.window;
+
+	return uplink->way.rate > 0 && window > UPLINK_CAPPED_WINDOW ? UPLINK_CAPPED_WINDOW : window;
+}
+
+size_t
+uplink_way_batch_bytes(const struct uplink *uplink, size_t batch_bytes)
+{
+	uint64_t most = uplink->way.rate * UPLINK_CAPPED_BATCH_S;
+
+	if (most == 0 || most >= batch_bytes)
+		return batch_bytes;
+	return most < UPLINK_CAPPED_BYTES_MIN ? UPLINK_CAPPED_BYTES_MIN : (size_t)most;
+}
+
+static void
+look_at_clock(struct uplink *uplink)
+{
+	time_t now = time(NULL);
+	struct tm tm = { 0 };
+
+	localtime_r(&now, &tm);
+	uint64_t rate = rate_table_at(&uplink->target.rates, (unsigned int)(tm.tm_hour * 60 + tm.tm_min));
+
+	if (rate != uplink->way.rate && rate > 0)
+		log_notice("link", "from now on at most %llu bytes a second are sent", (unsigned long long)rate);
+	else if (rate != uplink->way.rate)
+		log_notice("link", "from now on there is no bound on what is sent a second");
+	uplink->way.rate = rate;
+	counter_set(&uplink->counters[UPLINK_RATE], rate);
+	relay_set_rate(uplink->way.relay, rate);
 }
 
 void
@@ -346,6 +383,10 @@ uplink_way_tick(struct uplink *uplink, uint64_t now_ms)
 	look_at_ways(uplink, now_ms);
 	counter_set(&uplink->counters[UPLINK_SENT_BYTES], relay_sent(way->relay));
 	counter_set(&uplink->counters[UPLINK_RECEIVED_BYTES], relay_received(way->relay));
+	if (uplink->target.rates.count > 0 && now_ms >= way->rate_ms) {
+		way->rate_ms = now_ms + CLOCK_LOOK_MS;
+		look_at_clock(uplink);
+	}
 	if (now_ms >= way->identity_ms) {
 		way->identity_ms = now_ms + IDENTITY_LOOK_MS;
 		look_at_files(uplink);

@@ -35,8 +35,10 @@ class Lane:
 class Aggregator:
     """Stores as the real one does: dense sequences by (sensor, epoch, lane), a hole is 409, a repeat is stored once."""
 
-    def __init__(self, pki, port=0, name='server'):
-        self.pki, self.port, self.name = pki, port, name
+    def __init__(self, pki, port=0, name='server', plain=False):
+        self.pki, self.port, self.name, self.plain = pki, port, name, plain
+        self.version = None
+        self.serials = []
         self.lanes = {}
         self.lock = threading.Lock()
         self.hook = lambda head, lines: None
@@ -57,8 +59,11 @@ class Aggregator:
         context.load_cert_chain(f'{self.pki}/{self.name}.pem', f'{self.pki}/{self.name}.key')
         context.load_verify_locations(f'{self.pki}/ca.pem')
         context.verify_mode = ssl.CERT_REQUIRED
+        if self.version is not None:
+            context.set_ciphers('ALL:@SECLEVEL=0')
+            context.minimum_version = context.maximum_version = self.version
         self.server = Server(('127.0.0.1', self.port), handler)
-        self.server.context = context
+        self.server.context = None if self.plain else context
         self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
         return self
@@ -98,7 +103,7 @@ class Server(ThreadingHTTPServer):
     def finish_request(self, request, address):
         request.settimeout(10)
         try:
-            wrapped = self.context.wrap_socket(request, server_side=True)
+            wrapped = request if self.context is None else self.context.wrap_socket(request, server_side=True)
         except (ssl.SSLError, OSError):
             return
         self.open.add(wrapped)
@@ -140,9 +145,12 @@ class Handler(BaseHTTPRequestHandler):
                             ('Content-Encoding', 'zstd'), ('Content-Digest', f'sha-256=:{digest}:')):
             if h[name] != value:
                 wrong.append(f'{name}: {h[name]}')
-        subject = dict(x[0] for x in self.connection.getpeercert()['subject'])
-        if h['Millrace-Sensor'] != subject['commonName']:
-            wrong.append(f"sensor {h['Millrace-Sensor']}")
+        if not self.aggregator.plain:
+            cert = self.connection.getpeercert()
+            subject = dict(x[0] for x in cert['subject'])
+            self.aggregator.serials.append(cert['serialNumber'])
+            if h['Millrace-Sensor'] != subject['commonName']:
+                wrong.append(f"sensor {h['Millrace-Sensor']}")
         if len(h['Millrace-Epoch']) != 16:
             wrong.append('epoch')
         return {'sensor': h['Millrace-Sensor'], 'epoch': h['Millrace-Epoch'], 'lane': h['Millrace-Lane'],

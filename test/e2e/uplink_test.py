@@ -24,20 +24,36 @@ def run(*args):
     subprocess.run(args, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def make_pki(path):
-    def key(name):
-        run('openssl', 'ecparam', '-name', 'prime256v1', '-genkey', '-noout', '-out', f'{path}/{name}.key')
+def make_key(path, name):
+    run('openssl', 'ecparam', '-name', 'prime256v1', '-genkey', '-noout', '-out', f'{path}/{name}.key')
 
-    def leaf(name, ca, cn, alt):
-        key(name)
-        run('openssl', 'req', '-new', '-key', f'{path}/{name}.key', '-subj', f'/CN={cn}', '-out', f'{path}/{name}.csr')
-        with open(f'{path}/{name}.ext', 'w') as f:
-            f.write(f'subjectAltName={alt}\n')
+
+def make_leaf(path, name, ca, cn, alt, *dates):
+    """A certificate of two days, or of the dates that are given as arguments of openssl."""
+    make_key(path, name)
+    run('openssl', 'req', '-new', '-key', f'{path}/{name}.key', '-subj', f'/CN={cn}', '-out', f'{path}/{name}.csr')
+    with open(f'{path}/{name}.ext', 'w') as f:
+        f.write(f'subjectAltName={alt}\n')
+    if not dates:
         run('openssl', 'x509', '-req', '-in', f'{path}/{name}.csr', '-CA', f'{path}/{ca}.pem', '-CAkey', f'{path}/{ca}.key',
             '-CAcreateserial', '-days', '2', '-extfile', f'{path}/{name}.ext', '-out', f'{path}/{name}.pem')
+        return
+    # Only the ca command of OpenSSL 3.0 can set both dates.
+    open(f'{path}/index', 'w').close()
+    with open(f'{path}/ca.conf', 'w') as f:
+        f.write(f'[ca]\ndefault_ca=d\n[d]\ndatabase={path}/index\nnew_certs_dir={path}\nrand_serial=yes\ndefault_md=sha256\npolicy=p\n'
+                '[p]\ncommonName=supplied\n')
+    begin, end = dates
+    run('openssl', 'ca', '-batch', '-notext', '-config', f'{path}/ca.conf', '-in', f'{path}/{name}.csr', '-cert', f'{path}/{ca}.pem', '-keyfile',
+        f'{path}/{ca}.key', '-startdate', begin, '-enddate', end, '-extfile', f'{path}/{name}.ext', '-out', f'{path}/{name}.pem')
+
+
+def make_pki(path):
+    def leaf(*args):
+        make_leaf(path, *args)
 
     for ca in ('ca', 'otherca'):
-        key(ca)
+        make_key(path, ca)
         run('openssl', 'req', '-x509', '-new', '-key', f'{path}/{ca}.key', '-subj', f'/CN={ca}', '-days', '2', '-out', f'{path}/{ca}.pem')
     leaf('server', 'ca', 'aggregator', 'DNS:localhost,DNS:aggregator.plant.test')
     leaf('othername', 'ca', 'other', 'DNS:other.test')
