@@ -55,6 +55,9 @@ struct proto_ctx {
 	const struct proto *proto;
 	const void *config;          /* the struct proto->knobs fills */
 	void *state;                 /* proto->state_len bytes, zeroed when the flow was recognised */
+	void *shared;                /* proto->shared_len bytes of the worker, zeroed at start: what its flows know together. All
+	                                packets between two addresses are of one worker, so what is kept by both addresses does
+	                                not depend on how many workers there are. NULL: none */
 	struct slab *slab;           /* more memory for the flow's life; may return NULL: shed and count */
 	struct record_builder *record;
 	_Atomic uint64_t *counters;  /* [proto->counter_count] of this worker */
@@ -70,6 +73,7 @@ struct proto_ctx {
 	uint64_t events;             /* bits set by proto_event(); taken by the next deliver */
 	bool to_server;              /* sent by the flow's originator */
 	const uint8_t *client_addr;  /* [16] of the flow's originator, IPv4 in the first four; NULL: not known. As the ports */
+	const uint8_t *server_addr;  /* [16] of the other end */
 	uint16_t sport, dport;       /* of the PDU's flow, either may be the usual port; 0 in gap() and end() */
 	bool tcp;                    /* false: UDP or Ethernet, a PDU is a datagram's rest */
 	bool ending;                 /* in end(): the flow is over */
@@ -139,6 +143,7 @@ struct proto {
 	void (*end)(struct proto_ctx *ctx);
 
 	size_t state_len;            /* at most SLAB_BLOCK_MAX */
+	size_t shared_len;           /* of ctx->shared; 0: nothing */
 	const struct counter_desc *counters;
 	uint8_t counter_count;
 	const struct knob_table *knobs; /* keys "app-layer.protocols.<name>.…"; NULL: none */

@@ -26,6 +26,7 @@ struct proto_engine {
 	struct record_builder record;
 	_Atomic uint64_t counters[PROTO_COUNTER_COUNT];
 	_Atomic uint64_t *proto_counters[PROTO_MAX];
+	void *shared[PROTO_MAX]; /* of each protocol's flows */
 	uint8_t *area; /* of the record under construction */
 	struct proto_meter *meters; /* NULL: nothing is measured */
 };
@@ -45,8 +46,13 @@ proto_engine_create(struct proto_engine **out, const struct proto_settings *sett
 	if (engine->area == NULL)
 		goto no_memory;
 	for (unsigned int i = 0; i < settings->count; i++) {
-		engine->proto_counters[i] = calloc(settings->each[i].proto->counter_count + 1u, sizeof(_Atomic uint64_t));
+		const struct proto *proto = settings->each[i].proto;
+
+		engine->proto_counters[i] = calloc(proto->counter_count + 1u, sizeof(_Atomic uint64_t));
 		if (engine->proto_counters[i] == NULL)
+			goto no_memory;
+		engine->shared[i] = proto->shared_len == 0 ? NULL : calloc(1, proto->shared_len);
+		if (engine->shared[i] == NULL && proto->shared_len > 0)
 			goto no_memory;
 	}
 	record_builder_init(&engine->record, engine->area, RECORD_LEN_MAX);
@@ -63,8 +69,10 @@ proto_engine_destroy(struct proto_engine *engine)
 {
 	if (engine == NULL)
 		return;
-	for (unsigned int i = 0; i < PROTO_MAX; i++)
+	for (unsigned int i = 0; i < PROTO_MAX; i++) {
 		free(engine->proto_counters[i]);
+		free(engine->shared[i]);
+	}
 	free(engine->area);
 	free(engine);
 }
@@ -108,6 +116,7 @@ prepare(struct proto_engine *engine, struct proto_session *session, uint64_t ts_
 	ctx->config = engine->settings->each[session->proto_idx].config;
 	ctx->counters = engine->proto_counters[session->proto_idx];
 	ctx->state = session->state;
+	ctx->shared = engine->shared[session->proto_idx];
 	ctx->ts_ns = ts_ns;
 	ctx->to_server = to_server;
 	ctx->tcp = tcp;
@@ -115,6 +124,7 @@ prepare(struct proto_engine *engine, struct proto_session *session, uint64_t ts_
 	ctx->link = NULL;
 	ctx->events = 0;
 	ctx->client_addr = NULL;
+	ctx->server_addr = NULL;
 	ctx->sport = 0;
 	ctx->dport = 0;
 	ctx->pdu = NULL;
@@ -148,6 +158,7 @@ parse_pdu(struct proto_engine *engine, struct proto_session *session, const stru
 
 	ctx->link = input->link;
 	ctx->client_addr = input->client_addr;
+	ctx->server_addr = input->server_addr;
 	ctx->sport = input->sport;
 	ctx->dport = input->dport;
 	ctx->pdu = input->data + at;

@@ -71,6 +71,7 @@ struct proto_input {
 	uint64_t ts_ns;
 	uint16_t sport, dport; /* either may be a usual port */
 	const uint8_t *client_addr; /* [16] of the originator, in network order; NULL: not known */
+	const uint8_t *server_addr; /* [16] of the other end */
 	bool to_server;
 	bool tcp;
 	const struct proto_link *link; /* a frame without IP; NULL: TCP or UDP */

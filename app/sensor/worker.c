@@ -182,8 +182,8 @@ deliver_stream(void *arg, struct flow *flow, struct packet *packet, const struct
 		kept = data->fresh_off;
 	struct proto_input input = { .data = data->data + kept, .len = data->len - kept, .missing = data->missing,
 		.ts_ns = packet != NULL ? packet->ts_ns : flow->last_ns, .sport = flow_originator_port(flow),
-		.dport = flow_responder_port(flow), .client_addr = flow_originator(flow)->bytes, .to_server = data->to_server,
-		.tcp = true };
+		.dport = flow_responder_port(flow), .client_addr = flow_originator(flow)->bytes,
+		.server_addr = flow_responder(flow)->bytes, .to_server = data->to_server, .tcp = true };
 	bool wanted = worker->matcher != NULL && rule_wants(worker->matcher, flow->key.ip_proto, input.sport, input.dport);
 
 	worker->flow = flow;
@@ -253,7 +253,8 @@ static void
 handle_datagram(struct worker *worker, struct flow *flow, const struct packet *packet)
 {
 	struct proto_input input = { .data = packet->payload, .len = packet->payload_len, .ts_ns = packet->ts_ns,
-		.sport = packet->sport, .dport = packet->dport, .to_server = flow_to_server(packet), .tcp = false };
+		.sport = packet->sport, .dport = packet->dport, .client_addr = flow_originator(flow)->bytes,
+		.server_addr = flow_responder(flow)->bytes, .to_server = flow_to_server(packet), .tcp = false };
 
 	if (packet->payload_len > 0 && (flow->flags & FLOW_APP_GIVEN_UP) == 0)
 		(void)parse(worker, flow, &input);

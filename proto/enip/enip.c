@@ -449,6 +449,7 @@ const struct proto enip_proto = {
 	.state_len = sizeof(struct enip_state),
 	.counters = enip_counters,
 	.counter_count = ENIP_COUNTER_COUNT,
+	.shared_len = sizeof(struct enip_shared),
 	.knobs = &enip_knobs,
 	.config_len = sizeof(struct enip_config),
 };

@@ -26,6 +26,8 @@ enum {
 	ENIP_CONNECTIONS_MAX = 32, /* CIP connections remembered in one flow */
 	ENIP_IO_MAX = 64,          /* I/O connections followed in one flow */
 	ENIP_IO_BUCKETS = 64,      /* a power of two */
+	ENIP_SHARED_SETS = 512,    /* a power of two; connections of a worker for cyclic data, each with two ids */
+	ENIP_SHARED_WAYS = 8,
 	ENIP_REPLY_BIT = 0x80,
 	ENIP_IDENTITIES_MAX = 32,  /* of devices told apart in one flow */
 	ENIP_PORT_SECURE = 2221,
@@ -140,6 +142,8 @@ enum enip_counter {
 	ENIP_COUNT_ORPHANS,
 	ENIP_COUNT_IO_PACKETS,
 	ENIP_COUNT_IO_LOST,
+	ENIP_COUNT_IO_UNTIED,
+	ENIP_COUNT_SHARED_EVICTED,
 	ENIP_COUNT_SECURE,
 	ENIP_COUNT_SHED,
 	ENIP_COUNTER_COUNT,
@@ -316,6 +320,36 @@ void enip_forward_close_reply(struct enip_pdu *pdu, struct enip_node *node, stru
 void enip_connection_annotate(struct enip_pdu *pdu, uint32_t connection_id);
 void enip_connections_free(struct proto_ctx *ctx);
 
+/* ---- enip_shared.c: connections of classes 0 and 1, whose data are in other flows than their forward open ---- */
+
+/** Both ends of a flow, the lower address first. */
+struct enip_ends {
+	uint8_t addr[2][16];
+	uint8_t client; /* which of them is the flow's originator */
+	bool known;
+};
+
+struct enip_shared_entry {
+	struct enip_ends ends; /* known: the entry is in use */
+	uint8_t from;          /* which of the ends sends its data */
+	uint32_t connection_id;
+	uint32_t opened;       /* which forward open it was, counted */
+	struct enip_tracked what;
+};
+
+/** A worker's; all zero at the start. */
+struct enip_shared {
+	uint32_t opened;
+	struct enip_shared_entry sets[ENIP_SHARED_SETS][ENIP_SHARED_WAYS];
+};
+
+struct enip_ends enip_ends_of(const struct proto_ctx *ctx);
+/** The sender of the PDU at hand let a connection be opened, or closed, by the other end. @param ids by enum enip_way */
+void enip_shared_open(struct proto_ctx *ctx, const uint32_t ids[2], const struct enip_tracked *what);
+void enip_shared_close(struct proto_ctx *ctx, const uint32_t ids[2], const struct enip_tracked *what);
+/** @return false: no forward open was seen between these ends of a connection whose data are sent so */
+bool enip_shared_find(
+	struct proto_ctx *ctx, const struct enip_ends *ends, bool to_server, uint32_t id, struct enip_tracked *out);
 /* ---- enip_pccc.c ---- */
 
 void enip_pccc_request(struct enip_pdu *pdu, struct enip_node *node, struct cursor *body);

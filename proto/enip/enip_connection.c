@@ -111,12 +111,20 @@ enip_large_forward_open_request(struct enip_pdu *pdu, struct enip_node *node, st
 	open_request(pdu, node, body, true);
 }
 
+/* CIP 3-4.4.3: classes 0 and 1 carry cyclic data. */
+static bool
+is_cyclic(const struct enip_tracked *what)
+{
+	return what->transport_class <= 1;
+}
+
 /* What the connection leads to, from the request's path. */
 static void
 follow_path(const struct enip_pdu *pdu, const struct enip_connection_info *request, struct enip_tracked *out)
 {
-	enum { CLASS = 0x20, INSTANCE = 0x24 };
+	enum { CLASS = 0x20, INSTANCE = 0x24, POINT = 0x2c };
 	uint32_t at = request->path.first;
+	unsigned int points = 0;
 
 	for (unsigned int i = 0; at != 0 && i < ENIP_SEGMENTS_MAX; i++) {
 		const struct enip_segment *segment = (const void *)(pdu->ctx->record->base + at);
@@ -125,8 +133,12 @@ follow_path(const struct enip_pdu *pdu, const struct enip_connection_info *reque
 			out->class_id = segment->value;
 		else if (segment->type == INSTANCE)
 			out->instance_id = segment->value;
+		else if (segment->type == POINT && points < 2)
+			out->points[points++] = segment->value;
 		at = segment->head.next;
 	}
+	/* CIP 3-5.5.1.10: of two, the first consumes what the originator sends. */
+	out->has_points = points == 2 && is_cyclic(out);
 }
 
 static struct enip_connection_table *
@@ -164,6 +176,8 @@ remember(struct enip_pdu *pdu, const struct enip_connection_info *reply, const s
 		.what = { .serial_number = reply->serial_number, .vendor_id = reply->vendor_id,
 			.originator_serial = reply->originator_serial, .transport_class = request->transport_class } };
 	follow_path(pdu, request, &known->what);
+	if (is_cyclic(&known->what))
+		enip_shared_open(pdu->ctx, (uint32_t[]){ known->o_t_connection_id, known->t_o_connection_id }, &known->what);
 }
 
 static void
@@ -177,6 +191,8 @@ forget(struct enip_pdu *pdu, const struct enip_connection_info *closed)
 		if (what->serial_number != closed->serial_number || what->vendor_id != closed->vendor_id ||
 			what->originator_serial != closed->originator_serial)
 			continue;
+		enip_shared_close(pdu->ctx,
+			(uint32_t[]){ table->known[i].o_t_connection_id, table->known[i].t_o_connection_id }, what);
 		table->known[i] = table->known[--table->count];
 		table->oldest = 0;
 		return;

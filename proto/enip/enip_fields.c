@@ -290,6 +290,9 @@ static const struct field_name identity_states_rows[] = {
 };
 static const struct field_names identity_states = FIELD_NAMES(identity_states_rows, "unknown-");
 
+static const struct field_name ways_rows[] = { { ENIP_O_T, "o_t" }, { ENIP_T_O, "t_o" } };
+static const struct field_names ways = FIELD_NAMES(ways_rows, NULL);
+
 static const struct field_name io_reasons_rows[] = {
 	{ ENIP_IO_FIRST, "first" }, { ENIP_IO_DATA, "data" }, { ENIP_IO_LENGTH, "length_changed" },
 	{ ENIP_IO_CHANGED, "data_changed" }, { ENIP_IO_END, "end" },
@@ -344,7 +347,7 @@ static const struct field enip_fields[] = {
 	{ "response.list_services.service_name", FIELD_STRING, HAS_SERVICES, 0, AT(services.name), NULL, NULL,
 		"EIP 2-4.6.2", "name of service" },
 	{ "connection.serial_number", FIELD_U16, ENIP_HAS_TRACKED, 0, AT(tracked.serial_number), NULL, NULL,
-		"CIP 3-5.5.1.4", "of the connection the message went over, when its forward open was seen" },
+		"CIP 3-5.5.1.4", "of the connection of the message or the cyclic data, when its forward open was seen" },
 	{ "connection.originator_vendor_id", FIELD_U16, ENIP_HAS_TRACKED, 0, AT(tracked.vendor_id), NULL, NULL,
 		"CIP 3-5.5.1.5", "vendor of the originator" },
 	{ "connection.originator_serial_number", FIELD_U32, ENIP_HAS_TRACKED, 0, AT(tracked.originator_serial), NULL, NULL,
@@ -357,6 +360,12 @@ static const struct field enip_fields[] = {
 		"CIP 3-5.5.1.10", "class the connection leads to" },
 	{ "connection.instance_id", FIELD_U32, ENIP_HAS_TRACKED, 0, AT(tracked.instance_id), NULL, NULL,
 		"CIP 3-5.5.1.10", "instance the connection leads to" },
+	{ "connection.direction", FIELD_U8, ENIP_HAS_TRACKED_WAY, 0, AT(tracked.way), &ways, NULL, "CIP 3-5.5.2",
+		"of cyclic data: from originator to target, or back" },
+	{ "connection.o_t_point", FIELD_U32, ENIP_HAS_TRACKED_POINTS, 0, AT(tracked.points[ENIP_O_T]), NULL, NULL,
+		"CIP 3-5.5.1.10", "of cyclic data: connection point that consumes, an assembly's instance" },
+	{ "connection.t_o_point", FIELD_U32, ENIP_HAS_TRACKED_POINTS, 0, AT(tracked.points[ENIP_T_O]), NULL, NULL,
+		"CIP 3-5.5.1.10", "of cyclic data: connection point that produces" },
 	{ "security.version", FIELD_U16, ENIP_HAS_SECURITY, 0, AT(security_version), &security_versions, NULL,
 		"CIP volume 8", "EtherNet/IP inside TLS" },
 	{ "io.reason", FIELD_U8, ENIP_HAS_IO, 0, AT(io.reason), &io_reasons, NULL, "own", "why cyclic data became a record" },
@@ -407,6 +416,8 @@ const struct counter_desc enip_counters[] = {
 	[ENIP_COUNT_ORPHANS] = { "enip.orphan_responses", "responses without a request" },
 	[ENIP_COUNT_IO_PACKETS] = { "enip.io_packets", "packets of cyclic data" },
 	[ENIP_COUNT_IO_LOST] = { "enip.io_lost", "packets of cyclic data missing by their numbers" },
+	[ENIP_COUNT_IO_UNTIED] = { "enip.io_untied", "connections of cyclic data written without what they are: no forward open was seen" },
+	[ENIP_COUNT_SHARED_EVICTED] = { "enip.connections_evicted", "connections forgotten for newer ones before their cyclic data ended" },
 	[ENIP_COUNT_SECURE] = { "enip.tls_records", "TLS records of CIP Security" },
 	[ENIP_COUNT_SHED] = { "enip.shed", "requests not paired, or connections not followed: no memory" },
 };

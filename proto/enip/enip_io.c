@@ -22,15 +22,18 @@ struct stream {
 	uint16_t data_length;
 	bool to_server;
 	bool sequence_said; /* a break in the numbers is an event once a connection */
+	bool tied;          /* what is known */
 	uint8_t next;       /* in the bucket: index + 1 */
 	uint64_t packets;
 	uint64_t changes;
 	uint64_t lost;
 	uint64_t first_ns;
 	uint64_t last_ns;
+	struct enip_tracked what;
 };
 
 struct enip_io_table {
+	struct enip_ends ends; /* of the flow: end() does not have them */
 	uint8_t count;
 	uint8_t buckets[ENIP_IO_BUCKETS]; /* index + 1 */
 	struct stream streams[ENIP_IO_MAX];
@@ -114,6 +117,7 @@ table_of(struct proto_ctx *ctx)
 		return NULL;
 	}
 	state->io->count = 0;
+	state->io->ends = enip_ends_of(ctx);
 	memset(state->io->buckets, 0, sizeof(state->io->buckets));
 	return state->io;
 }
@@ -154,11 +158,35 @@ begin(struct proto_ctx *ctx, enum enip_io_reason reason)
 	return record;
 }
 
+/*
+ * The forward open is in another flow of the same two ends. It is looked up with each record anew: the first packets may
+ * have come before it, and numbers are used again.
+ */
 static void
-write_packet(struct proto_ctx *ctx, const struct packet *packet, enum enip_io_reason reason)
+tie(struct proto_ctx *ctx, struct enip_record *record, struct stream *stream)
+{
+	const struct enip_state *state = ctx->state;
+
+	if (enip_shared_find(ctx, &state->io->ends, stream->to_server, stream->connection_id, &stream->what))
+		stream->tied = true;
+	if (!stream->tied)
+		return;
+	record->tracked = stream->what;
+	record_present(&record->head, ENIP_HAS_TRACKED);
+	record_present(&record->head, ENIP_HAS_TRACKED_WAY);
+	if (stream->what.has_points)
+		record_present(&record->head, ENIP_HAS_TRACKED_POINTS);
+}
+
+/* @param stream NULL: more of them than are followed */
+static void
+write_packet(struct proto_ctx *ctx, struct stream *stream, const struct packet *packet, enum enip_io_reason reason)
 {
 	struct enip_record *record = begin(ctx, reason);
 	struct enip_io *io = &record->io;
+
+	if (stream != NULL)
+		tie(ctx, record, stream);
 
 	io->connection_id = packet->connection_id;
 	io->sequence_number = packet->sequence_number;
@@ -216,7 +244,7 @@ enip_io_read(struct proto_ctx *ctx, struct cursor pdu)
 	stream = stream_of(ctx, &packet);
 	if (stream == NULL) {
 		if (wanted(ctx, ENIP_IO_DATA))
-			write_packet(ctx, &packet, ENIP_IO_DATA);
+			write_packet(ctx, NULL, &packet, ENIP_IO_DATA);
 		return;
 	}
 	hash = hash_data(packet.data);
@@ -237,11 +265,11 @@ enip_io_read(struct proto_ctx *ctx, struct cursor pdu)
 	stream->data_length = len;
 	stream->last_ns = ctx->ts_ns;
 	if (wanted(ctx, reason) || wanted(ctx, ENIP_IO_DATA))
-		write_packet(ctx, &packet, reason);
+		write_packet(ctx, stream, &packet, reason);
 }
 
 static void
-write_total(struct proto_ctx *ctx, const struct stream *stream)
+write_total(struct proto_ctx *ctx, struct stream *stream)
 {
 	struct enip_record *record = begin(ctx, ENIP_IO_END);
 	struct enip_io *io = &record->io;
@@ -257,6 +285,9 @@ write_total(struct proto_ctx *ctx, const struct stream *stream)
 	io->last_ns = stream->last_ns;
 	io->interval_us = mean_us > UINT32_MAX ? UINT32_MAX : (uint32_t)mean_us;
 	record_present(&record->head, ENIP_HAS_IO_TOTAL);
+	tie(ctx, record, stream);
+	if (!stream->tied)
+		counter_add(&ctx->counters[ENIP_COUNT_IO_UNTIED], 1);
 	ctx->to_server = stream->to_server;
 	proto_deliver(ctx, PROTO_EMIT, record->id);
 }

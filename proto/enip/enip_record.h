@@ -42,6 +42,8 @@ enum enip_bit {
 	ENIP_REQUEST = 0,
 	ENIP_RESPONSE = 32,
 	/* The record's own, in the gaps between the halves'. */
+	ENIP_HAS_TRACKED_POINTS = 27,
+	ENIP_HAS_TRACKED_WAY = 28,
 	ENIP_HAS_IO = 29,
 	ENIP_HAS_TRACKED = 30,
 	ENIP_HAS_SECURITY = 31,
@@ -132,14 +134,19 @@ struct enip_io {
 	uint32_t interval_us; /* mean */
 };
 
-/** The connection a connected message went over, when its forward open was seen in the flow. */
+enum enip_way { ENIP_O_T, ENIP_T_O };
+
+/** The connection of a connected message, when its forward open was seen in the flow; of cyclic data, in any flow. */
 struct enip_tracked {
 	uint16_t serial_number;
 	uint16_t vendor_id;
 	uint32_t originator_serial;
 	uint32_t class_id;
 	uint32_t instance_id;
+	uint32_t points[2];      /* by enum enip_way: connection points */
 	uint8_t transport_class;
+	uint8_t way;             /* enum enip_way, of cyclic data */
+	bool has_points;
 };
 
 struct enip_record {

@@ -20,7 +20,8 @@ enum {
 	SESSION = 0x01000077,
 	CONNECTION_O_T = 0x00aa0001, /* and the controller's number */
 	CONNECTION_T_O = 0x00bb0001,
-	CONNECTION_IO = 0x00cc0001,
+	CONNECTION_IO = 0x00cc0001, /* from the controller */
+	CONNECTION_IO_O_T = 0x00dd0001,
 	VENDOR = 1,
 };
 
@@ -164,18 +165,33 @@ put_identity(struct buf *out, uint32_t serial)
 	put_u8(out, 3);
 }
 
+/* What a forward open asks for; numbers of a connection go up with the controller's. */
+struct opening {
+	uint32_t o_t, t_o;
+	uint32_t interval_us;
+	uint16_t serial_first;
+	uint8_t path_len;
+	uint8_t path[12]; /* behind the transport class: words, and as many of a path */
+};
+
+/* Class 3, to the message router: for tags. */
+static const struct opening explicit_opening = { CONNECTION_O_T, CONNECTION_T_O, 2000000, 1, 6,
+	{ 0xa3, 2, 0x20, 0x02, 0x24, 0x01 } };
+/* Class 1, from assembly 2 to 3: the cyclic data that the producer sends. */
+static const struct opening cyclic_opening = { CONNECTION_IO_O_T, CONNECTION_IO, (uint32_t)IO_PERIOD_MS * 1000, 0x4001, 10,
+	{ 0x01, 4, 0x20, 0x04, 0x24, 0x01, 0x2c, 0x02, 0x2c, 0x03 } };
+
 static void
-put_connection_key(struct buf *out, const struct station *station)
+put_connection_key(struct buf *out, const struct station *station, const struct opening *opening)
 {
-	put_le16(out, (uint16_t)(station->idx + 1));
+	put_le16(out, (uint16_t)(opening->serial_first + station->idx));
 	put_le16(out, VENDOR);
 	put_le32(out, station->client->ip);
 }
 
 static uint64_t
-station_forward_open(struct station *station, uint64_t now_ns)
+station_forward_open(struct station *station, const struct opening *opening, uint64_t now_ns)
 {
-	static const uint8_t tail[] = { 0xa3, 2, 0x20, 0x02, 0x24, 0x01 }; /* class 3, to the message router */
 	struct message message;
 	struct buf *out = message_begin(&message);
 
@@ -183,22 +199,22 @@ station_forward_open(struct station *station, uint64_t now_ns)
 	put_u8(out, 0x0a);
 	put_u8(out, 0x0e);
 	put_le32(out, 0);
-	put_le32(out, CONNECTION_T_O + station->idx);
-	put_connection_key(out, station);
+	put_le32(out, opening->t_o + station->idx);
+	put_connection_key(out, station, opening);
 	put_le32(out, 3);
 	for (unsigned int i = 0; i < 2; i++) {
-		put_le32(out, 2000000);
+		put_le32(out, opening->interval_us);
 		put_le16(out, 0x43f4);
 	}
-	buf_put(out, tail, sizeof(tail));
+	buf_put(out, opening->path, opening->path_len);
 	now_ns = cip_send(station, PLANT_CLIENT, false, &message, now_ns);
 	out = message_begin(&message);
 	put_reply(out, FORWARD_OPEN);
-	put_le32(out, CONNECTION_O_T + station->idx);
-	put_le32(out, CONNECTION_T_O + station->idx);
-	put_connection_key(out, station);
-	put_le32(out, 2000000);
-	put_le32(out, 2000000);
+	put_le32(out, opening->o_t + station->idx);
+	put_le32(out, opening->t_o + station->idx);
+	put_connection_key(out, station, opening);
+	put_le32(out, opening->interval_us);
+	put_le32(out, opening->interval_us);
 	put_zeros(out, 2);
 	return cip_send(station, PLANT_SERVER, false, &message, now_ns + SERVER_DELAY_NS);
 }
@@ -219,7 +235,8 @@ station_begin(struct plant *plant, struct station *station, uint64_t now_ns)
 	now_ns = command_send(station, PLANT_CLIENT, LIST_IDENTITY, &message, now_ns + MILLISECOND_NS);
 	put_identity(message_begin(&message), station->server->ip);
 	now_ns = command_send(station, PLANT_SERVER, LIST_IDENTITY, &message, now_ns + SERVER_DELAY_NS);
-	return station_forward_open(station, now_ns + MILLISECOND_NS);
+	now_ns = station_forward_open(station, &explicit_opening, now_ns + MILLISECOND_NS);
+	return station_forward_open(station, &cyclic_opening, now_ns + MILLISECOND_NS);
 }
 
 /* ---- and polls ---- */
