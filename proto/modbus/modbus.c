@@ -108,6 +108,20 @@ prefix_plausible(struct cursor in)
 	return left < 4 || header.protocol_id == 0;
 }
 
+/* A read of nothing, or of more than one may ask for, is another protocol's bytes: LDAP's unbind request, for one. */
+static bool
+quantity_plausible(struct header header, struct cursor body)
+{
+	const struct modbus_function *function = function_of(header.function_raw);
+	uint16_t quantity;
+
+	if ((function->access & MODBUS_READ) == 0 || function->request.kind != MODBUS_SHAPE_FIXED)
+		return true;
+	cursor_skip(&body, 2);
+	quantity = cursor_be16(&body);
+	return body.short_read || (quantity >= 1 && quantity <= function->quantity_max);
+}
+
 /* Off the usual port nothing counts but a PDU of a public function whose body is as long as it says. */
 static enum modbus_fit
 strict_fit(struct header header, struct cursor body)
@@ -123,6 +137,8 @@ strict_fit(struct header header, struct cursor body)
 			return MODBUS_FIT_MORE;
 		return exception >= 1 && exception <= EXCEPTION_CODE_MAX ? MODBUS_FIT_YES : MODBUS_FIT_NO;
 	}
+	if (request == MODBUS_FIT_YES && response != MODBUS_FIT_YES && !quantity_plausible(header, body))
+		return MODBUS_FIT_NO;
 	return request > response ? request : response;
 }
 
