@@ -1,9 +1,10 @@
-/* millrace-bench: what the sensor costs, and traffic to measure and show it with. */
+/* millrace-bench: what sensor and aggregator cost, and traffic to measure and show it with. */
 #include <stdio.h>
 #include <string.h>
 
 #include "app/bench/generate.h"
 #include "app/bench/replay.h"
+#include "app/bench/store.h"
 
 static const struct {
 	const char *name;
@@ -12,6 +13,7 @@ static const struct {
 } commands[] = {
 	{ "replay", replay_main, "replay FILE [options]     replay a capture from memory through the whole sensor" },
 	{ "generate", generate_main, "generate [options]        write the capture of a plant" },
+	{ "store", store_main, "store FILE [options]      store EVE lines as the aggregator does" },
 };
 
 static int

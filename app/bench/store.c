@@ -1,0 +1,354 @@
+#include "app/bench/store.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "app/bench/batches.h"
+#include "lib/store/store.h"
+
+enum {
+	BATCH_RECORDS = 4000,       /* as uplink.batch-records */
+	BATCH_BYTES = 1024 * 1024,  /* as uplink.batch-bytes */
+	GROUP_RECORDS = 20000,      /* as limits.group-records */
+	READ_QUERY_MAX_MS = 10000,
+};
+
+struct options {
+	const char *file;
+	const char *path;
+	uint64_t records;
+	uint32_t sensors;
+	bool read;
+	bool keep;
+};
+
+/* Nanoseconds of each stage. */
+struct spent {
+	uint64_t decode, check, append, commit;
+	uint64_t commits, commit_worst;
+};
+
+/* The questions that go on while records come in. */
+struct reader {
+	const char *path;
+	pthread_t thread;
+	_Atomic bool stop;
+	uint64_t questions, failed, worst_ns, total_ns;
+};
+
+struct bench {
+	struct options options;
+	struct bench_batches batches;
+	struct batch_decoder *decoder;
+	struct store_line *lines;
+	struct store *store;
+	uint64_t *next; /* [sensors] */
+	struct spent spent;
+};
+
+static uint64_t
+clock_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* Every loop over the file is a later time, so that indexes grow as they do in a plant. */
+static int
+check_lines(struct bench *bench, const char *text, size_t len, uint64_t loop)
+{
+	const char *end = text + len;
+	uint32_t n = 0;
+
+	while (text < end) {
+		const char *newline = memchr(text, '\n', (size_t)(end - text));
+
+		if (store_line_read(&bench->lines[n], text, (size_t)(newline - text)) != NULL)
+			return -EINVAL;
+		bench->lines[n++].ts_ns.value += (int64_t)loop * 60 * 1000000000;
+		text = newline + 1;
+	}
+	return 0;
+}
+
+static int
+deliver(struct bench *bench, uint32_t at, uint64_t loop, uint32_t sensor)
+{
+	const struct bench_batch *batch = &bench->batches.batches[at];
+	struct batch_head head = { .epoch = 1, .lane = LINK_LANE_EVENT, .sequence = bench->next[sensor],
+		.count = batch->count, .encoding = BATCH_ZSTD };
+	char error[BATCH_ERROR_MAX];
+	struct store_appended done;
+	uint64_t start = clock_ns(), now;
+	const char *text;
+	size_t len;
+	int err;
+
+	snprintf(head.sensor, sizeof(head.sensor), "bench-%u", sensor);
+	memcpy(head.digest, batch->digest, sizeof(head.digest));
+	err = batch_decode(bench->decoder, &head, batch->body, batch->body_len, &text, &len, error);
+	now = clock_ns();
+	bench->spent.decode += now - start;
+	start = now;
+	if (err == 0)
+		err = check_lines(bench, text, len, loop);
+	now = clock_ns();
+	bench->spent.check += now - start;
+	start = now;
+	if (err == 0)
+		err = store_append(bench->store, &head, bench->lines, &done);
+	bench->spent.append += clock_ns() - start;
+	bench->next[sensor] += batch->count;
+	return err;
+}
+
+static int
+commit(struct bench *bench)
+{
+	uint64_t start = clock_ns(), took;
+	int err = store_commit(bench->store);
+
+	took = clock_ns() - start;
+	bench->spent.commit += took;
+	bench->spent.commits++;
+	if (took > bench->spent.commit_worst)
+		bench->spent.commit_worst = took;
+	return err;
+}
+
+static int
+deliver_all(struct bench *bench)
+{
+	uint64_t done = 0;
+	uint64_t group = 0;
+	uint64_t turn = 0;
+	int err = 0;
+
+	while (err == 0 && done < bench->options.records) {
+		uint32_t at = (uint32_t)(turn % bench->batches.count);
+
+		err = deliver(bench, at, turn / bench->batches.count, (uint32_t)(turn % bench->options.sensors));
+		done += bench->batches.batches[at].count;
+		group += bench->batches.batches[at].count;
+		turn++;
+		if (err == 0 && (group >= GROUP_RECORDS || done >= bench->options.records)) {
+			err = commit(bench);
+			group = 0;
+		}
+	}
+	bench->options.records = done;
+	return err;
+}
+
+/* ---- the reader ---- */
+
+static void
+found(void *arg, const struct store_found *record)
+{
+	*(uint64_t *)arg += record->line_len;
+}
+
+/* A page of alerts, one of a host's records, and the top talkers, in turn. */
+static int
+ask(struct store *store, uint64_t turn)
+{
+	struct store_filter filter = { 0 };
+	struct store_page page = { .limit = 100 };
+	uint64_t bytes = 0;
+	json_t *rows = NULL;
+	int err;
+
+	if (turn % 3 == 2) {
+		err = store_report(store, STORE_REPORT_FLOWS, &filter, &rows);
+		json_decref(rows);
+		return err;
+	}
+	if (turn % 3 == 0)
+		(void)store_filter_set(&filter, "event_type", "alert");
+	else
+		(void)store_filter_set(&filter, "ip", "10.10.1.26");
+	err = store_query(store, &filter, &page, found, &bytes);
+	return err < 0 ? err : 0;
+}
+
+static void *
+read_on(void *arg)
+{
+	struct reader *reader = arg;
+	const struct store_config config = { .path = reader->path, .query_max_ms = READ_QUERY_MAX_MS };
+	struct store *store;
+
+	if (store_open(&store, 0, &config, false) != 0) {
+		reader->failed++;
+		return NULL;
+	}
+	while (!atomic_load(&reader->stop)) {
+		uint64_t start = clock_ns(), took;
+
+		if (ask(store, reader->questions++) != 0)
+			reader->failed++;
+		took = clock_ns() - start;
+		reader->total_ns += took;
+		if (took > reader->worst_ns)
+			reader->worst_ns = took;
+		usleep(1000);
+	}
+	store_close(store);
+	return NULL;
+}
+
+/* ---- what comes out ---- */
+
+static uint64_t
+size_of(const char *path, const char *end)
+{
+	char name[512];
+	struct stat status;
+
+	snprintf(name, sizeof(name), "%s%s", path, end);
+	return stat(name, &status) == 0 ? (uint64_t)status.st_size : 0;
+}
+
+static double
+rate(uint64_t records, uint64_t ns)
+{
+	return ns == 0 ? 0 : (double)records * 1e9 / (double)ns;
+}
+
+static void
+print(const struct bench *bench, uint64_t wall_ns, const struct reader *reader)
+{
+	const struct spent *spent = &bench->spent;
+	uint64_t records = bench->options.records;
+	uint64_t door = spent->decode + spent->check;
+	uint64_t store = spent->append + spent->commit;
+
+	printf("records            %12" PRIu64 "  in %u batches of the file, %u sensors\n", records, bench->batches.count,
+		bench->options.sensors);
+	printf("unpack and digest  %12.0f  records/s\n", rate(records, spent->decode));
+	printf("check lines        %12.0f  records/s\n", rate(records, spent->check));
+	printf("door: both         %12.0f  records/s\n", rate(records, door));
+	printf("append             %12.0f  records/s\n", rate(records, spent->append));
+	printf("commit             %12.0f  records/s, %" PRIu64 " commits, worst %.1f ms\n", rate(records, spent->commit),
+		spent->commits, (double)spent->commit_worst / 1e6);
+	printf("store: both        %12.0f  records/s\n", rate(records, store));
+	printf("all, by the clock  %12.0f  records/s\n", rate(records, wall_ns));
+	printf("database           %12.0f  bytes a record\n", (double)size_of(bench->options.path, "") / (double)records);
+	if (reader != NULL)
+		printf("questions          %12" PRIu64 "  %" PRIu64 " failed, mean %.1f ms, worst %.1f ms\n", reader->questions,
+			reader->failed, (double)reader->total_ns / 1e6 / (double)(reader->questions + (reader->questions == 0)),
+			(double)reader->worst_ns / 1e6);
+}
+
+static int
+measure(struct bench *bench)
+{
+	struct reader reader = { .path = bench->options.path };
+	bool reading = false;
+	uint64_t start, wall_ns;
+	int err;
+
+	if (bench->options.read)
+		reading = pthread_create(&reader.thread, NULL, read_on, &reader) == 0;
+	start = clock_ns();
+	err = deliver_all(bench);
+	wall_ns = clock_ns() - start;
+	atomic_store(&reader.stop, true);
+	if (reading)
+		pthread_join(reader.thread, NULL);
+	if (err == 0)
+		print(bench, wall_ns, reading ? &reader : NULL);
+	return err;
+}
+
+/* ---- the command line ---- */
+
+static const char usage[] =
+	"usage: millrace-bench store FILE [--path FILE] [--records N] [--sensors N] [--read] [--keep]\n"
+	"  FILE         EVE lines, as millrace-sensor writes them: cut into batches and played over and over\n"
+	"  --path FILE  the database, which must not exist (default bench.sqlite)\n"
+	"  --records N  records to store (default 3000000)\n"
+	"  --sensors N  sensors they come from (default 100)\n"
+	"  --read       ask questions on a second thread meanwhile\n"
+	"  --keep       leave the database\n";
+
+static int
+parse(struct options *out, int argc, char **argv)
+{
+	static const struct option longs[] = { { "path", 1, NULL, 'p' }, { "records", 1, NULL, 'n' },
+		{ "sensors", 1, NULL, 's' }, { "read", 0, NULL, 'r' }, { "keep", 0, NULL, 'k' },
+		{ "help", 0, NULL, 'h' }, { NULL, 0, NULL, 0 } };
+	int option;
+
+	*out = (struct options){ .path = "bench.sqlite", .records = 3000000, .sensors = 100 };
+	optind = 1;
+	while ((option = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
+		switch (option) {
+		case 'p': out->path = optarg; break;
+		case 'n': out->records = strtoull(optarg, NULL, 10); break;
+		case 's': out->sensors = (uint32_t)strtoul(optarg, NULL, 10); break;
+		case 'r': out->read = true; break;
+		case 'k': out->keep = true; break;
+		default: fputs(usage, option == 'h' ? stdout : stderr); return option == 'h' ? -1 : 2;
+		}
+	}
+	if (optind + 1 != argc || out->records == 0 || out->sensors == 0 || access(out->path, F_OK) == 0) {
+		fputs(usage, stderr);
+		return 2;
+	}
+	out->file = argv[optind];
+	return 0;
+}
+
+static int
+run(struct bench *bench)
+{
+	const struct store_config config = { .path = bench->options.path };
+	int err = bench_batches_load(&bench->batches, bench->options.file, BATCH_RECORDS, BATCH_BYTES);
+
+	if (err != 0)
+		return err;
+	bench->lines = calloc(BATCH_COUNT_MAX, sizeof(*bench->lines));
+	bench->next = calloc(bench->options.sensors, sizeof(*bench->next));
+	if (bench->lines == NULL || bench->next == NULL)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < bench->options.sensors; i++)
+		bench->next[i] = 1;
+	err = batch_decoder_create(&bench->decoder, BATCH_LINES_MAX);
+	if (err == 0)
+		err = store_open(&bench->store, 0, &config, true);
+	return err != 0 ? err : measure(bench);
+}
+
+int
+store_main(int argc, char **argv)
+{
+	struct bench bench = { 0 };
+	int status = parse(&bench.options, argc, argv);
+	int err;
+
+	if (status != 0)
+		return status < 0 ? 0 : status;
+	err = run(&bench);
+	store_close(bench.store);
+	batch_decoder_destroy(bench.decoder);
+	bench_batches_free(&bench.batches);
+	free(bench.lines);
+	free(bench.next);
+	if (!bench.options.keep)
+		unlink(bench.options.path);
+	if (err != 0)
+		fprintf(stderr, "millrace-bench: %s\n", strerror(-err));
+	return err == 0 ? 0 : 1;
+}
