@@ -71,7 +71,6 @@ struct route {
 struct listing {
 	struct evbuffer *out;
 	unsigned int written;
-	bool cut;
 	int64_t last_id;
 	int64_t last_ts_ns;
 };
@@ -82,11 +81,6 @@ write_found(void *arg, const struct store_found *found)
 {
 	struct listing *listing = arg;
 
-	if (listing->cut || (listing->written > 0 &&
-	    evbuffer_get_length(listing->out) + found->line_len > ANSWER_BYTES_MAX)) {
-		listing->cut = true;
-		return;
-	}
 	evbuffer_add_printf(listing->out, "%s{\"sensor\":\"%s\",\"epoch\":\"%016" PRIx64 "\",\"lane\":\"%s\","
 		"\"sequence\":%" PRIu64 ",\"record\":", listing->written == 0 ? "" : ",\n", found->sensor, found->epoch,
 		link_lane_name(found->lane), found->sequence);
@@ -109,7 +103,7 @@ answer_records(struct api *api, const struct route *route, struct question *ques
 	found = store_query(api->store, &question->filter, &question->page, write_found, &listing);
 	if (found < 0)
 		return found;
-	if (listing.cut || (uint32_t)found == question->page.limit)
+	if (question->page.more)
 		evbuffer_add_printf(api->answer, "],\"next\":\"%016" PRIx64 "%016" PRIx64 "\"}\n",
 			(uint64_t)listing.last_ts_ns, (uint64_t)listing.last_id);
 	else
@@ -299,6 +293,7 @@ read_question(const struct route *route, struct question *question, const char *
 	int err = 0;
 
 	question->page.limit = LIMIT_DEFAULT;
+	question->page.bytes_max = ANSWER_BYTES_MAX;
 	if (query == NULL)
 		return 0;
 	if (evhttp_parse_query_str(query, &parameters) != 0)

@@ -210,10 +210,10 @@ read_lines(struct ingest *ingest, const struct batch_head *head, const char *tex
 }
 
 static void
-append(struct ingest *ingest, struct delivery *delivery, size_t lines_len)
+append(struct ingest *ingest, struct delivery *delivery, const struct store_body *body)
 {
 	struct store_appended done;
-	int err = store_append(ingest->store, &delivery->head, ingest->lines, &done);
+	int err = store_append(ingest->store, &delivery->head, body, ingest->lines, &done);
 
 	if (err == -ERANGE) {
 		finish_hole(delivery, done.next);
@@ -232,7 +232,7 @@ append(struct ingest *ingest, struct delivery *delivery, size_t lines_len)
 	}
 	count(ingest, INGEST_DUPLICATES, done.skipped);
 	count(ingest, INGEST_LOST, done.lost);
-	count(ingest, INGEST_BYTES, done.stored == 0 ? 0 : lines_len);
+	count(ingest, INGEST_BYTES, done.stored == 0 ? 0 : body->lines_len);
 	delivery->acked = done.next - 1;
 	ingest->group_records += done.stored;
 	TAILQ_INSERT_TAIL(&ingest->appended, delivery, link);
@@ -243,24 +243,23 @@ static void
 take(struct ingest *ingest, struct delivery *delivery)
 {
 	struct evbuffer *input = evhttp_request_get_input_buffer(delivery->request);
-	size_t body_len = evbuffer_get_length(input);
-	const void *body = evbuffer_pullup(input, -1);
+	struct store_body body = { .len = evbuffer_get_length(input) };
 	char error[BATCH_ERROR_MAX];
-	const char *text;
-	size_t len;
 	const char *why;
-	int err = batch_decode(ingest->decoder, &delivery->head, body_len == 0 ? "" : body, body_len, &text, &len, error);
+	int err;
 
+	body.data = body.len == 0 ? "" : (const char *)evbuffer_pullup(input, -1);
+	err = batch_decode(ingest->decoder, &delivery->head, body.data, body.len, &body.lines, &body.lines_len, error);
 	if (err == -EMSGSIZE) {
 		finish_too_large(delivery, ingest->settings->lines_max);
 		return;
 	}
-	why = err != 0 ? error : read_lines(ingest, &delivery->head, text, len);
+	why = err != 0 ? error : read_lines(ingest, &delivery->head, body.lines, body.lines_len);
 	if (why != NULL) {
 		finish_poison(delivery, 400, why);
 		return;
 	}
-	append(ingest, delivery, len);
+	append(ingest, delivery, &body);
 }
 
 static void
@@ -435,12 +434,13 @@ on_expire(evutil_socket_t fd, short what, void *arg)
 	static const struct timeval soon = { .tv_usec = 1000 };
 	static const struct timeval later = { .tv_sec = 1 };
 	struct ingest *ingest = arg;
-	uint64_t deleted = 0;
+	uint64_t deleted;
+	int more;
 
 	/* Deletions are a transaction of their own. */
 	commit(ingest);
-	(void)store_expire(ingest->store, (uint64_t)time(NULL), &deleted);
-	event_add(ingest->expire, deleted > 0 ? &soon : &later);
+	more = store_expire(ingest->store, (uint64_t)time(NULL), &deleted);
+	event_add(ingest->expire, more > 0 ? &soon : &later);
 }
 
 /* ---- life ---- */

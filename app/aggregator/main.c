@@ -19,11 +19,14 @@ enum { EXIT_USAGE = 2, PRIORITIES = 3, DRAIN_MS = 300, SET_MAX = 64 };
 static const char usage[] =
 	"usage: millrace-aggregator run   -c FILE [--set KEY=VALUE]... [--ready-file PATH]\n"
 	"       millrace-aggregator check -c FILE [--set KEY=VALUE]...\n"
+	"       millrace-aggregator backup -c FILE [--set KEY=VALUE]... TARGET\n"
 	"       millrace-aggregator reference | --version | --help\n"
 	"\n"
 	"run    listens for sensors and for questions until SIGTERM. When both are open it prints\n"
 	"       \"ready INGEST_PORT API_PORT [ENROL_PORT]\", and writes the same line to the ready file.\n"
 	"check  reads the configuration and the files it names, and says what is wrong with them.\n"
+	"backup writes all that is committed to the file TARGET, which must not exist, while the aggregator goes on. It is a\n"
+	"       database like the one it was taken from.\n"
 	"reference  prints the configuration's keys.\n"
 	"\n"
 	"exit status: 0 done, 1 failed, 2 wrong usage or configuration\n";
@@ -31,6 +34,7 @@ static const char usage[] =
 struct options {
 	const char *config_path;
 	const char *ready_file;
+	const char *target; /* of backup */
 	const char *sets[SET_MAX];
 	unsigned int set_count;
 };
@@ -63,6 +67,8 @@ read_options(int argc, char **argv, struct options *out)
 		else
 			return -EINVAL;
 	}
+	if (strcmp(argv[0], "backup") == 0 && optind < argc)
+		out->target = argv[optind++];
 	return optind == argc ? 0 : -EINVAL;
 }
 
@@ -188,6 +194,22 @@ run(const struct options *options, const struct settings *settings)
 	return err == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+static int
+backup(const struct options *options, const struct settings *settings)
+{
+	const struct store_config config = { .path = settings->store_path };
+	struct store *store = NULL;
+	int err;
+
+	if (options->target == NULL)
+		return wrong_usage("backup: the file to write is wanted");
+	err = store_open(&store, settings->store_kind, &config, false);
+	if (err == 0)
+		err = store_backup(store, options->target);
+	store_close(store);
+	return err == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
 /* Says everything that is wrong, not only the first. */
 static int
 check(const struct settings *settings)
@@ -222,8 +244,8 @@ main(int argc, char **argv)
 		config_reference(tables, 1, stdout);
 		return EXIT_SUCCESS;
 	}
-	if (strcmp(verb, "run") != 0 && strcmp(verb, "check") != 0)
-		return wrong_usage("run, check or reference is wanted");
+	if (strcmp(verb, "run") != 0 && strcmp(verb, "check") != 0 && strcmp(verb, "backup") != 0)
+		return wrong_usage("run, check, backup or reference is wanted");
 	if (read_options(argc - 1, argv + 1, &options) != 0 || options.config_path == NULL)
 		return wrong_usage("-c FILE is wanted");
 	signal(SIGPIPE, SIG_IGN);
@@ -236,6 +258,8 @@ main(int argc, char **argv)
 	if (strcmp(verb, "check") == 0) {
 		config_dump(config, tables, 1, stdout);
 		status = check(&settings);
+	} else if (strcmp(verb, "backup") == 0) {
+		status = backup(&options, &settings);
 	} else {
 		status = run(&options, &settings);
 	}

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { ZSTD_LEVEL = 1, TEXT_MAX = 1 << 30 };
+enum { ZSTD_LEVEL = 3, TEXT_MAX = 1 << 30 };
 
 static int
 read_text(const char *path, char **text, size_t *len)

@@ -91,23 +91,23 @@ deliver(struct bench *bench, uint32_t at, uint64_t loop, uint32_t sensor)
 	char error[BATCH_ERROR_MAX];
 	struct store_appended done;
 	uint64_t start = clock_ns(), now;
-	const char *text;
-	size_t len;
+	struct store_body body = { .data = batch->body, .len = batch->body_len };
 	int err;
 
 	snprintf(head.sensor, sizeof(head.sensor), "bench-%u", sensor);
 	memcpy(head.digest, batch->digest, sizeof(head.digest));
-	err = batch_decode(bench->decoder, &head, batch->body, batch->body_len, &text, &len, error);
+	err = batch_decode(bench->decoder, &head, batch->body, batch->body_len, &body.lines, &body.lines_len,
+		error);
 	now = clock_ns();
 	bench->spent.decode += now - start;
 	start = now;
 	if (err == 0)
-		err = check_lines(bench, text, len, loop);
+		err = check_lines(bench, body.lines, body.lines_len, loop);
 	now = clock_ns();
 	bench->spent.check += now - start;
 	start = now;
 	if (err == 0)
-		err = store_append(bench->store, &head, bench->lines, &done);
+		err = store_append(bench->store, &head, &body, bench->lines, &done);
 	bench->spent.append += clock_ns() - start;
 	bench->next[sensor] += batch->count;
 	return err;

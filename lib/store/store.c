@@ -111,10 +111,16 @@ store_next_sequence(struct store *store, const struct batch_head *head, uint64_t
 }
 
 int
-store_append(struct store *store, const struct batch_head *head, const struct store_line *lines,
-	struct store_appended *out)
+store_append(struct store *store, const struct batch_head *head, const struct store_body *body,
+	const struct store_line *lines, struct store_appended *out)
 {
-	return store->ops->append(store, head, lines, out);
+	return store->ops->append(store, head, body, lines, out);
+}
+
+int
+store_backup(struct store *store, const char *path)
+{
+	return store->ops->backup(store, path);
 }
 
 int
@@ -136,7 +142,7 @@ store_expire(struct store *store, uint64_t now_s, uint64_t *deleted)
 }
 
 int
-store_query(struct store *store, const struct store_filter *filter, const struct store_page *page,
+store_query(struct store *store, const struct store_filter *filter, struct store_page *page,
 	store_found_fn found, void *arg)
 {
 	return store->ops->query(store, filter, page, found, arg);

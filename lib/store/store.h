@@ -20,7 +20,7 @@
 enum {
 	STORE_LIMIT_MAX = 1000,   /* records of one query */
 	STORE_TEXT_MAX = 64,      /* bytes of a text filter */
-	STORE_EXPIRE_CHUNK = 5000, /* records deleted in one store_expire() */
+	STORE_EXPIRE_CHUNK = 5000, /* records deleted in one store_expire(), where a part is not given up whole */
 };
 
 struct store;
@@ -30,7 +30,16 @@ struct store_config {
 	uint64_t records_max;  /* 0: no bound */
 	uint64_t bytes_max;    /* 0: no bound */
 	uint64_t age_max_s;    /* since arrival; 0: no bound */
+	uint64_t partition_records_max; /* after so many a part of its own begins; 0: the store's choice */
 	uint64_t query_max_ms; /* a query that runs longer ends with -ETIMEDOUT; 0: no bound */
+};
+
+/** A batch's body as it came, and its lines; lent for the call. A store may keep the former, which was checked. */
+struct store_body {
+	const void *data;
+	size_t len;
+	const char *lines; /* whole lines, each with its \n; struct store_line points into them */
+	size_t lines_len;
 };
 
 /** What became of a batch. */
@@ -62,6 +71,8 @@ struct store_filter_desc {
 extern const struct store_filter_desc store_filters[STORE_FILTER_COUNT];
 
 struct store_filter {
+	uint32_t limit;    /* rows of a report that has a limit; 0: 10 */
+	uint32_t bucket_s; /* of a report by time; 0: an hour */
 	uint32_t present; /* bit i: value[i] is asked for */
 	struct {
 		int64_t number;  /* number, or ns since the Unix epoch */
@@ -74,12 +85,23 @@ struct store_filter {
  *  @return 0, -ENOENT (no such filter), -EINVAL (not of its type), -EEXIST (set before). */
 int store_filter_set(struct store_filter *filter, const char *name, const char *value);
 
-/** Newest first by (time, id); a page continues behind its last record. */
+enum store_order {
+	STORE_NEWEST,  /* first, by (time, id) where a filter says type, signature, address or time; else by arrival */
+	STORE_ARRIVAL, /* the oldest arrival first: what came after after_id */
+};
+
+/**
+ * A page of records. It continues behind its last record, so that what arrives meanwhile moves nothing: a record is
+ * never shown twice, and none that was there at the first page is left out.
+ */
 struct store_page {
 	uint32_t limit;       /* 1..STORE_LIMIT_MAX */
+	enum store_order order;
+	uint64_t bytes_max;   /* of lines, beyond it the page ends behind its first record; 0: no bound */
 	bool continues;       /* after the two below */
 	int64_t after_ts_ns;
 	int64_t after_id;
+	bool more;            /* out: there are further records */
 };
 
 /** A record found; lent for the call. line is one JSON object. */
@@ -105,10 +127,11 @@ enum store_report {
 	STORE_REPORT_PROTOCOLS,  /* [{protocol, function, name, requests, responses}] */
 	STORE_REPORT_APPS,       /* [{app_proto, flows, packets, bytes}] */
 	STORE_REPORT_SIGNATURES, /* [{signature_id, signature, severity, alerts, first, last}] */
-	STORE_REPORT_TALKERS,    /* [{ip, flows, packets, bytes}], most bytes first, at most 10 */
+	STORE_REPORT_TALKERS,    /* [{ip, flows, packets, bytes}], most bytes first, at most limit */
+	STORE_REPORT_TREND,      /* [{time, severity, alerts}]: by buckets of bucket_s, newest first, at most limit */
 	STORE_REPORT_FLOWS,      /* {flows, packets, bytes} */
 	STORE_REPORT_STATS,      /* [{sensor, epoch, run, record}]: the newest stats record of each run of a sensor */
-	STORE_REPORT_RETENTION,  /* {records, bytes, deleted_by_records, deleted_by_bytes, deleted_by_age} */
+	STORE_REPORT_RETENTION,  /* {records, partitions, bytes, deleted_by_records, deleted_by_bytes, deleted_by_age} */
 	STORE_REPORT_COUNT,
 };
 
@@ -118,14 +141,15 @@ struct store_ops {
 	int (*open)(struct store **out, const struct store_config *config, bool writer);
 	void (*close)(struct store *store);
 	int (*next_sequence)(struct store *store, const struct batch_head *head, uint64_t *next);
-	int (*append)(struct store *store, const struct batch_head *head, const struct store_line *lines,
-		struct store_appended *out);
+	int (*append)(struct store *store, const struct batch_head *head, const struct store_body *body,
+		const struct store_line *lines, struct store_appended *out);
 	int (*commit)(struct store *store);
 	void (*rollback)(struct store *store);
 	int (*expire)(struct store *store, uint64_t now_s, uint64_t *deleted);
-	int (*query)(struct store *store, const struct store_filter *filter, const struct store_page *page,
+	int (*query)(struct store *store, const struct store_filter *filter, struct store_page *page,
 		store_found_fn found, void *arg);
 	int (*report)(struct store *store, enum store_report report, const struct store_filter *filter, json_t **out);
+	int (*backup)(struct store *store, const char *path);
 };
 
 /** Names for KNOB_CHOICE; ends with NULL. */
@@ -147,19 +171,26 @@ int store_next_sequence(struct store *store, const struct batch_head *head, uint
  *         -EDQUOT: the sensor has used up its epochs, nothing was changed;
  *         other -errno: the store failed, store_rollback() must follow
  */
-int store_append(struct store *store, const struct batch_head *head, const struct store_line *lines,
-	struct store_appended *out);
+int store_append(struct store *store, const struct batch_head *head, const struct store_body *body,
+	const struct store_line *lines, struct store_appended *out);
 /** @return 0: everything appended since the last commit is durable; -errno: nothing of it is. */
 int store_commit(struct store *store);
 void store_rollback(struct store *store);
 
-/** Deletes at most STORE_EXPIRE_CHUNK of the oldest records beyond the configured bounds, and commits. Call outside
- *  a transaction. @param deleted out: call again soon when above 0. */
+/**
+ * Takes one step at deleting the oldest records beyond the configured bounds, and commits. Call outside a transaction.
+ *
+ * @param deleted out: records that are gone from now on
+ * @return 1: there is more to do, call again soon; 0: done; -errno
+ */
 int store_expire(struct store *store, uint64_t now_s, uint64_t *deleted);
 
 /** @return the number of records found, or -errno (-ETIMEDOUT: stopped by query_max_ms). */
-int store_query(struct store *store, const struct store_filter *filter, const struct store_page *page,
+int store_query(struct store *store, const struct store_filter *filter, struct store_page *page,
 	store_found_fn found, void *arg);
+/** @param path of a file that must not exist. Writes all that is committed there, while others go on reading and
+ *  writing. @return 0 or -errno, logged. */
+int store_backup(struct store *store, const char *path);
 /** @param out the caller's. @return 0 or -errno. */
 int store_report(struct store *store, enum store_report report, const struct store_filter *filter, json_t **out);
 

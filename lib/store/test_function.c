@@ -80,6 +80,7 @@ report_counts_each_function(void **state)
 	struct batch_head head = { .sensor = "plant", .epoch = 1, .lane = LINK_LANE_EVENT, .sequence = 1, .count = 3 };
 	struct store_filter filter = { 0 };
 	struct store_appended appended;
+	struct store_body body;
 	struct store *store;
 	json_t *rows, *row;
 	char text[512];
@@ -92,7 +93,8 @@ report_counts_each_function(void **state)
 		snprintf(text, sizeof(text), "{\"timestamp\":\"2026-01-02T03:04:05Z\",\"event_type\":\"p%zu\",%s}", i, samples[i].object);
 		for (unsigned int j = 0; j < 3; j++)
 			assert_null(store_line_read(&lines[j], text, strlen(text)));
-		assert_int_equal(store_append(store, &head, lines, &appended), 0);
+		body = (struct store_body){ .data = text, .len = strlen(text), .lines = text, .lines_len = strlen(text) };
+		assert_int_equal(store_append(store, &head, &body, lines, &appended), 0);
 		head.sequence += 3;
 	}
 	assert_int_equal(store_commit(store), 0);

@@ -184,11 +184,13 @@ line_deeper_than_the_bound_is_refused(void **state)
 /* ---- the store ---- */
 
 static char path[64];
+static char backup_path[64];
 
 static int
 make_path(void **state)
 {
 	snprintf(path, sizeof(path), "/tmp/millrace-test-store-%d.db", (int)getpid());
+	snprintf(backup_path, sizeof(backup_path), "/tmp/millrace-test-store-%d.copy", (int)getpid());
 	return 0;
 }
 
@@ -200,6 +202,8 @@ remove_path(void **state)
 
 	for (size_t i = 0; i < TEST_COUNT(ends); i++) {
 		snprintf(name, sizeof(name), "%s%s", path, ends[i]);
+		unlink(name);
+		snprintf(name, sizeof(name), "%s%s", backup_path, ends[i]);
 		unlink(name);
 	}
 	return 0;
@@ -224,17 +228,33 @@ append(struct store *store, uint64_t first, uint32_t count, uint64_t skip_to, st
 	struct batch_head head = { .sensor = "plant-1", .epoch = 0xfedcba9876543210, .lane = LINK_LANE_EVENT,
 		.sequence = first, .count = count, .skip_to = skip_to };
 	struct store_line *rows = calloc(count, sizeof(*rows));
-	char(*texts)[128] = calloc(count, sizeof(*texts));
+	struct store_body body = { 0 };
+	char *text = malloc(count * 128);
+	struct batch_encoder *encoder;
+	struct buf packed;
 	int err;
 
 	for (uint32_t i = 0; i < count; i++) {
-		snprintf(texts[i], sizeof(texts[i]), "{\"timestamp\":\"2026-01-02T03:04:%02u.%06u+0000\","
-			"\"event_type\":\"modbus\",\"src_ip\":\"10.0.0.%u\",\"n\":%llu}", (unsigned int)(first + i) % 60,
+		int len = snprintf(text + body.lines_len, 128, "{\"timestamp\":\"2026-01-02T03:04:%02u.%06u+0000\","
+			"\"event_type\":\"modbus\",\"src_ip\":\"10.0.0.%u\",\"n\":%llu}\n", (unsigned int)(first + i) % 60,
 			(unsigned int)(first + i), (unsigned int)(first + i) % 4, (unsigned long long)(first + i));
-		assert_null(store_line_read(&rows[i], texts[i], strlen(texts[i])));
+
+		assert_null(store_line_read(&rows[i], text + body.lines_len, (size_t)len - 1));
+		body.lines_len += (size_t)len;
 	}
-	err = store_append(store, &head, rows, out);
-	free(texts);
+	body.lines = text;
+	/* Every other batch comes compressed, as sensors send them: it is kept as it is. */
+	assert_int_equal(buf_create(&packed, batch_body_bound(body.lines_len)), 0);
+	assert_int_equal(batch_encoder_create(&encoder, 3), 0);
+	assert_int_equal(batch_encode(encoder, &head, text, body.lines_len, &packed), 0);
+	if (first % 2 == 0)
+		head.encoding = BATCH_IDENTITY;
+	body.data = first % 2 == 0 ? text : packed.data;
+	body.len = first % 2 == 0 ? body.lines_len : packed.len;
+	err = store_append(store, &head, &body, rows, out);
+	batch_encoder_destroy(encoder);
+	buf_destroy(&packed);
+	free(text);
 	free(rows);
 	return err;
 }
@@ -328,15 +348,20 @@ struct pages {
 	int64_t last_ts;
 	unsigned int count;
 	uint64_t sequences;
+	bool by_time;
 };
 
 static void
 note_found(void *arg, const struct store_found *found)
 {
 	struct pages *pages = arg;
+	char n[32];
 
 	assert_string_equal(found->sensor, "plant-1");
 	assert_true(found->epoch == 0xfedcba9876543210);
+	snprintf(n, sizeof(n), "\"n\":%llu}", (unsigned long long)found->sequence);
+	assert_memory_equal(found->line + found->line_len - strlen(n), n, strlen(n));
+	assert_true(pages->count == 0 || found->ts_ns <= pages->last_ts || !pages->by_time);
 	pages->last_id = found->id;
 	pages->last_ts = found->ts_ns;
 	pages->count++;
@@ -360,33 +385,109 @@ static const struct {
 	{ "signature_id", "1", 0 },
 };
 
+/* All pages of one filter. */
+static void
+read_pages(struct store *reader, struct store_filter *filter, enum store_order order, struct pages *pages)
+{
+	struct store_page page = { .limit = 7, .order = order };
+
+	*pages = (struct pages){ .by_time = order == STORE_NEWEST && (filter->present & ~1u << STORE_SENSOR) != 0 };
+	do {
+		int found = store_query(reader, filter, &page, note_found, pages);
+
+		assert_in_range(found, page.more ? 7 : 0, 7);
+		page.continues = true;
+		page.after_id = pages->last_id;
+		page.after_ts_ns = pages->last_ts;
+	} while (page.more);
+}
+
+/* One partition, then many: the answers are the same. */
 static void
 filters_and_pages_find_each_record_once(void **state)
 {
-	struct store *store = open_store(NULL, true);
-	struct store *reader;
-	struct store_appended out;
+	static const uint64_t sizes[] = { 0, 10 };
 
+	for (size_t round = 0; round < TEST_COUNT(sizes); round++) {
+		const struct store_config config = { .partition_records_max = sizes[round] };
+		struct store *store = open_store(&config, true);
+		struct store *reader;
+		struct store_appended out;
+
+		for (uint64_t first = 1; first <= 100; first += 5)
+			assert_int_equal(append(store, first, 5, 0, &out), 0);
+		assert_int_equal(store_commit(store), 0);
+		reader = open_store(NULL, false);
+		for (size_t i = 0; i < TEST_COUNT(filters); i++) {
+			for (unsigned int order = STORE_NEWEST; order <= STORE_ARRIVAL; order++) {
+				struct store_filter filter = { 0 };
+				struct pages pages;
+
+				assert_int_equal(store_filter_set(&filter, filters[i].name, filters[i].value), 0);
+				read_pages(reader, &filter, (enum store_order)order, &pages);
+				assert_int_equal(pages.count, filters[i].count);
+				if (pages.count == 100)
+					assert_int_equal(pages.sequences, 5050);
+			}
+		}
+		store_close(reader);
+		store_close(store);
+		remove_path(NULL);
+	}
+}
+
+static void
+a_page_does_not_move_when_records_arrive(void **state)
+{
+	struct store *store = open_store(NULL, true);
+	struct store_filter filter = { 0 };
+	struct store_page page = { .limit = 7, .bytes_max = 300 };
+	struct pages pages = { .by_time = true };
+	struct store_appended out;
+	uint64_t next = 101;
+
+	assert_int_equal(store_filter_set(&filter, "event_type", "modbus"), 0);
 	assert_int_equal(append(store, 1, 100, 0, &out), 0);
 	assert_int_equal(store_commit(store), 0);
-	reader = open_store(NULL, false);
-	for (size_t i = 0; i < TEST_COUNT(filters); i++) {
-		struct store_filter filter = { 0 };
-		struct store_page page = { .limit = 7 };
-		struct pages pages = { 0 };
-		int found;
+	do {
+		/* Two lines are within 300 bytes, a third is not. */
+		assert_in_range(store_query(store, &filter, &page, note_found, &pages), 1, 3);
+		page.continues = true;
+		page.after_id = pages.last_id;
+		page.after_ts_ns = pages.last_ts;
+		/* Seconds 41 to 45, which are above most of what is still to come. */
+		if (next < 105)
+			assert_int_equal(append(store, next++, 1, 0, &out), 0);
+		assert_int_equal(store_commit(store), 0);
+	} while (page.more);
+	assert_in_range(pages.count, 100, 104);
+	store_close(store);
+}
 
-		assert_int_equal(store_filter_set(&filter, filters[i].name, filters[i].value), 0);
-		while ((found = store_query(reader, &filter, &page, note_found, &pages)) == 7) {
-			page.continues = true;
-			page.after_id = pages.last_id;
-			page.after_ts_ns = pages.last_ts;
-		}
-		assert_in_range(found, 0, 6);
-		assert_int_equal(pages.count, filters[i].count);
-		if (pages.count == 100)
-			assert_int_equal(pages.sequences, 5050);
-	}
+static void
+a_backup_is_a_store(void **state)
+{
+	struct store *store = open_store(NULL, true);
+	struct store_config config = { .path = backup_path };
+	struct store_appended out;
+	struct store *copy;
+	struct store *reader;
+
+	assert_int_equal(append(store, 1, 1000, 0, &out), 0);
+	assert_int_equal(store_commit(store), 0);
+	/* Not committed, so not in the copy. */
+	assert_int_equal(append(store, 1001, 10, 0, &out), 0);
+	reader = open_store(NULL, false);
+	assert_int_equal(store_backup(reader, backup_path), 0);
+	assert_int_equal(store_backup(reader, backup_path), -EEXIST);
+	assert_int_equal(store_backup(reader, "/nowhere/copy"), -EIO);
+	assert_int_equal(count_records(reader), 1000);
+	assert_int_equal(store_commit(store), 0);
+	assert_int_equal(store_open(&copy, 0, &config, true), 0);
+	assert_int_equal(count_records(copy), 1000);
+	assert_int_equal(append(copy, 1001, 5, 0, &out), 0);
+	assert_int_equal(out.stored, 5);
+	store_close(copy);
 	store_close(reader);
 	store_close(store);
 }
@@ -429,6 +530,22 @@ reports_answer_on_an_empty_store_and_a_full_one(void **state)
 	store_close(store);
 }
 
+/* Until nothing is left to do. @return what was deleted */
+static uint64_t
+expire(struct store *store, uint64_t now_s)
+{
+	uint64_t deleted;
+	uint64_t total = 0;
+	int more;
+
+	for (unsigned int round = 0; (more = store_expire(store, now_s, &deleted)) > 0; round++) {
+		assert_in_range(round, 0, 1000);
+		total += deleted;
+	}
+	assert_int_equal(more, 0);
+	return total;
+}
+
 static void
 retention_deletes_the_oldest_and_counts(void **state)
 {
@@ -436,17 +553,12 @@ retention_deletes_the_oldest_and_counts(void **state)
 	struct store *store = open_store(&config, true);
 	struct store_filter filter = { 0 };
 	struct store_appended out;
-	uint64_t deleted;
-	uint64_t total = 0;
+	uint64_t total;
 	json_t *report;
 
 	assert_int_equal(append(store, 1, 6000, 0, &out), 0);
 	assert_int_equal(store_commit(store), 0);
-	do {
-		assert_int_equal(store_expire(store, 0, &deleted), 0);
-		assert_in_range(deleted, 0, STORE_EXPIRE_CHUNK);
-		total += deleted;
-	} while (deleted > 0);
+	total = expire(store, 0);
 	assert_int_equal(total, 5900);
 	assert_int_equal(count_records(store), 100);
 	assert_int_equal(store_report(store, STORE_REPORT_RETENTION, &filter, &report), 0);
@@ -459,13 +571,40 @@ retention_deletes_the_oldest_and_counts(void **state)
 	store_close(store);
 	config = (struct store_config){ .age_max_s = 3600 };
 	store = open_store(&config, true);
-	assert_int_equal(store_expire(store, (uint64_t)time(NULL) + 60, &deleted), 0);
-	assert_int_equal(deleted, 0);
-	assert_int_equal(store_expire(store, (uint64_t)time(NULL) + 7200, &deleted), 0);
-	assert_int_equal(deleted, 100);
+	assert_int_equal(expire(store, (uint64_t)time(NULL) + 60), 0);
+	assert_int_equal(expire(store, (uint64_t)time(NULL) + 7200), 100);
+	assert_int_equal(count_records(store), 0);
 	assert_int_equal(append(store, 6001, 1, 0, &out), 0);
 	assert_int_equal(store_commit(store), 0);
 	assert_int_equal(count_records(store), 1);
+	store_close(store);
+}
+
+/* Whole partitions go, the newest too when it is too old, and ids and sequences go on. */
+static void
+retention_gives_up_partitions(void **state)
+{
+	struct store_config config = { .records_max = 20000, .partition_records_max = 1000, .age_max_s = 3600 };
+	struct store *store = open_store(&config, true);
+	struct store_filter filter = { 0 };
+	struct store_page page = { .limit = 1 };
+	struct pages pages = { 0 };
+	struct store_appended out;
+
+	for (uint64_t first = 1; first <= 30000; first += 500)
+		assert_int_equal(append(store, first, 500, 0, &out), 0);
+	assert_int_equal(store_commit(store), 0);
+	assert_int_equal(expire(store, 0), 10000);
+	assert_int_equal(count_records(store), 20000);
+	assert_int_equal(expire(store, (uint64_t)time(NULL) + 7200), 20000);
+	assert_int_equal(count_records(store), 0);
+	store_close(store);
+	store = open_store(&config, true);
+	assert_int_equal(append(store, 29990, 20, 0, &out), 0);
+	assert_int_equal(out.skipped, 11);
+	assert_int_equal(store_commit(store), 0);
+	assert_int_equal(store_query(store, &filter, &page, note_found, &pages), 1);
+	assert_int_equal(pages.last_id, 30009);
 	store_close(store);
 }
 
@@ -493,9 +632,12 @@ main(void)
 		cmocka_unit_test_setup_teardown(batches_are_stored_exactly_once, make_path, remove_path),
 		cmocka_unit_test_setup_teardown(what_is_not_committed_is_not_there, make_path, remove_path),
 		cmocka_unit_test_setup_teardown(filters_and_pages_find_each_record_once, make_path, remove_path),
+		cmocka_unit_test_setup_teardown(a_page_does_not_move_when_records_arrive, make_path, remove_path),
+		cmocka_unit_test_setup_teardown(a_backup_is_a_store, make_path, remove_path),
 		cmocka_unit_test(filters_of_the_wrong_kind_are_refused),
 		cmocka_unit_test_setup_teardown(reports_answer_on_an_empty_store_and_a_full_one, make_path, remove_path),
 		cmocka_unit_test_setup_teardown(retention_deletes_the_oldest_and_counts, make_path, remove_path),
+		cmocka_unit_test_setup_teardown(retention_gives_up_partitions, make_path, remove_path),
 		cmocka_unit_test_setup_teardown(open_survives_no_memory, make_path, remove_path),
 	};
 

@@ -22,6 +22,9 @@ import time
 import unittest
 import urllib.parse
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "harness"))
+import store  # noqa: E402
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 EPOCH = "00000000000000a1"
 
@@ -474,6 +477,39 @@ class Retention(Case):
             time.sleep(0.1)
         self.assertEqual(counters["retention"]["deleted_by_records"], 900)
         self.assertEqual(self.numbers(), list(range(901, 1001)))
+
+
+class Backup(Case):
+    def test_a_copy_taken_while_records_come_in_is_whole(self):
+        self.assertEqual(self.post(1, [event(n) for n in range(1, 2001)]), (200, {"acked": 2000}))
+        done, answers = threading.Event(), []
+
+        def feed():
+            connection, first = self.aggregator.connect(), 2001
+            while not done.is_set():
+                answers.append(self.post(first, [event(n) for n in range(first, first + 50)], connection=connection))
+                first += 50
+        feeder = threading.Thread(target=feed)
+        feeder.start()
+        copy = os.path.join(self.aggregator.dir.name, "copy.db")
+        command = [program("aggregator/millrace-aggregator"), "backup", "-c", self.aggregator.config, copy]
+        try:
+            self.assertEqual(subprocess.run(command).returncode, 0)
+            self.assertEqual(subprocess.run(command, capture_output=True).returncode, 1)
+        finally:
+            done.set()
+            feeder.join()
+        self.assertTrue(all(status == 200 for status, _ in answers))
+        kept = [json.loads(line)["n"] for *_, line in store.records(copy)]
+        self.assertGreaterEqual(len(kept), 2000)
+        self.assertEqual(kept, list(range(1, len(kept) + 1)))
+        self.aggregator.stop()
+        os.rename(copy, os.path.join(self.aggregator.dir.name, "records.db"))
+        for end in ("-wal", "-shm"):
+            if os.path.exists(os.path.join(self.aggregator.dir.name, "records.db" + end)):
+                os.unlink(os.path.join(self.aggregator.dir.name, "records.db" + end))
+        self.aggregator.start()
+        self.assertEqual(self.numbers(), kept)
 
 
 class CommandLine(unittest.TestCase):

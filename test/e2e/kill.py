@@ -106,7 +106,7 @@ def kill_round(stack, capture, kill_sensor, kill_aggregator, state):
         state['runs'] += 1
     held = len(stored(stack))
     # Mid-stream: some records of this round have arrived.
-    wait_for(lambda: stack.query('SELECT count(*) FROM records')[0][0] > held or state['sensor'].poll() is not None, 60)
+    wait_for(lambda: len(stack.records()) > held or state['sensor'].poll() is not None, 60)
     time.sleep(random.uniform(0.0, 0.6))
     if kill_sensor:
         state['sensor'].kill()

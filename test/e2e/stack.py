@@ -3,11 +3,13 @@ import json
 import os
 import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'harness'))
+import store  # noqa: E402
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SHARED = os.environ.get('MILLRACE_SHARED', os.path.join(ROOT, '..', 'shared'))
@@ -131,18 +133,10 @@ uplink:
         with open(self.path(name), errors='replace') as file:
             return ''.join(file.readlines()[-20:])
 
-    def query(self, sql):
-        store = sqlite3.connect(f'file:{self.path("store.sqlite")}?mode=ro', uri=True)
-        try:
-            return store.execute(sql).fetchall()
-        finally:
-            store.close()
-
     def records(self):
         """(sensor, epoch, lane, sequence) -> line"""
-        rows = self.query('SELECT s.name, l.epoch, l.lane, r.seq, r.line FROM records r JOIN lanes l ON l.id = r.lane_id '
-                          'JOIN sensors s ON s.id = l.sensor_id')
-        return [((sensor, epoch, LANES[lane], seq), line) for sensor, epoch, lane, seq, line in rows]
+        return [((sensor, epoch, LANES[lane], seq), line)
+                for sensor, epoch, lane, seq, line in store.records(self.path('store.sqlite'))]
 
     def events(self, kind=None):
         events = [json.loads(line) for _, line in self.records()]

@@ -6,7 +6,6 @@ import random
 import shutil
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -14,6 +13,8 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'harness'))
+import store  # noqa: E402
 from uplink_server import Aggregator, Proxy  # noqa: E402
 
 FEED = ''
@@ -505,8 +506,7 @@ class RealAggregatorTest(unittest.TestCase):
         feed.close()
         aggregator.terminate()
         self.assertEqual(aggregator.wait(20), 0)
-        with sqlite3.connect(f'{self.work}/store.db') as db:
-            stored = [json.loads(line)['n'] for line, in db.execute('SELECT line FROM records')]
+        stored = [json.loads(line)['n'] for *_, line in store.records(f'{self.work}/store.db')]
         self.assertEqual(sorted(stored), list(range(1, n + 1)))
 
 

@@ -1,27 +1,43 @@
-/* Retention: the oldest records by arrival go first, a chunk at a time, and are counted by the bound they passed. */
+/*
+ * Retention: the oldest records by arrival go first, and are counted by the bound they passed. A partition goes whole:
+ * from then on no question sees it, and its tables are taken apart a step at a time, so that no batch waits long.
+ * Where the only partition is beyond a bound, its oldest records go in chunks.
+ */
+#include <stdlib.h>
+
 #include "lib/store/sqlite/sqlite_private.h"
 
-struct size {
-	int64_t oldest; /* id; 0: no records */
-	int64_t newest;
+enum { SQL_TEXT_MAX = 256, TAKE_APART_STEPS = 5 };
+
+/* How a doomed partition is taken apart. The first deletes little by little; the others go once it finds nothing. */
+static const char *const steps[TAKE_APART_STEPS] = {
+	"DELETE FROM blocks_$ WHERE id IN (SELECT id FROM blocks_$ ORDER BY id LIMIT 256)",
+	"DROP INDEX IF EXISTS type_$",
+	"DROP INDEX IF EXISTS src_$",
+	"DROP INDEX IF EXISTS dest_$",
+	"DROP INDEX IF EXISTS signature_$; DROP TABLE records_$; DROP TABLE blocks_$",
+};
+
+/* What there is, against the bounds. */
+struct stock {
+	struct sqlite_partition *parts; /* oldest first */
+	int count;
+	uint64_t records;
 	uint64_t bytes; /* of pages in use */
 };
 
 static int
-read_size(struct sqlite_store *store, struct size *out)
+read_stock(struct sqlite_store *store, struct stock *out)
 {
-	sqlite3_stmt *bounds = store->statements[SQL_BOUNDS];
 	sqlite3_stmt *pages = store->statements[SQL_PAGES];
 	int err = 0;
 
-	*out = (struct size){ 0 };
-	if (sqlite3_step(bounds) == SQLITE_ROW) {
-		out->oldest = sqlite3_column_int64(bounds, 0);
-		out->newest = sqlite3_column_int64(bounds, 1);
-	} else {
-		err = sqlite_failed(store, "bounds");
-	}
-	sqlite3_reset(bounds);
+	*out = (struct stock){ 0 };
+	out->count = sqlite_partitions(store, false, &out->parts);
+	if (out->count < 0)
+		return out->count;
+	for (int i = 0; i < out->count; i++)
+		out->records += (uint64_t)(out->parts[i].next_id - out->parts[i].first_id);
 	if (sqlite3_step(pages) == SQLITE_ROW)
 		out->bytes = (uint64_t)(sqlite3_column_int64(pages, 0) - sqlite3_column_int64(pages, 1)) *
 			(uint64_t)sqlite3_column_int64(pages, 2);
@@ -31,80 +47,184 @@ read_size(struct sqlite_store *store, struct size *out)
 	return err;
 }
 
-/* The first id that arrived within the bound; records before it are too old. arrivals holds a row a minute. */
-static int64_t
-age_bound(struct sqlite_store *store, const struct size *size, uint64_t now_s)
+static int
+run_numbered(struct sqlite_store *store, const char *sql, int64_t partition)
 {
-	sqlite3_stmt *statement = store->statements[SQL_AGE_BOUND];
-	int64_t oldest_s;
-	int64_t bound = 0;
+	char text[SQL_TEXT_MAX];
+	struct buf buf = { .data = text, .cap = sizeof(text) - 1 };
 
-	if (store->age_max_s == 0 || now_s < store->age_max_s)
-		return 0;
-	oldest_s = (int64_t)(now_s - store->age_max_s);
-	sqlite3_bind_int64(statement, 1, oldest_s);
-	if (sqlite3_step(statement) == SQLITE_ROW && sqlite3_column_type(statement, 0) != SQLITE_NULL)
-		bound = sqlite3_column_int64(statement, 0);
-	else if (store->arrival_s + 60 < oldest_s)
-		bound = size->newest + 1;
-	sqlite3_reset(statement);
-	return bound;
+	sqlite_put_numbered(&buf, sql, partition);
+	text[buf.len] = '\0';
+	return sqlite_exec(store, text);
 }
 
 static int
-delete_before(struct sqlite_store *store, const struct size *size, int64_t bound, const char *reason,
-	uint64_t *deleted)
+begin(struct sqlite_store *store)
 {
-	sqlite3_stmt *remove = store->statements[SQL_DELETE];
-	sqlite3_stmt *arrivals = store->statements[SQL_ARRIVAL_DELETE];
-	sqlite3_stmt *total = store->statements[SQL_TOTAL_ADD];
-	int err;
+	int err = sqlite_run(store, SQL_BEGIN);
 
-	if (bound > size->oldest + STORE_EXPIRE_CHUNK)
-		bound = size->oldest + STORE_EXPIRE_CHUNK;
-	err = sqlite_run(store, SQL_BEGIN);
-	if (err != 0)
-		return err;
-	store->in_transaction = true;
-	sqlite3_bind_int64(remove, 1, bound);
-	err = sqlite_run(store, SQL_DELETE);
-	if (err == 0) {
-		*deleted = (uint64_t)sqlite3_changes64(store->db);
-		sqlite3_bind_text(total, 1, reason, -1, SQLITE_STATIC);
-		sqlite3_bind_int64(total, 2, (sqlite3_int64)*deleted);
-		err = sqlite_run(store, SQL_TOTAL_ADD);
-	}
-	if (err == 0) {
-		sqlite3_bind_int64(arrivals, 1, bound);
-		err = sqlite_run(store, SQL_ARRIVAL_DELETE);
-	}
+	store->in_transaction = err == 0;
+	return err;
+}
+
+static int
+end(struct sqlite_store *store, int err)
+{
 	if (err == 0)
 		return store->base.ops->commit(&store->base);
 	store->base.ops->rollback(&store->base);
 	return err;
 }
 
+static int
+count_deleted(struct sqlite_store *store, const char *reason, uint64_t deleted)
+{
+	sqlite3_stmt *total = store->statements[SQL_TOTAL_ADD];
+
+	sqlite3_bind_text(total, 1, reason, -1, SQLITE_STATIC);
+	sqlite3_bind_int64(total, 2, (sqlite3_int64)deleted);
+	return sqlite_run(store, SQL_TOTAL_ADD);
+}
+
+/* ---- the end of a partition ---- */
+
+static int
+keep_ids(struct sqlite_store *store)
+{
+	sqlite3_stmt *keep = store->statements[SQL_PARTITION_KEEP];
+
+	sqlite3_bind_int64(keep, 1, store->next_id);
+	sqlite3_bind_int64(keep, 2, store->next_block);
+	sqlite3_bind_int64(keep, 3, store->newest_partition);
+	return sqlite_run(store, SQL_PARTITION_KEEP);
+}
+
+static int
+doom(struct sqlite_store *store, const struct sqlite_partition *partition, const char *reason, uint64_t *deleted)
+{
+	uint64_t records = (uint64_t)(partition->next_id - partition->first_id);
+	int err = begin(store);
+
+	if (err != 0)
+		return err;
+	if (partition->id == store->partition.id)
+		sqlite_partition_close(store);
+	err = count_deleted(store, reason, records);
+	if (err == 0) {
+		sqlite3_bind_int64(store->statements[SQL_PARTITION_DOOM], 1, partition->id);
+		err = sqlite_run(store, SQL_PARTITION_DOOM);
+	}
+	if (err == 0)
+		err = keep_ids(store);
+	err = end(store, err);
+	*deleted = err == 0 ? records : 0;
+	return err == 0 ? 1 : err;
+}
+
+/* @return 1: a step was taken, 0: nothing is doomed */
+static int
+take_apart(struct sqlite_store *store)
+{
+	struct sqlite_partition *doomed;
+	int count = sqlite_partitions(store, true, &doomed);
+	int64_t id = count > 0 ? doomed[0].id : 0;
+	int err;
+
+	if (count < 0)
+		return count;
+	free(doomed);
+	if (count == 0)
+		return 0;
+	if (id != store->dooming) {
+		store->dooming = id;
+		store->doom_step = 0;
+	}
+	err = begin(store);
+	if (err == 0)
+		err = run_numbered(store, steps[store->doom_step], id);
+	if (err == 0 && store->doom_step + 1 == TAKE_APART_STEPS) {
+		sqlite3_bind_int64(store->statements[SQL_PARTITION_FORGET], 1, id);
+		err = sqlite_run(store, SQL_PARTITION_FORGET);
+		store->partition_count--;
+		store->dooming = 0;
+	} else if (err == 0 && (store->doom_step > 0 || sqlite3_changes(store->db) == 0)) {
+		store->doom_step++;
+	}
+	err = end(store, err);
+	return err == 0 ? 1 : err;
+}
+
+/* ---- records of the only partition ---- */
+
+static int
+delete_oldest(struct sqlite_store *store, const struct sqlite_partition *partition, int64_t bound, const char *reason,
+	uint64_t *deleted)
+{
+	sqlite3_stmt *first = store->statements[SQL_PARTITION_FIRST];
+	char text[SQL_TEXT_MAX];
+	struct buf sql = { .data = text, .cap = sizeof(text) - 1 };
+	int err;
+
+	if (bound > partition->first_id + STORE_EXPIRE_CHUNK)
+		bound = partition->first_id + STORE_EXPIRE_CHUNK;
+	buf_printf(&sql, "DELETE FROM records_%lld WHERE id < %lld;", (long long)partition->id, (long long)bound);
+	buf_printf(&sql, "DELETE FROM blocks_%lld WHERE id < coalesce((SELECT block FROM records_%lld ORDER BY id LIMIT 1),"
+		" 9223372036854775807)",
+		(long long)partition->id, (long long)partition->id);
+	text[sql.len] = '\0';
+	err = begin(store);
+	if (err != 0)
+		return err;
+	err = sqlite_exec(store, text);
+	sqlite3_bind_int64(first, 1, partition->id);
+	sqlite3_bind_int64(first, 2, bound);
+	if (err == 0)
+		err = sqlite_run(store, SQL_PARTITION_FIRST);
+	if (err == 0)
+		err = count_deleted(store, reason, (uint64_t)(bound - partition->first_id));
+	err = end(store, err);
+	if (err != 0)
+		return err;
+	*deleted = (uint64_t)(bound - partition->first_id);
+	store->partition.first_id = bound;
+	return 1;
+}
+
+/* A bound on the number or the size is passed. */
+static int
+shrink(struct sqlite_store *store, const struct stock *stock, int64_t surplus, const char *reason, uint64_t *deleted)
+{
+	const struct sqlite_partition *oldest = &stock->parts[0];
+
+	if (stock->count > 1)
+		return doom(store, oldest, reason, deleted);
+	return delete_oldest(store, oldest, oldest->first_id + surplus, reason, deleted);
+}
+
 int
 sqlite_store_expire(struct store *base, uint64_t now_s, uint64_t *deleted)
 {
 	struct sqlite_store *store = sqlite_of(base);
-	struct size size;
-	uint64_t records;
-	int64_t bound;
-	int err = read_size(store, &size);
+	struct stock stock = { 0 };
+	int result;
 
 	*deleted = 0;
-	if (err != 0 || size.oldest == 0)
-		return err;
-	bound = age_bound(store, &size, now_s);
-	if (bound > size.oldest)
-		return delete_before(store, &size, bound, "deleted_by_age", deleted);
-	/* Ids are given in order and deleted from the oldest on, so their span is their number. */
-	records = (uint64_t)(size.newest - size.oldest) + 1;
-	if (store->records_max != 0 && records > store->records_max)
-		return delete_before(store, &size, size.newest + 1 - (int64_t)store->records_max,
-			"deleted_by_records", deleted);
-	if (store->bytes_max != 0 && size.bytes > store->bytes_max)
-		return delete_before(store, &size, size.newest + 1, "deleted_by_bytes", deleted);
-	return 0;
+	result = take_apart(store);
+	if (result != 0)
+		return result;
+	result = read_stock(store, &stock);
+	if (result == 0 && stock.count > 0) {
+		const struct sqlite_partition *oldest = &stock.parts[0];
+
+		if (store->age_max_s != 0 && now_s >= store->age_max_s &&
+		    oldest->arrived_s < (int64_t)(now_s - store->age_max_s))
+			result = doom(store, oldest, "deleted_by_age", deleted);
+		else if (store->records_max != 0 && stock.records > store->records_max)
+			result = shrink(store, &stock, (int64_t)(stock.records - store->records_max), "deleted_by_records",
+				deleted);
+		else if (store->bytes_max != 0 && stock.bytes > store->bytes_max && stock.records > 0)
+			result = shrink(store, &stock, (int64_t)stock.records, "deleted_by_bytes", deleted);
+	}
+	free(stock.parts);
+	return result;
 }

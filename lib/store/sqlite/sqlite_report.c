@@ -1,25 +1,40 @@
-/* Reports: one row each; a column's name says how its value is written ("updated:s" is a time). */
+/* Reports: one row each, asked of every partition and summed; a column's name says how its value is written ("updated:s" is a time). */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "lib/store/function.h"
 #include "lib/store/sqlite/sqlite_private.h"
 
-enum { SQL_TEXT_MAX = 4096 };
+enum {
+	ARM_TEXT_MAX = 1024,
+	OUTER_TEXT_MAX = 4096,
+	/* Parameters behind those of the filters, which are 1 + key. */
+	PARAM_LIMIT = 42,
+	PARAM_BUCKET = 43,
+	LIMIT_DEFAULT = 10,
+	BUCKET_DEFAULT_S = 3600,
+};
 
+/* A question to each partition, and one to their answers together. Those without arms ask what is no partition's. */
 struct report {
 	bool one;           /* an object, not an array */
 	uint32_t filters;   /* those that apply; others are ignored */
-	const char *before; /* ends in a WHERE */
+	const char *before;
+	const char *arm;    /* ends in a WHERE; '$' is the partition's number */
+	const char *arm_after;
 	const char *after;
 };
 
 #define FILTER(key) (1u << STORE_##key)
-#define RECORD_FILTERS (FILTER(SENSOR) | FILTER(SINCE) | FILTER(UNTIL))
+#define TIME_FILTERS (FILTER(SENSOR) | FILTER(SINCE) | FILTER(UNTIL))
+#define FLOW_FILTERS (TIME_FILTERS | FILTER(SRC_IP) | FILTER(DEST_IP) | FILTER(IP) | FILTER(PORT) | FILTER(PROTO) | \
+	FILTER(APP_PROTO))
+#define ALERT_FILTERS (FLOW_FILTERS | FILTER(SIGNATURE_ID) | FILTER(SEVERITY))
 
 static const struct report reports[STORE_REPORT_COUNT] = {
 	[STORE_REPORT_SENSORS] = {
@@ -41,51 +56,70 @@ static const struct report reports[STORE_REPORT_COUNT] = {
 		.after = " ORDER BY g.id DESC LIMIT 1000",
 	},
 	[STORE_REPORT_EVENTS] = {
-		.filters = RECORD_FILTERS,
-		.before = "SELECT event_type, count(*) AS records FROM records INDEXED BY records_type WHERE 1",
-		.after = " GROUP BY event_type ORDER BY event_type",
+		.filters = TIME_FILTERS,
+		.before = "SELECT event_type, sum(n) AS records FROM (",
+		.arm = "SELECT event_type, count(*) AS n FROM records_$ INDEXED BY type_$ WHERE 1",
+		.arm_after = " GROUP BY event_type",
+		.after = ") GROUP BY event_type ORDER BY event_type",
 	},
 	[STORE_REPORT_PROTOCOLS] = {
-		.filters = RECORD_FILTERS,
-		.before = "SELECT p.protocol AS protocol, p.function AS function, r.line AS \"name:function\","
-			" p.requests AS requests, p.responses AS responses, p.records AS records FROM (SELECT event_type AS"
-			" protocol, coalesce(function, response_function) AS function, count(function) AS requests,"
-			" count(response_function) AS responses, count(*) AS records, max(id) AS sample"
-			" FROM records INDEXED BY records_type WHERE event_type NOT IN ('alert', 'anomaly') AND (function IS NOT NULL"
-			" OR response_function IS NOT NULL)",
-		.after = " GROUP BY 1, 2) p JOIN records r ON r.id = p.sample ORDER BY p.protocol, p.function",
+		.filters = TIME_FILTERS,
+		.before = "SELECT protocol, function, line AS \"name:function\", requests, responses, records FROM (SELECT"
+			" protocol, function, sum(requests) AS requests, sum(responses) AS responses, sum(records) AS records,"
+			" record_line(max(part), max(sample)) AS line FROM (",
+		.arm = "SELECT event_type AS protocol, coalesce(function, response_function) AS function,"
+			" count(function) AS requests, count(response_function) AS responses, count(*) AS records, $ AS part,"
+			" max(id) AS sample FROM records_$ INDEXED BY type_$ WHERE event_type NOT IN ('alert', 'anomaly')"
+			" AND (function IS NOT NULL OR response_function IS NOT NULL)",
+		.arm_after = " GROUP BY 1, 2",
+		.after = ") GROUP BY 1, 2) ORDER BY protocol, function",
 	},
 	[STORE_REPORT_APPS] = {
-		.filters = RECORD_FILTERS,
-		.before = "SELECT coalesce(app_proto, 'unknown') AS app_proto, count(*) AS flows,"
-			" total(packets) AS \"packets:n\", total(bytes) AS \"bytes:n\" FROM records WHERE event_type = 'flow'",
-		.after = " GROUP BY 1 ORDER BY flows DESC, 1 LIMIT 100",
+		.filters = TIME_FILTERS,
+		.before = "SELECT app_proto, sum(flows) AS flows, total(packets) AS \"packets:n\", total(bytes) AS \"bytes:n\""
+			" FROM (",
+		.arm = "SELECT coalesce(app_proto, 'unknown') AS app_proto, count(*) AS flows, total(packets) AS packets,"
+			" total(bytes) AS bytes FROM records_$ WHERE event_type = 'flow'",
+		.arm_after = " GROUP BY 1",
+		.after = ") GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 100",
 	},
 	[STORE_REPORT_SIGNATURES] = {
-		.filters = RECORD_FILTERS,
-		.before = "SELECT a.signature_id AS signature_id, json_extract(r.line, '$.alert.signature') AS signature,"
-			" a.severity AS severity, a.alerts AS alerts, a.first AS \"first:ns\", a.last AS \"last:ns\" FROM"
-			" (SELECT signature_id, min(severity) AS severity, count(*) AS alerts, min(ts_ns) AS first,"
-			" max(ts_ns) AS last, max(id) AS sample FROM records INDEXED BY records_signature"
-			" WHERE signature_id IS NOT NULL",
-		.after = " GROUP BY signature_id) a JOIN records r ON r.id = a.sample"
-			" ORDER BY a.alerts DESC, a.signature_id LIMIT 1000",
+		.filters = TIME_FILTERS,
+		.before = "SELECT signature_id, json_extract(record_line(part, sample), '$.alert.signature') AS signature, severity,"
+			" alerts, first AS \"first:ns\", last AS \"last:ns\" FROM (SELECT signature_id, min(severity) AS severity,"
+			" sum(alerts) AS alerts, min(first) AS first, max(last) AS last, max(part) AS part, max(sample) AS sample FROM (",
+		.arm = "SELECT signature_id, min(severity) AS severity, count(*) AS alerts, min(ts_ns) AS first,"
+			" max(ts_ns) AS last, $ AS part, max(id) AS sample FROM records_$ INDEXED BY signature_$ WHERE signature_id IS NOT NULL",
+		.arm_after = " GROUP BY signature_id",
+		.after = ") GROUP BY signature_id) ORDER BY alerts DESC, signature_id LIMIT 1000",
 	},
 	[STORE_REPORT_TALKERS] = {
-		.filters = RECORD_FILTERS,
+		.filters = FLOW_FILTERS,
 		/* The row that stands for two: each flow counts for both of its ends. */
-		.before = "SELECT ip AS \"ip:ip\", count(*) AS flows, total(packets) AS \"packets:n\","
-			" total(bytes) AS \"bytes:n\" FROM (SELECT CASE e.x WHEN 1 THEN src_ip ELSE dest_ip END AS ip, packets,"
-			" bytes FROM records CROSS JOIN (SELECT 1 AS x UNION ALL SELECT 2) e WHERE event_type = 'flow'"
-			" AND (e.x = 1 OR dest_ip IS NOT src_ip)",
-		.after = ") WHERE ip IS NOT NULL GROUP BY ip ORDER BY total(bytes) DESC, ip LIMIT 10",
+		.before = "SELECT ip AS \"ip:ip\", sum(flows) AS flows, total(packets) AS \"packets:n\","
+			" total(bytes) AS \"bytes:n\" FROM (",
+		.arm = "SELECT CASE e.x WHEN 1 THEN src_ip ELSE dest_ip END AS ip, count(*) AS flows, total(packets) AS packets,"
+			" total(bytes) AS bytes FROM records_$ CROSS JOIN (SELECT 1 AS x UNION ALL SELECT 2) e WHERE"
+			" event_type = 'flow' AND (e.x = 1 OR dest_ip IS NOT src_ip)",
+		.arm_after = " GROUP BY 1",
+		.after = ") WHERE ip IS NOT NULL GROUP BY ip ORDER BY 4 DESC, ip LIMIT ?42",
+	},
+	[STORE_REPORT_TREND] = {
+		.filters = ALERT_FILTERS,
+		.before = "SELECT time AS \"time:s\", severity, sum(alerts) AS alerts FROM (",
+		.arm = "SELECT ts_ns / 1000000000 / ?43 * ?43 AS time, severity, count(*) AS alerts FROM records_$"
+			" WHERE signature_id IS NOT NULL",
+		.arm_after = " GROUP BY 1, 2",
+		.after = ") GROUP BY 1, 2 ORDER BY 1 DESC, 2 LIMIT ?42",
 	},
 	[STORE_REPORT_FLOWS] = {
 		.one = true,
-		.filters = RECORD_FILTERS,
-		.before = "SELECT count(*) AS flows, total(packets) AS \"packets:n\", total(bytes) AS \"bytes:n\""
-			" FROM records WHERE event_type = 'flow'",
-		.after = "",
+		.filters = TIME_FILTERS,
+		.before = "SELECT sum(flows) AS flows, total(packets) AS \"packets:n\", total(bytes) AS \"bytes:n\" FROM (",
+		.arm = "SELECT count(*) AS flows, total(packets) AS packets, total(bytes) AS bytes FROM records_$"
+			" WHERE event_type = 'flow'",
+		.arm_after = "",
+		.after = ")",
 	},
 	[STORE_REPORT_STATS] = {
 		.before = "SELECT s.name AS sensor, l.epoch AS \"epoch:hex\", n.run AS run, n.line AS \"record:json\""
@@ -95,11 +129,12 @@ static const struct report reports[STORE_REPORT_COUNT] = {
 	},
 	[STORE_REPORT_RETENTION] = {
 		.one = true,
-		.before = "SELECT coalesce((SELECT max(id) FROM records) - (SELECT min(id) FROM records) + 1, 0) AS records,"
+		.before = "SELECT (SELECT coalesce(sum(next_id - first_id), 0) FROM partitions WHERE doomed = 0 AND id > 0) AS records,"
+			" (SELECT count(*) FROM partitions WHERE doomed = 0 AND id > 0) AS partitions,"
 			" (SELECT page_count FROM pragma_page_count) * (SELECT page_size FROM pragma_page_size) AS bytes,"
 			" coalesce((SELECT value FROM totals WHERE name = 'deleted_by_records'), 0) AS deleted_by_records,"
 			" coalesce((SELECT value FROM totals WHERE name = 'deleted_by_bytes'), 0) AS deleted_by_bytes,"
-			" coalesce((SELECT value FROM totals WHERE name = 'deleted_by_age'), 0) AS deleted_by_age WHERE 1",
+			" coalesce((SELECT value FROM totals WHERE name = 'deleted_by_age'), 0) AS deleted_by_age",
 		.after = "",
 	},
 };
@@ -259,30 +294,80 @@ walk(struct sqlite_store *store, sqlite3_stmt *statement, json_t *rows)
 	return code == SQLITE_DONE ? 0 : sqlite_failed(store, "report");
 }
 
+static void
+put_arm(struct buf *sql, const struct report *report, const struct store_filter *filter, int64_t partition)
+{
+	sqlite_put_numbered(sql, report->arm, partition);
+	sqlite_put_clauses(sql, filter, ~report->filters);
+	buf_puts(sql, report->arm_after);
+}
+
+/* Partition 0 is empty: it stands for none. */
+static int
+put_report(struct sqlite_store *store, const struct report *report, const struct store_filter *filter, struct buf *sql)
+{
+	struct sqlite_partition *partitions = NULL;
+	int count = report->arm == NULL ? 0 : sqlite_partitions(store, false, &partitions);
+	bool any = false;
+
+	if (count < 0)
+		return count;
+	if (buf_create(sql, OUTER_TEXT_MAX + (size_t)(count + 1) * ARM_TEXT_MAX) != 0) {
+		free(partitions);
+		return -ENOMEM;
+	}
+	buf_puts(sql, report->before);
+	for (int i = 0; i < count; i++) {
+		if (!sqlite_partition_has(&partitions[i], filter))
+			continue;
+		if (any)
+			buf_puts(sql, " UNION ALL ");
+		put_arm(sql, report, filter, partitions[i].id);
+		any = true;
+	}
+	if (report->arm != NULL && !any)
+		put_arm(sql, report, filter, 0);
+	buf_puts(sql, report->after);
+	buf_putc(sql, '\0');
+	free(partitions);
+	return sql->full ? -E2BIG : 0;
+}
+
+static int
+ask(struct sqlite_store *store, const struct report *report, const struct store_filter *filter, json_t *rows)
+{
+	sqlite3_stmt *statement = NULL;
+	struct buf sql = { 0 };
+	int err = put_report(store, report, filter, &sql);
+
+	if (err == 0)
+		err = sqlite_prepare_filtered(store, sql.data, filter, &statement);
+	if (err == 0) {
+		sqlite3_bind_int64(statement, PARAM_LIMIT, filter->limit == 0 ? LIMIT_DEFAULT : filter->limit);
+		sqlite3_bind_int64(statement, PARAM_BUCKET, filter->bucket_s == 0 ? BUCKET_DEFAULT_S : filter->bucket_s);
+		err = walk(store, statement, rows);
+	}
+	sqlite3_finalize(statement);
+	buf_destroy(&sql);
+	return err;
+}
+
 int
 sqlite_store_report(struct store *base, enum store_report which, const struct store_filter *filter, json_t **out)
 {
 	struct sqlite_store *store = sqlite_of(base);
-	const struct report *report = &reports[which];
-	char text[SQL_TEXT_MAX];
-	struct buf sql = { .data = text, .cap = sizeof(text) - 1 };
-	sqlite3_stmt *statement = NULL;
 	json_t *rows = json_array();
-	int err;
+	int err = rows == NULL ? -ENOMEM : 0;
 
-	if (rows == NULL)
-		return -ENOMEM;
-	buf_puts(&sql, report->before);
-	sqlite_put_clauses(&sql, filter, ~report->filters);
-	buf_puts(&sql, report->after);
-	text[sql.len] = '\0';
 	sqlite_start_deadline(store);
-	err = sql.full ? -E2BIG : sqlite_prepare_filtered(store, text, filter, &statement);
 	if (err == 0)
-		err = walk(store, statement, rows);
-	sqlite3_finalize(statement);
+		err = sqlite_begin_read(store);
+	if (err == 0) {
+		err = ask(store, &reports[which], filter, rows);
+		sqlite_end_read(store);
+	}
 	if (err == 0)
-		*out = report->one ? json_incref(json_array_get(rows, 0)) : json_incref(rows);
+		*out = reports[which].one ? json_incref(json_array_get(rows, 0)) : json_incref(rows);
 	json_decref(rows);
 	return err;
 }
