@@ -248,20 +248,35 @@ enip_sender_is_server(struct cursor in)
 	return is_response(&header, in);
 }
 
-static struct enip_key
+/* What a response repeats: the sender context, of connected messages the sequence count; and in the detail, from the
+ * highest bit on, the session where both have it, the command, and of connected messages the service. */
+static uint64_t
+detail_of(uint32_t handle, uint16_t command, uint16_t service)
+{
+	return (uint64_t)handle << 32 | (uint64_t)command << 16 | service;
+}
+
+/* An unconnected send is answered with the service of the message in it. */
+static bool
+detail_answers(uint64_t waiting, uint64_t answer)
+{
+	return waiting >> 16 == answer >> 16 && ((uint16_t)waiting == (uint16_t)answer || (uint16_t)waiting == ENIP_UNCONNECTED_SEND);
+}
+
+static const struct pair_desc pair_desc = { .answers = detail_answers,
+	.response_time_off = offsetof(struct enip_record, response_time_us), .response_time_bit = ENIP_HAS_RESPONSE_TIME,
+	.count_shed = ENIP_COUNT_SHED, .count_unanswered = ENIP_COUNT_UNANSWERED };
+
+static struct pair_key
 key_of(const struct header *header, struct cursor body)
 {
-	struct enip_key key = { .context = header->sender_context, .command = header->command };
+	struct enip_peek peek;
 
-	if (header->command == ENIP_SEND_RR_DATA)
-		key.handle = header->session_handle;
-	if (header->command == ENIP_SEND_UNIT_DATA) {
-		struct enip_peek peek = enip_peek_cpf(body);
-
-		key.context = peek.sequence;
-		key.service = peek.service & (uint8_t)~ENIP_REPLY_BIT;
-	}
-	return key;
+	if (header->command != ENIP_SEND_UNIT_DATA)
+		return (struct pair_key){ header->sender_context,
+			detail_of(header->command == ENIP_SEND_RR_DATA ? header->session_handle : 0, header->command, 0) };
+	peek = enip_peek_cpf(body);
+	return (struct pair_key){ peek.sequence, detail_of(0, header->command, peek.service & (uint8_t)~ENIP_REPLY_BIT) };
 }
 
 /* ---- one PDU ---- */
@@ -317,27 +332,25 @@ parse_request(struct proto_ctx *ctx, const struct header *header, struct cursor 
 {
 	const struct enip_config *config = ctx->config;
 	const struct command *command = command_of(header->command);
-	struct enip_key key = key_of(header, body);
+	struct pair_key key = key_of(header, body);
 	struct enip_state *state = ctx->state;
 	struct enip_pdu pdu = { .ctx = ctx, .bit = ENIP_REQUEST };
+	struct pair_wait wait;
+	bool held;
 
-	if (enip_pair_give_up(ctx, key))
+	if (pair_give_up(ctx, &state->pairs, &pair_desc, key, pair_patience_ns(&state->pairs)))
 		proto_event(ctx, ENIP_EVENT_REUSED_CONTEXT);
-	if (state->open_count >= config->max_tx) {
-		enip_pair_shrink(ctx, (unsigned int)config->max_tx - 1);
-		if (!state->flooded)
-			proto_event(ctx, ENIP_EVENT_TOO_MANY_TRANSACTIONS);
-		state->flooded = true;
-	}
+	if (pair_make_room(ctx, &state->pairs, &pair_desc, config->max_tx))
+		proto_event(ctx, ENIP_EVENT_TOO_MANY_TRANSACTIONS);
 	pdu.record = record_begin(ctx->record, &enip_table);
 	pdu.record->id = ++state->last_id;
 	pdu.half = &pdu.record->request;
 	fill_header(&pdu, header, context);
 	read_body(&pdu, header, &body);
 	counter_add(&ctx->counters[ENIP_COUNT_REQUESTS], 1);
-	proto_deliver(ctx, command->answered && enip_pair_keep(ctx, key) ? PROTO_MATCH | PROTO_HOLD
-									 : PROTO_MATCH | PROTO_EMIT,
-		pdu.record->id);
+	wait = (struct pair_wait){ .key = key, .since_ns = ctx->ts_ns, .id = pdu.record->id, .to_server = ctx->to_server };
+	held = command->answered && pair_keep(ctx, &state->pairs, &pair_desc, &wait);
+	proto_deliver(ctx, held ? PROTO_MATCH | PROTO_HOLD : PROTO_MATCH | PROTO_EMIT, pdu.record->id);
 }
 
 static bool
@@ -352,10 +365,13 @@ parse_response(struct proto_ctx *ctx, const struct header *header, struct cursor
 {
 	struct enip_state *state = ctx->state;
 	struct enip_pdu pdu = { .ctx = ctx, .bit = ENIP_RESPONSE };
+	struct pair_wait wait;
 
-	pdu.record = enip_pair_take(ctx, key_of(header, body));
+	pdu.record = pair_take(ctx, &state->pairs, &pair_desc, key_of(header, body), &wait);
 	pdu.asked = pdu.record != NULL;
-	if (pdu.record == NULL) {
+	if (pdu.asked) {
+		pair_answered(ctx, &state->pairs, &pair_desc, &wait);
+	} else {
 		pdu.record = record_begin(ctx->record, &enip_table);
 		pdu.record->id = ++state->last_id;
 		/* A broadcast is answered in flows of the answering devices' own. */
@@ -417,7 +433,9 @@ enip_parse(struct proto_ctx *ctx, struct cursor pdu)
 static void
 enip_end(struct proto_ctx *ctx)
 {
-	enip_pair_shrink(ctx, 0);
+	struct enip_state *state = ctx->state;
+
+	pair_shrink(ctx, &state->pairs, &pair_desc, 0);
 	enip_io_end(ctx);
 	enip_connections_free(ctx);
 }

@@ -10,6 +10,7 @@
 #define MR_PROTO_ENIP_H
 
 #include "proto/enip/enip_record.h"
+#include "proto/pair.h"
 #include "proto/proto.h"
 
 enum {
@@ -22,7 +23,6 @@ enum {
 	ENIP_ELEMENTS_MAX = 1024,  /* array elements given as numbers */
 	ENIP_TAG_LEN_MAX = 256,
 	ENIP_OPEN_MAX = 1024,      /* requests waiting for their response, in one flow */
-	ENIP_OPEN_BUCKETS = 16,    /* a power of two */
 	ENIP_CONNECTIONS_MAX = 32, /* CIP connections remembered in one flow */
 	ENIP_IO_MAX = 64,          /* I/O connections followed in one flow */
 	ENIP_IO_BUCKETS = 64,      /* a power of two */
@@ -391,44 +391,21 @@ void enip_io_read(struct proto_ctx *ctx, struct cursor pdu);
 /** Delivers the totals of every connection and gives memory back. */
 void enip_io_end(struct proto_ctx *ctx);
 
-/* ---- requests that wait for their response (enip_pair.c) ---- */
+/* ---- the state of a flow ---- */
 
-struct enip_open;
 struct enip_io_table;
 struct enip_connection_table;
 
-struct enip_bucket {
-	struct enip_open *first, *last;
-};
-
 struct enip_state {
-	struct enip_open *oldest;
-	struct enip_open *newest;
-	struct enip_bucket buckets[ENIP_OPEN_BUCKETS];
+	struct pair_table pairs; /* requests that wait for their response */
 	struct enip_connection_table *connections;
 	struct enip_io_table *io;
 	uint32_t last_id;
-	uint32_t response_time_us; /* typical, moving; 0 before the first response */
 	uint32_t session_handle;   /* of the last session registered in the flow */
 	uint32_t identity_hashes[ENIP_IDENTITIES_MAX]; /* of the identities delivered last: chassis have many modules */
 	uint8_t identity_next;
-	uint16_t open_count;
-	bool flooded;
 	bool secured;         /* said once */
 	bool unknown_session; /* said once */
 };
-
-/** What a response has in common with its request. */
-struct enip_key {
-	uint64_t context; /* sender context; of connected messages the sequence count */
-	uint32_t handle;  /* session, where both have it */
-	uint16_t command;
-	uint16_t service; /* of connected messages */
-};
-
-bool enip_pair_keep(struct proto_ctx *ctx, struct enip_key key);
-struct enip_record *enip_pair_take(struct proto_ctx *ctx, struct enip_key response);
-bool enip_pair_give_up(struct proto_ctx *ctx, struct enip_key request);
-void enip_pair_shrink(struct proto_ctx *ctx, unsigned int count);
 
 #endif

@@ -101,7 +101,7 @@ rig_renew(void)
 	rig->ctx.ending = true;
 	enip_proto.end(&rig->ctx);
 	rig->ctx.ending = false;
-	assert_int_equal(rig->state.open_count, 0);
+	assert_int_equal(rig->state.pairs.count, 0);
 	assert_int_equal(slab_used(rig->slab), 0);
 	memset(&rig->state, 0, sizeof(rig->state));
 	rig->count = rig->identities = rig->hits = 0;
@@ -191,7 +191,7 @@ test_samples(void **state)
 			if (rig->events != sample->events)
 				fail_msg("sample %zu (%s): events %llx, not %llx", i, sample->request,
 					(unsigned long long)rig->events, (unsigned long long)sample->events);
-			assert_int_equal(rig->state.open_count, 0);
+			assert_int_equal(rig->state.pairs.count, 0);
 		}
 	}
 }
@@ -279,7 +279,7 @@ test_commands(void **state)
 	assert_has(&rig->json, "\"command\":\"unknown-1\"");
 	feed("6600 0000 78563412 00000000 0000000000000000 00000000", true);
 	assert_int_equal(rig->flags[rig->count - 1], PROTO_MATCH | PROTO_EMIT);
-	assert_int_equal(rig->state.open_count, 0);
+	assert_int_equal(rig->state.pairs.count, 0);
 	feed("0000 0300 00000000 00000000 0000000000000000 00000000 010203", true);
 	assert_has(&rig->json, "\"command\":\"nop\"");
 	assert_int_equal(rig->identities, 0);
@@ -375,7 +375,7 @@ test_pairing(void **state)
 	for (uint16_t i = 0; i < 6; i++)
 		feed_cip("0e03 20012401 3001", 5, i, true);
 	assert_true(saw(ENIP_EVENT_TOO_MANY_TRANSACTIONS));
-	assert_int_equal(rig->state.open_count, 4);
+	assert_int_equal(rig->state.pairs.count, 4);
 	rig->config.max_tx = 256;
 }
 

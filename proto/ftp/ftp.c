@@ -235,31 +235,27 @@ read_command(struct proto_ctx *ctx, struct cursor line, bool is_cut, bool for_ru
 	return record;
 }
 
+static const struct pair_desc pair_desc = { .response_time_off = offsetof(struct ftp_record, response_time_us),
+	.response_time_bit = FTP_HAS_RESPONSE_TIME, .count_shed = FTP_COUNT_SHED, .count_unanswered = FTP_COUNT_UNANSWERED };
+static const struct pair_key pair_key; /* replies come in the order of the commands */
+
 static void
 parse_command(struct proto_ctx *ctx, struct cursor line, bool is_cut)
 {
 	struct ftp_state *state = ctx->state;
-	uint64_t told;
-	uint32_t id;
+	struct pair_wait wait = { .since_ns = ctx->ts_ns, .to_server = true };
 
 	counter_add(&ctx->counters[FTP_COUNT_COMMANDS], 1);
-	if (state->open_count >= FTP_OPEN_MAX) {
-		told = ctx->events;
-		ctx->events = 0;
-		ftp_pair_shrink(ctx, FTP_OPEN_MAX - 1);
-		ctx->events |= told;
-		if (!state->flooded)
-			proto_event(ctx, FTP_EVENT_FLOODED);
-		state->flooded = true;
-	}
-	id = ++state->last_id;
+	if (pair_make_room(ctx, &state->pairs, &pair_desc, FTP_OPEN_MAX))
+		proto_event(ctx, FTP_EVENT_FLOODED);
+	wait.id = ++state->last_id;
 	if (read_command(ctx, line, is_cut, true) == NULL)
 		return;
-	proto_deliver(ctx, PROTO_MATCH | PROTO_HOLD, id);
+	proto_deliver(ctx, PROTO_MATCH | PROTO_HOLD, wait.id);
 	(void)read_command(ctx, line, is_cut, false);
 	ctx->events = 0;
-	if (!ftp_pair_keep(ctx, id, ctx->ts_ns))
-		proto_deliver(ctx, PROTO_EMIT, id);
+	if (!pair_keep(ctx, &state->pairs, &pair_desc, &wait))
+		proto_deliver(ctx, PROTO_EMIT, wait.id);
 }
 
 /* ---- replies ---- */
@@ -352,48 +348,40 @@ read_reply(struct proto_ctx *ctx, struct cursor line)
 	return reply;
 }
 
-static void
-put_response_time(struct ftp_record *record, uint64_t opened_ns, uint64_t now_ns)
-{
-	uint64_t waited_us = now_ns > opened_ns ? (now_ns - opened_ns) / 1000 : 0;
-
-	record->response_time_us = waited_us > UINT32_MAX ? UINT32_MAX : (uint32_t)waited_us;
-	record_present(&record->head, FTP_HAS_RESPONSE_TIME);
-}
-
 /* The rules see the line alone, the event is the command with all its replies; 1xx is not the last (RFC 959 4.2.1). */
 static void
 parse_reply(struct proto_ctx *ctx, struct cursor line, bool is_cut)
 {
 	struct ftp_state *state = ctx->state;
 	struct reply reply = read_reply(ctx, line);
-	uint64_t opened_ns = ctx->ts_ns;
-	uint32_t id = 0, kept = 0;
-	bool unasked = !ftp_pair_peek(state, &id, &kept), ends = !reply.goes_on && (reply.code < 100 || reply.code >= 200);
+	struct pair_wait wait;
+	const struct ftp_record *begun = pair_find(&state->pairs, &pair_desc, pair_key, &wait);
+	uint32_t kept = begun == NULL ? 0 : begun->replies.count;
+	bool unasked = begun == NULL, ends = !reply.goes_on && (reply.code < 100 || reply.code >= 200);
 	struct ftp_record *record = record_begin(ctx->record, &ftp_table);
 
 	reply.is_cut = is_cut;
 	counter_add(&ctx->counters[FTP_COUNT_REPLIES], 1);
 	if (unasked)
-		id = ++state->last_id;
+		wait.id = ++state->last_id;
 	if (reply.code == CODE_AUTH_DONE)
 		state->encrypted[0] = state->encrypted[1] = true;
 	if (kept == FTP_REPLIES_MAX)
 		proto_event(ctx, FTP_EVENT_TOO_MANY_REPLIES);
 	add_reply(ctx, record, &reply, line);
-	proto_deliver(ctx, PROTO_MATCH | PROTO_HOLD, id);
+	proto_deliver(ctx, PROTO_MATCH | PROTO_HOLD, wait.id);
 	if (kept > FTP_REPLIES_MAX && !ends)
 		return;
-	record = unasked ? record_begin(ctx->record, &ftp_table) : ftp_pair_take(ctx, &id, &opened_ns);
+	record = unasked ? record_begin(ctx->record, &ftp_table) : pair_take(ctx, &state->pairs, &pair_desc, pair_key, &wait);
 	if (record == NULL)
 		return;
 	add_reply(ctx, record, &reply, line);
-	if (!ends && ftp_pair_put_back(ctx, id, opened_ns))
+	if (!ends && pair_keep_first(ctx, &state->pairs, &pair_desc, &wait))
 		return;
 	if (!unasked && record_is_present(record, FTP_HAS_COMMAND))
-		put_response_time(record, opened_ns, ctx->ts_ns);
+		pair_answered(ctx, &state->pairs, &pair_desc, &wait);
 	ctx->to_server = !unasked;
-	proto_deliver(ctx, PROTO_EMIT, id);
+	proto_deliver(ctx, PROTO_EMIT, wait.id);
 }
 
 static void
@@ -431,7 +419,9 @@ ftp_gap(struct proto_ctx *ctx, uint32_t missing)
 static void
 ftp_end(struct proto_ctx *ctx)
 {
-	ftp_pair_shrink(ctx, 0);
+	struct ftp_state *state = ctx->state;
+
+	pair_shrink(ctx, &state->pairs, &pair_desc, 0);
 }
 
 static const uint16_t ftp_ports[] = { 21, 0 };

@@ -7,6 +7,7 @@
 #ifndef MR_PROTO_FTP_H
 #define MR_PROTO_FTP_H
 
+#include "proto/pair.h"
 #include "proto/proto.h"
 
 enum {
@@ -89,30 +90,13 @@ struct ftp_config {
 	bool passwords;
 };
 
-struct ftp_open;
-
 struct ftp_state {
-	struct ftp_open *oldest, *newest;
+	struct pair_table pairs; /* commands that wait for their last reply: in order, the key is nothing */
 	uint32_t last_id;
-	uint16_t open_count;
 	uint16_t multi_code;   /* of the reply whose lines go on; 0: none */
 	bool cutting[2];       /* by to_server: the rest of a line that was too long follows */
 	bool encrypted[2];     /* the rest is TLS */
-	bool flooded;
 };
-
-/* ---- commands that wait (ftp_pair.c) ---- */
-
-/** Keeps ctx->record behind those that wait. @return false: no memory; counted as shed */
-bool ftp_pair_keep(struct proto_ctx *ctx, uint32_t id, uint64_t opened_ns);
-/** Puts ctx->record back before all others. */
-bool ftp_pair_put_back(struct proto_ctx *ctx, uint32_t id, uint64_t opened_ns);
-/** The oldest, copied into ctx->record; NULL: none waits, or no room. */
-struct ftp_record *ftp_pair_take(struct proto_ctx *ctx, uint32_t *id, uint64_t *opened_ns);
-/** Id and kept reply lines of the oldest. @return false: none waits */
-bool ftp_pair_peek(const struct ftp_state *state, uint32_t *id, uint32_t *reply_count);
-/** Delivers the oldest as they are, while more than count wait. Uses ctx->record. */
-void ftp_pair_shrink(struct proto_ctx *ctx, unsigned int count);
 
 /* ---- data connections (ftp_address.c) ---- */
 

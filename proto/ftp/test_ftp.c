@@ -70,7 +70,7 @@ rig_renew(void)
 {
 	ftp_proto.end(&rig->ctx);
 	assert_int_equal(slab_used(rig->slab), 0);
-	assert_null(rig->state.oldest);
+	assert_null(rig->state.pairs.oldest);
 	memset(&rig->state, 0, sizeof(rig->state));
 	rig->events = 0;
 	rig->matched = rig->emitted = 0;
@@ -251,7 +251,7 @@ test_limits(void **state)
 	for (unsigned int i = 0; i <= FTP_OPEN_MAX; i++)
 		talk("> NOOP|");
 	assert_int_equal(rig->events, E(FLOODED));
-	assert_int_equal(rig->state.open_count, FTP_OPEN_MAX);
+	assert_int_equal(rig->state.pairs.count, FTP_OPEN_MAX);
 	rig_renew();
 	talk("> STAT|< 211-a|");
 	for (unsigned int i = 0; i < 2 * FTP_REPLIES_MAX; i++)

@@ -183,19 +183,37 @@ modbus_sender_is_server(struct cursor in)
 	return response == MODBUS_FIT_YES;
 }
 
-static struct modbus_key
+/* A detail is a diagnostic sub-function or MEI type, 0 for other functions; an exception says none. */
+static const uint64_t any_detail = UINT64_MAX;
+
+static bool
+detail_answers(uint64_t waiting, uint64_t answer)
+{
+	return answer == any_detail || answer == waiting;
+}
+
+static const struct pair_desc pair_desc = { .answers = detail_answers,
+	.response_time_off = offsetof(struct modbus_record, response_time_us), .response_time_bit = MODBUS_HAS_RESPONSE_TIME,
+	.count_shed = MODBUS_COUNT_SHED, .count_unanswered = MODBUS_COUNT_UNANSWERED };
+
+static bool
+is_exception(struct header header)
+{
+	return (header.function_raw & MODBUS_EXCEPTION_BIT) != 0;
+}
+
+static struct pair_key
 key_of(struct header header, struct cursor body)
 {
 	uint8_t function = header.function_raw & (uint8_t)~MODBUS_EXCEPTION_BIT;
-	struct modbus_key key = { .header = (uint32_t)header.transaction_id << 16 | (uint32_t)header.unit_id << 8 | function,
-		.exception = (header.function_raw & MODBUS_EXCEPTION_BIT) != 0 };
+	struct pair_key key = { .value = (uint32_t)header.transaction_id << 16 | (uint32_t)header.unit_id << 8 | function };
 
-	if (key.exception)
-		return key;
-	if (function == 8)
-		key.sub = cursor_be16(&body);
+	if (is_exception(header))
+		key.detail = any_detail;
+	else if (function == 8)
+		key.detail = cursor_be16(&body);
 	else if (function == 43)
-		key.sub = cursor_u8(&body);
+		key.detail = cursor_u8(&body);
 	return key;
 }
 
@@ -203,15 +221,18 @@ key_of(struct header header, struct cursor body)
  * by the server, or picked up in the middle. A response that is malformed into the shape of a request stays the
  * response of the request that waits for it. */
 static bool
-is_request(const struct proto_ctx *ctx, struct header header, struct cursor body, struct modbus_key key)
+is_request(const struct proto_ctx *ctx, struct header header, struct cursor body, struct pair_key key)
 {
-	if (header.function_raw & MODBUS_EXCEPTION_BIT)
+	const struct modbus_state *state = ctx->state;
+	struct pair_wait wait;
+
+	if (is_exception(header))
 		return false;
 	if (fit_half(header, body, ctx->to_server) == MODBUS_FIT_YES)
 		return ctx->to_server;
 	if (ctx->to_server)
 		return fit_half(header, body, false) != MODBUS_FIT_YES;
-	return fit_half(header, body, true) == MODBUS_FIT_YES && !modbus_pair_waits(ctx->state, key);
+	return fit_half(header, body, true) == MODBUS_FIT_YES && pair_find(&state->pairs, &pair_desc, key, &wait) == NULL;
 }
 
 static void
@@ -291,35 +312,37 @@ finish(struct modbus_pdu *pdu, unsigned int flags)
 }
 
 static void
-parse_request(struct proto_ctx *ctx, struct header header, struct cursor body, struct modbus_key key)
+parse_request(struct proto_ctx *ctx, struct header header, struct cursor body, struct pair_key key)
 {
 	const struct modbus_config *config = ctx->config;
 	struct modbus_state *state = ctx->state;
 	struct modbus_pdu pdu = { .ctx = ctx, .bit = MODBUS_REQUEST, .function = function_of(header.function_raw) };
+	struct pair_wait wait;
 
-	if (modbus_pair_give_up(ctx, key))
+	if (pair_give_up(ctx, &state->pairs, &pair_desc, key, pair_patience_ns(&state->pairs)))
 		proto_event(ctx, MODBUS_EVENT_REUSED_TRANSACTION_ID);
-	if (state->open_count >= config->request_flood) {
-		modbus_pair_shrink(ctx, (unsigned int)config->request_flood - 1);
-		if (!state->flooded)
-			proto_event(ctx, MODBUS_EVENT_FLOODED);
-		state->flooded = true;
-	}
+	if (pair_make_room(ctx, &state->pairs, &pair_desc, config->request_flood))
+		proto_event(ctx, MODBUS_EVENT_FLOODED);
 	pdu.record = begin_record(ctx);
 	pdu.half = &pdu.record->request;
 	fill_header(&pdu, header);
 	read_body(&pdu, pdu.function->read_request, &body);
 	counter_add(&ctx->counters[MODBUS_COUNT_REQUESTS], 1);
-	finish(&pdu, modbus_pair_keep(ctx, key) ? PROTO_MATCH | PROTO_HOLD : PROTO_MATCH | PROTO_EMIT);
+	wait = (struct pair_wait){ .key = key, .since_ns = ctx->ts_ns, .id = pdu.record->id, .to_server = ctx->to_server };
+	finish(&pdu, pair_keep(ctx, &state->pairs, &pair_desc, &wait) ? PROTO_MATCH | PROTO_HOLD : PROTO_MATCH | PROTO_EMIT);
 }
 
 static void
-parse_response(struct proto_ctx *ctx, struct header header, struct cursor body, struct modbus_key key)
+parse_response(struct proto_ctx *ctx, struct header header, struct cursor body, struct pair_key key)
 {
 	struct modbus_pdu pdu = { .ctx = ctx, .bit = MODBUS_RESPONSE, .function = function_of(header.function_raw) };
+	struct modbus_state *state = ctx->state;
+	bool exception = is_exception(header);
+	struct pair_wait wait;
 
-	pdu.record = modbus_pair_take(ctx, key);
+	pdu.record = pair_take(ctx, &state->pairs, &pair_desc, key, &wait);
 	if (pdu.record != NULL) {
+		pair_answered(ctx, &state->pairs, &pair_desc, &wait);
 		pdu.request = &pdu.record->request;
 	} else {
 		pdu.record = begin_record(ctx);
@@ -328,13 +351,13 @@ parse_response(struct proto_ctx *ctx, struct header header, struct cursor body, 
 	}
 	pdu.half = &pdu.record->response;
 	fill_header(&pdu, header);
-	if (key.exception && ctx->to_server)
+	if (exception && ctx->to_server)
 		pdu.half->errors |= MODBUS_ERROR_FUNCTION;
-	read_body(&pdu, key.exception ? modbus_read_exception : pdu.function->read_response, &body);
-	if (pdu.request != NULL && !key.exception)
+	read_body(&pdu, exception ? modbus_read_exception : pdu.function->read_response, &body);
+	if (pdu.request != NULL && !exception)
 		modbus_compare(&pdu);
 	counter_add(&ctx->counters[MODBUS_COUNT_RESPONSES], 1);
-	if (key.exception)
+	if (exception)
 		counter_add(&ctx->counters[MODBUS_COUNT_EXCEPTIONS], 1);
 	finish(&pdu, PROTO_MATCH | PROTO_EMIT);
 }
@@ -343,7 +366,7 @@ static void
 modbus_parse(struct proto_ctx *ctx, struct cursor pdu)
 {
 	struct header header = read_header(&pdu);
-	struct modbus_key key;
+	struct pair_key key;
 
 	if (pdu.short_read)
 		return;
@@ -357,7 +380,9 @@ modbus_parse(struct proto_ctx *ctx, struct cursor pdu)
 static void
 modbus_end(struct proto_ctx *ctx)
 {
-	modbus_pair_shrink(ctx, 0);
+	struct modbus_state *state = ctx->state;
+
+	pair_shrink(ctx, &state->pairs, &pair_desc, 0);
 }
 
 static const uint16_t modbus_ports[] = { 502, 0 };

@@ -8,6 +8,7 @@
 #ifndef MR_PROTO_MODBUS_H
 #define MR_PROTO_MODBUS_H
 
+#include "proto/pair.h"
 #include "proto/proto.h"
 
 enum {
@@ -23,7 +24,6 @@ enum {
 	MODBUS_OBJECTS_MAX = 128,     /* objects of at least 2 bytes in a PDU (V1.1b3 6.21) */
 	MODBUS_IDENTITIES_MAX = 8,    /* answers a flow remembers, so as to tell each once */
 	MODBUS_OPEN_MAX = 512,        /* requests waiting for their response, in one flow */
-	MODBUS_OPEN_BUCKETS = 16, /* a power of two */
 };
 
 /* What a function does to which of the device's tables; the values Suricata's rules know. */
@@ -301,44 +301,15 @@ void modbus_response_read_file(struct modbus_pdu *pdu, struct cursor *body);
 void modbus_response_fifo(struct modbus_pdu *pdu, struct cursor *body);
 void modbus_response_mei(struct modbus_pdu *pdu, struct cursor *body);
 
-/* ---- requests that wait for their response (modbus_pair.c) ---- */
-
-struct modbus_open;
-
-struct modbus_bucket {
-	struct modbus_open *first, *last;
-};
+/* ---- the state of a flow ---- */
 
 struct modbus_state {
-	struct modbus_open *oldest;
-	struct modbus_open *newest;
-	struct modbus_bucket buckets[MODBUS_OPEN_BUCKETS]; /* by header, oldest first */
+	struct pair_table pairs; /* requests that wait for their response */
 	uint32_t last_id;
-	uint32_t response_time_us; /* typical, moving; 0 before the first response */
-	uint16_t open_count;
-	bool flooded;         /* said once, until no request waits any more */
 	bool wrong_direction; /* said once */
 	uint8_t identity_next;
 	uint32_t identity_hashes[MODBUS_IDENTITIES_MAX]; /* of the answers already told; 0: none */
 };
-
-/** What a response has in common with its request. */
-struct modbus_key {
-	uint32_t header; /* transaction id, unit, function without its exception bit */
-	uint16_t sub;    /* diagnostic sub-function or MEI type; 0 for other functions */
-	bool exception;  /* of a response that says no sub-code */
-};
-
-/** Keeps ctx->record, a request, until modbus_pair_take(). @return false: no memory; counted as shed. */
-bool modbus_pair_keep(struct proto_ctx *ctx, struct modbus_key key);
-bool modbus_pair_waits(const struct modbus_state *state, struct modbus_key key);
-/** The oldest request that a response answers, taken out and copied into ctx->record; NULL when none waits. */
-struct modbus_record *modbus_pair_take(struct proto_ctx *ctx, struct modbus_key response);
-/** Delivers, as unanswered, requests of the same key that waited too long to be another one in the pipeline.
- *  Uses ctx->record. @return whether there was one. */
-bool modbus_pair_give_up(struct proto_ctx *ctx, struct modbus_key request);
-/** Delivers the oldest requests, as unanswered, while more than count wait. Uses ctx->record. */
-void modbus_pair_shrink(struct proto_ctx *ctx, unsigned int count);
 
 /** Delivers what the objects of a response say of the device, unless this flow said it before. Uses ctx->record: call it
  *  when the transaction is delivered. */

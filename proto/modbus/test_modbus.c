@@ -24,7 +24,7 @@ test_samples(void **state)
 		if (rig->events != sample->events)
 			fail_msg("sample %zu (%s): events %llx, not %llx", i, sample->request,
 				(unsigned long long)rig->events, (unsigned long long)sample->events);
-		assert_int_equal(rig->state.open_count, 0);
+		assert_int_equal(rig->state.pairs.count, 0);
 	}
 }
 
@@ -186,7 +186,7 @@ test_pipeline(void **state)
 {
 	(void)state;
 	feed("0001 0000 0006 01 03 0000 0001 0002 0000 0006 01 03 0010 0001 0003 0000 0006 02 01 0000 0001", true);
-	assert_int_equal(rig->state.open_count, 3);
+	assert_int_equal(rig->state.pairs.count, 3);
 	feed("0003 0000 0004 02 01 01 01", false);
 	assert_json_has("\"id\":3,");
 	feed("0001 0000 0005 01 03 02 0007 0002 0000 0005 01 03 02 0008", false);
@@ -194,7 +194,7 @@ test_pipeline(void **state)
 	assert_json_has("\"values\":[8]");
 	assert_int_equal(rig->count, 6);
 	assert_int_equal(rig->events, 0);
-	assert_int_equal(rig->state.open_count, 0);
+	assert_int_equal(rig->state.pairs.count, 0);
 	assert_int_equal(counter_get(&rig->counters[MODBUS_COUNT_REQUESTS]), 3);
 	assert_int_equal(counter_get(&rig->counters[MODBUS_COUNT_RESPONSES]), 3);
 }
@@ -215,7 +215,7 @@ test_same_id(void **state)
 	feed("0000 0000 0003 01 83 06", false);
 	assert_json_has("\"read\":{\"address\":5,");
 	assert_json_has("\"ServerDeviceBusy\"");
-	assert_int_equal(rig->state.open_count, 0);
+	assert_int_equal(rig->state.pairs.count, 0);
 }
 
 /* A request is given up when its id comes again a second later; its response, when late, answers nobody. */
@@ -280,7 +280,7 @@ test_flood(void **state)
 		uint8_t request[] = { 0, (uint8_t)i, 0, 0, 0, 6, 1, 3, 0, 0, 0, 1 };
 
 		feed_bytes(request, sizeof(request), true);
-		assert_true(rig->state.open_count <= 4);
+		assert_true(rig->state.pairs.count <= 4);
 		assert_int_equal((rig->events_last >> MODBUS_EVENT_FLOODED & 1) != 0, i == 4);
 	}
 	assert_int_equal(counter_get(&rig->counters[MODBUS_COUNT_UNANSWERED]), 6);
@@ -328,7 +328,7 @@ test_reversed(void **state)
 	assert_json_has("\"request\"");
 	feed("0001 0000 0005 01 03 02 0007", true);
 	assert_json_has("\"values\":[7]");
-	assert_int_equal(rig->state.open_count, 0);
+	assert_int_equal(rig->state.pairs.count, 0);
 	feed("0001 0000 0004 0a 81 06 00", true);
 	assert_true(saw(MODBUS_EVENT_INVALID_FUNCTION_CODE));
 	assert_true(saw(MODBUS_EVENT_UNSOLICITED_RESPONSE));
@@ -342,7 +342,7 @@ test_malformed_response(void **state)
 	feed("0001 0000 0006 01 03 0000 0001", true);
 	feed("0001 0000 0006 01 03 02 0001 ff", false);
 	assert_int_equal(rig->events, E(VALUE_MISMATCH));
-	assert_int_equal(rig->state.open_count, 0);
+	assert_int_equal(rig->state.pairs.count, 0);
 }
 
 /* ---- tables ---- */

@@ -52,9 +52,9 @@ rig_destroy(void **state)
 	(void)state;
 	rig->ctx.ending = true;
 	modbus_proto.end(&rig->ctx);
-	assert_int_equal(rig->state.open_count, 0);
-	assert_null(rig->state.oldest);
-	assert_null(rig->state.newest);
+	assert_int_equal(rig->state.pairs.count, 0);
+	assert_null(rig->state.pairs.oldest);
+	assert_null(rig->state.pairs.newest);
 	assert_int_equal(slab_used(rig->slab), 0);
 	slab_destroy(rig->slab);
 	record_writer_destroy(rig->writer);

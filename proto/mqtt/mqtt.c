@@ -183,23 +183,27 @@ waits_for_answer(const struct mqtt_pdu *pdu, uint16_t message_id)
 	return (pdu->flags >> 1 & 3) != 0 && (pdu->flags >> 1 & 3) != 3 && message_id != 0;
 }
 
+static const struct pair_desc pair_desc = { .response_time_off = offsetof(struct mqtt_record, response_time_us),
+	.response_time_bit = MQTT_HAS_RESPONSE_TIME, .count_shed = MQTT_COUNT_SHED, .count_unanswered = MQTT_COUNT_UNANSWERED };
+
+/* What the messages of a transaction have in common: the type that opened it, from which end, and its id. */
+static struct pair_key
+key_of(uint8_t opener, bool to_server, uint16_t message_id)
+{
+	return (struct pair_key){ .value = (uint32_t)opener << 17 | (uint32_t)to_server << 16 | message_id };
+}
+
 /* Whoever uses an id again has given up the older transaction; a copy sent again (DUP) replaces it. */
 static void
-make_room(struct mqtt_pdu *pdu, struct mqtt_key key)
+make_room(struct mqtt_pdu *pdu, struct pair_key key)
 {
 	const struct mqtt_config *config = pdu->ctx->config;
 	struct mqtt_state *state = pdu->ctx->state;
-	bool crowded;
 
-	if (mqtt_pair_give_up(pdu->ctx, key) && (pdu->flags & 8) == 0 && pdu->type != MQTT_CONNECT)
+	if (pair_give_up(pdu->ctx, &state->pairs, &pair_desc, key, 0) && (pdu->flags & 8) == 0 && pdu->type != MQTT_CONNECT)
 		proto_event(pdu->ctx, MQTT_EVENT_REUSED_MSG_ID);
-	crowded = state->open_count >= config->open_max;
-	if (!crowded)
-		return;
-	mqtt_pair_shrink(pdu->ctx, (unsigned int)config->open_max - 1);
-	if (!state->flooded)
+	if (pair_make_room(pdu->ctx, &state->pairs, &pair_desc, config->open_max))
 		proto_event(pdu->ctx, MQTT_EVENT_TOO_MANY_TRANSACTIONS);
-	state->flooded = true;
 }
 
 static void
@@ -208,32 +212,28 @@ parse_opening(struct mqtt_pdu *pdu, struct cursor body)
 	struct proto_ctx *ctx = pdu->ctx;
 	struct mqtt_state *state = ctx->state;
 	uint16_t message_id = peek_message_id(pdu, body);
-	struct mqtt_key key = mqtt_key_of(pdu->type, ctx->to_server, message_id);
-	uint64_t told = ctx->events;
-	uint32_t id;
+	struct pair_wait wait = { .key = key_of(pdu->type, ctx->to_server, message_id), .since_ns = ctx->ts_ns,
+		.to_server = ctx->to_server };
 
 	if (!waits_for_answer(pdu, message_id)) {
 		parse_alone(pdu, body);
 		return;
 	}
-	/* What is given up now is told without the events of the message at hand. */
-	ctx->events = 0;
-	make_room(pdu, key);
-	ctx->events |= told;
+	make_room(pdu, wait.key);
 	if (pdu->type == MQTT_CONNECT && state->introduced)
 		proto_event(ctx, MQTT_EVENT_DOUBLE_CONNECT);
-	id = ++state->last_id;
+	wait.id = ++state->last_id;
 	begin_record(pdu);
 	if (!mqtt_message_read(pdu, body))
 		return;
-	proto_deliver(ctx, PROTO_MATCH | PROTO_HOLD, id);
+	proto_deliver(ctx, PROTO_MATCH | PROTO_HOLD, wait.id);
 	if (is_longer_than_written(pdu)) {
 		begin_record(pdu);
 		if (!read_again(pdu, body))
 			return;
 	}
-	if (!mqtt_pair_keep(ctx, key, id, ctx->ts_ns, ctx->to_server))
-		proto_deliver(ctx, PROTO_EMIT, id);
+	if (!pair_keep(ctx, &state->pairs, &pair_desc, &wait))
+		proto_deliver(ctx, PROTO_EMIT, wait.id);
 }
 
 /* An answer whose transaction was not seen from its beginning. */
@@ -248,45 +248,38 @@ parse_orphan(struct mqtt_pdu *pdu, struct cursor body)
 	parse_alone(pdu, body);
 }
 
-static void
-put_response_time(struct mqtt_record *record, uint64_t opened_ns, uint64_t now_ns)
-{
-	uint64_t waited_us = now_ns > opened_ns ? (now_ns - opened_ns) / 1000 : 0;
-
-	record->response_time_us = waited_us > UINT32_MAX ? UINT32_MAX : (uint32_t)waited_us;
-	record_present(&record->head, MQTT_HAS_RESPONSE_TIME);
-}
-
 /* The rules see an answer alone, with the types of what went before; the event is the whole transaction. */
 static void
 parse_answer(struct mqtt_pdu *pdu, struct cursor body)
 {
 	struct proto_ctx *ctx = pdu->ctx;
 	uint16_t message_id = pdu->type == MQTT_CONNACK ? 0 : peek_message_id(pdu, body);
-	struct mqtt_key key = mqtt_key_of(types[pdu->type].opener, ctx->to_server == types[pdu->type].own, message_id);
-	struct mqtt_open_info info;
-	uint64_t opened_ns = 0;
-	bool to_server = false, ends;
+	struct pair_key key = key_of(types[pdu->type].opener, ctx->to_server == types[pdu->type].own, message_id);
+	struct mqtt_state *state = ctx->state;
+	const struct mqtt_record *begun;
+	struct pair_wait wait;
+	bool ends;
 
-	if (!mqtt_pair_find(ctx->state, key, &info)) {
+	begun = pair_find(&state->pairs, &pair_desc, key, &wait);
+	if (begun == NULL) {
 		parse_orphan(pdu, body);
 		return;
 	}
 	begin_record(pdu);
-	memcpy(pdu->record->types, info.types, sizeof(info.types));
-	pdu->record->type_count = info.type_count;
+	memcpy(pdu->record->types, begun->types, sizeof(begun->types));
+	pdu->record->type_count = begun->type_count;
 	if (!mqtt_message_read(pdu, body))
 		return;
 	ends = types[pdu->type].role == ROLE_ENDS || (pdu->type == MQTT_PUBREC && pdu->message->code >= FAILURE_FIRST);
-	proto_deliver(ctx, PROTO_MATCH | PROTO_HOLD, info.id);
-	pdu->record = mqtt_pair_take(ctx, key, &opened_ns, &to_server);
+	proto_deliver(ctx, PROTO_MATCH | PROTO_HOLD, wait.id);
+	pdu->record = pair_take(ctx, &state->pairs, &pair_desc, key, &wait);
 	if (pdu->record == NULL || !read_again(pdu, body))
 		return;
-	if (!ends && mqtt_pair_keep(ctx, key, info.id, opened_ns, to_server))
+	if (!ends && pair_keep(ctx, &state->pairs, &pair_desc, &wait))
 		return;
-	put_response_time(pdu->record, opened_ns, ctx->ts_ns);
-	ctx->to_server = to_server;
-	proto_deliver(ctx, PROTO_EMIT, info.id);
+	pair_answered(ctx, &state->pairs, &pair_desc, &wait);
+	ctx->to_server = wait.to_server;
+	proto_deliver(ctx, PROTO_EMIT, wait.id);
 }
 
 /* No Sparkplug payload begins with a zero byte: it is the length of the empty properties that only 5.0 has. */
@@ -389,7 +382,9 @@ mqtt_parse(struct proto_ctx *ctx, struct cursor in)
 static void
 mqtt_end(struct proto_ctx *ctx)
 {
-	mqtt_pair_shrink(ctx, 0);
+	struct mqtt_state *state = ctx->state;
+
+	pair_shrink(ctx, &state->pairs, &pair_desc, 0);
 	sparkplug_alias_free(ctx);
 }
 

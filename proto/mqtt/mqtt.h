@@ -8,6 +8,7 @@
 #ifndef MR_PROTO_MQTT_H
 #define MR_PROTO_MQTT_H
 
+#include "proto/pair.h"
 #include "proto/proto.h"
 
 enum {
@@ -17,7 +18,6 @@ enum {
 	MQTT_USER_PROPERTIES_MAX = 32,     /* of one message */
 	MQTT_TX_TYPES_MAX = 8,             /* messages of a transaction that rules may count */
 	MQTT_OPEN_MAX = 4096,              /* transactions of a flow that wait */
-	MQTT_OPEN_BUCKETS = 16,            /* a power of two */
 	MQTT_VERSION_3_1 = 3,
 	MQTT_VERSION_3_1_1 = 4,
 	MQTT_VERSION_5 = 5,
@@ -386,62 +386,22 @@ struct mqtt_header {
  *  have; CONNECT always is. in is left behind the header. */
 enum mqtt_fit mqtt_shape_fit(struct cursor *in, struct mqtt_header *header);
 
-/* ---- transactions that wait (mqtt_pair.c) ---- */
-
-struct mqtt_open;
-
-struct mqtt_bucket {
-	struct mqtt_open *first, *last;
-};
+/* ---- the state of a flow ---- */
 
 struct sparkplug_aliases;
 
 struct mqtt_state {
-	struct mqtt_open *oldest;
-	struct mqtt_open *newest;
-	struct mqtt_bucket buckets[MQTT_OPEN_BUCKETS];
+	struct pair_table pairs; /* transactions that wait */
 	struct sparkplug_aliases *aliases; /* of the flow's births; NULL before the first */
 	uint32_t last_id;
-	uint16_t open_count;
 	uint8_t version;      /* 0: not known */
 	uint8_t seq;          /* Sparkplug: of the client's last message */
 	bool has_seq;
 	bool connecting;      /* CONNECT was seen */
 	bool introduced;      /* CONNACK was seen, and it accepts */
-	bool flooded;         /* each of these is said once */
-	bool unintroduced;
+	bool unintroduced;    /* each of these is said once */
 	bool wrong_direction;
 };
-
-/** What the messages of a transaction have in common: the type that opened it, from which end, and its id. */
-struct mqtt_key {
-	uint32_t value;
-};
-
-static inline struct mqtt_key
-mqtt_key_of(uint8_t opener, bool to_server, uint16_t message_id)
-{
-	return (struct mqtt_key){ (uint32_t)opener << 17 | (uint32_t)to_server << 16 | message_id };
-}
-
-/** What is known of a transaction without copying it. */
-struct mqtt_open_info {
-	uint32_t id;
-	uint8_t type_count;
-	uint8_t types[MQTT_TX_TYPES_MAX];
-};
-
-/** Keeps ctx->record under the key until mqtt_pair_take(). @return false: no memory; counted as shed. */
-bool mqtt_pair_keep(struct proto_ctx *ctx, struct mqtt_key key, uint32_t id, uint64_t opened_ns, bool to_server);
-/** @return false: none waits under the key */
-bool mqtt_pair_find(const struct mqtt_state *state, struct mqtt_key key, struct mqtt_open_info *out);
-/** The transaction under the key, taken out and copied into ctx->record; NULL: none waits, or no room.
- *  @param opened_ns  when it began @param to_server  of its first message */
-struct mqtt_record *mqtt_pair_take(struct proto_ctx *ctx, struct mqtt_key key, uint64_t *opened_ns, bool *to_server);
-/** Delivers the one under the key as it is. Uses ctx->record. @return whether there was one */
-bool mqtt_pair_give_up(struct proto_ctx *ctx, struct mqtt_key key);
-/** Delivers the oldest transactions as they are, while more than count wait. Uses ctx->record. */
-void mqtt_pair_shrink(struct proto_ctx *ctx, unsigned int count);
 
 /* ---- Sparkplug (sparkplug.c, sparkplug_payload.c, sparkplug_alias.c) ---- */
 

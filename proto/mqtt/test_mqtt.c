@@ -162,7 +162,7 @@ test_unanswered(void **state)
 
 		feed_bytes(publish, sizeof(publish), CLIENT);
 	}
-	assert_int_equal(rig->state.open_count, 2);
+	assert_int_equal(rig->state.pairs.count, 2);
 	assert_int_equal(rig->events, E(TOO_MANY_TRANSACTIONS));
 	rig->count = 0;
 	rig_end();

@@ -50,9 +50,9 @@ rig_end(void)
 	rig->ctx.ending = true;
 	mqtt_proto.end(&rig->ctx);
 	rig->ctx.ending = false;
-	assert_int_equal(rig->state.open_count, 0);
-	assert_null(rig->state.oldest);
-	assert_null(rig->state.newest);
+	assert_int_equal(rig->state.pairs.count, 0);
+	assert_null(rig->state.pairs.oldest);
+	assert_null(rig->state.pairs.newest);
 	assert_int_equal(slab_used(rig->slab), 0);
 }
 

@@ -230,49 +230,53 @@ read_body(struct s7_message *message, struct cursor left)
 	s7_read_userdata(message);
 }
 
+static const struct pair_desc pair_desc = { .response_time_off = offsetof(struct s7_record, response_time_us),
+	.response_time_bit = S7_HAS_RESPONSE_TIME, .count_shed = S7_COUNT_SHED, .count_unanswered = S7_COUNT_UNANSWERED };
+
 static void
-parse_request(struct s7_message *message, struct header header, struct cursor left, struct s7_key key)
+parse_request(struct s7_message *message, struct header header, struct cursor left, struct pair_key key)
 {
 	struct proto_ctx *ctx = message->ctx;
 	struct s7_config config = s7_config_of(ctx);
 	struct s7_state *state = ctx->state;
 	size_t parameters_len = cursor_left(&message->parameters);
 	struct cursor parameters = message->parameters;
+	struct pair_wait wait;
 	bool silent;
 
-	if (s7_pair_waits(ctx, key))
+	if (pair_find(&state->pairs, &pair_desc, key, &wait) != NULL)
 		proto_event(ctx, S7_EVENT_REUSED_PDU_REFERENCE);
-	if (state->open_count >= config.request_flood) {
-		s7_pair_shrink(ctx, (unsigned int)config.request_flood - 1);
-		if (!state->flooded)
-			proto_event(ctx, S7_EVENT_FLOODED);
-		state->flooded = true;
-	}
+	if (pair_make_room(ctx, &state->pairs, &pair_desc, config.request_flood))
+		proto_event(ctx, S7_EVENT_FLOODED);
 	message->record = begin_record(ctx);
 	fill_header(message, header);
 	read_body(message, left);
 	silent = config.reads != S7_VOLUME_ALL && message->half->function_key == (S7_JOB << 8 | S7_READ_VAR);
 	if (silent)
 		message->record->poll_key = crc32c(0, cursor_take(&parameters, parameters_len), parameters_len);
-	if (s7_orphan_take(state, key) || !s7_pair_keep(ctx, key, silent))
+	wait = (struct pair_wait){ .key = key, .since_ns = ctx->ts_ns, .id = message->record->id, .to_server = ctx->to_server,
+		.note = silent };
+	if (pair_orphan_take(&state->orphans, key.value) || !pair_keep(ctx, &state->pairs, &pair_desc, &wait))
 		proto_deliver(ctx, PROTO_MATCH | PROTO_EMIT, message->record->id);
 	else
 		proto_deliver(ctx, silent ? PROTO_MATCH : PROTO_MATCH | PROTO_HOLD, message->record->id);
 }
 
 static void
-parse_response(struct s7_message *message, struct header header, struct cursor left, struct s7_key key)
+parse_response(struct s7_message *message, struct header header, struct cursor left, struct pair_key key)
 {
 	struct proto_ctx *ctx = message->ctx;
 	struct s7_state *state = ctx->state;
-	bool silent = false;
+	struct pair_wait wait = { .note = false }; /* whether the read is told only when its answer changes */
 
-	message->record = s7_pair_take(ctx, key, &silent);
+	message->record = pair_take(ctx, &state->pairs, &pair_desc, key, &wait);
 	message->answers = message->record != NULL;
-	if (message->record == NULL) {
+	if (message->answers) {
+		pair_answered(ctx, &state->pairs, &pair_desc, &wait);
+	} else {
 		message->record = begin_record(ctx);
 		counter_add(&ctx->counters[S7_COUNT_ORPHANS], 1);
-		s7_orphan_keep(state, key);
+		pair_orphan_keep(&state->orphans, key.value);
 		/* Before the first request the capture began in the middle. */
 		if (state->seen[!ctx->to_server] && !state->orphan_said)
 			proto_event(ctx, S7_EVENT_UNSOLICITED_RESPONSE);
@@ -280,7 +284,7 @@ parse_response(struct s7_message *message, struct header header, struct cursor l
 	state->orphan_said = !message->answers;
 	fill_header(message, header);
 	read_body(message, left);
-	proto_deliver(ctx, silent ? volume_flags(message, s7_config_of(ctx).reads, message->record->poll_key)
+	proto_deliver(ctx, wait.note ? volume_flags(message, s7_config_of(ctx).reads, message->record->poll_key)
 				  : PROTO_MATCH | PROTO_EMIT, message->record->id);
 	s7_deliver_identity(message);
 }
@@ -313,7 +317,8 @@ static void
 dispatch(struct s7_message *message, struct header header, struct cursor left)
 {
 	struct proto_ctx *ctx = message->ctx;
-	struct s7_key key = { .value = (uint32_t)header.reference << 16 | UINT32_C(0x8000), .to_server = ctx->to_server };
+	struct pair_key key = { .value = (uint32_t)header.reference << 16 | UINT32_C(0x8000) }; /* never 0 */
+	bool from_client = ctx->to_server;
 	unsigned int kind = S7_KIND_REQUEST;
 
 	if (header.rosctr == S7_USERDATA) {
@@ -326,10 +331,12 @@ dispatch(struct s7_message *message, struct header header, struct cursor left)
 		kind = header.rosctr == S7_JOB ? S7_KIND_REQUEST : S7_KIND_RESPONSE;
 		counter_add(&ctx->counters[header.rosctr == S7_JOB ? S7_COUNT_JOBS : S7_COUNT_ACKS], 1);
 	}
+	if (kind == S7_KIND_RESPONSE)
+		from_client = !ctx->to_server;
+	key.value |= (uint64_t)from_client << 32;
 	if (kind == S7_KIND_REQUEST) {
 		parse_request(message, header, left, key);
 	} else if (kind == S7_KIND_RESPONSE) {
-		key.to_server = !ctx->to_server;
 		message->response = true;
 		parse_response(message, header, left, key);
 	} else {
@@ -419,7 +426,7 @@ s7_end(struct proto_ctx *ctx)
 {
 	struct s7_state *state = ctx->state;
 
-	s7_pair_shrink(ctx, 0);
+	pair_shrink(ctx, &state->pairs, &pair_desc, 0);
 	cotp_message_clear(&state->messages[0], ctx->slab);
 	cotp_message_clear(&state->messages[1], ctx->slab);
 }

@@ -9,6 +9,7 @@
 #define MR_PROTO_S7COMM_H
 
 #include "proto/cotp/cotp.h"
+#include "proto/pair.h"
 #include "proto/proto.h"
 
 enum {
@@ -22,7 +23,6 @@ enum {
 	S7_REPEATS = 16,             /* cyclic jobs and reads whose last value is remembered; a power of two */
 	S7_SZL_ENTRY_MAX = 64,       /* of an entry that two messages share, the bytes kept */
 	S7_TEXT_MAX = 32,
-	S7_ORPHANS = 32,             /* responses remembered that came before their request; a power of two */
 };
 
 enum s7_rosctr { S7_JOB = 1, S7_ACK = 2, S7_ACK_DATA = 3, S7_USERDATA = 7 };
@@ -332,13 +332,6 @@ struct s7_config {
 	bool log_passwords;
 };
 
-struct s7_open;
-
-struct s7_key {
-	uint32_t value; /* reference, kind of message, group; 0 in no message: none */
-	bool to_server; /* of the request */
-};
-
 struct s7_repeat {
 	uint32_t key;
 	uint32_t value;
@@ -354,13 +347,10 @@ struct s7_szl_rest {
 };
 
 struct s7_state {
-	struct s7_open *oldest, *newest;
+	struct pair_table pairs;      /* requests that wait for their response */
+	struct pair_orphans orphans;
 	uint32_t last_id;
-	uint16_t open_count;
-	bool flooded;             /* said once, until no request waits any more */
 	bool orphan_said;         /* until a response answers a request again */
-	uint8_t orphan_next;
-	struct s7_key orphans[S7_ORPHANS]; /* keys of the last responses that came before their request */
 	bool seen[2];             /* by to_server: a message was read whole */
 	struct cotp_message messages[2];
 	struct s7_repeat repeats[S7_REPEATS];
@@ -439,19 +429,4 @@ void s7_deliver_identity(struct s7_message *message);
 bool s7_read_clock(struct cursor *in, uint64_t *out_ns);
 /** Milliseconds of the day, days since 1984 (SIMATIC DATE); six octets. */
 uint64_t s7_read_stamp(struct cursor *in);
-
-/* s7comm_pair.c */
-/** Remembers a response that no request was seen for. */
-void s7_orphan_keep(struct s7_state *state, struct s7_key key);
-/** Whether the response to a request that comes late was there already; forgets it. */
-bool s7_orphan_take(struct s7_state *state, struct s7_key key);
-/** Keeps ctx->record, a request, until s7_pair_take(). @return false: no memory; counted as shed. */
-bool s7_pair_keep(struct proto_ctx *ctx, struct s7_key key, bool silent);
-/** The oldest request of the key, taken out and copied into ctx->record; NULL when none waits. *silent is as kept. */
-struct s7_record *s7_pair_take(struct proto_ctx *ctx, struct s7_key key, bool *silent);
-/** Whether one of the key waits. */
-bool s7_pair_waits(const struct proto_ctx *ctx, struct s7_key key);
-/** Delivers, unanswered, the oldest while more than count wait. Uses ctx->record. */
-void s7_pair_shrink(struct proto_ctx *ctx, unsigned int count);
-
 #endif

@@ -73,7 +73,7 @@ rig_renew(void)
 {
 	s7comm_proto.end(&rig->ctx);
 	assert_int_equal(slab_used(rig->slab), 0);
-	assert_int_equal(rig->state.open_count, 0);
+	assert_int_equal(rig->state.pairs.count, 0);
 	memset(&rig->state, 0, sizeof(rig->state));
 	memset((void *)rig->counters, 0, sizeof(rig->counters));
 	rig->count = 0;
@@ -212,7 +212,7 @@ run_sample(const struct sample *sample)
 		assert_int_equal(rig->flags[0], PROTO_MATCH | PROTO_HOLD);
 	}
 	assert_int_equal(rig->flags[rig->count - 1], PROTO_MATCH | PROTO_EMIT);
-	assert_int_equal(rig->state.open_count, 0);
+	assert_int_equal(rig->state.pairs.count, 0);
 }
 
 static void
@@ -399,7 +399,7 @@ test_pairing(void **state)
 	for (unsigned int i = 0; i < 40; i++)
 		send(&read_request, true);
 	assert_int_equal(rig->events >> S7_EVENT_FLOODED & 1, 1);
-	assert_int_equal(rig->state.open_count, 32);
+	assert_int_equal(rig->state.pairs.count, 32);
 	s7comm_proto.end(&rig->ctx);
 	assert_int_equal(counter_get(&rig->counters[S7_COUNT_UNANSWERED]), 40);
 	rig_renew();

@@ -157,6 +157,16 @@ put_function(struct s7p_message *message, uint16_t function, uint16_t sequence_n
 	s7p_has(message, S7P_HAS_SEQUENCE);
 }
 
+static const struct pair_desc pair_desc = { .response_time_off = offsetof(struct s7p_record, response_time_us),
+	.response_time_bit = S7P_HAS_RESPONSE_TIME, .count_shed = S7P_COUNT_SHED, .count_unanswered = S7P_COUNT_UNANSWERED };
+
+/* Of a request; never 0. */
+static struct pair_key
+key_of(uint16_t sequence_number, bool to_server)
+{
+	return (struct pair_key){ .value = UINT32_C(1) << 17 | (uint32_t)to_server << 16 | sequence_number };
+}
+
 static void
 parse_request(struct s7p_message *message, uint16_t function, uint16_t sequence_number)
 {
@@ -165,13 +175,11 @@ parse_request(struct s7p_message *message, uint16_t function, uint16_t sequence_
 	struct s7p_state *state = ctx->state;
 	uint32_t session_id = cursor_be32(&message->body);
 	uint8_t flags = cursor_u8(&message->body);
+	struct pair_wait wait = { .key = key_of(sequence_number, ctx->to_server), .since_ns = ctx->ts_ns,
+		.to_server = ctx->to_server };
 
-	if (state->open_count >= config->request_flood) {
-		s7p_pair_shrink(ctx, (unsigned int)config->request_flood - 1);
-		if (!state->flooded && (flags & S7P_FLAG_UNANSWERED) == 0)
-			proto_event(ctx, S7P_EVENT_FLOODED);
-		state->flooded = true;
-	}
+	if (pair_make_room(ctx, &state->pairs, &pair_desc, config->request_flood) && (flags & S7P_FLAG_UNANSWERED) == 0)
+		proto_event(ctx, S7P_EVENT_FLOODED);
 	message->record = begin_record(ctx);
 	put_header(message);
 	put_function(message, function, sequence_number);
@@ -181,7 +189,8 @@ parse_request(struct s7p_message *message, uint16_t function, uint16_t sequence_
 	s7p_has(message, S7P_HAS_FLAGS);
 	s7p_read_body(message);
 	counter_add(&ctx->counters[S7P_COUNT_REQUESTS], 1);
-	if (s7p_orphan_take(state, sequence_number) || !s7p_pair_keep(ctx, sequence_number))
+	wait.id = message->record->id;
+	if (pair_orphan_take(&state->orphans, wait.key.value) || !pair_keep(ctx, &state->pairs, &pair_desc, &wait))
 		proto_deliver(ctx, PROTO_MATCH | PROTO_EMIT, message->record->id);
 	else
 		proto_deliver(ctx, PROTO_MATCH | PROTO_HOLD, message->record->id);
@@ -193,14 +202,18 @@ parse_response(struct s7p_message *message, uint16_t function, uint16_t sequence
 	struct proto_ctx *ctx = message->ctx;
 	struct s7p_state *state = ctx->state;
 	uint8_t flags = cursor_u8(&message->body);
+	struct pair_key key = key_of(sequence_number, !ctx->to_server);
+	struct pair_wait wait;
 
 	message->response = true;
-	message->record = s7p_pair_take(ctx, sequence_number);
+	message->record = pair_take(ctx, &state->pairs, &pair_desc, key, &wait);
 	message->answers = message->record != NULL;
-	if (message->record == NULL) {
+	if (message->answers) {
+		pair_answered(ctx, &state->pairs, &pair_desc, &wait);
+	} else {
 		message->record = begin_record(ctx);
 		counter_add(&ctx->counters[S7P_COUNT_ORPHANS], 1);
-		s7p_orphan_keep(state, sequence_number);
+		pair_orphan_keep(&state->orphans, key.value);
 		if (state->seen[!ctx->to_server] && !state->orphan_said)
 			proto_event(ctx, S7P_EVENT_UNSOLICITED_RESPONSE);
 		put_function(message, function, sequence_number);
@@ -414,7 +427,7 @@ s7p_end(struct proto_ctx *ctx)
 {
 	struct s7p_state *state = ctx->state;
 
-	s7p_pair_shrink(ctx, 0);
+	pair_shrink(ctx, &state->pairs, &pair_desc, 0);
 	for (unsigned int i = 0; i < 2; i++) {
 		cotp_message_clear(&state->tpdus[i], ctx->slab);
 		cotp_message_clear(&state->parts[i], ctx->slab);

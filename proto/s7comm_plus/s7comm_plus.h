@@ -8,6 +8,7 @@
 #define MR_PROTO_S7COMM_PLUS_H
 
 #include "proto/cotp/cotp.h"
+#include "proto/pair.h"
 #include "proto/proto.h"
 
 enum {
@@ -23,7 +24,6 @@ enum {
 	S7P_ORDER_NUMBER_LEN = 20,
 	S7P_SERIAL_LEN = 16,
 	S7P_TEXT_MAX = 32,
-	S7P_ORPHANS = 32,         /* a power of two */
 	S7P_FLAG_UNANSWERED = 0x40, /* of the transport: the sender can do without a response */
 };
 
@@ -220,16 +220,11 @@ struct s7p_config {
 	unsigned int notifications; /* enum s7p_volume */
 };
 
-struct s7p_open;
-
 struct s7p_state {
-	struct s7p_open *oldest, *newest;
+	struct pair_table pairs;         /* requests that wait for their response */
+	struct pair_orphans orphans;
 	uint32_t last_id;
-	uint16_t open_count;
-	bool flooded;
 	bool orphan_said;
-	uint8_t orphan_next;
-	uint32_t orphans[S7P_ORPHANS];   /* sequence numbers of responses that came before their request, and 1 << 16 */
 	bool seen[2];
 	bool tls;                        /* a TLS record was seen: the rest cannot be read */
 	struct cotp_message tpdus[2];    /* a COTP message, while its TPDUs come in */
@@ -276,17 +271,5 @@ void s7p_read_objects(struct s7p_message *message, struct cursor *in);
 void s7p_read_body(struct s7p_message *message);
 void s7p_read_notification(struct s7p_message *message);
 void s7p_deliver_identity(struct s7p_message *message);
-
-/* s7comm_plus_pair.c */
-/** Keeps ctx->record, a request, until s7p_pair_take(). @return false: no memory; counted as shed. */
-bool s7p_pair_keep(struct proto_ctx *ctx, uint16_t sequence_number);
-/** Remembers a response that no request was seen for. */
-void s7p_orphan_keep(struct s7p_state *state, uint16_t sequence_number);
-/** Whether the response to a request that comes late was there already; forgets it. */
-bool s7p_orphan_take(struct s7p_state *state, uint16_t sequence_number);
-/** The request a response answers, taken out and copied into ctx->record; NULL when none waits. */
-struct s7p_record *s7p_pair_take(struct proto_ctx *ctx, uint16_t sequence_number);
-/** Delivers, unanswered, the oldest while more than count wait. Uses ctx->record. */
-void s7p_pair_shrink(struct proto_ctx *ctx, unsigned int count);
 
 #endif

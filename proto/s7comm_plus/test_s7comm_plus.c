@@ -401,7 +401,7 @@ test_pairing(void **state)
 	for (unsigned int i = 0; i < 20; i++)
 		send(S7P_V2, samples[6].request, true);
 	assert_true((rig->events >> S7P_EVENT_FLOODED & 1) != 0);
-	assert_int_equal(rig->state.open_count, 16);
+	assert_int_equal(rig->state.pairs.count, 16);
 	for (unsigned int i = 0; i < 17; i++)
 		send(S7P_V2, samples[6].response, false);
 	assert_true((rig->events >> S7P_EVENT_UNSOLICITED_RESPONSE & 1) != 0);

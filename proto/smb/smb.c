@@ -122,32 +122,33 @@ put_status(struct smb_pdu *pdu)
 	record_present(&record->head, SMB_HAS_STATUS);
 }
 
+static const struct pair_desc pair_desc = { .response_time_off = offsetof(struct smb_record, response_time_us),
+	.response_time_bit = SMB_HAS_RESPONSE_TIME, .count_shed = SMB_COUNT_SHED, .count_unanswered = SMB_COUNT_UNANSWERED };
+
+static struct pair_key
+key_of(const struct smb_pdu *pdu)
+{
+	return (struct pair_key){ .value = pdu->message_id, .detail = pdu->command };
+}
+
 static void
 handle_request(struct smb_pdu *pdu, struct cursor body)
 {
 	struct proto_ctx *ctx = pdu->ctx;
 	struct smb_state *state = ctx->state;
-	uint64_t told;
-	uint32_t id;
+	struct pair_wait wait = { .key = key_of(pdu), .since_ns = ctx->ts_ns, .to_server = ctx->to_server };
 
 	counter_add(&ctx->counters[SMB_COUNT_REQUESTS], 1);
 	state->requested = true;
-	if (state->open_count >= SMB_OPEN_MAX) {
-		told = ctx->events;
-		ctx->events = 0;
-		smb_pair_shrink(ctx, SMB_OPEN_MAX - 1);
-		ctx->events |= told;
-		if (!state->flooded)
-			proto_event(ctx, SMB_EVENT_FLOODED);
-		state->flooded = true;
-	}
-	id = ++state->last_id;
+	if (pair_make_room(ctx, &state->pairs, &pair_desc, SMB_OPEN_MAX))
+		proto_event(ctx, SMB_EVENT_FLOODED);
+	wait.id = ++state->last_id;
 	begin_record(pdu);
-	pdu->record->id = id;
+	pdu->record->id = wait.id;
 	read_body(pdu, body);
-	proto_deliver(ctx, PROTO_MATCH | PROTO_HOLD, id);
-	if (!smb_pair_keep(pdu, id))
-		proto_deliver(ctx, PROTO_EMIT, id);
+	proto_deliver(ctx, PROTO_MATCH | PROTO_HOLD, wait.id);
+	if (!pair_keep(ctx, &state->pairs, &pair_desc, &wait))
+		proto_deliver(ctx, PROTO_EMIT, wait.id);
 }
 
 /* The rules see the response alone, the event is both. A server that says it is not ready answers once more. */
@@ -156,27 +157,26 @@ handle_response(struct smb_pdu *pdu, struct cursor body)
 {
 	struct proto_ctx *ctx = pdu->ctx;
 	struct smb_state *state = ctx->state;
-	uint32_t id = smb_pair_find(pdu);
-	bool orphan = id == 0, to_server = ctx->to_server;
-	uint64_t opened_ns = ctx->ts_ns;
+	struct pair_wait wait;
+	bool orphan = pair_find(&state->pairs, &pair_desc, key_of(pdu), &wait) == NULL, to_server = ctx->to_server;
 
 	if (pdu->status == STATUS_PENDING && pdu->version == 2 && !orphan)
 		return;
 	counter_add(&ctx->counters[SMB_COUNT_RESPONSES], 1);
 	if (orphan) {
 		counter_add(&ctx->counters[SMB_COUNT_ORPHANS], 1);
-		id = ++state->last_id;
+		wait.id = ++state->last_id;
 		if (state->requested && pdu->command != SMB2_BASE && pdu->command != SMB2_BASE + 18) /* oplock breaks come unasked */
 			proto_event(ctx, SMB_EVENT_RESPONSE_WITHOUT_REQUEST);
 	}
 	begin_record(pdu);
-	pdu->record->id = id;
+	pdu->record->id = wait.id;
 	put_status(pdu);
 	read_body(pdu, body);
-	proto_deliver(ctx, orphan ? PROTO_MATCH | PROTO_EMIT : PROTO_MATCH | PROTO_HOLD, id);
+	proto_deliver(ctx, orphan ? PROTO_MATCH | PROTO_EMIT : PROTO_MATCH | PROTO_HOLD, wait.id);
 	if (orphan)
 		return;
-	pdu->record = smb_pair_take(pdu, &opened_ns);
+	pdu->record = pair_take(ctx, &state->pairs, &pair_desc, key_of(pdu), &wait);
 	if (pdu->record == NULL)
 		return;
 	put_status(pdu);
@@ -184,10 +184,9 @@ handle_response(struct smb_pdu *pdu, struct cursor body)
 	pdu->record->tree_id = pdu->tree_id;
 	read_body(pdu, body);
 	ctx->events = 0; /* told with the rules' record */
-	pdu->record->response_time_us = (uint32_t)((ctx->ts_ns > opened_ns ? ctx->ts_ns - opened_ns : 0) / 1000);
-	record_present(&pdu->record->head, SMB_HAS_RESPONSE_TIME);
+	pair_answered(ctx, &state->pairs, &pair_desc, &wait);
 	ctx->to_server = !to_server;
-	proto_deliver(ctx, PROTO_EMIT, id);
+	proto_deliver(ctx, PROTO_EMIT, wait.id);
 	ctx->to_server = to_server;
 }
 
@@ -313,7 +312,9 @@ smb_parse(struct proto_ctx *ctx, struct cursor in)
 static void
 smb_end(struct proto_ctx *ctx)
 {
-	smb_pair_shrink(ctx, 0);
+	struct smb_state *state = ctx->state;
+
+	pair_shrink(ctx, &state->pairs, &pair_desc, 0);
 }
 
 static const uint16_t smb_ports[] = { 445, 139, 0 };

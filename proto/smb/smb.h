@@ -7,6 +7,7 @@
 #ifndef MR_PROTO_SMB_H
 #define MR_PROTO_SMB_H
 
+#include "proto/pair.h"
 #include "proto/proto.h"
 
 enum {
@@ -129,17 +130,13 @@ struct smb_context {
 	bool used;
 };
 
-struct smb_open;
-
 struct smb_state {
-	struct smb_open *oldest, *newest;
+	struct pair_table pairs; /* commands that wait for their response */
 	struct smb_context contexts[SMB_CONTEXTS_MAX]; /* a ring */
 	uint32_t last_id;
-	uint16_t open_count;
 	uint16_t dialect;      /* of SMB 2; 0: not known */
 	uint8_t context_next;
 	bool requested;        /* a request was seen: a response may be blamed */
-	bool flooded;
 };
 
 /* ---- one command being read ---- */
@@ -169,14 +166,5 @@ void smb_put_share(struct smb_pdu *pdu, struct cursor path, bool unicode);
 void smb_ntlmssp_read(struct smb_pdu *pdu, struct cursor blob);
 /** What may be a DCE/RPC PDU. @param file  of which pipe @return whether it is one */
 bool smb_dcerpc_read(struct smb_pdu *pdu, struct cursor in, uint64_t file);
-
-/* ---- commands that wait (smb_pair.c) ---- */
-
-bool smb_pair_keep(struct smb_pdu *pdu, uint32_t id);
-/** Id of the request; 0: none waits. */
-uint32_t smb_pair_find(const struct smb_pdu *pdu);
-/** The request, taken out and copied into ctx->record. */
-struct smb_record *smb_pair_take(struct smb_pdu *pdu, uint64_t *opened_ns);
-void smb_pair_shrink(struct proto_ctx *ctx, unsigned int count);
 
 #endif

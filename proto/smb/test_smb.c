@@ -63,7 +63,7 @@ rig_renew(void)
 {
 	smb_proto.end(&rig->ctx);
 	assert_int_equal(slab_used(rig->slab), 0);
-	assert_null(rig->state.oldest);
+	assert_null(rig->state.pairs.oldest);
 	memset(&rig->state, 0, sizeof(rig->state));
 	rig->events = 0;
 	rig->matched = rig->emitted = 0;
@@ -318,7 +318,7 @@ test_limits(void **state)
 	for (unsigned int i = 0; i <= SMB_OPEN_MAX; i++)
 		feed(data, smb2(data, 13, false, 0, "0400 0000"), true);
 	assert_int_equal(rig->events, UINT64_C(1) << SMB_EVENT_FLOODED);
-	assert_int_equal(rig->state.open_count, SMB_OPEN_MAX);
+	assert_int_equal(rig->state.pairs.count, SMB_OPEN_MAX);
 	/* Commands that follow one another in a message. */
 	rig_renew();
 	for (at = 0; at < (SMB_COMPOUND_MAX + 1) * 72; at += 72) {

@@ -1,0 +1,255 @@
+#include "proto/pair.h"
+
+#include <assert.h>
+#include <string.h>
+
+enum {
+	PATIENCE_RESPONSES = 8,     /* times the usual response time */
+	PATIENCE_US_MIN = 20000,    /* for servers that answer at once */
+	PATIENCE_US_MAX = 1000000,  /* and before the first answer */
+};
+
+struct pair_open {
+	struct pair_open *older, *newer;
+	struct pair_open *chain; /* the next newer one of the bucket */
+	struct pair_wait wait;
+	uint32_t record_len;
+	_Alignas(8) uint8_t record[];
+};
+
+static unsigned int
+bucket_of(uint64_t value)
+{
+	return value * UINT64_C(0x9e3779b97f4a7c15) >> 60 & (PAIR_BUCKETS - 1);
+}
+
+static struct pair_open *
+find(const struct pair_table *table, const struct pair_desc *desc, struct pair_key key)
+{
+	struct pair_open *open = table->count == 0 ? NULL : table->buckets[bucket_of(key.value)].first;
+
+	for (; open != NULL; open = open->chain) {
+		uint64_t detail = open->wait.key.detail;
+
+		if (open->wait.key.value == key.value &&
+			(desc->answers == NULL ? detail == key.detail : desc->answers(detail, key.detail)))
+			break;
+	}
+	return open;
+}
+
+static struct pair_open *
+make(struct proto_ctx *ctx, struct pair_table *table, const struct pair_desc *desc, const struct pair_wait *wait)
+{
+	size_t len = sizeof(struct pair_open) + ctx->record->len;
+	struct pair_open *open = ctx->slab == NULL ? NULL : slab_alloc(ctx->slab, len);
+
+	if (open == NULL) {
+		counter_add(&ctx->counters[desc->count_shed], 1);
+		return NULL;
+	}
+	*open = (struct pair_open){ .wait = *wait, .record_len = ctx->record->len };
+	memcpy(open->record, ctx->record->base, ctx->record->len);
+	table->count++;
+	return open;
+}
+
+bool
+pair_keep(struct proto_ctx *ctx, struct pair_table *table, const struct pair_desc *desc, const struct pair_wait *wait)
+{
+	struct pair_bucket *bucket = &table->buckets[bucket_of(wait->key.value)];
+	struct pair_open *open = make(ctx, table, desc, wait);
+
+	if (open == NULL)
+		return false;
+	if (bucket->last != NULL)
+		bucket->last->chain = open;
+	else
+		bucket->first = open;
+	bucket->last = open;
+	open->older = table->newest;
+	if (table->newest != NULL)
+		table->newest->newer = open;
+	else
+		table->oldest = open;
+	table->newest = open;
+	return true;
+}
+
+bool
+pair_keep_first(struct proto_ctx *ctx, struct pair_table *table, const struct pair_desc *desc, const struct pair_wait *wait)
+{
+	struct pair_bucket *bucket = &table->buckets[bucket_of(wait->key.value)];
+	struct pair_open *open = make(ctx, table, desc, wait);
+
+	if (open == NULL)
+		return false;
+	open->chain = bucket->first;
+	bucket->first = open;
+	if (bucket->last == NULL)
+		bucket->last = open;
+	open->newer = table->oldest;
+	if (table->oldest != NULL)
+		table->oldest->older = open;
+	else
+		table->newest = open;
+	table->oldest = open;
+	return true;
+}
+
+const void *
+pair_find(const struct pair_table *table, const struct pair_desc *desc, struct pair_key key, struct pair_wait *out)
+{
+	const struct pair_open *open = find(table, desc, key);
+
+	if (open == NULL)
+		return NULL;
+	*out = open->wait;
+	return open->record;
+}
+
+static void
+unlink_open(struct pair_table *table, struct pair_open *open)
+{
+	struct pair_bucket *bucket = &table->buckets[bucket_of(open->wait.key.value)];
+	struct pair_open *before = NULL;
+
+	for (struct pair_open *at = bucket->first; at != open; at = at->chain)
+		before = at;
+	if (before != NULL)
+		before->chain = open->chain;
+	else
+		bucket->first = open->chain;
+	if (bucket->last == open)
+		bucket->last = before;
+	if (open->older != NULL)
+		open->older->newer = open->newer;
+	else
+		table->oldest = open->newer;
+	if (open->newer != NULL)
+		open->newer->older = open->older;
+	else
+		table->newest = open->older;
+	assert(table->count > 0);
+	if (--table->count == 0)
+		table->flooded = false;
+}
+
+/* Moves a record back into ctx->record and gives its block back. */
+static void *
+take(struct proto_ctx *ctx, struct pair_table *table, struct pair_open *open)
+{
+	void *record = record_begin_copy(ctx->record, open->record, open->record_len);
+
+	unlink_open(table, open);
+	slab_free(ctx->slab, open, sizeof(*open) + open->record_len);
+	return record;
+}
+
+void *
+pair_take(struct proto_ctx *ctx, struct pair_table *table, const struct pair_desc *desc, struct pair_key key,
+	struct pair_wait *out)
+{
+	struct pair_open *open = find(table, desc, key);
+
+	if (open == NULL)
+		return NULL;
+	*out = open->wait;
+	return take(ctx, table, open);
+}
+
+void
+pair_answered(struct proto_ctx *ctx, struct pair_table *table, const struct pair_desc *desc, const struct pair_wait *wait)
+{
+	uint64_t waited_us = ctx->ts_ns > wait->since_ns ? (ctx->ts_ns - wait->since_ns) / 1000 : 0;
+	uint32_t us = waited_us > UINT32_MAX ? UINT32_MAX : (uint32_t)waited_us;
+
+	memcpy(ctx->record->base + desc->response_time_off, &us, sizeof(us));
+	record_present((struct record_head *)(void *)ctx->record->base, desc->response_time_bit);
+	table->response_time_us = table->response_time_us == 0 ? us : (uint32_t)((table->response_time_us * UINT64_C(7) + us) / 8);
+}
+
+uint64_t
+pair_patience_ns(const struct pair_table *table)
+{
+	uint64_t wait_us = (uint64_t)table->response_time_us * PATIENCE_RESPONSES;
+
+	if (table->response_time_us == 0 || wait_us > PATIENCE_US_MAX)
+		wait_us = PATIENCE_US_MAX;
+	if (wait_us < PATIENCE_US_MIN)
+		wait_us = PATIENCE_US_MIN;
+	return wait_us * 1000;
+}
+
+/* It is told without the events of the message at hand. */
+static void
+deliver_unanswered(struct proto_ctx *ctx, struct pair_table *table, const struct pair_desc *desc, struct pair_open *open)
+{
+	bool to_server = ctx->to_server;
+	uint64_t events = ctx->events;
+	uint32_t id = open->wait.id;
+
+	ctx->events = 0;
+	ctx->to_server = open->wait.to_server;
+	counter_add(&ctx->counters[desc->count_unanswered], 1);
+	if (take(ctx, table, open) != NULL)
+		proto_deliver(ctx, PROTO_EMIT, id);
+	ctx->to_server = to_server;
+	ctx->events = events;
+}
+
+static bool
+waits_since(const struct pair_open *open, uint64_t now_ns, uint64_t waited_ns)
+{
+	return waited_ns == 0 || (now_ns >= open->wait.since_ns && now_ns - open->wait.since_ns >= waited_ns);
+}
+
+bool
+pair_give_up(struct proto_ctx *ctx, struct pair_table *table, const struct pair_desc *desc, struct pair_key key,
+	uint64_t waited_ns)
+{
+	struct pair_open *open;
+	bool any = false;
+
+	while ((open = find(table, desc, key)) != NULL && waits_since(open, ctx->ts_ns, waited_ns)) {
+		deliver_unanswered(ctx, table, desc, open);
+		any = true;
+	}
+	return any;
+}
+
+void
+pair_shrink(struct proto_ctx *ctx, struct pair_table *table, const struct pair_desc *desc, unsigned int count)
+{
+	while (table->count > count)
+		deliver_unanswered(ctx, table, desc, table->oldest);
+}
+
+bool
+pair_make_room(struct proto_ctx *ctx, struct pair_table *table, const struct pair_desc *desc, uint64_t max)
+{
+	bool first = !table->flooded;
+
+	if (table->count < max)
+		return false;
+	pair_shrink(ctx, table, desc, (unsigned int)max - 1);
+	table->flooded = true;
+	return first;
+}
+
+void
+pair_orphan_keep(struct pair_orphans *orphans, uint64_t value)
+{
+	orphans->values[orphans->next++ & (PAIR_ORPHANS - 1)] = value;
+}
+
+bool
+pair_orphan_take(struct pair_orphans *orphans, uint64_t value)
+{
+	for (unsigned int i = 0; i < PAIR_ORPHANS; i++)
+		if (orphans->values[i] == value) {
+			orphans->values[i] = 0;
+			return true;
+		}
+	return false;
+}
