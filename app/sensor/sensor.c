@@ -197,7 +197,7 @@ report_rules(const struct ruleset *ruleset)
 static int
 make_exporter(struct sensor *sensor, const char *log_dir, struct config_error *err)
 {
-	const struct sink_env env = { .log_dir = log_dir };
+	const struct sink_env env = { .log_dir = log_dir, .waits = sensor->reading };
 	struct exporter_config config = { .settings = &sensor->settings, .workers = sensor->workers,
 		.worker_count = sensor->worker_count, .port_names = sensor->port_names,
 		.port_count = sensor->reading ? 0 : sensor->port_count, .stats = stats_write_line, .stats_arg = sensor,

@@ -25,6 +25,7 @@ enum {
 /** What the program knows and the file does not. */
 struct sink_env {
 	const char *log_dir; /* relative paths of outputs are below it; NULL: the current folder */
+	bool waits;          /* a sink rather waits than drops: what comes can wait, as a file does */
 };
 
 struct sink_ops {
@@ -33,7 +34,8 @@ struct sink_ops {
 	const struct knob_table *const *knobs;
 	/** @param self  out: NULL when the configuration does not enable the sink. @return 0 or -errno with err set. */
 	int (*create)(void **self, struct config *config, const struct sink_env *env, struct config_error *err);
-	/** Takes one EVE line without newline, borrowed for the call. Never waits; what it cannot take it counts. */
+	/** Takes one EVE line without newline, borrowed for the call. Waits
+	 *  for a moment at most, unless the environment waits; what it cannot take it counts. */
 	void (*write)(void *self, enum link_lane lane, const char *line, size_t len);
 	/** Hands on what is buffered. @param now_ns  CLOCK_MONOTONIC */
 	void (*flush)(void *self, uint64_t now_ns);

@@ -25,6 +25,8 @@ static const struct knob spool_rows[] = {
 		"when records are forced to the disk: never, at an interval, with each batch written" },
 	{ "spool.fsync-interval-ms", KNOB_NUMBER, offsetof(struct spool_config, fsync_interval_ms), 10, 600000, "1000",
 		NULL, "time between forced writes when spool.fsync is interval" },
+	{ "spool.queue-size", KNOB_SIZE, offsetof(struct spool_config, queue_size), 4ull << 20, 1ull << 30, "16 MiB", NULL,
+		"memory for records that wait for a slow disk; what does not fit is dropped, counted and reported" },
 #define LANE_ROW(name, lane) \
 	{ "spool.percent." name, KNOB_NUMBER, offsetof(struct spool_config, lane_percent[lane]), 1, 100, "100", NULL, \
 		"part of spool.size that the lane `" name "` may take" }
@@ -43,6 +45,7 @@ static const struct counter_desc counter_descs[SPOOL_COUNTER_COUNT] = {
 	[SPOOL_APPENDED_BYTES] = { "spool.appended_bytes", "bytes of records taken" },
 	[SPOOL_TOO_LONG] = { "spool.too_long", "records refused because they are empty or too long" },
 	[SPOOL_DISK_FULL] = { "spool.disk_full", "records dropped because the disk did not take them" },
+	[SPOOL_SHED] = { "spool.shed", "records dropped because the disk did not keep up" },
 	[SPOOL_WRITE_ERRORS] = { "spool.write_errors", "failed writes of segments or state" },
 	[SPOOL_EVICTED_RECORDS] = { "spool.evicted_records", "records removed to bound the size" },
 	[SPOOL_EVICTED_SEGMENTS] = { "spool.evicted_segments", "segments removed to bound the size" },

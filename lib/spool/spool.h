@@ -58,6 +58,8 @@ struct spool_config {
 	uint64_t segment_size;      /* bytes of one segment file */
 	unsigned int fsync;         /* enum spool_fsync */
 	uint64_t fsync_interval_ms;
+	uint64_t queue_size;        /* bytes that wait in memory for a slow disk; for struct spool_feed */
+	bool waits;                 /* the same: records wait for the disk and are never shed; not a key */
 	uint64_t lane_percent[LINK_LANE_COUNT]; /* of size, that a lane may take, 1..100; 0: all */
 };
 
@@ -69,6 +71,7 @@ enum spool_counter {
 	SPOOL_APPENDED_BYTES,   /* writer */
 	SPOOL_TOO_LONG,         /* writer */
 	SPOOL_DISK_FULL,        /* writer */
+	SPOOL_SHED,             /* who feeds the writer */
 	SPOOL_WRITE_ERRORS,     /* writer */
 	SPOOL_EVICTED_RECORDS,  /* writer */
 	SPOOL_EVICTED_SEGMENTS, /* writer */
@@ -92,6 +95,7 @@ enum spool_gap_reason {
 	SPOOL_GAP_DAMAGED,      /* failed their checksum */
 	SPOOL_GAP_POISON,       /* refused by the aggregator, kept in the quarantine file */
 	SPOOL_GAP_NOT_HELD,     /* asked for by the aggregator after it had acknowledged them */
+	SPOOL_GAP_DISK_SLOW,    /* the disk did not keep up, or hung */
 	SPOOL_GAP_REASON_COUNT,
 };
 
@@ -119,6 +123,8 @@ void spool_destroy(struct spool *spool);
  * @return its sequence; 0 when it was dropped (too long, disk full), which is counted
  */
 uint64_t spool_append(struct spool *spool, enum link_lane lane, const void *line, size_t len);
+/** Takes numbers for records that were lost before they came here; the next flush reports them. */
+void spool_give_up(struct spool *spool, enum link_lane lane, uint64_t count);
 /** Writes all lanes' buffers, removes acknowledged segments, appends gap records that are due.
  *  Call each 100 ms or so. Does nothing fast when nothing is due. */
 void spool_flush(struct spool *spool);

@@ -13,6 +13,7 @@ const char *const spool_gap_reason_names[SPOOL_GAP_REASON_COUNT] = {
 	[SPOOL_GAP_DAMAGED] = "damaged",
 	[SPOOL_GAP_POISON] = "poison",
 	[SPOOL_GAP_NOT_HELD] = "not_held",
+	[SPOOL_GAP_DISK_SLOW] = "disk_slow",
 };
 
 void

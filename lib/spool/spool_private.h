@@ -83,11 +83,13 @@ struct spool_lane {
 	uint64_t accepted;       /* last sequence in the buffer or on disk */
 	uint64_t hole_first;     /* sequences from here to next were reported as lost; equals next when none */
 	uint64_t dropped_first;  /* first number a record used up without being kept; 0: none */
+	enum spool_gap_reason dropped_reason;
 	uint64_t file_len;       /* of the open segment */
 	uint64_t start_hole_first; /* the start reported from here up to start_next as lost; equal: nothing */
 	uint64_t start_next;
 	uint64_t acked_durable;  /* of acked, known to be on the disk */
-	bool blocked;            /* the last write failed; tried again at the next flush */
+	bool blocked;            /* appending waits for the next flush: a write failed, or numbers were given up */
+	bool failed;             /* the last write failed */
 	bool unsynced;
 	struct spool_segment *segments; /* ring, oldest at head; the last is the open one when fd >= 0 */
 	unsigned int segment_max;

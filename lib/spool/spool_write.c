@@ -44,9 +44,25 @@ static void
 lane_drop(struct spool *spool, struct spool_lane *lane)
 {
 	spool_count(spool, SPOOL_DISK_FULL, 1);
-	if (lane->dropped_first == 0)
+	if (lane->dropped_first == 0) {
 		lane->dropped_first = lane->next;
+		lane->dropped_reason = SPOOL_GAP_DISK_FULL;
+	}
 	lane->next++;
+}
+
+void
+spool_give_up(struct spool *spool, enum link_lane lane_id, uint64_t count)
+{
+	struct spool_lane *lane = &spool->lanes[lane_id];
+
+	if (lane->dropped_first == 0) {
+		lane->dropped_first = lane->next;
+		lane->dropped_reason = SPOOL_GAP_DISK_SLOW;
+	}
+	lane->next += count;
+	lane->blocked = true;
+	lane->limit = 0;
 }
 
 static void
@@ -70,9 +86,10 @@ lane_add_bytes(struct spool *spool, struct spool_lane *lane, uint64_t n)
 static int
 lane_fail(struct spool *spool, struct spool_lane *lane, int error, const char *what)
 {
-	if (!lane->blocked)
+	if (!lane->failed)
 		log_error("spool", "%s/%s: cannot %s: %s; records are dropped until it works again", spool->path,
 			link_lane_name(lane->id), what, strerror(error));
+	lane->failed = true;
 	lane->blocked = true;
 	lane->limit = 0;
 	spool_count(spool, SPOOL_WRITE_ERRORS, 1);
@@ -228,15 +245,16 @@ lane_unblock(struct spool *spool, struct spool_lane *lane)
 		return;
 	if (lane->dropped_first != 0) {
 		lane_close_segment(spool, lane);
-		spool_gap_owe(spool, lane->id, lane->dropped_first, lane->next - 1, SPOOL_GAP_DISK_FULL);
+		spool_gap_owe(spool, lane->id, lane->dropped_first, lane->next - 1, lane->dropped_reason);
 		spool->writer_state.lanes[lane->id].floor = lane->next;
 		spool_save_writer_state(spool, true);
 		lane->dropped_first = 0;
 	}
 	if (lane->fd < 0 && lane_open_segment(spool, lane) < 0)
 		return;
-	log_notice("spool", "%s/%s: writing works again", spool->path, link_lane_name(lane->id));
-	lane->blocked = false;
+	if (lane->failed)
+		log_notice("spool", "%s/%s: writing works again", spool->path, link_lane_name(lane->id));
+	lane->blocked = lane->failed = false;
 	lane_set_limit(spool, lane);
 }
 

@@ -12,6 +12,7 @@ import argparse
 import collections
 import contextlib
 import fcntl
+import json
 import os
 import random
 import re
@@ -23,6 +24,7 @@ import tempfile
 import threading
 import time
 
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SKIPPED = 77
 MESSAGE = struct.Struct('<cB6xQQ')
 EXT4_IOC_SHUTDOWN = 0x8004587d
@@ -289,6 +291,53 @@ def dead_disk(program, rounds, policy, kill):
     return ledger, lost, worker.counters(), faults
 
 
+def hanging_disk_and_sink(program, rounds, policy):
+    """What feeds the sink does not wait for the disk that hangs: what does not fit into memory is counted and reported."""
+    ledger, faults, count = Ledger(), [], 0
+    line = b'flow {"event_type":"flow","pad":"%s"}\n' % (b'x' * 1000)
+    with disk_of(64) as disk:
+        run(os.path.join(ROOT, 'scripts/pki'), f'{disk.at}/../pki', 'x')
+        feed = subprocess.Popen([os.path.join(os.path.dirname(program), '../../lib/sink/uplink_feed'), '--shed',
+                                 f'spool.path={disk.at}/spool', f'spool.fsync={policy}', 'spool.queue-size=4 MiB',
+                                 'uplink.enabled=yes', 'uplink.url=https://localhost:1', 'uplink.sensor=x',
+                                 *(f'uplink.{key}={disk.at}/../pki/{file}' for key, file in
+                                   (('cert', 'x.pem'), ('key', 'x.key'), ('ca', 'ca.pem')))],
+                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+
+        def ask(what):
+            feed.stdin.write(what)
+            feed.stdin.flush()
+            return feed.stdout.readline()
+
+        for _ in range(rounds):
+            ask(b'!flush\n')
+            disk.ioctl(FIFREEZE, 0)
+            start = time.monotonic()
+            for _ in range(20):
+                ask(line * 1000 + b'!flush\n')
+                count += 1000
+            took_ms = int(1000 * (time.monotonic() - start))
+            disk.ioctl(FITHAW, 0)
+            ledger.longest_ms = max(ledger.longest_ms, took_ms)
+            if took_ms > 3000:
+                faults.append(f'20,000 records took {took_ms} ms while the disk hung')
+        time.sleep(0.5)
+        counters = json.loads(ask(b'!status\n'))['counters']
+        feed.stdin.close()
+        if feed.wait(60) != 0:
+            faults.append('the feed failed')
+        ledger.shed = counters['spool.shed']
+        if counters['spool.appended'] + ledger.shed - counters['spool.gaps'] != count or ledger.shed == 0:
+            faults.append(f'{count} records given, {counters}')
+        worker = Worker(program, ledger, disk, 'drain')
+        worker.end(None)
+        stored = sum(1 for lane, _ in ledger.stored if lane == 3)
+        reported = sum(last - first + 1 for first, last in ledger.gaps[3])
+        if stored + reported != count:
+            faults.append(f'{count} records given, {stored} stored, {reported} reported')
+    return ledger, 0, counters, faults
+
+
 def shut_down(disk):
     disk.ioctl(EXT4_IOC_SHUTDOWN, struct.pack('I', EXT4_GOING_FLAGS_NOLOGFLUSH))
 
@@ -305,6 +354,7 @@ FAULTS = {
     'disk full': lambda program, n: disk_full(program, n, 'interval'),
     'disk full, batch': lambda program, n: disk_full(program, n, 'batch'),
     'disk hangs': lambda program, n: hanging_disk(program, n, 'interval'),
+    'disk hangs, sink': lambda program, n: hanging_disk_and_sink(program, n, 'batch'),
     'EIO': lambda program, n: dead_disk(program, n, 'interval', shut_down),
     'read-only': lambda program, n: dead_disk(program, n, 'interval', turn_read_only),
 }

@@ -1,6 +1,7 @@
 /*
- * Feeds the sinks by hand: `uplink_feed KEY=VALUE...` reads from standard input "LANE JSON" (a record), "!flush",
- * "!drain MS" and "!status", and answers each command with one line. For uplink_test.py and for trying a link out.
+ * Feeds the sinks by hand: `uplink_feed [--shed] KEY=VALUE...` reads from standard input "LANE JSON" (a record), "!flush",
+ * "!drain MS" and "!status", and answers each command with one line. For uplink_test.py and for trying a link out. With
+ * --shed records are dropped as a live sensor does when the disk hangs; else they wait.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -57,7 +58,8 @@ record(struct sink_set *set, char *line)
 int
 main(int argc, char **argv)
 {
-	const struct sink_env env = { 0 };
+	bool sheds = argc > 1 && strcmp(argv[1], "--shed") == 0;
+	const struct sink_env env = { .waits = !sheds };
 	struct config_error err = { "" };
 	struct config *config = NULL;
 	struct sink_set *set = NULL;
@@ -65,7 +67,7 @@ main(int argc, char **argv)
 	size_t cap = 0;
 	int rc = config_load(&config, NULL, &err);
 
-	for (int i = 1; rc == 0 && i < argc; i++)
+	for (int i = sheds ? 2 : 1; rc == 0 && i < argc; i++)
 		rc = config_set(config, argv[i], &err);
 	if (rc == 0)
 		rc = sink_set_create(&set, config, &env, &err);

@@ -8,16 +8,28 @@
 
 #include "lib/base/log.h"
 #include "lib/enrol/client.h"
+#include "lib/spool/spool_feed.h"
 
-enum { DRAIN_STEP_MS = 20 };
+enum { DRAIN_STEP_MS = 20, FLUSH_WAIT_MS = 60000 };
 
 struct uplink_sink {
 	struct spool *spool;
+	struct spool_feed *feed;
 	struct uplink *uplink;
 	struct enrol_identity *identity;     /* where the uplink's files came from; NULL: from the configuration */
 	struct enrol_renewer *renewer; /* NULL: certificates are somebody else's concern */
 	uint64_t drain_ms;
+	bool waits;
 };
+
+static void
+on_flushed(void *arg)
+{
+	struct uplink_sink *sink = arg;
+
+	if (!spool_is_drained(sink->spool))
+		uplink_wake(sink->uplink);
+}
 
 int
 uplink_sink_create(struct uplink_sink **out, const struct spool_config *spool, const struct uplink_config *uplink,
@@ -30,6 +42,7 @@ uplink_sink_create(struct uplink_sink **out, const struct spool_config *spool, c
 		return -ENOMEM;
 	}
 	sink->drain_ms = uplink->drain_ms;
+	sink->waits = spool->waits;
 	int rc = spool_create(&sink->spool, spool);
 
 	if (rc < 0)
@@ -37,6 +50,13 @@ uplink_sink_create(struct uplink_sink **out, const struct spool_config *spool, c
 			rc == -EBUSY ? "another process uses it" : strerror(-rc));
 	else
 		rc = uplink_create(&sink->uplink, uplink, sink->spool, err);
+	if (rc == 0) {
+		const struct spool_feed_config feed = { spool->queue_size, spool->waits, on_flushed, sink };
+
+		rc = spool_feed_create(&sink->feed, sink->spool, &feed);
+		if (rc < 0)
+			snprintf(err->text, sizeof(err->text), "spool.queue-size: %s", strerror(-rc));
+	}
 	if (rc < 0) {
 		uplink_sink_destroy(sink);
 		return rc;
@@ -51,6 +71,7 @@ uplink_sink_destroy(struct uplink_sink *sink)
 	if (sink == NULL)
 		return;
 	enrol_renewer_destroy(sink->renewer);
+	spool_feed_destroy(sink->feed);
 	uplink_destroy(sink->uplink);
 	spool_destroy(sink->spool);
 	free(sink->identity);
@@ -127,6 +148,7 @@ ops_create(void **self, struct config *config, const struct sink_env *env, struc
 		rc = config_apply(config, &enrol_knobs, &enrol, err);
 	if (rc < 0 || !uplink.enabled)
 		return rc;
+	spool.waits = env->waits;
 	rc = use_identity(&uplink, &enrol, &identity, err);
 	if (rc == 0)
 		rc = uplink_sink_create(&sink, &spool, &uplink, err);
@@ -150,7 +172,7 @@ ops_write(void *self, enum link_lane lane, const char *line, size_t len)
 {
 	struct uplink_sink *sink = self;
 
-	spool_append(sink->spool, lane, line, len);
+	spool_feed_put(sink->feed, lane, line, len);
 }
 
 static void
@@ -158,9 +180,11 @@ ops_flush(void *self, uint64_t now_ns)
 {
 	struct uplink_sink *sink = self;
 
-	spool_flush(sink->spool);
-	if (!spool_is_drained(sink->spool))
-		uplink_wake(sink->uplink);
+	/* Who can wait knows afterwards that a kill loses nothing of it. */
+	if (sink->waits)
+		spool_feed_flush(sink->feed, FLUSH_WAIT_MS);
+	else
+		spool_feed_ask(sink->feed);
 }
 
 static uint64_t
@@ -181,8 +205,7 @@ ops_drain(void *self, uint64_t timeout_ms)
 	uint64_t left = 0;
 
 	do {
-		ops_flush(sink, 0);
-		if (uplink_wait_drained(sink->uplink, DRAIN_STEP_MS) == 0)
+		if (spool_feed_flush(sink->feed, DRAIN_STEP_MS) == 0 && uplink_wait_drained(sink->uplink, DRAIN_STEP_MS) == 0)
 			return 0;
 	} while (now_ms() < end_ms);
 	for (unsigned int i = 0; i < LINK_LANE_COUNT; i++)
