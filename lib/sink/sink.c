@@ -6,11 +6,13 @@
 #include <time.h>
 
 #include "lib/sink/file/file.h"
+#include "lib/sink/syslog/syslog.h"
 #include "lib/sink/uplink/uplink_sink.h"
 
 const struct sink_ops *const sinks[] = {
 	&file_sink_ops,
 	&uplink_sink_ops,
+	&syslog_sink_ops,
 	NULL,
 };
 

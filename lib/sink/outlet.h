@@ -1,0 +1,86 @@
+/*
+ * What sinks that send to another program share: a spool of their own, and a thread that takes records from it, has them put
+ * into the receiver's language, and sends them. A receiver that is slow, or away, holds nothing but its own spool; what that
+ * has no room for is lost by the spool's rules, and counted.
+ *
+ * A batch of records is given up only when the system took all of it. After a broken connection the batch that was on its way
+ * is sent again: a record may come twice. These receivers acknowledge nothing, so what was in the system's buffers of a
+ * connection that breaks is lost.
+ *
+ * Threads: write, flush, drain, reopen: the exporter's; status, counters: any; the encoder's: the outlet's own.
+ */
+#ifndef MR_SINK_OUTLET_H
+#define MR_SINK_OUTLET_H
+
+#include "lib/base/buf.h"
+#include "lib/sink/sink.h"
+#include "lib/sink/wire.h"
+#include "lib/spool/spool.h"
+
+enum outlet_counter {
+	OUTLET_TAKEN,     /* exporter */
+	OUTLET_LOST,      /* exporter, a level: what the spool had no room for */
+	OUTLET_SENT,
+	OUTLET_BYTES,
+	OUTLET_PASSED,    /* records that have no form in the receiver's language */
+	OUTLET_TOO_LONG,
+	OUTLET_CONNECTS,
+	OUTLET_FAILURES,
+	OUTLET_COUNTER_COUNT,
+};
+
+/** Names under a prefix: OUTLET_COUNTERS("sink.syslog") */
+#define OUTLET_COUNTERS(prefix) { \
+	[OUTLET_TAKEN] = { prefix ".taken", "records put into its spool" }, \
+	[OUTLET_LOST] = { prefix ".lost", "records lost because its spool was full or the disk did not take them" }, \
+	[OUTLET_SENT] = { prefix ".sent", "records sent, repeats included" }, \
+	[OUTLET_BYTES] = { prefix ".bytes", "bytes sent" }, \
+	[OUTLET_PASSED] = { prefix ".passed", "records that say nothing to this receiver" }, \
+	[OUTLET_TOO_LONG] = { prefix ".too_long", "records dropped because they are longer than a message may be" }, \
+	[OUTLET_CONNECTS] = { prefix ".connects", "connections made" }, \
+	[OUTLET_FAILURES] = { prefix ".failures", "connections that failed or broke" }, \
+}
+
+struct outlet;
+
+/** What a receiver's language needs. Called on the outlet's thread. */
+struct outlet_encoder {
+	/** Puts a record into messages by outlet_put(). @return 0, -ENOENT (it has no form) or -EMSGSIZE */
+	int (*take)(void *arg, struct outlet *outlet, const char *line, size_t len);
+	/** Puts what take() kept back. NULL: it keeps nothing back. */
+	void (*finish)(void *arg, struct outlet *outlet);
+	/** A connection begins. NULL: nothing goes first. */
+	void (*begin)(void *arg, struct outlet *outlet);
+};
+
+struct outlet_config {
+	const char *name;                     /* in log lines */
+	const struct counter_desc *counters;  /* [OUTLET_COUNTER_COUNT] */
+	const char *spool;                    /* folder */
+	uint64_t spool_size;                  /* bytes */
+	uint32_t lanes;                       /* bit i: records of lane i are wanted */
+	uint64_t backoff_max_ms;
+	uint64_t drain_ms;
+	struct wire_config wire;
+};
+
+/** Starts the thread. @param encoder, arg borrowed. @return 0 or -errno with err set */
+int outlet_create(struct outlet **out, const struct outlet_config *config, const struct outlet_encoder *encoder, void *arg,
+	struct config_error *err);
+/** Stops at once; what is not sent stays in the spool. NULL is accepted. */
+void outlet_destroy(struct outlet *outlet);
+
+/** Puts a message on its way: of UDP a datagram, else bytes. A failure shows when the batch ends. The outlet's thread. */
+void outlet_put(struct outlet *outlet, const void *data, size_t len);
+enum wire_transport outlet_transport(const struct outlet *outlet);
+
+void outlet_write(struct outlet *outlet, enum link_lane lane, const char *line, size_t len);
+void outlet_flush(struct outlet *outlet);
+int outlet_drain(struct outlet *outlet, uint64_t timeout_ms);
+json_t *outlet_status(struct outlet *outlet);
+struct counter_set outlet_get_counters(struct outlet *outlet);
+
+/** "alert", "asset", ... to bits. @param names list of strings; NULL: fallback. @return 0 or -EINVAL with err set */
+int outlet_read_lanes(uint32_t *out, json_t *names, uint32_t fallback, const char *key, struct config_error *err);
+
+#endif

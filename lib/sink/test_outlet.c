@@ -1,0 +1,267 @@
+#include "test/test.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <ftw.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/base/log.h"
+#include "lib/sink/outlet.h"
+#include "lib/sink/syslog/format.h"
+#include "lib/sink/syslog/syslog.h"
+
+static char dir[64];
+
+static int
+remove_one(const char *name, const struct stat *st, int type, struct FTW *ftw)
+{
+	return remove(name);
+}
+
+static int
+setup(void **state)
+{
+	snprintf(dir, sizeof(dir), "/tmp/test_outlet.XXXXXX");
+	assert_non_null(mkdtemp(dir));
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	return nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+/* ---- formats ---- */
+
+static const char sniffed[] =
+	"{\"timestamp\":\"2026-01-02T03:04:05.678901+0000\",\"event_type\":\"alert\",\"src_ip\":\"2001:db8::1\",\"dest_ip\":\"10.0.0.2\","
+	"\"alert\":{\"signature_id\":7,\"signature\":\"a|b\\\\c=d\\u0000\\n\\u007f\\u00e9\",\"category\":\"e=f\\tg\",\"severity\":2},"
+	"\"modbus\":{\"x\":1}}";
+
+static const struct {
+	enum format format;
+	const char *line;
+	const char *expected;
+} rows[] = {
+	{ FORMAT_CEF, sniffed,
+		"CEF:0|Millrace|millrace-sensor|" MILLRACE_VERSION "|7|a\\|b\\\\c=d   \xc3\xa9|7|rt=1767323045678"
+		" c6a2Label=Source IPv6 Address c6a2=2001:db8::1 dst=10.0.0.2 cat=e\\=f g dvchost=s" },
+	{ FORMAT_LEEF, sniffed,
+		"LEEF:2.0|Millrace|millrace-sensor|" MILLRACE_VERSION "|7|x09|sev=7\tdevTime=1767323045678\tsrc=2001:db8::1"
+		"\tdst=10.0.0.2\tcat=e=f g\tdevName=s\tname=a|b\\c=d   \xc3\xa9" },
+	{ FORMAT_CEF, "{\"event_type\":\"modbus\",\"modbus\":{\"a\":\"=\"}}",
+		"CEF:0|Millrace|millrace-sensor|" MILLRACE_VERSION "|modbus|modbus|1|dvchost=s msg={\"a\":\"\\=\"}" },
+	{ FORMAT_LEEF, "{\"event_type\":\"modbus\",\"src_port\":502,\"modbus\":{\"a\":1}}",
+		"LEEF:2.0|Millrace|millrace-sensor|" MILLRACE_VERSION "|modbus|x09|sev=1\tsrcPort=502\tdevName=s\tmsg={\"a\":1}" },
+	{ FORMAT_CEF, "{\"event_type\":\"flow\",\"flow\":{\"start\":\"not a time\",\"bytes_toserver\":18446744073709551615}}",
+		"CEF:0|Millrace|millrace-sensor|" MILLRACE_VERSION "|flow|flow|1|in=1.8446744073709552e19 dvchost=s" },
+	{ FORMAT_EVE, "{\"event_type\":\"x\"}", "{\"event_type\":\"x\"}" },
+};
+
+static void
+formats_say_the_same(void **state)
+{
+	char text[4096];
+
+	for (unsigned int i = 0; i < TEST_COUNT(rows); i++) {
+		struct buf out = { .data = text, .cap = sizeof(text) - 1 };
+		struct format_event event;
+
+		assert_int_equal(format_read(&event, rows[i].line, strlen(rows[i].line)), 0);
+		format_put(&out, rows[i].format, &event, "s");
+		text[out.len] = '\0';
+		assert_string_equal(text, rows[i].expected);
+		/* Whatever the room, nothing is written beyond it, and a message that is cut says so. */
+		for (size_t cap = 0; cap < strlen(rows[i].expected); cap++) {
+			out = (struct buf){ .data = text, .cap = cap };
+			format_put(&out, rows[i].format, &event, "s");
+			assert_true(out.full);
+		}
+		format_free(&event);
+	}
+}
+
+static void
+what_is_no_event_is_refused(void **state)
+{
+	struct format_event event;
+
+	for (size_t cut = 0; cut + 1 < sizeof(sniffed) - 1; cut++)
+		assert_int_equal(format_read(&event, sniffed, cut), -EINVAL);
+	assert_int_equal(format_read(&event, "[]", 2), -EINVAL);
+	assert_int_equal(format_read(&event, "{\"event_type\":1}", 16), -EINVAL);
+	assert_int_equal(format_read(&event, "{\"event_type\":\"a b\\n\"}", 22), 0);
+	assert_string_equal(event.type, "a_b_");
+	format_free(&event);
+}
+
+/* ---- the outlet ---- */
+
+static int
+take(void *arg, struct outlet *outlet, const char *line, size_t len)
+{
+	if (len > 1 && line[1] == 'n')
+		return -ENOENT;
+	if (len > 1 && line[1] == 'l')
+		return -EMSGSIZE;
+	outlet_put(outlet, line, len);
+	return 0;
+}
+
+static const struct outlet_encoder encoder = { .take = take };
+static const struct counter_desc descs[OUTLET_COUNTER_COUNT] = OUTLET_COUNTERS("sink.test");
+
+static struct outlet_config
+config_for(const char *url)
+{
+	return (struct outlet_config){
+		.name = "test", .counters = descs, .spool = dir, .spool_size = 16 << 20, .lanes = 1u << LINK_LANE_ALERT,
+		.backoff_max_ms = 100, .drain_ms = 50,
+		.wire = { .key = "outputs.test", .url = url, .ca = "", .cert = "", .cert_key = "", .timeout_ms = 200,
+			.default_ports = { 1, 1, 1 } },
+	};
+}
+
+static uint64_t
+counter_of(struct outlet *outlet, enum outlet_counter which)
+{
+	return counter_get(&outlet_get_counters(outlet).values[which]);
+}
+
+static void
+records_go_out(void **state)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(at);
+	int receiver = socket(AF_INET, SOCK_DGRAM, 0);
+	struct config_error err;
+	struct outlet *outlet;
+	char url[64], got[64];
+
+	assert_int_equal(bind(receiver, (struct sockaddr *)&at, sizeof(at)), 0);
+	getsockname(receiver, (struct sockaddr *)&at, &len);
+	snprintf(url, sizeof(url), "udp://127.0.0.1:%u", ntohs(at.sin_port));
+	const struct outlet_config config = config_for(url);
+
+	assert_int_equal(outlet_create(&outlet, &config, &encoder, NULL, &err), 0);
+	outlet_write(outlet, LINK_LANE_FLOW, "{unwanted", 9);
+	outlet_write(outlet, LINK_LANE_ALERT, "{nothing", 8);
+	outlet_write(outlet, LINK_LANE_ALERT, "{long", 5);
+	outlet_write(outlet, LINK_LANE_ALERT, "{one", 4);
+	outlet_write(outlet, LINK_LANE_ALERT, "{two", 4);
+	assert_int_equal(outlet_drain(outlet, 5000), 0);
+	assert_int_equal(recv(receiver, got, sizeof(got), 0), 4);
+	assert_memory_equal(got, "{one", 4);
+	assert_int_equal(recv(receiver, got, sizeof(got), 0), 4);
+	assert_memory_equal(got, "{two", 4);
+	assert_int_equal(counter_of(outlet, OUTLET_TAKEN), 4);
+	assert_int_equal(counter_of(outlet, OUTLET_SENT), 2);
+	assert_int_equal(counter_of(outlet, OUTLET_BYTES), 8);
+	assert_int_equal(counter_of(outlet, OUTLET_PASSED), 1);
+	assert_int_equal(counter_of(outlet, OUTLET_TOO_LONG), 1);
+	outlet_destroy(outlet);
+	close(receiver);
+}
+
+/* Nobody listens at port 1: what waits is there again at the next start. */
+static void
+records_wait(void **state)
+{
+	const struct outlet_config config = config_for("tcp://127.0.0.1:1");
+	struct config_error err;
+	struct outlet *outlet;
+	json_t *status;
+
+	for (unsigned int start = 1; start <= 2; start++) {
+		assert_int_equal(outlet_create(&outlet, &config, &encoder, NULL, &err), 0);
+		outlet_write(outlet, LINK_LANE_ALERT, "{one", 4);
+		assert_int_equal(outlet_drain(outlet, 0), -ETIMEDOUT);
+		status = outlet_status(outlet);
+		assert_int_equal(json_integer_value(json_object_get(status, "waiting")), start);
+		json_decref(status);
+		outlet_destroy(outlet);
+	}
+}
+
+static void
+settings_are_judged(void **state)
+{
+	static const char *const wrong[] = { "", "http://a:1", "udp://", "tcp://a:0", "tcp://a:65536", "tls://a", "udp://a b" };
+	const struct outlet_config good = config_for("udp://127.0.0.1:9");
+	struct config_error err;
+	struct outlet *outlet = NULL;
+	uint32_t lanes;
+	json_t *names = json_pack("[s, s]", "alert", "flow");
+
+	for (unsigned int i = 0; i < TEST_COUNT(wrong); i++) {
+		const struct outlet_config config = config_for(wrong[i]);
+
+		assert_int_equal(outlet_create(&outlet, &config, &encoder, NULL, &err), -EINVAL);
+		assert_non_null(strstr(err.text, "outputs.test."));
+	}
+	assert_int_equal(outlet_read_lanes(&lanes, names, 0, "k", &err), 0);
+	assert_int_equal(lanes, 1u << LINK_LANE_ALERT | 1u << LINK_LANE_FLOW);
+	json_array_append_new(names, json_string("alarms"));
+	assert_int_equal(outlet_read_lanes(&lanes, names, 0, "k", &err), -EINVAL);
+	json_decref(names);
+	assert_int_equal(outlet_read_lanes(&lanes, NULL, 5, "k", &err), 0);
+	assert_int_equal(lanes, 5);
+	log_set_level(LOG_LEVEL_ERROR - 1);
+	TEST_FAIL_EACH_ALLOC(outlet_create(&outlet, &good, &encoder, NULL, &err), == 0, outlet_destroy(outlet));
+	log_set_level(LOG_LEVEL_ERROR);
+	outlet_destroy(NULL);
+}
+
+static void
+syslog_is_made_and_unmade(void **state)
+{
+	static const char *const sets[] = { "outputs.syslog.enabled=yes", "outputs.syslog.url=udp://127.0.0.1:9" };
+	static const struct {
+		const char *assignment, *why;
+	} wrong[] = {
+		{ "outputs.syslog.hostname=a b", "hostname" }, { "outputs.syslog.lanes=[all]", "lanes" },
+		{ "outputs.syslog.url=tls://a", "ca" },
+	};
+	struct config_error err;
+	struct config *config = NULL;
+	const struct sink_env env = { 0 };
+	void *self = NULL;
+	char spool[96];
+
+	snprintf(spool, sizeof(spool), "outputs.syslog.spool=%s/spool", dir);
+	assert_int_equal(config_load(&config, NULL, &err), 0);
+	assert_int_equal(syslog_sink_ops.create(&self, config, &env, &err), 0);
+	assert_null(self);
+	for (unsigned int i = 0; i < TEST_COUNT(sets); i++)
+		assert_int_equal(config_set(config, sets[i], &err), 0);
+	assert_int_equal(config_set(config, spool, &err), 0);
+	log_set_level(LOG_LEVEL_ERROR - 1);
+	TEST_FAIL_EACH_ALLOC(syslog_sink_ops.create(&self, config, &env, &err), == 0, syslog_sink_ops.destroy(self));
+	log_set_level(LOG_LEVEL_ERROR);
+	for (unsigned int i = 0; i < TEST_COUNT(wrong); i++) {
+		assert_int_equal(config_set(config, wrong[i].assignment, &err), 0);
+		assert_int_equal(syslog_sink_ops.create(&self, config, &env, &err), -EINVAL);
+		assert_non_null(strstr(err.text, wrong[i].why));
+		assert_int_equal(config_set(config, i == 0 ? "outputs.syslog.hostname=a" : "outputs.syslog.lanes=[alert]", &err), 0);
+	}
+	config_destroy(config);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(formats_say_the_same),
+		cmocka_unit_test(what_is_no_event_is_refused),
+		cmocka_unit_test_setup_teardown(records_go_out, setup, teardown),
+		cmocka_unit_test_setup_teardown(records_wait, setup, teardown),
+		cmocka_unit_test_setup_teardown(settings_are_judged, setup, teardown),
+		cmocka_unit_test_setup_teardown(syslog_is_made_and_unmade, setup, teardown),
+	};
+
+	log_set_level(LOG_LEVEL_ERROR);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

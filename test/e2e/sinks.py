@@ -1,0 +1,224 @@
+#!/usr/bin/env python3
+"""Sinks that send to other programs, against the real ones: rsyslogd and nfcapd from Debian.
+
+usage: test/e2e/sinks.py UPLINK_FEED | BUILD_DIR
+"""
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+from stack import ROOT, wait_for
+
+FEED = next((os.path.join(name, 'lib/sink/uplink_feed') if os.path.isdir(name) else name for name in sys.argv[1:]),
+            os.path.join(ROOT, 'build-test/lib/sink/uplink_feed'))
+
+
+def free_port(kind):
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind(('127.0.0.1', 0))
+        return probe.getsockname()[1]
+
+
+def alert(number, **more):
+    event = {'timestamp': f'2026-01-02T03:04:{number % 60:02}.678901+0000', 'flow_id': 7000000000 + number, 'event_type': 'alert',
+             'src_ip': '10.0.0.1', 'src_port': 1024 + number, 'dest_ip': '10.0.0.2', 'dest_port': 502, 'proto': 'TCP',
+             'app_proto': 'modbus', 'community_id': '1:x=', 'alert': {'action': 'allowed', 'signature_id': 9100000 + number,
+                                                                      'signature': f'number {number}', 'category': 'a|b=c\\d',
+                                                                      'severity': 1 + number % 3}}
+    event.update(more)
+    return event
+
+
+class Feed:
+    """The sinks, fed by hand."""
+
+    def __init__(self, folder, **settings):
+        keys = {'outputs.eve.path': os.path.join(folder, 'eve.json'), **{key.replace('__', '.').replace('_', '-'): value
+                                                                        for key, value in settings.items()}}
+        self.process = subprocess.Popen([FEED, *(f'{key}={value}' for key, value in keys.items())], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.stdin.close()
+        self.process.wait(20)
+        self.errors = self.process.stderr.read()
+        self.process.stdout.close()
+        self.process.stderr.close()
+        assert 'ERROR: ' not in self.errors, self.errors
+
+    def write(self, lane, *events):
+        for event in events:
+            self.process.stdin.write(f'{lane} {json.dumps(event)}\n')
+
+    def command(self, text):
+        self.process.stdin.write(f'!{text}\n')
+        self.process.stdin.flush()
+        return self.process.stdout.readline().strip()
+
+    def status(self):
+        return json.loads(self.command('status'))
+
+
+class SinkTest(unittest.TestCase):
+    def setUp(self):
+        self.dir = tempfile.mkdtemp(prefix='millrace-sinks-')
+
+    def tearDown(self):
+        shutil.rmtree(self.dir)
+
+    def path(self, name):
+        return os.path.join(self.dir, name)
+
+
+TEMPLATE = ('<%pri%>%protocol-version%~%timestamp:::date-rfc3339%~%hostname%~%app-name%~%procid%~%msgid%~'
+            '%structured-data%~%msg%\\n')
+
+
+@unittest.skipUnless(shutil.which('rsyslogd'), 'no rsyslogd')
+class Syslog(SinkTest):
+    def start(self, inputs, more=''):
+        with open(self.path('rsyslog.conf'), 'w') as file:
+            file.write(f'''global(workDirectory="{self.dir}" maxMessageSize="128k" parser.escapeControlCharactersOnReceive="on" {more})
+{inputs}
+template(name="seen" type="string" string="{TEMPLATE}")
+action(type="omfile" file="{self.path('seen')}" template="seen")
+''')
+        process = subprocess.Popen(['rsyslogd', '-n', '-f', self.path('rsyslog.conf'), '-i', self.path('rsyslog.pid')],
+                                   stdout=subprocess.DEVNULL, stderr=open(self.path('rsyslog.err'), 'w'))
+        self.addCleanup(self.stop, process)
+        return process
+
+    @staticmethod
+    def stop(process):
+        process.terminate()
+        process.wait(20)
+
+    def seen(self):
+        try:
+            with open(self.path('seen')) as file:
+                return [line.rstrip('\n').split('~', 7) for line in file]
+        except FileNotFoundError:
+            return []
+
+    def wait_seen(self, count, seconds=20):
+        self.assertTrue(wait_for(lambda: len(self.seen()) >= count, seconds), (self.seen(), open(self.path('rsyslog.err')).read()))
+        return self.seen()
+
+    def settings(self, url, **more):
+        return dict(outputs__syslog__enabled='yes', outputs__syslog__url=url, outputs__syslog__spool=self.path('spool'),
+                    outputs__syslog__hostname='site-7', outputs__syslog__backoff_max_ms='200', **more)
+
+    def test_udp_eve(self):
+        port = free_port(socket.SOCK_DGRAM)
+        self.start(f'module(load="imudp")\ninput(type="imudp" address="127.0.0.1" port="{port}")')
+        big = alert(3, payload='x' * 9000, packet='y' * 9000)
+        with Feed(self.dir, **self.settings(f'udp://127.0.0.1:{port}', outputs__syslog__lanes='[alert, flow]')) as feed:
+            wait_for(lambda: f':{port:04X} ' in open('/proc/net/udp').read(), 10)
+            feed.write('alert', alert(0), alert(1), big, alert(4, note='x' * 9000))
+            feed.write('flow', {'timestamp': '2026-01-02T03:04:05.000001+0000', 'event_type': 'flow', 'flow': {}})
+            feed.write('event', {'timestamp': 'x', 'event_type': 'modbus'})
+            self.assertEqual(feed.command('drain 10000'), 'drained')
+            seen = self.wait_seen(4)
+            counters = feed.status()['counters']
+        self.assertEqual(counters['sink.syslog.taken'], 5)
+        self.assertEqual(counters['sink.syslog.too_long'], 1)
+        heads = sorted(line[:7] for line in seen)
+        # local5 is 21: 21 * 8 + 2, 3, 6.
+        self.assertEqual(heads, sorted([
+            ['<170>1', '2026-01-02T03:04:00.678901Z', 'site-7', 'millrace', '-', 'alert', '-'],
+            ['<171>1', '2026-01-02T03:04:01.678901Z', 'site-7', 'millrace', '-', 'alert', '-'],
+            ['<170>1', '2026-01-02T03:04:03.678901Z', 'site-7', 'millrace', '-', 'alert', '-'],
+            ['<174>1', '2026-01-02T03:04:05.000001Z', 'site-7', 'millrace', '-', 'flow', '-']]), seen)
+        events = {json.loads(line[7])['flow_id']: json.loads(line[7]) for line in seen if line[5] == 'alert'}
+        self.assertEqual(events[7000000000], alert(0))
+        self.assertEqual(events[7000000003], alert(3))
+
+    def test_tcp_cef_through_a_restart(self):
+        port = free_port(socket.SOCK_STREAM)
+        inputs = f'module(load="imtcp")\ninput(type="imtcp" address="127.0.0.1" port="{port}")'
+        with Feed(self.dir, **self.settings(f'tcp://127.0.0.1:{port}', outputs__syslog__format='cef')) as feed:
+            feed.write('alert', *(alert(i) for i in range(100)))
+            feed.command('flush')
+            time.sleep(0.3)
+            self.assertGreater(feed.status()['counters']['sink.syslog.failures'], 0)
+            first = self.start(inputs)
+            self.assertEqual(feed.command('drain 10000'), 'drained')
+            self.wait_seen(100)
+            self.stop(first)
+            feed.write('alert', *(alert(i) for i in range(100, 200)))
+            feed.command('flush')
+            time.sleep(0.3)
+            self.start(inputs)
+            self.assertEqual(feed.command('drain 10000'), 'drained')
+            self.assertTrue(wait_for(lambda: {line[7].split('|')[4] for line in self.seen()} ==
+                                     {str(9100000 + i) for i in range(200)}, 20), len(self.seen()))
+        line = next(line for line in self.seen() if '|9100007|' in line[7])
+        self.assertEqual(line[7].lstrip(), (
+            'CEF:0|Millrace|millrace-sensor|0.1.0|9100007|number 7|7|rt=1767323047678 src=10.0.0.1 spt=1031 dst=10.0.0.2 dpt=502 '
+            'proto=TCP app=modbus externalId=7000000007 act=allowed cat=a|b\\=c\\\\d cs1Label=communityId cs1=1:x\\= dvchost=site-7'))
+
+    def test_tls_leef(self):
+        subprocess.run([os.path.join(ROOT, 'scripts/pki'), self.path('pki'), 'sensor'], check=True)
+        subprocess.run([os.path.join(ROOT, 'scripts/pki'), self.path('other'), 'sensor'], check=True)
+        port = free_port(socket.SOCK_STREAM)
+        self.start(f'module(load="imtcp" streamDriver.name="gtls" streamDriver.mode="1" streamDriver.authMode="x509/name" '
+                   f'permittedPeer=["sensor"])\ninput(type="imtcp" address="127.0.0.1" port="{port}")',
+                   f'defaultNetstreamDriver="gtls" defaultNetstreamDriverCAFile="{self.path("pki/ca.pem")}" '
+                   f'defaultNetstreamDriverCertFile="{self.path("pki/aggregator.pem")}" '
+                   f'defaultNetstreamDriverKeyFile="{self.path("pki/aggregator.key")}"')
+        settings = self.settings(f'tls://localhost:{port}', outputs__syslog__format='leef', outputs__syslog__cert=self.path('pki/sensor.pem'),
+                                 outputs__syslog__key=self.path('pki/sensor.key'))
+        wait_for(lambda: socket.socket().connect_ex(('127.0.0.1', port)) == 0, 10)
+        with Feed(self.dir, outputs__syslog__ca=self.path('other/ca.pem'), **settings) as feed:
+            feed.write('alert', alert(1, src_ip='fe80::1', extra='a\nb'))
+            self.assertEqual(feed.command('drain 700'), 'timeout')
+            status = feed.status()
+            self.assertIn('issuer certificate', status['syslog']['last_error'])
+            self.assertEqual((status['syslog']['waiting'], self.seen()), (1, []))
+        # What waited is still there.
+        with Feed(self.dir, outputs__syslog__ca=self.path('pki/ca.pem'), **settings) as feed:
+            self.assertEqual(feed.command('drain 10000'), 'drained')
+            line = self.wait_seen(1)[0]
+        # rsyslogd writes a tab as #011.
+        self.assertEqual(line[7].lstrip().replace('#011', '\t'), (
+            'LEEF:2.0|Millrace|millrace-sensor|0.1.0|9100001|x09|sev=7\tdevTime=1767323041678\tsrc=fe80::1\tsrcPort=1025\t'
+            'dst=10.0.0.2\tdstPort=502\tproto=TCP\tapplication=modbus\tflowId=7000000001\taction=allowed\tcat=a|b=c\\d\t'
+            'communityId=1:x=\tdevName=site-7\tname=number 1'))
+
+    def test_a_receiver_that_does_not_read(self):
+        """It fills its own spool, bounded, and holds nothing else."""
+        deaf = socket.create_server(('127.0.0.1', 0))
+        taken = []
+        threading.Thread(target=lambda: taken.append(deaf.accept()), daemon=True).start()
+        count, size = 4000, 8000
+        with Feed(self.dir, **self.settings(f'tcp://127.0.0.1:{deaf.getsockname()[1]}', outputs__syslog__message_max='64kb',
+                                            outputs__syslog__spool_size='16mb')) as feed:
+            began = time.monotonic()
+            for i in range(count):
+                feed.write('alert', alert(i, note='x' * size))
+                if i % 100 == 99:
+                    feed.command('flush')
+            took = time.monotonic() - began
+            self.assertTrue(wait_for(lambda: feed.status()['counters']['sink.file.lines'] == count, 10))
+            counters = feed.status()['counters']
+        self.assertLess(took, 30)
+        with open(self.path('eve.json')) as file:
+            self.assertEqual(sum(1 for _ in file), count)
+        self.assertGreater(counters['sink.syslog.lost'], count // 4)
+        used = sum(os.path.getsize(os.path.join(folder, name)) for folder, _, names in os.walk(self.path('spool')) for name in names)
+        self.assertLess(used, 18 << 20)
+        deaf.close()
+
+
+if __name__ == '__main__':
+    unittest.main(argv=sys.argv[:1], verbosity=2, warnings='ignore')
