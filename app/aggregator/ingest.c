@@ -48,6 +48,7 @@ struct delivery {
 	struct evhttp_request *request;
 	struct batch_head head;
 	uint64_t acked;
+	bool check_only;      /* answered as if it were stored, and is not */
 	uint64_t deadline_ms; /* of a parked one */
 	TAILQ_ENTRY(delivery) link;
 };
@@ -259,6 +260,10 @@ take(struct ingest *ingest, struct delivery *delivery)
 		finish_poison(delivery, 400, why);
 		return;
 	}
+	if (delivery->check_only) {
+		finish(delivery, 200, 0, "acked", json_integer(0));
+		return;
+	}
 	append(ingest, delivery, &body);
 }
 
@@ -380,8 +385,10 @@ on_request(void *arg, struct evhttp_request *request)
 	}
 	delivery->ingest = ingest;
 	delivery->request = request;
-	if (path == NULL || strcmp(path, BATCH_PATH) != 0 || evhttp_request_get_command(request) != EVHTTP_REQ_POST) {
-		finish_poison(delivery, 404, "only POST " BATCH_PATH " is served here");
+	delivery->check_only = path != NULL && strcmp(path, BATCH_CHECK_PATH) == 0;
+	if (path == NULL || (strcmp(path, BATCH_PATH) != 0 && !delivery->check_only) ||
+		evhttp_request_get_command(request) != EVHTTP_REQ_POST) {
+		finish_poison(delivery, 404, "only POST " BATCH_PATH " and " BATCH_CHECK_PATH " are served here");
 		return;
 	}
 	if (!link_server_peer(request, peer)) {
@@ -401,7 +408,10 @@ on_request(void *arg, struct evhttp_request *request)
 		return;
 	}
 	link_server_on_close(request, peer_closed, delivery);
-	place(ingest, delivery);
+	if (delivery->check_only)
+		take(ingest, delivery);
+	else
+		place(ingest, delivery);
 }
 
 /* ---- timers ---- */

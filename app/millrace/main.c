@@ -5,6 +5,7 @@
 
 #include <curl/curl.h>
 
+#include "app/millrace/by_sensor.h"
 #include "app/millrace/client.h"
 #include "app/millrace/options.h"
 #include "app/millrace/rules.h"
@@ -36,6 +37,9 @@ static const char usage[] =
 	"looking at rule files, without a sensor (by millrace-sensor, which must be installed beside it):\n"
 	"  rules check FILE|DIR|GLOB...      which rules load, which do not and why, which are never met or costly\n"
 	"  rules explain SID [FILE...]       how a rule is found, and what is verified then\n"
+	"\n"
+	"trying the ways to the aggregator (by millrace-sensor):\n"
+	"  uplink test -c FILE [WAY]         name, connection, each hop, TLS, certificate, authorisation, a test batch\n"
 	"\n"
 	"  --aggregator URL      MILLRACE_AGGREGATOR   default https://localhost:8444\n"
 	"  --token-file FILE     MILLRACE_TOKEN_FILE   the API's bearer token\n"
@@ -114,7 +118,9 @@ main(int argc, char **argv)
 		return STATUS_DONE;
 	}
 	if (argc > 2 && strcmp(argv[1], "rules") == 0 && (strcmp(argv[2], "check") == 0 || strcmp(argv[2], "explain") == 0))
-		return rules_by_sensor(argc, argv);
+		return by_sensor(argc, argv);
+	if (argc > 2 && strcmp(argv[1], "uplink") == 0 && strcmp(argv[2], "test") == 0)
+		return by_sensor(argc, argv);
 	json_object_seed(0);
 	curl_global_init(CURL_GLOBAL_DEFAULT);
 	status = options_read(&options, argc, argv);

@@ -1,10 +1,8 @@
 #include "app/millrace/rules.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <jansson.h>
 
@@ -12,29 +10,7 @@
 #include "app/millrace/text.h"
 #include "app/millrace/view.h"
 
-enum { PATH_LEN_MAX = 4096, CELL_LEN = 32 };
-
-int
-rules_by_sensor(int argc, char **argv)
-{
-	static const char *const places[] = { "millrace-sensor", "../sensor/millrace-sensor" }; /* installed, and built */
-	char self[PATH_LEN_MAX], path[PATH_LEN_MAX + 64];
-	ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
-
-	(void)argc;
-	argv[0] = "millrace-sensor";
-	self[len < 0 ? 0 : len] = '\0';
-	char *slash = strrchr(self, '/');
-
-	for (size_t i = 0; slash != NULL && i < sizeof(places) / sizeof(places[0]); i++) {
-		snprintf(path, sizeof(path), "%.*s/%s", (int)(slash - self), self, places[i]);
-		if (access(path, X_OK) == 0)
-			execv(path, argv);
-	}
-	execvp(argv[0], argv);
-	fprintf(stderr, "millrace: millrace-sensor, which knows rules, cannot be started: %s\n", strerror(errno));
-	return STATUS_FAILED;
-}
+enum { CELL_LEN = 32 };
 
 static void
 add_number(struct text_table *table, const json_t *row, const char *key)

@@ -12,6 +12,7 @@ int command_check(int argc, char **argv);
 int command_dump(int argc, char **argv);
 int command_docs(int argc, char **argv);
 int command_rules(int argc, char **argv);
+int command_uplink(int argc, char **argv);
 int command_enrol(int argc, char **argv);
 
 /** What the commands share. Strings are the argument vector's. */

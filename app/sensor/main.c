@@ -14,6 +14,7 @@ static const struct {
 	{ "check", command_check, "check -c FILE [--set KEY=VALUE]...                     what is wrong, and how to mend it" },
 	{ "enrol", command_enrol, "enrol FILE [-c FILE] [--again] [--set KEY=VALUE]...    become a sensor by an activation file" },
 	{ "rules", command_rules, "rules check|explain ...                                which rules load, and how one is found" },
+	{ "uplink", command_uplink, "uplink test -c FILE [WAY] [--set KEY=VALUE]...         walk the ways to the aggregator step by step" },
 	{ "dump", command_dump, "dump [-c FILE] [--set KEY=VALUE]...                    the configuration in force" },
 	{ "docs", command_docs, "docs DIR                                               write the reference pages" },
 };

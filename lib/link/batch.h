@@ -47,6 +47,7 @@ enum {
 };
 
 #define BATCH_PATH "/v1/records"
+#define BATCH_CHECK_PATH "/v1/check" /* takes a batch as BATCH_PATH does, checks it, and stores nothing */
 #define BATCH_CONTENT_TYPE "application/x-ndjson"
 
 enum batch_encoding { BATCH_IDENTITY, BATCH_ZSTD };

@@ -39,6 +39,7 @@ class Aggregator:
         self.pki, self.port, self.name, self.plain = pki, port, name, plain
         self.version = None
         self.serials = []
+        self.check = None
         self.lanes = {}
         self.lock = threading.Lock()
         self.hook = lambda head, lines: None
@@ -130,7 +131,7 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
     def answer(self, status, body, headers=()):
-        data = json.dumps(body).encode()
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
         self.send_response(status)
         for name, value in headers:
             self.send_header(name, value)
@@ -142,7 +143,8 @@ class Handler(BaseHTTPRequestHandler):
         h = self.headers
         digest = base64.b64encode(hashlib.sha256(body).digest()).decode()
         for name, value in (('Millrace-Version', '1'), ('Content-Type', 'application/x-ndjson'),
-                            ('Content-Encoding', 'zstd'), ('Content-Digest', f'sha-256=:{digest}:')):
+                            ('Content-Encoding', h['Content-Encoding'] if self.path == '/v1/check' else 'zstd'),
+                            ('Content-Digest', f'sha-256=:{digest}:')):
             if h[name] != value:
                 wrong.append(f'{name}: {h[name]}')
         if not self.aggregator.plain:
@@ -161,7 +163,10 @@ class Handler(BaseHTTPRequestHandler):
         aggregator = self.aggregator
         body = self.rfile.read(int(self.headers['Content-Length']))
         head = self.read_head(body, aggregator.wrong)
-        lines = unzstd(body).split(b'\n')
+        lines = (unzstd(body) if self.headers['Content-Encoding'] == 'zstd' else body).split(b'\n')
+        if self.path == '/v1/check':
+            self.answer(*(aggregator.check or (200, {'acked': 0})))
+            return
         if lines.pop() != b'' or len(lines) != head['count'] or self.path != '/v1/records':
             aggregator.wrong.append(f'body of {head}')
         aggregator.requests.append(head)

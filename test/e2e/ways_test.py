@@ -5,19 +5,24 @@ import json
 import os
 import random
 import shutil
+import socket
+import socketserver
+import sqlite3
 import ssl
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import uplink_test  # noqa: E402
-from proxies import Dante, FaultyProxy, Haproxy, Squid, free_port  # noqa: E402
+from proxies import Dante, FaultyProxy, Haproxy, Squid, free_port, wait_for_port  # noqa: E402
 from uplink_server import Aggregator, Proxy  # noqa: E402
 from uplink_test import Feed, make_pki, numbers, run  # noqa: E402
 
+SENSOR = ''
 BACK_WITHIN_S = 10
 HAVE_SQUID = shutil.which('squid') is not None
 
@@ -427,13 +432,121 @@ class Faults(WaysCase):
         feed.kill()
 
 
+class Walk(WaysCase):
+    """`uplink test` says which step failed, and what to do: for each fault its own words."""
+
+    def walk(self, *ways, port=None, host='localhost', words=(), **keys):
+        settings = {'uplink.url': f'https://{host}:{port or self.aggregator.port}', 'uplink.cert': f'{self.pki}/sensor.pem',
+                    'uplink.key': f'{self.pki}/sensor.key', 'uplink.ca': f'{self.pki}/ca.pem', 'uplink.connect-timeout-ms': 1000}
+        if ways:
+            settings['uplink.ways'] = json.dumps(ways)
+        settings.update({k.replace('__', '.', 1).replace('_', '-'): v for k, v in keys.items()})
+        args = [x for k, v in settings.items() for x in ('--set', f'{k}={v}')]
+        done = subprocess.run([SENSOR, 'uplink', 'test', *words, *args], capture_output=True, text=True, timeout=30)
+        return done.returncode, done.stdout + done.stderr
+
+    def fault(self, step, error, *ways, **keys):
+        code, out = self.walk(*ways, **keys)
+        self.assertEqual(code, 1, out)
+        self.assertRegex(out, f'FAULT +{step} ')
+        self.assertRegex(out, rf'\n +{error}: \S+ \S+')
+        return out
+
+    def test_a_good_way(self):
+        proxies = [self.use(FaultyProxy()) for _ in range(2)]
+        way = ' '.join(f'http://127.0.0.1:{proxy.port}' for proxy in proxies)
+        code, out = self.walk('direct', way)
+        self.assertEqual(code, 0, out)
+        for step in ('own certificate', 'name', 'tcp', 'hop', 'tls', 'certificate', 'authorisation', 'test batch'):
+            self.assertRegex(out, f'(ok|warn) +{step} ')
+        self.assertEqual(out.count(' hop '), 2)
+        self.assertEqual(self.aggregator.lanes, {})
+        self.assertEqual(self.walk('direct', way, words=('direct',))[1].count(' tcp '), 1)
+        self.assertEqual(self.walk('direct', words=('other',))[0], 1)
+
+    def test_real_aggregator(self):
+        program = os.path.join(os.path.dirname(uplink_test.FEED), '../../app/aggregator/millrace-aggregator')
+        port, api = free_port(), free_port()
+        with open(f'{self.work}/token', 'w') as f:
+            f.write('0123456789abcdef0123456789abcdef\n')
+        with open(f'{self.work}/aggregator.yaml', 'w') as f:
+            f.write(f'listen: 127.0.0.1:{port}\ntls:\n  cert: {self.pki}/server.pem\n  key: {self.pki}/server.key\n  ca: {self.pki}/ca.pem\n'
+                    f'api:\n  listen: 127.0.0.1:{api}\n  token-file: {self.work}/token\nstore:\n  path: {self.work}/store.db\n')
+        with open(f'{self.work}/aggregator.log', 'w') as log:
+            process = subprocess.Popen([program, 'run', '-c', f'{self.work}/aggregator.yaml'], stdout=log, stderr=log)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        wait_for_port(port, process)
+        code, out = self.walk(port=port)
+        self.assertEqual(code, 0, out)
+        self.assertRegex(out, 'ok +authorisation +sensor-1\n')
+        self.assertRegex(out, 'ok +test batch +checked by the aggregator, not stored')
+        process.terminate()
+        process.wait()
+        with sqlite3.connect(f'{self.work}/store.db') as db:
+            self.assertEqual(db.execute('SELECT count(*) FROM records').fetchone(), (0,))
+
+    def test_old_aggregator(self):
+        self.aggregator.check = (404, {'error': 'only POST /v1/records is served here'})
+        code, out = self.walk()
+        self.assertEqual(code, 0, out)
+        self.assertRegex(out, 'warn +test batch .*older')
+
+    def test_network(self):
+        self.fault('name', 'name-(unknown|timeout)', host='nosuch.invalid')
+        self.fault('tcp', 'tcp-refused', port=free_port())
+        self.fault('tcp', 'source', {'source': '192.0.2.77'})
+        with socket.socket() as full:
+            full.bind(('127.0.0.1', 0))
+            full.listen(0)
+            fillers = []
+            for _ in range(3):
+                fillers.append(socket.socket())
+                fillers[-1].setblocking(False)
+                fillers[-1].connect_ex(full.getsockname())
+            self.fault('tcp', 'tcp-timeout', port=full.getsockname()[1])
+            for filler in fillers:
+                filler.close()
+
+    def test_proxy(self):
+        proxy = self.use(FaultyProxy())
+        for mode, error in (('silent', 'proxy-timeout'), ('407', 'proxy-auth'), ('403', 'proxy-denied'), ('502', 'proxy-gateway'),
+                            ('html', 'proxy-garbage'), ('portal', 'proxy-status'), ('hang-up', 'proxy-closed')):
+            proxy.mode = mode
+            out = self.fault('hop', error, f'http://127.0.0.1:{proxy.port}')
+            self.assertRegex(out, 'ok +tcp ')
+        self.fault('proxy tls', 'tls-garbage', {'hops': f'https://127.0.0.1:{PlainServer(0, b"no TLS here, go away", self).port}'})
+
+    def test_tls(self):
+        uplink_test.make_leaf(self.pki, 'strange', 'otherca', 'aggregator', 'DNS:localhost')
+        uplink_test.make_leaf(self.pki, 'expired', 'ca', 'aggregator', 'DNS:localhost', '200101000000Z', '200102000000Z')
+        self.fault('certificate', 'tls-unknown-ca', uplink__ca=f'{self.pki}/otherca.pem')
+        self.fault('certificate', 'tls-pin', uplink__pin='sha256//' + base64.b64encode(bytes(32)).decode())
+        self.fault('authorisation', 'tls-client', uplink__cert=f'{self.pki}/stranger.pem', uplink__key=f'{self.pki}/stranger.key')
+        for name, step, error, version in (('expired', 'certificate', 'tls-expired', None), ('othername', 'certificate', 'tls-name', None),
+                                           ('server', 'tls', 'tls-version', ssl.TLSVersion.TLSv1)):
+            other = Aggregator(self.pki, name=name)
+            other.version = version
+            other.start()
+            self.fault(step, error, port=other.port)
+            other.stop()
+        for answer, error in ((b'HTTP/1.1 400 Bad Request\r\n\r\n<html>', 'tls-garbage'), (b'', 'tls-closed'), (None, 'tls-timeout')):
+            self.fault('tls', error, port=PlainServer(0, answer, self).port)
+
+    def test_answers(self):
+        for check, step, error in (((403, {'error': 'revoked'}), 'authorisation', 'http-denied'),
+                                   ((503, {'error': 'the store failed'}), 'test batch', 'http-later'),
+                                   ((400, {'error': 'no such version'}), 'test batch', 'batch-refused'),
+                                   ((200, b'<html>hello</html>'), 'test batch', 'http-garbage')):
+            self.aggregator.check = check
+            out = self.fault(step, error)
+            self.assertRegex(out, 'ok +tls ')
+
+
 class PlainServer:
     """Says the same to everybody, in clear."""
 
-    def __init__(self, port, answer):
-        import socketserver
-        import threading
-
+    def __init__(self, port, answer, case=None):
         class Handler(socketserver.BaseRequestHandler):
             def handle(handler):
                 handler.request.recv(4096)
@@ -447,6 +560,9 @@ class PlainServer:
         self.server.daemon_threads = True
         self.server.block_on_close = False
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
+        self.port = self.server.server_address[1]
+        if case is not None:
+            case.addCleanup(self.close)
 
     def close(self):
         self.stop.set()
@@ -456,4 +572,5 @@ class PlainServer:
 
 if __name__ == '__main__':
     uplink_test.FEED = os.path.abspath(sys.argv.pop(1))
+    SENSOR = os.path.join(os.path.dirname(uplink_test.FEED), '../../app/sensor/millrace-sensor')
     unittest.main(verbosity=2)

@@ -111,6 +111,30 @@ use_identity(struct uplink_config *uplink, const struct enrol_config *enrol, str
 	return 0;
 }
 
+int
+uplink_sink_settings_read(struct uplink_sink_settings *out, struct config *config, struct config_error *err)
+{
+	struct enrol_config enrol;
+
+	memset(out, 0, sizeof(*out));
+	int rc = config_apply(config, &uplink_knobs, &out->uplink, err);
+
+	if (rc == 0)
+		rc = config_apply(config, &enrol_knobs, &enrol, err);
+	if (rc < 0)
+		return rc;
+	/* Asked for, whether it will run or not. */
+	out->uplink.enabled = true;
+	return use_identity(&out->uplink, &enrol, &out->identity, err);
+}
+
+void
+uplink_sink_settings_free(struct uplink_sink_settings *settings)
+{
+	free(settings->identity);
+	settings->identity = NULL;
+}
+
 static int
 start_renewer(struct uplink_sink *sink, const struct enrol_config *enrol, const struct uplink_config *uplink,
 	struct config_error *err)
