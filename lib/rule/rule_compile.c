@@ -69,7 +69,8 @@ rule_compare(const void *left, const void *right)
 
 /** What group_fill() gathers before it freezes a group. */
 struct group_draft {
-	uint32_t *always, always_count;
+	struct rule_gate *always;
+	uint32_t always_count;
 	struct rule_link *links;
 	uint32_t link_count, link_cap;
 	struct rule_index *indexes;
@@ -125,7 +126,8 @@ draft_add(struct group_draft *draft, const struct rule *rule, uint32_t rule_idx)
 	rule_plan_make(rule, &plan);
 	switch (plan.kind) {
 	case PLAN_INDEX: {
-		const struct rule_link link = { .rule_idx = rule_idx, .value = plan.value, .mask = plan.mask, .len = plan.len };
+		const struct rule_link link = { .rule_idx = rule_idx, .value = plan.value, .mask = plan.mask, .len = plan.len,
+			.app = rule->app };
 
 		return draft_link(draft, plan.offset, &link);
 	}
@@ -133,7 +135,7 @@ draft_add(struct group_draft *draft, const struct rule *rule, uint32_t rule_idx)
 	case PLAN_PCRE:
 		return rule_patterns_add(&draft->patterns, &plan, rule_idx);
 	default:
-		draft->always[draft->always_count++] = rule_idx;
+		draft->always[draft->always_count++] = rule_gate_of(rule, rule_idx);
 		return 0;
 	}
 }
@@ -146,7 +148,7 @@ draft_freeze(struct compile *compile, struct group_draft *draft, struct rule_gro
 	if (draft->patterns.count > 0 && rule_database_add(compile->set, &draft->patterns, &group->database) != 0)
 		return -ENOMEM;
 	group->always_count = draft->always_count;
-	group->always = rule_arena_copy(arena, draft->always, draft->always_count * sizeof(uint32_t));
+	group->always = rule_arena_copy(arena, draft->always, draft->always_count * sizeof(draft->always[0]));
 	group->index_count = draft->index_count;
 	group->indexes = rule_arena_copy(arena, draft->indexes, draft->index_count * sizeof(struct rule_index));
 	group->link_count = draft->link_count;
@@ -157,13 +159,13 @@ draft_freeze(struct compile *compile, struct group_draft *draft, struct rule_gro
 static int
 group_draft(struct compile *compile, const uint32_t *list, uint32_t count, struct rule_group *group)
 {
-	struct group_draft draft = { .always = calloc(count, sizeof(uint32_t)) };
+	struct group_draft draft = { .always = calloc(count, sizeof(struct rule_gate)) };
 	int ret = draft.always == NULL ? -ENOMEM : 0;
 
 	for (uint32_t i = 0; ret == 0 && i < count; i++) {
 		/* rules that wait for an event are few, and only asked when there is one */
 		if (compile->app != NULL)
-			draft.always[draft.always_count++] = list[i];
+			draft.always[draft.always_count++] = (struct rule_gate){ list[i], 0, UINT32_MAX, RULE_APP_NONE };
 		else
 			ret = draft_add(&draft, compile->set->rules[list[i]], list[i]);
 	}
@@ -479,13 +481,14 @@ refused_keep(struct ruleset *set)
 
 		if (own == NULL || own->refused_count == 0)
 			continue;
-		uint32_t *always = rule_arena_alloc(&set->arena, (group->always_count + own->refused_count) * sizeof(*always));
+		struct rule_gate *always = rule_arena_alloc(&set->arena, (group->always_count + own->refused_count) * sizeof(*always));
 
 		if (always == NULL)
 			return -ENOMEM;
 		memcpy(always, group->always, group->always_count * sizeof(*always));
 		for (uint32_t i = 0; i < own->refused_count; i++)
-			always[group->always_count++] = made->rules[own->refused[i]];
+			always[group->always_count++] = rule_gate_of(set->rules[made->rules[own->refused[i]]],
+				made->rules[own->refused[i]]);
 		group->always = always;
 		if (own->db == NULL)
 			group->database = NULL;

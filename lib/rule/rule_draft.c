@@ -289,6 +289,26 @@ finish_direction(struct rule_parser *parser)
 		parser->draft.flow |= RULE_FLOW_TO_SERVER;
 }
 
+/* A rule of one IP protocol need not be asked of packets of another. Headers that could not be read are CLASS_IP. */
+static void
+finish_classes(struct rule_parser *parser)
+{
+	struct rule *draft = &parser->draft;
+
+	for (unsigned int i = 0; i < parser->test_count; i++) {
+		const struct rule_test *test = &parser->tests[i];
+		const struct rule_number *wanted = test->fn == rule_test_ip_proto ? test->numbers.items : NULL;
+
+		if (wanted == NULL || test->negated || test->numbers.count != 1 || wanted->op != NUMBER_EQUAL || wanted->negated
+			|| wanted->a < 0 || wanted->a > UINT8_MAX)
+			continue;
+		unsigned int classes = draft->classes & (1u << CLASS_IP | 1u << rule_class_of_ip_proto[wanted->a]);
+
+		if (classes != 0)
+			draft->classes = (uint8_t)classes;
+	}
+}
+
 /* Nothing but the flow's protocol is asked, on packets. */
 static bool
 asks_protocol_only(const struct rule_parser *parser)
@@ -403,6 +423,7 @@ rule_finish(struct rule_parser *parser)
 	if (ret != 0)
 		return ret;
 	finish_anchors(parser);
+	finish_classes(parser);
 	finish_direction(parser);
 	finish_phase(parser);
 	if (older != NULL) {

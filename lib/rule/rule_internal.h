@@ -33,11 +33,19 @@ struct rule_index {
 	uint32_t first[256];          /* into links; 0: none */
 };
 
+/** What is looked at before a rule that nothing finds becomes a candidate. */
+struct rule_gate {
+	uint32_t rule_idx;
+	uint32_t len_min, len_max;    /* of the payload */
+	uint8_t app;                  /* of the flow; RULE_APP_NONE: any */
+};
+
 struct rule_link {
 	uint32_t rule_idx;
 	uint32_t next;                /* into links; 0 ends */
 	uint64_t value, mask;         /* of the 8 bytes from index.offset on: compared before a candidate is made */
 	uint8_t len;                  /* bytes the compare needs */
+	uint8_t app;                  /* of the flow; RULE_APP_NONE: any */
 };
 
 /** Patterns of a database, until it is compiled. rule_database.c */
@@ -69,8 +77,8 @@ struct rule_group {
 	const struct rule_app *app;   /* asked with records of this protocol and direction; NULL: with payload */
 	bool to_server;
 	const struct rule_records *records; /* with app: instead of all below */
-	uint32_t always_count;        /* no way to choose: verified each time */
-	const uint32_t *always;
+	uint32_t always_count;        /* no way to choose: verified each time that their gate lets them */
+	const struct rule_gate *always;
 	uint32_t index_count;
 	struct rule_index *indexes;
 	uint32_t link_count;
@@ -262,6 +270,8 @@ rule_candidate_add(struct rule_matcher *matcher, uint32_t rule_idx)
 	matcher->summary[rule_idx >> 12] |= UINT64_C(1) << (rule_idx >> 6 & 63);
 }
 
+/** The class of packets whose header of that IP protocol could be read. rule_match.c */
+extern const uint8_t rule_class_of_ip_proto[256];
 /** Hyperscan over some bytes, counted. rule_match.c */
 void rule_scan(struct rule_view *view, const struct rule_database *database, const uint8_t *data, uint32_t len,
 	match_event_handler on_match, void *arg);
@@ -339,6 +349,8 @@ struct rule_plan {
 };
 
 void rule_plan_make(const struct rule *rule, struct rule_plan *out);
+/** The gate of a rule of packets or streams. */
+struct rule_gate rule_gate_of(const struct rule *rule, uint32_t rule_idx);
 /** The rarest literal of one buffer that Hyperscan finds cheaply. @return how rare it is, 0: there is none */
 unsigned int rule_plan_literal(const struct rule_buffer *buffer, struct rule_plan *out);
 

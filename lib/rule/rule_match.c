@@ -78,6 +78,18 @@ payload_word(const struct rule_view *view, uint32_t offset, uint64_t *word)
 	return (uint32_t)len;
 }
 
+static inline bool
+app_may_hold(const struct rule_view *view, uint8_t app)
+{
+	return app == RULE_APP_NONE || (view->flow != NULL && view->flow->app_proto == app + 1);
+}
+
+static inline bool
+gate_lets(const struct rule_view *view, const struct rule_gate *gate)
+{
+	return view->payload_len >= gate->len_min && view->payload_len <= gate->len_max && app_may_hold(view, gate->app);
+}
+
 static void
 index_payload(struct rule_view *view, const struct rule_group *group, const struct rule_index *index)
 {
@@ -89,7 +101,7 @@ index_payload(struct rule_view *view, const struct rule_group *group, const stru
 	for (uint32_t at = index->first[word & 0xff]; at != 0; at = group->links[at].next) {
 		const struct rule_link *link = &group->links[at];
 
-		if (len >= link->len && (word & link->mask) == link->value)
+		if (len >= link->len && (word & link->mask) == link->value && app_may_hold(view, link->app))
 			rule_candidate_add(view->matcher, link->rule_idx);
 	}
 }
@@ -102,7 +114,8 @@ group_candidates(struct rule_view *view, uint16_t group_idx)
 	const struct rule_group *group = &view->matcher->set->groups[group_idx];
 
 	for (uint32_t i = 0; i < group->always_count; i++)
-		rule_candidate_add(view->matcher, group->always[i]);
+		if (gate_lets(view, &group->always[i]))
+			rule_candidate_add(view->matcher, group->always[i].rule_idx);
 	if (view->payload == NULL)
 		return;
 	for (uint32_t i = 0; i < group->index_count; i++)
@@ -119,8 +132,8 @@ event_candidates(struct rule_view *view, uint16_t group_idx)
 	const struct rule_group *group = &set->groups[group_idx];
 
 	for (uint32_t i = 0; i < group->always_count; i++)
-		if ((set->rules[group->always[i]]->app_events & view->message->events) != 0)
-			rule_candidate_add(view->matcher, group->always[i]);
+		if ((set->rules[group->always[i].rule_idx]->app_events & view->message->events) != 0)
+			rule_candidate_add(view->matcher, group->always[i].rule_idx);
 }
 
 /* ---- hits ---- */
@@ -243,7 +256,7 @@ candidates_verify(struct rule_view *view, struct rule_hits *hits, uint32_t limit
 /* ---- views ---- */
 
 /* Protocols without a row are CLASS_IP, which is 0. */
-static const uint8_t class_of_ip_proto[256] = {
+const uint8_t rule_class_of_ip_proto[256] = {
 	[IP_PROTO_TCP] = CLASS_TCP,
 	[IP_PROTO_UDP] = CLASS_UDP,
 	[IP_PROTO_ICMP] = CLASS_ICMP,
@@ -258,7 +271,7 @@ packet_class(const struct packet *packet)
 		return CLASS_OTHER;
 	/* SCTP too short for its header has no rules of its own but those on decode events */
 	if ((packet->flags & PACKET_L4) != 0 || (packet->ip_proto == IP_PROTO_SCTP && (packet->flags & PACKET_INVALID) != 0))
-		return class_of_ip_proto[packet->ip_proto];
+		return rule_class_of_ip_proto[packet->ip_proto];
 	return CLASS_IP;
 }
 
@@ -307,7 +320,7 @@ view_ends_of_flow(struct rule_view *view, const struct flow *flow, bool to_serve
 	view->src = to_server ? *flow_originator(flow) : *flow_responder(flow);
 	view->dst = to_server ? *flow_responder(flow) : *flow_originator(flow);
 	view->ts_ns = view->packet != NULL ? view->packet->ts_ns : flow->last_ns;
-	view->class = class_of_ip_proto[flow->key.ip_proto];
+	view->class = rule_class_of_ip_proto[flow->key.ip_proto];
 }
 
 static void
@@ -490,7 +503,7 @@ table_wants(const struct rule_table *table, uint16_t sport, uint16_t dport)
 bool
 rule_wants(const struct rule_matcher *matcher, uint8_t ip_proto, uint16_t client_port, uint16_t server_port)
 {
-	uint8_t class = class_of_ip_proto[ip_proto];
+	uint8_t class = rule_class_of_ip_proto[ip_proto];
 
 	for (unsigned int phase = PHASE_PACKET; phase <= PHASE_STREAM; phase++)
 		if (table_wants(&matcher->set->tables[phase][class][1], client_port, server_port)

@@ -5,7 +5,7 @@
 #include <ctype.h>
 #include <string.h>
 
-#include "lib/rule/rule_internal.h"
+#include "lib/rule/rule_tests.h"
 
 enum {
 	LITERAL_LEN_MIN = 4,     /* shorter ones in a shared database slow all others down */
@@ -167,6 +167,41 @@ plan_pcre(const struct rule_buffer *buffer, struct rule_plan *plan)
 		return true;
 	}
 	return false;
+}
+
+static void
+gate_add_size(struct rule_gate *gate, const struct rule_number *size)
+{
+	int64_t low = 0, high = UINT32_MAX;
+
+	if (size->op == NUMBER_EQUAL || size->op == NUMBER_RANGE)
+		low = size->a;
+	if (size->op == NUMBER_EQUAL)
+		high = size->a;
+	else if (size->op == NUMBER_RANGE)
+		high = size->b;
+	else if (size->op == NUMBER_BELOW)
+		high = size->a - 1;
+	else if (size->op == NUMBER_ABOVE)
+		low = size->a + 1;
+	if (low > gate->len_min)
+		gate->len_min = low > UINT32_MAX ? UINT32_MAX : (uint32_t)low;
+	if (high < gate->len_max)
+		gate->len_max = high < 0 ? 0 : (uint32_t)high;
+}
+
+struct rule_gate
+rule_gate_of(const struct rule *rule, uint32_t rule_idx)
+{
+	struct rule_gate gate = { .rule_idx = rule_idx, .len_max = UINT32_MAX, .app = rule->app };
+
+	for (unsigned int i = 0; i < rule->test_count; i++) {
+		const struct rule_test *test = &rule->tests[i];
+
+		if (test->fn == rule_test_dsize && !test->negated && test->numbers.count == 1 && !test->numbers.items[0].negated)
+			gate_add_size(&gate, &test->numbers.items[0]);
+	}
+	return gate;
 }
 
 void
