@@ -1,13 +1,12 @@
 /*
- * The query API: GET over HTTPS with a bearer token, on a thread and a store handle of its
- * own, so that no question delays a batch.
+ * The query API: HTTPS with bearer tokens that have scopes, on a thread and a store handle of its own, so that no question
+ * delays a batch. What can be asked is the table of api_route.c, and GET /v1/openapi.json tells it.
  *
- *   /v1/flows /v1/alerts /v1/events   {"records":[{sensor,epoch,lane,sequence,record}],"next":cursor|null}
- *   /v1/sensors /v1/lanes /v1/gaps /v1/protocols /v1/counters /v1/summary
- *   /v1/sensors/...                   api_sensors.h
- *   any error                         {"error":{"status":N,"reason":"..."}}
+ *   records       {"records":[{sensor,epoch,lane,sequence,record}],"next":cursor|null}, pages that do not move
+ *   /v1/export    the same records, a line each, as many as there are; /v1/alerts/live server-sent events
+ *   any error     {"error":{"status":N,"reason":"..."}}
  *
- * Parameters are the filters of lib/store, and limit and cursor for records; any other is an error.
+ * Every request is a line of the audit log.
  */
 #ifndef MR_AGGREGATOR_API_H
 #define MR_AGGREGATOR_API_H

@@ -10,6 +10,7 @@
 #include <jansson.h>
 
 #include "app/aggregator/api.h"
+#include "app/aggregator/api_token.h"
 #include "app/aggregator/enrol.h"
 #include "app/aggregator/ingest.h"
 #include "lib/base/log.h"
@@ -20,6 +21,7 @@ static const char usage[] =
 	"usage: millrace-aggregator run   -c FILE [--set KEY=VALUE]... [--ready-file PATH]\n"
 	"       millrace-aggregator check -c FILE [--set KEY=VALUE]...\n"
 	"       millrace-aggregator backup -c FILE [--set KEY=VALUE]... TARGET\n"
+	"       millrace-aggregator token NAME SCOPE[,SCOPE]...\n"
 	"       millrace-aggregator reference | --version | --help\n"
 	"\n"
 	"run    listens for sensors and for questions until SIGTERM. When both are open it prints\n"
@@ -27,6 +29,7 @@ static const char usage[] =
 	"check  reads the configuration and the files it names, and says what is wrong with them.\n"
 	"backup writes all that is committed to the file TARGET, which must not exist, while the aggregator goes on. It is a\n"
 	"       database like the one it was taken from.\n"
+	"token  makes a token of the API (scopes: read, export, admin) and its line for the file api.tokens.\n"
 	"reference  prints the configuration's keys.\n"
 	"\n"
 	"exit status: 0 done, 1 failed, 2 wrong usage or configuration\n";
@@ -244,8 +247,11 @@ main(int argc, char **argv)
 		config_reference(tables, 1, stdout);
 		return EXIT_SUCCESS;
 	}
+	if (strcmp(verb, "token") == 0)
+		return argc == 4 && api_token_make(argv[2], argv[3], stdout) == 0 ? EXIT_SUCCESS
+			: wrong_usage("token: a name and scopes of read, export, admin are wanted");
 	if (strcmp(verb, "run") != 0 && strcmp(verb, "check") != 0 && strcmp(verb, "backup") != 0)
-		return wrong_usage("run, check, backup or reference is wanted");
+		return wrong_usage("run, check, backup, token or reference is wanted");
 	if (read_options(argc - 1, argv + 1, &options) != 0 || options.config_path == NULL)
 		return wrong_usage("-c FILE is wanted");
 	signal(SIGPIPE, SIG_IGN);

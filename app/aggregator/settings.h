@@ -14,6 +14,9 @@ struct settings {
 	const char *api_cert;
 	const char *api_key;
 	const char *api_token_file;
+	const char *api_tokens;
+	const char *api_audit_path;
+	uint64_t api_audit_size;
 	unsigned int store_kind;
 	const char *store_path;
 	uint64_t records_max;

@@ -10,6 +10,7 @@
 #include <openssl/x509.h>
 
 #include "app/aggregator/api.h"
+#include "app/aggregator/api_private.h"
 #include "app/aggregator/ingest.h"
 
 static char dir[] = "/tmp/millrace-test-aggregator-XXXXXX";
@@ -24,6 +25,8 @@ static struct settings settings = {
 	.api_cert = cert_path,
 	.api_key = key_path,
 	.api_token_file = token_path,
+	.api_tokens = "",
+	.api_audit_path = "",
 	.store_path = store_path,
 	.body_max = 65536,
 	.lines_max = 65536,
@@ -181,6 +184,77 @@ files_are_checked(void **state)
 	write_token("0123456789abcdef\n");
 }
 
+/* Every route, its method, its parameters, and nothing else. */
+static void
+the_document_says_every_route(void **state)
+{
+	json_t *document = api_document();
+	json_t *paths = json_object_get(document, "paths");
+
+	assert_int_equal(json_object_size(paths), api_route_count);
+	for (size_t i = 0; i < api_route_count; i++) {
+		const struct api_route *route = &api_routes[i];
+		json_t *operation = json_object_get(json_object_get(paths, route->path), route->post ? "post" : "get");
+		size_t wanted = (size_t)__builtin_popcount(route->filters) + (size_t)__builtin_popcount(route->parameters) +
+			(route->filters >> STORE_EVENT_TYPE & 1);
+		const char *allowed;
+		json_t *parameter;
+		size_t at;
+
+		assert_non_null(operation);
+		assert_ptr_equal(api_route_find(route->path, route->post, &allowed), route);
+		assert_null(api_route_find(route->path, !route->post, &allowed));
+		assert_string_equal(allowed, route->post ? "POST" : "GET");
+		assert_int_equal(json_array_size(json_object_get(operation, "parameters")), wanted);
+		json_array_foreach(json_object_get(operation, "parameters"), at, parameter)
+			assert_true(json_is_object(json_object_get(parameter, "schema")));
+	}
+	json_decref(document);
+}
+
+static const struct {
+	const char *line;
+	bool good;
+} token_lines[] = {
+	{ "# a comment\n\n", true },
+	{ "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 read test\n", true },
+	{ "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 read,export,admin test\n", true },
+	{ "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a0 read test\n", false },
+	{ "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a0z read test\n", false },
+	{ "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 all test\n", false },
+	{ "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 read\n", false },
+	{ "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 read, test\n", true },
+	{ "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\n", false },
+};
+
+static void
+token_files_are_read_line_by_line(void **state)
+{
+	char path[80];
+
+	snprintf(path, sizeof(path), "%s/tokens", dir);
+	for (size_t i = 0; i < TEST_COUNT(token_lines); i++) {
+		struct api_tokens *tokens = NULL;
+		FILE *file = fopen(path, "w");
+		const char *name;
+
+		fputs(token_lines[i].line, file);
+		fclose(file);
+		assert_int_equal(api_tokens_create(&tokens, token_path, path) == 0, token_lines[i].good);
+		if (tokens == NULL)
+			continue;
+		assert_true(api_tokens_allow(tokens, "Bearer 0123456789abcdef", API_SCOPE_ADMIN, &name));
+		assert_string_equal(name, "operator");
+		assert_false(api_tokens_allow(tokens, "Bearer 0123456789abcdeg", API_SCOPE_READ, &name));
+		assert_null(name);
+		/* SHA-256 of "test". */
+		assert_int_equal(api_tokens_allow(tokens, "Bearer test", API_SCOPE_READ, &name), i > 0);
+		assert_int_equal(api_tokens_allow(tokens, "Bearer test", API_SCOPE_EXPORT, &name), i == 2);
+		api_tokens_destroy(tokens);
+	}
+	unlink(path);
+}
+
 int
 main(void)
 {
@@ -188,6 +262,8 @@ main(void)
 		cmocka_unit_test(creation_survives_no_memory),
 		cmocka_unit_test(settings_are_checked),
 		cmocka_unit_test(files_are_checked),
+		cmocka_unit_test(the_document_says_every_route),
+		cmocka_unit_test(token_files_are_read_line_by_line),
 	};
 
 	return cmocka_run_group_tests(tests, make_files, remove_files);

@@ -118,12 +118,9 @@ make_url(CURL *curl, const struct options *options, const char *path, const char
 	return cursor == NULL || put_parameter(curl, url, "cursor", cursor);
 }
 
-static int
-perform(CURL *curl, const struct options *options, struct answer *answer, const char *url, const char *token)
+static void
+set_up(CURL *curl, const struct options *options, const char *url, const char *token)
 {
-	char reason[CURL_ERROR_SIZE] = "";
-	CURLcode code;
-
 	curl_easy_setopt(curl, CURLOPT_URL, url);
 	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "https");
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
@@ -133,9 +130,14 @@ perform(CURL *curl, const struct options *options, struct answer *answer, const 
 	curl_easy_setopt(curl, CURLOPT_HTTPAUTH, CURLAUTH_BEARER);
 	curl_easy_setopt(curl, CURLOPT_XOAUTH2_BEARER, token);
 	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_TIMEOUT_S);
-	curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)TIMEOUT_S);
-	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_data);
-	curl_easy_setopt(curl, CURLOPT_WRITEDATA, answer);
+}
+
+static int
+perform(CURL *curl, const struct options *options)
+{
+	char reason[CURL_ERROR_SIZE] = "";
+	CURLcode code;
+
 	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, reason);
 	code = curl_easy_perform(curl);
 	if (code == CURLE_OK)
@@ -179,7 +181,11 @@ ask(const struct options *options, const char *path, const char *cursor, const c
 	}
 	if (body != NULL)
 		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
-	status = perform(curl, options, &answer, url, token);
+	set_up(curl, options, url, token);
+	curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)TIMEOUT_S);
+	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_data);
+	curl_easy_setopt(curl, CURLOPT_WRITEDATA, &answer);
+	status = perform(curl, options);
 	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &http);
 	curl_easy_cleanup(curl);
 	root = status == STATUS_DONE ? parse(&answer) : NULL;
@@ -213,6 +219,57 @@ client_post(const struct options *options, const char *path, const json_t *body,
 	else
 		status = ask(options, path, NULL, text, out);
 	free(text);
+	return status;
+}
+
+/* ---- streams ---- */
+
+/* What a refusal says is kept; the rest is handed on. */
+struct stream {
+	CURL *curl;
+	struct answer refusal;
+	client_bytes_fn bytes;
+	void *arg;
+};
+
+static size_t
+on_stream(char *data, size_t size, size_t count, void *arg)
+{
+	struct stream *stream = arg;
+	long http = 0;
+
+	curl_easy_getinfo(stream->curl, CURLINFO_RESPONSE_CODE, &http);
+	if (http != 200)
+		return on_data(data, size, count, &stream->refusal);
+	return stream->bytes(stream->arg, data, size * count) ? size * count : 0;
+}
+
+int
+client_stream(const struct options *options, const char *path, const char *after, client_bytes_fn bytes, void *arg)
+{
+	struct stream stream = { .curl = curl_easy_init(), .refusal = { .max = CONTROL_ANSWER_MAX }, .bytes = bytes, .arg = arg };
+	char token[TOKEN_MAX];
+	char url[URL_MAX];
+	long http = 0;
+	int status = read_token(options->token_file, token);
+
+	if (status == STATUS_DONE && (stream.curl == NULL || !make_url(stream.curl, options, path, NULL, url) ||
+	    (after != NULL && !put_parameter(stream.curl, url, "after", after))))
+		status = STATUS_USAGE;
+	if (status == STATUS_DONE) {
+		set_up(stream.curl, options, url, token);
+		/* It may be silent for long, but not longer than the aggregator's beats are apart. */
+		curl_easy_setopt(stream.curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+		curl_easy_setopt(stream.curl, CURLOPT_LOW_SPEED_TIME, (long)TIMEOUT_S);
+		curl_easy_setopt(stream.curl, CURLOPT_WRITEFUNCTION, on_stream);
+		curl_easy_setopt(stream.curl, CURLOPT_WRITEDATA, &stream);
+		status = perform(stream.curl, options);
+		curl_easy_getinfo(stream.curl, CURLINFO_RESPONSE_CODE, &http);
+	}
+	if (status == STATUS_DONE && http != 200)
+		status = refused(http, parse(&stream.refusal));
+	curl_easy_cleanup(stream.curl);
+	free(stream.refusal.data);
 	return status;
 }
 

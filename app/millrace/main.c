@@ -10,6 +10,7 @@
 #include "app/millrace/options.h"
 #include "app/millrace/rules.h"
 #include "app/millrace/sensors.h"
+#include "app/millrace/stream.h"
 #include "app/millrace/summary.h"
 #include "app/millrace/text.h"
 #include "app/millrace/view.h"
@@ -20,6 +21,9 @@ static const char usage[] =
 	"asking the aggregator:\n"
 	"  summary               one screen: frames, flows, protocols, alerts, top talkers, losses\n"
 	"  flows alerts events   records, newest first\n"
+	"  alerts --follow       alerts as they arrive, until it is stopped\n"
+	"  export                every record asked for, a JSON line each\n"
+	"  talkers trend         addresses by bytes; alerts by hour (--bucket SECONDS) and severity\n"
 	"  protocols             function codes and applications, counted\n"
 	"  sensors lanes gaps    who delivered, up to where, and what a sensor had to drop\n"
 	"  counters              of the aggregator and of each sensor's newest stats record\n"
@@ -49,7 +53,7 @@ static const char usage[] =
 	"  -j, --json            the answer as it is, for programs\n"
 	"\n"
 	"filters: --sensor --since --until --src-ip --dest-ip --ip --port --proto --app-proto --type\n"
-	"  --signature-id --severity --function; --limit N (1..1000) --cursor CURSOR --all\n"
+	"  --signature-id --severity --function; --limit N (1..1000) --cursor CURSOR --all --follow\n"
 	"  times are RFC 3339 or seconds since the Unix epoch\n"
 	"\n"
 	"exit status: 0 done, 1 refused, 2 wrong usage, 3 no connection\n";
@@ -96,6 +100,12 @@ run(const struct options *options)
 		return rules_top(options);
 	if (strcmp(verb, "sensors") == 0 && options->word_count >= 2)
 		return sensors_run(options);
+	if (strcmp(verb, "export") == 0 && options->word_count == 1)
+		return stream_export(options);
+	if (strcmp(verb, "alerts") == 0 && options->word_count == 1 && options->follow)
+		return stream_follow(options);
+	if (options->follow)
+		return wrong_usage("--follow is for alerts");
 	if (strcmp(verb, "status") == 0 && options->word_count == 1)
 		return control(options, "status", NULL);
 	if (options->word_count != 1 || !view_exists(verb) || strcmp(verb, "audit") == 0)

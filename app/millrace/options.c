@@ -18,6 +18,7 @@ static const struct option longs[] = {
 	{ "config", required_argument, NULL, 'c' },
 	{ "json", no_argument, NULL, 'j' },
 	{ "all", no_argument, NULL, 'A' },
+	{ "follow", no_argument, NULL, 'F' },
 	{ "site", required_argument, NULL, SITE },
 	{ "zone", required_argument, NULL, ZONE },
 	{ "expires", required_argument, NULL, EXPIRES },
@@ -38,6 +39,8 @@ static const struct option longs[] = {
 	{ "severity", required_argument, NULL, FILTER },
 	{ "function", required_argument, NULL, FILTER },
 	{ "limit", required_argument, NULL, FILTER },
+	{ "bucket", required_argument, NULL, FILTER },
+	{ "after", required_argument, NULL, FILTER },
 	{ "cursor", required_argument, NULL, FILTER },
 	{ NULL, 0, NULL, 0 },
 };
@@ -139,6 +142,7 @@ options_read(struct options *out, int argc, char **argv)
 		case 'c': config_path = optarg; break;
 		case 'j': out->json = true; break;
 		case 'A': out->all = true; break;
+		case 'F': out->follow = true; break;
 		case 'o': out->output = optarg; break;
 		case SITE: out->site = optarg; break;
 		case ZONE: out->zone = optarg; break;

@@ -17,6 +17,7 @@ struct options {
 	const char *socket;
 	bool json;
 	bool all;               /* every page */
+	bool follow;            /* as they arrive */
 	bool force;
 	const char *site;       /* of an invitation */
 	const char *zone;

@@ -50,6 +50,8 @@ static const struct view views[] = {
 		{ "DESTINATION", { "record.dest_ip", "record.dest_port" } }, { "APP", { "record.app_proto" } },
 		{ "FUNCTION", { "record:function" } },
 		{ "ANOMALY", { "record.anomaly.event" } } } },
+	{ "trend", "/v1/alerts/trend", "trend", NULL, {
+		{ "TIME", { "time" } }, { ">SEV", { "severity" } }, { ">ALERTS", { "alerts" } } } },
 	{ "sensors", "/v1/sensors", "sensors", NULL, {
 		{ "SENSOR", { "sensor" } }, { "STATE", { "state" } }, { "EXPIRES", { "expires" } }, { "SITE", { "site" } },
 		{ "ZONE", { "zone" } }, { "FIRST SEEN", { "first_seen" } }, { "LAST SEEN", { "last_seen" } },
@@ -78,7 +80,7 @@ static const struct view views[] = {
 	{ "signatures", NULL, NULL, NULL, {
 		{ ">ALERTS", { "alerts" } }, { ">SIGNATURE", { "signature_id" } }, { ">SEV", { "severity" } },
 		{ "MESSAGE", { "signature" } } } },
-	{ "talkers", NULL, NULL, NULL, {
+	{ "talkers", "/v1/talkers", "talkers", NULL, {
 		{ "ADDRESS", { "ip" } }, { ">FLOWS", { "flows" } }, { ">PACKETS", { "packets" } },
 		{ ">BYTES", { "bytes" } } } },
 };
@@ -130,7 +132,7 @@ put_function(struct buf *cell, const json_t *row)
 }
 
 static void
-add_cell(struct text_table *table, const struct column *column, const json_t *row, struct buf *cell)
+put_cell(const struct column *column, const json_t *row, struct buf *cell)
 {
 	buf_reset(cell);
 	for (size_t i = 0; i < sizeof(column->paths) / sizeof(column->paths[0]) && column->paths[i] != NULL; i++) {
@@ -144,7 +146,20 @@ add_cell(struct text_table *table, const struct column *column, const json_t *ro
 			buf_putc(cell, ':');
 		text_put_value(cell, value);
 	}
-	text_table_add(table, cell->data, cell->len);
+}
+
+void
+view_print_line(const char *name, const json_t *row)
+{
+	const struct view *view = view_find(name);
+	char text[4096];
+	struct buf cell = { .data = text, .cap = sizeof(text) };
+
+	for (unsigned int i = 0; i < COLUMNS_MAX && view->columns[i].heading != NULL; i++) {
+		put_cell(&view->columns[i], row, &cell);
+		printf("%s%.*s", i == 0 ? "" : "  ", cell.len == 0 ? 1 : (int)cell.len, cell.len == 0 ? "-" : cell.data);
+	}
+	putchar('\n');
 }
 
 void
@@ -167,8 +182,10 @@ view_print_rows(const char *name, const json_t *rows)
 	if (table == NULL)
 		return;
 	json_array_foreach(rows, i, row)
-		for (unsigned int j = 0; j < count; j++)
-			add_cell(table, &view->columns[j], row, &cell);
+		for (unsigned int j = 0; j < count; j++) {
+			put_cell(&view->columns[j], row, &cell);
+			text_table_add(table, cell.data, cell.len);
+		}
 	text_table_print(table, stdout);
 }
 

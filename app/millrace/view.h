@@ -13,6 +13,8 @@ bool view_exists(const char *name);
 int view_run(const struct options *options, const char *name);
 /** Prints rows (an array of objects) under the named view's columns. */
 void view_print_rows(const char *name, const json_t *rows);
+/** Prints one row on a line of its own, its values apart by two spaces. */
+void view_print_line(const char *name, const json_t *row);
 /** Prints JSON for programs: sorted as the aggregator sent it, ASCII only. */
 void view_print_json(const json_t *root);
 

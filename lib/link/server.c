@@ -435,3 +435,39 @@ link_server_answer(struct evhttp_request *request, int status, unsigned int retr
 	}
 	evhttp_send_reply(request, status, NULL, body);
 }
+
+void
+link_server_stream_begin(struct evhttp_request *request, const char *content_type)
+{
+	struct evkeyvalq *headers = evhttp_request_get_output_headers(request);
+
+	evhttp_add_header(headers, "Content-Type", content_type);
+	evhttp_add_header(headers, "Cache-Control", "no-store");
+	evhttp_add_header(headers, "X-Content-Type-Options", "nosniff");
+	evhttp_send_reply_start(request, HTTP_OK, NULL);
+}
+
+void
+link_server_stream_chunk(struct evhttp_request *request, struct evbuffer *chunk, link_server_closed taken, void *arg)
+{
+	evhttp_send_reply_chunk_with_cb(request, chunk, taken, arg);
+}
+
+void
+link_server_stream_end(struct evhttp_request *request)
+{
+	struct peer *peer = peer_of(request);
+
+	if (peer != NULL)
+		peer->since_s = clock_s();
+	evhttp_send_reply_end(request);
+}
+
+void
+link_server_stream_cut(struct evhttp_request *request)
+{
+	struct evhttp_connection *connection = evhttp_request_get_connection(request);
+
+	if (connection != NULL)
+		evhttp_connection_free(connection);
+}

@@ -78,4 +78,12 @@ void link_server_on_close(struct evhttp_request *request, link_server_closed clo
 /** Answers; body is JSON and is drained. @param retry_after_s 0: no such header. */
 void link_server_answer(struct evhttp_request *request, int status, unsigned int retry_after_s, struct evbuffer *body);
 
+/** An answer in chunks: begun once, then chunks, each when taken() told that the one before is on its way; then ended, or cut,
+ *  which the peer sees as a fault. */
+void link_server_stream_begin(struct evhttp_request *request, const char *content_type);
+/** @param chunk is drained; not empty. */
+void link_server_stream_chunk(struct evhttp_request *request, struct evbuffer *chunk, link_server_closed taken, void *arg);
+void link_server_stream_end(struct evhttp_request *request);
+void link_server_stream_cut(struct evhttp_request *request);
+
 #endif

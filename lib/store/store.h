@@ -102,6 +102,7 @@ struct store_page {
 	int64_t after_ts_ns;
 	int64_t after_id;
 	bool more;            /* out: there are further records */
+	int64_t last_id;      /* out: of the last record found when there are more, else of the newest of all */
 };
 
 /** A record found; lent for the call. line is one JSON object. */

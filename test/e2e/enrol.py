@@ -135,7 +135,7 @@ class EnrolStack(Stack):
             base.close()
 
     def delivered(self):
-        return self.query('SELECT count(*) FROM records')[0][0]
+        return len(self.records())
 
     def ask(self, body, port=None, path='/v1/enrolment', identity=None):
         """Posts as a stranger, or with an identity file."""

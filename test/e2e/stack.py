@@ -3,6 +3,7 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -132,6 +133,14 @@ uplink:
     def tail(self, name):
         with open(self.path(name), errors='replace') as file:
             return ''.join(file.readlines()[-20:])
+
+    def query(self, sql):
+        """For what is no record: sensors, lanes, gaps, runs."""
+        base = sqlite3.connect(f'file:{self.path("store.sqlite")}?mode=ro', uri=True)
+        try:
+            return base.execute(sql).fetchall()
+        finally:
+            base.close()
 
     def records(self):
         """(sensor, epoch, lane, sequence) -> line"""

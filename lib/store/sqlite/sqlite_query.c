@@ -301,6 +301,9 @@ ask_all(struct question *question)
 		free(rows);
 		return count;
 	}
+	for (int i = 0; i < count; i++)
+		if (partitions[i].next_id > question->page->last_id)
+			question->page->last_id = partitions[i].next_id - 1;
 	if (question->by_time)
 		qsort(partitions, (size_t)count, sizeof(*partitions), by_ts_max);
 	else if (question->page->order == STORE_NEWEST)
@@ -344,6 +347,8 @@ cut_page(struct question *question)
 		count++;
 	}
 	page->more = count < question->count;
+	if (page->more)
+		page->last_id = question->rows[count - 1].id;
 	question->count = count;
 }
 
@@ -405,6 +410,7 @@ sqlite_store_query(struct store *base, const struct store_filter *filter, struct
 
 	if (err != 0)
 		return err;
+	page->last_id = page->after_id;
 	question.by_time = ordered_by_time(filter, page);
 	question.cap = page->limit + 1;
 	question.rows = calloc(question.cap, sizeof(*question.rows));

@@ -1,0 +1,284 @@
+#!/usr/bin/env python3
+"""The query API against the real aggregator: the document and what it says, scopes, the audit log, export, live alerts.
+
+usage: test/e2e/api_test.py [BUILD_DIR]     (default: build-test, else build)
+"""
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import unittest
+
+import aggregator_test
+from aggregator_test import Case, event, program
+
+# The sanitizer keeps freed memory for a while: little, so that what is measured is what is held.
+os.environ['ASAN_OPTIONS'] = ':'.join(filter(None, [os.environ.get('ASAN_OPTIONS'), 'quarantine_size_mb=1']))
+
+EXAMPLES = {'sensor': 'plant-1', 'since': '0', 'until': '2100-01-01T00:00:00Z', 'src_ip': '10.0.0.1', 'dest_ip': '10.1.0.1',
+            'ip': '2001:db8::1', 'port': '502', 'proto': 'TCP', 'app_proto': 'modbus', 'event_type': 'modbus', 'type': 'modbus',
+            'signature_id': '1110001', 'severity': '2', 'function': '3', 'limit': '5', 'cursor': '0' * 32, 'bucket': '60',
+            'after': '0'}
+
+
+def alert(n, sid=1110001):
+    return event(n, 'alert', alert={'signature_id': sid, 'severity': 1 + n % 2, 'signature': 'test'})
+
+
+class Api(Case):
+    settings = ('limits.reorder=0',)
+    kept = None
+
+    def setUp(self):
+        super().setUp()
+        self.audit = os.path.join(self.aggregator.dir.name, 'audit.jsonl')
+        self.tokens = os.path.join(self.aggregator.dir.name, 'tokens')
+        open(self.tokens, 'w').close()
+        self.aggregator.stop()
+        self.aggregator.settings += ['--set', f'api.audit.path={self.audit}', '--set', f'api.tokens={self.tokens}',
+                                     '--set', 'api.audit.size=4096']
+        self.aggregator.start()
+
+    def open(self, path, method='GET', token=True, headers=None):
+        connection = http.client.HTTPSConnection('127.0.0.1', int(self.aggregator.api_port),
+                                                 context=self.aggregator.tls(None), timeout=20)
+        token = self.aggregator.token if token is True else token
+        connection.request(method, path, headers={'Authorization': f'Bearer {token}', **(headers or {})})
+        answer = connection.getresponse()
+        self.addCleanup(connection.close)
+        return answer
+
+    def ask(self, path, method='GET', token=True):
+        """A whole answer, on a connection that stays open."""
+        if self.kept is None or self.kept.port != int(self.aggregator.api_port):
+            self.kept = http.client.HTTPSConnection('127.0.0.1', int(self.aggregator.api_port),
+                                                    context=self.aggregator.tls(None), timeout=20)
+            self.addCleanup(self.kept.close)
+        token = self.aggregator.token if token is True else token
+        self.kept.request(method, path, headers={'Authorization': f'Bearer {token}'})
+        answer = self.kept.getresponse()
+        return answer.status, json.loads(answer.read())
+
+    def make_token(self, name, scopes):
+        done = subprocess.run([program('aggregator/millrace-aggregator'), 'token', name, scopes], capture_output=True,
+                              text=True, check=True)
+        words = done.stdout.split()
+        with open(self.tokens, 'a') as file:
+            file.write(' '.join(words[3:]) + '\n')
+        return words[1]
+
+
+class Document(Api):
+    def test_it_is_what_can_be_asked(self):
+        self.post(1, [event(n) for n in range(1, 50)])
+        self.post(1, [alert(n) for n in range(1, 50)], lane='alert')
+        status, document = self.ask('/v1/openapi.json')
+        self.assertEqual((status, document['openapi']), (200, '3.0.3'))
+        asked = 0
+        for path, operations in document['paths'].items():
+            for method, operation in operations.items():
+                if operation['x-scope'] == 'admin':
+                    # Enrolment is not set up: that is known, and said, by the path alone.
+                    self.assertEqual(self.ask(path, method.upper())[0], 404)
+                    other = 'POST' if method == 'get' else 'GET'
+                    self.assertEqual(self.ask(path, other)[0], 405)
+                    continue
+                content = operation['responses']['200']['content']
+                schema = content.get('application/json', {}).get('schema')
+                names = [parameter['name'] for parameter in operation['parameters']]
+                self.assertEqual(len(names), len(set(names)))
+                for name in [None, *names]:
+                    answer = self.open(path + (f'?{name}={EXAMPLES[name]}' if name else ''))
+                    self.assertEqual(answer.status, 200, (path, name))
+                    self.assertIn(answer.headers['Content-Type'], content)
+                    if schema:
+                        body = json.loads(answer.read())
+                        self.assertEqual(set(body), set(schema['required']), path)
+                    asked += 1
+                # What the document does not say is refused, and says so as the document says.
+                for name in set(EXAMPLES) - set(names) | {'colour'}:
+                    status, body = self.ask(f'{path}?{name}={EXAMPLES.get(name, "red")}')
+                    self.assertEqual((status, body['error']['status']), (400, 400), (path, name))
+                for parameter in operation['parameters']:
+                    schema_of = parameter['schema']
+                    if schema_of['type'] == 'integer':
+                        self.assertEqual(self.ask(f'{path}?{parameter["name"]}=x')[0], 400)
+                    if 'maximum' in schema_of:
+                        self.assertEqual(self.ask(f'{path}?{parameter["name"]}={schema_of["maximum"] + 1}')[0], 400)
+        self.assertGreater(asked, 60)
+        self.assertEqual(self.ask('/v1/nothing')[0], 404)
+
+    def test_reports_by_time_and_address(self):
+        self.post(1, [alert(n, 1110001 + n % 3) for n in range(1, 121)], lane='alert')
+        self.post(1, [event(n, 'flow', flow={'pkts_toserver': 1, 'pkts_toclient': 1, 'bytes_toserver': n,
+                                             'bytes_toclient': 0}) for n in range(1, 11)], lane='flow')
+        _, body = self.ask('/v1/alerts/trend?bucket=60&limit=1000')
+        self.assertEqual(sum(row['alerts'] for row in body['trend']), 120)
+        self.assertEqual(len({row['time'] for row in body['trend']}), 3)
+        _, body = self.ask('/v1/alerts/trend?signature_id=1110001&bucket=86400&severity=1')
+        self.assertEqual([row['alerts'] for row in body['trend']], [20])
+        _, body = self.ask('/v1/talkers?limit=2')
+        self.assertEqual([(row['ip'], row['bytes']) for row in body['talkers']], [('10.1.0.1', 55), ('10.0.0.0', 15)])
+
+
+class Tokens(Api):
+    def test_scopes_hold(self):
+        reader = self.make_token('grafana', 'read')
+        exporter = self.make_token('archive', 'export')
+        self.assertEqual(self.ask('/v1/alerts', token=reader)[0], 200)
+        status, body = self.ask('/v1/export', token=reader)
+        self.assertEqual((status, 'export' in body['error']['reason']), (403, True))
+        self.assertEqual(self.open('/v1/export', token=exporter).status, 200)
+        self.assertEqual(self.ask('/v1/alerts', token=exporter)[0], 403)
+        for token in (reader, exporter):
+            self.assertEqual(self.ask('/v1/sensors/revoke', method='POST', token=token)[0], 403)
+        # A token is gone as soon as its line is; a line that is none lets nobody in.
+        with open(self.tokens) as file:
+            lines = file.readlines()
+        with open(self.tokens, 'w') as file:
+            file.writelines(lines[:1])
+        self.assertEqual(self.open('/v1/export', token=exporter).status, 401)
+        self.assertEqual(self.ask('/v1/alerts', token=reader)[0], 200)
+        with open(self.tokens, 'a') as file:
+            file.write('nonsense\n')
+        self.assertEqual(self.ask('/v1/alerts', token=reader)[0], 401)
+        self.assertEqual(self.ask('/v1/alerts')[0], 200)
+
+    def test_every_request_is_noted_within_bounds(self):
+        reader = self.make_token('grafana', 'read')
+        self.ask('/v1/alerts?limit=3', token=reader)
+        self.ask('/v1/export', token=reader)
+        self.ask('/v1/flows?ip=nowhere')
+        self.ask('/v1/alerts', token='wrong-token')
+        with open(self.audit) as file:
+            noted = [json.loads(line) for line in file]
+        self.assertEqual([(n['token'], n['method'], n['uri'], n['status']) for n in noted],
+                         [('grafana', 'GET', '/v1/alerts?limit=3', 200), ('grafana', 'GET', '/v1/export', 403),
+                          ('operator', 'GET', '/v1/flows?ip=nowhere', 400), (None, 'GET', '/v1/alerts', 401)])
+        self.assertTrue(all(n['address'] == '127.0.0.1' and n['took_us'] >= 0 for n in noted))
+        for _ in range(150):
+            self.ask('/v1/lanes')
+        files = sorted(name for name in os.listdir(self.aggregator.dir.name) if name.startswith('audit.jsonl'))
+        self.assertEqual(files, ['audit.jsonl'] + [f'audit.jsonl.{i}' for i in range(1, 5)])
+        for name in files:
+            self.assertLess(os.path.getsize(os.path.join(self.aggregator.dir.name, name)), 4096 + 1500)
+
+
+class Streams(Api):
+    def test_the_export_is_whole_and_needs_little_memory(self):
+        pad = 'x' * 900
+        for first in range(1, 40001, 4000):
+            self.post(first, [event(n, pad=pad) for n in range(first, first + 4000)])
+        before = self.resident()
+        answer = self.open('/v1/export?type=modbus')
+        numbers, most = [], 0
+        for line in answer:
+            numbers.append(json.loads(line)['record']['n'])
+            if len(numbers) % 5000 == 0:
+                most = max(most, self.resident())
+        self.assertEqual(numbers, list(range(40000, 0, -1)))
+        # 45 MB of lines went through: a page of each stream and the store's own buffers stay.
+        self.assertLess(most - before, 40 * 1024)
+        done = subprocess.run([program('millrace/millrace'), 'export', '--since', '1700039999'], capture_output=True,
+                              env=self.environment())
+        self.assertEqual([json.loads(line)['record']['n'] for line in done.stdout.splitlines()], [40000, 39999])
+
+    def test_a_reader_that_stops_reading_holds_nothing_up(self):
+        for first in range(1, 20001, 4000):
+            self.post(first, [event(n, pad='y' * 900) for n in range(first, first + 4000)])
+        stuck = [self.open('/v1/export') for _ in range(5)]
+        before = self.resident()
+        self.assertEqual(self.ask('/v1/lanes')[0], 200)
+        self.post(20001, [event(20001)])
+        _, counters = self.ask('/v1/counters')
+        self.assertEqual(counters['aggregator']['api.streams_open'], 5)
+        self.assertLess(self.resident() - before, 30 * 1024)
+        for answer in stuck:
+            answer.close()
+
+    def resident(self):
+        with open(f'/proc/{self.aggregator.process.pid}/status') as file:
+            return next(int(line.split()[1]) for line in file if line.startswith('VmRSS'))
+
+    def environment(self):
+        return {'MILLRACE_AGGREGATOR': 'https://localhost:' + self.aggregator.api_port,
+                'MILLRACE_TOKEN_FILE': self.aggregator.pki + '/token', 'MILLRACE_CA': self.aggregator.pki + '/ca.pem'}
+
+    def read_events(self, answer, count):
+        found, id = [], None
+        while len(found) < count:
+            line = answer.readline().decode().rstrip('\n')
+            if line.startswith('id: '):
+                id = int(line[4:])
+            elif line.startswith('data: '):
+                found.append((id, json.loads(line[6:])['record']['n']))
+        return found
+
+    def test_alerts_come_as_they_arrive_and_go_on_behind_the_last(self):
+        self.post(1, [alert(n) for n in range(1, 6)], lane='alert')
+        live = self.open('/v1/alerts/live')
+        only = self.open('/v1/alerts/live?severity=2')
+        self.assertEqual(live.headers['Content-Type'], 'text/event-stream')
+        live.readline(), only.readline()
+        self.post(1, [event(n) for n in range(1, 500)])
+        self.post(6, [alert(n) for n in range(6, 11)], lane='alert')
+        started = time.monotonic()
+        seen = self.read_events(live, 5)
+        self.assertLess(time.monotonic() - started, 5)
+        self.assertEqual([n for _, n in seen], [6, 7, 8, 9, 10])
+        self.assertEqual([n for _, n in self.read_events(only, 2)], [7, 9])
+        live.close()
+        self.post(11, [alert(n) for n in range(11, 14)], lane='alert')
+        # From the header, as browsers do it, and from the parameter: behind the third of five.
+        for again in (self.open('/v1/alerts/live', headers={'Last-Event-ID': str(seen[2][0])}),
+                      self.open(f'/v1/alerts/live?after={seen[2][0]}')):
+            self.assertEqual([n for _, n in self.read_events(again, 5)], [9, 10, 11, 12, 13])
+
+    def test_the_command_line_follows_across_a_restart(self):
+        follower = subprocess.Popen([program('millrace/millrace'), 'alerts', '--follow', '--json'], stdout=subprocess.PIPE,
+                                    stderr=subprocess.DEVNULL, env=self.environment())
+        self.addCleanup(follower.stdout.close)
+        self.addCleanup(follower.wait)
+        self.addCleanup(follower.kill)
+        for _ in range(100):
+            if self.ask('/v1/counters')[1]['aggregator']['api.streams_open'] == 1:
+                break
+            time.sleep(0.1)
+        time.sleep(0.5)
+        self.post(1, [alert(1)], lane='alert')
+        self.assertEqual(json.loads(follower.stdout.readline())['record']['n'], 1)
+        self.aggregator.stop(signal.SIGKILL)
+        self.aggregator.settings += ['--set', f'api.listen=127.0.0.1:{self.aggregator.api_port}']
+        self.aggregator.start()
+        self.post(2, [alert(2)], lane='alert')
+        self.assertEqual(json.loads(follower.stdout.readline())['record']['n'], 2)
+
+    def test_pages_do_not_move_while_records_arrive(self):
+        self.post(1, [event(n) for n in range(1, 1001)])
+        done = threading.Event()
+
+        def feed():
+            first, connection = 1001, self.aggregator.connect()
+            while not done.is_set():
+                # Every other record is older than all that was there.
+                self.post(first, [event(n if n % 2 else -n) for n in range(first, first + 20)], connection=connection)
+                first += 20
+        feeder = threading.Thread(target=feed)
+        feeder.start()
+        try:
+            numbers = [r['record']['n'] for r in self.aggregator.records('/v1/events', type='modbus')]
+        finally:
+            done.set()
+            feeder.join()
+        self.assertEqual(len(numbers), len(set(numbers)))
+        self.assertEqual([n for n in numbers if 1 <= n <= 1000], list(range(1000, 0, -1)))
+
+
+if __name__ == '__main__':
+    aggregator_test.BUILD = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 and not sys.argv[1].startswith('-') \
+        else aggregator_test.build_dir()
+    unittest.main(verbosity=2)
