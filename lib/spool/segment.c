@@ -12,13 +12,14 @@
 
 static_assert(sizeof(struct segment_header) == SEGMENT_HEADER_LEN, "written as it is");
 static_assert(sizeof(struct segment_entry) == SEGMENT_ENTRY_LEN, "written as it is");
-static_assert(SEGMENT_CHUNK_LEN >= SPOOL_RECORD_LEN_MAX + SEGMENT_ENTRY_LEN, "a chunk holds any entry");
+static_assert(SEGMENT_CHUNK_LEN >= SPOOL_RECORD_LEN_MAX + SEAL_TAG_LEN + SEGMENT_ENTRY_LEN, "a chunk holds any entry");
 
 enum {
 	RESYNC_RECORDS_MAX = 1 << 16, /* lost in one place, at most, for the rest to be found */
 	RESYNC_TRIES_MAX = 1 << 26,   /* some 0.2 s */
 	RESYNC_UNREADABLE_MAX = 16,   /* pages stepped over: each may cost a failing disk seconds */
 	PAGE_LEN = 4096,
+	STORED_LEN_MAX = SPOOL_RECORD_LEN_MAX + SEAL_TAG_LEN,
 };
 
 static const char segment_magic[8] = "MRSPOOL1";
@@ -50,7 +51,8 @@ void
 segment_header_write(struct segment_header *header, unsigned int lane, uint64_t first)
 {
 	memcpy(header->magic, segment_magic, sizeof(header->magic));
-	header->version = SEGMENT_VERSION;
+	if (header->version == 0)
+		header->version = SEGMENT_VERSION;
 	header->lane = lane;
 	header->first = first;
 	header->check = header_check(header);
@@ -60,7 +62,7 @@ bool
 segment_header_valid(const struct segment_header *header, unsigned int lane, uint64_t first)
 {
 	return memcmp(header->magic, segment_magic, sizeof(header->magic)) == 0 &&
-		header->version == SEGMENT_VERSION && header->check == header_check(header) &&
+		(header->version == SEGMENT_VERSION || header->version == SEGMENT_VERSION_SEALED) && header->check == header_check(header) &&
 		header->lane == lane && header->first == first && header->hole_first <= first;
 }
 
@@ -79,20 +81,39 @@ header_mend(struct segment_header *header, unsigned int lane, uint64_t first)
 	return false;
 }
 
+bool
+segment_entry_seal(char *to, uint64_t salt, uint64_t seq, const void *line, uint32_t len, struct seal *seal)
+{
+	struct segment_entry entry = { .len = len + SEAL_TAG_LEN };
+
+	if (!seal_write(seal, seq, to + SEGMENT_ENTRY_LEN, line, len))
+		return false;
+	entry.head_check = segment_head_check(salt, seq, entry.len);
+	entry.body_check = segment_body_check(entry.head_check, to + SEGMENT_ENTRY_LEN, entry.len);
+	memcpy(to, &entry, SEGMENT_ENTRY_LEN);
+	return true;
+}
+
 int
-segment_reader_create(struct segment_reader *reader)
+segment_reader_create(struct segment_reader *reader, const struct seal_key *key)
 {
 	*reader = (struct segment_reader){ .fd = -1 };
 	reader->chunk = malloc(SEGMENT_CHUNK_LEN);
-	return reader->chunk == NULL ? -ENOMEM : 0;
+	if (reader->chunk == NULL || key == NULL)
+		return reader->chunk == NULL ? -ENOMEM : 0;
+	reader->plain = malloc(SPOOL_RECORD_LEN_MAX);
+	return reader->plain == NULL ? -ENOMEM : seal_create(&reader->seal, key);
 }
 
 void
 segment_reader_destroy(struct segment_reader *reader)
 {
 	segment_reader_close(reader);
+	seal_destroy(reader->seal);
+	free(reader->plain);
 	free(reader->chunk);
-	reader->chunk = NULL;
+	reader->seal = NULL;
+	reader->chunk = reader->plain = NULL;
 }
 
 void
@@ -103,23 +124,49 @@ segment_reader_close(struct segment_reader *reader)
 	reader->fd = -1;
 }
 
-int
-segment_reader_open(struct segment_reader *reader, int dir_fd, unsigned int lane, uint64_t first)
+/* Returns an open file, or as segment_header_read(). */
+static int
+header_open(struct segment_header *header, int dir_fd, unsigned int lane, uint64_t first)
 {
 	char name[SEGMENT_NAME_LEN + 1];
 
-	segment_reader_close(reader);
 	segment_name(name, first);
-	reader->fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC);
-	if (reader->fd < 0)
-		return -errno;
-	ssize_t got = pread(reader->fd, &reader->header, SEGMENT_HEADER_LEN, 0);
-	int rc = got < 0 ? -errno : 0;
+	int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC);
 
-	if (rc == 0 && got != SEGMENT_HEADER_LEN)
+	if (fd < 0)
+		return -errno;
+	ssize_t got = pread(fd, header, SEGMENT_HEADER_LEN, 0);
+	int rc = got < 0 ? -errno : got != SEGMENT_HEADER_LEN ? -EBADMSG : fd;
+
+	if (rc >= 0 && !segment_header_valid(header, lane, first) && !header_mend(header, lane, first))
 		rc = -EBADMSG;
-	if (rc == 0 && !segment_header_valid(&reader->header, lane, first) && !header_mend(&reader->header, lane, first))
-		rc = -EBADMSG;
+	if (rc < 0)
+		close(fd);
+	return rc;
+}
+
+int
+segment_header_read(struct segment_header *header, int dir_fd, unsigned int lane, uint64_t first)
+{
+	int fd = header_open(header, dir_fd, lane, first);
+
+	if (fd >= 0)
+		close(fd);
+	return fd < 0 ? fd : 0;
+}
+
+int
+segment_reader_open(struct segment_reader *reader, int dir_fd, unsigned int lane, uint64_t first)
+{
+	segment_reader_close(reader);
+	int rc = header_open(&reader->header, dir_fd, lane, first);
+
+	if (rc < 0)
+		return rc;
+	reader->fd = rc;
+	rc = 0;
+	if (reader->header.version == SEGMENT_VERSION_SEALED && reader->seal != NULL && !seal_begin(reader->seal, &reader->header))
+		rc = -EIO;
 	if (rc < 0) {
 		segment_reader_close(reader);
 		return rc;
@@ -162,7 +209,7 @@ entry_read(struct segment_reader *reader, const char **line, uint32_t *len)
 		return SEGMENT_TORN;
 	memcpy(&entry, reader->chunk + (reader->offset - reader->chunk_offset), sizeof(entry));
 	if (entry.head_check != segment_head_check(reader->header.salt, reader->seq, entry.len) ||
-		entry.len == 0 || entry.len > SPOOL_RECORD_LEN_MAX)
+		entry.len == 0 || entry.len > STORED_LEN_MAX)
 		return SEGMENT_BAD;
 	have = chunk_fill(reader, SEGMENT_ENTRY_LEN + entry.len);
 	if (have < 0)
@@ -173,6 +220,18 @@ entry_read(struct segment_reader *reader, const char **line, uint32_t *len)
 	*len = entry.len;
 	return segment_body_check(entry.head_check, *line, entry.len) == entry.body_check ? SEGMENT_ENTRY :
 		SEGMENT_BAD_BODY;
+}
+
+static int
+entry_unseal(struct segment_reader *reader, const char **line, uint32_t *len)
+{
+	if (reader->seal == NULL || *len <= SEAL_TAG_LEN)
+		return SEGMENT_BAD_BODY;
+	*len -= SEAL_TAG_LEN;
+	if (!seal_read(reader->seal, reader->seq, reader->plain, *line, *len))
+		return SEGMENT_BAD_BODY;
+	*line = reader->plain;
+	return SEGMENT_ENTRY;
 }
 
 int
@@ -186,10 +245,13 @@ segment_reader_next(struct segment_reader *reader, const char **line, uint32_t *
 		reader->chunk_len = 0;
 		status = entry_read(reader, line, len);
 	}
-	if (status == SEGMENT_ENTRY || status == SEGMENT_BAD_BODY) {
-		reader->offset += SEGMENT_ENTRY_LEN + *len;
-		reader->seq++;
-	}
+	if (status != SEGMENT_ENTRY && status != SEGMENT_BAD_BODY)
+		return status;
+	reader->entry_len = *len;
+	if (status == SEGMENT_ENTRY && reader->header.version == SEGMENT_VERSION_SEALED)
+		status = entry_unseal(reader, line, len);
+	reader->offset += SEGMENT_ENTRY_LEN + reader->entry_len;
+	reader->seq++;
 	return status;
 }
 
@@ -203,7 +265,7 @@ entry_matches(struct segment_reader *reader, uint64_t seq, uint64_t seq_count, u
 
 	memcpy(&entry, reader->chunk + (reader->offset - reader->chunk_offset), sizeof(entry));
 	/* In a text no four bytes are so small a number: hardly any place but a head comes further. */
-	if (entry.len == 0 || entry.len > SPOOL_RECORD_LEN_MAX)
+	if (entry.len == 0 || entry.len > STORED_LEN_MAX)
 		return false;
 	for (uint64_t i = 0; i < seq_count && *tries > 0; i++, --*tries) {
 		if (hash_u64(hash_u64(salted, seq + i), entry.len) != entry.head_check)
@@ -246,8 +308,8 @@ segment_reader_resync(struct segment_reader *reader)
 }
 
 void
-segment_reader_unread(struct segment_reader *reader, uint32_t len)
+segment_reader_unread(struct segment_reader *reader)
 {
-	reader->offset -= SEGMENT_ENTRY_LEN + len;
+	reader->offset -= SEGMENT_ENTRY_LEN + reader->entry_len;
 	reader->seq--;
 }

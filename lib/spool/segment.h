@@ -1,8 +1,8 @@
 /*
  * One segment file: a header, then entries of consecutive sequences.
  *
- *   header  magic "MRSPOOL1", version, lane, epoch, first, hole_first, salt, check
- *   entry   len, head_check, body_check, len bytes (one line without newline)
+ *   header  magic "MRSPOOL1", version, lane, epoch, first, hole_first, salt, key id, check
+ *   entry   len, head_check, body_check, len bytes (one line without newline; sealed: encrypted, see seal.h)
  *
  * head_check covers salt, sequence and length, so that a length is trusted before its bytes
  * are, an entry never passes for another sequence or file, and a torn tail (a whole head whose
@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "lib/base/hash.h"
+#include "lib/spool/seal.h"
 
 enum {
 	SEGMENT_HEADER_LEN = 64,
@@ -27,6 +28,7 @@ enum {
 	SEGMENT_CHUNK_LEN = 1024 * 1024,    /* read at once; holds the longest entry */
 	SEGMENT_NAME_LEN = 16 + 4,          /* "%016x.seg" */
 	SEGMENT_VERSION = 1,
+	SEGMENT_VERSION_SEALED = 2,
 };
 
 struct segment_header {
@@ -37,8 +39,8 @@ struct segment_header {
 	uint64_t first;
 	uint64_t hole_first;
 	uint64_t salt; /* random: stale blocks of another segment do not check */
-	uint64_t reserved;
-	uint32_t reserved2;
+	uint64_t salt_more; /* sealed: as random; else 0 */
+	uint32_t key_id;    /* sealed: of the key file; else 0 */
 	uint32_t check; /* CRC32C of all before */
 };
 
@@ -52,6 +54,7 @@ void segment_name(char name[SEGMENT_NAME_LEN + 1], uint64_t first);
 /** @return whether the name is a segment's; first is set. */
 bool segment_name_parse(const char *name, uint64_t *first);
 
+/** Fills in what does not come from the caller: all but version, epoch, hole_first, salts and key_id. */
 void segment_header_write(struct segment_header *header, unsigned int lane, uint64_t first);
 bool segment_header_valid(const struct segment_header *header, unsigned int lane, uint64_t first);
 
@@ -91,6 +94,9 @@ segment_entry_write(char *to, uint64_t salt, uint64_t seq, const void *line, uin
 	memcpy(to, &entry, SEGMENT_ENTRY_LEN);
 }
 
+/** As segment_entry_write(), encrypted. @param to  [SEGMENT_ENTRY_LEN + len + SEAL_TAG_LEN]. @return whether it was */
+bool segment_entry_seal(char *to, uint64_t salt, uint64_t seq, const void *line, uint32_t len, struct seal *seal);
+
 /** Walks one segment. Owned by one thread. */
 struct segment_reader {
 	int fd; /* -1: none open */
@@ -100,6 +106,9 @@ struct segment_reader {
 	char *chunk;           /* [SEGMENT_CHUNK_LEN] */
 	uint64_t chunk_offset; /* where in the file the chunk begins */
 	size_t chunk_len;
+	uint32_t entry_len;    /* stored bytes of the entry just read */
+	struct seal *seal;     /* NULL: sealed entries are as damaged */
+	char *plain;           /* [SPOOL_RECORD_LEN_MAX], with seal */
 };
 
 enum segment_status {
@@ -110,8 +119,8 @@ enum segment_status {
 	SEGMENT_BAD,      /* damaged from here on; segment_reader_resync() may find where the next entry begins */
 };
 
-/** @return 0 or -ENOMEM. */
-int segment_reader_create(struct segment_reader *reader);
+/** @param key  NULL: none. @return 0, -ENOMEM or -EIO (see seal_create()). */
+int segment_reader_create(struct segment_reader *reader, const struct seal_key *key);
 void segment_reader_destroy(struct segment_reader *reader);
 /** Opens the segment that begins at first. @return 0, -EBADMSG (its header is damaged or short) or -errno. */
 int segment_reader_open(struct segment_reader *reader, int dir_fd, unsigned int lane, uint64_t first);
@@ -124,7 +133,9 @@ int segment_reader_next(struct segment_reader *reader, const char **line, uint32
  * @return 1 (the reader stands before it), 0 (none found; the reader has not moved), or -errno
  */
 int segment_reader_resync(struct segment_reader *reader);
-/** Steps back before the entry of len bytes just read. */
-void segment_reader_unread(struct segment_reader *reader, uint32_t len);
+/** Steps back before the entry just read. */
+void segment_reader_unread(struct segment_reader *reader);
+/** Reads and checks a header. @return 0, -EBADMSG (damaged or short) or -errno */
+int segment_header_read(struct segment_header *header, int dir_fd, unsigned int lane, uint64_t first);
 
 #endif

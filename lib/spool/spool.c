@@ -27,6 +27,8 @@ static const struct knob spool_rows[] = {
 		NULL, "time between forced writes when spool.fsync is interval" },
 	{ "spool.queue-size", KNOB_SIZE, offsetof(struct spool_config, queue_size), 4ull << 20, 1ull << 30, "16 MiB", NULL,
 		"memory for records that wait for a slow disk; what does not fit is dropped, counted and reported" },
+	{ "spool.key-file", KNOB_TEXT, offsetof(struct spool_config, key_file), 0, 0, "", NULL,
+		"file of 64 hexadecimal digits: records are encrypted on the disk (AES-256-GCM); empty: they are not" },
 #define LANE_ROW(name, lane) \
 	{ "spool.percent." name, KNOB_NUMBER, offsetof(struct spool_config, lane_percent[lane]), 1, 100, "100", NULL, \
 		"part of spool.size that the lane `" name "` may take" }
@@ -185,6 +187,8 @@ spool_open(struct spool *spool)
 		rc = spool_damage_open(spool);
 	if (rc == 0)
 		rc = open_state(spool, &machine_same);
+	if (rc == 0)
+		rc = spool_check_key(spool);
 	for (unsigned int i = 0; rc == 0 && i < LINK_LANE_COUNT; i++)
 		rc = spool_lane_open(spool, &spool->lanes[i], machine_same);
 	if (rc < 0)
@@ -211,6 +215,30 @@ check_config(struct spool_config *config)
 	return 0;
 }
 
+const char *
+spool_strerror(int rc)
+{
+	return rc == -EBUSY ? "another process uses it" :
+		rc == -ENOKEY ? "its records are encrypted, and there is no spool.key-file" :
+		rc == -EKEYREJECTED ? "its records are encrypted with another key than that of spool.key-file" : strerror(-rc);
+}
+
+static int
+load_key(struct spool *spool)
+{
+	const char *file = spool->config.key_file;
+
+	spool->sealed = file != NULL && file[0] != '\0';
+	if (!spool->sealed)
+		return 0;
+	int rc = seal_key_load(&spool->key, file);
+
+	if (rc < 0)
+		log_error("spool", "spool.key-file %s: %s", file, rc == -EINVAL ? "not 64 hexadecimal digits" :
+			rc == -EACCES ? "cannot be read, or everybody can read it" : strerror(-rc));
+	return rc;
+}
+
 int
 spool_create(struct spool **out, const struct spool_config *config)
 {
@@ -233,14 +261,17 @@ spool_create(struct spool **out, const struct spool_config *config)
 		rc = spool->path == NULL ? -ENOMEM : 0;
 	}
 	spool->config.path = spool->path;
-	uint64_t room = spool->config.segment_size - SEGMENT_HEADER_LEN - SEGMENT_ENTRY_LEN;
+	if (rc == 0)
+		rc = load_key(spool);
+	spool->config.key_file = NULL;
+	uint64_t room = spool->config.segment_size - SEGMENT_HEADER_LEN - SEGMENT_ENTRY_LEN - SEAL_TAG_LEN;
 
 	spool->record_len_max = room < SPOOL_RECORD_LEN_MAX ? (uint32_t)room : SPOOL_RECORD_LEN_MAX;
 	if (rc == 0)
 		rc = spool_open(spool);
 	if (rc < 0) {
 		log_error("spool", "spool.path %s: %s", config->path == NULL ? "" : config->path,
-			rc == -EBUSY ? "another process uses it" : strerror(-rc));
+			spool_strerror(rc));
 		spool_destroy(spool);
 		return rc;
 	}
@@ -280,6 +311,7 @@ spool_destroy(struct spool *spool)
 			close(lane->fd);
 		if (lane->dir_fd >= 0)
 			close(lane->dir_fd);
+		seal_destroy(lane->seal);
 		free(lane->buffer);
 		free(lane->segments);
 	}
@@ -292,6 +324,7 @@ spool_destroy(struct spool *spool)
 	if (spool->dir_fd >= 0)
 		close(spool->dir_fd);
 	free(spool->path);
+	explicit_bzero(&spool->key, sizeof(spool->key));
 	free(spool);
 }
 

@@ -22,6 +22,7 @@ struct tail {
 	uint64_t offset; /* of the file, behind that entry */
 	bool damaged;    /* entries may follow that cannot be told */
 	bool usable;     /* whole up to offset: can be appended to */
+	bool sealed;     /* but never to this one: its sequences would be encrypted twice under one key */
 };
 
 static int
@@ -113,6 +114,7 @@ tail_of_segment(struct spool *spool, struct spool_lane *lane, uint64_t first, st
 		return rc;
 	tail_walk(&lane->reader, tail);
 	lane->salt = lane->reader.header.salt;
+	tail->sealed = spool->sealed || lane->reader.header.version == SEGMENT_VERSION_SEALED;
 	segment_reader_close(&lane->reader);
 	return 0;
 }
@@ -234,13 +236,63 @@ lane_recover(struct spool *spool, struct spool_lane *lane, bool machine_same)
 	tail.damaged |= tail.next < spool->writer_state.closed_next[lane->id];
 	if (lane->segment_count > 0 && tail.damaged)
 		spool_damage_found(spool, lane, tail.next);
-	if (lane->segment_count > 0 && tail.offset <= SEGMENT_HEADER_LEN && !tail.usable)
+	if (lane->segment_count > 0 && tail.offset <= SEGMENT_HEADER_LEN && (!tail.usable || tail.sealed)) {
 		tail_remove(spool, lane);
+		tail.usable = false;
+	}
 	lane_place(spool, lane, &tail, machine_same);
 	if (lane->segment_count > 0)
 		spool_segment_at(lane, lane->segment_count - 1)->next = tail.next;
 	if (tail.usable && lane->next == tail.next)
 		rc = tail_reuse(spool, lane, &tail);
+	if (rc == 0 && tail.sealed && lane->fd >= 0) {
+		close(lane->fd);
+		lane->fd = -1;
+	}
+	return rc;
+}
+
+/* Segments that hold something to deliver must be of this key. */
+static int
+lane_check_key(const struct spool *spool, const struct spool_lane *lane)
+{
+	uint64_t acked = spool->reader_state.lanes[lane->id].acked;
+	uint64_t *firsts = NULL;
+	int count = spool_lane_list(lane, &firsts);
+	int rc = count < 0 ? count : 0;
+
+	for (int i = 0; rc == 0 && i < count; i++) {
+		uint64_t next = i + 1 < count ? firsts[i + 1] : spool->writer_state.closed_next[lane->id];
+		struct segment_header header;
+
+		if ((next != 0 && next <= acked + 1) || segment_header_read(&header, lane->dir_fd, lane->id, firsts[i]) < 0 ||
+			header.version != SEGMENT_VERSION_SEALED)
+			continue;
+		rc = !spool->sealed ? -ENOKEY : header.key_id != spool->key.id ? -EKEYREJECTED : 0;
+		if (rc < 0)
+			log_error("spool", "%s/%s/%016" PRIx64 ".seg: %s; nothing was changed", spool->path, link_lane_name(lane->id),
+				firsts[i], spool->sealed ? "encrypted with another key than that of spool.key-file" :
+				"encrypted, and there is no spool.key-file");
+	}
+	free(firsts);
+	return rc;
+}
+
+/* Before anything is cut or removed. */
+int
+spool_check_key(struct spool *spool)
+{
+	int rc = 0;
+
+	for (unsigned int i = 0; rc == 0 && i < LINK_LANE_COUNT; i++) {
+		struct spool_lane lane = { .id = (enum link_lane)i };
+
+		lane.dir_fd = openat(spool->dir_fd, link_lane_name(lane.id), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (lane.dir_fd < 0)
+			continue;
+		rc = lane_check_key(spool, &lane);
+		close(lane.dir_fd);
+	}
 	return rc;
 }
 
@@ -283,10 +335,16 @@ spool_lane_open(struct spool *spool, struct spool_lane *lane, bool machine_same)
 	if (lane->dir_fd < 0)
 		return -errno;
 	lane->buffer = malloc(SPOOL_BUFFER_LEN);
-	if (lane->buffer == NULL || segment_reader_create(&lane->reader) < 0)
+	if (lane->buffer == NULL)
 		return -ENOMEM;
+	int rc = segment_reader_create(&lane->reader, spool->sealed ? &spool->key : NULL);
+
+	if (rc == 0 && spool->sealed)
+		rc = seal_create(&lane->seal, &spool->key);
+	if (rc < 0)
+		return rc;
 	int count = spool_lane_list(lane, &firsts);
-	int rc = count < 0 ? count : segments_load(spool, lane, firsts, (unsigned int)count);
+	rc = count < 0 ? count : segments_load(spool, lane, firsts, (unsigned int)count);
 
 	free(firsts);
 	if (rc < 0)

@@ -14,7 +14,7 @@
 
 enum {
 	SPOOL_WRITE_LEN = 256 * 1024, /* buffered before a write(2) */
-	SPOOL_BUFFER_LEN = SPOOL_WRITE_LEN + SPOOL_RECORD_LEN_MAX + SEGMENT_ENTRY_LEN,
+	SPOOL_BUFFER_LEN = SPOOL_WRITE_LEN + SPOOL_RECORD_LEN_MAX + SEAL_TAG_LEN + SEGMENT_ENTRY_LEN,
 	SPOOL_RESERVE_STEP = 1 << 20, /* sequences reserved at once */
 	/* Below this many left, more are reserved; more than a full buffer's records can be. */
 	SPOOL_RESERVE_LOW = SPOOL_RESERVE_STEP / 2,
@@ -79,6 +79,7 @@ struct spool_lane {
 	size_t buffer_done;      /* of it, already in the file after a short write */
 	size_t limit;            /* buffer_len above which append must look closer; 0 while blocked */
 	uint64_t salt;
+	struct seal *seal;       /* of the open segment; NULL: records are not encrypted */
 	uint64_t next;           /* sequence of the next record */
 	uint64_t accepted;       /* last sequence in the buffer or on disk */
 	uint64_t hole_first;     /* sequences from here to next were reported as lost; equals next when none */
@@ -122,6 +123,8 @@ struct spool_gap_request {
 
 struct spool {
 	struct spool_config config;
+	bool sealed;
+	struct seal_key key;
 	char *path;
 	int dir_fd;
 	int lock_fd;
@@ -163,6 +166,7 @@ spool_count(struct spool *spool, enum spool_counter counter, uint64_t n)
 uint64_t spool_mount_id(int dir_fd);
 
 /* spool_open.c */
+int spool_check_key(struct spool *spool);
 int spool_lane_open(struct spool *spool, struct spool_lane *lane, bool machine_same);
 /* First sequences of the lane's segments, ascending; the caller frees. Returns how many, or -errno. */
 int spool_lane_list(const struct spool_lane *lane, uint64_t **firsts);

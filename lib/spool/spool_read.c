@@ -194,7 +194,7 @@ peek(struct spool *spool, const struct spool_want *want, struct buf *lines, stru
 			continue;
 		}
 		if (out->count > 0 && lines->len + len + 1 > bytes_max) {
-			segment_reader_unread(&lane->reader, len);
+			segment_reader_unread(&lane->reader);
 			return 0;
 		}
 		buf_put(lines, line, len);

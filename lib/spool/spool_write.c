@@ -17,7 +17,7 @@ uint64_t
 spool_append(struct spool *spool, enum link_lane lane_id, const void *line, size_t len)
 {
 	struct spool_lane *lane = &spool->lanes[lane_id];
-	size_t need = SEGMENT_ENTRY_LEN + len;
+	size_t need = SEGMENT_ENTRY_LEN + len + (spool->sealed ? SEAL_TAG_LEN : 0);
 
 	if (len == 0 || len > spool->record_len_max) {
 		spool_count(spool, SPOOL_TOO_LONG, 1);
@@ -27,9 +27,16 @@ spool_append(struct spool *spool, enum link_lane lane_id, const void *line, size
 		lane_drop(spool, lane);
 		return 0;
 	}
-	uint64_t seq = lane->next++;
+	uint64_t seq = lane->next;
+	char *to = lane->buffer + lane->buffer_len;
 
-	segment_entry_write(lane->buffer + lane->buffer_len, lane->salt, seq, line, (uint32_t)len);
+	if (!spool->sealed) {
+		segment_entry_write(to, lane->salt, seq, line, (uint32_t)len);
+	} else if (!segment_entry_seal(to, lane->salt, seq, line, (uint32_t)len, lane->seal)) {
+		spool_give_up(spool, lane_id, 1);
+		return 0;
+	}
+	lane->next = seq + 1;
 	lane->buffer_len += need;
 	lane->accepted = seq;
 	lane->hole_first = seq + 1;
@@ -162,13 +169,18 @@ static int
 segment_make(const struct spool *spool, struct spool_lane *lane)
 {
 	struct segment_header header = {
-		.epoch = spool_get_epoch(spool), .hole_first = lane->hole_first, .reserved = 0,
+		.epoch = spool_get_epoch(spool), .hole_first = lane->hole_first,
+		.version = spool->sealed ? SEGMENT_VERSION_SEALED : SEGMENT_VERSION, .key_id = spool->sealed ? spool->key.id : 0,
 	};
 	char name[SEGMENT_NAME_LEN + 1];
 
 	if (getrandom(&header.salt, sizeof(header.salt), 0) != sizeof(header.salt))
 		return -EIO;
+	if (spool->sealed && getrandom(&header.salt_more, sizeof(header.salt_more), 0) != sizeof(header.salt_more))
+		return -EIO;
 	segment_header_write(&header, lane->id, lane->next);
+	if (spool->sealed && !seal_begin(lane->seal, &header))
+		return -EIO;
 	segment_name(name, lane->next);
 	int fd = openat(lane->dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 

@@ -190,24 +190,27 @@ def disk_of(size_mib):
             subprocess.run(['umount', '-l', disk.at], check=False)
 
 
-def drain(program, ledger, disk, faults):
-    worker = Worker(program, ledger, disk, 'drain')
+def drain(program, ledger, disk, faults, **keys):
+    worker = Worker(program, ledger, disk, 'drain', **keys)
     if worker.end(None) != 0:
         faults.append('the spool did not open or drain')
     return worker.counters()
 
 
-def power_cuts(program, rounds, policy):
+def power_cuts(program, rounds, policy, sealed=False):
     """kill -9 and, before the kernel can write anything more, the disk's end."""
     ledger, faults = Ledger(), []
     with disk_of(64) as disk:
-        for turn in range(rounds):
-            worker = Worker(program, ledger, disk, random.choice(('run', 'run', 'hold')), fsync=policy)
+        keys = {'key-file': f'{disk.image}.key'} if sealed else {}
+        with open(os.open(f'{disk.image}.key', os.O_WRONLY | os.O_CREAT, 0o600), 'w') as file:
+            file.write(random.randbytes(32).hex())
+        for _ in range(rounds):
+            worker = Worker(program, ledger, disk, random.choice(('run', 'run', 'hold')), fsync=policy, **keys)
             time.sleep(random.uniform(0.05, 0.4))
             worker.end(signal.SIGKILL)
             ledger.cut()
             disk.cut_power()
-        counters = drain(program, ledger, disk, faults)
+        counters = drain(program, ledger, disk, faults, **keys)
     lost = ledger.check(faults, {'batch': ledger.flushed, 'interval': ledger.synced, 'never': ()}[policy])
     return ledger, lost, counters, faults
 
@@ -351,6 +354,7 @@ FAULTS = {
     'power cut, batch': lambda program, n: power_cuts(program, n, 'batch'),
     'power cut, interval': lambda program, n: power_cuts(program, n, 'interval'),
     'power cut, never': lambda program, n: power_cuts(program, n, 'never'),
+    'power cut, encrypted': lambda program, n: power_cuts(program, n, 'interval', True),
     'disk full': lambda program, n: disk_full(program, n, 'interval'),
     'disk full, batch': lambda program, n: disk_full(program, n, 'batch'),
     'disk hangs': lambda program, n: hanging_disk(program, n, 'interval'),

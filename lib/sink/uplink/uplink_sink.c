@@ -47,7 +47,7 @@ uplink_sink_create(struct uplink_sink **out, const struct spool_config *spool, c
 
 	if (rc < 0)
 		snprintf(err->text, sizeof(err->text), "spool.path: %.300s: %s", spool->path,
-			rc == -EBUSY ? "another process uses it" : strerror(-rc));
+			spool_strerror(rc));
 	else
 		rc = uplink_create(&sink->uplink, uplink, sink->spool, err);
 	if (rc == 0) {
