@@ -7,7 +7,6 @@ import random
 import shutil
 import socket
 import socketserver
-import sqlite3
 import ssl
 import subprocess
 import sys
@@ -17,6 +16,8 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'harness'))
+import store  # noqa: E402
 import uplink_test  # noqa: E402
 from proxies import Dante, FaultyProxy, Haproxy, Squid, free_port, wait_for_port  # noqa: E402
 from uplink_server import Aggregator, Proxy  # noqa: E402
@@ -483,8 +484,7 @@ class Walk(WaysCase):
         self.assertRegex(out, 'ok +test batch +checked by the aggregator, not stored')
         process.terminate()
         process.wait()
-        with sqlite3.connect(f'{self.work}/store.db') as db:
-            self.assertEqual(db.execute('SELECT count(*) FROM records').fetchone(), (0,))
+        self.assertEqual(store.records(f'{self.work}/store.db'), [])
 
     def test_old_aggregator(self):
         self.aggregator.check = (404, {'error': 'only POST /v1/records is served here'})
