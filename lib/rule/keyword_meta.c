@@ -89,11 +89,20 @@ int
 rule_setup_reference(struct rule_parser *parser, char *value)
 {
 	struct buf *out = &parser->references;
+	char *rest = value, address[1024];
+	size_t scheme_len = strcspn(value, ",");
 
-	if (strchr(value, ',') == NULL)
+	if (value[scheme_len] == '\0')
 		return rule_refuse(parser, "a reference is \"scheme,value\"");
+	for (unsigned int i = 0; i < parser->scheme_count; i++)
+		if (strlen(parser->schemes[i].scheme) == scheme_len
+			&& strncasecmp(parser->schemes[i].scheme, value, scheme_len) == 0) {
+			snprintf(address, sizeof(address), "%s%s", parser->schemes[i].prefix, rule_trim(value + scheme_len + 1));
+			rest = address;
+			break;
+		}
 	buf_putc(out, out->len == 0 ? '[' : ',');
-	buf_json_string(out, value, strlen(value));
+	buf_json_string(out, rest, strlen(rest));
 	return 0;
 }
 

@@ -103,7 +103,7 @@ struct rule_meta {
 	const char *category;       /* the class's description, "" without a class */
 	const char *classtype;      /* "" without one */
 	const char *metadata_json;  /* {"key":["value",…]} or NULL: EVE alert.metadata */
-	const char *references_json; /* ["scheme,value",…] or NULL */
+	const char *references_json; /* ["scheme,value",…], addresses where reference.config has the scheme; or NULL */
 	const char *target;         /* "src_ip", "dest_ip" or NULL */
 	const char *text;           /* the rule as it was written */
 	const char *file;

@@ -12,7 +12,7 @@ static const struct knob rule_knobs[] = {
 	KNOB("rule-files", KNOB_LIST, rule_files, 0, 0, NULL, "rule files, directories of *.rules, or globs"),
 	KNOB("default-rule-path", KNOB_TEXT, default_rule_path, 0, 0, "", "folder below which relative rule files are looked up first"),
 	KNOB("classification-file", KNOB_TEXT, classification_file, 0, 0, "", "classes of rules; without it the usual ones are known"),
-	KNOB("reference-config-file", KNOB_TEXT, reference_file, 0, 0, "", "accepted: references are given as they are written"),
+	KNOB("reference-config-file", KNOB_TEXT, reference_file, 0, 0, "", "schemes of references: alerts carry addresses instead of \"scheme,value\""),
 	KNOB("threshold-file", KNOB_TEXT, threshold_file, 0, 0, "", "suppressions and thresholds by sid"),
 	KNOB("detect.sgh-mpm-caching-path", KNOB_TEXT, cache_dir, 0, 0, "", "folder for compiled groups; empty: none is kept"),
 	KNOB("datasets.directory", KNOB_TEXT, dataset_dir, 0, 0, "", "folder below which rules save their sets; empty: none does"),
@@ -82,7 +82,7 @@ static const struct {
 	{ "command-and-control", "Malware Command and Control Activity Detected", 1 },
 };
 
-enum { CLASSES_MAX = 512 };
+enum { CLASSES_MAX = 512, SCHEMES_MAX = 256 };
 
 static int
 class_add(struct rule_parser *parser, const char *name, const char *description, uint8_t priority)
@@ -103,19 +103,11 @@ class_add(struct rule_parser *parser, const char *name, const char *description,
 	return row->name == NULL || row->description == NULL ? -ENOMEM : 0;
 }
 
-/* "config classification: name,description,priority" */
+/* "name,description,priority" */
 static int
-class_line(struct rule_parser *parser, char *line)
+class_line(struct rule_parser *parser, char *rest)
 {
-	static const char head[] = "config classification:";
 	int64_t priority;
-
-	line = rule_trim(line);
-	if (*line == '\0' || *line == '#')
-		return 0;
-	if (strncasecmp(line, head, sizeof(head) - 1) != 0)
-		return -EINVAL;
-	char *rest = line + sizeof(head) - 1;
 	char *name = rule_split(&rest, ','), *description = rule_split(&rest, ','), *number = rule_split(&rest, ',');
 
 	if (number == NULL || *name == '\0' || !rule_integer(number, &priority) || priority < 1 || priority > 255)
@@ -123,13 +115,58 @@ class_line(struct rule_parser *parser, char *line)
 	return class_add(parser, name, description, (uint8_t)priority);
 }
 
+/* "scheme prefix" */
 static int
-classes_load(struct rule_parser *parser, const char *path, struct config_error *err)
+reference_line(struct rule_parser *parser, char *rest)
+{
+	char *prefix = rest + strcspn(rest, " \t");
+	struct rule_arena *arena = &parser->set->arena;
+
+	if (*prefix == '\0' || prefix == rest)
+		return -EINVAL;
+	*prefix++ = '\0';
+	prefix = rule_trim(prefix);
+	if (parser->scheme_count == SCHEMES_MAX)
+		return 0;
+	struct rule_reference_row *row = &parser->schemes[parser->scheme_count++];
+
+	row->scheme = rule_arena_text(arena, rest, strlen(rest));
+	row->prefix = rule_arena_text(arena, prefix, strlen(prefix));
+	return row->scheme == NULL || row->prefix == NULL ? -ENOMEM : 0;
+}
+
+/** A file of lines "config WORD: ...", as classification.config and reference.config are. */
+struct settings_file {
+	const char *head; /* "config WORD:" */
+	const char *form; /* of what follows */
+	int (*line)(struct rule_parser *parser, char *rest);
+};
+
+static const struct settings_file class_file = { "config classification:", "name,description,priority", class_line };
+static const struct settings_file reference_file = { "config reference:", "scheme prefix", reference_line };
+
+static int
+settings_line(struct rule_parser *parser, const struct settings_file *file, char *line)
+{
+	size_t len = strlen(file->head);
+
+	line = rule_trim(line);
+	if (*line == '\0' || *line == '#')
+		return 0;
+	return strncasecmp(line, file->head, len) != 0 ? -EINVAL : file->line(parser, rule_trim(line + len));
+}
+
+/* @param path  NULL or "": nothing to do */
+static int
+settings_file_load(struct rule_parser *parser, const struct settings_file *file, const char *path, struct config_error *err)
 {
 	char *text;
 	size_t len;
-	int ret = rule_file_load(path, &text, &len, err);
+	int ret;
 
+	if (path == NULL || path[0] == '\0')
+		return 0;
+	ret = rule_file_load(path, &text, &len, err);
 	if (ret != 0)
 		return ret;
 	char *rest = text;
@@ -141,10 +178,9 @@ classes_load(struct rule_parser *parser, const char *path, struct config_error *
 		rest = end == NULL ? NULL : end + 1;
 		if (end != NULL)
 			*end = '\0';
-		ret = class_line(parser, at);
+		ret = settings_line(parser, file, at);
 		if (ret == -EINVAL)
-			snprintf(err->text, sizeof(err->text), "%s:%u: not \"config classification: name,description,priority\"", path,
-				line);
+			snprintf(err->text, sizeof(err->text), "%s:%u: not \"%s %s\"", path, line, file->head, file->form);
 	}
 	free(text);
 	return ret;
@@ -162,13 +198,16 @@ rule_parser_create(struct rule_parser **out, struct ruleset *set, const struct r
 	parser->config = config;
 	parser->classes = calloc(CLASSES_MAX, sizeof(parser->classes[0]));
 	parser->buffers = calloc(RULE_BUFFERS_MAX, sizeof(parser->buffers[0]));
-	if (parser->classes != NULL && parser->buffers != NULL && buf_create(&parser->metadata, RULE_TEXT_MAX * 2) == 0
+	parser->schemes = calloc(SCHEMES_MAX, sizeof(parser->schemes[0]));
+	if (parser->classes != NULL && parser->buffers != NULL && parser->schemes != NULL && buf_create(&parser->metadata, RULE_TEXT_MAX * 2) == 0
 		&& buf_create(&parser->references, RULE_TEXT_MAX * 2) == 0)
 		ret = 0;
 	for (unsigned int i = 0; ret == 0 && i < sizeof(class_defaults) / sizeof(class_defaults[0]); i++)
 		ret = class_add(parser, class_defaults[i].name, class_defaults[i].description, class_defaults[i].priority);
-	if (ret == 0 && config->classification_file != NULL && config->classification_file[0] != '\0')
-		ret = classes_load(parser, config->classification_file, err);
+	if (ret == 0)
+		ret = settings_file_load(parser, &class_file, config->classification_file, err);
+	if (ret == 0)
+		ret = settings_file_load(parser, &reference_file, config->reference_file, err);
 	if (ret != 0) {
 		rule_parser_destroy(parser);
 		return ret;
@@ -184,6 +223,7 @@ rule_parser_destroy(struct rule_parser *parser)
 		return;
 	rule_parser_groups_free(parser);
 	free(parser->classes);
+	free(parser->schemes);
 	free(parser->buffers);
 	buf_destroy(&parser->metadata);
 	buf_destroy(&parser->references);

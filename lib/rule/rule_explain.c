@@ -255,6 +255,8 @@ ruleset_explain(const struct ruleset *set, uint32_t gid, uint32_t sid, struct bu
 			continue;
 		buf_printf(out, "rule %u:%u rev %u, %s:%u, precedence %u\n%s\n", gid, sid, rule->meta.rev, rule->meta.file, rule->meta.line, i,
 			rule->meta.msg);
+		if (rule->meta.references_json != NULL)
+			buf_printf(out, "references %s\n", rule->meta.references_json);
 		buf_printf(out, "asked of each %s%s%s\n", phase_names[rule->phase], rule->phase == PHASE_MESSAGE ? " of " : "",
 			rule->phase == PHASE_MESSAGE ? app_name(set, rule) : "");
 		put_groups(set, i, out);

@@ -24,6 +24,12 @@ struct rule_class_row {
 	uint8_t priority;
 };
 
+/** A scheme of references: what stands before the value, as "https://". */
+struct rule_reference_row {
+	char *scheme;
+	char *prefix;
+};
+
 /** $VAR groups already worked out, by text. */
 struct rule_group_cache_row;
 
@@ -32,6 +38,8 @@ struct rule_parser {
 	const struct rule_config *config;
 	struct rule_class_row *classes;
 	unsigned int class_count;
+	struct rule_reference_row *schemes;   /* of reference.config; none without one */
+	unsigned int scheme_count;
 	struct rule_group_cache_row *address_cache, *port_cache;
 
 	/* the rule at hand */

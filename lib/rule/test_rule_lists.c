@@ -321,6 +321,39 @@ geoip_write(void)
 	return file_write("countries.mmdb", file, at);
 }
 
+/* ---- reference.config ---- */
+
+static void
+test_references(void **state)
+{
+	static const char rules[] = "alert udp any any -> any any (reference:url,x.org/a; reference:CVE, 2010-2568; "
+		"reference:mine,7; sid:1;)";
+	struct bench b = { .config = toy_config() };
+	struct config_error err;
+	struct buf out;
+
+	(void)state;
+	bench_begin(&b, rules);
+	assert_string_equal(ruleset_meta(b.set, 0)->references_json, "[\"url,x.org/a\",\"CVE, 2010-2568\",\"mine,7\"]");
+	bench_end(&b);
+	b.config.reference_file = FILE_TEXT("reference.config",
+		"# schemes\n\nconfig reference: cve       https://cve.example/name=\nconfig reference: URL\thttps://\n");
+	bench_begin(&b, rules);
+	assert_string_equal(ruleset_meta(b.set, 0)->references_json,
+		"[\"https://x.org/a\",\"https://cve.example/name=2010-2568\",\"mine,7\"]");
+	assert_int_equal(buf_create(&out, 4096), 0);
+	assert_int_equal(ruleset_explain(b.set, 1, 1, &out), 0);
+	buf_putc(&out, '\0');
+	assert_non_null(strstr(out.data, "references [\"https://x.org/a\","));
+	buf_destroy(&out);
+	bench_end(&b);
+	b.config.reference_file = FILE_TEXT("wrong.config", "config reference: url https://\nconfig reference: url\n");
+	assert_int_equal(ruleset_create_text(&b.set, "x", rules, &b.config, &toy_world, &err), -EINVAL);
+	assert_non_null(strstr(err.text, "wrong.config:2: not \"config reference: scheme prefix\""));
+	b.config.reference_file = "/there/is/none";
+	assert_int_equal(ruleset_create_text(&b.set, "x", rules, &b.config, &toy_world, &err), -ENOENT);
+}
+
 /* The examples of the keywords that need files. */
 static void
 test_examples(void **state)
@@ -440,6 +473,7 @@ main(void)
 		cmocka_unit_test(test_dataset_threads),
 		cmocka_unit_test(test_dataset_bounds),
 		cmocka_unit_test(test_iprep),
+		cmocka_unit_test(test_references),
 		cmocka_unit_test(test_examples),
 		cmocka_unit_test(test_geoip),
 		cmocka_unit_test(test_threshold_file),
