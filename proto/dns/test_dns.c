@@ -1,75 +1,27 @@
 /* DNS: messages over both transports, pairing, hostile names, what is not DNS, the tables. */
-#include "test/test.h"
-
 #include <errno.h>
 
-#include "lib/base/buf.h"
 #include "proto/dns/dns.h"
+#include "proto/test_rig.h"
 
 extern const struct proto dns_proto;
 
-enum { JSON_LEN_MAX = 256 * 1024, MESSAGE_MAX = 64 * 1024 };
+enum { MESSAGE_MAX = 64 * 1024 };
 
-static struct rig {
-	struct proto_ctx ctx;
-	struct dns_state state;
-	struct record_builder builder;
-	_Atomic uint64_t counters[DNS_COUNTER_COUNT];
-	struct record_writer *writer;
-	struct buf json;
-	unsigned int count;
-	unsigned int flags;
-	uint64_t events;
-	_Alignas(8) uint8_t area[RECORD_LEN_MAX];
-} *rig;
-
-static void
-collect(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id)
-{
-	assert_ptr_equal(ctx->owner, rig);
-	assert_true(tx_id != 0);
-	rig->count++;
-	rig->flags = flags;
-	rig->events |= ctx->events;
-	ctx->events = 0;
-	buf_reset(&rig->json);
-	record_write_json(rig->writer, &rig->json, ctx->record->base, ctx->record->len);
-	buf_putc(&rig->json, '\0');
-	assert_false(rig->json.full);
-}
+static struct dns_state flow;
+static const struct rig_desc desc = { .proto = &dns_proto, .table = &dns_table, .state = &flow,
+	.json_flags = PROTO_MATCH | PROTO_EMIT };
 
 static int
-rig_create(void **state)
+setup(void **state)
 {
-	(void)state;
-	rig = calloc(1, sizeof(*rig));
-	assert_non_null(rig);
-	assert_int_equal(record_writer_create(&rig->writer, &dns_table), 0);
-	assert_int_equal(buf_create(&rig->json, JSON_LEN_MAX), 0);
-	record_builder_init(&rig->builder, rig->area, sizeof(rig->area));
-	rig->ctx = (struct proto_ctx){ .proto = &dns_proto, .state = &rig->state, .record = &rig->builder,
-		.counters = rig->counters, .ts_ns = UINT64_C(1000000000000), .sport = 40000, .dport = 53, .deliver = collect,
-		.owner = rig };
-	return 0;
-}
+	int err = rig_create(&desc);
 
-static int
-rig_destroy(void **state)
-{
 	(void)state;
-	dns_proto.end(&rig->ctx);
-	record_writer_destroy(rig->writer);
-	buf_destroy(&rig->json);
-	free(rig);
-	return 0;
-}
-
-static void
-rig_renew(void)
-{
-	memset(&rig->state, 0, sizeof(rig->state));
-	rig->events = 0;
-	rig->count = 0;
+	rig->ctx.tcp = false;
+	rig->ctx.sport = 40000;
+	rig->ctx.dport = 53;
+	return err;
 }
 
 /* Hex with spaces; text between quotes is itself; (...) stands behind a byte that is its length. */
@@ -188,7 +140,7 @@ test_answers(void **state)
 		rig->ctx.ts_ns += 2500000;
 		feed(answers[i].answer, false);
 		assert_int_equal(rig->count, 2);
-		assert_int_equal(rig->flags, PROTO_MATCH | PROTO_EMIT);
+		assert_int_equal(rig->flags[1], PROTO_MATCH | PROTO_EMIT);
 		if (rig->events != answers[i].events || strstr(rig->json.data, answers[i].has) == NULL)
 			fail_msg("%s: events %llx, no %s in %s", answers[i].name, (unsigned long long)rig->events, answers[i].has,
 				rig->json.data);
@@ -365,7 +317,7 @@ test_tables(void **state)
 int
 main(void)
 {
-#define CASE(name) cmocka_unit_test_setup_teardown(name, rig_create, rig_destroy)
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, rig_destroy)
 	const struct CMUnitTest tests[] = { CASE(test_answers), CASE(test_pairs), CASE(test_neighbours), CASE(test_long_names),
 		CASE(test_extremes), CASE(test_cut), CASE(test_probe), CASE(test_tables) };
 

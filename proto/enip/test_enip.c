@@ -1,39 +1,18 @@
 /* EtherNet/IP and CIP: commands, services and values both ways, pairing, cyclic data, hostile input, tables, keywords. */
-#include "test/test.h"
-
 #include <errno.h>
 
-#include "lib/base/buf.h"
 #include "proto/enip/enip.h"
 #include "proto/enip/test_enip_hex.h"
 #include "proto/enip/test_enip_samples.h"
+#include "proto/test_rig.h"
 
 extern const struct proto enip_proto;
 
-enum { DELIVERED_MAX = 2048, JSON_LEN_MAX = 256 * 1024 };
-
-struct rig {
-	struct proto_ctx ctx;
-	struct enip_state state;
-	struct enip_config config;
-	struct record_builder builder;
-	_Atomic uint64_t counters[ENIP_COUNTER_COUNT];
-	struct slab *slab;
-	struct record_writer *writer;
-	struct record_writer *identity_writer;
-	struct buf json;     /* of the last record */
-	struct buf identity; /* of the last identity */
-	unsigned int count;
-	unsigned int identities;
-	unsigned int flags[DELIVERED_MAX];
-	uint64_t events;
-	uint32_t hits; /* records that test_keyword's keyword matched */
-	const struct rule_app_keyword *keyword;
-	struct rule_app_test test;
-	_Alignas(8) uint8_t area[RECORD_LEN_MAX];
-};
-
-static struct rig *rig;
+static struct enip_state flow;
+static struct enip_config config;
+static const struct rule_app_keyword *keyword; /* under test; NULL: none */
+static struct rule_app_test keyword_test;
+static uint32_t hits; /* records that it holds for */
 
 /* A record that a keyword holds for carries the keyword's tag: the rule would not be found otherwise. */
 static void
@@ -43,7 +22,7 @@ check_tag(const void *record)
 	unsigned int count = enip_record_tags(record, tags);
 	bool found = false;
 
-	if (!enip_keyword_tag(rig->keyword, &rig->test, &tag))
+	if (!enip_keyword_tag(keyword, &keyword_test, &tag))
 		return;
 	for (unsigned int i = 0; i < count && i < RULE_TAGS_MAX; i++)
 		found = found || tags[i] == tag;
@@ -51,75 +30,32 @@ check_tag(const void *record)
 }
 
 static void
-collect(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id)
+match_keyword(unsigned int flags)
 {
-	(void)tx_id;
-	assert_ptr_equal(ctx->owner, rig);
-	if (flags == PROTO_IDENTITY) {
-		rig->identities++;
-		buf_reset(&rig->identity);
-		record_write_json(rig->identity_writer, &rig->identity, ctx->record->base, ctx->record->len);
-		buf_putc(&rig->identity, '\0');
+	const void *record = rig->builder.base;
+
+	if (keyword == NULL || (flags & PROTO_MATCH) == 0 || !keyword->test(&keyword_test, record))
 		return;
-	}
-	assert_true(rig->count < DELIVERED_MAX);
-	rig->flags[rig->count++] = flags;
-	rig->events |= ctx->events;
-	ctx->events = 0;
-	if (rig->keyword != NULL && (flags & PROTO_MATCH) != 0 && rig->keyword->test(&rig->test, ctx->record->base)) {
-		rig->hits++;
-		check_tag(ctx->record->base);
-	}
-	buf_reset(&rig->json);
-	record_write_json(rig->writer, &rig->json, ctx->record->base, ctx->record->len);
-	buf_putc(&rig->json, '\0');
-	assert_false(rig->json.full);
+	hits++;
+	check_tag(record);
 }
 
+static const struct rig_desc desc = { .proto = &enip_proto, .table = &enip_table, .state = &flow, .config = &config,
+	.slab_len = 8 << 20, .json_flags = PROTO_MATCH | PROTO_EMIT, .seen = match_keyword };
+
 static int
-rig_create(void **state)
+setup(void **state)
 {
 	(void)state;
-	rig = calloc(1, sizeof(*rig));
-	assert_non_null(rig);
-	assert_int_equal(slab_create(&rig->slab, 8 << 20), 0);
-	assert_int_equal(record_writer_create(&rig->writer, &enip_table), 0);
-	assert_int_equal(record_writer_create(&rig->identity_writer, &identity_table), 0);
-	assert_int_equal(buf_create(&rig->json, JSON_LEN_MAX), 0);
-	assert_int_equal(buf_create(&rig->identity, JSON_LEN_MAX), 0);
-	record_builder_init(&rig->builder, rig->area, sizeof(rig->area));
-	rig->config.max_tx = 256;
-	rig->ctx = (struct proto_ctx){ .proto = &enip_proto, .config = &rig->config, .state = &rig->state,
-		.slab = rig->slab, .record = &rig->builder, .counters = rig->counters, .ts_ns = UINT64_C(1000000000000),
-		.tcp = true, .deliver = collect, .owner = rig };
-	return 0;
+	config = (struct enip_config){ .max_tx = 256 };
+	return rig_create(&desc);
 }
 
 static void
-rig_renew(void)
+renew(void)
 {
-	rig->ctx.ending = true;
-	enip_proto.end(&rig->ctx);
-	rig->ctx.ending = false;
-	assert_int_equal(rig->state.pairs.count, 0);
-	assert_int_equal(slab_used(rig->slab), 0);
-	memset(&rig->state, 0, sizeof(rig->state));
-	rig->count = rig->identities = rig->hits = 0;
-	rig->events = 0;
-}
-
-static int
-rig_destroy(void **state)
-{
-	(void)state;
 	rig_renew();
-	slab_destroy(rig->slab);
-	record_writer_destroy(rig->writer);
-	record_writer_destroy(rig->identity_writer);
-	buf_destroy(&rig->json);
-	buf_destroy(&rig->identity);
-	free(rig);
-	return 0;
+	hits = 0;
 }
 
 /* The bytes stand at the end of a heap block, so that the sanitizer sees every read beyond them. */
@@ -159,19 +95,6 @@ feed_cip(const char *cip, uint32_t connection_id, uint16_t sequence, bool to_ser
 	feed_bytes(data, wrap(cip, connection_id, sequence, data), to_server);
 }
 
-static bool
-saw(enum enip_event event)
-{
-	return (rig->events >> event & 1) != 0;
-}
-
-static void
-assert_has(const struct buf *text, const char *wanted)
-{
-	if (strstr((const char *)text->data, wanted) == NULL)
-		fail_msg("no %s in %s", wanted, (const char *)text->data);
-}
-
 static void
 test_samples(void **state)
 {
@@ -180,7 +103,7 @@ test_samples(void **state)
 		const struct sample *sample = &samples[i];
 
 		for (uint32_t connection_id = 0; connection_id < 2; connection_id++) {
-			rig_renew();
+			renew();
 			feed_cip(sample->request, connection_id, 9, true);
 			assert_int_equal(rig->flags[0], PROTO_MATCH | PROTO_HOLD);
 			feed_cip(sample->response, connection_id, 9, false);
@@ -191,7 +114,7 @@ test_samples(void **state)
 			if (rig->events != sample->events)
 				fail_msg("sample %zu (%s): events %llx, not %llx", i, sample->request,
 					(unsigned long long)rig->events, (unsigned long long)sample->events);
-			assert_int_equal(rig->state.pairs.count, 0);
+			assert_int_equal(flow.pairs.count, 0);
 		}
 	}
 }
@@ -221,7 +144,7 @@ test_cut(void **state)
 				feed_cip(samples[i / 2].request, 0, 0, true);
 			feed_bytes(data, len, i % 2 == 0);
 			whole = wrap(cip, 0, 0, data);
-			rig_renew();
+			renew();
 		}
 	}
 }
@@ -246,7 +169,7 @@ test_extremes(void **state)
 				if (i % 2 == 1)
 					feed_cip(samples[i / 2].request, 1, 9, true);
 				feed_bytes(data, len, i % 2 == 0);
-				rig_renew();
+				renew();
 			}
 			data[at] = kept;
 		}
@@ -279,7 +202,7 @@ test_commands(void **state)
 	assert_has(&rig->json, "\"command\":\"unknown-1\"");
 	feed("6600 0000 78563412 00000000 0000000000000000 00000000", true);
 	assert_int_equal(rig->flags[rig->count - 1], PROTO_MATCH | PROTO_EMIT);
-	assert_int_equal(rig->state.pairs.count, 0);
+	assert_int_equal(flow.pairs.count, 0);
 	feed("0000 0300 00000000 00000000 0000000000000000 00000000 010203", true);
 	assert_has(&rig->json, "\"command\":\"nop\"");
 	assert_int_equal(rig->identities, 0);
@@ -335,7 +258,7 @@ test_connection(void **state)
 	feed_cip("0e03 20012401 3001", 0xddccbbaa, 2, true);
 	assert_null(strstr((const char *)rig->json.data, "\"transport_class\""));
 	assert_int_equal(rig->events, 0);
-	rig_renew();
+	renew();
 	feed_cip("5402 20062401 0a 0e 00000000 01020304 0100 4d00 78563412 03 000000 10270000 f443 10270000 f443 a3 05 "
 		 "5003 000102030405 2039", 0, 0, true);
 	assert_has(&rig->json, "\"safety\":true");
@@ -370,13 +293,13 @@ test_pairing(void **state)
 	rig->ctx.ts_ns += UINT64_C(5000000000);
 	feed_cip("0e03 20012401 3001", 5, 1, true);
 	assert_true(saw(ENIP_EVENT_REUSED_CONTEXT));
-	rig_renew();
-	rig->config.max_tx = 4;
+	renew();
+	config.max_tx = 4;
 	for (uint16_t i = 0; i < 6; i++)
 		feed_cip("0e03 20012401 3001", 5, i, true);
 	assert_true(saw(ENIP_EVENT_TOO_MANY_TRANSACTIONS));
-	assert_int_equal(rig->state.pairs.count, 4);
-	rig->config.max_tx = 256;
+	assert_int_equal(flow.pairs.count, 4);
+	config.max_tx = 256;
 }
 
 /* No memory: a request is written at once, nothing is tracked, nothing breaks. */
@@ -419,14 +342,14 @@ test_io(void **state)
 	enip_proto.end(&rig->ctx);
 	assert_int_equal(rig->count, 5);
 	assert_int_equal(rig->flags[4], PROTO_EMIT);
-	rig_renew();
-	rig->config.io = ENIP_IO_CHANGES;
+	renew();
+	config.io = ENIP_IO_CHANGES;
 	feed("0200 0280 0800 aabbccdd 01000000 b100 0600 0100 11223344", true);
 	feed("0200 0280 0800 aabbccdd 02000000 b100 0600 0200 11223344", true);
 	feed("0200 0280 0800 aabbccdd 03000000 b100 0600 0300 11223355", true);
 	assert_int_equal(rig->count, 2);
 	assert_has(&rig->json, "\"reason\":\"data_changed\"");
-	rig->config.io = ENIP_IO_ALL;
+	config.io = ENIP_IO_ALL;
 	feed("0200 0280 0800 aabbccdd 04000000 b100 0600 0400 11223355", true);
 	assert_int_equal(rig->count, 3);
 	enip_proto.end(&rig->ctx);
@@ -440,7 +363,7 @@ test_io(void **state)
 		data[6] = (uint8_t)i;
 		feed_bytes(data, len, true);
 	}
-	rig->config.io = ENIP_IO_SUMMARY;
+	config.io = ENIP_IO_SUMMARY;
 }
 
 static void
@@ -520,13 +443,13 @@ test_keyword(void **state)
 	for (size_t i = 0; i < TEST_COUNT(keyword_cases); i++) {
 		char err[160] = "";
 
-		rig->keyword = NULL;
+		keyword = NULL;
 		for (unsigned int j = 0; j < ENIP_KEYWORD_COUNT; j++)
 			if (strcmp(enip_keywords[j].name, keyword_cases[i].name) == 0)
-				rig->keyword = &enip_keywords[j];
-		assert_non_null(rig->keyword);
-		assert_int_equal(rig->keyword->setup(keyword_cases[i].value, &rig->test, err, sizeof(err)), 0);
-		rig_renew();
+				keyword = &enip_keywords[j];
+		assert_non_null(keyword);
+		assert_int_equal(keyword->setup(keyword_cases[i].value, &keyword_test, err, sizeof(err)), 0);
+		renew();
 		feed_cip("0e03 20012401 3007", 0, 0, true);
 		feed_cip("8e00 0801 0701", 0, 0, false);
 		feed_cip("0a02 20022401 0100 0400 0302 20012401 0100 0200", 0, 0, true);
@@ -534,15 +457,15 @@ test_keyword(void **state)
 		feed("6300 0000 00000000 00000000 0000000000000000 00000000", true);
 		feed("6300 3300 00000000 00000000 0000000000000000 00000000 0100 0c00 2d00 0100 0002af120a0101a40000000000000000"
 		     "0100 0c00 3a00 0403 3000 8e4d5200 0b 313735362d454e42542f41 03", false);
-		if (strncmp(keyword_cases[i].name, "enip.cip_", 9) == 0 && rig->keyword->direction == RULE_TO_SERVER) {
+		if (strncmp(keyword_cases[i].name, "enip.cip_", 9) == 0 && keyword->direction == RULE_TO_SERVER) {
 			/* The engine asks in one direction only; here both halves of a pair hold the request. */
-			assert_true(rig->hits > 0 && rig->hits <= 4);
+			assert_true(hits > 0 && hits <= 4);
 			continue;
 		}
-		if (rig->hits != keyword_cases[i].hits)
-			fail_msg("%s:%s matched %u records, not %u", keyword_cases[i].name, keyword_cases[i].value, rig->hits, keyword_cases[i].hits);
+		if (hits != keyword_cases[i].hits)
+			fail_msg("%s:%s matched %u records, not %u", keyword_cases[i].name, keyword_cases[i].value, hits, keyword_cases[i].hits);
 	}
-	rig->keyword = NULL;
+	keyword = NULL;
 }
 
 static void
@@ -562,7 +485,7 @@ test_keyword_errors(void **state)
 		}
 }
 
-#define CASE(name) cmocka_unit_test_setup_teardown(name, rig_create, rig_destroy)
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, rig_destroy)
 
 int
 main(void)

@@ -2,31 +2,10 @@
 #ifndef MR_PROTO_ENIP_HEX_H
 #define MR_PROTO_ENIP_HEX_H
 
-#include "test/test.h"
-
 #include "proto/enip/enip.h"
+#include "proto/test_rig.h"
 
 enum { PDU_MAX = 2048 };
-
-static size_t
-unhex(const char *hex, uint8_t *out, size_t cap)
-{
-	size_t len = 0;
-
-	while (*hex != '\0') {
-		unsigned int byte;
-
-		if (*hex == ' ') {
-			hex++;
-			continue;
-		}
-		assert_true(len < cap);
-		assert_int_equal(sscanf(hex, "%2x", &byte), 1);
-		out[len++] = (uint8_t)byte;
-		hex += 2;
-	}
-	return len;
-}
 
 static void
 put16(uint8_t *at, size_t value)

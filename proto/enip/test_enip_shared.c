@@ -13,8 +13,8 @@ enum { JSON_LEN_MAX = 64 * 1024, SETS_MAX = 8 };
 static const struct proto *const table[] = { &enip_proto, NULL };
 static const uint8_t scanner[16] = { 10, 0, 0, 1 }, adapter[16] = { 10, 0, 0, 2 }, other[16] = { 10, 0, 0, 3 };
 
-/* A worker. */
-struct rig {
+/* One worker. */
+struct worker {
 	struct config *config;
 	struct proto_settings *settings;
 	struct slab *slab;
@@ -23,7 +23,7 @@ struct rig {
 	struct buf json; /* of the last record */
 };
 
-static struct rig rig;
+static struct worker worker;
 
 static void
 keep(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id)
@@ -32,39 +32,39 @@ keep(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id)
 	ctx->events = 0;
 	if ((flags & PROTO_IDENTITY) != 0 || ctx->record->len == 0)
 		return;
-	buf_reset(&rig.json);
-	record_write_json(rig.writer, &rig.json, ctx->record->base, ctx->record->len);
-	buf_putc(&rig.json, '\0');
+	buf_reset(&worker.json);
+	record_write_json(worker.writer, &worker.json, ctx->record->base, ctx->record->len);
+	buf_putc(&worker.json, '\0');
 }
 
 static int
-rig_create(void **state)
+worker_create(void **state)
 {
 	struct config_error err;
 
 	(void)state;
-	assert_int_equal(config_load(&rig.config, NULL, &err), 0);
-	assert_int_equal(proto_settings_create(&rig.settings, table, rig.config, &err), 0);
-	assert_int_equal(slab_create(&rig.slab, 1 << 20), 0);
-	assert_int_equal(record_writer_create(&rig.writer, &enip_table), 0);
-	assert_int_equal(buf_create(&rig.json, JSON_LEN_MAX), 0);
-	TEST_FAIL_EACH_ALLOC(proto_engine_create(&rig.engine, rig.settings, rig.slab, keep, NULL, NULL), == 0,
-		proto_engine_destroy(rig.engine));
-	assert_int_equal(proto_engine_create(&rig.engine, rig.settings, rig.slab, keep, NULL, NULL), 0);
+	assert_int_equal(config_load(&worker.config, NULL, &err), 0);
+	assert_int_equal(proto_settings_create(&worker.settings, table, worker.config, &err), 0);
+	assert_int_equal(slab_create(&worker.slab, 1 << 20), 0);
+	assert_int_equal(record_writer_create(&worker.writer, &enip_table), 0);
+	assert_int_equal(buf_create(&worker.json, JSON_LEN_MAX), 0);
+	TEST_FAIL_EACH_ALLOC(proto_engine_create(&worker.engine, worker.settings, worker.slab, keep, NULL, NULL), == 0,
+		proto_engine_destroy(worker.engine));
+	assert_int_equal(proto_engine_create(&worker.engine, worker.settings, worker.slab, keep, NULL, NULL), 0);
 	return 0;
 }
 
 static int
-rig_destroy(void **state)
+worker_destroy(void **state)
 {
 	(void)state;
-	assert_int_equal(slab_used(rig.slab), 0);
-	proto_engine_destroy(rig.engine);
-	slab_destroy(rig.slab);
-	proto_settings_destroy(rig.settings);
-	config_destroy(rig.config);
-	record_writer_destroy(rig.writer);
-	buf_destroy(&rig.json);
+	assert_int_equal(slab_used(worker.slab), 0);
+	proto_engine_destroy(worker.engine);
+	slab_destroy(worker.slab);
+	proto_settings_destroy(worker.settings);
+	config_destroy(worker.config);
+	record_writer_destroy(worker.writer);
+	buf_destroy(&worker.json);
 	return 0;
 }
 
@@ -72,7 +72,7 @@ static uint64_t
 counted(const char *name)
 {
 	struct counter_set sets[SETS_MAX];
-	unsigned int count = proto_engine_counters(rig.engine, sets, SETS_MAX);
+	unsigned int count = proto_engine_counters(worker.engine, sets, SETS_MAX);
 
 	for (unsigned int i = 0; i < count; i++)
 		for (unsigned int j = 0; j < sets[i].count; j++)
@@ -96,7 +96,7 @@ feed_bytes(struct side *side, const uint8_t *data, size_t len, bool to_server)
 		.dport = side->tcp ? 44818 : 2222, .client_addr = scanner, .server_addr = side->server, .to_server = to_server,
 		.tcp = side->tcp };
 
-	assert_int_equal(proto_session_data(rig.engine, &side->session, &input), len);
+	assert_int_equal(proto_session_data(worker.engine, &side->session, &input), len);
 }
 
 static void
@@ -142,14 +142,14 @@ close_connection(struct side *tcp, const char *serial)
 static void
 end(struct side *side)
 {
-	proto_session_end(rig.engine, &side->session, 0);
+	proto_session_end(worker.engine, &side->session, 0);
 }
 
 static void
 assert_tied(const char *wanted)
 {
-	if (wanted == NULL ? strstr(rig.json.data, "\"connection\":") != NULL : strstr(rig.json.data, wanted) == NULL)
-		fail_msg("%s in %s", wanted == NULL ? "a connection" : wanted, rig.json.data);
+	if (wanted == NULL ? strstr(worker.json.data, "\"connection\":") != NULL : strstr(worker.json.data, wanted) == NULL)
+		fail_msg("%s in %s", wanted == NULL ? "a connection" : wanted, worker.json.data);
 }
 
 #define DATA(id, number, data) "0200 0280 0800 " id " 0" number "000000 b100 0600 0" number "00 " data
@@ -230,9 +230,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_both_ways, rig_create, rig_destroy),
-		cmocka_unit_test_setup_teardown(test_order, rig_create, rig_destroy),
-		cmocka_unit_test_setup_teardown(test_bound, rig_create, rig_destroy),
+		cmocka_unit_test_setup_teardown(test_both_ways, worker_create, worker_destroy),
+		cmocka_unit_test_setup_teardown(test_order, worker_create, worker_destroy),
+		cmocka_unit_test_setup_teardown(test_bound, worker_create, worker_destroy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,92 +1,46 @@
 /* FTP: commands and their replies, data ports, long lines, hostile input, what is not FTP, the tables. */
-#include "test/test.h"
-
 #include <errno.h>
 
-#include "lib/base/buf.h"
 #include "proto/ftp/ftp.h"
+#include "proto/test_rig.h"
 
 extern const struct proto ftp_proto;
 
-enum { JSON_LEN_MAX = 512 * 1024 };
-
-static struct rig {
-	struct proto_ctx ctx;
-	struct ftp_state state;
-	struct ftp_config config;
-	struct record_builder builder;
-	_Atomic uint64_t counters[FTP_COUNTER_COUNT];
-	struct slab *slab;
-	struct record_writer *writer;
-	struct buf json;     /* of the last record that was written */
-	unsigned int matched, emitted;
-	bool bounced;
-	uint64_t events;
-	_Alignas(8) uint8_t area[RECORD_LEN_MAX];
-} *rig;
-
+static struct ftp_state flow;
+static struct ftp_config config;
+static bool bounced; /* the keyword held for a record */
 static const uint8_t client_addr[16] = { 10, 10, 64, 5 };
 
 static void
-collect(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id)
+match_bounce(unsigned int flags)
 {
 	struct rule_app_test test = { 0 };
 
-	assert_ptr_equal(ctx->owner, rig);
-	assert_true(tx_id != 0);
-	rig->matched += (flags & PROTO_MATCH) != 0;
-	rig->emitted += (flags & PROTO_EMIT) != 0;
-	rig->events |= ctx->events;
-	ctx->events = 0;
 	if ((flags & PROTO_MATCH) != 0)
-		rig->bounced = rig->bounced || ftp_keywords[0].test(&test, ctx->record->base);
-	if ((flags & PROTO_EMIT) == 0)
-		return;
-	buf_reset(&rig->json);
-	record_write_json(rig->writer, &rig->json, ctx->record->base, ctx->record->len);
-	buf_putc(&rig->json, '\0');
-	assert_false(rig->json.full);
+		bounced = bounced || ftp_keywords[0].test(&test, rig->builder.base);
 }
 
+static const struct rig_desc desc = { .proto = &ftp_proto, .table = &ftp_table, .state = &flow, .config = &config,
+	.slab_len = 4 << 20, .json_flags = PROTO_EMIT, .seen = match_bounce };
+
 static int
-rig_create(void **state)
+setup(void **state)
 {
+	int err;
+
 	(void)state;
-	rig = calloc(1, sizeof(*rig));
-	assert_non_null(rig);
-	assert_int_equal(slab_create(&rig->slab, 4 << 20), 0);
-	assert_int_equal(record_writer_create(&rig->writer, &ftp_table), 0);
-	assert_int_equal(buf_create(&rig->json, JSON_LEN_MAX), 0);
-	record_builder_init(&rig->builder, rig->area, sizeof(rig->area));
-	rig->config.passwords = true;
-	rig->ctx = (struct proto_ctx){ .proto = &ftp_proto, .config = &rig->config, .state = &rig->state, .slab = rig->slab,
-		.record = &rig->builder, .counters = rig->counters, .ts_ns = UINT64_C(1000000000000), .tcp = true,
-		.client_addr = client_addr, .deliver = collect, .owner = rig };
-	return 0;
+	config = (struct ftp_config){ .passwords = true };
+	bounced = false;
+	err = rig_create(&desc);
+	rig->ctx.client_addr = client_addr;
+	return err;
 }
 
 static void
-rig_renew(void)
+renew(void)
 {
-	ftp_proto.end(&rig->ctx);
-	assert_int_equal(slab_used(rig->slab), 0);
-	assert_null(rig->state.pairs.oldest);
-	memset(&rig->state, 0, sizeof(rig->state));
-	rig->events = 0;
-	rig->matched = rig->emitted = 0;
-	rig->bounced = false;
-}
-
-static int
-rig_destroy(void **state)
-{
-	(void)state;
 	rig_renew();
-	slab_destroy(rig->slab);
-	record_writer_destroy(rig->writer);
-	buf_destroy(&rig->json);
-	free(rig);
-	return 0;
+	bounced = false;
 }
 
 /* Whole lines; the bytes end where their block ends, so that the sanitizer sees every read beyond them. */
@@ -168,13 +122,13 @@ test_talks(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < TEST_COUNT(talks); i++) {
-		rig_renew();
+		renew();
 		talk(talks[i].script);
 		if (rig->events != talks[i].events || rig->matched != talks[i].matched || rig->emitted != talks[i].emitted ||
 			strstr(rig->json.data, talks[i].has) == NULL)
 			fail_msg("%s: events %llx, %u and %u, no %s in %s", talks[i].name, (unsigned long long)rig->events,
 				rig->matched, rig->emitted, talks[i].has, rig->json.data);
-		assert_int_equal(rig->bounced, (talks[i].events & E(BOUNCE)) != 0);
+		assert_int_equal(bounced, (talks[i].events & E(BOUNCE)) != 0);
 	}
 }
 
@@ -207,14 +161,14 @@ test_addresses(void **state)
 	assert_int_equal(rig->events, 0);
 	feed_bytes("EPRT |1|10.10.64.9|50001|\r\n", 27, true);
 	assert_int_equal(rig->events, E(BOUNCE));
-	assert_true(rig->bounced);
+	assert_true(bounced);
 }
 
 static void
 test_passwords(void **state)
 {
 	(void)state;
-	rig->config.passwords = false;
+	config.passwords = false;
 	talk("> PASS s3cret|< 230 In|");
 	assert_null(strstr(rig->json.data, "s3cret"));
 	assert_non_null(strstr(rig->json.data, "\"PASS\""));
@@ -247,12 +201,12 @@ test_limits(void **state)
 	feed_bytes(line, sizeof(line), false);
 	assert_true((rig->events & E(RESPONSE_COMMAND_TOO_LONG)) != 0);
 	assert_non_null(strstr(rig->json.data, "\"command_truncated\":true"));
-	rig_renew();
+	renew();
 	for (unsigned int i = 0; i <= FTP_OPEN_MAX; i++)
 		talk("> NOOP|");
 	assert_int_equal(rig->events, E(FLOODED));
-	assert_int_equal(rig->state.pairs.count, FTP_OPEN_MAX);
-	rig_renew();
+	assert_int_equal(flow.pairs.count, FTP_OPEN_MAX);
+	renew();
 	talk("> STAT|< 211-a|");
 	for (unsigned int i = 0; i < 2 * FTP_REPLIES_MAX; i++)
 		talk("<  more|");
@@ -260,7 +214,7 @@ test_limits(void **state)
 	assert_int_equal(rig->events, E(TOO_MANY_REPLIES));
 	assert_int_equal(rig->emitted, 1);
 	/* Without memory each message is written at once. */
-	rig_renew();
+	renew();
 	rig->ctx.slab = NULL;
 	talk("> NOOP|< 200 OK|");
 	assert_int_equal(rig->emitted, 2);
@@ -289,7 +243,7 @@ test_cut(void **state)
 			feed_bytes(copy, cut + 1, false);
 			free(copy);
 		}
-		rig_renew();
+		renew();
 	}
 }
 
@@ -343,7 +297,7 @@ test_tables(void **state)
 int
 main(void)
 {
-#define CASE(name) cmocka_unit_test_setup_teardown(name, rig_create, rig_destroy)
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, rig_destroy)
 	const struct CMUnitTest tests[] = { CASE(test_talks), CASE(test_addresses), CASE(test_passwords), CASE(test_encrypted),
 		CASE(test_limits), CASE(test_cut), CASE(test_probe), CASE(test_tables) };
 

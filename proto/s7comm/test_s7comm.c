@@ -1,118 +1,25 @@
 /* S7comm: every function both ways, pairing, volume, hostile input, the tables. */
-#include "test/test.h"
-
 #include <errno.h>
 
-#include "lib/base/buf.h"
 #include "proto/s7comm/s7comm.h"
 #include "proto/s7comm/test_s7comm_samples.h"
+#include "proto/test_rig.h"
 
 extern const struct proto s7comm_proto;
 
-enum { DELIVERED_MAX = 256, JSON_LEN_MAX = 128 * 1024, TPKT_MAX = 4096 };
+enum { TPKT_MAX = 4096 };
 
-/* One worker's and one flow's share, and what was delivered. */
-struct rig {
-	struct proto_ctx ctx;
-	struct s7_state state;
-	struct s7_config config;
-	struct record_builder builder;
-	_Atomic uint64_t counters[S7_COUNTER_COUNT];
-	struct slab *slab;
-	struct record_writer *writer, *identity_writer;
-	struct buf json;     /* of the last record */
-	struct buf identity; /* of the last identity */
-	unsigned int count;
-	unsigned int flags[DELIVERED_MAX];
-	uint64_t events;     /* of all deliveries */
-	_Alignas(8) uint8_t area[RECORD_LEN_MAX];
-};
-
-static struct rig *rig;
-
-static void
-collect(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id)
-{
-	bool identity = (flags & PROTO_IDENTITY) != 0;
-	struct buf *json = identity ? &rig->identity : &rig->json;
-
-	(void)tx_id;
-	assert_true(rig->count < DELIVERED_MAX);
-	if (!identity)
-		rig->flags[rig->count++] = flags;
-	rig->events |= ctx->events;
-	ctx->events = 0;
-	buf_reset(json);
-	record_write_json(identity ? rig->identity_writer : rig->writer, json, ctx->record->base, ctx->record->len);
-	buf_putc(json, '\0');
-	assert_false(json->full);
-}
+static struct s7_state flow;
+static struct s7_config config;
+static const struct rig_desc desc = { .proto = &s7comm_proto, .table = &s7_table, .state = &flow, .config = &config,
+	.slab_len = 1 << 20, .json_flags = PROTO_MATCH | PROTO_EMIT };
 
 static int
-rig_create(void **state)
+setup(void **state)
 {
 	(void)state;
-	rig = calloc(1, sizeof(*rig));
-	assert_non_null(rig);
-	assert_int_equal(slab_create(&rig->slab, 1 << 20), 0);
-	assert_int_equal(record_writer_create(&rig->writer, &s7_table), 0);
-	assert_int_equal(record_writer_create(&rig->identity_writer, &identity_table), 0);
-	assert_int_equal(buf_create(&rig->json, JSON_LEN_MAX), 0);
-	assert_int_equal(buf_create(&rig->identity, JSON_LEN_MAX), 0);
-	buf_putc(&rig->identity, '\0');
-	record_builder_init(&rig->builder, rig->area, sizeof(rig->area));
-	rig->config = (struct s7_config){ .request_flood = 32, .message_max = 16384, .cyclic = S7_VOLUME_CHANGES };
-	rig->ctx = (struct proto_ctx){ .proto = &s7comm_proto, .config = &rig->config, .state = &rig->state,
-		.slab = rig->slab, .record = &rig->builder, .counters = rig->counters, .ts_ns = UINT64_C(1000000000000),
-		.tcp = true, .deliver = collect, .owner = rig };
-	return 0;
-}
-
-static void
-rig_renew(void)
-{
-	s7comm_proto.end(&rig->ctx);
-	assert_int_equal(slab_used(rig->slab), 0);
-	assert_int_equal(rig->state.pairs.count, 0);
-	memset(&rig->state, 0, sizeof(rig->state));
-	memset((void *)rig->counters, 0, sizeof(rig->counters));
-	rig->count = 0;
-	rig->events = 0;
-}
-
-static int
-rig_destroy(void **state)
-{
-	(void)state;
-	rig_renew();
-	slab_destroy(rig->slab);
-	record_writer_destroy(rig->writer);
-	record_writer_destroy(rig->identity_writer);
-	buf_destroy(&rig->json);
-	buf_destroy(&rig->identity);
-	free(rig);
-	return 0;
-}
-
-/* Spaces in hex are for the reader. */
-static size_t
-unhex(const char *hex, uint8_t *out, size_t cap)
-{
-	size_t len = 0;
-
-	while (*hex != '\0') {
-		unsigned int byte;
-
-		if (*hex == ' ') {
-			hex++;
-			continue;
-		}
-		assert_true(len < cap);
-		assert_int_equal(sscanf(hex, "%2x", &byte), 1);
-		out[len++] = (uint8_t)byte;
-		hex += 2;
-	}
-	return len;
+	config = (struct s7_config){ .request_flood = 32, .message_max = 16384, .cyclic = S7_VOLUME_CHANGES };
+	return rig_create(&desc);
 }
 
 /* Whole TPKTs. They stand at the end of a heap block, so that the sanitizer sees every read beyond them. */
@@ -188,13 +95,6 @@ send(const struct message *message, bool to_server)
 }
 
 static void
-assert_has(const struct buf *json, const char *text)
-{
-	if (strstr(json->data, text) == NULL)
-		fail_msg("no %s in %s", text, json->data);
-}
-
-static void
 run_sample(const struct sample *sample)
 {
 	rig_renew();
@@ -212,7 +112,7 @@ run_sample(const struct sample *sample)
 		assert_int_equal(rig->flags[0], PROTO_MATCH | PROTO_HOLD);
 	}
 	assert_int_equal(rig->flags[rig->count - 1], PROTO_MATCH | PROTO_EMIT);
-	assert_int_equal(rig->state.pairs.count, 0);
+	assert_int_equal(flow.pairs.count, 0);
 }
 
 static void
@@ -360,7 +260,7 @@ test_changes(void **state)
 		PROTO_MATCH | PROTO_EMIT };
 
 	(void)state;
-	rig->config.reads = S7_VOLUME_CHANGES;
+	config.reads = S7_VOLUME_CHANGES;
 	for (unsigned int i = 0; i < 3; i++) {
 		send(&read_request, true);
 		send(i < 2 ? &read_answer : &other_answer, false);
@@ -399,7 +299,7 @@ test_pairing(void **state)
 	for (unsigned int i = 0; i < 40; i++)
 		send(&read_request, true);
 	assert_int_equal(rig->events >> S7_EVENT_FLOODED & 1, 1);
-	assert_int_equal(rig->state.pairs.count, 32);
+	assert_int_equal(flow.pairs.count, 32);
 	s7comm_proto.end(&rig->ctx);
 	assert_int_equal(counter_get(&rig->counters[S7_COUNT_UNANSWERED]), 40);
 	rig_renew();
@@ -426,7 +326,7 @@ test_long_list(void **state)
 	send(&second, false);
 	assert_has(&rig->json, "\"index_name\":\"serial number of the module\",\"text\":\"S C-A1\"");
 	assert_has(&rig->identity, "\"serial\":\"S C-A1\"");
-	assert_int_equal(rig->state.szl.data_unit, 0);
+	assert_int_equal(flow.szl.data_unit, 0);
 	send(&first, false);
 	s7comm_proto.gap(&rig->ctx, 10);
 	send(&second, false);
@@ -464,7 +364,7 @@ test_tables(void **state)
 int
 main(void)
 {
-#define CASE(name) cmocka_unit_test_setup_teardown(name, rig_create, rig_destroy)
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, rig_destroy)
 	const struct CMUnitTest tests[] = {
 		CASE(test_samples), CASE(test_damage), CASE(test_connection), CASE(test_probe), CASE(test_fragments),
 		CASE(test_changes), CASE(test_pairing), CASE(test_long_list), CASE(test_garbage), CASE(test_tables),

@@ -1,114 +1,24 @@
 /* S7comm-plus: functions both ways, values of every type, fragments, integrity, TLS, hostile input, the tables. */
-#include "test/test.h"
-
 #include <errno.h>
 
-#include "lib/base/buf.h"
 #include "proto/s7comm_plus/s7comm_plus.h"
+#include "proto/test_rig.h"
 
 extern const struct proto s7comm_plus_proto;
 
-enum { DELIVERED_MAX = 256, JSON_LEN_MAX = 256 * 1024, TPKT_MAX = 4096 };
+enum { TPKT_MAX = 4096 };
 
-struct rig {
-	struct proto_ctx ctx;
-	struct s7p_state state;
-	struct s7p_config config;
-	struct record_builder builder;
-	_Atomic uint64_t counters[S7P_COUNTER_COUNT];
-	struct slab *slab;
-	struct record_writer *writer, *identity_writer;
-	struct buf json, identity; /* of the last record and the last identity */
-	unsigned int count;
-	unsigned int flags[DELIVERED_MAX];
-	uint64_t events;
-	_Alignas(8) uint8_t area[RECORD_LEN_MAX];
-};
-
-static struct rig *rig;
-
-static void
-collect(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id)
-{
-	bool identity = (flags & PROTO_IDENTITY) != 0;
-	struct buf *json = identity ? &rig->identity : &rig->json;
-
-	(void)tx_id;
-	assert_true(rig->count < DELIVERED_MAX);
-	if (!identity)
-		rig->flags[rig->count++] = flags;
-	rig->events |= ctx->events;
-	ctx->events = 0;
-	buf_reset(json);
-	record_write_json(identity ? rig->identity_writer : rig->writer, json, ctx->record->base, ctx->record->len);
-	buf_putc(json, '\0');
-	assert_false(json->full);
-}
+static struct s7p_state flow;
+static struct s7p_config config;
+static const struct rig_desc desc = { .proto = &s7comm_plus_proto, .table = &s7p_table, .state = &flow, .config = &config,
+	.slab_len = 1 << 20, .json_flags = PROTO_MATCH | PROTO_EMIT };
 
 static int
-rig_create(void **state)
+setup(void **state)
 {
 	(void)state;
-	rig = calloc(1, sizeof(*rig));
-	assert_non_null(rig);
-	assert_int_equal(slab_create(&rig->slab, 1 << 20), 0);
-	assert_int_equal(record_writer_create(&rig->writer, &s7p_table), 0);
-	assert_int_equal(record_writer_create(&rig->identity_writer, &identity_table), 0);
-	assert_int_equal(buf_create(&rig->json, JSON_LEN_MAX), 0);
-	assert_int_equal(buf_create(&rig->identity, JSON_LEN_MAX), 0);
-	buf_putc(&rig->identity, '\0');
-	record_builder_init(&rig->builder, rig->area, sizeof(rig->area));
-	rig->config = (struct s7p_config){ .request_flood = 16, .message_max = 65536, .notifications = S7P_VOLUME_CHANGES };
-	rig->ctx = (struct proto_ctx){ .proto = &s7comm_plus_proto, .config = &rig->config, .state = &rig->state,
-		.slab = rig->slab, .record = &rig->builder, .counters = rig->counters, .ts_ns = UINT64_C(1000000000000),
-		.tcp = true, .deliver = collect, .owner = rig };
-	return 0;
-}
-
-static void
-rig_renew(void)
-{
-	s7comm_plus_proto.end(&rig->ctx);
-	assert_int_equal(slab_used(rig->slab), 0);
-	memset(&rig->state, 0, sizeof(rig->state));
-	memset((void *)rig->counters, 0, sizeof(rig->counters));
-	rig->count = 0;
-	rig->events = 0;
-}
-
-static int
-rig_destroy(void **state)
-{
-	(void)state;
-	rig_renew();
-	slab_destroy(rig->slab);
-	record_writer_destroy(rig->writer);
-	record_writer_destroy(rig->identity_writer);
-	buf_destroy(&rig->json);
-	buf_destroy(&rig->identity);
-	free(rig);
-	return 0;
-}
-
-/* Spaces in hex are for the reader. */
-static size_t
-unhex(const char *hex, uint8_t *out, size_t cap)
-{
-	size_t len = 0;
-
-	while (*hex != '\0') {
-		unsigned int byte;
-
-		if (*hex == ' ') {
-			hex++;
-			continue;
-		}
-		assert_true(len < cap);
-		assert_int_equal(sscanf(hex, "%2x", &byte), 1);
-		out[len++] = (uint8_t)byte;
-		hex += 2;
-	}
-	return len;
+	config = (struct s7p_config){ .request_flood = 16, .message_max = 65536, .notifications = S7P_VOLUME_CHANGES };
+	return rig_create(&desc);
 }
 
 /* A COTP message in its headers, at the end of a heap block, so that the sanitizer sees every read beyond it. */
@@ -158,13 +68,6 @@ send(unsigned int version, const char *hex, bool to_server)
 	uint8_t out[TPKT_MAX + 64];
 
 	feed_bytes(out, wrap(version, hex, true, out), to_server);
-}
-
-static void
-assert_has(const struct buf *json, const char *text)
-{
-	if (strstr(json->data, text) == NULL)
-		fail_msg("no %s in %s", text, json->data);
 }
 
 #define REQUEST(function) "31 0000 " function " 0000 0001 000003c0 34 "
@@ -336,7 +239,7 @@ test_parts(void **state)
 	assert_int_equal(rig->count, 1);
 	assert_has(&rig->json, "\"object_id\":960");
 	rig_renew();
-	rig->config.message_max = 8;
+	config.message_max = 8;
 	feed_bytes(out, wrap(S7P_V2, "31 0000 04d4 0000 0001 0000", false, out), true);
 	assert_int_equal(rig->events, UINT64_C(1) << S7P_EVENT_REASSEMBLY_DROPPED);
 	s7comm_plus_proto.gap(&rig->ctx, 1);
@@ -401,7 +304,7 @@ test_pairing(void **state)
 	for (unsigned int i = 0; i < 20; i++)
 		send(S7P_V2, samples[6].request, true);
 	assert_true((rig->events >> S7P_EVENT_FLOODED & 1) != 0);
-	assert_int_equal(rig->state.pairs.count, 16);
+	assert_int_equal(flow.pairs.count, 16);
 	for (unsigned int i = 0; i < 17; i++)
 		send(S7P_V2, samples[6].response, false);
 	assert_true((rig->events >> S7P_EVENT_UNSOLICITED_RESPONSE & 1) != 0);
@@ -426,7 +329,7 @@ test_tables(void **state)
 int
 main(void)
 {
-#define CASE(name) cmocka_unit_test_setup_teardown(name, rig_create, rig_destroy)
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, rig_destroy)
 	const struct CMUnitTest tests[] = {
 		CASE(test_samples), CASE(test_types), CASE(test_damage), CASE(test_parts), CASE(test_notifications),
 		CASE(test_framing), CASE(test_pairing), CASE(test_tables),

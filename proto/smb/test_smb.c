@@ -1,84 +1,31 @@
 /* SMB: commands of both generations with their responses, NTLMSSP, DCE/RPC, hostile input, the tables. */
-#include "test/test.h"
-
 #include <errno.h>
 
-#include "lib/base/buf.h"
 #include "proto/smb/smb.h"
+#include "proto/test_rig.h"
 
 extern const struct proto smb_proto;
 
-enum { JSON_LEN_MAX = 256 * 1024, MESSAGE_MAX = 32 * 1024 };
+enum { MESSAGE_MAX = 32 * 1024 };
 
-static struct rig {
-	struct proto_ctx ctx;
-	struct smb_state state;
-	struct record_builder builder;
-	_Atomic uint64_t counters[SMB_COUNTER_COUNT];
-	struct slab *slab;
-	struct record_writer *writer;
-	struct buf json; /* of the last record that was written */
-	unsigned int matched, emitted;
-	uint64_t events;
-	_Alignas(8) uint8_t seen[RECORD_LEN_MAX]; /* the last one that the rules saw */
-	_Alignas(8) uint8_t area[RECORD_LEN_MAX];
-} *rig;
+static struct smb_state flow;
+static _Alignas(8) uint8_t seen[RECORD_LEN_MAX]; /* the last record that the rules saw */
 
 static void
-collect(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id)
+keep_seen(unsigned int flags)
 {
-	assert_ptr_equal(ctx->owner, rig);
-	assert_true(tx_id != 0);
-	rig->matched += (flags & PROTO_MATCH) != 0;
-	rig->emitted += (flags & PROTO_EMIT) != 0;
-	rig->events |= ctx->events;
-	ctx->events = 0;
 	if ((flags & PROTO_MATCH) != 0)
-		memcpy(rig->seen, ctx->record->base, ctx->record->len);
-	if ((flags & PROTO_EMIT) == 0)
-		return;
-	buf_reset(&rig->json);
-	record_write_json(rig->writer, &rig->json, ctx->record->base, ctx->record->len);
-	buf_putc(&rig->json, '\0');
-	assert_false(rig->json.full);
+		memcpy(seen, rig->builder.base, rig->builder.len);
 }
+
+static const struct rig_desc desc = { .proto = &smb_proto, .table = &smb_table, .state = &flow, .slab_len = 4 << 20,
+	.json_flags = PROTO_EMIT, .seen = keep_seen };
 
 static int
-rig_create(void **state)
+setup(void **state)
 {
 	(void)state;
-	rig = calloc(1, sizeof(*rig));
-	assert_non_null(rig);
-	assert_int_equal(slab_create(&rig->slab, 4 << 20), 0);
-	assert_int_equal(record_writer_create(&rig->writer, &smb_table), 0);
-	assert_int_equal(buf_create(&rig->json, JSON_LEN_MAX), 0);
-	record_builder_init(&rig->builder, rig->area, sizeof(rig->area));
-	rig->ctx = (struct proto_ctx){ .proto = &smb_proto, .state = &rig->state, .slab = rig->slab, .record = &rig->builder,
-		.counters = rig->counters, .ts_ns = UINT64_C(1000000000000), .tcp = true, .deliver = collect, .owner = rig };
-	return 0;
-}
-
-static void
-rig_renew(void)
-{
-	smb_proto.end(&rig->ctx);
-	assert_int_equal(slab_used(rig->slab), 0);
-	assert_null(rig->state.pairs.oldest);
-	memset(&rig->state, 0, sizeof(rig->state));
-	rig->events = 0;
-	rig->matched = rig->emitted = 0;
-}
-
-static int
-rig_destroy(void **state)
-{
-	(void)state;
-	rig_renew();
-	slab_destroy(rig->slab);
-	record_writer_destroy(rig->writer);
-	buf_destroy(&rig->json);
-	free(rig);
-	return 0;
+	return rig_create(&desc);
 }
 
 /* Hex with spaces; text between quotes is itself, behind a u in 16 bits. */
@@ -295,7 +242,7 @@ test_keywords(void **state)
 		char err[128] = "";
 
 		assert_int_equal(smb_keywords[rows[i].keyword].setup(rows[i].value, &test, err, sizeof(err)), rows[i].setup);
-		if (rows[i].setup == 0 && smb_keywords[rows[i].keyword].test(&test, rig->seen) != rows[i].match)
+		if (rows[i].setup == 0 && smb_keywords[rows[i].keyword].test(&test, seen) != rows[i].match)
 			fail_msg("%s", rows[i].value);
 	}
 }
@@ -318,7 +265,7 @@ test_limits(void **state)
 	for (unsigned int i = 0; i <= SMB_OPEN_MAX; i++)
 		feed(data, smb2(data, 13, false, 0, "0400 0000"), true);
 	assert_int_equal(rig->events, UINT64_C(1) << SMB_EVENT_FLOODED);
-	assert_int_equal(rig->state.pairs.count, SMB_OPEN_MAX);
+	assert_int_equal(flow.pairs.count, SMB_OPEN_MAX);
 	/* Commands that follow one another in a message. */
 	rig_renew();
 	for (at = 0; at < (SMB_COMPOUND_MAX + 1) * 72; at += 72) {
@@ -385,7 +332,7 @@ test_tables(void **state)
 int
 main(void)
 {
-#define CASE(name) cmocka_unit_test_setup_teardown(name, rig_create, rig_destroy)
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, rig_destroy)
 	const struct CMUnitTest tests[] = { CASE(test_pairs), CASE(test_cut), CASE(test_keywords), CASE(test_limits), CASE(test_probe),
 		CASE(test_tables) };
 

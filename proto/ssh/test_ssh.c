@@ -1,92 +1,40 @@
 /* SSH: banners, key exchange, what is passed over, hostile input, the keywords, the tables. */
-#include "test/test.h"
-
 #include <errno.h>
 
-#include "lib/base/buf.h"
 #include "proto/ssh/ssh.h"
+#include "proto/test_rig.h"
 
 extern const struct proto ssh_proto;
 
-enum { DATA_MAX = 8192, JSON_LEN_MAX = 128 * 1024, SLAB_LEN = 1 << 20 };
+enum { DATA_MAX = 8192, SLAB_LEN = 1 << 20 };
 
-/* One worker's and one flow's share, and what was delivered. */
-static struct rig {
-	struct proto_ctx ctx;
-	struct ssh_state state;
-	struct record_builder builder;
-	_Atomic uint64_t counters[SSH_COUNTER_COUNT];
-	struct slab *slab;
-	struct record_writer *writer;
-	struct buf json; /* of the last event */
-	unsigned int emitted, matches;
-	uint64_t events;
-	const struct rule_app_keyword *keyword;
-	struct rule_app_test test;
-	_Alignas(8) uint8_t area[RECORD_LEN_MAX];
-} *rig;
+static struct ssh_state flow;
+static const struct rule_app_keyword *keyword; /* under test; NULL: none */
+static struct rule_app_test keyword_test;
+static unsigned int matches;
 
 static void
-deliver(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id)
+match_keyword(unsigned int flags)
 {
-	(void)tx_id;
-	rig->events |= ctx->events;
-	ctx->events = 0;
-	if ((flags & PROTO_MATCH) && rig->keyword != NULL)
-		rig->matches += rig->keyword->test(&rig->test, ctx->record->base);
-	if (!(flags & PROTO_EMIT))
-		return;
-	rig->emitted++;
-	buf_reset(&rig->json);
-	record_write_json(rig->writer, &rig->json, ctx->record->base, ctx->record->len);
-	buf_putc(&rig->json, '\0');
-	assert_false(rig->json.full);
+	if ((flags & PROTO_MATCH) != 0 && keyword != NULL)
+		matches += keyword->test(&keyword_test, rig->builder.base);
 }
+
+static const struct rig_desc desc = { .proto = &ssh_proto, .table = &ssh_table, .state = &flow, .slab_len = SLAB_LEN,
+	.json_flags = PROTO_EMIT, .seen = match_keyword };
 
 static int
-rig_create(void **state)
+setup(void **state)
 {
 	(void)state;
-	rig = calloc(1, sizeof(*rig));
-	assert_non_null(rig);
-	assert_int_equal(slab_create(&rig->slab, SLAB_LEN), 0);
-	assert_int_equal(record_writer_create(&rig->writer, &ssh_table), 0);
-	assert_int_equal(buf_create(&rig->json, JSON_LEN_MAX), 0);
-	buf_putc(&rig->json, '\0');
-	record_builder_init(&rig->builder, rig->area, sizeof(rig->area));
-	rig->ctx = (struct proto_ctx){ .proto = &ssh_proto, .state = &rig->state, .slab = rig->slab, .record = &rig->builder,
-		.counters = rig->counters, .tcp = true, .deliver = deliver, .owner = rig };
-	return 0;
+	return rig_create(&desc);
 }
 
 static void
-rig_end(void)
+renew(void)
 {
-	ssh_proto.end(&rig->ctx);
-	assert_int_equal(slab_used(rig->slab), 0);
-}
-
-static void
-rig_renew(void)
-{
-	rig_end();
-	memset(&rig->state, 0, sizeof(rig->state));
-	rig->emitted = rig->matches = 0;
-	rig->events = 0;
-	buf_reset(&rig->json);
-	buf_putc(&rig->json, '\0');
-}
-
-static int
-rig_destroy(void **state)
-{
-	(void)state;
-	rig_end();
-	slab_destroy(rig->slab);
-	record_writer_destroy(rig->writer);
-	buf_destroy(&rig->json);
-	free(rig);
-	return 0;
+	rig_renew();
+	matches = 0;
 }
 
 /* Framed and parsed as the session does it, at the end of a heap block. */
@@ -156,13 +104,6 @@ static const char *const lists[8] = { "curve25519-sha256,ecdh-sha2-nistp256", "s
 	"hmac-sha2-256", "hmac-sha1", "none", "zlib" };
 
 static void
-assert_has(const char *text)
-{
-	if (strstr(rig->json.data, text) == NULL)
-		fail_msg("no %s in %s", text, rig->json.data);
-}
-
-static void
 whole_session(void)
 {
 	uint8_t data[DATA_MAX];
@@ -184,13 +125,13 @@ test_session(void **state)
 	whole_session();
 	assert_int_equal(rig->emitted, 1);
 	assert_true(rig->events == 0);
-	assert_has("{\"client\":{\"proto_version\":\"2.0\",\"software_version\":\"PuTTY_Release_0.78\",\"hassh\":{\"hash\":");
-	assert_has("\"string\":\"curve25519-sha256,ecdh-sha2-nistp256;aes128-ctr;hmac-sha2-256;none\"");
-	assert_has("\"server\":{\"proto_version\":\"2.0\",\"software_version\":\"OpenSSH_9.2p1\",\"comments\":\"Debian-2\"");
-	assert_has("\"string\":\"curve25519-sha256,ecdh-sha2-nistp256;aes256-ctr;hmac-sha1;zlib\"");
-	assert_has("88189635a3ee7c7f0c02224b7a2e1292");
-	assert_has("08460fc9a0bcbafca99aac50628ae801");
-	assert_true(rig->state.ends[0].encrypted && rig->state.ends[1].encrypted);
+	assert_has(&rig->json, "{\"client\":{\"proto_version\":\"2.0\",\"software_version\":\"PuTTY_Release_0.78\",\"hassh\":{\"hash\":");
+	assert_has(&rig->json, "\"string\":\"curve25519-sha256,ecdh-sha2-nistp256;aes128-ctr;hmac-sha2-256;none\"");
+	assert_has(&rig->json, "\"server\":{\"proto_version\":\"2.0\",\"software_version\":\"OpenSSH_9.2p1\",\"comments\":\"Debian-2\"");
+	assert_has(&rig->json, "\"string\":\"curve25519-sha256,ecdh-sha2-nistp256;aes256-ctr;hmac-sha1;zlib\"");
+	assert_has(&rig->json, "88189635a3ee7c7f0c02224b7a2e1292");
+	assert_has(&rig->json, "08460fc9a0bcbafca99aac50628ae801");
+	assert_true(flow.ends[0].encrypted && flow.ends[1].encrypted);
 	assert_true(rig->ctx.skip_len == PROTO_SKIP_ALL);
 }
 
@@ -214,17 +155,17 @@ test_banners(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < TEST_COUNT(banners); i++) {
-		rig_renew();
+		renew();
 		say(banners[i].text, false);
 		rig_end();
 		if (rig->emitted != 1 || rig->events != banners[i].events)
 			fail_msg("%s: %u events, %#llx", banners[i].name, rig->emitted, (unsigned long long)rig->events);
-		assert_has(banners[i].has);
+		assert_has(&rig->json, banners[i].has);
 	}
 	for (size_t len = 250; len < 1500; len += 50) {
 		memset(text, 'x', sizeof(text));
 		memcpy(text, "SSH-2.0-", 8);
-		rig_renew();
+		renew();
 		text[len] = '\n';
 		text[len + 1] = '\0';
 		say(text, true);
@@ -245,7 +186,7 @@ test_kexinit_bad(void **state)
 	len = packet(data, SSH_KEXINIT, body, 40);
 	feed(data, len, true);
 	assert_true(rig->events == 1u << SSH_EVENT_INVALID_RECORD);
-	rig_renew();
+	renew();
 	len = packet(data, SSH_KEXINIT, body, 6);
 	data[4] = 7; /* more padding than there is behind the type */
 	feed(data, len, true);
@@ -288,7 +229,7 @@ test_cut(void **state)
 		memcpy(copy, data, cut);
 		copy[2] = (uint8_t)((cut - 4) >> 8);
 		copy[3] = (uint8_t)(cut - 4);
-		rig_renew();
+		renew();
 		feed(copy, cut, true);
 		free(copy);
 	}
@@ -322,7 +263,7 @@ test_no_memory(void **state)
 		count++;
 	say("SSH-2.0-a\r\n", true);
 	assert_int_equal(rig->emitted, 1);
-	assert_has("\"software_version\":\"a\"");
+	assert_has(&rig->json, "\"software_version\":\"a\"");
 	assert_true(rig->counters[SSH_COUNT_SHED] == 1);
 	while (count > 0)
 		slab_free(rig->slab, blocks[--count], SLAB_BLOCK_MAX);
@@ -366,14 +307,14 @@ test_keywords(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < TEST_COUNT(rows); i++) {
-		rig_renew();
-		rig->keyword = &ssh_keywords[rows[i].keyword];
-		assert_int_equal(rig->keyword->setup(rows[i].value, &rig->test, err, sizeof(err)), 0);
+		renew();
+		keyword = &ssh_keywords[rows[i].keyword];
+		assert_int_equal(keyword->setup(rows[i].value, &keyword_test, err, sizeof(err)), 0);
 		whole_session();
-		if (rig->matches != rows[i].matches)
-			fail_msg("%s:%s matched %u times", rig->keyword->name, rows[i].value, rig->matches);
+		if (matches != rows[i].matches)
+			fail_msg("%s:%s matched %u times", keyword->name, rows[i].value, matches);
 	}
-	rig->keyword = NULL;
+	keyword = NULL;
 	assert_int_equal(ssh_keywords[0].setup("", &test, err, sizeof(err)), -EINVAL);
 	assert_int_equal(ssh_keywords[1].setup("\"\"", &test, err, sizeof(err)), -EINVAL);
 	assert_true(err[0] != '\0');
@@ -397,7 +338,7 @@ test_tables(void **state)
 int
 main(void)
 {
-#define CASE(name) cmocka_unit_test_setup_teardown(name, rig_create, rig_destroy)
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, rig_destroy)
 	const struct CMUnitTest tests[] = {
 		CASE(test_session), CASE(test_banners), CASE(test_kexinit_bad), CASE(test_long_lists), CASE(test_cut), CASE(test_lost),
 		CASE(test_no_memory), CASE(test_probe), CASE(test_keywords), CASE(test_tables),

@@ -1,118 +1,72 @@
 /* TLS: sessions, hellos, certificates, what is cut, lost or hostile, the keywords, the tables. */
-#include "test/test.h"
-
 #include <errno.h>
 
-#include "lib/base/buf.h"
 #include "proto/tls/tls.h"
+#include "proto/test_rig.h"
 
 extern const struct proto tls_proto;
 
-enum { DATA_MAX = 8192, JSON_LEN_MAX = 256 * 1024, SLAB_LEN = 1 << 20 };
+enum { DATA_MAX = 8192, SLAB_LEN = 1 << 20 };
 
-/* One worker's and one flow's share, and what was delivered. */
-static struct rig {
-	struct proto_ctx ctx;
-	struct tls_state state;
-	struct record_builder builder;
-	_Atomic uint64_t counters[TLS_COUNTER_COUNT];
-	struct slab *slab;
-	struct record_writer *writer;
-	struct buf json;    /* of the last event */
-	unsigned int emitted, matched_count;
-	uint64_t events;
-	bool match_keeps[2]; /* by direction: a keyword under test matched */
-	const struct rule_app_keyword *keyword;
-	struct rule_app_test test;
-	const char *path;   /* of a buffer that is collected */
-	char found[512];
-	_Alignas(8) uint8_t area[RECORD_LEN_MAX];
-} *rig;
+static struct tls_state flow;
+static const struct rule_app_keyword *keyword; /* under test; NULL: none */
+static struct rule_app_test keyword_test;
+static bool keyword_held[2]; /* by to_server */
+static const char *path;     /* of a buffer that is collected; NULL: none */
+static char found[512];
 
 static bool
 collect_bytes(const struct field *field, const uint8_t *base, const void *record, void *arg)
 {
 	const uint8_t *data;
 	uint32_t len;
-	size_t at = strlen(rig->found);
+	size_t at = strlen(found);
 
 	(void)arg;
 	if (field_get_bytes(field, base, record, &data, &len))
-		snprintf(rig->found + at, sizeof(rig->found) - at, "%s%.*s", at > 0 ? "|" : "", (int)len, (const char *)data);
+		snprintf(found + at, sizeof(found) - at, "%s%.*s", at > 0 ? "|" : "", (int)len, (const char *)data);
 	return false;
 }
 
 static void
-deliver(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id)
+match(unsigned int flags)
 {
-	struct record_path path;
+	struct record_path resolved;
 
-	(void)tx_id;
-	rig->events |= ctx->events;
-	ctx->events = 0;
-	if (flags & PROTO_MATCH) {
-		rig->matched_count++;
-		if (rig->keyword != NULL && rig->keyword->test(&rig->test, ctx->record->base))
-			rig->match_keeps[ctx->to_server] = true;
-		if (rig->path != NULL && record_path_resolve(&tls_table, rig->path, &path) == 0)
-			(void)record_path_any(&path, ctx->record->base, collect_bytes, NULL);
-	}
-	if (flags & PROTO_EMIT) {
-		rig->emitted++;
-		buf_reset(&rig->json);
-		record_write_json(rig->writer, &rig->json, ctx->record->base, ctx->record->len);
-		buf_putc(&rig->json, '\0');
-		assert_false(rig->json.full);
-	}
+	if ((flags & PROTO_MATCH) == 0)
+		return;
+	if (keyword != NULL && keyword->test(&keyword_test, rig->builder.base))
+		keyword_held[rig->ctx.to_server] = true;
+	if (path != NULL && record_path_resolve(&tls_table, path, &resolved) == 0)
+		(void)record_path_any(&resolved, rig->builder.base, collect_bytes, NULL);
+}
+
+static const struct rig_desc desc = { .proto = &tls_proto, .table = &tls_table, .state = &flow, .slab_len = SLAB_LEN,
+	.json_flags = PROTO_EMIT, .seen = match };
+
+static void
+forget_matches(void)
+{
+	rig->ctx.ts_ns = UINT64_C(1750000000000000000); /* certificates are valid then */
+	keyword_held[0] = keyword_held[1] = false;
+	found[0] = '\0';
 }
 
 static int
-rig_create(void **state)
+setup(void **state)
 {
+	int err = rig_create(&desc);
+
 	(void)state;
-	rig = calloc(1, sizeof(*rig));
-	assert_non_null(rig);
-	assert_int_equal(slab_create(&rig->slab, SLAB_LEN), 0);
-	assert_int_equal(record_writer_create(&rig->writer, &tls_table), 0);
-	assert_int_equal(buf_create(&rig->json, JSON_LEN_MAX), 0);
-	record_builder_init(&rig->builder, rig->area, sizeof(rig->area));
-	rig->ctx = (struct proto_ctx){ .proto = &tls_proto, .state = &rig->state, .slab = rig->slab, .record = &rig->builder,
-		.counters = rig->counters, .ts_ns = UINT64_C(1750000000000000000), .tcp = true, .deliver = deliver, .owner = rig };
-	return 0;
+	forget_matches();
+	return err;
 }
 
 static void
-rig_end(void)
+renew(void)
 {
-	rig->ctx.ending = true;
-	tls_proto.end(&rig->ctx);
-	rig->ctx.ending = false;
-	assert_int_equal(slab_used(rig->slab), 0);
-}
-
-static void
-rig_renew(void)
-{
-	rig_end();
-	memset(&rig->state, 0, sizeof(rig->state));
-	rig->emitted = rig->matched_count = 0;
-	rig->events = 0;
-	rig->match_keeps[0] = rig->match_keeps[1] = false;
-	rig->found[0] = '\0';
-	buf_reset(&rig->json);
-	buf_putc(&rig->json, '\0');
-}
-
-static int
-rig_destroy(void **state)
-{
-	(void)state;
-	rig_end();
-	slab_destroy(rig->slab);
-	record_writer_destroy(rig->writer);
-	buf_destroy(&rig->json);
-	free(rig);
-	return 0;
+	rig_renew();
+	forget_matches();
 }
 
 static void
@@ -212,13 +166,6 @@ talk(const char *script)
 	}
 }
 
-static void
-assert_has(const char *text)
-{
-	if (strstr(rig->json.data, text) == NULL)
-		fail_msg("no %s in %s", text, rig->json.data);
-}
-
 /* ---- samples ---- */
 
 #define NAME_OF(cn) "30< 31< 30< 06 03 550406 13 02 'DE' > > 31< 30< 06 03 550403 0c (" cn ") > > >"
@@ -299,14 +246,14 @@ test_sessions(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < TEST_COUNT(sessions); i++) {
-		rig_renew();
+		renew();
 		talk(sessions[i].script);
 		rig_end();
 		if (rig->emitted != 1)
 			fail_msg("%s: %u events", sessions[i].name, rig->emitted);
 		if (rig->events != sessions[i].events)
 			fail_msg("%s: events %#llx", sessions[i].name, (unsigned long long)rig->events);
-		assert_has(sessions[i].has);
+		assert_has(&rig->json, sessions[i].has);
 	}
 }
 
@@ -315,15 +262,15 @@ static void
 test_fingerprints(void **state)
 {
 	(void)state;
-	rig_renew();
+	renew();
 	talk("C" CLIENT_HELLO(SNI_PLC GROUPS ALPN_TWO));
 	rig_end();
-	assert_has("\"ja3\":{\"hash\":\"7b3e16592642c5ff580ac61db9bd99f4\"");
-	assert_has("\"ja4\":\"t12d0305h2_f81807f6db74_876bcc86782c\"");
-	rig_renew();
+	assert_has(&rig->json, "\"ja3\":{\"hash\":\"7b3e16592642c5ff580ac61db9bd99f4\"");
+	assert_has(&rig->json, "\"ja4\":\"t12d0305h2_f81807f6db74_876bcc86782c\"");
+	renew();
 	talk("C" CLIENT_HELLO(SNI_PLC));
 	rig_end();
-	assert_has("\"ja4\":\"t12d030100_f81807f6db74_000000000000\"");
+	assert_has(&rig->json, "\"ja4\":\"t12d030100_f81807f6db74_000000000000\"");
 }
 
 /* However a flight is cut into records, the session is the same. */
@@ -335,7 +282,7 @@ test_cut_into_records(void **state)
 	size_t len;
 
 	(void)state;
-	rig_renew();
+	renew();
 	talk("C" CLIENT_HELLO(SNI_PLC) "\nS" SERVER_FLIGHT(PLC_CERT) "\nC" KEY_EXCHANGE "\nS" FINISHED);
 	rig_end();
 	snprintf(want, sizeof(want), "%s", rig->json.data);
@@ -343,7 +290,7 @@ test_cut_into_records(void **state)
 	for (size_t cut = 1; cut < len - 5; cut++) {
 		size_t first = cut, second = len - 5 - cut;
 
-		rig_renew();
+		renew();
 		talk("C" CLIENT_HELLO(SNI_PLC));
 		memcpy(wire, (uint8_t[]){ 0x16, 3, 3, (uint8_t)(first >> 8), (uint8_t)first }, 5);
 		memcpy(wire + 5, flight + 5, first);
@@ -381,7 +328,7 @@ test_cut(void **state)
 			if (cut > 8 && i != 2) { /* a record that is as long as this, of a message that is longer */
 				copy[3] = (uint8_t)((cut - 5) >> 8);
 				copy[4] = (uint8_t)(cut - 5);
-				rig_renew();
+				renew();
 				feed_bytes(copy, cut, i != 1);
 			}
 			free(copy);
@@ -403,7 +350,7 @@ test_bent(void **state)
 		for (size_t at = 5; at < len; at++)
 			for (unsigned int bit = 0; bit < 8; bit++) {
 				data[at] ^= (uint8_t)(1u << bit);
-				rig_renew();
+				renew();
 				feed_bytes(data, len, i == 0);
 				data[at] ^= (uint8_t)(1u << bit);
 			}
@@ -441,7 +388,7 @@ test_no_memory(void **state)
 		count++;
 	talk("C" CLIENT_HELLO(SNI_PLC) "\nS16 0303 [ 0b 000400 00 ]\nS" SERVER_FLIGHT(PLC_CERT));
 	assert_int_equal(rig->emitted, 1);
-	assert_has("\"sni\":\"plc.example\"");
+	assert_has(&rig->json, "\"sni\":\"plc.example\"");
 	assert_true(rig->counters[TLS_COUNT_SHED] > 0);
 	while (count > 0)
 		slab_free(rig->slab, blocks[--count], SLAB_BLOCK_MAX);
@@ -459,7 +406,7 @@ test_passed_over(void **state)
 	rig->ctx.to_server = true;
 	tls_proto.parse(&rig->ctx, cursor_of(record, sizeof(record)));
 	assert_int_equal(rig->ctx.skip_len, 0x4000);
-	assert_int_equal(rig->matched_count, 0);
+	assert_int_equal(rig->matched, 0);
 	assert_true(rig->counters[TLS_COUNT_ENCRYPTED_BYTES] == 0x4000);
 }
 
@@ -555,15 +502,15 @@ test_keywords(void **state)
 	for (size_t i = 0; i < TEST_COUNT(asked); i++) {
 		char err[128] = "";
 
-		rig_renew();
-		rig->keyword = keyword_of(asked[i].keyword);
-		if (rig->keyword->setup(asked[i].value, &rig->test, err, sizeof(err)) != 0)
+		renew();
+		keyword = keyword_of(asked[i].keyword);
+		if (keyword->setup(asked[i].value, &keyword_test, err, sizeof(err)) != 0)
 			fail_msg("%s: %s", asked[i].value, err);
 		talk(asked[i].script);
-		if (rig->match_keeps[true] != asked[i].client || rig->match_keeps[false] != asked[i].server)
+		if (keyword_held[true] != asked[i].client || keyword_held[false] != asked[i].server)
 			fail_msg("%s:%s on row %zu", asked[i].keyword, asked[i].value, i);
 	}
-	rig->keyword = NULL;
+	keyword = NULL;
 }
 
 static void
@@ -604,22 +551,22 @@ test_buffers(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < TEST_COUNT(rows); i++) {
-		rig_renew();
-		rig->path = rows[i].path;
+		renew();
+		path = rows[i].path;
 		talk(SESSION);
-		assert_string_equal(rig->found, rows[i].found);
+		assert_string_equal(found, rows[i].found);
 	}
-	rig_renew();
-	rig->path = "subject";
+	renew();
+	path = "subject";
 	talk("C" CLIENT_HELLO("") "\nS" SERVER_FLIGHT(PLC_CERT) "\nC16 0303 [ 0b { { { " OWN_CERT " } } } ]");
-	assert_string_equal(rig->found, "C=DE, CN=plc-7|C=DE, CN=plc-7");
-	rig->path = NULL;
+	assert_string_equal(found, "C=DE, CN=plc-7|C=DE, CN=plc-7");
+	path = NULL;
 }
 
 static void
 test_tables(void **state)
 {
-	struct record_path path;
+	struct record_path resolved;
 
 	(void)state;
 	assert_null(record_table_check(&tls_table));
@@ -628,14 +575,14 @@ test_tables(void **state)
 	for (unsigned int i = 0; i < TLS_COUNTER_COUNT; i++)
 		assert_non_null(tls_counters[i].name);
 	for (unsigned int i = 0; i < TLS_BUFFER_COUNT; i++)
-		assert_int_equal(record_path_resolve(&tls_table, tls_buffers[i].path, &path), 0);
+		assert_int_equal(record_path_resolve(&tls_table, tls_buffers[i].path, &resolved), 0);
 	assert_true(tls_proto.state_len <= SLAB_BLOCK_MAX);
 }
 
 int
 main(void)
 {
-#define CASE(name) cmocka_unit_test_setup_teardown(name, rig_create, rig_destroy)
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, rig_destroy)
 	const struct CMUnitTest tests[] = {
 		CASE(test_sessions), CASE(test_fingerprints), CASE(test_cut_into_records), CASE(test_cut), CASE(test_bent),
 		CASE(test_lost), CASE(test_no_memory), CASE(test_passed_over), CASE(test_probe), CASE(test_keywords),

@@ -1,0 +1,135 @@
+#include "proto/test_rig.h"
+
+struct rig *rig;
+
+static void
+write_json(struct buf *out, struct record_writer *writer)
+{
+	buf_reset(out);
+	record_write_json(writer, out, rig->ctx.record->base, rig->ctx.record->len);
+	buf_putc(out, '\0');
+	assert_false(out->full);
+}
+
+static void
+collect(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id)
+{
+	assert_ptr_equal(ctx, &rig->ctx);
+	if (flags == PROTO_IDENTITY) {
+		rig->identities++;
+		write_json(&rig->identity, rig->identity_writer);
+		return;
+	}
+	if (rig->count < RIG_DELIVERED_MAX) {
+		rig->flags[rig->count] = flags;
+		rig->tx_ids[rig->count] = tx_id;
+	}
+	rig->count++;
+	rig->matched += (flags & PROTO_MATCH) != 0;
+	rig->emitted += (flags & PROTO_EMIT) != 0;
+	rig->events |= ctx->events;
+	if (rig->desc->seen != NULL)
+		rig->desc->seen(flags);
+	ctx->events = 0;
+	if ((flags & rig->desc->json_flags) != 0)
+		write_json(&rig->json, rig->writer);
+}
+
+static void
+forget_deliveries(void)
+{
+	rig->count = rig->matched = rig->emitted = rig->identities = 0;
+	rig->events = 0;
+	buf_reset(&rig->json);
+	buf_putc(&rig->json, '\0');
+	buf_reset(&rig->identity);
+	buf_putc(&rig->identity, '\0');
+}
+
+int
+rig_create(const struct rig_desc *desc)
+{
+	rig = calloc(1, sizeof(*rig));
+	assert_non_null(rig);
+	assert_true(desc->proto->counter_count <= RIG_COUNTERS_MAX);
+	if (desc->slab_len > 0)
+		assert_int_equal(slab_create(&rig->slab, desc->slab_len), 0);
+	assert_int_equal(record_writer_create(&rig->writer, desc->table), 0);
+	assert_int_equal(record_writer_create(&rig->identity_writer, &identity_table), 0);
+	assert_int_equal(buf_create(&rig->json, RIG_JSON_LEN_MAX), 0);
+	assert_int_equal(buf_create(&rig->identity, RIG_JSON_LEN_MAX), 0);
+	record_builder_init(&rig->builder, rig->area, sizeof(rig->area));
+	memset(desc->state, 0, desc->proto->state_len);
+	forget_deliveries();
+	rig->desc = desc;
+	rig->ctx = (struct proto_ctx){ .proto = desc->proto, .config = desc->config, .state = desc->state, .slab = rig->slab,
+		.record = &rig->builder, .counters = rig->counters, .ts_ns = UINT64_C(1000000000000), .tcp = true,
+		.deliver = collect, .owner = rig };
+	return 0;
+}
+
+void
+rig_end(void)
+{
+	rig->ctx.ending = true;
+	rig->desc->proto->end(&rig->ctx);
+	rig->ctx.ending = false;
+	if (rig->slab != NULL)
+		assert_int_equal(slab_used(rig->slab), 0);
+}
+
+void
+rig_renew(void)
+{
+	rig_end();
+	memset(rig->desc->state, 0, rig->desc->proto->state_len);
+	memset((void *)rig->counters, 0, sizeof(rig->counters));
+	forget_deliveries();
+}
+
+int
+rig_destroy(void **state)
+{
+	(void)state;
+	rig_end();
+	slab_destroy(rig->slab);
+	record_writer_destroy(rig->writer);
+	record_writer_destroy(rig->identity_writer);
+	buf_destroy(&rig->json);
+	buf_destroy(&rig->identity);
+	free(rig);
+	return 0;
+}
+
+size_t
+unhex(const char *hex, uint8_t *out, size_t cap)
+{
+	size_t len = 0;
+
+	while (*hex != '\0') {
+		unsigned int byte;
+
+		if (*hex == ' ') {
+			hex++;
+			continue;
+		}
+		assert_true(len < cap);
+		assert_int_equal(sscanf(hex, "%2x", &byte), 1);
+		out[len++] = (uint8_t)byte;
+		hex += 2;
+	}
+	return len;
+}
+
+bool
+saw(unsigned int event)
+{
+	return (rig->events >> event & 1) != 0;
+}
+
+void
+assert_has(const struct buf *json, const char *wanted)
+{
+	if (strstr(json->data, wanted) == NULL)
+		fail_msg("no %s in %s", wanted, json->data);
+}
