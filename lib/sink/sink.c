@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "lib/sink/file/file.h"
+#include "lib/sink/ipfix/ipfix.h"
 #include "lib/sink/syslog/syslog.h"
 #include "lib/sink/uplink/uplink_sink.h"
 
@@ -13,6 +14,7 @@ const struct sink_ops *const sinks[] = {
 	&file_sink_ops,
 	&uplink_sink_ops,
 	&syslog_sink_ops,
+	&ipfix_sink_ops,
 	NULL,
 };
 

@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include "lib/base/log.h"
+#include "lib/sink/ipfix/ipfix.h"
+#include "lib/sink/ipfix/message.h"
 #include "lib/sink/outlet.h"
 #include "lib/sink/syslog/format.h"
 #include "lib/sink/syslog/syslog.h"
@@ -250,6 +252,108 @@ syslog_is_made_and_unmade(void **state)
 	config_destroy(config);
 }
 
+/* ---- IPFIX ---- */
+
+static const struct {
+	const char *line;
+	int id; /* enum ipfix_template; -1: has no form */
+} ipfix_rows[] = {
+	{ "{\"event_type\":\"flow\",\"src_ip\":\"10.0.0.1\"}", IPFIX_FLOW4 },
+	{ "{\"event_type\":\"flow\",\"src_ip\":\"::1\",\"flow\":{\"start\":\"soon\",\"bytes_toserver\":-1},\"vlan\":[4095,7]}", IPFIX_FLOW6 },
+	{ "{\"event_type\":\"modbus\",\"src_ip\":\"10.0.0.1\",\"modbus\":{\"request\":{\"function_raw\":6}}}", IPFIX_CALL4 },
+	{ "{\"event_type\":\"modbus\",\"src_ip\":\"::1\",\"modbus\":{\"request\":{\"function_raw\":6}}}", IPFIX_CALL6 },
+	{ "{\"event_type\":\"modbus\",\"src_ip\":\"10.0.0.1\",\"modbus\":{\"request\":{\"function_raw\":-6}}}", -1 },
+	{ "{\"event_type\":\"anomaly\",\"src_ip\":\"10.0.0.1\"}", -1 },
+	{ "{\"event_type\":\"alert\",\"src_ip\":\"10.0.0.1\",\"modbus\":{\"request\":{\"function_raw\":6}}}", -1 },
+	{ "{\"event_type\":\"flow\"}", -1 },
+	{ "{}", -1 },
+	{ "[]", -1 },
+};
+
+static void
+ipfix_records_have_their_template(void **state)
+{
+	char room[1400], text[IPFIX_RECORD_MAX];
+	struct ipfix_message message = { .out = { .data = room, .cap = sizeof(room) }, .enterprise = 7 };
+	struct buf record = { .data = text, .cap = sizeof(text) };
+	enum ipfix_template id;
+
+	ipfix_begin(&message);
+	assert_int_equal(ipfix_end(&message, 1), 0);
+	for (unsigned int i = 0; i < TEST_COUNT(ipfix_rows); i++) {
+		json_t *event = json_loads(ipfix_rows[i].line, 0, NULL);
+
+		assert_non_null(event);
+		assert_int_equal(ipfix_encode(&message, event, &id, &record), ipfix_rows[i].id < 0 ? -ENOENT : 0);
+		if (ipfix_rows[i].id >= 0) {
+			assert_int_equal(id, ipfix_rows[i].id);
+			assert_true(ipfix_put(&message, id, &record));
+		}
+		json_decref(event);
+	}
+	assert_int_equal(message.records, 4);
+	assert_true(ipfix_end(&message, 1) > IPFIX_HEADER_LEN);
+	assert_int_equal(message.sequence, 4);
+}
+
+/* Nothing is ever written beyond the room, nor half. */
+static void
+ipfix_messages_are_bounded(void **state)
+{
+	char room[IPFIX_HEADER_LEN + IPFIX_TEMPLATES_LEN + 64], text[IPFIX_RECORD_MAX];
+	json_t *event = json_loads(ipfix_rows[0].line, 0, NULL);
+	struct buf record = { .data = text, .cap = sizeof(text) };
+	enum ipfix_template id;
+
+	for (size_t cap = IPFIX_HEADER_LEN; cap <= sizeof(room); cap++) {
+		struct ipfix_message message = { .out = { .data = room, .cap = cap } };
+		size_t before;
+
+		ipfix_begin(&message);
+		assert_int_equal(ipfix_put_templates(&message), cap >= IPFIX_HEADER_LEN + IPFIX_TEMPLATES_LEN);
+		assert_int_equal(ipfix_encode(&message, event, &id, &record), 0);
+		do
+			before = message.out.len;
+		while (ipfix_put(&message, id, &record));
+		assert_int_equal(message.out.len, before);
+		assert_false(message.out.full);
+		assert_true(ipfix_end(&message, 1) <= cap);
+	}
+	/* A record's own room. */
+	for (size_t cap = 0; cap < record.len; cap++) {
+		struct ipfix_message message = { 0 };
+		struct buf small = { .data = text, .cap = cap };
+
+		assert_int_equal(ipfix_encode(&message, event, &id, &small), -ENOENT);
+	}
+	json_decref(event);
+}
+
+static void
+ipfix_is_made_and_unmade(void **state)
+{
+	static const char *const sets[] = { "outputs.ipfix.enabled=yes", "outputs.ipfix.url=udp://127.0.0.1:9" };
+	struct config_error err;
+	struct config *config = NULL;
+	const struct sink_env env = { 0 };
+	void *self = NULL;
+	char spool[96];
+
+	snprintf(spool, sizeof(spool), "outputs.ipfix.spool=%s/spool", dir);
+	assert_int_equal(config_load(&config, NULL, &err), 0);
+	assert_int_equal(ipfix_sink_ops.create(&self, config, &env, &err), 0);
+	assert_null(self);
+	for (unsigned int i = 0; i < TEST_COUNT(sets); i++)
+		assert_int_equal(config_set(config, sets[i], &err), 0);
+	assert_int_equal(config_set(config, spool, &err), 0);
+	log_set_level(LOG_LEVEL_ERROR - 1);
+	TEST_FAIL_EACH_ALLOC(ipfix_sink_ops.create(&self, config, &env, &err), == 0, ipfix_sink_ops.destroy(self));
+	log_set_level(LOG_LEVEL_ERROR);
+	assert_int_equal(config_set(config, "outputs.ipfix.lanes=[flows]", &err), 0);
+	assert_int_equal(ipfix_sink_ops.create(&self, config, &env, &err), -EINVAL);
+	config_destroy(config);
+}
+
 int
 main(void)
 {
@@ -260,6 +364,9 @@ main(void)
 		cmocka_unit_test_setup_teardown(records_wait, setup, teardown),
 		cmocka_unit_test_setup_teardown(settings_are_judged, setup, teardown),
 		cmocka_unit_test_setup_teardown(syslog_is_made_and_unmade, setup, teardown),
+		cmocka_unit_test(ipfix_records_have_their_template),
+		cmocka_unit_test(ipfix_messages_are_bounded),
+		cmocka_unit_test_setup_teardown(ipfix_is_made_and_unmade, setup, teardown),
 	};
 
 	log_set_level(LOG_LEVEL_ERROR);

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -218,6 +219,187 @@ action(type="omfile" file="{self.path('seen')}" template="seen")
         used = sum(os.path.getsize(os.path.join(folder, name)) for folder, _, names in os.walk(self.path('spool')) for name in names)
         self.assertLess(used, 18 << 20)
         deaf.close()
+
+
+class Ipfix:
+    """Reads messages by their own templates (RFC 7011)."""
+
+    def __init__(self):
+        self.templates = {}
+        self.records = []
+        self.sequence = 0
+        self.template_sets = 0
+
+    def message(self, data):
+        version, length, _, sequence, domain = struct.unpack_from('>HHIII', data)
+        assert (version, length, domain) == (10, len(data), 77), (version, length, domain)
+        assert sequence == self.sequence, (sequence, self.sequence)
+        at = 16
+        while at < length:
+            kind, size = struct.unpack_from('>HH', data, at)
+            body = data[at + 4:at + size]
+            assert size >= 4 and len(body) == size - 4
+            if kind == 2:
+                self.template_sets += 1
+                self.read_templates(body)
+            else:
+                self.read_records(self.templates[kind], body)
+            at += size
+
+    def read_templates(self, body):
+        at = 0
+        while at < len(body):
+            number, count = struct.unpack_from('>HH', body, at)
+            at += 4
+            elements = []
+            for _ in range(count):
+                element, size = struct.unpack_from('>HH', body, at)
+                at += 4
+                enterprise = 0
+                if element & 0x8000:
+                    enterprise, = struct.unpack_from('>I', body, at)
+                    at += 4
+                elements.append(((enterprise, element & 0x7fff), size))
+            assert self.templates.setdefault(number, elements) == elements
+        assert at == len(body)
+
+    def read_records(self, elements, body):
+        at = 0
+        while at < len(body):
+            record = {}
+            for name, size in elements:
+                if size == 0xffff:
+                    size = body[at]
+                    at += 1
+                    record[name] = body[at:at + size].decode()
+                else:
+                    record[name] = int.from_bytes(body[at:at + size], 'big')
+                at += size
+            self.records.append(record)
+            self.sequence += 1
+        assert at == len(body)
+
+
+def flow(number, **more):
+    event = {'timestamp': '2026-01-02T03:05:00.000000+0000', 'flow_id': number, 'event_type': 'flow', 'src_ip': '10.0.0.1',
+             'src_port': 1000 + number, 'dest_ip': '10.0.0.2', 'dest_port': 502, 'proto': 'TCP', 'app_proto': 'modbus',
+             'community_id': f'1:{number}', 'vlan': [7], 'ether': {'src_mac': '02:00:00:00:00:01', 'dest_mac': '02:00:00:00:00:02'},
+             'flow': {'pkts_toserver': 10, 'pkts_toclient': 5, 'bytes_toserver': 1180, 'bytes_toclient': 590, 'alerted': True,
+                      'tx_cnt': 4, 'start': '2026-01-02T03:04:00.250000+0000', 'end': '2026-01-02T03:04:59.750000+0000',
+                      'reason': 'timeout'}, 'tcp': {'tcp_flags_ts': '1b', 'tcp_flags_tc': '12'}}
+    event.update(more)
+    return event
+
+
+CALL = {'timestamp': '2026-01-02T03:04:05.678901+0000', 'flow_id': 5, 'event_type': 'modbus', 'src_ip': '10.0.0.1', 'src_port': 1005,
+        'dest_ip': '10.0.0.2', 'dest_port': 502, 'proto': 'TCP',
+        'modbus': {'request': {'function_raw': 6, 'function_code': 'WrSingleReg'},
+                   'response': {'function_raw': 0x86, 'function_code': 'WrSingleReg'}}}
+ENTERPRISE = 32473
+REVERSE = 29305
+
+
+class IpfixSink(SinkTest):
+    def settings(self, url, **more):
+        return dict(outputs__ipfix__enabled='yes', outputs__ipfix__url=url, outputs__ipfix__spool=self.path('spool'),
+                    outputs__ipfix__domain='77', outputs__ipfix__backoff_max_ms='200', **more)
+
+    def feed(self, feed, count=50):
+        feed.write('flow', *(flow(i) for i in range(count)))
+        feed.write('flow', flow(900, src_ip='2001:db8::1', dest_ip='2001:db8::2', proto='UDP', tcp=None),
+                   {'event_type': 'flow', 'timestamp': 'x', 'flow': {}})
+        feed.write('event', CALL, {'event_type': 'anomaly', 'src_ip': '10.0.0.1', 'anomaly': {}})
+        feed.write('alert', alert(1))
+
+    def judge(self, records, count=50):
+        four = [record for record in records if (0, 152) in record and (0, 8) in record]
+        self.assertEqual(sorted(record[0, 148] for record in four), list(range(count)))
+        first = next(record for record in four if record[0, 148] == 3)
+        self.assertEqual(first, {
+            (0, 152): 1767323040250, (0, 153): 1767323099750, (0, 8): 0x0a000001, (0, 12): 0x0a000002, (0, 7): 1003, (0, 11): 502,
+            (0, 4): 6, (0, 136): 1, (0, 239): 1, (0, 1): 1000, (REVERSE, 1): 500, (0, 2): 10, (REVERSE, 2): 5,
+            (0, 352): 1180, (REVERSE, 352): 590, (0, 6): 0x1b, (REVERSE, 6): 0x12, (0, 58): 7, (0, 56): 0x020000000001,
+            (0, 80): 0x020000000002, (0, 148): 3, (ENTERPRISE, 2): 1, (ENTERPRISE, 3): 4, (0, 96): 'modbus', (ENTERPRISE, 1): '1:3'})
+        six = [record for record in records if (0, 152) in record and (0, 27) in record]
+        self.assertEqual([(record[0, 4], record[0, 27] & 0xffff, record[0, 28] & 0xffff) for record in six], [(17, 1, 2)])
+        calls = [record for record in records if (ENTERPRISE, 4) in record]
+        self.assertEqual(calls, [{
+            (0, 323): 1767323045678, (0, 8): 0x0a000001, (0, 12): 0x0a000002, (0, 7): 1005, (0, 11): 502, (0, 4): 6, (0, 148): 5,
+            (ENTERPRISE, 4): 6, (0, 96): 'modbus', (ENTERPRISE, 5): 'WrSingleReg'}])
+
+    def test_udp(self):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as collector:
+            collector.bind(('127.0.0.1', 0))
+            collector.settimeout(0.5)
+            with Feed(self.dir, **self.settings(f'udp://127.0.0.1:{collector.getsockname()[1]}',
+                                                outputs__ipfix__template_interval='1')) as feed:
+                self.feed(feed)
+                self.assertEqual(feed.command('drain 5000'), 'drained')
+                time.sleep(1.1)
+                feed.write('flow', flow(50))
+                self.assertEqual(feed.command('drain 5000'), 'drained')
+                counters = feed.status()['counters']
+            reader = Ipfix()
+            try:
+                while True:
+                    data = collector.recv(65536)
+                    self.assertLessEqual(len(data), 1400)
+                    reader.message(data)
+            except TimeoutError:
+                pass
+        self.judge(reader.records, 51)
+        self.assertEqual(reader.template_sets, 2)
+        self.assertEqual((counters['sink.ipfix.sent'], counters['sink.ipfix.passed']), (53, 2))
+
+    def tcp_messages(self, connection):
+        with connection.makefile('rb') as stream:
+            while len(head := stream.read(4)) == 4:
+                yield head + stream.read(int.from_bytes(head[2:], 'big') - 4)
+
+    def test_tcp_through_a_break(self):
+        with socket.create_server(('127.0.0.1', 0)) as collector:
+            collector.settimeout(10)
+            with Feed(self.dir, **self.settings(f'tcp://127.0.0.1:{collector.getsockname()[1]}')) as feed:
+                self.feed(feed)
+                first, _ = collector.accept()
+                self.assertEqual(feed.command('drain 5000'), 'drained')
+                # The collector goes, and comes again: templates go first, and the count of records begins anew.
+                first.shutdown(socket.SHUT_WR)
+                time.sleep(0.7)
+                feed.write('flow', flow(50))
+                self.assertEqual(feed.command('drain 5000'), 'drained')
+                second, _ = collector.accept()
+            readers = []
+            for connection in (first, second):
+                readers.append(Ipfix())
+                for message in self.tcp_messages(connection):
+                    readers[-1].message(message)
+                connection.close()
+        self.judge(readers[0].records)
+        self.assertEqual([record[0, 148] for record in readers[1].records], [50])
+
+    @unittest.skipUnless(shutil.which('nfcapd') and shutil.which('nfdump'), 'no nfdump')
+    def test_nfcapd_reads_it(self):
+        port = free_port(socket.SOCK_DGRAM)
+        os.mkdir(self.path('flows'))
+        nfcapd = subprocess.Popen(['nfcapd', '-w', self.path('flows'), '-b', '127.0.0.1', '-p', str(port), '-t', '3600'],
+                                  stdout=open(self.path('nfcapd.log'), 'w'), stderr=subprocess.STDOUT)
+        try:
+            self.assertTrue(wait_for(lambda: f':{port:04X} ' in open('/proc/net/udp').read(), 10))
+            with Feed(self.dir, **self.settings(f'udp://127.0.0.1:{port}', outputs__ipfix__lanes='[flow]')) as feed:
+                self.feed(feed)
+                self.assertEqual(feed.command('drain 5000'), 'drained')
+                time.sleep(0.5)
+        finally:
+            nfcapd.terminate()
+            nfcapd.wait(20)
+        run = subprocess.run(['nfdump', '-q', '-R', self.path('flows'), '-o',
+                              'fmt:%sa,%da,%sp,%dp,%pr,%ipkt,%ibyt,%opkt,%obyt,%svln,%ismc'],  # of flags it keeps one direction's
+                             capture_output=True, text=True)
+        rows = sorted([field.strip() for field in line.split(',')] for line in run.stdout.splitlines() if ',' in line)
+        self.assertEqual(len(rows), 51, run.stdout + run.stderr + open(self.path('nfcapd.log')).read())
+        self.assertIn(['10.0.0.1', '10.0.0.2', '1003', '502', 'TCP', '10', '1000', '5', '500', '7', '02:00:00:00:00:01'], rows)
+        self.assertEqual(sum(row[4] == 'UDP' and row[0].startswith('2001:db8') for row in rows), 1)
 
 
 if __name__ == '__main__':

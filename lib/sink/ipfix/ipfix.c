@@ -1,0 +1,246 @@
+#include "lib/sink/ipfix/ipfix.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "lib/sink/ipfix/message.h"
+#include "lib/sink/outlet.h"
+
+enum {
+	LANES_DEFAULT = 1u << LINK_LANE_EVENT | 1u << LINK_LANE_FLOW,
+	MESSAGE_MIN = IPFIX_HEADER_LEN + IPFIX_TEMPLATES_LEN,
+};
+
+struct ipfix_config {
+	bool enabled;
+	const char *url;
+	const char *ca, *cert, *key;
+	json_t *lanes;
+	uint64_t domain;
+	uint64_t enterprise;
+	uint64_t template_interval_s;
+	uint64_t message_max;
+	const char *spool;
+	uint64_t spool_size;
+	uint64_t timeout_ms, backoff_max_ms, drain_ms;
+};
+
+struct ipfix_sink {
+	struct ipfix_config config;
+	struct ipfix_message message;
+	struct buf record;
+	time_t templates_due; /* CLOCK_MONOTONIC, s */
+	struct outlet *outlet;
+};
+
+#define ROW(key, type_, field, ...) { "outputs.ipfix." key, type_, offsetof(struct ipfix_config, field), __VA_ARGS__ }
+
+static const struct knob rows[] = {
+	ROW("enabled", KNOB_BOOL, enabled, 0, 0, "no", NULL, "send flows to an IPFIX collector (RFC 7011)"),
+	ROW("url", KNOB_TEXT, url, 0, 0, "", NULL, "udp://HOST[:4739], tcp://HOST[:4739] or tls://HOST[:4740]"),
+	ROW("lanes", KNOB_LIST, lanes, 0, 0, NULL, NULL,
+		"which events: flow (biflows), event (calls of protocols' functions); default: both"),
+	ROW("domain", KNOB_NUMBER, domain, 0, UINT32_MAX, "1", NULL, "observation domain"),
+	ROW("enterprise", KNOB_NUMBER, enterprise, 2, UINT32_MAX, "32473", NULL,
+		"private enterprise number of the sensor's own elements; the default is the one set aside for examples (RFC 5612)"),
+	ROW("template-interval", KNOB_NUMBER, template_interval_s, 1, 86400, "60", NULL, "seconds after which templates are sent again over UDP"),
+	ROW("message-max", KNOB_SIZE, message_max, MESSAGE_MIN, 65000, "1400", NULL, "bytes of a message; over UDP it must fit the path"),
+	ROW("ca", KNOB_TEXT, ca, 0, 0, "", NULL, "CA certificates of a tls:// collector, PEM"),
+	ROW("cert", KNOB_TEXT, cert, 0, 0, "", NULL, "client certificate for a tls:// collector, PEM; empty: none"),
+	ROW("key", KNOB_TEXT, key, 0, 0, "", NULL, "its private key, PEM"),
+	ROW("spool", KNOB_TEXT, spool, 0, 0, "/var/lib/millrace/spool-ipfix", NULL, "folder of events that wait for the collector"),
+	ROW("spool-size", KNOB_SIZE, spool_size, 16ull << 20, 1ull << 40, "64 MiB", NULL, "bound of that folder"),
+	ROW("timeout-ms", KNOB_NUMBER, timeout_ms, 100, 600000, "10000", NULL, "give a connection or a message up after this long"),
+	ROW("backoff-max-ms", KNOB_NUMBER, backoff_max_ms, 100, 3600000, "30000", NULL, "longest pause between attempts"),
+	ROW("drain-ms", KNOB_NUMBER, drain_ms, 0, 3600000, "2000", NULL, "how long a stop waits for what is not sent"),
+};
+
+static const struct knob_table knobs = { "sink/ipfix", rows, sizeof(rows) / sizeof(rows[0]) };
+
+static const struct counter_desc counters[OUTLET_COUNTER_COUNT] = OUTLET_COUNTERS("sink.ipfix");
+
+/* ---- messages ---- */
+
+static time_t
+clock_s(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return now.tv_sec;
+}
+
+static void
+send_message(struct ipfix_sink *sink, struct outlet *outlet)
+{
+	size_t len = ipfix_end(&sink->message, (uint64_t)clock_s(CLOCK_REALTIME));
+
+	if (len > 0)
+		outlet_put(outlet, sink->message.out.data, len);
+	ipfix_begin(&sink->message);
+}
+
+static void
+put_templates(struct ipfix_sink *sink, struct outlet *outlet)
+{
+	if (!ipfix_put_templates(&sink->message)) {
+		send_message(sink, outlet);
+		(void)ipfix_put_templates(&sink->message); /* an empty message has room for them: MESSAGE_MIN */
+	}
+	sink->templates_due = clock_s(CLOCK_MONOTONIC) + (time_t)sink->config.template_interval_s;
+}
+
+static void
+begin(void *arg, struct outlet *outlet)
+{
+	struct ipfix_sink *sink = arg;
+
+	/* RFC 7011 3.1: the count is of one transport session. */
+	sink->message.sequence = 0;
+	ipfix_begin(&sink->message);
+	put_templates(sink, outlet);
+}
+
+static int
+take(void *arg, struct outlet *outlet, const char *line, size_t len)
+{
+	struct ipfix_sink *sink = arg;
+	json_t *event = json_loadb(line, len, JSON_ALLOW_NUL, NULL);
+	enum ipfix_template id;
+	int rc = event == NULL ? -ENOENT : ipfix_encode(&sink->message, event, &id, &sink->record);
+
+	json_decref(event);
+	if (rc != 0)
+		return rc;
+	if (outlet_transport(outlet) == WIRE_UDP && clock_s(CLOCK_MONOTONIC) >= sink->templates_due)
+		put_templates(sink, outlet);
+	if (!ipfix_put(&sink->message, id, &sink->record)) {
+		send_message(sink, outlet);
+		if (!ipfix_put(&sink->message, id, &sink->record))
+			return -EMSGSIZE;
+	}
+	return 0;
+}
+
+static void
+finish(void *arg, struct outlet *outlet)
+{
+	send_message(arg, outlet);
+}
+
+static const struct outlet_encoder encoder = { .take = take, .finish = finish, .begin = begin };
+
+/* ---- the row in the table of sinks ---- */
+
+static void
+ops_destroy(void *self)
+{
+	struct ipfix_sink *sink = self;
+
+	if (sink == NULL)
+		return;
+	outlet_destroy(sink->outlet);
+	buf_destroy(&sink->message.out);
+	buf_destroy(&sink->record);
+	free(sink);
+}
+
+static int
+start(struct ipfix_sink *sink, struct config_error *err)
+{
+	const struct ipfix_config *config = &sink->config;
+	struct outlet_config outlet = {
+		.name = "ipfix",
+		.counters = counters,
+		.spool = config->spool,
+		.spool_size = config->spool_size,
+		.backoff_max_ms = config->backoff_max_ms,
+		.drain_ms = config->drain_ms,
+		.wire = { .key = "outputs.ipfix", .url = config->url, .ca = config->ca, .cert = config->cert,
+			.cert_key = config->key, .timeout_ms = config->timeout_ms,
+			.default_ports = { [WIRE_UDP] = 4739, [WIRE_TCP] = 4739, [WIRE_TLS] = 4740 } },
+	};
+	int rc = outlet_read_lanes(&outlet.lanes, config->lanes, LANES_DEFAULT, "outputs.ipfix.lanes", err);
+
+	if (rc != 0)
+		return rc;
+	sink->message.domain = (uint32_t)config->domain;
+	sink->message.enterprise = (uint32_t)config->enterprise;
+	if (buf_create(&sink->message.out, config->message_max) != 0 || buf_create(&sink->record, IPFIX_RECORD_MAX) != 0) {
+		snprintf(err->text, sizeof(err->text), "outputs.ipfix: no memory");
+		return -ENOMEM;
+	}
+	return outlet_create(&sink->outlet, &outlet, &encoder, sink, err);
+}
+
+static int
+ops_create(void **self, struct config *config, const struct sink_env *env, struct config_error *err)
+{
+	struct ipfix_config own;
+	struct ipfix_sink *sink;
+	int rc = config_apply(config, &knobs, &own, err);
+
+	*self = NULL;
+	if (rc < 0 || !own.enabled)
+		return rc;
+	sink = calloc(1, sizeof(*sink));
+	if (sink == NULL) {
+		snprintf(err->text, sizeof(err->text), "outputs.ipfix: no memory");
+		return -ENOMEM;
+	}
+	sink->config = own;
+	rc = start(sink, err);
+	if (rc < 0) {
+		ops_destroy(sink);
+		return rc;
+	}
+	*self = sink;
+	return 0;
+}
+
+static void
+ops_write(void *self, enum link_lane lane, const char *line, size_t len)
+{
+	outlet_write(((struct ipfix_sink *)self)->outlet, lane, line, len);
+}
+
+static void
+ops_flush(void *self, uint64_t now_ns)
+{
+	outlet_flush(((struct ipfix_sink *)self)->outlet);
+}
+
+static int
+ops_drain(void *self, uint64_t timeout_ms)
+{
+	return outlet_drain(((struct ipfix_sink *)self)->outlet, timeout_ms);
+}
+
+static json_t *
+ops_status(void *self)
+{
+	return outlet_status(((struct ipfix_sink *)self)->outlet);
+}
+
+static unsigned int
+ops_counters(void *self, struct counter_set sets[])
+{
+	sets[0] = outlet_get_counters(((struct ipfix_sink *)self)->outlet);
+	return 1;
+}
+
+static const struct knob_table *const knob_tables[] = { &knobs, NULL };
+
+const struct sink_ops ipfix_sink_ops = {
+	.name = "ipfix",
+	.knobs = knob_tables,
+	.create = ops_create,
+	.write = ops_write,
+	.flush = ops_flush,
+	.drain = ops_drain,
+	.status = ops_status,
+	.counters = ops_counters,
+	.destroy = ops_destroy,
+};
