@@ -195,6 +195,35 @@ test_types(void **state)
 	assert_true((rig->events >> S7P_EVENT_INVALID_VALUE & 1) != 0);
 }
 
+/* Who is the server, of a flow whose opening was not seen: 1 the sender, 0 the other, -1 cannot say. */
+static void
+test_sender(void **state)
+{
+	static const struct {
+		unsigned int version;
+		const char *body;
+		int server;
+	} rows[] = {
+		{ S7P_V1, REQUEST("04ca"), 0 }, { S7P_V2, RESPONSE("054c") "00", 1 }, { S7P_V3, REQUEST("0542"), 0 },
+		{ S7P_V3, "33 70000e51", 1 }, { S7P_V2, "02 0000 04f2", 1 }, { S7P_V2, "77", -1 }, { 9, "31", -1 },
+	};
+	static const uint8_t confirm[] = { 3, 0, 0, 11, 6, 0xd0, 0, 1, 0, 2, 0 }, request[] = { 3, 0, 0, 11, 6, 0xe0, 0, 0, 0, 1, 0 };
+	uint8_t tpkt[TPKT_MAX + 64] = { 3, 0, 0, 0, 2, 0xf0, 0x80 };
+
+	(void)state;
+	for (size_t i = 0; i < TEST_COUNT(rows); i++) {
+		size_t len = 7 + wrap(rows[i].version, rows[i].body, true, tpkt + 7);
+
+		tpkt[2] = (uint8_t)(len >> 8);
+		tpkt[3] = (uint8_t)len;
+		assert_int_equal(s7comm_plus_proto.sender_is_server(cursor_of(tpkt, len)), rows[i].server);
+		assert_int_equal(s7comm_plus_proto.sender_is_server(cursor_of(tpkt, 7)), -1);
+	}
+	assert_int_equal(s7comm_plus_proto.sender_is_server(cursor_of(confirm, sizeof(confirm))), 1);
+	assert_int_equal(s7comm_plus_proto.sender_is_server(cursor_of(request, sizeof(request))), 0);
+	assert_int_equal(s7comm_plus_proto.sender_is_server(cursor_of((const uint8_t *)"GET / HTTP", 10)), -1);
+}
+
 /* Cut anywhere, any octet at its extremes. */
 static void
 test_damage(void **state)
@@ -331,7 +360,7 @@ main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, rig_destroy)
 	const struct CMUnitTest tests[] = {
-		CASE(test_samples), CASE(test_types), CASE(test_damage), CASE(test_parts), CASE(test_notifications),
+		CASE(test_samples), CASE(test_types), CASE(test_sender), CASE(test_damage), CASE(test_parts), CASE(test_notifications),
 		CASE(test_framing), CASE(test_pairing), CASE(test_tables),
 	};
 
