@@ -28,6 +28,8 @@ collect(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id)
 	rig->matched += (flags & PROTO_MATCH) != 0;
 	rig->emitted += (flags & PROTO_EMIT) != 0;
 	rig->events |= ctx->events;
+	rig->events_last = ctx->events;
+	rig->to_server_last = ctx->to_server;
 	if (rig->desc->seen != NULL)
 		rig->desc->seen(flags);
 	ctx->events = 0;

@@ -38,6 +38,8 @@ struct rig {
 	unsigned int flags[RIG_DELIVERED_MAX]; /* of the first deliveries */
 	uint32_t tx_ids[RIG_DELIVERED_MAX];
 	uint64_t events;     /* of all deliveries */
+	uint64_t events_last; /* of the last one, and its direction */
+	bool to_server_last;
 	_Atomic uint64_t counters[RIG_COUNTERS_MAX];
 	_Alignas(8) uint8_t area[RECORD_LEN_MAX];
 };

@@ -20,11 +20,11 @@ test_samples(void **state)
 		assert_int_equal(rig->flags[1], PROTO_MATCH | PROTO_EMIT);
 		assert_int_equal(rig->tx_ids[0], rig->tx_ids[1]);
 		for (size_t j = 0; j < TEST_COUNT(sample->expect) && sample->expect[j] != NULL; j++)
-			assert_json_has(sample->expect[j]);
+			assert_has(&rig->json, sample->expect[j]);
 		if (rig->events != sample->events)
 			fail_msg("sample %zu (%s): events %llx, not %llx", i, sample->request,
 				(unsigned long long)rig->events, (unsigned long long)sample->events);
-		assert_int_equal(rig->state.pairs.count, 0);
+		assert_int_equal(flow.pairs.count, 0);
 	}
 }
 
@@ -186,15 +186,15 @@ test_pipeline(void **state)
 {
 	(void)state;
 	feed("0001 0000 0006 01 03 0000 0001 0002 0000 0006 01 03 0010 0001 0003 0000 0006 02 01 0000 0001", true);
-	assert_int_equal(rig->state.pairs.count, 3);
+	assert_int_equal(flow.pairs.count, 3);
 	feed("0003 0000 0004 02 01 01 01", false);
-	assert_json_has("\"id\":3,");
+	assert_has(&rig->json, "\"id\":3,");
 	feed("0001 0000 0005 01 03 02 0007 0002 0000 0005 01 03 02 0008", false);
-	assert_json_has("\"id\":2,");
-	assert_json_has("\"values\":[8]");
+	assert_has(&rig->json, "\"id\":2,");
+	assert_has(&rig->json, "\"values\":[8]");
 	assert_int_equal(rig->count, 6);
 	assert_int_equal(rig->events, 0);
-	assert_int_equal(rig->state.pairs.count, 0);
+	assert_int_equal(flow.pairs.count, 0);
 	assert_int_equal(counter_get(&rig->counters[MODBUS_COUNT_REQUESTS]), 3);
 	assert_int_equal(counter_get(&rig->counters[MODBUS_COUNT_RESPONSES]), 3);
 }
@@ -206,16 +206,16 @@ test_same_id(void **state)
 	(void)state;
 	feed("0000 0000 0006 01 03 0000 0001 0000 0000 0006 01 03 0005 0001", true);
 	feed("0000 0000 0005 01 03 02 0007", false);
-	assert_json_has("\"read\":{\"address\":0,");
+	assert_has(&rig->json, "\"read\":{\"address\":0,");
 	feed("0000 0000 0005 02 03 02 0007", false);
 	assert_true(saw(MODBUS_EVENT_UNSOLICITED_RESPONSE));
 	feed("0000 0000 0005 01 04 02 0007", false);
 	assert_int_equal(counter_get(&rig->counters[MODBUS_COUNT_ORPHANS]), 2);
 	assert_null(strstr(rig->json.data, "\"request\""));
 	feed("0000 0000 0003 01 83 06", false);
-	assert_json_has("\"read\":{\"address\":5,");
-	assert_json_has("\"ServerDeviceBusy\"");
-	assert_int_equal(rig->state.pairs.count, 0);
+	assert_has(&rig->json, "\"read\":{\"address\":5,");
+	assert_has(&rig->json, "\"ServerDeviceBusy\"");
+	assert_int_equal(flow.pairs.count, 0);
 }
 
 /* A request is given up when its id comes again a second later; its response, when late, answers nobody. */
@@ -232,7 +232,7 @@ test_reused_id(void **state)
 	assert_int_equal(rig->events_last, E(REUSED_TRANSACTION_ID));
 	rig->ctx.ts_ns += 2500000;
 	feed("0000 0000 0005 01 03 02 0007", false);
-	assert_json_has("\"id\":2,\"response_time_us\":2500,");
+	assert_has(&rig->json, "\"id\":2,\"response_time_us\":2500,");
 	assert_int_equal(counter_get(&rig->counters[MODBUS_COUNT_UNANSWERED]), 1);
 	feed("0000 0000 0005 01 03 02 0007", false);
 	assert_true(saw(MODBUS_EVENT_UNSOLICITED_RESPONSE));
@@ -248,7 +248,7 @@ test_no_shift(void **state)
 		rig->ctx.ts_ns += 3000000;
 		if (i != 4) {
 			feed("0003 0000 0005 00 03 02 0007", false);
-			assert_json_has("\"response_time_us\":3000,");
+			assert_has(&rig->json, "\"response_time_us\":3000,");
 		}
 		rig->ctx.ts_ns += 97000000;
 	}
@@ -263,11 +263,11 @@ test_sub_codes(void **state)
 	(void)state;
 	feed("0000 0000 0006 01 08 0002 0000 0000 0000 0006 01 08 000b 0000 0000 0000 0006 01 08 000c 0000", true);
 	feed("0000 0000 0006 01 08 000b 0009", false);
-	assert_json_has("\"id\":2,");
+	assert_has(&rig->json, "\"id\":2,");
 	feed("0000 0000 0003 01 88 01", false);
-	assert_json_has("\"id\":1,");
+	assert_has(&rig->json, "\"id\":1,");
 	feed("0000 0000 0006 01 08 000c 0009", false);
-	assert_json_has("\"id\":3,");
+	assert_has(&rig->json, "\"id\":3,");
 	assert_int_equal(rig->events, 0);
 }
 
@@ -275,12 +275,12 @@ static void
 test_flood(void **state)
 {
 	(void)state;
-	rig->config.request_flood = 4;
+	config.request_flood = 4;
 	for (unsigned int i = 0; i < 10; i++) {
 		uint8_t request[] = { 0, (uint8_t)i, 0, 0, 0, 6, 1, 3, 0, 0, 0, 1 };
 
 		feed_bytes(request, sizeof(request), true);
-		assert_true(rig->state.pairs.count <= 4);
+		assert_true(flow.pairs.count <= 4);
 		assert_int_equal((rig->events_last >> MODBUS_EVENT_FLOODED & 1) != 0, i == 4);
 	}
 	assert_int_equal(counter_get(&rig->counters[MODBUS_COUNT_UNANSWERED]), 6);
@@ -300,7 +300,7 @@ test_end(void **state)
 	assert_int_equal(rig->tx_ids[2], 1);
 	assert_int_equal(rig->tx_ids[3], 2);
 	assert_true(rig->to_server_last);
-	assert_json_has("\"request\"");
+	assert_has(&rig->json, "\"request\"");
 	assert_null(strstr(rig->json.data, "\"response\""));
 }
 
@@ -325,10 +325,10 @@ test_reversed(void **state)
 	(void)state;
 	feed("0001 0000 0006 01 03 0000 0001", false);
 	assert_true(saw(MODBUS_EVENT_WRONG_DIRECTION));
-	assert_json_has("\"request\"");
+	assert_has(&rig->json, "\"request\"");
 	feed("0001 0000 0005 01 03 02 0007", true);
-	assert_json_has("\"values\":[7]");
-	assert_int_equal(rig->state.pairs.count, 0);
+	assert_has(&rig->json, "\"values\":[7]");
+	assert_int_equal(flow.pairs.count, 0);
 	feed("0001 0000 0004 0a 81 06 00", true);
 	assert_true(saw(MODBUS_EVENT_INVALID_FUNCTION_CODE));
 	assert_true(saw(MODBUS_EVENT_UNSOLICITED_RESPONSE));
@@ -342,7 +342,7 @@ test_malformed_response(void **state)
 	feed("0001 0000 0006 01 03 0000 0001", true);
 	feed("0001 0000 0006 01 03 02 0001 ff", false);
 	assert_int_equal(rig->events, E(VALUE_MISMATCH));
-	assert_int_equal(rig->state.pairs.count, 0);
+	assert_int_equal(flow.pairs.count, 0);
 }
 
 /* ---- tables ---- */
@@ -453,21 +453,21 @@ test_identity(void **state)
 	(void)state;
 	feed("0001 0000 0005 07 2b0e 01 00", true);
 	feed("0001 0000 0018 07 2b0e 01 82 00 00 03 0004 41636d65 0103 502d31 0203 322e31", false);
-	assert_int_equal(rig->identity_count, 1);
+	assert_int_equal(rig->identities, 1);
 	assert_identity_has("\"vendor\":\"Acme\"");
 	assert_identity_has("\"order_number\":\"P-1\"");
 	assert_identity_has("\"firmware\":\"2.1\"");
 	assert_identity_has("\"address\":\"7\"");
 	feed("0002 0000 0005 07 2b0e 01 00", true);
 	feed("0002 0000 0018 07 2b0e 01 82 00 00 03 0004 41636d65 0103 502d31 0203 322e31", false);
-	assert_int_equal(rig->identity_count, 1);
+	assert_int_equal(rig->identities, 1);
 	feed("0003 0000 0005 c8 2b0e 01 00", true);
 	feed("0003 0000 0018 c8 2b0e 01 82 00 00 03 0004 41636d65 0103 502d31 0203 322e31", false);
-	assert_int_equal(rig->identity_count, 2);
+	assert_int_equal(rig->identities, 2);
 	assert_identity_has("\"address\":\"200\"");
 	feed("0004 0000 0005 09 2b0e 04 06", true);
 	feed("0004 0000 000a 09 2b0e 04 82 00 00 01 0600", false);
-	assert_int_equal(rig->identity_count, 2);
+	assert_int_equal(rig->identities, 2);
 	assert_int_equal(rig->count, 8);
 }
 
@@ -477,18 +477,18 @@ test_identity_cut(void **state)
 {
 	(void)state;
 	feed("0001 0000 000e 07 2b0e 01 82 00 00 02 0004 41636d65", false);
-	assert_int_equal(rig->identity_count, 1);
+	assert_int_equal(rig->identities, 1);
 	feed("0002 0000 0010 07 2b0e 01 82 00 00 03 0003 41636d 0109 50", false);
-	assert_int_equal(rig->identity_count, 2);
+	assert_int_equal(rig->identities, 2);
 	assert_identity_has("\"vendor\":\"Acm\"");
 	feed("0003 0000 000a 07 2b0e 01 82 00 00 05 00ff", false);
-	assert_int_equal(rig->identity_count, 2);
+	assert_int_equal(rig->identities, 2);
 }
 
 int
 main(void)
 {
-#define CASE(name) cmocka_unit_test_setup_teardown(name, rig_create, rig_destroy)
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, rig_destroy)
 	const struct CMUnitTest tests[] = {
 		CASE(test_identity), CASE(test_identity_cut),
 		CASE(test_samples), CASE(test_cut), CASE(test_extremes), CASE(test_longest), CASE(test_oversized),

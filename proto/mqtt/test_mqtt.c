@@ -85,7 +85,7 @@ test_exchanges(void **state)
 		if (rig->events != exchanges[i].events || rig->count != 3 + exchanges[i].deliveries)
 			fail_msg("%s: events %llx, deliveries %u: %s", exchanges[i].name, (unsigned long long)rig->events,
 				rig->count - 3, rig->json.data);
-		assert_json_has(exchanges[i].has);
+		assert_has(&rig->json, exchanges[i].has);
 	}
 }
 
@@ -95,14 +95,14 @@ test_connect(void **state)
 {
 	(void)state;
 	feed("10 (0004 'MQTT' 04 ee 003c 0002 'P1' 0004 'will' 0004 'gone' 0004 'user' 0004 'pass')", CLIENT);
-	assert_json_has("\"flags\":{\"username\":true,\"password\":true,\"will_retain\":true,\"will\":true,\"clean_session\":true},"
+	assert_has(&rig->json, "\"flags\":{\"username\":true,\"password\":true,\"will_retain\":true,\"will\":true,\"clean_session\":true},"
 		"\"username\":\"user\",\"password\":\"pass\",\"will\":{\"topic\":\"will\",\"message\":\"gone\",\"qos\":1}");
 	assert_int_equal(rig->events, 0);
 	assert_int_equal(rig->flags[0], PROTO_MATCH | PROTO_HOLD);
 	rig_renew();
-	rig->config.passwords = false;
+	config.passwords = false;
 	feed("10 (0004 'MQTT' 05 c6 003c 05 1100000064 0002 'P1' 05 1800000005 0001 'w' 0001 'm' 0001 'u' 0001 'p' 0001)", CLIENT);
-	assert_json_has("\"will\":{\"topic\":\"w\",\"message\":\"m\",\"qos\":0,\"properties\":{\"will_delay_interval\":5}}");
+	assert_has(&rig->json, "\"will\":{\"topic\":\"w\",\"message\":\"m\",\"qos\":0,\"properties\":{\"will_delay_interval\":5}}");
 	assert_null(strstr(rig->json.data, "\"password\":\"p\""));
 	assert_int_equal(rig->events, E(TRAILING_BYTES));
 	rig_renew();
@@ -111,10 +111,10 @@ test_connect(void **state)
 	rig_renew();
 	feed("10 (0004 'MQTT' 84 03 003c 0002 'P1')", CLIENT);
 	assert_int_equal(rig->events, E(INVALID_CONNECT_FLAGS));
-	assert_int_equal(rig->state.version, MQTT_VERSION_3_1_1);
+	assert_int_equal(flow.version, MQTT_VERSION_3_1_1);
 	rig_renew();
 	feed("10 (0006 'MQIsdp' 03 02 003c 0002 'P1')", CLIENT);
-	assert_json_has("\"protocol_string\":\"MQIsdp\",\"protocol_version\":3");
+	assert_has(&rig->json, "\"protocol_string\":\"MQIsdp\",\"protocol_version\":3");
 }
 
 /* A connection seen from its middle: the version shows, and what cannot be known is not blamed. */
@@ -125,15 +125,15 @@ test_midstream(void **state)
 	feed("40 (0001)", SERVER);
 	assert_int_equal(rig->events, 0);
 	feed("30 (0003 't/a' '21C')", CLIENT);
-	assert_json_has("\"message\":\"21C\"");
+	assert_has(&rig->json, "\"message\":\"21C\"");
 	feed("40 (0001 10)", SERVER);
-	assert_int_equal(rig->state.version, MQTT_VERSION_5);
+	assert_int_equal(flow.version, MQTT_VERSION_5);
 	assert_int_equal(rig->events, 0);
 	rig_renew();
 	feed(connack_5, SERVER);
 	assert_int_equal(rig->events, E(MISSING_CONNECT));
 	feed("30 (0001 't' 00 '121')", CLIENT);
-	assert_json_has("\"message\":\"121\"");
+	assert_has(&rig->json, "\"message\":\"121\"");
 	assert_int_equal(rig->events, E(MISSING_CONNECT));
 }
 
@@ -155,14 +155,14 @@ static void
 test_unanswered(void **state)
 {
 	(void)state;
-	rig->config.open_max = 2;
+	config.open_max = 2;
 	greet(connect_311, connack_311);
 	for (unsigned int i = 1; i <= 4; i++) {
 		uint8_t publish[] = { 0x32, 7, 0, 1, 't', 0, (uint8_t)i, '2', '1' };
 
 		feed_bytes(publish, sizeof(publish), CLIENT);
 	}
-	assert_int_equal(rig->state.pairs.count, 2);
+	assert_int_equal(flow.pairs.count, 2);
 	assert_int_equal(rig->events, E(TOO_MANY_TRANSACTIONS));
 	rig->count = 0;
 	rig_end();
@@ -219,7 +219,7 @@ test_long(void **state)
 
 	(void)state;
 	greet(connect_311, connack_311);
-	rig->config.text_len_max = 10;
+	config.text_len_max = 10;
 	len = long_publish(data, 0x30, 100);
 	rig->count = 0;
 	feed_bytes(data, len, CLIENT);
@@ -227,20 +227,20 @@ test_long(void **state)
 	assert_int_equal(rig->flags[0], PROTO_MATCH | PROTO_HOLD);
 	assert_int_equal(rig->flags[1], PROTO_EMIT);
 	assert_int_equal(rig->tx_ids[0], rig->tx_ids[1]);
-	assert_json_has("\"message\":\"XXXXXXXXXX[truncated 90 additional bytes]\",\"message_length\":100");
-	seen = (const void *)(rig->matched + ((struct mqtt_record *)rig->matched)->current);
+	assert_has(&rig->json, "\"message\":\"XXXXXXXXXX[truncated 90 additional bytes]\",\"message_length\":100");
+	seen = (const void *)(matched + ((struct mqtt_record *)matched)->current);
 	assert_int_equal(seen->payload.count, 100);
 	len = long_publish(data, 0x32, 100000);
 	assert_int_equal(mqtt_proto.frame(cursor_of(data, 100), true), MQTT_PDU_LEN_MAX);
 	feed_bytes(data, len, CLIENT);
 	assert_int_equal(rig->ctx.skip_len, len - MQTT_PDU_LEN_MAX);
 	feed("40 (0005)", SERVER);
-	assert_json_has("[truncated 99990 additional bytes]\",\"message_length\":100000},\"puback\"");
+	assert_has(&rig->json, "[truncated 99990 additional bytes]\",\"message_length\":100000},\"puback\"");
 	assert_int_equal(rig->events, 0);
-	rig->config.message_len_max = 500;
+	config.message_len_max = 500;
 	len = long_publish(data, 0x30, 1000);
 	feed_bytes(data, len, CLIENT);
-	assert_json_has("\"truncated\":true,\"skipped_length\":1006,\"topic\":\"t\"}");
+	assert_has(&rig->json, "\"truncated\":true,\"skipped_length\":1006,\"topic\":\"t\"}");
 	assert_int_equal(rig->events, E(MESSAGE_TRUNCATED));
 	assert_int_equal(counter_get(&rig->counters[MQTT_COUNT_TRUNCATED]), 1);
 }
@@ -251,12 +251,12 @@ test_limits(void **state)
 {
 	(void)state;
 	greet(connect_311, connack_311);
-	rig->config.subscribe_topics = 1;
-	rig->config.unsubscribe_topics = 0;
+	config.subscribe_topics = 1;
+	config.unsubscribe_topics = 0;
 	feed("82 (0001 0003 'a/#' 01 0002 'bc' 00)", CLIENT);
-	assert_json_has("\"topics\":[{\"topic\":\"a/#\",\"qos\":1}],\"topic_count\":2");
+	assert_has(&rig->json, "\"topics\":[{\"topic\":\"a/#\",\"qos\":1}],\"topic_count\":2");
 	feed("a2 (0002 0003 'a/#' 0002 'bc')", CLIENT);
-	assert_json_has("\"topics\":[],\"topic_count\":2");
+	assert_has(&rig->json, "\"topics\":[],\"topic_count\":2");
 }
 
 /* Every sample cut at every length: the rest is awaited, or the packet is told as malformed; nothing is read beyond. */
@@ -288,7 +288,7 @@ test_cut(void **state)
 					feed_bytes(copy, cut, true);
 			}
 			rig_renew();
-			rig->state.version = exchanges[i].v5 ? MQTT_VERSION_5 : 0;
+			flow.version = exchanges[i].v5 ? MQTT_VERSION_5 : 0;
 			free(copy);
 		}
 	}
@@ -316,7 +316,7 @@ test_extremes(void **state)
 
 				data[at] = extremes[j];
 				rig_renew();
-				rig->state.version = exchanges[i].v5 ? MQTT_VERSION_5 : 0;
+				flow.version = exchanges[i].v5 ? MQTT_VERSION_5 : 0;
 				if (mqtt_proto.frame(cursor_of(data, len), true) == (int)len)
 					feed_bytes(data, len, true);
 				data[at] = kept;
@@ -454,7 +454,7 @@ test_keywords(void **state)
 		talk(asked[i].script);
 		if (keyword->setup(asked[i].value, &test, err, sizeof(err)) != 0)
 			fail_msg("%s: %s", asked[i].value, err);
-		if (keyword->test(&test, rig->matched) != asked[i].match)
+		if (keyword->test(&test, matched) != asked[i].match)
 			fail_msg("%s:%s on %s", asked[i].keyword, asked[i].value, asked[i].script);
 	}
 }
@@ -504,7 +504,7 @@ test_tables(void **state)
 int
 main(void)
 {
-#define CASE(name) cmocka_unit_test_setup_teardown(name, rig_create, rig_destroy)
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, rig_destroy)
 	const struct CMUnitTest tests[] = {
 		CASE(test_exchanges), CASE(test_connect), CASE(test_midstream), CASE(test_unintroduced), CASE(test_unanswered), CASE(test_shed),
 		CASE(test_long), CASE(test_limits), CASE(test_cut), CASE(test_extremes), CASE(test_frame), CASE(test_probe),

@@ -1,83 +1,27 @@
 /* The rig of MQTT's unit tests. */
 #include "proto/mqtt/test_mqtt.h"
 
-struct rig *rig;
+struct mqtt_state flow;
+struct mqtt_config config;
+_Alignas(8) uint8_t matched[RECORD_LEN_MAX];
 
 static void
-collect(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id)
+keep_matched(unsigned int flags)
 {
-	struct buf *json = flags == PROTO_IDENTITY ? &rig->identity : &rig->json;
-
-	assert_ptr_equal(ctx->owner, rig);
-	assert_true(rig->count < DELIVERED_MAX);
-	rig->flags[rig->count] = flags;
-	rig->tx_ids[rig->count++] = tx_id;
-	rig->events |= ctx->events;
-	rig->to_server_last = ctx->to_server;
-	ctx->events = 0;
-	if (flags & PROTO_MATCH)
-		memcpy(rig->matched, ctx->record->base, ctx->record->len);
-	buf_reset(json);
-	record_write_json(flags == PROTO_IDENTITY ? rig->identity_writer : rig->writer, json, ctx->record->base,
-		ctx->record->len);
-	buf_putc(json, '\0');
-	assert_false(json->full);
+	if ((flags & PROTO_MATCH) != 0)
+		memcpy(matched, rig->builder.base, rig->builder.len);
 }
 
+static const struct rig_desc desc = { .proto = &mqtt_proto, .table = &mqtt_table, .state = &flow, .config = &config,
+	.slab_len = 4 << 20, .json_flags = PROTO_MATCH | PROTO_EMIT, .seen = keep_matched };
+
 int
-rig_create(void **state)
+setup(void **state)
 {
 	(void)state;
-	rig = calloc(1, sizeof(*rig));
-	assert_non_null(rig);
-	assert_int_equal(slab_create(&rig->slab, 4 << 20), 0);
-	assert_int_equal(record_writer_create(&rig->writer, &mqtt_table), 0);
-	assert_int_equal(record_writer_create(&rig->identity_writer, &identity_table), 0);
-	assert_int_equal(buf_create(&rig->json, JSON_LEN_MAX), 0);
-	assert_int_equal(buf_create(&rig->identity, JSON_LEN_MAX), 0);
-	record_builder_init(&rig->builder, rig->area, sizeof(rig->area));
-	rig->config = (struct mqtt_config){ .message_len_max = 1 << 20, .text_len_max = 1024, .open_max = 1024,
+	config = (struct mqtt_config){ .message_len_max = 1 << 20, .text_len_max = 1024, .open_max = 1024,
 		.subscribe_topics = 100, .unsubscribe_topics = 100, .passwords = true };
-	rig->ctx = (struct proto_ctx){ .proto = &mqtt_proto, .config = &rig->config, .state = &rig->state,
-		.slab = rig->slab, .record = &rig->builder, .counters = rig->counters, .ts_ns = UINT64_C(1000000000000),
-		.tcp = true, .deliver = collect, .owner = rig };
-	return 0;
-}
-
-void
-rig_end(void)
-{
-	rig->ctx.ending = true;
-	mqtt_proto.end(&rig->ctx);
-	rig->ctx.ending = false;
-	assert_int_equal(rig->state.pairs.count, 0);
-	assert_null(rig->state.pairs.oldest);
-	assert_null(rig->state.pairs.newest);
-	assert_int_equal(slab_used(rig->slab), 0);
-}
-
-int
-rig_destroy(void **state)
-{
-	(void)state;
-	rig_end();
-	slab_destroy(rig->slab);
-	record_writer_destroy(rig->writer);
-	record_writer_destroy(rig->identity_writer);
-	buf_destroy(&rig->json);
-	buf_destroy(&rig->identity);
-	free(rig);
-	return 0;
-}
-
-void
-rig_renew(void)
-{
-	rig_end();
-	memset(&rig->state, 0, sizeof(rig->state));
-	memset((void *)rig->counters, 0, sizeof(rig->counters));
-	rig->count = 0;
-	rig->events = 0;
+	return rig_create(&desc);
 }
 
 /* Hex, with spaces for the reader; text between quotes is itself; (...) stands behind a byte that is its length. */
@@ -165,19 +109,6 @@ talk(const char *script)
 		feed(piece, to_server);
 		script += 1 + len;
 	}
-}
-
-bool
-saw(enum mqtt_event event)
-{
-	return (rig->events >> event & 1) != 0;
-}
-
-void
-assert_has(const struct buf *json, const char *text)
-{
-	if (strstr(json->data, text) == NULL)
-		fail_msg("no %s in %s", text, json->data);
 }
 
 const char connect_311[] = "10 (0004 'MQTT' 04 c2 003c 0002 'P1' 0001 'u' 0001 'p')";

@@ -71,16 +71,16 @@ test_sparkplug_metrics(void **state)
 		payload[4] = (uint8_t)len;
 		memcpy(payload + 5, metric, len);
 		publish("spBv1.0/plant/NDATA/edge", payload, len + 5, CLIENT);
-		assert_json_has("\"sparkplug\":{\"namespace\":\"spBv1.0\",\"message_type\":\"NDATA\",\"group_id\":\"plant\","
+		assert_has(&rig->json, "\"sparkplug\":{\"namespace\":\"spBv1.0\",\"message_type\":\"NDATA\",\"group_id\":\"plant\","
 			"\"edge_node_id\":\"edge\",\"timestamp\":\"1970-01-01T00:00:01.000000+0000\",\"metrics\":[{");
-		assert_json_has(metrics[i].has);
+		assert_has(&rig->json, metrics[i].has);
 		assert_null(strstr(rig->json.data, "\"message\":"));
 		assert_int_equal(rig->events, 0);
 		/* Every cut is named and read as a message. */
 		for (size_t cut = 4; cut < len + 5; cut++) {
 			publish("spBv1.0/plant/NDATA/edge", payload, cut, CLIENT);
 			assert_true(saw(MQTT_EVENT_SPARKPLUG_MALFORMED));
-			assert_json_has("\"message\":");
+			assert_has(&rig->json, "\"message\":");
 		}
 		rig->events = 0;
 		rig->count = 0;
@@ -98,19 +98,19 @@ test_sparkplug_birth(void **state)
 	assert_has(&rig->identity, "\"protocol\":\"mqtt\",\"of_sender\":true,\"vendor\":\"ACME 1\",\"name\":\"edge\","
 		"\"role\":\"Sparkplug edge node\",\"address\":\"plant/edge\"");
 	publish_text("spBv1.0/plant/DDATA/edge/pump", "12 (10 07 50 ffffffffffffffffff01) 18 01", CLIENT);
-	assert_json_has("\"device_id\":\"pump\",\"seq\":1,\"metrics\":[{\"name\":\"two\",\"alias\":7,\"datatype_raw\":3,\"datatype\":\"Int32\","
+	assert_has(&rig->json, "\"device_id\":\"pump\",\"seq\":1,\"metrics\":[{\"name\":\"two\",\"alias\":7,\"datatype_raw\":3,\"datatype\":\"Int32\","
 		"\"value\":-1}]");
 	assert_int_equal(rig->events, 0);
 	publish_text("spBv1.0/plant/NDATA/other", "12 (10 07 50 05) 18 02", CLIENT);
-	assert_json_has("\"metrics\":[{\"alias\":7,\"value\":5}]");
+	assert_has(&rig->json, "\"metrics\":[{\"alias\":7,\"value\":5}]");
 	publish_text("spBv1.0/plant/NDATA/edge", "12 (10 07 50 05) 18 09", CLIENT);
 	assert_int_equal(rig->events, E(SPARKPLUG_SEQUENCE));
 	publish_text("spBv1.0/plant/DBIRTH/edge/pump",
 		"12 (0a ('Properties/Firmware Version') 20 0c 7a (' 2.1.0 ')) 18 0a", CLIENT);
 	assert_has(&rig->identity, "\"firmware\":\"2.1.0\",\"name\":\"pump\",\"role\":\"Sparkplug device\",\"address\":\"plant/edge/pump\"");
 	publish_text("spBv1.0/STATE/scada", "'{\"online\":true}'", SERVER);
-	assert_json_has("\"message_type\":\"STATE\",\"host_id\":\"scada\"");
-	assert_json_has("\"message\":\"{");
+	assert_has(&rig->json, "\"message_type\":\"STATE\",\"host_id\":\"scada\"");
+	assert_has(&rig->json, "\"message\":\"{");
 	assert_int_equal(slab_used(rig->slab) > 0, true);
 }
 
@@ -120,9 +120,9 @@ test_sparkplug_midstream(void **state)
 {
 	(void)state;
 	publish_text("spBv1.0/plant/NDATA/edge", "00 08 e807 12 (10 07 50 05)", CLIENT);
-	assert_json_has("\"metrics\":[{\"alias\":7,\"value\":5}]");
+	assert_has(&rig->json, "\"metrics\":[{\"alias\":7,\"value\":5}]");
 	assert_int_equal(rig->events, 0);
-	assert_int_equal(rig->state.version, MQTT_VERSION_5);
+	assert_int_equal(flow.version, MQTT_VERSION_5);
 }
 
 /* More aliases than the table has rows: what is known stays right. */
@@ -136,12 +136,12 @@ test_sparkplug_aliases(void **state)
 		const struct sparkplug_alias *row;
 
 		sparkplug_alias_learn(&rig->ctx, 1 + i % 3, i, 3, (const uint8_t *)name, (uint32_t)len);
-		row = sparkplug_alias_find(&rig->state, 1 + i % 3, i);
+		row = sparkplug_alias_find(&flow, 1 + i % 3, i);
 		assert_non_null(row);
 		assert_int_equal(row->name_len, len);
 		assert_memory_equal(row->name, name, (size_t)len);
 	}
-	assert_null(sparkplug_alias_find(&rig->state, 9, 1));
+	assert_null(sparkplug_alias_find(&flow, 9, 1));
 	sparkplug_alias_learn(&rig->ctx, 1, 1, 3, (const uint8_t *)"", 0);
 }
 
@@ -169,7 +169,7 @@ test_sparkplug_topics(void **state)
 int
 main(void)
 {
-#define CASE(name) cmocka_unit_test_setup_teardown(name, rig_create, rig_destroy)
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, rig_destroy)
 	const struct CMUnitTest tests[] = {
 		CASE(test_sparkplug_metrics), CASE(test_sparkplug_birth), CASE(test_sparkplug_aliases),
 		CASE(test_sparkplug_topics), CASE(test_sparkplug_midstream),
