@@ -14,6 +14,7 @@
 #include <jansson.h>
 
 #include "app/aggregator/enrol.h"
+#include "app/aggregator/fair.h"
 #include "lib/base/log.h"
 #include "lib/enrol/activation.h"
 #include "lib/link/server.h"
@@ -23,6 +24,7 @@ enum {
 	PARKED_AHEAD_MAX = 1 << 20, /* sequences a batch may be ahead of its lane and still wait for the others */
 	PARKED_TICK_MS = 50,
 	RETRY_S = 1,
+	FAIR_SENSORS_MAX = 1 << 20, /* 200 bytes each, only while they send */
 	RETRY_EPOCHS_S = 600,
 };
 
@@ -39,11 +41,17 @@ const struct counter_desc ingest_counters[INGEST_COUNTERS] = {
 	[INGEST_REFUSED] = { "ingest.refused", "requests of the wrong path, or in another sensor's name" },
 	[INGEST_TOO_LARGE] = { "ingest.too_large", "batches answered 413" },
 	[INGEST_LATER] = { "ingest.later", "batches answered 429 or 503" },
+	[INGEST_LIMITED] = { "ingest.limited", "batches answered 429 because of limits.sensor-records" },
+	[INGEST_SLOW] = { "ingest.slow_cut", "connections cut because a request took too long to come" },
+	[INGEST_IDLE] = { "ingest.idle_cut", "connections cut because they were silent too long" },
+	[INGEST_CROWDED] = { "ingest.crowded_cut", "connections cut because their sensor had opened too many since" },
+	[INGEST_FULL] = { "ingest.full", "times that limits.connections was reached" },
 	[INGEST_COMMITS] = { "ingest.commits", "transactions made durable" },
 };
 
 /* A batch on its way. The request goes away with its connection; then it is NULL, and the rest goes on. */
 struct delivery {
+	struct fair_item item; /* while it waits for its turn */
 	struct ingest *ingest;
 	struct evhttp_request *request;
 	struct batch_head head;
@@ -62,6 +70,8 @@ struct ingest {
 	struct link_server *server;
 	struct batch_decoder *decoder;
 	struct store_line *lines; /* [BATCH_COUNT_MAX] */
+	struct fair *fair;
+	struct event *turn;
 	struct event *commit;
 	struct event *expire;
 	struct event *tick;
@@ -347,6 +357,37 @@ place(struct ingest *ingest, struct delivery *delivery)
 		event_active(ingest->commit, EV_TIMEOUT, 0);
 }
 
+/* ---- turns ---- */
+
+static void
+queue(struct ingest *ingest, struct delivery *delivery)
+{
+	uint64_t wait_ms = fair_put(ingest->fair, delivery->head.sensor, delivery->head.count, clock_ms(), &delivery->item);
+
+	if (wait_ms > 0) {
+		count(ingest, INGEST_LIMITED, 1);
+		finish_later(delivery, 429, (unsigned int)((wait_ms + 999) / 1000), "the sensor sends more than limits.sensor-records");
+		return;
+	}
+	event_active(ingest->turn, EV_TIMEOUT, 0);
+}
+
+/* One batch, then whatever the wire has: those of other sensors come into the row. */
+static void
+on_turn(evutil_socket_t fd, short what, void *arg)
+{
+	struct ingest *ingest = arg;
+	struct delivery *delivery = (struct delivery *)fair_take(ingest->fair);
+
+	if (delivery == NULL)
+		return;
+	if (delivery->request == NULL)
+		free(delivery);
+	else
+		place(ingest, delivery);
+	event_active(ingest->turn, EV_TIMEOUT, 0);
+}
+
 static const char *
 get_header(void *arg, const char *name)
 {
@@ -411,7 +452,7 @@ on_request(void *arg, struct evhttp_request *request)
 	if (delivery->check_only)
 		take(ingest, delivery);
 	else
-		place(ingest, delivery);
+		queue(ingest, delivery);
 }
 
 /* ---- timers ---- */
@@ -463,8 +504,10 @@ create_events(struct ingest *ingest, struct event_base *base)
 	ingest->commit = event_new(base, -1, 0, on_commit, ingest);
 	ingest->expire = event_new(base, -1, 0, on_expire, ingest);
 	ingest->tick = event_new(base, -1, 0, on_tick, ingest);
+	ingest->turn = event_new(base, -1, 0, on_turn, ingest);
 	ingest->answer = evbuffer_new();
-	if (ingest->commit == NULL || ingest->expire == NULL || ingest->tick == NULL || ingest->answer == NULL)
+	if (ingest->commit == NULL || ingest->expire == NULL || ingest->tick == NULL || ingest->turn == NULL ||
+	    ingest->answer == NULL)
 		return -ENOMEM;
 	event_priority_set(ingest->commit, PRIORITY_COMMIT);
 	return event_add(ingest->expire, &now) == 0 ? 0 : -ENOMEM;
@@ -474,6 +517,7 @@ int
 ingest_create(struct ingest **out, struct event_base *base, const struct settings *settings, struct store *store,
 	struct enrol *enrol)
 {
+	const struct fair_config fair = { .records_per_s = settings->records_per_sensor, .sensors_max = FAIR_SENSORS_MAX };
 	struct link_server_config server;
 	struct ingest *ingest = calloc(1, sizeof(*ingest));
 	int err;
@@ -481,6 +525,7 @@ ingest_create(struct ingest **out, struct event_base *base, const struct setting
 	if (ingest == NULL)
 		return -ENOMEM;
 	settings_ingest_server(settings, &server);
+	server.counters = &ingest->counters[INGEST_SLOW];
 	ingest->settings = settings;
 	ingest->store = store;
 	ingest->enrol = enrol;
@@ -492,6 +537,8 @@ ingest_create(struct ingest **out, struct event_base *base, const struct setting
 	TAILQ_INIT(&ingest->parked);
 	ingest->lines = calloc(BATCH_COUNT_MAX, sizeof(*ingest->lines));
 	err = ingest->lines == NULL ? -ENOMEM : batch_decoder_create(&ingest->decoder, settings->lines_max);
+	if (err == 0)
+		err = fair_create(&ingest->fair, &fair);
 	if (err == 0)
 		err = create_events(ingest, base);
 	if (err == 0)
@@ -511,6 +558,12 @@ ingest_finish(struct ingest *ingest)
 {
 	struct delivery *delivery;
 
+	while ((delivery = (struct delivery *)fair_take(ingest->fair)) != NULL) {
+		if (delivery->request == NULL)
+			free(delivery);
+		else
+			finish_later(delivery, 503, RETRY_S, "the aggregator stops");
+	}
 	commit(ingest);
 	while ((delivery = TAILQ_FIRST(&ingest->parked)) != NULL) {
 		TAILQ_REMOVE(&ingest->parked, delivery, link);
@@ -530,11 +583,14 @@ ingest_destroy(struct ingest *ingest)
 		event_free(ingest->commit);
 	if (ingest->expire != NULL)
 		event_free(ingest->expire);
+	if (ingest->turn != NULL)
+		event_free(ingest->turn);
 	if (ingest->tick != NULL)
 		event_free(ingest->tick);
 	if (ingest->answer != NULL)
 		evbuffer_free(ingest->answer);
 	batch_decoder_destroy(ingest->decoder);
+	fair_destroy(ingest->fair);
 	free(ingest->lines);
 	free(ingest);
 }

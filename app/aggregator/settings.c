@@ -40,6 +40,12 @@ static const struct knob knobs[] = {
 	{ "limits.lines", KNOB_SIZE, AT(lines_max), 1024, BATCH_LINES_MAX, "32mb", NULL, "bytes of a batch unpacked" },
 	{ "limits.connections", KNOB_NUMBER, AT(connections_max), 1, 65536, "512", NULL,
 		"connections of a listener; more wait in the kernel" },
+	{ "limits.sensor-connections", KNOB_NUMBER, AT(connections_per_sensor), 1, 1024, "8", NULL,
+		"connections of a sensor; beyond it its oldest is cut" },
+	{ "limits.sensor-records", KNOB_NUMBER, AT(records_per_sensor), 0, 100000000, "50000", NULL,
+		"records a second of a sensor, four seconds' worth at once; beyond it batches are answered 429; 0: no bound" },
+	{ "limits.idle-timeout", KNOB_NUMBER, AT(idle_timeout_s), 1, 86400, "300", NULL,
+		"seconds that a connection may be silent after an answer" },
 	{ "limits.request-timeout", KNOB_NUMBER, AT(request_timeout_s), 1, 3600, "60", NULL,
 		"seconds a peer may take to say a request" },
 	{ "limits.query-timeout", KNOB_NUMBER, AT(query_timeout_ms), 10, 3600000, "30000", NULL,
@@ -136,6 +142,8 @@ settings_ingest_server(const struct settings *settings, struct link_server_confi
 		.client_ca = settings->tls_ca,
 		.body_max = settings->body_max,
 		.connections_max = settings->connections_max,
+		.name_connections_max = settings->connections_per_sensor,
+		.idle_timeout_s = settings->idle_timeout_s,
 		.request_timeout_s = settings->request_timeout_s,
 	};
 }

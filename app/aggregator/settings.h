@@ -25,6 +25,9 @@ struct settings {
 	uint64_t body_max;
 	uint64_t lines_max;
 	uint64_t connections_max;
+	uint64_t connections_per_sensor;
+	uint64_t records_per_sensor;
+	uint64_t idle_timeout_s;
 	uint64_t request_timeout_s;
 	uint64_t query_timeout_ms;
 	uint64_t group_records;

@@ -17,20 +17,26 @@
 #include <event2/listener.h>
 #include <event2/util.h>
 
+#include "lib/base/counter.h"
 #include "lib/base/log.h"
 #include "lib/link/server_tls.h"
 
 enum {
 	HEADERS_MAX = 16 * 1024,
 	BODY_SLACK = 64 * 1024, /* a body a little above the bound is read, so that the answer can name the bound */
-	BACKLOG = 256,
+	BACKLOG = 1024,
+	NAME_BUCKETS = 4096,
 };
 
 /* A connection: lives as long as its SSL, which frees it. */
 struct peer {
 	struct link_server *server; /* NULL once it is destroyed */
 	struct bufferevent *bev;
-	uint64_t since_s; /* the connection or the last answer; 0: a request is being handled */
+	uint64_t since_s; /* the connection, or the first sign of the next request, or the answer; 0: a request is being handled */
+	uint64_t read;    /* bytes from the wire when the last answer went out; UINT64_MAX: more have come, or none went out */
+	uint64_t number;  /* connections are numbered in the order they came */
+	char name[BATCH_SENSOR_MAX + 1]; /* of the client's certificate, once a request came; "" */
+	LIST_ENTRY(peer) same; /* in the bucket of the name */
 	time_t until;     /* end of its certificate, since the Unix epoch; 0: it has none */
 	LIST_ENTRY(peer) link;
 };
@@ -45,6 +51,8 @@ struct link_server {
 	link_server_handler handler;
 	void *arg;
 	LIST_HEAD(, peer) peers;
+	LIST_HEAD(, peer) names[NAME_BUCKETS];
+	uint64_t accepted;
 	uint64_t peer_count;
 	uint16_t port;
 	bool paused;
@@ -62,6 +70,13 @@ clock_s(void)
 }
 
 static void
+count(struct link_server *server, enum link_server_counter which)
+{
+	if (server->config.counters != NULL)
+		counter_add(&server->config.counters[which], 1);
+}
+
+static void
 peer_gone(void *ssl, void *ptr, CRYPTO_EX_DATA *data, int slot, long number, void *text)
 {
 	struct peer *peer = ptr;
@@ -72,6 +87,8 @@ peer_gone(void *ssl, void *ptr, CRYPTO_EX_DATA *data, int slot, long number, voi
 	server = peer->server;
 	if (server != NULL) {
 		LIST_REMOVE(peer, link);
+		if (peer->name[0] != '\0')
+			LIST_REMOVE(peer, same);
 		server->peer_count--;
 	}
 	if (server != NULL && server->paused && server->peer_count < server->config.connections_max) {
@@ -96,8 +113,11 @@ accept_peer(struct event_base *base, void *arg)
 	}
 	peer->server = server;
 	peer->since_s = clock_s();
+	peer->read = UINT64_MAX;
+	peer->number = server->accepted++;
 	LIST_INSERT_HEAD(&server->peers, peer, link);
 	if (++server->peer_count >= server->config.connections_max) {
+		count(server, LINK_SERVER_FULL);
 		server->paused = true;
 		evconnlistener_disable(server->listener);
 	}
@@ -169,20 +189,41 @@ link_server_recheck(struct link_server *server)
 			cut(peer);
 }
 
-/* Ends the connections whose peer took too long to say a whole request, whatever it trickles, and those whose
- * certificate has ended. */
+/* A request has begun when bytes have come since the last answer: libevent does not tell. */
+static void
+note_begin(struct peer *peer, uint64_t now_s)
+{
+	SSL *ssl = bufferevent_openssl_get_ssl(peer->bev);
+
+	if (peer->read == UINT64_MAX || ssl == NULL || BIO_number_read(SSL_get_rbio(ssl)) == peer->read)
+		return;
+	peer->read = UINT64_MAX;
+	peer->since_s = now_s;
+}
+
+/* Ends the connections whose peer took too long to say a whole request, whatever it trickles, or is silent. */
 static void
 sweep(evutil_socket_t fd, short what, void *arg)
 {
 	struct link_server *server = arg;
+	const struct link_server_config *config = &server->config;
 	uint64_t now_s = clock_s();
 	time_t now = time(NULL);
 	struct peer *peer;
 
-	LIST_FOREACH(peer, &server->peers, link)
-		if ((peer->since_s != 0 && now_s - peer->since_s > server->config.request_timeout_s) ||
-		    (peer->until != 0 && now >= peer->until))
+	LIST_FOREACH(peer, &server->peers, link) {
+		bool idle;
+
+		if (peer->since_s != 0)
+			note_begin(peer, now_s);
+		idle = peer->read != UINT64_MAX && config->idle_timeout_s != 0;
+		if (peer->since_s != 0 && now_s - peer->since_s > (idle ? config->idle_timeout_s : config->request_timeout_s)) {
+			count(server, idle ? LINK_SERVER_IDLE : LINK_SERVER_SLOW);
 			cut(peer);
+		} else if (peer->until != 0 && now >= peer->until) {
+			cut(peer);
+		}
+	}
 }
 
 static SSL *
@@ -209,6 +250,42 @@ peer_of(struct evhttp_request *request)
 	return ssl == NULL ? NULL : SSL_get_ex_data(ssl, peer_slot);
 }
 
+static uint32_t
+bucket_of(const char *name)
+{
+	uint32_t hash = 2166136261u; /* FNV-1a */
+
+	for (; *name != '\0'; name++)
+		hash = (hash ^ (uint8_t)*name) * 16777619u;
+	return hash % NAME_BUCKETS;
+}
+
+/* A sensor that lost its connections without knowing must get in again: so its oldest goes, not its newest. */
+static void
+note_name(struct link_server *server, struct peer *peer, const X509 *certificate)
+{
+	char name[BATCH_SENSOR_MAX + 1] = "";
+	struct peer *other, *oldest = NULL;
+	uint64_t found = 0;
+
+	if (server->config.name_connections_max == 0 || peer->name[0] != '\0' || certificate == NULL ||
+	    !server_tls_name(certificate, name))
+		return;
+	memcpy(peer->name, name, sizeof(name));
+	LIST_FOREACH(other, &server->names[bucket_of(peer->name)], same) {
+		if (strcmp(other->name, peer->name) != 0)
+			continue;
+		found++;
+		if (oldest == NULL || other->number < oldest->number)
+			oldest = other;
+	}
+	LIST_INSERT_HEAD(&server->names[bucket_of(peer->name)], peer, same);
+	if (found < server->config.name_connections_max)
+		return;
+	count(server, LINK_SERVER_CROWDED);
+	cut(oldest);
+}
+
 static void
 handle(struct evhttp_request *request, void *arg)
 {
@@ -227,6 +304,7 @@ handle(struct evhttp_request *request, void *arg)
 		evhttp_send_error(request, HTTP_INTERNAL, NULL);
 		return;
 	}
+	note_name(server, peer, certificate_of(request));
 	server->handler(server->arg, request);
 }
 
@@ -300,7 +378,8 @@ start_http(struct link_server *server)
 	evhttp_set_allowed_methods(server->http, EVHTTP_REQ_GET | EVHTTP_REQ_POST);
 	evhttp_set_max_headers_size(server->http, HEADERS_MAX);
 	evhttp_set_max_body_size(server->http, (ev_ssize_t)(server->config.body_max + BODY_SLACK));
-	evhttp_set_timeout(server->http, (int)server->config.request_timeout_s);
+	/* A backstop for what the sweep does exactly. */
+	evhttp_set_timeout(server->http, (int)(server->config.request_timeout_s + server->config.idle_timeout_s));
 	evhttp_set_default_content_type(server->http, "application/json");
 	return bind_http(server);
 }
@@ -417,6 +496,15 @@ link_server_on_close(struct evhttp_request *request, link_server_closed closed, 
 		evhttp_connection_set_closecb(connection, closed, arg);
 }
 
+static void
+note_answer(struct peer *peer)
+{
+	SSL *ssl = bufferevent_openssl_get_ssl(peer->bev);
+
+	peer->since_s = clock_s();
+	peer->read = ssl == NULL ? UINT64_MAX : BIO_number_read(SSL_get_rbio(ssl));
+}
+
 void
 link_server_answer(struct evhttp_request *request, int status, unsigned int retry_after_s, struct evbuffer *body)
 {
@@ -425,7 +513,7 @@ link_server_answer(struct evhttp_request *request, int status, unsigned int retr
 	char seconds[16];
 
 	if (peer != NULL)
-		peer->since_s = clock_s();
+		note_answer(peer);
 	evhttp_add_header(headers, "Content-Type", "application/json");
 	evhttp_add_header(headers, "Cache-Control", "no-store");
 	evhttp_add_header(headers, "X-Content-Type-Options", "nosniff");
@@ -459,7 +547,7 @@ link_server_stream_end(struct evhttp_request *request)
 	struct peer *peer = peer_of(request);
 
 	if (peer != NULL)
-		peer->since_s = clock_s();
+		note_answer(peer);
 	evhttp_send_reply_end(request);
 }
 

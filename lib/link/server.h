@@ -20,6 +20,15 @@ struct evbuffer;
 struct evhttp_connection;
 struct evhttp_request;
 
+/** What befell connections. */
+enum link_server_counter {
+	LINK_SERVER_SLOW,    /* cut: their peer took too long to say a request */
+	LINK_SERVER_IDLE,    /* cut: silent for too long */
+	LINK_SERVER_CROWDED, /* cut: their peer had opened too many since */
+	LINK_SERVER_FULL,    /* times that the bound on connections was reached */
+	LINK_SERVER_COUNTERS,
+};
+
 struct link_server_config {
 	const char *topic;          /* what log lines call it: "ingest" */
 	const char *listen;         /* "ADDRESS:PORT", "[ADDRESS]:PORT"; port 0: any */
@@ -28,7 +37,10 @@ struct link_server_config {
 	const char *client_ca;      /* PEM; a client must show a certificate of it; NULL: none asked for */
 	uint64_t body_max;          /* bytes */
 	uint64_t connections_max;
-	uint64_t request_timeout_s; /* from the connection or the last answer to a whole request */
+	uint64_t name_connections_max; /* of one client_ca name, beyond it its oldest is cut; 0: no bound */
+	uint64_t request_timeout_s; /* from the connection, or from a request's first byte, to the whole request */
+	uint64_t idle_timeout_s;    /* from an answer to the next request's first byte; 0: as request_timeout_s */
+	_Atomic uint64_t *counters; /* [LINK_SERVER_COUNTERS]; NULL: not counted */
 	/**
 	 * Whether a client whose certificate is of client_ca may come in; NULL: every one may. Asked in each handshake, before
 	 * each request, and by link_server_recheck(). serial is in hexadecimal, capital letters.

@@ -352,6 +352,67 @@ class Hostile(Case):
         self.assertEqual(self.aggregator.stop(), 0)
 
 
+class Limits(Case):
+    settings = ("limits.sensor-records=100", "limits.sensor-connections=3", "limits.idle-timeout=2", "limits.reorder=0",
+                "limits.request-timeout=5")
+
+    def counter(self, name):
+        return self.aggregator.get("/v1/counters")[1]["aggregator"]["ingest." + name]
+
+    def test_a_sensor_above_its_rate_is_told_when_to_come_again(self):
+        self.assertEqual(self.post(1, [event(n) for n in range(1, 401)]), (200, {"acked": 400}))
+        connection = self.aggregator.connect()
+        status, answer = self.post(401, [event(n) for n in range(401, 501)], connection=connection)
+        self.assertEqual(status, 429, answer)
+        # Another sensor's is taken meanwhile.
+        self.assertEqual(self.post(1, [event(1)], sensor="plant-2"), (200, {"acked": 1}))
+        time.sleep(1.3)
+        self.assertEqual(self.post(401, [event(n) for n in range(401, 501)], connection=connection),
+                         (200, {"acked": 500}))
+        body = zstd(ndjson([event(n) for n in range(501, 801)]))
+        connection.request("POST", "/v1/records", body, {
+            "Millrace-Version": "1", "Millrace-Sensor": "plant-1", "Millrace-Epoch": EPOCH, "Millrace-Lane": "event",
+            "Millrace-Sequence": "501", "Millrace-Count": "300", "Content-Type": "application/x-ndjson",
+            "Content-Encoding": "zstd", "Content-Digest": digest(body)})
+        answer = connection.getresponse()
+        self.assertEqual(answer.status, 429)
+        self.assertIn(int(answer.headers["Retry-After"]), (2, 3))
+        self.assertEqual((self.counter("limited"), self.counter("later")), (2, 2))
+
+    def test_a_sensor_has_so_many_connections_and_the_newest_stay(self):
+        held = [self.aggregator.connect() for _ in range(5)]
+        for n, connection in enumerate(held, 1):
+            self.assertEqual(self.post(n, [event(n)], connection=connection), (200, {"acked": n}))
+        self.assertEqual(self.counter("crowded_cut"), 2)
+        alive = 0
+        for connection in held:
+            connection.sock.settimeout(0.2)
+            try:
+                alive += connection.sock.recv(1) != b""
+            except TimeoutError:
+                alive += 1
+            except OSError:
+                pass
+        self.assertEqual(alive, 3)
+        self.assertEqual(self.post(1, [event(1)], sensor="plant-2"), (200, {"acked": 1}))
+
+    def test_silence_after_an_answer_is_not_slowness(self):
+        connection = self.aggregator.connect()
+        self.assertEqual(self.post(1, [event(1)], connection=connection), (200, {"acked": 1}))
+        time.sleep(1)
+        self.assertEqual(self.post(2, [event(2)], connection=connection), (200, {"acked": 2}))
+        time.sleep(4.5)
+        self.assertEqual((self.counter("idle_cut"), self.counter("slow_cut")), (1, 0))
+        # The head of a request, then nothing: slow, after the longer of the two bounds.
+        connection = self.aggregator.connect()
+        self.assertEqual(self.post(3, [event(3)], connection=connection), (200, {"acked": 3}))
+        connection.sock.sendall(b"POST /v1/records HTTP/1.1\r\nHost: x\r\n")
+        time.sleep(3.5)
+        self.assertEqual(self.counter("slow_cut"), 0)
+        time.sleep(4.5)
+        self.assertEqual((self.counter("idle_cut"), self.counter("slow_cut")), (1, 1))
+
+
 class Questions(Case):
     def setUp(self):
         super().setUp()
