@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include <event2/event.h>
 #include <jansson.h>
@@ -15,7 +16,7 @@
 #include "app/aggregator/ingest.h"
 #include "lib/base/log.h"
 
-enum { EXIT_USAGE = 2, PRIORITIES = 3, DRAIN_MS = 300, SET_MAX = 64 };
+enum { EXIT_USAGE = 2, PRIORITIES = 3, DRAIN_MS = 300, SET_MAX = 64, FILES_BESIDE = 128 };
 
 static const char usage[] =
 	"usage: millrace-aggregator run   -c FILE [--set KEY=VALUE]... [--ready-file PATH]\n"
@@ -172,6 +173,21 @@ serve(struct event_base *base, const struct options *options, const struct setti
 	return err;
 }
 
+/* As many files as the system lets it have: a connection is one. */
+static void
+raise_files(const struct settings *settings)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+	if (limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < settings->connections_max + FILES_BESIDE)
+		log_warning("aggregator", "limits.connections is %llu, but the system allows %llu files (ulimit -n)",
+			(unsigned long long)settings->connections_max, (unsigned long long)limit.rlim_cur);
+}
+
 static int
 run(const struct options *options, const struct settings *settings)
 {
@@ -185,6 +201,7 @@ run(const struct options *options, const struct settings *settings)
 	struct store *store = NULL;
 	int err = base == NULL || event_base_priority_init(base, PRIORITIES) != 0 ? -ENOMEM : 0;
 
+	raise_files(settings);
 	if (err == 0)
 		err = store_open(&store, settings->store_kind, &config, true);
 	if (err == 0)

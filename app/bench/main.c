@@ -4,6 +4,7 @@
 
 #include "app/bench/generate.h"
 #include "app/bench/replay.h"
+#include "app/bench/senders.h"
 #include "app/bench/store.h"
 
 static const struct {
@@ -14,6 +15,7 @@ static const struct {
 	{ "replay", replay_main, "replay FILE [options]     replay a capture from memory through the whole sensor" },
 	{ "generate", generate_main, "generate [options]        write the capture of a plant" },
 	{ "store", store_main, "store FILE [options]      store EVE lines as the aggregator does" },
+	{ "senders", senders_main, "senders FILE [options]    play many sensors against an aggregator" },
 };
 
 static int

@@ -540,6 +540,28 @@ class Retention(Case):
         self.assertEqual(self.numbers(), list(range(901, 1001)))
 
 
+class Senders(Case):
+    settings = ("limits.sensor-records=0",)
+
+    def test_the_load_generator_counts_what_is_stored(self):
+        if not os.path.exists(program("bench/millrace-bench")):
+            self.skipTest("millrace-bench is not built")
+        lines = os.path.join(self.aggregator.dir.name, "eve.json")
+        with open(lines, "wb") as file:
+            file.write(ndjson([event(n) for n in range(1, 501)]))
+        done = subprocess.run([program("bench/millrace-bench"), "senders", lines, "--pki", self.aggregator.pki, "--port",
+                               self.aggregator.port, "--senders", "20", "--batch", "30", "--interval", "0.2",
+                               "--seconds", "1", "--pid", str(self.aggregator.process.pid)], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        told = int(next(line.split()[1] for line in done.stdout.splitlines() if line.startswith("records")))
+        _, sensors = self.aggregator.get("/v1/sensors")
+        self.assertEqual(len(sensors["sensors"]), 20)
+        # Beside what it tells: the first batch of each, and those on their way at its end.
+        stored = sum(sensor["records"] for sensor in sensors["sensors"])
+        self.assertGreaterEqual(told, 20 * 30)
+        self.assertTrue(told <= stored <= told + 2 * 20 * 30, (told, stored))
+
+
 class Backup(Case):
     def test_a_copy_taken_while_records_come_in_is_whole(self):
         self.assertEqual(self.post(1, [event(n) for n in range(1, 2001)]), (200, {"acked": 2000}))
