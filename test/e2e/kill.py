@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 
-from stack import Stack, build_dir, report, wait_for
+from stack import Stack, add_row, build_dir, report, wait_for
 
 KINDS = {'sensor': (True, False), 'aggregator': (False, True), 'both': (True, True)}
 DRAIN_S = 240
@@ -65,13 +65,14 @@ def check_store(stack, faults):
     lanes = collections.defaultdict(set)
     for (sensor, epoch, lane, sequence), _ in records:
         lanes[sensor, epoch, names.index(lane)].add(sequence)
-    holes = 0
+    holes = lost = 0
     for lane, sequences in lanes.items():
         missing = set(range(1, max(sequences) + 1)) - sequences - declared[lane]
         if missing:
             faults.append(f'{lane}: {len(missing)} sequences are missing and not declared, {min(missing)} the first')
         holes += len(declared[lane])
-    return len(records), holes
+        lost += len(missing)
+    return len(records), holes, lost, len(records) - len(keys)
 
 
 def check_lines(stack, runs, faults):
@@ -123,6 +124,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('build', nargs='?')
     parser.add_argument('--times', type=int, default=3)
+    parser.add_argument('--rows')
     parser.add_argument('--seed', type=int, default=1)
     options = parser.parse_args()
     random.seed(options.seed)
@@ -153,10 +155,12 @@ def main():
         if status != 0:
             faults.append(f'the last sensor ended with {status}:\n{stack.tail("sensor.log")}')
         check_kept(before, stored(stack), 'the end', faults)
-        count, declared = check_store(stack, faults)
+        count, declared, lost, twice = check_store(stack, faults)
         strange = check_lines(stack, state['runs'], faults)
         print(f'{len(KINDS) * options.times} kills, {state["runs"]} runs of the sensor, {count} records stored, '
               f'{declared} declared lost, {strange} known only to the spool')
+        add_row(options.rows, fault='kill -9', rounds=len(KINDS) * options.times, records=count, reported=declared, losses=lost,
+                duplicates=twice, faults=len(faults))
         for fault in faults:
             print(fault)
         report(passed, len(faults))

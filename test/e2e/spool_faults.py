@@ -24,6 +24,8 @@ import tempfile
 import threading
 import time
 
+from stack import add_row
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SKIPPED = 77
 MESSAGE = struct.Struct('<cB6xQQ')
@@ -380,6 +382,7 @@ def main():
     parser.add_argument('worker')
     parser.add_argument('--rounds', type=int, default=1)
     parser.add_argument('--only')
+    parser.add_argument('--rows')
     options = parser.parse_args()
     reason = why_not()
     if reason:
@@ -394,6 +397,9 @@ def main():
         silent = sum(1 for key in ledger.written if key not in ledger.stored and not ledger.is_reported(key))
         print(f'{name:22} {options.rounds:6} {len(ledger.written):8} {ledger.shed:7} {lost:14} {silent:6} {ledger.wrong:5} '
               f'{ledger.longest_ms:5} ms')
+        # What is stored by its number cannot be stored twice; two contents of one number would be the same fault.
+        add_row(options.rows, fault=name, rounds=options.rounds, records=len(ledger.written) + ledger.shed,
+                reported=lost + ledger.shed, losses=silent, duplicates=ledger.wrong, faults=len(faults))
         for fault in faults:
             print(f'  {fault}')
         failed += bool(faults)

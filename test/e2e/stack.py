@@ -32,6 +32,13 @@ def skip(reason):
     sys.exit(SKIPPED)
 
 
+def add_row(path, **row):
+    """For scripts/soak: what a fault did, one JSON object a line."""
+    if path:
+        with open(path, 'a') as file:
+            file.write(json.dumps(row) + '\n')
+
+
 def report(passed, failed, skipped=0):
     print(f'{passed} passed, {failed} failed, {skipped} skipped')
     sys.exit(1 if failed else 0)
