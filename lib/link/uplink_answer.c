@@ -147,6 +147,7 @@ on_hole(struct uplink *uplink, struct uplink_flight *flight, const struct batch_
 	struct uplink_lane *lane = &uplink->lanes[id];
 	uint64_t expected = answer->sequence;
 	uint64_t acked = spool_get_acked(uplink->spool, id);
+	uint64_t acked_before = flight->acked_before;
 
 	uplink_count(uplink, UPLINK_HOLES, 1);
 	atomic_store_explicit(&uplink->connected, true, memory_order_relaxed);
@@ -162,6 +163,9 @@ on_hole(struct uplink *uplink, struct uplink_flight *flight, const struct batch_
 		back_off(uplink, 0);
 	if (expected > spool_get_readable(uplink->spool, id) + 1) {
 		spool_is_behind(uplink, id, expected - 1);
+	} else if (expected <= acked && expected > acked_before) {
+		/* Said before the acknowledgement that came by another connection, and overtaken by it. */
+		uplink_lane_rewind(uplink, id, acked + 1);
 	} else if (expected <= acked) {
 		on_hole_behind(uplink, id, expected, acked);
 	} else {

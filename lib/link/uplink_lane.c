@@ -229,6 +229,7 @@ uplink_start_flights(struct uplink *uplink, uint64_t now_ms)
 			continue;
 		}
 		flight->state = FLIGHT_AIR;
+		flight->acked_before = spool_get_acked(uplink->spool, flight->head.lane);
 		atomic_store_explicit(&uplink->in_flight, in_flight + 1, memory_order_relaxed);
 		uplink_count(uplink, UPLINK_BATCHES, 1);
 		uplink_count(uplink, UPLINK_RECORDS, flight->head.count);

@@ -69,6 +69,7 @@ struct uplink_flight {
 	struct batch_head head;
 	struct buf body;
 	uint64_t not_before_ms;
+	uint64_t acked_before; /* of its lane, when it was sent */
 	CURL *easy;
 	struct curl_slist *headers;
 	char answer[UPLINK_ANSWER_LEN_MAX];

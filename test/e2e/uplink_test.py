@@ -366,6 +366,29 @@ class UplinkTest(unittest.TestCase):
         self.assertEqual(len(self.aggregator.lane('alert').records), (n - 1) // 10)
         self.assertEqual(len({k[1] for k in self.aggregator.lanes}), 1)
 
+    def test_late_answer_about_a_hole(self):
+        def late(head, lines):
+            if head['lane'] != 'event' or late.done:
+                return None
+            if head['sequence'] == 1:
+                time.sleep(0.2)
+                return None
+            # Its hole is filled and acknowledged while this answer is on its way.
+            late.done = True
+            time.sleep(0.6)
+            return 409, {'expected': 1}
+        late.done = False
+        self.aggregator.hook = late
+        feed = self.feed(uplink__batch_records=50)
+        # Until the first answer there is one request at a time.
+        feed.put('alert', 1, 1)
+        self.assertTrue(feed.drain())
+        feed.put('event', 1, 100)
+        self.finish(feed)
+        self.assertTrue(late.done)
+        self.assertEqual(numbers(self.aggregator.lane('event')), list(range(1, 101)))
+        self.assertEqual(gaps(self.aggregator), [])
+
     def test_store_forgets(self):
         feed = self.feed()
         feed.put('event', 1, 100)

@@ -5,6 +5,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import socket
 import socketserver
 import ssl
@@ -172,6 +173,20 @@ class Identity(WaysCase):
         feed = self.feed({'inspect-ca': f'{self.pki}/otherca.pem'})
         self.arrives(feed)
         self.good_end(feed)
+
+    def test_warnings_before_the_end(self):
+        uplink_test.make_key(self.pki, 'longca')
+        run('openssl', 'req', '-x509', '-new', '-key', f'{self.pki}/longca.key', '-subj', '/CN=longca', '-days', '3650', '-out', f'{self.pki}/longca.pem')
+        for days, warnings, text in ((90, 0, ''), (20, 1, 'less than 30 days'), (5, 1, 'less than 7 days'), (0, 1, 'has expired')):
+            name = f'days{days}'
+            end = time.strftime('%y%m%d%H%M%SZ', time.gmtime(time.time() + days * 86400 - 60))
+            uplink_test.make_leaf(self.pki, name, 'longca', 'sensor-1', 'DNS:sensor-1', '200101000000Z', end)
+            feed = self.feed(uplink__cert=f'{self.pki}/{name}.pem', uplink__key=f'{self.pki}/{name}.key', uplink__ca=f'{self.pki}/longca.pem')
+            self.until(lambda: feed.counter('uplink.cert_warnings') == warnings)
+            self.assertEqual(feed.counter('uplink.cert_days_left'), max(0, days - 1))
+            feed.kill()
+            with open(f'{self.work}/log') as f:
+                self.assertIn(text, f.read())
 
     def test_certificate_is_read_again(self):
         for part in ('pem', 'key'):
@@ -431,6 +446,59 @@ class Faults(WaysCase):
         self.put(feed)
         self.error(feed, 'tls-client')
         feed.kill()
+
+
+@unittest.skipUnless(HAVE_SQUID and shutil.which('haproxy'), 'squid or haproxy is not installed')
+class Kills(WaysCase):
+    """Everything between sensor and aggregator dies or stops at random moments, ROUNDS times (default 3): nothing is lost, nothing comes twice."""
+
+    def test_kills(self):
+        rng = random.Random(int(os.environ.get('SEED', 5)))
+        balancer = self.use(Haproxy(self.aggregator.port).start())
+        last = self.use(Squid().start())
+        first = self.use(Squid(parent=last).start())
+        walked = self.use(Squid('digest').start())
+        feed = self.feed({'name': 'chained', 'hops': f'http://127.0.0.1:{first.port}'},
+                         {'name': 'walked', 'hops': [{'url': f'http://127.0.0.1:{walked.port}', 'user': 'user',
+                                                      'password-file': f'{self.work}/password'}, f'http://127.0.0.1:{last.port}']},
+                         'direct', port=balancer.port, uplink__failback_s=1, uplink__timeout_ms=2000,
+                         uplink__connect_timeout_ms=1000, uplink__batch_records=100)
+        self.arrives(feed)
+        sent, slowest = {lane: 0 for lane in uplink_test.LANES}, 0
+        for _ in range(int(os.environ.get('ROUNDS', 3))):
+            victims = rng.sample([balancer, last, first, walked], rng.randrange(1, 4))
+            stopped = rng.random() < 0.3
+            for victim in victims:
+                if stopped:
+                    os.killpg(victim.process.pid, signal.SIGSTOP)
+                else:
+                    victim.kill()
+                self.put_everywhere(feed, sent, rng.randrange(1, 400))
+                time.sleep(rng.random() * 0.5)
+            if rng.random() < 0.5:
+                time.sleep(2)
+            for victim in victims:
+                if stopped:
+                    os.killpg(victim.process.pid, signal.SIGCONT)
+                else:
+                    victim.start()
+            begin = time.monotonic()
+            self.put_everywhere(feed, sent, rng.randrange(1, 400))
+            self.assertTrue(feed.drain(BACK_WITHIN_S * 1000), feed.status())
+            slowest = max(slowest, time.monotonic() - begin)
+        for lane in uplink_test.LANES:
+            got = numbers(self.aggregator.lane(lane))
+            self.assertEqual(got, list(range(1, sent[lane] + (self.n if lane == 'event' else 0) + 1)))
+        counters = feed.status()['counters']
+        print(f'{sum(sent.values())} records, {counters["uplink.failed"]} requests failed, {counters["uplink.failovers"]} failovers, '
+              f'{counters["uplink.failbacks"]} fail-backs, back after {slowest:.1f} s at most', file=sys.stderr)
+        self.good_end(feed)
+
+    def put_everywhere(self, feed, sent, count):
+        for lane in uplink_test.LANES:
+            feed.put(lane, sent[lane] + 1 + (self.n if lane == 'event' else 0), count, flush=False)
+            sent[lane] += count
+        feed.ask('!flush')
 
 
 class Walk(WaysCase):
