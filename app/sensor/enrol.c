@@ -8,6 +8,7 @@
 #include "app/sensor/command.h"
 #include "lib/enrol/client.h"
 #include "lib/link/uplink.h"
+#include "lib/link/way.h"
 
 static const char usage[] = "usage: millrace-sensor enrol FILE [-c FILE] [--again] [--set KEY=VALUE]...";
 
@@ -29,14 +30,10 @@ take_again(int *argc, char **argv)
 }
 
 static int
-enrol(const char *dir, const char *file, const struct uplink_config *uplink, bool again)
+enrol(const char *dir, const char *file, const struct uplink_config *uplink, const struct way_set *ways, bool again)
 {
 	const struct enrol_way way = {
-		.proxy = uplink->proxy,
-		.pre_proxy = uplink->pre_proxy,
-		.proxy_user = uplink->proxy_user,
-		.proxy_password_file = uplink->proxy_password_file,
-		.proxy_ca = uplink->proxy_ca,
+		.ways = ways,
 		.connect_timeout_ms = uplink->connect_timeout_ms,
 		.timeout_ms = uplink->timeout_ms,
 	};
@@ -65,6 +62,28 @@ enrol(const char *dir, const char *file, const struct uplink_config *uplink, boo
 	return 0;
 }
 
+/* An HTTPS proxy that has no CA of its own is checked by the one that the activation file brings. */
+static int
+enrol_by_ways(const char *dir, const char *file, const struct uplink_config *uplink, bool again)
+{
+	struct uplink_config with_ca = *uplink;
+	char ca[IDENTITY_PATH_MAX];
+	struct config_error err;
+	struct way_set *ways;
+
+	snprintf(ca, sizeof(ca), "%s/ca.pem", dir);
+	if (uplink->ca[0] == '\0')
+		with_ca.ca = ca;
+	if (uplink_ways_read(&ways, &with_ca, &err) != 0) {
+		fprintf(stderr, "millrace-sensor: %s\n", err.text);
+		return 1;
+	}
+	int rc = enrol(dir, file, uplink, ways, again);
+
+	way_set_destroy(ways);
+	return rc;
+}
+
 int
 command_enrol(int argc, char **argv)
 {
@@ -89,7 +108,7 @@ command_enrol(int argc, char **argv)
 	    config_apply(settings.config, &enrol_knobs, &config, &err) != 0) {
 		fprintf(stderr, "millrace-sensor: %s\n", err.text);
 	} else if (curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK) {
-		rc = enrol(config.dir, args.words[0], &uplink, again);
+		rc = enrol_by_ways(config.dir, args.words[0], &uplink, again);
 		curl_global_cleanup();
 	}
 	settings_destroy(&settings);

@@ -9,8 +9,9 @@
 #include <unistd.h>
 
 #include "lib/enrol/csr.h"
+#include "lib/link/relay_easy.h"
 
-enum { ANSWER_MAX = 64 * 1024, PASSWORD_MAX = 256 };
+enum { ANSWER_MAX = 64 * 1024 };
 
 static const char tls12_ciphers[] = "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384";
 
@@ -23,7 +24,6 @@ struct call {
 	const struct enrol_way *way;
 	struct buf answer;
 	char reason[CURL_ERROR_SIZE];
-	char password[PASSWORD_MAX];
 };
 
 static size_t
@@ -33,12 +33,6 @@ take_answer(char *data, size_t size, size_t count, void *arg)
 
 	buf_put(answer, data, size * count);
 	return answer->full ? 0 : size * count;
-}
-
-static const char *
-text_or_null(const char *text)
-{
-	return text == NULL || text[0] == '\0' ? NULL : text;
 }
 
 static void
@@ -59,42 +53,41 @@ set_tls(CURL *easy, struct call *call)
 	curl_easy_setopt(easy, CURLOPT_SSLKEY, call->identity);
 }
 
-/* An empty proxy, not none: none would let the environment choose. */
-static int
-set_proxy(CURL *easy, struct call *call)
+static CURLcode
+go(CURL *easy, struct call *call, const struct way_set *set, const struct way *way, const struct way_end *to)
 {
-	const struct enrol_way *way = call->way;
-	const char *ca = text_or_null(way->proxy_ca);
-	const char *password_file = text_or_null(way->proxy_password_file);
-	struct curl_blob blob = { .data = (void *)call->ca, .len = call->ca == NULL ? 0 : strlen(call->ca),
-		.flags = CURL_BLOB_NOCOPY };
+	uint64_t step_ms = call->way->connect_timeout_ms;
+	struct relay_easy relay;
+	CURLcode code = CURLE_OUT_OF_MEMORY;
 
-	if (password_file != NULL) {
-		FILE *file = fopen(password_file, "re");
+	call->reason[0] = '\0';
+	buf_reset(&call->answer);
+	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)(step_ms * (3 + 3 * way->hop_count)));
+	if (relay_easy_attach(&relay, easy, set, way, to, step_ms) == 0)
+		code = curl_easy_perform(easy);
+	if (code != CURLE_OK && relay.failure.error != WAY_DONE)
+		snprintf(call->reason, sizeof(call->reason), "%s: %s", way_error_name(relay.failure.error), relay.failure.text);
+	relay_easy_detach(&relay, easy);
+	return code;
+}
 
-		if (file == NULL || fgets(call->password, sizeof(call->password), file) == NULL) {
-			snprintf(call->reason, sizeof(call->reason), "%.150s: %s", password_file,
-				file == NULL ? strerror(errno) : "empty");
-			if (file != NULL)
-				fclose(file);
-			return -EINVAL;
-		}
-		fclose(file);
-		call->password[strcspn(call->password, "\r\n")] = '\0';
-	}
-	curl_easy_setopt(easy, CURLOPT_PROXY, way->proxy == NULL ? "" : way->proxy);
-	curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
-	curl_easy_setopt(easy, CURLOPT_PRE_PROXY, text_or_null(way->pre_proxy));
-	curl_easy_setopt(easy, CURLOPT_HTTPPROXYTUNNEL, 1L);
-	curl_easy_setopt(easy, CURLOPT_PROXYAUTH, (long)CURLAUTH_ANY);
-	curl_easy_setopt(easy, CURLOPT_PROXYUSERNAME, text_or_null(way->proxy_user));
-	curl_easy_setopt(easy, CURLOPT_PROXYPASSWORD, text_or_null(call->password));
-	curl_easy_setopt(easy, CURLOPT_PROXY_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-	curl_easy_setopt(easy, CURLOPT_PROXY_CAPATH, NULL);
-	curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, ca == NULL ? call->ca_file : ca);
-	if (ca == NULL && call->ca != NULL)
-		curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO_BLOB, &blob);
-	return 0;
+/* In order of preference, until one leads to an answer. */
+static CURLcode
+go_by_ways(CURL *easy, struct call *call)
+{
+	static const struct way_set direct = { .ways = { { .name = "direct" } }, .count = 1 };
+	const struct way_set *set = call->way->ways == NULL ? &direct : call->way->ways;
+	const char *path = strstr(call->url, "://") == NULL ? NULL : strchr(strstr(call->url, "://") + 3, '/');
+	char base[ACTIVATION_URL_MAX + 64];
+	struct way_end to;
+	CURLcode code = CURLE_URL_MALFORMAT;
+
+	snprintf(base, sizeof(base), "%.*s", (int)(path == NULL ? strlen(call->url) : (size_t)(path - call->url)), call->url);
+	if (way_end_parse(&to, base, "https", 443) != 0)
+		return CURLE_URL_MALFORMAT;
+	for (unsigned int i = 0; i < set->count && code != CURLE_OK; i++)
+		code = go(easy, call, set, &set->ways[i], &to);
+	return code;
 }
 
 /* @return the HTTP status, or -errno with the reason set */
@@ -103,7 +96,7 @@ perform(CURL *easy, struct call *call, const char *body)
 {
 	struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
 	long status = 0;
-	int err = headers == NULL ? -ENOMEM : set_proxy(easy, call);
+	int err = headers == NULL ? -ENOMEM : 0;
 	CURLcode code = CURLE_OK;
 
 	if (err == 0) {
@@ -112,7 +105,6 @@ perform(CURL *easy, struct call *call, const char *body)
 		curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
 		curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 		curl_easy_setopt(easy, CURLOPT_USERAGENT, "millrace-sensor/" MILLRACE_VERSION);
-		curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)call->way->connect_timeout_ms);
 		curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)call->way->timeout_ms);
 		curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
 		curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body);
@@ -120,13 +112,12 @@ perform(CURL *easy, struct call *call, const char *body)
 		curl_easy_setopt(easy, CURLOPT_WRITEDATA, &call->answer);
 		curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->reason);
 		set_tls(easy, call);
-		code = curl_easy_perform(easy);
+		code = go_by_ways(easy, call);
 		curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
 	}
 	if (code != CURLE_OK && call->reason[0] == '\0')
 		snprintf(call->reason, sizeof(call->reason), "%s", curl_easy_strerror(code));
 	curl_slist_free_all(headers);
-	explicit_bzero(call->password, sizeof(call->password));
 	return err != 0 ? err : code != CURLE_OK ? -EHOSTUNREACH : (int)status;
 }
 

@@ -22,14 +22,10 @@ struct enrol_config {
 /** Keys of `enrol.`. */
 extern const struct knob_table enrol_knobs;
 
-/** The way out, as the uplink goes. Strings are borrowed; "" and NULL: none. */
+/** The ways out, as the uplink goes: the first that works is taken. */
 struct enrol_way {
-	const char *proxy;
-	const char *pre_proxy;
-	const char *proxy_user;
-	const char *proxy_password_file;
-	const char *proxy_ca; /* of an https:// proxy; none: the aggregator's CA */
-	uint64_t connect_timeout_ms;
+	const struct way_set *ways; /* borrowed; NULL: direct */
+	uint64_t connect_timeout_ms; /* of each step of a way */
 	uint64_t timeout_ms;
 };
 
@@ -52,7 +48,7 @@ uint64_t enrol_due_s(uint64_t not_before_s, uint64_t not_after_s);
 
 struct enrol_renewer;
 
-/** Starts a thread that renews in time. @param config, way copied, strings included. @return 0 or -errno */
+/** Starts a thread that renews in time. @param config, way copied, its ways included. @return 0 or -errno */
 int enrol_renewer_create(struct enrol_renewer **out, const struct enrol_config *config, const char *url,
 	const struct enrol_way *way);
 /** Stops the thread; waits for a request that is under way. NULL is accepted. */

@@ -10,15 +10,16 @@
 
 #include "lib/base/log.h"
 #include "lib/enrol/client.h"
+#include "lib/link/way.h"
 
-enum { LOOK_MS = 60000, RETRY_MIN_MS = 1000, RETRY_MAX_MS = 3600000, WAY_TEXTS = 5 };
+enum { LOOK_MS = 60000, RETRY_MIN_MS = 1000, RETRY_MAX_MS = 3600000 };
 
 struct enrol_renewer {
 	struct enrol_config config;
 	struct enrol_way way;
 	char *dir;
 	char *url;
-	char *texts[WAY_TEXTS]; /* of the way */
+	struct way_set *ways; /* of the way */
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
@@ -129,16 +130,14 @@ run(void *arg)
 static int
 copy_way(struct enrol_renewer *renewer, const struct enrol_way *way)
 {
-	const char **fields[WAY_TEXTS] = { &renewer->way.proxy, &renewer->way.pre_proxy, &renewer->way.proxy_user,
-		&renewer->way.proxy_password_file, &renewer->way.proxy_ca };
-
 	renewer->way = *way;
-	for (unsigned int i = 0; i < WAY_TEXTS; i++) {
-		renewer->texts[i] = strdup(*fields[i] == NULL ? "" : *fields[i]);
-		if (renewer->texts[i] == NULL)
-			return -ENOMEM;
-		*fields[i] = renewer->texts[i];
-	}
+	if (way->ways == NULL)
+		return 0;
+	renewer->ways = malloc(sizeof(*renewer->ways));
+	if (renewer->ways == NULL)
+		return -ENOMEM;
+	*renewer->ways = *way->ways;
+	renewer->way.ways = renewer->ways;
 	return 0;
 }
 
@@ -206,8 +205,7 @@ enrol_renewer_destroy(struct enrol_renewer *renewer)
 	}
 	if (renewer->curl_ready)
 		curl_global_cleanup();
-	for (unsigned int i = 0; i < WAY_TEXTS; i++)
-		free(renewer->texts[i]);
+	free(renewer->ways);
 	free(renewer->dir);
 	free(renewer->url);
 	free(renewer);

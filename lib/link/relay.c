@@ -4,6 +4,7 @@
 #include <openssl/err.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -365,12 +366,17 @@ static int
 start_thread(struct connection *connection)
 {
 	pthread_attr_t attributes;
+	sigset_t all, before;
 	int rc = pthread_attr_init(&attributes);
 
 	if (rc != 0)
 		return -rc;
+	/* Signals are the main thread's, and a broken connection is an error here, no signal. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
 	pthread_attr_setstacksize(&attributes, STACK_BYTES);
 	rc = pthread_create(&connection->thread, &attributes, connection_run, connection);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	pthread_attr_destroy(&attributes);
 	return -rc;
 }

@@ -58,6 +58,11 @@ struct uplink_config {
 	uint64_t quarantine_size; /* bytes; beyond it refused records are only counted */
 };
 
+struct way_set;
+
+/** The ways that the configuration says (way.h). @param out owned by the caller. @return 0 or -errno with err set, logged */
+int uplink_ways_read(struct way_set **out, const struct uplink_config *config, struct config_error *err);
+
 /** Keys of `uplink.`. */
 extern const struct knob_table uplink_knobs;
 

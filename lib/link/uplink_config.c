@@ -120,8 +120,8 @@ read_identity(struct uplink_target *target, const struct uplink_config *config, 
 	return 0;
 }
 
-static int
-read_ways(struct uplink_target *target, const struct uplink_config *config, struct config_error *err)
+int
+uplink_ways_read(struct way_set **out, const struct uplink_config *config, struct config_error *err)
 {
 	const struct way_config ways = {
 		.ways = config->ways, .hosts = config->hosts, .proxy = config->proxy, .pre_proxy = config->pre_proxy,
@@ -129,7 +129,7 @@ read_ways(struct uplink_target *target, const struct uplink_config *config, stru
 		.proxy_ca = config->proxy_ca, .source = config->source, .interface = config->interface, .ca = config->ca,
 		.metered = config->metered,
 	};
-	int rc = way_set_create(&target->ways, &ways, err);
+	int rc = way_set_create(out, &ways, err);
 
 	if (rc != 0)
 		log_error("link", "%s", err->text);
@@ -147,7 +147,7 @@ uplink_target_read(struct uplink_target *target, const struct uplink_config *con
 	rc = rc != 0 ? rc : check_pin(config->pin, err);
 	rc = rc != 0 ? rc : check_bandwidth(target, config, err);
 	rc = rc != 0 ? rc : read_identity(target, config, err);
-	rc = rc != 0 ? rc : read_ways(target, config, err);
+	rc = rc != 0 ? rc : uplink_ways_read(&target->ways, config, err);
 	if (rc != 0) {
 		uplink_target_free(target);
 		return rc;

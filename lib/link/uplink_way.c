@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "lib/base/log.h"
+#include "lib/link/relay_easy.h"
 #include "lib/link/uplink_private.h"
 #include "lib/link/way_stream.h"
 
@@ -30,24 +31,15 @@ way_at(const struct uplink *uplink, unsigned int idx)
 
 /* ---- curl's connections ---- */
 
-/* curl connects to the address that stands in the structure afterwards, which holds more than the one it came with. */
 static curl_socket_t
 open_connection(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
 	struct uplink_flight *flight = arg;
 	struct uplink *uplink = flight->uplink;
-	struct sockaddr_un local;
-	socklen_t local_len;
-	int fd = relay_open(uplink->way.relay, way_at(uplink, uplink->way.idx), &local, &local_len);
+	curl_socket_t fd = relay_curl_open(uplink->way.relay, way_at(uplink, uplink->way.idx), address);
 
-	if (fd < 0) {
+	if (fd == CURL_SOCKET_BAD)
 		way_fail(&flight->way_failure, WAY_INTERNAL, "no connection could be made: %s", strerror(errno));
-		return CURL_SOCKET_BAD;
-	}
-	address->family = AF_UNIX;
-	address->protocol = 0;
-	address->addrlen = local_len;
-	memcpy(&address->addr, &local, local_len);
 	return fd;
 }
 

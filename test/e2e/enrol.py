@@ -299,14 +299,16 @@ class EnrolTest(unittest.TestCase):
         return wait_for(lambda: self.stack.delivered() > before, seconds)
 
     def test_life_of_a_sensor(self):
-        proxy = Proxy()
+        proxies = Proxy(), Proxy()
         activation = self.stack.invite('plant-7', '--site', 'Köln', '--zone', 'Zelle 3')
         self.assertEqual(stat.S_IMODE(os.stat(activation).st_mode), 0o600)
         row = self.stack.sensors()['plant-7']
         self.assertEqual((row['state'], row['site'], row['zone']), ('invited', 'Köln', 'Zelle 3'))
-        run = self.stack.enrol(activation, 'box', '--set', f'uplink.proxy=http://127.0.0.1:{proxy.port}')
+        # The first way leads nowhere, the second is a chain.
+        chain = ' '.join(f'http://127.0.0.1:{proxy.port}' for proxy in proxies)
+        run = self.stack.enrol(activation, 'box', '--set', f'uplink.ways=["http://127.0.0.1:1", "{chain}"]')
         self.assertEqual(run.returncode, 0, run.stderr)
-        self.assertEqual(proxy.tunnels, 1)
+        self.assertEqual([proxy.tunnels for proxy in proxies], [1, 1])
         identity = self.stack.path('box/identity.pem')
         self.assertEqual(stat.S_IMODE(os.stat(identity).st_mode), 0o600)
         self.assertEqual(sorted(os.listdir(self.stack.path('box'))), ['ca.pem', 'identity.pem', 'sensor.json'])

@@ -8,6 +8,7 @@
 
 #include "lib/base/log.h"
 #include "lib/enrol/client.h"
+#include "lib/link/way.h"
 #include "lib/spool/spool_feed.h"
 
 enum { DRAIN_STEP_MS = 20, FLUSH_WAIT_MS = 60000 };
@@ -139,17 +140,18 @@ static int
 start_renewer(struct uplink_sink *sink, const struct enrol_config *enrol, const struct uplink_config *uplink,
 	struct config_error *err)
 {
+	struct way_set *ways = NULL;
+	int rc = uplink_ways_read(&ways, uplink, err);
 	const struct enrol_way way = {
-		.proxy = uplink->proxy,
-		.pre_proxy = uplink->pre_proxy,
-		.proxy_user = uplink->proxy_user,
-		.proxy_password_file = uplink->proxy_password_file,
-		.proxy_ca = uplink->proxy_ca,
+		.ways = ways,
 		.connect_timeout_ms = uplink->connect_timeout_ms,
 		.timeout_ms = uplink->timeout_ms,
 	};
-	int rc = enrol_renewer_create(&sink->renewer, enrol, uplink->url, &way);
 
+	if (rc < 0)
+		return rc;
+	rc = enrol_renewer_create(&sink->renewer, enrol, uplink->url, &way);
+	way_set_destroy(ways);
 	if (rc < 0)
 		snprintf(err->text, sizeof(err->text), "enrol.renew: %s", strerror(-rc));
 	return rc;
