@@ -182,8 +182,8 @@ class Identity(WaysCase):
             end = time.strftime('%y%m%d%H%M%SZ', time.gmtime(time.time() + days * 86400 - 60))
             uplink_test.make_leaf(self.pki, name, 'longca', 'sensor-1', 'DNS:sensor-1', '200101000000Z', end)
             feed = self.feed(uplink__cert=f'{self.pki}/{name}.pem', uplink__key=f'{self.pki}/{name}.key', uplink__ca=f'{self.pki}/longca.pem')
-            self.until(lambda: feed.counter('uplink.cert_warnings') == warnings)
-            self.assertEqual(feed.counter('uplink.cert_days_left'), max(0, days - 1))
+            want = (warnings, max(0, days - 1))
+            self.until(lambda: (feed.counter('uplink.cert_warnings'), feed.counter('uplink.cert_days_left')) == want)
             feed.kill()
             with open(f'{self.work}/log') as f:
                 self.assertIn(text, f.read())
