@@ -411,6 +411,7 @@ const struct proto ssh_proto = {
 		.keyword_count = SSH_KEYWORD_COUNT,
 		.buffers = ssh_buffers,
 		.buffer_count = SSH_BUFFER_COUNT,
+		.buffer_direction = ssh_buffer_direction,
 	},
 	.transports = PROTO_TCP,
 	.ports = ssh_ports,

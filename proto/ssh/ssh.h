@@ -71,5 +71,7 @@ extern const struct counter_desc ssh_counters[];
 extern const struct rule_app_keyword ssh_keywords[];
 extern const struct rule_app_buffer ssh_buffers[];
 enum { SSH_KEYWORD_COUNT = 2, SSH_BUFFER_COUNT = 8 };
+/** As rule_app.buffer_direction. */
+enum rule_direction ssh_buffer_direction(const struct rule_app_buffer *buffer);
 
 #endif

@@ -125,3 +125,11 @@ const struct rule_app_buffer ssh_buffers[] = {
 	{ "ssh.software", "software" },
 };
 static_assert(COUNT(ssh_buffers) == SSH_BUFFER_COUNT, "each buffer is counted");
+
+enum rule_direction
+ssh_buffer_direction(const struct rule_app_buffer *buffer)
+{
+	if (strncmp(buffer->path, "client.", 7) == 0)
+		return RULE_TO_SERVER;
+	return strncmp(buffer->path, "server.", 7) == 0 ? RULE_TO_CLIENT : RULE_EITHER;
+}

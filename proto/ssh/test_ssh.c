@@ -331,8 +331,12 @@ test_tables(void **state)
 		assert_non_null(ssh_events[i].name);
 	for (unsigned int i = 0; i < SSH_COUNTER_COUNT; i++)
 		assert_non_null(ssh_counters[i].name);
-	for (unsigned int i = 0; i < SSH_BUFFER_COUNT; i++)
+	for (unsigned int i = 0; i < SSH_BUFFER_COUNT; i++) {
+		bool hassh = strstr(ssh_buffers[i].name, "hassh") != NULL, server = strstr(ssh_buffers[i].name, "server") != NULL;
+
 		assert_int_equal(record_path_resolve(&ssh_table, ssh_buffers[i].path, &path), 0);
+		assert_int_equal(ssh_buffer_direction(&ssh_buffers[i]), !hassh ? RULE_EITHER : server ? RULE_TO_CLIENT : RULE_TO_SERVER);
+	}
 }
 
 int

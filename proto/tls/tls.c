@@ -529,6 +529,7 @@ const struct proto tls_proto = {
 		.keyword_count = TLS_KEYWORD_COUNT,
 		.buffers = tls_buffers,
 		.buffer_count = TLS_BUFFER_COUNT,
+		.buffer_direction = tls_buffer_direction,
 	},
 	.transports = PROTO_TCP,
 	.ports = tls_ports,

@@ -233,7 +233,9 @@ extern const struct rule_app_event tls_events[];
 extern const struct counter_desc tls_counters[];
 extern const struct rule_app_keyword tls_keywords[];
 extern const struct rule_app_buffer tls_buffers[];
-enum { TLS_KEYWORD_COUNT = 7, TLS_BUFFER_COUNT = 22 };
+enum { TLS_KEYWORD_COUNT = 7, TLS_BUFFER_COUNT = 23 };
+/** As rule_app.buffer_direction. */
+enum rule_direction tls_buffer_direction(const struct rule_app_buffer *buffer);
 
 /** Plain handshake bytes of a record: messages, whole or to be continued (tls_handshake.c). */
 void tls_handshake_read(struct tls_pdu *pdu, struct cursor body);

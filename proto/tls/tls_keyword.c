@@ -291,6 +291,7 @@ const struct rule_app_buffer tls_buffers[] = {
 	{ "tls_cert_fingerprint", "fingerprint" },
 	{ "tls.subjectaltname", "subjectaltname.name" },
 	{ "tls.certs", "certs.der" },
+	{ "tls.sni", "sni" },
 	{ "tls_sni", "sni" },
 	{ "tls.alpn", "alpn.name" },
 	{ "ja3.hash", "ja3.hash" },
@@ -305,3 +306,15 @@ const struct rule_app_buffer tls_buffers[] = {
 	{ "ja4_hash", "ja4" },
 };
 static_assert(sizeof(tls_buffers) / sizeof(tls_buffers[0]) == TLS_BUFFER_COUNT, "each buffer is counted");
+
+/* What only a client's hello says, and only a server's; certificates come from both ends. */
+enum rule_direction
+tls_buffer_direction(const struct rule_app_buffer *buffer)
+{
+	static const char *const client[] = { "sni", "ja3.hash", "ja3.string", "ja4" };
+
+	for (unsigned int i = 0; i < sizeof(client) / sizeof(client[0]); i++)
+		if (strcmp(buffer->path, client[i]) == 0)
+			return RULE_TO_SERVER;
+	return strncmp(buffer->path, "ja3s.", 5) == 0 ? RULE_TO_CLIENT : RULE_EITHER;
+}

@@ -97,7 +97,7 @@ static void
 create_world(void)
 {
 	struct rule_world rules_of = { .apps = apps, .decode_event_find = decode_event_find, .stream_event_find = stream_event_find };
-	struct config *config;
+	static struct config *config; /* rule_config lends from it */
 	struct config_error err;
 	struct buf text;
 
