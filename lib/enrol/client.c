@@ -21,6 +21,7 @@ struct call {
 	const char *ca;       /* PEM text; NULL: ca_file */
 	const char *ca_file;
 	const char *identity; /* PEM file of key and certificate; NULL: none is shown */
+	const struct activation *activation; /* kept with what is answered; NULL: it is there already */
 	const struct enrol_way *way;
 	struct buf answer;
 	char reason[CURL_ERROR_SIZE];
@@ -154,6 +155,9 @@ ask(struct call *call, const char *dir, EVP_PKEY *key, const char *body, const c
 	else if (certificate == NULL)
 		err = fail(error, -EBADMSG, call->url, "the answer holds no certificate");
 	else
+		err = call->activation == NULL ? 0 : enrol_identity_put_activation(dir, call->activation, error);
+	/* Until here a failure has changed nothing of an identity that is there. */
+	if (err == 0)
 		err = enrol_identity_install(dir, key, certificate, sensor, error);
 	json_decref(root);
 	buf_destroy(&call->answer);
@@ -194,7 +198,7 @@ enrol_activate(const char *dir, const struct activation *activation, const struc
 	char error[IDENTITY_ERROR_MAX])
 {
 	char url[ACTIVATION_URL_MAX + 64];
-	struct call call = { .url = url, .ca = activation->ca, .way = way };
+	struct call call = { .url = url, .ca = activation->ca, .activation = activation, .way = way };
 	struct enrol_identity had;
 	EVP_PKEY *key = NULL;
 	char *body = NULL;
@@ -212,9 +216,6 @@ enrol_activate(const char *dir, const struct activation *activation, const struc
 		body = make_body(key, activation->sensor, activation->token);
 		err = body == NULL ? fail(error, -ENOMEM, dir, "no memory") : 0;
 	}
-	/* First what an identity is useless without. */
-	if (err == 0)
-		err = enrol_identity_put_activation(dir, activation, error);
 	if (err == 0)
 		err = ask(&call, dir, key, body, activation->sensor, error);
 	if (body != NULL)

@@ -252,6 +252,7 @@ class EnrolTest(unittest.TestCase):
         run = self.stack.enrol(self.stack.path('forged'), 'careful')
         self.assertEqual(run.returncode, 1)
         self.assertIn('certificate', run.stderr)
+        self.assertEqual(os.listdir(self.stack.path('careful')), ['pending.key'])
         # The token did not go out: it is good still.
         run = self.stack.enrol(activation, 'careful')
         self.assertEqual(run.returncode, 0, run.stderr)
