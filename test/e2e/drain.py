@@ -26,7 +26,7 @@ class Feed:
     """The sensor's sinks, by hand."""
 
     def __init__(self, stack):
-        keys = [f'spool.path={stack.path("spool")}', 'uplink.enabled=yes', f'uplink.url=https://localhost:{stack.port}',
+        keys = [f'spool.path={stack.path("spool")}', 'outputs.eve.enabled=no', 'uplink.enabled=yes', f'uplink.url=https://localhost:{stack.port}',
                 'uplink.sensor=e2e', 'uplink.backoff-max-ms=1000', 'spool.size=4 GiB']
         keys += [f'uplink.{key}={stack.path("pki/" + name)}' for key, name in
                  (('cert', 'e2e.pem'), ('key', 'e2e.key'), ('ca', 'ca.pem'))]

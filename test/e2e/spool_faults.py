@@ -304,7 +304,7 @@ def hanging_disk_and_sink(program, rounds, policy):
         run(os.path.join(ROOT, 'scripts/pki'), f'{disk.at}/../pki', 'x')
         feed = subprocess.Popen([os.path.join(os.path.dirname(program), '../../lib/sink/uplink_feed'), '--shed',
                                  f'spool.path={disk.at}/spool', f'spool.fsync={policy}', 'spool.queue-size=4 MiB',
-                                 'uplink.enabled=yes', 'uplink.url=https://localhost:1', 'uplink.sensor=x',
+                                 'outputs.eve.enabled=no', 'uplink.enabled=yes', 'uplink.url=https://localhost:1', 'uplink.sensor=x',
                                  *(f'uplink.{key}={disk.at}/../pki/{file}' for key, file in
                                    (('cert', 'x.pem'), ('key', 'x.key'), ('ca', 'ca.pem')))],
                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)

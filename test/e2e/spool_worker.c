@@ -174,13 +174,15 @@ drain(struct spool *spool, struct buf *lines)
 	spool_flush(spool);
 }
 
+/* The settings lend their texts. */
 static int
-configure(struct spool_config *spool_config, char **keys)
+configure(struct config **out, struct spool_config *spool_config, char **keys)
 {
 	struct config_error err = { "" };
 	struct config *config = NULL;
 	int rc = config_load(&config, NULL, &err);
 
+	*out = config;
 	for (; rc == 0 && *keys != NULL && strcmp(*keys, "--") != 0; keys++)
 		rc = config_set(config, *keys, &err);
 	if (rc == 0)
@@ -193,6 +195,7 @@ configure(struct spool_config *spool_config, char **keys)
 int
 main(int argc, char **argv)
 {
+	struct config *settings;
 	struct spool_config config;
 	struct spool *spool = NULL;
 	struct buf lines;
@@ -200,7 +203,7 @@ main(int argc, char **argv)
 
 	signal(SIGTERM, on_term);
 	srandom((unsigned int)getpid() ^ (unsigned int)now_ms());
-	if (configure(&config, argv + 1) < 0 || buf_create(&lines, SPOOL_RECORD_LEN_MAX + 1) < 0 ||
+	if (configure(&settings, &config, argv + 1) < 0 || buf_create(&lines, SPOOL_RECORD_LEN_MAX + 1) < 0 ||
 		spool_create(&spool, &config) < 0)
 		return 1;
 	tell('E', 0, spool_get_epoch(spool), 0);
@@ -216,5 +219,6 @@ main(int argc, char **argv)
 	spool_destroy(spool);
 	send_messages();
 	buf_destroy(&lines);
+	config_destroy(settings);
 	return 0;
 }
