@@ -354,7 +354,7 @@ parse_reply(struct proto_ctx *ctx, struct cursor line, bool is_cut)
 {
 	struct ftp_state *state = ctx->state;
 	struct reply reply = read_reply(ctx, line);
-	struct pair_wait wait;
+	struct pair_wait wait = { .since_ns = ctx->ts_ns }; /* of a reply that nobody asked for */
 	const struct ftp_record *begun = pair_find(&state->pairs, &pair_desc, pair_key, &wait);
 	uint32_t kept = begun == NULL ? 0 : begun->replies.count;
 	bool unasked = begun == NULL, ends = !reply.goes_on && (reply.code < 100 || reply.code >= 200);
