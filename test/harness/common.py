@@ -1,12 +1,12 @@
 """What the case runners share: finding the programs, making captures, running the sensor, reading its events."""
 import json
+import multiprocessing
 import os
 import shlex
 import subprocess
 import sys
 import tempfile
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -96,19 +96,21 @@ def run_sensor(args, capture, rules=None, sets=(), options=(), timeout=120):
     return Run(returncode, text, folder, usage.ru_utime + usage.ru_stime, usage.ru_maxrss)
 
 
+def guarded(folder):
+    try:
+        return guarded.run(folder)
+    except RuntimeError as err:
+        return 0, [str(err)]
+
+
 def run_each(folders, run):
-    """Runs run(folder), which gives its passed and a list of failures, as many at once as there are cores.
+    """Runs run(folder), which gives its passed and a list of failures, in as many processes as there are cores.
 
     Prints the results in order and the summary; returns the status of the program."""
-    def guarded(folder):
-        try:
-            return run(folder)
-        except RuntimeError as err:
-            return 0, [str(err)]
-
+    guarded.run = run   # the processes are copies of this one: nothing else is handed to them
     passed = failed = 0
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        for folder, (good, failures) in zip(folders, pool.map(guarded, folders)):
+    with multiprocessing.get_context("fork").Pool(len(os.sched_getaffinity(0))) as pool:
+        for folder, (good, failures) in zip(folders, pool.imap(guarded, folders)):
             for failure in failures:
                 print(f"FAIL {folder.name}: {failure}")
             print(f"{folder.name}: {good} passed, {len(failures)} failed", flush=True)
