@@ -92,7 +92,7 @@ set_frames(struct generate_args *args, const char *value)
 static int
 set_seconds(struct generate_args *args, const char *value)
 {
-	uint64_t seconds = 0;
+	uint64_t seconds;
 
 	if (number_of(args, value, UINT32_MAX, &seconds) != 0)
 		return -EINVAL;
@@ -151,7 +151,7 @@ set_start(struct generate_args *args, const char *value)
 {
 	struct tm tm = { 0 };
 	const char *end = strptime(value, "%Y-%m-%dT%H:%M:%SZ", &tm);
-	uint64_t seconds = 0;
+	uint64_t seconds;
 
 	if (end != NULL && *end == '\0') {
 		args->plant.start_ns = (uint64_t)timegm(&tm) * second_ns;

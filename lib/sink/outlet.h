@@ -80,6 +80,19 @@ int outlet_drain(struct outlet *outlet, uint64_t timeout_ms);
 json_t *outlet_status(struct outlet *outlet);
 struct counter_set outlet_get_counters(struct outlet *outlet);
 
+/** What a sink that sends by an outlet begins with; struct sink_ops takes the functions behind it as they are. */
+struct outlet_sink {
+	struct outlet *outlet;
+};
+
+void outlet_sink_write(void *self, enum link_lane lane, const char *line, size_t len);
+void outlet_sink_flush(void *self, uint64_t now_ns);
+int outlet_sink_drain(void *self, uint64_t timeout_ms);
+json_t *outlet_sink_status(void *self);
+unsigned int outlet_sink_counters(void *self, struct counter_set sets[]);
+
+/** The value at a dotted path of a record, keys of at most 63 bytes; NULL: there is none. Borrowed from root. */
+const json_t *outlet_value_at(const json_t *root, const char *path);
 /** "alert", "asset", ... to bits. @param names list of strings; NULL: fallback. @return 0 or -EINVAL with err set */
 int outlet_read_lanes(uint32_t *out, json_t *names, uint32_t fallback, const char *key, struct config_error *err);
 

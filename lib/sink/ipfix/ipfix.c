@@ -28,11 +28,11 @@ struct ipfix_config {
 };
 
 struct ipfix_sink {
+	struct outlet_sink base; /* first */
 	struct ipfix_config config;
 	struct ipfix_message message;
 	struct buf record;
 	time_t templates_due; /* CLOCK_MONOTONIC, s */
-	struct outlet *outlet;
 };
 
 #define ROW(key, type_, field, ...) { "outputs.ipfix." key, type_, offsetof(struct ipfix_config, field), __VA_ARGS__ }
@@ -141,7 +141,7 @@ ops_destroy(void *self)
 
 	if (sink == NULL)
 		return;
-	outlet_destroy(sink->outlet);
+	outlet_destroy(sink->base.outlet);
 	buf_destroy(&sink->message.out);
 	buf_destroy(&sink->record);
 	free(sink);
@@ -172,7 +172,7 @@ start(struct ipfix_sink *sink, struct config_error *err)
 		snprintf(err->text, sizeof(err->text), "outputs.ipfix: no memory");
 		return -ENOMEM;
 	}
-	return outlet_create(&sink->outlet, &outlet, &encoder, sink, err);
+	return outlet_create(&sink->base.outlet, &outlet, &encoder, sink, err);
 }
 
 static int
@@ -200,47 +200,16 @@ ops_create(void **self, struct config *config, const struct sink_env *env, struc
 	return 0;
 }
 
-static void
-ops_write(void *self, enum link_lane lane, const char *line, size_t len)
-{
-	outlet_write(((struct ipfix_sink *)self)->outlet, lane, line, len);
-}
-
-static void
-ops_flush(void *self, uint64_t now_ns)
-{
-	outlet_flush(((struct ipfix_sink *)self)->outlet);
-}
-
-static int
-ops_drain(void *self, uint64_t timeout_ms)
-{
-	return outlet_drain(((struct ipfix_sink *)self)->outlet, timeout_ms);
-}
-
-static json_t *
-ops_status(void *self)
-{
-	return outlet_status(((struct ipfix_sink *)self)->outlet);
-}
-
-static unsigned int
-ops_counters(void *self, struct counter_set sets[])
-{
-	sets[0] = outlet_get_counters(((struct ipfix_sink *)self)->outlet);
-	return 1;
-}
-
 static const struct knob_table *const knob_tables[] = { &knobs, NULL };
 
 const struct sink_ops ipfix_sink_ops = {
 	.name = "ipfix",
 	.knobs = knob_tables,
 	.create = ops_create,
-	.write = ops_write,
-	.flush = ops_flush,
-	.drain = ops_drain,
-	.status = ops_status,
-	.counters = ops_counters,
+	.write = outlet_sink_write,
+	.flush = outlet_sink_flush,
+	.drain = outlet_sink_drain,
+	.status = outlet_sink_status,
+	.counters = outlet_sink_counters,
 	.destroy = ops_destroy,
 };

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "lib/flow/flow.h"
+#include "lib/sink/outlet.h"
 #include "lib/store/function.h"
 
 enum {
@@ -119,28 +120,10 @@ set_number(struct buf *out, size_t at, uint64_t value, unsigned int len)
 
 /* ---- values ---- */
 
-static const json_t *
-value_at(const json_t *root, const char *path)
-{
-	char key[64];
-
-	while (root != NULL && *path != '\0') {
-		size_t len = strcspn(path, ".");
-
-		if (len >= sizeof(key))
-			return NULL;
-		memcpy(key, path, len);
-		key[len] = '\0';
-		root = json_object_get(root, key);
-		path += len + (path[len] == '.');
-	}
-	return root;
-}
-
 static uint64_t
 number_at(const json_t *event, const char *path)
 {
-	json_int_t value = json_integer_value(value_at(event, path));
+	json_int_t value = json_integer_value(outlet_value_at(event, path));
 
 	return value < 0 ? 0 : (uint64_t)value;
 }
@@ -212,7 +195,7 @@ function_code(const json_t *event)
 	bool response;
 
 	for (unsigned int i = 0; i < store_function_count; i++) {
-		const json_t *value = value_at(event, store_functions[i].code);
+		const json_t *value = outlet_value_at(event, store_functions[i].code);
 		int32_t code = value == NULL ? -1 : store_function_code(&store_functions[i], json_integer_value(value), &response);
 
 		if (code >= 0 && !response)
@@ -261,7 +244,7 @@ put_ip(struct buf *out, const char *text, unsigned int len)
 static uint64_t
 number_of(const json_t *event, const struct element *element)
 {
-	const json_t *value = value_at(event, element->path);
+	const json_t *value = outlet_value_at(event, element->path);
 	const char *text = json_string_value(value);
 	int64_t code;
 
@@ -284,7 +267,7 @@ number_of(const json_t *event, const struct element *element)
 static void
 put_element(struct buf *out, const json_t *event, const struct element *element)
 {
-	const char *text = json_string_value(value_at(event, element->path));
+	const char *text = json_string_value(outlet_value_at(event, element->path));
 
 	switch (element->kind) {
 	case KIND_IP: put_ip(out, text, element->len); break;

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "lib/sink/outlet.h"
+
 const char *const format_names[] = { "eve", "cef", "leef", NULL };
 
 enum kind {
@@ -46,24 +48,6 @@ static const struct field {
 
 /* ---- reading ---- */
 
-static const json_t *
-value_at(const json_t *root, const char *path)
-{
-	char key[32];
-
-	while (root != NULL && *path != '\0') {
-		size_t len = strcspn(path, ".");
-
-		if (len >= sizeof(key))
-			return NULL;
-		memcpy(key, path, len);
-		key[len] = '\0';
-		root = json_object_get(root, key);
-		path += len + (path[len] == '.');
-	}
-	return root;
-}
-
 int
 format_read(struct format_event *out, const char *line, size_t len)
 {
@@ -84,7 +68,7 @@ format_read(struct format_event *out, const char *line, size_t len)
 	timestamp = json_string_value(json_object_get(out->root, "timestamp"));
 	if (timestamp != NULL)
 		out->timestamp = timestamp;
-	severity = value_at(out->root, "alert.severity");
+	severity = outlet_value_at(out->root, "alert.severity");
 	if (json_is_integer(severity) && json_integer_value(severity) > 0 && strcmp(type, "alert") == 0)
 		out->severity = json_integer_value(severity) > 255 ? 255 : (unsigned int)json_integer_value(severity);
 	return 0;
@@ -219,7 +203,7 @@ put_fields(struct buf *out, enum format format, const struct format_event *event
 		buf_u64(out, severity);
 	}
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
-		put_field(out, format, &fields[i], value_at(event->root, fields[i].path), &first);
+		put_field(out, format, &fields[i], outlet_value_at(event->root, fields[i].path), &first);
 	if (community != NULL) {
 		if (format == FORMAT_CEF) {
 			begin_pair(out, format, "cs1Label", &first);
@@ -238,8 +222,8 @@ put_fields(struct buf *out, enum format format, const struct format_event *event
 static void
 put_cef(struct buf *out, const struct format_event *event, const char *sensor)
 {
-	const json_t *id = value_at(event->root, "alert.signature_id");
-	const json_t *name = value_at(event->root, "alert.signature");
+	const json_t *id = outlet_value_at(event->root, "alert.signature_id");
+	const json_t *name = outlet_value_at(event->root, "alert.signature");
 
 	buf_puts(out, "CEF:0|Millrace|millrace-sensor|" MILLRACE_VERSION "|");
 	if (event->severity > 0 && id != NULL)
@@ -258,8 +242,8 @@ put_cef(struct buf *out, const struct format_event *event, const char *sensor)
 static void
 put_leef(struct buf *out, const struct format_event *event, const char *sensor)
 {
-	const json_t *id = value_at(event->root, "alert.signature_id");
-	const json_t *name = value_at(event->root, "alert.signature");
+	const json_t *id = outlet_value_at(event->root, "alert.signature_id");
+	const json_t *name = outlet_value_at(event->root, "alert.signature");
 
 	buf_puts(out, "LEEF:2.0|Millrace|millrace-sensor|" MILLRACE_VERSION "|");
 	if (event->severity > 0 && id != NULL)

@@ -26,10 +26,10 @@ struct syslog_config {
 };
 
 struct syslog_sink {
+	struct outlet_sink base; /* first */
 	struct syslog_config config;
 	char host[SYSLOG_HOST_MAX + 1];
 	struct buf message; /* FRAME_MAX bytes of room for the count, then the message */
-	struct outlet *outlet;
 };
 
 static const char *const facilities[] = { "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron",
@@ -153,7 +153,7 @@ ops_destroy(void *self)
 
 	if (sink == NULL)
 		return;
-	outlet_destroy(sink->outlet);
+	outlet_destroy(sink->base.outlet);
 	buf_destroy(&sink->message);
 	free(sink);
 }
@@ -208,7 +208,7 @@ start(struct syslog_sink *sink, struct config_error *err)
 		snprintf(err->text, sizeof(err->text), "outputs.syslog: no memory");
 		return -ENOMEM;
 	}
-	return outlet_create(&sink->outlet, &outlet, &encoder, sink, err);
+	return outlet_create(&sink->base.outlet, &outlet, &encoder, sink, err);
 }
 
 static int
@@ -236,47 +236,16 @@ ops_create(void **self, struct config *config, const struct sink_env *env, struc
 	return 0;
 }
 
-static void
-ops_write(void *self, enum link_lane lane, const char *line, size_t len)
-{
-	outlet_write(((struct syslog_sink *)self)->outlet, lane, line, len);
-}
-
-static void
-ops_flush(void *self, uint64_t now_ns)
-{
-	outlet_flush(((struct syslog_sink *)self)->outlet);
-}
-
-static int
-ops_drain(void *self, uint64_t timeout_ms)
-{
-	return outlet_drain(((struct syslog_sink *)self)->outlet, timeout_ms);
-}
-
-static json_t *
-ops_status(void *self)
-{
-	return outlet_status(((struct syslog_sink *)self)->outlet);
-}
-
-static unsigned int
-ops_counters(void *self, struct counter_set sets[])
-{
-	sets[0] = outlet_get_counters(((struct syslog_sink *)self)->outlet);
-	return 1;
-}
-
 static const struct knob_table *const knob_tables[] = { &knobs, NULL };
 
 const struct sink_ops syslog_sink_ops = {
 	.name = "syslog",
 	.knobs = knob_tables,
 	.create = ops_create,
-	.write = ops_write,
-	.flush = ops_flush,
-	.drain = ops_drain,
-	.status = ops_status,
-	.counters = ops_counters,
+	.write = outlet_sink_write,
+	.flush = outlet_sink_flush,
+	.drain = outlet_sink_drain,
+	.status = outlet_sink_status,
+	.counters = outlet_sink_counters,
 	.destroy = ops_destroy,
 };
