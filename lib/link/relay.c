@@ -36,6 +36,7 @@ struct bucket {
 struct connection {
 	struct relay *relay;
 	const struct way *way;
+	struct bucket *bucket;
 	bool used;
 	bool closed;             /* curl's end is; waiting for the thread */
 	int curl_fd;
@@ -51,7 +52,7 @@ struct relay {
 	const struct way_set *set;
 	const struct way_end *to;
 	uint64_t step_timeout_ms;
-	struct bucket bucket;
+	struct bucket buckets[WAY_MAX + 1]; /* one a way; the last is of those that share the set's bound */
 	_Atomic bool stop;
 	_Atomic uint64_t sent;
 	_Atomic uint64_t received;
@@ -104,10 +105,16 @@ bucket_give(struct bucket *bucket, int64_t bytes)
 	pthread_mutex_unlock(&bucket->lock);
 }
 
-void
-relay_set_rate(struct relay *relay, uint64_t bytes_s)
+static struct bucket *
+bucket_of(struct relay *relay, const struct way *way)
 {
-	struct bucket *bucket = &relay->bucket;
+	return &relay->buckets[way != NULL && way->own_rates ? way - relay->set->ways : WAY_MAX];
+}
+
+void
+relay_set_rate(struct relay *relay, const struct way *way, uint64_t bytes_s)
+{
+	struct bucket *bucket = bucket_of(relay, way);
 
 	pthread_mutex_lock(&bucket->lock);
 	if (bucket->rate != bytes_s) {
@@ -161,14 +168,14 @@ give_to_network(struct pump *pump)
 
 	if (up->len == 0)
 		return;
-	size_t may = bucket_take(&relay->bucket, up->len);
+	size_t may = bucket_take(pump->connection->bucket, up->len);
 
 	pump->starved = may == 0;
 	if (may == 0)
 		return;
 	int n = BIO_write(pump->stream->top, up->data + up->off, (int)may);
 
-	bucket_give(&relay->bucket, (int64_t)may - (n > 0 ? n : 0));
+	bucket_give(pump->connection->bucket, (int64_t)may - (n > 0 ? n : 0));
 	if (n > 0) {
 		up->off += (size_t)n;
 		up->len -= (size_t)n;
@@ -193,7 +200,7 @@ take_from_network(struct pump *pump)
 	if (n > 0) {
 		down->len = (size_t)n;
 		down->off = 0;
-		bucket_give(&relay->bucket, -n);
+		bucket_give(pump->connection->bucket, -n);
 		atomic_fetch_add_explicit(&relay->received, (uint64_t)n, memory_order_relaxed);
 		pump->moved = true;
 	} else if (!BIO_should_retry(pump->stream->top)) {
@@ -411,6 +418,7 @@ relay_open(struct relay *relay, const struct way *way, struct sockaddr_un *addre
 		memset(connection, 0, sizeof(*connection));
 		connection->relay = relay;
 		connection->way = way;
+		connection->bucket = bucket_of(relay, way);
 		connection->curl_fd = curl_fd;
 		connection->listen_fd = listen_fd;
 		connection->own_fd = -1;
@@ -453,7 +461,8 @@ relay_create(struct relay **out, const struct way_set *set, const struct way_end
 	relay->set = set;
 	relay->to = to;
 	relay->step_timeout_ms = step_timeout_ms;
-	pthread_mutex_init(&relay->bucket.lock, NULL);
+	for (unsigned int i = 0; i <= WAY_MAX; i++)
+		pthread_mutex_init(&relay->buckets[i].lock, NULL);
 	*out = relay;
 	return 0;
 }
@@ -474,7 +483,8 @@ relay_destroy(struct relay *relay)
 		if (connection->used)
 			reap(connection);
 	}
-	pthread_mutex_destroy(&relay->bucket.lock);
+	for (unsigned int i = 0; i <= WAY_MAX; i++)
+		pthread_mutex_destroy(&relay->buckets[i].lock);
 	free(relay);
 }
 

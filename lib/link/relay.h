@@ -32,8 +32,9 @@ int relay_open(struct relay *relay, const struct way *way, struct sockaddr_un *a
 /** Closes curl's end. @return whether the connection failed by itself, and then fail says how */
 bool relay_close(struct relay *relay, int fd, struct way_failure *fail);
 
-/** Bytes a second that may be sent, all connections together; 0: no bound. Any thread. */
-void relay_set_rate(struct relay *relay, uint64_t bytes_s);
+/** Bytes a second that may be sent; 0: no bound. Any thread.
+ *  @param way  all its connections together; NULL: those of all ways without own_rates together */
+void relay_set_rate(struct relay *relay, const struct way *way, uint64_t bytes_s);
 /** Bytes carried so far. Any thread. */
 uint64_t relay_sent(const struct relay *relay);
 uint64_t relay_received(const struct relay *relay);

@@ -160,12 +160,13 @@ good_ways(void **state)
 	static const char json[] =
 		"[\"direct\", \"http://a:1 https://[2001:db8::1]:2 socks5h://c:3\","
 		"{\"name\":\"lte\",\"hops\":[{\"url\":\"socks5://d:4\",\"user\":\"u\",\"auth\":\"digest\",\"password-file\":\"/dev/null\"}],"
-		"\"resolve\":\"proxy\",\"source\":\"192.0.2.7\",\"interface\":\"wwan0\",\"inspect-ca\":\"/dev/null\",\"metered\":\"yes\"}]";
+		"\"resolve\":\"proxy\",\"source\":\"192.0.2.7\",\"interface\":\"wwan0\",\"inspect-ca\":\"/dev/null\",\"metered\":\"yes\","
+		"\"bandwidth\":[\"07:00-19:00 64kbit\",\"1mbit\"]},{\"bandwidth\":[]},{\"bandwidth\":\"8 KiB\"}]";
 	struct config_error err;
 	struct way_set *set;
 
 	assert_int_equal(read_ways(&set, json, &err), 0);
-	assert_int_equal(set->count, 3);
+	assert_int_equal(set->count, 5);
 	assert_int_equal(set->ways[0].hop_count, 0);
 	assert_int_equal(set->ways[1].hop_count, 3);
 	assert_string_equal(set->ways[1].hops[1].at.host, "2001:db8::1");
@@ -175,6 +176,11 @@ good_ways(void **state)
 	assert_false(set->ways[2].hops[0].names_local);
 	assert_int_equal(set->ways[2].hops[0].auth, WAY_AUTH_DIGEST);
 	assert_true(set->ways[2].metered && !set->ways[1].metered);
+	assert_true(!set->ways[1].own_rates && set->ways[2].own_rates && set->ways[3].own_rates);
+	assert_int_equal(rate_table_at(&set->ways[2].rates, 8 * 60), 8000);
+	assert_int_equal(rate_table_at(&set->ways[2].rates, 20 * 60), 125000);
+	assert_int_equal(rate_table_at(&set->ways[3].rates, 0), 0);
+	assert_int_equal(rate_table_at(&set->ways[4].rates, 0), 8192);
 	way_set_destroy(set);
 }
 
@@ -186,7 +192,7 @@ bad_ways(void **state)
 		"\"http://u:p@a:1\"", "\"http://a b:1\"", "\"http://a\\r\\nX:1\"", "\"socks4://a:1\"", "[[\"direct\"]]", "[1]",
 		"{\"hops\":{\"user\":\"u\"}}", "{\"hops\":\"http://a:1\",\"speed\":\"1\"}", "{\"hops\":{\"url\":\"http://a:1\",\"x\":\"1\"}}",
 		"{\"hops\":{\"url\":\"http://a:1\",\"auth\":\"ntlm\"}}", "{\"source\":\"eth0\"}", "{\"resolve\":\"x\"}", "{\"metered\":\"x\"}",
-		"{\"inspect-ca\":\"/nonexistent\"}", "{\"name\":[]}",
+		"{\"inspect-ca\":\"/nonexistent\"}", "{\"name\":[]}", "{\"bandwidth\":\"fast\"}", "{\"bandwidth\":[\"1mbit\",\"\"]}", "{\"bandwidth\":{}}",
 		"[\"direct\",\"direct\",\"direct\",\"direct\",\"direct\",\"direct\",\"direct\",\"direct\",\"direct\"]",
 		"\"http://a:1 http://a:1 http://a:1 http://a:1 http://a:1 http://a:1 http://a:1 http://a:1 http://a:1\"",
 	};

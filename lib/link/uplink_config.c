@@ -26,14 +26,14 @@ static const struct knob uplink_rows[] = {
 	ROW("proxy-ca", KNOB_TEXT, proxy_ca, 0, 0, "", NULL, "CA certificates of an https:// proxy; default: uplink.ca"),
 	ROW("ways", KNOB_TREE, ways, 0, 0, NULL, NULL,
 		"ways out in order of preference: \"direct\", hops' urls, or mappings of name, hops, resolve, source, interface, "
-		"inspect-ca, metered; instead of proxy and pre-proxy"),
+		"inspect-ca, metered, bandwidth; instead of proxy and pre-proxy"),
 	ROW("hosts", KNOB_LIST, hosts, 0, 0, NULL, NULL, "addresses of names, each \"NAME ADDRESS\"; they go before DNS"),
 	ROW("source", KNOB_TEXT, source, 0, 0, "", NULL, "address that connections come from; a way may say another"),
 	ROW("interface", KNOB_TEXT, interface, 0, 0, "", NULL, "interface that connections leave by; a way may say another"),
 	ROW("metered", KNOB_BOOL, metered, 0, 0, "no", NULL, "send alerts only; the rest waits in the spool"),
 	ROW("bandwidth", KNOB_LIST, bandwidth, 0, 0, NULL, NULL,
 		"bounds on what is sent, each \"[HH:MM-HH:MM] RATE\" with RATE as 64kbit or 8KiB a second; the first that holds at "
-		"the local time of day counts"),
+		"the local time of day counts; of all ways together that say no bandwidth of their own"),
 	ROW("failover-after", KNOB_NUMBER, failover_after, 1, 100, "2", NULL, "failures in a row before the next way is taken"),
 	ROW("failback-s", KNOB_NUMBER, failback_s, 1, 86400, "300", NULL,
 		"how often a preferred way is tried out while another is in use"),
@@ -87,16 +87,6 @@ check_pin(const char *pins, struct config_error *err)
 }
 
 static int
-check_bandwidth(struct uplink_target *target, const struct uplink_config *config, struct config_error *err)
-{
-	const char *bad = "";
-
-	if (rate_table_read(&target->rates, config->bandwidth, &bad) != 0)
-		return uplink_config_fail(err, -EINVAL, "bandwidth", bad, "must be [HH:MM-HH:MM] RATE, as 07:00-19:00 64kbit");
-	return 0;
-}
-
-static int
 read_identity(struct uplink_target *target, const struct uplink_config *config, struct config_error *err)
 {
 	static const char *const keys[IDENTITY_FILES] = { "cert", "key", "ca" };
@@ -127,7 +117,7 @@ uplink_ways_read(struct way_set **out, const struct uplink_config *config, struc
 		.ways = config->ways, .hosts = config->hosts, .proxy = config->proxy, .pre_proxy = config->pre_proxy,
 		.proxy_user = config->proxy_user, .proxy_password_file = config->proxy_password_file,
 		.proxy_ca = config->proxy_ca, .source = config->source, .interface = config->interface, .ca = config->ca,
-		.metered = config->metered,
+		.metered = config->metered, .bandwidth = config->bandwidth,
 	};
 	int rc = way_set_create(out, &ways, err);
 
@@ -145,7 +135,6 @@ uplink_target_read(struct uplink_target *target, const struct uplink_config *con
 	int rc = check_numbers(config, err);
 
 	rc = rc != 0 ? rc : check_pin(config->pin, err);
-	rc = rc != 0 ? rc : check_bandwidth(target, config, err);
 	rc = rc != 0 ? rc : read_identity(target, config, err);
 	rc = rc != 0 ? rc : uplink_ways_read(&target->ways, config, err);
 	if (rc != 0) {

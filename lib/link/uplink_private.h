@@ -7,7 +7,6 @@
 #include <stdatomic.h>
 
 #include "lib/link/batch.h"
-#include "lib/link/rate.h"
 #include "lib/link/relay.h"
 #include "lib/link/uplink.h"
 #include "lib/link/uplink_identity.h"
@@ -86,7 +85,6 @@ struct uplink_target {
 	struct way_end end;
 	char url[UPLINK_URL_LEN_MAX];
 	char pin[1024];
-	struct rate_table rates;
 	struct identity_paths paths;
 	struct identity identity;
 	struct way_set *ways;
@@ -110,7 +108,7 @@ struct uplink_way {
 	unsigned int generation; /* connections of an older one are not used again */
 	unsigned int failed;     /* requests in a row */
 	unsigned int tried;      /* ways in a row */
-	uint64_t rate;           /* bytes a second in force; 0: no bound */
+	uint64_t rate;           /* bytes a second in force on it; 0: no bound */
 	uint64_t rate_ms;        /* when to look at the time of day */
 	uint64_t probe_ms;       /* when to try a preferred one */
 	uint64_t identity_ms;    /* when to look at the certificate files */

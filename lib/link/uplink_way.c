@@ -117,6 +117,31 @@ uplink_way_renew(struct uplink *uplink)
 
 /* ---- the choice ---- */
 
+/* Of every way: what was left on its way by one that is no longer in use costs there, too. */
+static void
+look_at_clock(struct uplink *uplink)
+{
+	const struct way_set *set = uplink->target.ways;
+	const struct way *used = way_at(uplink, uplink->way.idx);
+	time_t now = time(NULL);
+	struct tm tm = { 0 };
+
+	localtime_r(&now, &tm);
+	unsigned int minute = (unsigned int)(tm.tm_hour * 60 + tm.tm_min);
+	uint64_t rate = rate_table_at(used->own_rates ? &used->rates : &set->rates, minute);
+
+	relay_set_rate(uplink->way.relay, NULL, rate_table_at(&set->rates, minute));
+	for (unsigned int i = 0; i < set->count; i++)
+		if (set->ways[i].own_rates)
+			relay_set_rate(uplink->way.relay, &set->ways[i], rate_table_at(&set->ways[i].rates, minute));
+	if (rate != uplink->way.rate && rate > 0)
+		log_notice("link", "from now on at most %llu bytes a second are sent", (unsigned long long)rate);
+	else if (rate != uplink->way.rate)
+		log_notice("link", "from now on there is no bound on what is sent a second");
+	uplink->way.rate = rate;
+	counter_set(&uplink->counters[UPLINK_RATE], rate);
+}
+
 static void
 take_way(struct uplink *uplink, unsigned int idx)
 {
@@ -128,8 +153,9 @@ take_way(struct uplink *uplink, unsigned int idx)
 	atomic_store_explicit(&way->current, way_at(uplink, idx), memory_order_relaxed);
 	counter_set(&uplink->counters[UPLINK_WAY], idx + 1);
 	uplink_way_renew(uplink);
-	/* What is less urgent than alerts makes room for them. */
-	for (unsigned int i = uplink_way_lanes(uplink); i < LINK_LANE_COUNT; i++)
+	look_at_clock(uplink);
+	/* What is less urgent than alerts makes room for them, and is cut anew to what the line carries. */
+	for (unsigned int i = way->rate > 0 ? LINK_LANE_ALERT + 1 : uplink_way_lanes(uplink); i < LINK_LANE_COUNT; i++)
 		uplink_lane_rewind(uplink, i, spool_get_acked(uplink->spool, i) + 1);
 }
 
@@ -155,24 +181,6 @@ uplink_way_batch_bytes(const struct uplink *uplink, size_t batch_bytes)
 	if (most == 0 || most >= batch_bytes)
 		return batch_bytes;
 	return most < UPLINK_CAPPED_BYTES_MIN ? UPLINK_CAPPED_BYTES_MIN : (size_t)most;
-}
-
-static void
-look_at_clock(struct uplink *uplink)
-{
-	time_t now = time(NULL);
-	struct tm tm = { 0 };
-
-	localtime_r(&now, &tm);
-	uint64_t rate = rate_table_at(&uplink->target.rates, (unsigned int)(tm.tm_hour * 60 + tm.tm_min));
-
-	if (rate != uplink->way.rate && rate > 0)
-		log_notice("link", "from now on at most %llu bytes a second are sent", (unsigned long long)rate);
-	else if (rate != uplink->way.rate)
-		log_notice("link", "from now on there is no bound on what is sent a second");
-	uplink->way.rate = rate;
-	counter_set(&uplink->counters[UPLINK_RATE], rate);
-	relay_set_rate(uplink->way.relay, rate);
 }
 
 void
@@ -375,7 +383,7 @@ uplink_way_tick(struct uplink *uplink, uint64_t now_ms)
 	look_at_ways(uplink, now_ms);
 	counter_set(&uplink->counters[UPLINK_SENT_BYTES], relay_sent(way->relay));
 	counter_set(&uplink->counters[UPLINK_RECEIVED_BYTES], relay_received(way->relay));
-	if (uplink->target.rates.count > 0 && now_ms >= way->rate_ms) {
+	if (now_ms >= way->rate_ms) {
 		way->rate_ms = now_ms + CLOCK_LOOK_MS;
 		look_at_clock(uplink);
 	}

@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "lib/config/config.h"
+#include "lib/link/rate.h"
 
 enum {
 	WAY_MAX = 8,
@@ -106,6 +107,8 @@ struct way {
 	char interface[16];                /* interface to bind to; "": the system's choice */
 	char inspect_ca[WAY_PATH_LEN_MAX + 1]; /* CA of a proxy that opens TLS; "": none may */
 	bool metered;                      /* alerts only */
+	bool own_rates;                    /* rates is the way's; else it shares the set's with the others */
+	struct rate_table rates;           /* bytes sent a second, by time of day */
 };
 
 struct way_host {
@@ -118,6 +121,7 @@ struct way_set {
 	unsigned int count; /* at least 1 */
 	struct way_host hosts[WAY_HOSTS_MAX];
 	unsigned int host_count;
+	struct rate_table rates; /* of all ways without their own together */
 };
 
 /** What the configuration says, as it stands there. */
@@ -128,6 +132,7 @@ struct way_config {
 	const char *source, *interface; /* of ways that say nothing else */
 	const char *ca;           /* of HTTPS hops that say nothing else */
 	bool metered;             /* every way is */
+	const json_t *bandwidth;  /* uplink.bandwidth: rate.h; NULL: no bound */
 };
 
 /** Copies everything. @return 0, -EINVAL or -ENOMEM with err set. */

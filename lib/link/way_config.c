@@ -214,6 +214,28 @@ read_resolve(const struct reader *reader, const char *text, bool *local)
 	return *local || strcmp(text, "proxy") == 0 ? 0 : refuse(reader, text, "resolve is local or proxy");
 }
 
+/* One bound, or a list of them. An empty list: none, whatever uplink.bandwidth says. */
+static int
+read_rates(const struct reader *reader, struct rate_table *rates, const json_t *list)
+{
+	const char *bad = "";
+
+	if (rate_table_read(rates, list, &bad) != 0)
+		return refuse(reader, bad, "a bound is [HH:MM-HH:MM] RATE, as 07:00-19:00 64kbit");
+	return 0;
+}
+
+static int
+read_own_rates(const struct reader *reader, struct way *way, json_t *value)
+{
+	json_t *list = json_is_array(value) ? json_incref(value) : json_pack("[O]", value);
+	int rc = list == NULL ? refuse(reader, "bandwidth", "no memory") : read_rates(reader, &way->rates, list);
+
+	way->own_rates = true;
+	json_decref(list);
+	return rc;
+}
+
 static int
 read_way_key(const struct reader *reader, struct way *way, const char *key, json_t *value)
 {
@@ -221,10 +243,12 @@ read_way_key(const struct reader *reader, struct way *way, const char *key, json
 
 	if (strcmp(key, "hops") == 0)
 		return read_hops(reader, way, value);
+	if (strcmp(key, "bandwidth") == 0)
+		return read_own_rates(reader, way, value);
 	if (strcmp(key, "name") == 0 || strcmp(key, "resolve") == 0)
 		return text != NULL ? 0 : refuse(reader, key, "a single value is expected");
 	if (text == NULL)
-		return refuse(reader, key, "a way has name, hops, resolve, source, interface, inspect-ca, metered; each but hops is one value");
+		return refuse(reader, key, "each key of a way but hops and bandwidth has one value");
 	if (strcmp(key, "source") == 0)
 		return read_source(reader, way, text);
 	if (strcmp(key, "interface") == 0)
@@ -233,7 +257,7 @@ read_way_key(const struct reader *reader, struct way *way, const char *key, json
 		return read_path(reader, way->inspect_ca, sizeof(way->inspect_ca), text);
 	if (strcmp(key, "metered") == 0)
 		return parse_bool(text, &way->metered) ? 0 : refuse(reader, text, "metered is yes or no");
-	return refuse(reader, key, "a way has name, hops, resolve, source, interface, inspect-ca, metered");
+	return refuse(reader, key, "a way has name, hops, resolve, source, interface, inspect-ca, metered, bandwidth");
 }
 
 static int
@@ -397,6 +421,8 @@ way_set_create(struct way_set **out, const struct way_config *config, struct con
 	reader.where = "uplink.hosts";
 	json_array_foreach((json_t *)config->hosts, i, host)
 		rc = rc != 0 ? rc : add_host(&reader, json_is_string(host) ? json_string_value(host) : "");
+	reader.where = "uplink.bandwidth";
+	rc = rc != 0 ? rc : read_rates(&reader, &set->rates, config->bandwidth);
 	if (rc != 0) {
 		way_set_destroy(set);
 		return rc;

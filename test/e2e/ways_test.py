@@ -147,6 +147,39 @@ class Limits(WaysCase):
         self.good_end(feed)
 
 
+    def test_a_costly_way_after_a_free_one(self):
+        """Each way has its own bound and lanes: all goes by the free one, alerts alone and slowly by the other."""
+        proxy = self.use(FaultyProxy())
+        feed = self.feed({'name': 'fibre', 'hops': f'http://127.0.0.1:{proxy.port}', 'bandwidth': []},
+                         {'name': 'lte', 'metered': 'yes', 'bandwidth': ['00:00-24:00 64 KiB', '1mbit']},
+                         uplink__bandwidth='[8 KiB]', uplink__failback_s=1)
+        begin = time.monotonic()
+        put_noise(feed, 'flow', 300)
+        self.arrives(feed)
+        self.assertLess(time.monotonic() - begin, 3)
+        self.assertEqual(feed.counter('uplink.rate'), 0)
+        proxy.mode = '403'
+        self.aggregator.server.drop_all()
+        feed.put('alert', 1, 1)
+        self.until(lambda: self.aggregator.lane('alert').records)
+        self.assertEqual((feed.status()['uplink']['way'], feed.counter('uplink.rate')), ('lte', 65536))
+        self.put(feed)
+        begin, before = time.monotonic(), feed.counter('uplink.sent_bytes')
+        rng = random.Random(2)
+        for n in range(2, 102):
+            feed.put('alert', n, 1, base64.b64encode(rng.randbytes(1000)).decode(), flush=n == 101)
+        self.until(lambda: len(self.aggregator.lane('alert').records) == 101)
+        took, sent = time.monotonic() - begin, feed.counter('uplink.sent_bytes') - before
+        self.assertGreater(sent, 90000)
+        self.assertLess(sent / (took + 0.3), 66000)
+        self.assertEqual(len(self.aggregator.lane('event').records), 50)
+        proxy.mode = 'good'
+        self.until(lambda: feed.status()['uplink']['way'] == 'fibre')
+        self.arrives(feed, seconds=BACK_WITHIN_S)
+        self.assertEqual(feed.counter('uplink.rate'), 0)
+        self.good_end(feed)
+
+
 class Identity(WaysCase):
     def test_pin(self):
         der = subprocess.run(f'openssl x509 -in {self.pki}/server.pem -noout -pubkey | openssl pkey -pubin -outform der'
@@ -177,7 +210,7 @@ class Identity(WaysCase):
     def test_warnings_before_the_end(self):
         uplink_test.make_key(self.pki, 'longca')
         run('openssl', 'req', '-x509', '-new', '-key', f'{self.pki}/longca.key', '-subj', '/CN=longca', '-days', '3650', '-out', f'{self.pki}/longca.pem')
-        for days, warnings, text in ((90, 0, ''), (20, 1, 'less than 30 days'), (5, 1, 'less than 7 days'), (0, 1, 'has expired')):
+        for days, warnings, text in ((90, 0, ''), (20, 1, 'less than 30 days'), (5, 1, 'less than 7 days'), (1, 1, 'less than 1 day)'), (0, 1, 'has expired')):
             name = f'days{days}'
             end = time.strftime('%y%m%d%H%M%SZ', time.gmtime(time.time() + days * 86400 - 60))
             uplink_test.make_leaf(self.pki, name, 'longca', 'sensor-1', 'DNS:sensor-1', '200101000000Z', end)
