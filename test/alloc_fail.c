@@ -12,8 +12,9 @@ void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *old, size_t size);
 char *__wrap_strdup(const char *text);
 
-static unsigned int countdown;
-static int reached;
+/* Of the thread that asked: what others allocate meanwhile is theirs. */
+static _Thread_local unsigned int countdown;
+static _Thread_local int reached;
 
 void
 test_fail_alloc(unsigned int nth)

@@ -23,7 +23,7 @@
 #define TEST_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /** The nth allocation from now fails (1 is the next); 0: none does. Covers malloc, calloc, realloc and strdup
- *  called from the project's own objects. */
+ *  called on this thread from the project's own objects. */
 void test_fail_alloc(unsigned int nth);
 /** Whether the failure was reached since test_fail_alloc(). */
 int test_alloc_failed(void);

@@ -22,6 +22,7 @@ struct sensor {
 struct fair {
 	struct fair_config config;
 	uint32_t count;
+	uint64_t bytes; /* of what waits */
 	uint32_t at; /* bucket that is swept next */
 	TAILQ_HEAD(, sensor) turns;
 	LIST_HEAD(, sensor) buckets[BUCKETS];
@@ -77,14 +78,23 @@ sweep(struct fair *fair, uint64_t now_ms)
 }
 
 static struct sensor *
-get(struct fair *fair, const char *name, uint64_t now_ms)
+find(const struct fair *fair, const char *name)
 {
-	uint32_t bucket = bucket_of(name);
 	struct sensor *sensor;
 
-	LIST_FOREACH(sensor, &fair->buckets[bucket], link)
+	LIST_FOREACH(sensor, &fair->buckets[bucket_of(name)], link)
 		if (strcmp(sensor->name, name) == 0)
-			return sensor;
+			break;
+	return sensor;
+}
+
+static struct sensor *
+get(struct fair *fair, const char *name, uint64_t now_ms)
+{
+	struct sensor *sensor = find(fair, name);
+
+	if (sensor != NULL)
+		return sensor;
 	if (fair->count == fair->config.sensors_max || strlen(name) > BATCH_SENSOR_MAX)
 		return NULL;
 	sensor = calloc(1, sizeof(*sensor));
@@ -94,9 +104,22 @@ get(struct fair *fair, const char *name, uint64_t now_ms)
 	sensor->millirecords = bucket_size(fair);
 	sensor->filled_ms = now_ms;
 	STAILQ_INIT(&sensor->items);
-	LIST_INSERT_HEAD(&fair->buckets[bucket], sensor, link);
+	LIST_INSERT_HEAD(&fair->buckets[bucket_of(name)], sensor, link);
 	fair->count++;
 	return sensor;
+}
+
+bool
+fair_is_full(const struct fair *fair, const char *name, uint64_t bytes)
+{
+	const struct sensor *sensor;
+
+	if (fair->config.bytes_max == 0 || fair->bytes == 0 || fair->bytes + bytes <= fair->config.bytes_max)
+		return false;
+	if (fair->bytes + bytes > fair->config.bytes_max * 2)
+		return true;
+	sensor = find(fair, name);
+	return sensor != NULL && sensor->waits;
 }
 
 uint64_t
@@ -120,6 +143,7 @@ fair_put(struct fair *fair, const char *name, uint64_t records, uint64_t now_ms,
 	}
 	sensor->filled_ms = now_ms;
 	STAILQ_INSERT_TAIL(&sensor->items, item, link);
+	fair->bytes += item->bytes;
 	if (!sensor->waits) {
 		sensor->waits = true;
 		TAILQ_INSERT_TAIL(&fair->turns, sensor, turn);
@@ -138,6 +162,7 @@ fair_take(struct fair *fair)
 	TAILQ_REMOVE(&fair->turns, sensor, turn);
 	item = STAILQ_FIRST(&sensor->items);
 	STAILQ_REMOVE_HEAD(&sensor->items, link);
+	fair->bytes -= item->bytes;
 	sensor->waits = !STAILQ_EMPTY(&sensor->items);
 	if (sensor->waits)
 		TAILQ_INSERT_TAIL(&fair->turns, sensor, turn);

@@ -8,6 +8,7 @@
 #ifndef MR_AGGREGATOR_FAIR_H
 #define MR_AGGREGATOR_FAIR_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
 
@@ -16,10 +17,12 @@ enum { FAIR_BURST_S = 4 }; /* seconds of the rate that may come at once */
 /** What waits; the first member of the caller's struct. */
 struct fair_item {
 	STAILQ_ENTRY(fair_item) link;
+	uint64_t bytes; /* the caller's: what it takes while it waits */
 };
 
 struct fair_config {
 	uint64_t records_per_s; /* of a sensor; 0: no bound */
+	uint64_t bytes_max;     /* of all that waits; see fair_is_full(); 0: no bound */
 	uint32_t sensors_max;   /* known at once; more share no bucket and no turn: they are told to come again */
 };
 
@@ -39,6 +42,11 @@ void fair_destroy(struct fair *fair);
  * @return 0: queued; else milliseconds after which the bucket has enough again
  */
 uint64_t fair_put(struct fair *fair, const char *sensor, uint64_t records, uint64_t now_ms, struct fair_item *item);
+/**
+ * Whether so many bytes more of the sensor are too many. A sensor with nothing in the queue still comes in where others no
+ * longer do, up to twice the bound, so that they cannot keep it out.
+ */
+bool fair_is_full(const struct fair *fair, const char *sensor, uint64_t bytes);
 /** The next in turn, NULL: none waits. */
 struct fair_item *fair_take(struct fair *fair);
 

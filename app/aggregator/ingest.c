@@ -4,7 +4,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 #include <time.h>
 
 #include <event2/buffer.h>
@@ -15,14 +14,13 @@
 
 #include "app/aggregator/enrol.h"
 #include "app/aggregator/fair.h"
+#include "app/aggregator/writer.h"
 #include "lib/base/log.h"
 #include "lib/enrol/activation.h"
 #include "lib/link/server.h"
 
 enum {
-	PRIORITY_COMMIT = 2,      /* behind the wire: what has arrived joins the group first */
-	PARKED_AHEAD_MAX = 1 << 20, /* sequences a batch may be ahead of its lane and still wait for the others */
-	PARKED_TICK_MS = 50,
+	PRIORITY_DONE = 2, /* behind the wire: what has arrived is on its way to the store first */
 	RETRY_S = 1,
 	FAIR_SENSORS_MAX = 1 << 20, /* 200 bytes each, only while they send */
 	RETRY_EPOCHS_S = 600,
@@ -41,6 +39,7 @@ const struct counter_desc ingest_counters[INGEST_COUNTERS] = {
 	[INGEST_REFUSED] = { "ingest.refused", "requests of the wrong path, or in another sensor's name" },
 	[INGEST_TOO_LARGE] = { "ingest.too_large", "batches answered 413" },
 	[INGEST_LATER] = { "ingest.later", "batches answered 429 or 503" },
+	[INGEST_BEHIND] = { "ingest.behind", "batches answered 429 because the store was behind: limits.queue" },
 	[INGEST_LIMITED] = { "ingest.limited", "batches answered 429 because of limits.sensor-records" },
 	[INGEST_SLOW] = { "ingest.slow_cut", "connections cut because a request took too long to come" },
 	[INGEST_IDLE] = { "ingest.idle_cut", "connections cut because they were silent too long" },
@@ -55,30 +54,19 @@ struct delivery {
 	struct ingest *ingest;
 	struct evhttp_request *request;
 	struct batch_head head;
-	uint64_t acked;
-	bool check_only;      /* answered as if it were stored, and is not */
-	uint64_t deadline_ms; /* of a parked one */
-	TAILQ_ENTRY(delivery) link;
+	bool check_only;       /* answered as if it were stored, and is not */
 };
-
-TAILQ_HEAD(deliveries, delivery);
 
 struct ingest {
 	const struct settings *settings;
-	struct store *store;
+	struct writer *writer;
 	struct enrol *enrol; /* NULL: there is none */
 	struct link_server *server;
 	struct batch_decoder *decoder;
-	struct store_line *lines; /* [BATCH_COUNT_MAX] */
 	struct fair *fair;
 	struct event *turn;
-	struct event *commit;
-	struct event *expire;
-	struct event *tick;
+	struct event *done;
 	struct evbuffer *answer;
-	struct deliveries appended; /* answered at the commit */
-	struct deliveries parked;   /* ahead of their lane */
-	uint64_t group_records;     /* appended since the last commit */
 	_Atomic uint64_t counters[INGEST_COUNTERS];
 };
 
@@ -156,50 +144,14 @@ peer_closed(struct evhttp_connection *connection, void *arg)
 	delivery->request = NULL;
 }
 
-/* ---- commit ---- */
-
-static void
-answer_appended(struct ingest *ingest, bool durable)
-{
-	struct delivery *delivery;
-
-	while ((delivery = TAILQ_FIRST(&ingest->appended)) != NULL) {
-		TAILQ_REMOVE(&ingest->appended, delivery, link);
-		if (durable) {
-			count(ingest, INGEST_BATCHES, 1);
-			finish(delivery, 200, 0, "acked", json_integer((json_int_t)delivery->acked));
-		} else {
-			finish_later(delivery, 503, RETRY_S, "the store could not make it durable");
-		}
-	}
-}
-
-static void
-commit(struct ingest *ingest)
-{
-	int err = store_commit(ingest->store);
-
-	if (err == 0 && ingest->group_records > 0) {
-		count(ingest, INGEST_COMMITS, 1);
-		count(ingest, INGEST_RECORDS, ingest->group_records);
-	}
-	ingest->group_records = 0;
-	answer_appended(ingest, err == 0);
-}
-
-static void
-on_commit(evutil_socket_t fd, short what, void *arg)
-{
-	commit(arg);
-}
-
 /* ---- a batch's path ---- */
 
 /* @return NULL, or why the lines are not the batch that the headers promise. */
 static const char *
-read_lines(struct ingest *ingest, const struct batch_head *head, const char *text, size_t len)
+read_lines(const struct batch_head *head, struct writer_job *job)
 {
-	const char *end = text + len;
+	const char *text = job->lines.data;
+	const char *end = text + job->lines.len;
 	uint32_t found = 0;
 
 	while (text < end) {
@@ -212,7 +164,7 @@ read_lines(struct ingest *ingest, const struct batch_head *head, const char *tex
 			return "a line is too long";
 		if (found == head->count)
 			return "more lines than Millrace-Count";
-		why = store_line_read(&ingest->lines[found++], text, (size_t)(newline - text));
+		why = store_line_read(&job->records[found++], text, (size_t)(newline - text));
 		if (why != NULL)
 			return why;
 		text = newline + 1;
@@ -220,141 +172,110 @@ read_lines(struct ingest *ingest, const struct batch_head *head, const char *tex
 	return found == head->count ? NULL : "fewer lines than Millrace-Count";
 }
 
-static void
-append(struct ingest *ingest, struct delivery *delivery, const struct store_body *body)
+/* The body as it came: one copy, where the store may keep it. */
+static int
+take_body(struct evhttp_request *request, struct buf *body)
 {
-	struct store_appended done;
-	int err = store_append(ingest->store, &delivery->head, body, ingest->lines, &done);
+	struct evbuffer *input = evhttp_request_get_input_buffer(request);
+	size_t len = evbuffer_get_length(input);
 
-	if (err == -ERANGE) {
-		finish_hole(delivery, done.next);
-		return;
+	if (len > body->cap) {
+		buf_destroy(body);
+		if (buf_create(body, len) != 0)
+			return -ENOMEM;
 	}
-	if (err == -EDQUOT) {
-		finish_later(delivery, 429, RETRY_EPOCHS_S, "the sensor has used up its epochs");
-		return;
-	}
-	if (err != 0) {
-		store_rollback(ingest->store);
-		ingest->group_records = 0;
-		answer_appended(ingest, false);
-		finish_later(delivery, 503, RETRY_S, "the store failed");
-		return;
-	}
-	count(ingest, INGEST_DUPLICATES, done.skipped);
-	count(ingest, INGEST_LOST, done.lost);
-	count(ingest, INGEST_BYTES, done.stored == 0 ? 0 : body->lines_len);
-	delivery->acked = done.next - 1;
-	ingest->group_records += done.stored;
-	TAILQ_INSERT_TAIL(&ingest->appended, delivery, link);
+	body->full = false;
+	body->len = (size_t)evbuffer_remove(input, body->data, len);
+	return 0;
 }
 
-/* Unpacks, checks and appends a batch that is next in its lane. */
+/* @return whether the batch may be stored; else it is answered */
+static bool
+unpack(struct ingest *ingest, struct delivery *delivery, struct writer_job *job)
+{
+	char error[BATCH_ERROR_MAX];
+	const char *why;
+	int err = take_body(delivery->request, &job->body);
+
+	if (err == 0)
+		err = batch_decode(ingest->decoder, &delivery->head, job->body.data, job->body.len, &job->lines, error);
+	if (err == -EMSGSIZE) {
+		finish_too_large(delivery, ingest->settings->lines_max);
+		return false;
+	}
+	if (err == -ENOMEM) {
+		finish_later(delivery, 503, RETRY_S, "no memory");
+		return false;
+	}
+	why = err != 0 ? error : read_lines(&delivery->head, job);
+	if (why != NULL)
+		finish_poison(delivery, 400, why);
+	return why == NULL;
+}
+
+/* Unpacks and checks a batch, and hands it to the store. */
 static void
 take(struct ingest *ingest, struct delivery *delivery)
 {
-	struct evbuffer *input = evhttp_request_get_input_buffer(delivery->request);
-	struct store_body body = { .len = evbuffer_get_length(input) };
-	char error[BATCH_ERROR_MAX];
-	const char *why;
-	int err;
+	struct writer_job *job = writer_job_get(ingest->writer, delivery->head.count);
 
-	body.data = body.len == 0 ? "" : (const char *)evbuffer_pullup(input, -1);
-	err = batch_decode(ingest->decoder, &delivery->head, body.data, body.len, &body.lines, &body.lines_len, error);
-	if (err == -EMSGSIZE) {
-		finish_too_large(delivery, ingest->settings->lines_max);
+	if (job == NULL) {
+		finish_later(delivery, 503, RETRY_S, "no memory");
 		return;
 	}
-	why = err != 0 ? error : read_lines(ingest, &delivery->head, body.lines, body.lines_len);
-	if (why != NULL) {
-		finish_poison(delivery, 400, why);
+	if (!unpack(ingest, delivery, job)) {
+		writer_job_put(ingest->writer, job);
 		return;
 	}
 	if (delivery->check_only) {
+		writer_job_put(ingest->writer, job);
 		finish(delivery, 200, 0, "acked", json_integer(0));
 		return;
 	}
-	append(ingest, delivery, &body);
+	job->head = &delivery->head;
+	job->owner = delivery;
+	writer_submit(ingest->writer, job);
+}
+
+/* ---- the answer ---- */
+
+static void
+finish_stored(struct ingest *ingest, struct delivery *delivery, const struct writer_job *job)
+{
+	count(ingest, INGEST_BATCHES, 1);
+	count(ingest, INGEST_RECORDS, job->done.stored);
+	count(ingest, INGEST_DUPLICATES, job->done.skipped);
+	count(ingest, INGEST_LOST, job->done.lost);
+	count(ingest, INGEST_BYTES, job->done.stored == 0 ? 0 : job->lines.len);
+	finish(delivery, 200, 0, "acked", json_integer((json_int_t)job->done.next - 1));
 }
 
 static void
-park(struct ingest *ingest, struct delivery *delivery)
+finish_job(struct ingest *ingest, const struct writer_job *job)
 {
-	static const struct timeval tick = { .tv_usec = PARKED_TICK_MS * 1000 };
+	struct delivery *delivery = job->owner;
 
-	delivery->deadline_ms = clock_ms() + ingest->settings->reorder_ms;
-	TAILQ_INSERT_TAIL(&ingest->parked, delivery, link);
-	if (!event_pending(ingest->tick, EV_TIMEOUT, NULL))
-		event_add(ingest->tick, &tick);
-}
-
-/* Where a batch stands against its lane. */
-enum place { PLACE_NEXT, PLACE_AHEAD, PLACE_FAILED };
-
-static enum place
-place_of(struct ingest *ingest, const struct delivery *delivery, uint64_t *expected)
-{
-	if (store_next_sequence(ingest->store, &delivery->head, expected) != 0)
-		return PLACE_FAILED;
-	if (delivery->head.skip_to > *expected)
-		return delivery->head.sequence > delivery->head.skip_to ? PLACE_AHEAD : PLACE_NEXT;
-	return delivery->head.sequence > *expected ? PLACE_AHEAD : PLACE_NEXT;
-}
-
-static bool
-same_lane(const struct batch_head *a, const struct batch_head *b)
-{
-	return a->lane == b->lane && a->epoch == b->epoch && strcmp(a->sensor, b->sensor) == 0;
-}
-
-/* The parked batch of the lane that has become next, taken off the list; NULL: none. */
-static struct delivery *
-unpark(struct ingest *ingest, const struct batch_head *head)
-{
-	struct delivery *delivery;
-	uint64_t expected;
-
-	TAILQ_FOREACH(delivery, &ingest->parked, link) {
-		if (!same_lane(&delivery->head, head) || place_of(ingest, delivery, &expected) != PLACE_NEXT)
-			continue;
-		TAILQ_REMOVE(&ingest->parked, delivery, link);
-		return delivery;
+	switch (job->verdict) {
+	case WRITER_STORED: finish_stored(ingest, delivery, job); break;
+	case WRITER_HOLE: finish_hole(delivery, job->done.next); break;
+	case WRITER_QUOTA: finish_later(delivery, 429, RETRY_EPOCHS_S, "the sensor has used up its epochs"); break;
+	case WRITER_FAILED: finish_later(delivery, 503, RETRY_S, "the store failed"); break;
+	case WRITER_NOT_DURABLE: finish_later(delivery, 503, RETRY_S, "the store could not make it durable"); break;
+	case WRITER_STOPPED: finish_later(delivery, 503, RETRY_S, "the aggregator stops"); break;
 	}
-	return NULL;
 }
 
 static void
-place(struct ingest *ingest, struct delivery *delivery)
+on_done(evutil_socket_t fd, short what, void *arg)
 {
-	struct batch_head head = delivery->head;
-	uint64_t expected;
-	enum place at = place_of(ingest, delivery, &expected);
+	struct ingest *ingest = arg;
+	struct writer_job *job;
 
-	if (at == PLACE_FAILED) {
-		finish_later(delivery, 503, RETRY_S, "the store failed");
-		return;
+	while ((job = writer_take(ingest->writer)) != NULL) {
+		finish_job(ingest, job);
+		writer_job_put(ingest->writer, job);
 	}
-	if (at == PLACE_AHEAD && ingest->settings->reorder_ms > 0 && head.sequence - expected < PARKED_AHEAD_MAX) {
-		count(ingest, INGEST_REORDERED, 1);
-		park(ingest, delivery);
-		return;
-	}
-	if (at == PLACE_AHEAD) {
-		finish_hole(delivery, expected);
-		return;
-	}
-	take(ingest, delivery);
-	/* Each turn takes one off the list, so it ends. */
-	while ((delivery = unpark(ingest, &head)) != NULL) {
-		if (delivery->request == NULL)
-			free(delivery);
-		else
-			take(ingest, delivery);
-	}
-	if (ingest->group_records >= ingest->settings->group_records)
-		commit(ingest);
-	else
-		event_active(ingest->commit, EV_TIMEOUT, 0);
+	event_active(ingest->turn, EV_TIMEOUT, 0);
 }
 
 /* ---- turns ---- */
@@ -362,8 +283,19 @@ place(struct ingest *ingest, struct delivery *delivery)
 static void
 queue(struct ingest *ingest, struct delivery *delivery)
 {
-	uint64_t wait_ms = fair_put(ingest->fair, delivery->head.sensor, delivery->head.count, clock_ms(), &delivery->item);
+	uint64_t wait_ms;
 
+	if (writer_is_stopped(ingest->writer)) {
+		finish_later(delivery, 503, RETRY_S, "the aggregator stops");
+		return;
+	}
+	delivery->item.bytes = evbuffer_get_length(evhttp_request_get_input_buffer(delivery->request));
+	if (fair_is_full(ingest->fair, delivery->head.sensor, delivery->item.bytes)) {
+		count(ingest, INGEST_BEHIND, 1);
+		finish_later(delivery, 429, RETRY_S, "the store is behind");
+		return;
+	}
+	wait_ms = fair_put(ingest->fair, delivery->head.sensor, delivery->head.count, clock_ms(), &delivery->item);
 	if (wait_ms > 0) {
 		count(ingest, INGEST_LIMITED, 1);
 		finish_later(delivery, 429, (unsigned int)((wait_ms + 999) / 1000), "the sensor sends more than limits.sensor-records");
@@ -372,19 +304,19 @@ queue(struct ingest *ingest, struct delivery *delivery)
 	event_active(ingest->turn, EV_TIMEOUT, 0);
 }
 
-/* One batch, then whatever the wire has: those of other sensors come into the row. */
+/* One batch, then whatever the wire has: those of other sensors come into the row. Without room, on_done() goes on. */
 static void
 on_turn(evutil_socket_t fd, short what, void *arg)
 {
 	struct ingest *ingest = arg;
-	struct delivery *delivery = (struct delivery *)fair_take(ingest->fair);
+	struct delivery *delivery = writer_has_room(ingest->writer) ? (struct delivery *)fair_take(ingest->fair) : NULL;
 
 	if (delivery == NULL)
 		return;
 	if (delivery->request == NULL)
 		free(delivery);
 	else
-		place(ingest, delivery);
+		take(ingest, delivery);
 	event_active(ingest->turn, EV_TIMEOUT, 0);
 }
 
@@ -455,69 +387,41 @@ on_request(void *arg, struct evhttp_request *request)
 		queue(ingest, delivery);
 }
 
-/* ---- timers ---- */
-
-static void
-on_tick(evutil_socket_t fd, short what, void *arg)
-{
-	static const struct timeval tick = { .tv_usec = PARKED_TICK_MS * 1000 };
-	struct ingest *ingest = arg;
-	uint64_t now_ms = clock_ms();
-	struct delivery *delivery;
-	uint64_t expected;
-
-	/* Parked in order of their deadlines. */
-	while ((delivery = TAILQ_FIRST(&ingest->parked)) != NULL &&
-	    (delivery->deadline_ms <= now_ms || delivery->request == NULL)) {
-		TAILQ_REMOVE(&ingest->parked, delivery, link);
-		if (place_of(ingest, delivery, &expected) == PLACE_FAILED)
-			finish_later(delivery, 503, RETRY_S, "the store failed");
-		else
-			finish_hole(delivery, expected);
-	}
-	if (!TAILQ_EMPTY(&ingest->parked))
-		event_add(ingest->tick, &tick);
-}
-
-static void
-on_expire(evutil_socket_t fd, short what, void *arg)
-{
-	static const struct timeval soon = { .tv_usec = 1000 };
-	static const struct timeval later = { .tv_sec = 1 };
-	struct ingest *ingest = arg;
-	uint64_t deleted;
-	int more;
-
-	/* Deletions are a transaction of their own. */
-	commit(ingest);
-	more = store_expire(ingest->store, (uint64_t)time(NULL), &deleted);
-	event_add(ingest->expire, more > 0 ? &soon : &later);
-}
-
 /* ---- life ---- */
 
 static int
 create_events(struct ingest *ingest, struct event_base *base)
 {
-	static const struct timeval now = { 0 };
-
-	ingest->commit = event_new(base, -1, 0, on_commit, ingest);
-	ingest->expire = event_new(base, -1, 0, on_expire, ingest);
-	ingest->tick = event_new(base, -1, 0, on_tick, ingest);
 	ingest->turn = event_new(base, -1, 0, on_turn, ingest);
+	ingest->done = event_new(base, writer_fd(ingest->writer), EV_READ | EV_PERSIST, on_done, ingest);
 	ingest->answer = evbuffer_new();
-	if (ingest->commit == NULL || ingest->expire == NULL || ingest->tick == NULL || ingest->turn == NULL ||
-	    ingest->answer == NULL)
+	if (ingest->turn == NULL || ingest->done == NULL || ingest->answer == NULL)
 		return -ENOMEM;
-	event_priority_set(ingest->commit, PRIORITY_COMMIT);
-	return event_add(ingest->expire, &now) == 0 ? 0 : -ENOMEM;
+	event_priority_set(ingest->done, PRIORITY_DONE);
+	return event_add(ingest->done, NULL) == 0 ? 0 : -ENOMEM;
+}
+
+/* The writer comes last: from then on the store is its own. */
+static int
+create_parts(struct ingest *ingest, struct store *store)
+{
+	const struct settings *settings = ingest->settings;
+	const struct fair_config fair = { .records_per_s = settings->records_per_sensor, .bytes_max = settings->queue_bytes,
+		.sensors_max = FAIR_SENSORS_MAX };
+	const struct writer_config writer = { .queue_bytes_max = settings->queue_bytes,
+		.group_records = settings->group_records, .reorder_ms = settings->reorder_ms,
+		.counters = &ingest->counters[INGEST_REORDERED] };
+	int err = batch_decoder_create(&ingest->decoder, settings->lines_max);
+
+	if (err == 0)
+		err = fair_create(&ingest->fair, &fair);
+	return err != 0 ? err : writer_create(&ingest->writer, &writer, store);
 }
 
 int
 ingest_create(struct ingest **out, struct event_base *base, const struct settings *settings, struct store *store,
 	struct enrol *enrol)
 {
-	const struct fair_config fair = { .records_per_s = settings->records_per_sensor, .sensors_max = FAIR_SENSORS_MAX };
 	struct link_server_config server;
 	struct ingest *ingest = calloc(1, sizeof(*ingest));
 	int err;
@@ -527,18 +431,12 @@ ingest_create(struct ingest **out, struct event_base *base, const struct setting
 	settings_ingest_server(settings, &server);
 	server.counters = &ingest->counters[INGEST_SLOW];
 	ingest->settings = settings;
-	ingest->store = store;
 	ingest->enrol = enrol;
 	if (enrol != NULL) {
 		server.admit = enrol_admit;
 		server.admit_arg = enrol;
 	}
-	TAILQ_INIT(&ingest->appended);
-	TAILQ_INIT(&ingest->parked);
-	ingest->lines = calloc(BATCH_COUNT_MAX, sizeof(*ingest->lines));
-	err = ingest->lines == NULL ? -ENOMEM : batch_decoder_create(&ingest->decoder, settings->lines_max);
-	if (err == 0)
-		err = fair_create(&ingest->fair, &fair);
+	err = create_parts(ingest, store);
 	if (err == 0)
 		err = create_events(ingest, base);
 	if (err == 0)
@@ -564,34 +462,36 @@ ingest_finish(struct ingest *ingest)
 		else
 			finish_later(delivery, 503, RETRY_S, "the aggregator stops");
 	}
-	commit(ingest);
-	while ((delivery = TAILQ_FIRST(&ingest->parked)) != NULL) {
-		TAILQ_REMOVE(&ingest->parked, delivery, link);
-		finish_later(delivery, 503, RETRY_S, "the aggregator stops");
-	}
+	writer_stop(ingest->writer);
+	on_done(-1, 0, ingest);
 }
 
 void
 ingest_destroy(struct ingest *ingest)
 {
+	struct writer_job *job;
+
 	if (ingest == NULL)
 		return;
 	if (ingest->enrol != NULL)
 		enrol_watch(ingest->enrol, NULL);
 	link_server_destroy(ingest->server);
-	if (ingest->commit != NULL)
-		event_free(ingest->commit);
-	if (ingest->expire != NULL)
-		event_free(ingest->expire);
+	if (ingest->writer != NULL) {
+		writer_stop(ingest->writer);
+		while ((job = writer_take(ingest->writer)) != NULL) {
+			free(job->owner);
+			writer_job_put(ingest->writer, job);
+		}
+	}
+	if (ingest->done != NULL)
+		event_free(ingest->done);
 	if (ingest->turn != NULL)
 		event_free(ingest->turn);
-	if (ingest->tick != NULL)
-		event_free(ingest->tick);
 	if (ingest->answer != NULL)
 		evbuffer_free(ingest->answer);
+	writer_destroy(ingest->writer);
 	batch_decoder_destroy(ingest->decoder);
 	fair_destroy(ingest->fair);
-	free(ingest->lines);
 	free(ingest);
 }
 

@@ -1,9 +1,10 @@
 /*
- * Sensors' batches, from the wire to the disk. ingest.c shows a batch's whole path: who is
- * it, what do the headers say, is it next in its lane, unpack, check each line, append,
- * commit together with the others that arrived, answer.
+ * Sensors' batches, from the wire to the disk. ingest.c shows a batch's way through the door: who is it, what do the headers
+ * say, its sensor's turn, unpack, check each line, hand over, answer. writer.c shows the rest: is it next in its lane, append,
+ * commit together with the others that arrived.
  *
- * Thread: the one that runs the base. Counters may be read by any.
+ * Thread: the one that runs the base; the store belongs to a thread of its own between ingest_create() and
+ * ingest_finish(). Counters may be read by any.
  */
 #ifndef MR_AGGREGATOR_INGEST_H
 #define MR_AGGREGATOR_INGEST_H
@@ -18,8 +19,8 @@ struct ingest;
 
 enum ingest_counter {
 	INGEST_REQUESTS, INGEST_BATCHES, INGEST_RECORDS, INGEST_BYTES, INGEST_DUPLICATES, INGEST_LOST,
-	INGEST_HOLES, INGEST_REORDERED, INGEST_POISON, INGEST_REFUSED, INGEST_TOO_LARGE, INGEST_LATER, INGEST_COMMITS,
-	INGEST_LIMITED,
+	INGEST_HOLES, INGEST_POISON, INGEST_REFUSED, INGEST_TOO_LARGE, INGEST_LATER, INGEST_LIMITED, INGEST_BEHIND,
+	INGEST_REORDERED, INGEST_COMMITS, /* in the order of enum writer_counter */
 	INGEST_SLOW, INGEST_IDLE, INGEST_CROWDED, INGEST_FULL, /* in the order of enum link_server_counter */
 	INGEST_COUNTERS,
 };
@@ -30,7 +31,7 @@ extern const struct counter_desc ingest_counters[INGEST_COUNTERS];
  *  @return 0 or -errno, logged. */
 int ingest_create(struct ingest **out, struct event_base *base, const struct settings *settings, struct store *store,
 	struct enrol *enrol);
-/** Commits and answers what is appended; batches that still wait for others are told to come again. */
+/** Stores and answers what was taken; batches that still wait, and all that come later, are told to come again. */
 void ingest_finish(struct ingest *ingest);
 void ingest_destroy(struct ingest *ingest);
 uint16_t ingest_port(const struct ingest *ingest);

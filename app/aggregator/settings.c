@@ -52,6 +52,8 @@ static const struct knob knobs[] = {
 		"milliseconds a query may run" },
 	{ "limits.group-records", KNOB_NUMBER, AT(group_records), 1, 10000000, "20000", NULL,
 		"records after which a group of batches is committed, if the wire does not pause before" },
+	{ "limits.queue", KNOB_SIZE, AT(queue_bytes), 1024, 1ull << 40, "64mb", NULL,
+		"bytes of unpacked batches that wait for the store; as many wait packed, then they are answered 429" },
 	{ "limits.reorder", KNOB_NUMBER, AT(reorder_ms), 0, 60000, "500", NULL,
 		"milliseconds a batch waits for those before it, when several are in flight" },
 	{ "enrol.state", KNOB_TEXT, AT(enrol_state), 0, 0, NULL, NULL,

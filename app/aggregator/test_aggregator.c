@@ -36,6 +36,7 @@ static struct settings settings = {
 	.request_timeout_s = 5,
 	.query_timeout_ms = 1000,
 	.group_records = 100,
+	.queue_bytes = 1 << 20,
 };
 
 static void

@@ -95,6 +95,38 @@ sensors_are_forgotten_and_bounded(void **state)
 	fair_destroy(fair);
 }
 
+/* One sensor fills the queue: it waits outside, others still come in, up to twice the bound. */
+static void
+a_full_queue_keeps_out_those_who_filled_it(void **state)
+{
+	const struct fair_config config = { .bytes_max = 1000, .sensors_max = 10 };
+	struct fair *fair;
+	unsigned int count = 0;
+
+	assert_int_equal(fair_create(&fair, &config), 0);
+	/* One that is larger than the bound comes in alone. */
+	assert_false(fair_is_full(fair, "a", 5000));
+	for (unsigned int i = 0; i < 64; i++)
+		jobs[i].item.bytes = 100;
+	for (; !fair_is_full(fair, "a", 100); count++)
+		assert_int_equal(put(fair, count, 'a', 1, 0), 0);
+	assert_int_equal(count, 10);
+	assert_false(fair_is_full(fair, "b", 100));
+	assert_int_equal(put(fair, 10, 'b', 1, 0), 0);
+	assert_true(fair_is_full(fair, "b", 100));
+	assert_false(fair_is_full(fair, "c", 900));
+	assert_true(fair_is_full(fair, "c", 901));
+	/* The new one's turn comes second; with what has left, there is room again. */
+	assert_int_equal(take(fair), 'a');
+	assert_int_equal(take(fair), 'b');
+	assert_false(fair_is_full(fair, "a", 100));
+	assert_true(fair_is_full(fair, "a", 101));
+	while (take(fair) != '-')
+		;
+	assert_false(fair_is_full(fair, "a", 1000));
+	fair_destroy(fair);
+}
+
 static void
 creation_survives_no_memory(void **state)
 {
@@ -112,6 +144,7 @@ main(void)
 		cmocka_unit_test(queues_take_turns),
 		cmocka_unit_test(buckets_bound_the_rate),
 		cmocka_unit_test(sensors_are_forgotten_and_bounded),
+		cmocka_unit_test(a_full_queue_keeps_out_those_who_filled_it),
 		cmocka_unit_test(creation_survives_no_memory),
 	};
 

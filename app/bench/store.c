@@ -49,6 +49,7 @@ struct bench {
 	struct options options;
 	struct bench_batches batches;
 	struct batch_decoder *decoder;
+	struct buf text; /* unpacked */
 	struct store_line *lines;
 	struct store *store;
 	uint64_t *next; /* [sensors] */
@@ -96,8 +97,9 @@ deliver(struct bench *bench, uint32_t at, uint64_t loop, uint32_t sensor)
 
 	snprintf(head.sensor, sizeof(head.sensor), "bench-%u", sensor);
 	memcpy(head.digest, batch->digest, sizeof(head.digest));
-	err = batch_decode(bench->decoder, &head, batch->body, batch->body_len, &body.lines, &body.lines_len,
-		error);
+	err = batch_decode(bench->decoder, &head, batch->body, batch->body_len, &bench->text, error);
+	body.lines = bench->text.data;
+	body.lines_len = bench->text.len;
 	now = clock_ns();
 	bench->spent.decode += now - start;
 	start = now;
@@ -343,6 +345,7 @@ store_main(int argc, char **argv)
 	err = run(&bench);
 	store_close(bench.store);
 	batch_decoder_destroy(bench.decoder);
+	buf_destroy(&bench.text);
 	bench_batches_free(&bench.batches);
 	free(bench.lines);
 	free(bench.next);

@@ -18,6 +18,7 @@ enum {
 	ANSWER_LEN_MAX = 4096,
 	RETRY_MIN_MS = 100,
 	RETRY_DEFAULT_MS = 1000,
+	LINES_STEP = 64 * 1024, /* what a body that does not say its size unfolds into at first */
 	/* A frame that asks for a larger window is refused: 2^25 is BATCH_LINES_MAX, so an honest one never does. */
 	WINDOW_LOG_MAX = 25,
 };
@@ -30,7 +31,6 @@ struct batch_encoder {
 
 struct batch_decoder {
 	ZSTD_DCtx *zstd;
-	char *lines;
 	size_t lines_max;
 };
 
@@ -380,10 +380,8 @@ batch_decoder_create(struct batch_decoder **out, size_t lines_max)
 	if (decoder == NULL)
 		return -ENOMEM;
 	decoder->lines_max = lines_max;
-	decoder->lines = malloc(lines_max);
 	decoder->zstd = ZSTD_createDCtx();
-	if (decoder->lines == NULL || decoder->zstd == NULL ||
-	    ZSTD_isError(ZSTD_DCtx_setParameter(decoder->zstd, ZSTD_d_windowLogMax, WINDOW_LOG_MAX))) {
+	if (decoder->zstd == NULL || ZSTD_isError(ZSTD_DCtx_setParameter(decoder->zstd, ZSTD_d_windowLogMax, WINDOW_LOG_MAX))) {
 		batch_decoder_destroy(decoder);
 		return -ENOMEM;
 	}
@@ -397,17 +395,61 @@ batch_decoder_destroy(struct batch_decoder *decoder)
 	if (decoder == NULL)
 		return;
 	ZSTD_freeDCtx(decoder->zstd);
-	free(decoder->lines);
 	free(decoder);
+}
+
+/* Room for so many bytes; what is in it stays. */
+static int
+reserve(struct buf *lines, size_t len)
+{
+	char *grown;
+
+	if (len <= lines->cap)
+		return 0;
+	grown = realloc(lines->data, len);
+	if (grown == NULL)
+		return -ENOMEM;
+	lines->data = grown;
+	lines->cap = len;
+	return 0;
+}
+
+static int
+zstd_failed(size_t code, char error[BATCH_ERROR_MAX])
+{
+	snprintf(error, BATCH_ERROR_MAX, "zstd: %s", ZSTD_getErrorName(code));
+	return -EBADMSG;
+}
+
+/* A body that is one frame which says its size, as ours do: unpacked in one go, straight to where it belongs. */
+static int
+unfold_whole(struct batch_decoder *decoder, const void *body, size_t body_len, struct buf *lines,
+	char error[BATCH_ERROR_MAX])
+{
+	size_t len = (size_t)ZSTD_getFrameContentSize(body, body_len);
+
+	if (len > decoder->lines_max)
+		return -EMSGSIZE;
+	/* Contents are written over: nothing of it is to be copied. */
+	lines->len = 0;
+	if (len > lines->cap) {
+		buf_destroy(lines);
+		if (buf_create(lines, len) != 0)
+			return -ENOMEM;
+	}
+	len = ZSTD_decompressDCtx(decoder->zstd, lines->data, lines->cap, body, body_len);
+	if (ZSTD_isError(len))
+		return zstd_failed(len, error);
+	lines->len = len;
+	return 0;
 }
 
 /* Output is bounded by the buffer, so a small body that unfolds without end stops at lines_max. */
 static int
-unfold(struct batch_decoder *decoder, const void *body, size_t body_len, size_t *lines_len,
-	char error[BATCH_ERROR_MAX])
+unfold(struct batch_decoder *decoder, const void *body, size_t body_len, struct buf *lines, char error[BATCH_ERROR_MAX])
 {
 	ZSTD_inBuffer in = { .src = body, .size = body_len };
-	ZSTD_outBuffer out = { .dst = decoder->lines, .size = decoder->lines_max };
+	ZSTD_outBuffer out = { .dst = lines->data, .size = lines->cap < decoder->lines_max ? lines->cap : decoder->lines_max };
 	size_t left = 1;
 
 	ZSTD_DCtx_reset(decoder->zstd, ZSTD_reset_session_only);
@@ -416,40 +458,55 @@ unfold(struct batch_decoder *decoder, const void *body, size_t body_len, size_t 
 		size_t out_before = out.pos;
 
 		left = ZSTD_decompressStream(decoder->zstd, &out, &in);
-		if (ZSTD_isError(left)) {
-			snprintf(error, BATCH_ERROR_MAX, "zstd: %s", ZSTD_getErrorName(left));
-			return -EBADMSG;
-		}
-		if (out.pos == out.size && (left != 0 || in.pos < in.size))
-			return -EMSGSIZE;
-		if (in.pos == in_before && out.pos == out_before)
+		if (ZSTD_isError(left))
+			return zstd_failed(left, error);
+		if (out.pos == out.size && (left != 0 || in.pos < in.size)) {
+			if (out.size == decoder->lines_max)
+				return -EMSGSIZE;
+			out.size = out.size * 2 + LINES_STEP < decoder->lines_max ? out.size * 2 + LINES_STEP : decoder->lines_max;
+			if (reserve(lines, out.size) != 0)
+				return -ENOMEM;
+			out.dst = lines->data;
+		} else if (in.pos == in_before && out.pos == out_before) {
 			break;
+		}
 	}
 	if (left != 0) {
 		snprintf(error, BATCH_ERROR_MAX, "zstd: the body ends early");
 		return -EBADMSG;
 	}
-	*lines_len = out.pos;
+	lines->len = out.pos;
 	return 0;
+}
+
+static bool
+is_whole(const void *body, size_t body_len)
+{
+	unsigned long long len = ZSTD_getFrameContentSize(body, body_len);
+
+	return len != ZSTD_CONTENTSIZE_ERROR && len != ZSTD_CONTENTSIZE_UNKNOWN &&
+		ZSTD_findFrameCompressedSize(body, body_len) == body_len;
 }
 
 int
 batch_decode(struct batch_decoder *decoder, const struct batch_head *head, const void *body, size_t body_len,
-	const char **lines, size_t *lines_len, char error[BATCH_ERROR_MAX])
+	struct buf *lines, char error[BATCH_ERROR_MAX])
 {
 	char digest[BATCH_DIGEST_LEN + 1];
 
+	buf_reset(lines);
 	if (write_digest(digest, body, body_len) != 0 || strcmp(digest, head->digest) != 0) {
 		snprintf(error, BATCH_ERROR_MAX, "Content-Digest does not match the body");
 		return -EBADMSG;
 	}
-	*lines = decoder->lines;
 	if (head->encoding == BATCH_ZSTD)
-		return unfold(decoder, body, body_len, lines_len, error);
+		return is_whole(body, body_len) ? unfold_whole(decoder, body, body_len, lines, error)
+			: unfold(decoder, body, body_len, lines, error);
 	if (body_len > decoder->lines_max)
 		return -EMSGSIZE;
-	memcpy(decoder->lines, body, body_len);
-	*lines_len = body_len;
+	if (reserve(lines, body_len) != 0)
+		return -ENOMEM;
+	buf_put(lines, body, body_len);
 	return 0;
 }
 

@@ -133,17 +133,18 @@ int batch_head_parse(struct batch_head *out, batch_header_get get, void *arg, ch
 
 struct batch_decoder;
 
-/** @param lines_max decoded bytes allowed, 1..BATCH_LINES_MAX; allocated here. @return 0, -EINVAL or -ENOMEM. */
+/** @param lines_max decoded bytes allowed, 1..BATCH_LINES_MAX. @return 0, -EINVAL or -ENOMEM. */
 int batch_decoder_create(struct batch_decoder **out, size_t lines_max);
 void batch_decoder_destroy(struct batch_decoder *decoder);
 
 /**
  * Checks the digest and decodes the body.
  *
- * @param lines, lines_len  out: lent until the next call
- * @return 0, -EMSGSIZE (decoded size above the bound), -EBADMSG with error set
+ * @param lines  out: the caller's; is made larger where the lines do not fit, never beyond lines_max. { 0 } is a good
+ *               beginning, and a buffer that is used again spares the allocation. buf_destroy() it in the end.
+ * @return 0, -EMSGSIZE (decoded size above the bound), -EBADMSG with error set, -ENOMEM
  */
 int batch_decode(struct batch_decoder *decoder, const struct batch_head *head, const void *body, size_t body_len,
-	const char **lines, size_t *lines_len, char error[BATCH_ERROR_MAX]);
+	struct buf *lines, char error[BATCH_ERROR_MAX]);
 
 #endif

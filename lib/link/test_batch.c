@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <strings.h>
 
+#include <zstd.h>
+
 #include "lib/link/batch.h"
 
 static const char body_text[] = "{\"event_type\":\"flow\"}\n{\"event_type\":\"flow\"}\n";
@@ -63,8 +65,7 @@ what_is_written_is_read(void **state)
 	struct batch_decoder *decoder;
 	struct wire wire;
 	char error[BATCH_ERROR_MAX];
-	const char *lines;
-	size_t len;
+	struct buf lines = { 0 };
 
 	wire_fill(&wire, &head);
 	assert_int_equal(wire.count, 10);
@@ -73,13 +74,14 @@ what_is_written_is_read(void **state)
 	assert_true(read.epoch == head.epoch && read.lane == head.lane && read.sequence == head.sequence);
 	assert_true(read.count == head.count && read.skip_to == head.skip_to && read.encoding == BATCH_ZSTD);
 	assert_int_equal(batch_decoder_create(&decoder, 1024), 0);
-	assert_int_equal(batch_decode(decoder, &read, body.data, body.len, &lines, &len, error), 0);
-	assert_int_equal(len, strlen(body_text));
-	assert_memory_equal(lines, body_text, len);
+	assert_int_equal(batch_decode(decoder, &read, body.data, body.len, &lines, error), 0);
+	assert_int_equal(lines.len, strlen(body_text));
+	assert_memory_equal(lines.data, body_text, lines.len);
 	/* Cut anywhere, the digest tells. */
 	for (size_t cut = 0; cut < body.len; cut++)
-		assert_int_equal(batch_decode(decoder, &read, body.data, cut, &lines, &len, error), -EBADMSG);
+		assert_int_equal(batch_decode(decoder, &read, body.data, cut, &lines, error), -EBADMSG);
 	batch_decoder_destroy(decoder);
+	buf_destroy(&lines);
 	buf_destroy(&body);
 }
 
@@ -130,17 +132,18 @@ pack_and_unfold(const void *data, size_t len, size_t lines_max)
 	struct batch_decoder *decoder;
 	struct batch_head head = { .count = 1 };
 	char error[BATCH_ERROR_MAX];
-	const char *lines;
+	struct buf lines = { 0 };
 	struct buf packed;
-	size_t lines_len;
 	int err;
 
 	assert_int_equal(batch_encoder_create(&encoder, 1), 0);
 	assert_int_equal(buf_create(&packed, batch_body_bound(len)), 0);
 	assert_int_equal(batch_encode(encoder, &head, data, len, &packed), 0);
 	assert_int_equal(batch_decoder_create(&decoder, lines_max), 0);
-	err = batch_decode(decoder, &head, packed.data, packed.len, &lines, &lines_len, error);
+	err = batch_decode(decoder, &head, packed.data, packed.len, &lines, error);
+	assert_in_range(lines.cap, 0, lines_max);
 	batch_decoder_destroy(decoder);
+	buf_destroy(&lines);
 	batch_encoder_destroy(encoder);
 	buf_destroy(&packed);
 	return err;
@@ -158,6 +161,39 @@ a_bomb_stops_at_the_bound(void **state)
 	free(zeros);
 }
 
+/* Two frames, and one that does not say how much it holds: other programs may send them. */
+static void
+bodies_of_other_makers_are_read(void **state)
+{
+	static char text[300000], packed[400000];
+	struct batch_head head = { .encoding = BATCH_ZSTD };
+	ZSTD_CCtx *zstd = ZSTD_createCCtx();
+	struct batch_decoder *decoder;
+	char error[BATCH_ERROR_MAX];
+	struct buf lines = { 0 };
+	size_t first, second;
+	uint32_t seed = 9;
+
+	for (size_t i = 0; i < sizeof(text); i++)
+		text[i] = (char)('a' + ((seed = seed * 1664525 + 1013904223) >> 28));
+	assert_int_equal(ZSTD_CCtx_setParameter(zstd, ZSTD_c_contentSizeFlag, 0), 0);
+	first = ZSTD_compress2(zstd, packed, sizeof(packed), text, 200000);
+	second = ZSTD_compress2(zstd, packed + first, sizeof(packed) - first, text + 200000, 100000);
+	batch_sign(&head, packed, first + second);
+	assert_int_equal(batch_decoder_create(&decoder, sizeof(text)), 0);
+	assert_int_equal(batch_decode(decoder, &head, packed, first + second, &lines, error), 0);
+	assert_int_equal(lines.len, sizeof(text));
+	assert_memory_equal(lines.data, text, sizeof(text));
+	batch_decoder_destroy(decoder);
+	assert_int_equal(batch_decoder_create(&decoder, sizeof(text) - 1), 0);
+	assert_int_equal(batch_decode(decoder, &head, packed, first + second, &lines, error), -EMSGSIZE);
+	batch_sign(&head, packed, first - 1);
+	assert_int_equal(batch_decode(decoder, &head, packed, first - 1, &lines, error), -EBADMSG);
+	batch_decoder_destroy(decoder);
+	ZSTD_freeCCtx(zstd);
+	buf_destroy(&lines);
+}
+
 /* Seeded mutations of a good body, past the digest: an error or lines within the bound, nothing else. */
 static void
 a_mutated_body_is_an_error_or_lines(void **state)
@@ -165,23 +201,24 @@ a_mutated_body_is_an_error_or_lines(void **state)
 	struct buf body;
 	struct batch_head head = encode(&body);
 	struct batch_decoder *decoder;
+	struct buf lines = { 0 };
 	uint32_t seed = 7;
 
 	assert_int_equal(batch_decoder_create(&decoder, 256), 0);
 	for (unsigned int round = 0; round < 5000; round++) {
 		char error[BATCH_ERROR_MAX];
-		const char *lines;
-		size_t len = 0;
 		int err;
 
 		seed = seed * 1664525 + 1013904223;
 		body.data[(seed >> 8) % body.len] ^= (char)(1u << (seed >> 29));
 		batch_sign(&head, body.data, body.len);
-		err = batch_decode(decoder, &head, body.data, body.len, &lines, &len, error);
+		err = batch_decode(decoder, &head, body.data, body.len, &lines, error);
 		assert_true(err == 0 || err == -EBADMSG || err == -EMSGSIZE);
-		assert_in_range(len, 0, 256);
+		assert_in_range(lines.len, 0, 256);
+		assert_in_range(lines.cap, 0, 256);
 	}
 	batch_decoder_destroy(decoder);
+	buf_destroy(&lines);
 	buf_destroy(&body);
 }
 
@@ -246,6 +283,7 @@ main(void)
 		cmocka_unit_test(what_is_written_is_read),
 		cmocka_unit_test(bad_headers_are_named),
 		cmocka_unit_test(a_bomb_stops_at_the_bound),
+		cmocka_unit_test(bodies_of_other_makers_are_read),
 		cmocka_unit_test(a_mutated_body_is_an_error_or_lines),
 		cmocka_unit_test(answers_are_told_apart),
 		cmocka_unit_test(creation_survives_no_memory),

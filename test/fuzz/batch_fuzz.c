@@ -53,14 +53,13 @@ static void
 decode_body(struct batch_head *head, struct cursor body)
 {
 	static struct batch_decoder *decoder;
+	static struct buf lines;
 	char error[BATCH_ERROR_MAX];
-	const char *lines;
-	size_t lines_len;
 
 	if (decoder == NULL)
 		FUZZ_MUST(batch_decoder_create(&decoder, LINES_MAX) == 0);
-	if (batch_decode(decoder, head, body.pos, cursor_left(&body), &lines, &lines_len, error) == 0)
-		FUZZ_MUST(lines_len <= LINES_MAX);
+	if (batch_decode(decoder, head, body.pos, cursor_left(&body), &lines, error) == 0)
+		FUZZ_MUST(lines.len <= LINES_MAX);
 }
 
 static void
