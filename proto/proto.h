@@ -143,6 +143,7 @@ struct proto {
 	void (*end)(struct proto_ctx *ctx);
 
 	size_t state_len;            /* at most SLAB_BLOCK_MAX */
+	bool pairs;                  /* the state begins with its pair_table: what waits longest is fetched ahead */
 	size_t shared_len;           /* of ctx->shared; 0: nothing */
 	const struct counter_desc *counters;
 	uint8_t counter_count;

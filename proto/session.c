@@ -376,23 +376,31 @@ advance(struct proto_engine *engine, struct proto_session *session, const struct
 	return read_pdus(engine, session, input);
 }
 
-uint32_t
-proto_session_data(struct proto_engine *engine, struct proto_session *session, const struct proto_input *input)
+/* The protocol says that what follows is another one, once or more. @return bytes consumed, by all of them */
+static uint32_t
+start_over(struct proto_engine *engine, struct proto_session *session, const struct proto_input *input, uint32_t consumed)
 {
 	struct proto_input rest = *input;
 
-	engine->ctx.over = false;
-	for (;;) {
-		uint32_t consumed = advance(engine, session, &rest);
-
-		rest.data += consumed;
-		rest.len -= consumed;
-		rest.missing = 0;
-		if (!engine->ctx.over)
-			return input->len - rest.len;
+	rest.missing = 0;
+	while (engine->ctx.over) {
 		proto_session_end(engine, session, input->ts_ns);
 		engine->ctx.over = false;
+		rest.data = input->data + consumed;
+		rest.len = input->len - consumed;
+		consumed += advance(engine, session, &rest);
 	}
+	return consumed;
+}
+
+uint32_t
+proto_session_data(struct proto_engine *engine, struct proto_session *session, const struct proto_input *input)
+{
+	uint32_t consumed;
+
+	engine->ctx.over = false;
+	consumed = advance(engine, session, input);
+	return engine->ctx.over ? start_over(engine, session, input, consumed) : consumed;
 }
 
 void

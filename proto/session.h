@@ -12,6 +12,7 @@
 
 #include "lib/base/counter.h"
 #include "lib/base/histogram.h"
+#include "proto/pair.h"
 #include "proto/proto.h"
 
 enum {
@@ -118,6 +119,30 @@ unsigned int proto_engine_counters(struct proto_engine *engine, struct counter_s
  * @return bytes consumed: whole PDUs, and what is not wanted. The rest is to be offered again with more behind it.
  */
 uint32_t proto_session_data(struct proto_engine *engine, struct proto_session *session, const struct proto_input *input);
+/** Asks for the flow's state, some packets before it is wanted. The session is at hand. */
+static inline void
+proto_session_prefetch(const struct proto_session *session)
+{
+	const uint8_t *state = session->state;
+
+	if (state == NULL)
+		return;
+	__builtin_prefetch(state, 1);
+	__builtin_prefetch(state + 64, 1);
+}
+
+/** A packet or two later, the state has come: asks for the message that an answer most likely is to. */
+static inline void
+proto_session_prefetch_waiting(const struct proto_session *session)
+{
+	const struct pair_table *pairs = session->state;
+
+	if (pairs != NULL && session->proto->pairs && pairs->oldest != NULL) {
+		__builtin_prefetch(pairs->oldest);
+		__builtin_prefetch((const uint8_t *)pairs->oldest + 64);
+		__builtin_prefetch((const uint8_t *)pairs->oldest + 128);
+	}
+}
 /** The flow is over: the protocol delivers what waits; the session is as new. */
 void proto_session_end(struct proto_engine *engine, struct proto_session *session, uint64_t ts_ns);
 /** The sender of these bytes is: 1 the server, 0 the client, -1 cannot say. For flows picked up midstream. */

@@ -15,7 +15,7 @@
 
 #include "app/sensor/frame_meta.h"
 
-enum { EXPIRE_BUDGET = 64, IDLE_POLLS_BEFORE_SLEEP = 64, IDLE_SLEEP_US = 50, STATE_AHEAD = 3 };
+enum { EXPIRE_BUDGET = 64, IDLE_POLLS_BEFORE_SLEEP = 64, IDLE_SLEEP_US = 50, STATE_AHEAD = 6, WAITING_AHEAD = 3 };
 
 static uint64_t
 burst_time(struct worker *worker, uint64_t tsc)
@@ -390,14 +390,17 @@ stage_done(struct worker *worker, enum worker_stage stage, uint64_t *since)
 	*since = now;
 }
 
-/* The lookup asked for the flow's session; by now it is here and says where the protocol's state is. */
+/* The lookup asked for the flows' sessions; by now they are here and say where the protocols' states are. */
 static inline void
-prefetch_state(const struct flow *flow)
+prefetch_ahead(const struct worker *worker, uint16_t at, uint16_t count)
 {
-	const struct flow_session *session = flow == NULL ? NULL : flow->session;
+	const struct flow *far = at + STATE_AHEAD < count ? worker->flow_of[at + STATE_AHEAD] : NULL;
+	const struct flow *near = at + WAITING_AHEAD < count ? worker->flow_of[at + WAITING_AHEAD] : NULL;
 
-	if (session != NULL && session->proto.state != NULL)
-		rte_prefetch0(session->proto.state);
+	if (far != NULL && far->session != NULL)
+		proto_session_prefetch(&((const struct flow_session *)far->session)->proto);
+	if (near != NULL && near->session != NULL)
+		proto_session_prefetch_waiting(&((const struct flow_session *)near->session)->proto);
 }
 
 static void
@@ -413,8 +416,7 @@ handle_burst(struct worker *worker, uint16_t received, uint64_t *since)
 			flow_lookup_burst(worker->flows, worker->packets, count, worker->now_ns, worker->flow_of);
 			stage_done(worker, STAGE_FLOW, since);
 			for (uint16_t i = 0; i != PACKET_NO_NEXT; i = worker->packets[i].next_idx) {
-				if (i + STATE_AHEAD < count)
-					prefetch_state(worker->flow_of[i + STATE_AHEAD]);
+				prefetch_ahead(worker, i, count);
 				handle_packet(worker, &worker->packets[i], worker->flow_of[i]);
 			}
 		}
@@ -452,6 +454,7 @@ expire(struct worker *worker)
 		return;
 	flow_expire(worker->flows, worker->now_ns, EXPIRE_BUDGET, end_flow, worker);
 	hold_expire(worker, worker->now_ns);
+	event_ring_publish(worker->ring);
 }
 
 /* The burst at hand, and its frames back to where they came from. */
@@ -500,6 +503,7 @@ take_rules(struct worker *worker)
 	if (next == NULL)
 		return;
 	hold_flush_all(worker);
+	event_ring_publish(worker->ring); /* the exporter is done with the old set once it has passed these */
 	if (worker->matcher != NULL)
 		rule_matcher_inherit(next, worker->matcher);
 	atomic_store_explicit(&worker->matcher_old, worker->matcher, memory_order_release);
@@ -560,4 +564,5 @@ worker_finish(struct worker *worker)
 		flow_expire(worker->flows, worker->now_ns, UINT32_MAX, end_flow, worker);
 		flow_expire_all(worker->flows, end_flow, worker);
 	}
+	event_ring_publish(worker->ring);
 }

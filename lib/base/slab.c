@@ -101,10 +101,12 @@ slab_alloc(struct slab *slab, size_t len)
 		return NULL;
 	class_idx = class_of(len);
 	block = slab->free[class_idx];
-	if (block != NULL)
+	if (block != NULL) {
 		slab->free[class_idx] = block->next;
-	else
+		__builtin_prefetch(block->next, 1); /* the next one to be asked for was given back long ago */
+	} else {
 		block = cut(slab, class_idx);
+	}
 	if (block != NULL)
 		slab->used += (size_t)SLAB_BLOCK_MIN << class_idx;
 	return block;

@@ -160,12 +160,14 @@ int event_ring_create(struct event_ring **out, size_t bytes);
 void event_ring_destroy(struct event_ring *ring);
 
 /** Producer: room for an event of at most len bytes, or NULL when the ring is full (counted). Nothing is visible
- *  until event_ring_commit(). */
+ *  until it was committed and published. */
 struct event *event_ring_reserve(struct event_ring *ring, uint32_t len);
 /** Producer: whether event_ring_reserve() would succeed. Counts nothing. */
 bool event_ring_has_room(struct event_ring *ring, uint32_t len);
 /** Producer: event->len says how much of the room is used. */
 void event_ring_commit(struct event_ring *ring, struct event *event);
+/** Producer: shows the consumer what was committed. Once a burst; a ring without room does it by itself. */
+void event_ring_publish(struct event_ring *ring);
 /** Consumer: the oldest event, or NULL. Valid until event_ring_release(). */
 const struct event *event_ring_peek(struct event_ring *ring);
 /** Consumer: done with the event of event_ring_peek(). */

@@ -19,16 +19,20 @@ enum { WRAP_MARK = 0 }; /* event.len of the place from which the producer went b
 
 /*
  * head and tail only grow; their low bits are places in the area. Each side keeps a copy of the other's position and
- * looks at the shared one only when its copy says full or empty, so that the cache line travels seldom.
+ * looks at the shared one only when its copy says full or empty, and the producer shows its own once a burst, so that
+ * the cache lines travel seldom.
  */
 struct event_ring {
 	uint8_t *area;
 	uint64_t size;
 	_Atomic uint64_t counters[EVENT_RING_COUNTER_COUNT];
 	struct {
-		_Atomic uint64_t head;
+		uint64_t next; /* behind what was committed; head once it is published */
 		uint64_t tail_seen;
 	} producer __attribute__((aligned(128)));
+	struct {
+		_Atomic uint64_t head;
+	} shown __attribute__((aligned(128)));
 	struct {
 		_Atomic uint64_t tail;
 		uint64_t head_seen;
@@ -71,11 +75,19 @@ at(const struct event_ring *ring, uint64_t position)
 	return (struct event *)(void *)(ring->area + (position & (ring->size - 1)));
 }
 
+void
+event_ring_publish(struct event_ring *ring)
+{
+	if (atomic_load_explicit(&ring->shown.head, memory_order_relaxed) != ring->producer.next)
+		atomic_store_explicit(&ring->shown.head, ring->producer.next, memory_order_release);
+}
+
 static bool
 has_room(struct event_ring *ring, uint64_t head, uint64_t len)
 {
 	if (ring->size - (head - ring->producer.tail_seen) >= len)
 		return true;
+	event_ring_publish(ring); /* nobody makes room of what nobody sees */
 	ring->producer.tail_seen = atomic_load_explicit(&ring->consumer.tail, memory_order_acquire);
 	return ring->size - (head - ring->producer.tail_seen) >= len;
 }
@@ -98,7 +110,7 @@ aligned(uint32_t len)
 bool
 event_ring_has_room(struct event_ring *ring, uint32_t len)
 {
-	uint64_t head = atomic_load_explicit(&ring->producer.head, memory_order_relaxed);
+	uint64_t head = ring->producer.next;
 
 	len = aligned(len);
 	return has_room(ring, head, len + skip_of(ring, head, len));
@@ -107,7 +119,7 @@ event_ring_has_room(struct event_ring *ring, uint32_t len)
 struct event *
 event_ring_reserve(struct event_ring *ring, uint32_t len)
 {
-	uint64_t head = atomic_load_explicit(&ring->producer.head, memory_order_relaxed);
+	uint64_t head = ring->producer.next;
 	uint64_t skip;
 
 	assert(len <= EVENT_LEN_MAX);
@@ -121,7 +133,7 @@ event_ring_reserve(struct event_ring *ring, uint32_t len)
 	if (skip > 0) {
 		at(ring, head)->len = WRAP_MARK;
 		head += skip;
-		atomic_store_explicit(&ring->producer.head, head, memory_order_release);
+		ring->producer.next = head;
 	}
 	return at(ring, head);
 }
@@ -129,11 +141,11 @@ event_ring_reserve(struct event_ring *ring, uint32_t len)
 void
 event_ring_commit(struct event_ring *ring, struct event *event)
 {
-	uint64_t head = atomic_load_explicit(&ring->producer.head, memory_order_relaxed);
+	uint64_t head = ring->producer.next;
 
 	assert(event == at(ring, head) && event->len >= sizeof(*event) && event->len % 8 == 0);
 	counter_add(&ring->counters[EVENT_RING_PUSHED], 1);
-	atomic_store_explicit(&ring->producer.head, head + event->len, memory_order_release);
+	ring->producer.next = head + event->len;
 }
 
 const struct event *
@@ -143,7 +155,7 @@ event_ring_peek(struct event_ring *ring)
 
 	for (;;) {
 		if (tail == ring->consumer.head_seen) {
-			ring->consumer.head_seen = atomic_load_explicit(&ring->producer.head, memory_order_acquire);
+			ring->consumer.head_seen = atomic_load_explicit(&ring->shown.head, memory_order_acquire);
 			if (tail == ring->consumer.head_seen)
 				return NULL;
 		}
@@ -165,7 +177,7 @@ event_ring_release(struct event_ring *ring, const struct event *event)
 uint64_t
 event_ring_head(const struct event_ring *ring)
 {
-	return atomic_load_explicit(&ring->producer.head, memory_order_acquire);
+	return atomic_load_explicit(&ring->shown.head, memory_order_acquire);
 }
 
 uint64_t

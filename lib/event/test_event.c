@@ -31,6 +31,7 @@ produce(void *arg)
 		assert_non_null(words);
 		words[0] = len;
 		event_ring_commit(ring, b.event);
+		event_ring_publish(ring);
 		i++;
 	}
 	return NULL;
@@ -78,6 +79,7 @@ full_ring_drops_and_counts(void **state)
 		assert_non_null(event_add(&b, EVENT_SECTION_PAYLOAD, RECORD_LEN_MAX));
 		assert_null(event_add(&b, EVENT_SECTION_PAYLOAD, EVENT_LEN_MAX));
 		event_ring_commit(ring, b.event);
+		event_ring_publish(ring);
 		pushed++;
 	}
 	assert_true(pushed >= 2);

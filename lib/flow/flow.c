@@ -257,7 +257,8 @@ flow_lookup_burst(struct flow_table *table, struct packet packets[], uint16_t co
 		__builtin_prefetch(flows[i]->stream, 1);
 		__builtin_prefetch((const void *)((uintptr_t)flows[i]->stream + 64), 1); /* may be NULL: no pointer arithmetic */
 		__builtin_prefetch((const void *)((uintptr_t)flows[i]->stream + 128), 1);
-		__builtin_prefetch(flows[i]->session);
+		__builtin_prefetch(flows[i]->session, 1);
+		__builtin_prefetch((const void *)((uintptr_t)flows[i]->session + 64), 1);
 	}
 	return found;
 }

@@ -465,6 +465,7 @@ const struct proto enip_proto = {
 	.parse = enip_parse,
 	.end = enip_end,
 	.state_len = sizeof(struct enip_state),
+	.pairs = true,
 	.counters = enip_counters,
 	.counter_count = ENIP_COUNTER_COUNT,
 	.shared_len = sizeof(struct enip_shared),

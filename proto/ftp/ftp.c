@@ -448,6 +448,7 @@ const struct proto ftp_proto = {
 	.gap = ftp_gap,
 	.end = ftp_end,
 	.state_len = sizeof(struct ftp_state),
+	.pairs = true,
 	.counters = ftp_counters,
 	.counter_count = FTP_COUNTER_COUNT,
 	.knobs = &ftp_knobs,

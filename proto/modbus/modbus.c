@@ -407,6 +407,7 @@ const struct proto modbus_proto = {
 	.parse = modbus_parse,
 	.end = modbus_end,
 	.state_len = sizeof(struct modbus_state),
+	.pairs = true,
 	.counters = modbus_counters,
 	.counter_count = MODBUS_COUNTER_COUNT,
 	.knobs = &modbus_knobs,

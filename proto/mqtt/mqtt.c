@@ -411,6 +411,7 @@ const struct proto mqtt_proto = {
 	.parse = mqtt_parse,
 	.end = mqtt_end,
 	.state_len = sizeof(struct mqtt_state),
+	.pairs = true,
 	.counters = mqtt_counters,
 	.counter_count = MQTT_COUNTER_COUNT,
 	.knobs = &mqtt_knobs,

@@ -458,6 +458,7 @@ const struct proto s7comm_proto = {
 	.gap = s7_gap,
 	.end = s7_end,
 	.state_len = sizeof(struct s7_state),
+	.pairs = true,
 	.counters = s7_counters,
 	.counter_count = S7_COUNTER_COUNT,
 	.knobs = &s7_knobs,

@@ -461,6 +461,7 @@ const struct proto s7comm_plus_proto = {
 	.gap = s7p_gap,
 	.end = s7p_end,
 	.state_len = sizeof(struct s7p_state),
+	.pairs = true,
 	.counters = s7p_counters,
 	.counter_count = S7P_COUNTER_COUNT,
 	.knobs = &s7p_knobs,

@@ -340,6 +340,7 @@ const struct proto smb_proto = {
 	.parse = smb_parse,
 	.end = smb_end,
 	.state_len = sizeof(struct smb_state),
+	.pairs = true,
 	.counters = smb_counters,
 	.counter_count = SMB_COUNTER_COUNT,
 };
