@@ -1,26 +1,30 @@
 #!/usr/bin/env python3
-"""kill -9 of the sensor, of the aggregator, and of both, mid-stream: nothing acknowledged is lost, nothing is stored twice.
+"""kill -9 of the sensor, of the aggregator, of both, and of the proxy between them, mid-stream: nothing acknowledged is lost,
+nothing is stored twice.
 
 usage: test/e2e/kill.py [BUILD_DIR] [--times N]     (default: 3 of each kind; the full measure is 20)
 
-One sensor reads a generated plant while its records stream to the aggregator; at a random moment one or both are
-killed and started again. After the last kill the sensor reads to its end, which waits for every acknowledgement. Then
+One sensor reads a generated plant while its records stream through a Squid to the aggregator; at a random moment one or
+more of them are killed and started again. Without Squid the way is direct and no proxy is killed. After the last kill the sensor reads to its end, which waits for every acknowledgement. Then
  - before each restart, what the store held is still there afterwards, byte for byte;
  - each lane of each epoch is contiguous from 1 in the store, or its holes are declared lost by the sensor;
  - no sequence occurs twice, and every stored line is one that the sensor also wrote to eve.json.
 """
 import argparse
 import collections
+import contextlib
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
 
+from proxies import Squid
 from stack import Stack, add_row, build_dir, report, wait_for
 
-KINDS = {'sensor': (True, False), 'aggregator': (False, True), 'both': (True, True)}
+KINDS = {'sensor': ('sensor',), 'aggregator': ('aggregator',), 'both': ('sensor', 'aggregator'), 'proxy': ('proxy',)}
 DRAIN_S = 240
 
 
@@ -41,6 +45,10 @@ def start_sensor(stack, capture, run):
 def stored(stack):
     """(sensor, epoch, lane, sequence) -> digest of the line"""
     return {key: hash(line) for key, line in stack.records()} if os.path.exists(stack.path('store.sqlite')) else {}
+
+
+def count_stored(stack):
+    return stack.query('SELECT coalesce(sum(records), 0) FROM lanes')[0][0]
 
 
 def check_kept(before, after, what, faults):
@@ -97,24 +105,34 @@ def check_lines(stack, runs, faults):
     return sum(count for line, count in lines.items() if line not in written)
 
 
-def kill_round(stack, capture, kill_sensor, kill_aggregator, state):
-    """Starts what is not running, waits a moment, kills. Returns what the store held after the kill."""
+def start_peers(stack, state):
     if state['aggregator_down']:
         stack.start_aggregator()
         state['aggregator_down'] = False
+    if state['proxy_down']:
+        state['proxy'].start()
+        state['proxy_down'] = False
+
+
+def kill_round(stack, capture, victims, state):
+    """Starts what is not running, waits a moment, kills. Returns what the store held after the kill."""
+    start_peers(stack, state)
     if state['sensor'] is None:
         state['sensor'] = start_sensor(stack, capture, state['runs'])
         state['runs'] += 1
-    held = len(stored(stack))
+    held = count_stored(stack)
     # Mid-stream: some records of this round have arrived.
-    wait_for(lambda: len(stack.records()) > held or state['sensor'].poll() is not None, 60)
+    wait_for(lambda: count_stored(stack) > held or state['sensor'].poll() is not None, 60)
     time.sleep(random.uniform(0.0, 0.6))
-    if kill_sensor:
+    if 'sensor' in victims:
         state['sensor'].kill()
-    if kill_aggregator:
+    if 'aggregator' in victims:
         stack.kill_aggregator()
         state['aggregator_down'] = True
-    if kill_sensor or state['sensor'].poll() is not None:
+    if 'proxy' in victims:
+        state['proxy'].kill()
+        state['proxy_down'] = True
+    if 'sensor' in victims or state['sensor'].poll() is not None:
         state['sensor'].wait()
         state['sensor'] = None
     return stored(stack)
@@ -130,22 +148,26 @@ def main():
     random.seed(options.seed)
     faults = []
     passed = 0
-    with Stack(build_dir()) as stack:
+    kinds = dict(KINDS)
+    proxy = Squid() if shutil.which('squid') else None
+    if proxy is None:
+        del kinds['proxy']
+    with Stack(build_dir()) as stack, contextlib.closing(proxy) if proxy else contextlib.nullcontext():
         capture = stack.path('plant.pcap')
         generate(stack, capture)
         stack.start_aggregator()
-        stack.write_sensor_config()
-        state = {'sensor': None, 'aggregator_down': False, 'runs': 0}
+        stack.write_sensor_config(more=f'  ways: ["http://127.0.0.1:{proxy.port}"]\n' if proxy else '')
+        state = {'sensor': None, 'aggregator_down': False, 'proxy': proxy, 'proxy_down': proxy is not None, 'runs': 0}
         before = {}
-        for kind, (kill_sensor, kill_aggregator) in KINDS.items():
-            for turn in range(options.times):
-                known = len(faults)
-                held = kill_round(stack, capture, kill_sensor, kill_aggregator, state)
-                check_kept(before, held, f'{kind} {turn + 1}', faults)
-                before = held
-                passed += len(faults) == known
-        if state['aggregator_down']:
-            stack.start_aggregator()
+        rounds = [(kind, turn) for turn in range(options.times) for kind in kinds]
+        random.shuffle(rounds)
+        for kind, turn in rounds:
+            known = len(faults)
+            held = kill_round(stack, capture, kinds[kind], state)
+            check_kept(before, held, f'{kind} {turn + 1}', faults)
+            before = held
+            passed += len(faults) == known
+        start_peers(stack, state)
         if state['sensor'] is not None:
             state['sensor'].send_signal(signal.SIGKILL)
             state['sensor'].wait()
@@ -157,9 +179,9 @@ def main():
         check_kept(before, stored(stack), 'the end', faults)
         count, declared, lost, twice = check_store(stack, faults)
         strange = check_lines(stack, state['runs'], faults)
-        print(f'{len(KINDS) * options.times} kills, {state["runs"]} runs of the sensor, {count} records stored, '
+        print(f'{len(rounds)} kills, {state["runs"]} runs of the sensor, {count} records stored, '
               f'{declared} declared lost, {strange} known only to the spool')
-        add_row(options.rows, fault='kill -9', rounds=len(KINDS) * options.times, records=count, reported=declared, losses=lost,
+        add_row(options.rows, fault=f'kill -9 of {", ".join(kinds)}', rounds=len(rounds), records=count, reported=declared, losses=lost,
                 duplicates=twice, faults=len(faults))
         for fault in faults:
             print(fault)
