@@ -91,17 +91,13 @@ make_dirs(char *path)
 	return mkdir(path, 0700) != 0 && errno != EEXIST ? -errno : 0;
 }
 
-static int
-open_dir(struct spool *spool)
+int
+spool_folder_open(struct spool *spool, int lock_flags)
 {
-	int rc = make_dirs(spool->path);
-
-	if (rc < 0)
-		return rc;
 	spool->dir_fd = open(spool->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (spool->dir_fd < 0)
 		return -errno;
-	spool->lock_fd = openat(spool->dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	spool->lock_fd = openat(spool->dir_fd, "lock", lock_flags | O_CLOEXEC, 0600);
 	if (spool->lock_fd < 0)
 		return -errno;
 	if (flock(spool->lock_fd, LOCK_EX | LOCK_NB) != 0)
@@ -109,9 +105,8 @@ open_dir(struct spool *spool)
 	return 0;
 }
 
-/* Gap records that did not reach the disk before the stop are owed again. */
-static void
-gaps_restore(struct spool *spool)
+void
+spool_gaps_restore(struct spool *spool)
 {
 	struct spool_writer_state *state = &spool->writer_state;
 	uint64_t kept = 0;
@@ -181,8 +176,10 @@ static int
 spool_open(struct spool *spool)
 {
 	bool machine_same;
-	int rc = open_dir(spool);
+	int rc = make_dirs(spool->path);
 
+	if (rc == 0)
+		rc = spool_folder_open(spool, O_RDWR | O_CREAT);
 	if (rc == 0)
 		rc = spool_damage_open(spool);
 	if (rc == 0)
@@ -193,8 +190,9 @@ spool_open(struct spool *spool)
 		rc = spool_lane_open(spool, &spool->lanes[i], machine_same);
 	if (rc < 0)
 		return rc;
-	gaps_restore(spool);
+	spool_gaps_restore(spool);
 	rc = save_state(spool);
+	spool->saved_epoch = spool->reader_state.epoch;
 	spool->ready = rc == 0;
 	return rc;
 }
@@ -249,6 +247,8 @@ spool_create(struct spool **out, const struct spool_config *config)
 	memset(spool, 0, sizeof(*spool));
 	spool->config = *config;
 	spool->read_patience_ms = SPOOL_READ_PATIENCE_MS;
+	spool->let_go_ms = SPOOL_LET_GO_MS;
+	pthread_mutex_init(&spool->folder_lock, NULL);
 	spool->dir_fd = spool->lock_fd = spool->damaged_dir_fd = spool->writer_slot.fd = spool->reader_slot.fd = -1;
 	for (unsigned int i = 0; i < LINK_LANE_COUNT; i++) {
 		spool->lanes[i].id = (enum link_lane)i;
@@ -284,6 +284,8 @@ static void
 spool_close(struct spool *spool)
 {
 	spool_flush(spool);
+	if (spool->away)
+		return;
 	for (unsigned int i = 0; i < LINK_LANE_COUNT; i++) {
 		struct spool_lane *lane = &spool->lanes[i];
 
@@ -294,6 +296,29 @@ spool_close(struct spool *spool)
 	}
 	spool_save_writer_state(spool, true);
 	slot_save(&spool->reader_slot, &spool->reader_state, sizeof(spool->reader_state), true);
+}
+
+static void
+close_file(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+void
+spool_folder_close(struct spool *spool)
+{
+	for (unsigned int i = 0; i < LINK_LANE_COUNT; i++) {
+		segment_reader_close(&spool->lanes[i].reader);
+		close_file(&spool->lanes[i].fd);
+		close_file(&spool->lanes[i].dir_fd);
+	}
+	slot_close(&spool->writer_slot);
+	slot_close(&spool->reader_slot);
+	close_file(&spool->damaged_dir_fd);
+	close_file(&spool->lock_fd);
+	close_file(&spool->dir_fd);
 }
 
 void
@@ -307,22 +332,12 @@ spool_destroy(struct spool *spool)
 		struct spool_lane *lane = &spool->lanes[i];
 
 		segment_reader_destroy(&lane->reader);
-		if (lane->fd >= 0)
-			close(lane->fd);
-		if (lane->dir_fd >= 0)
-			close(lane->dir_fd);
 		seal_destroy(lane->seal);
 		free(lane->buffer);
 		free(lane->segments);
 	}
-	slot_close(&spool->writer_slot);
-	slot_close(&spool->reader_slot);
-	if (spool->damaged_dir_fd >= 0)
-		close(spool->damaged_dir_fd);
-	if (spool->lock_fd >= 0)
-		close(spool->lock_fd);
-	if (spool->dir_fd >= 0)
-		close(spool->dir_fd);
+	spool_folder_close(spool);
+	pthread_mutex_destroy(&spool->folder_lock);
 	free(spool->path);
 	explicit_bzero(&spool->key, sizeof(spool->key));
 	free(spool);
@@ -345,7 +360,13 @@ spool_renew_epoch(struct spool *spool)
 	}
 	atomic_store_explicit(&spool->epoch, epoch, memory_order_release);
 	log_notice("spool", "%s: epoch %016" PRIx64 " begins", spool->path, epoch);
-	return slot_save(&spool->reader_slot, &spool->reader_state, sizeof(spool->reader_state), true);
+	pthread_mutex_lock(&spool->folder_lock);
+	int rc = spool->away ? -EIO : slot_save(&spool->reader_slot, &spool->reader_state, sizeof(spool->reader_state), true);
+
+	if (rc == 0)
+		spool->saved_epoch = epoch;
+	pthread_mutex_unlock(&spool->folder_lock);
+	return rc;
 }
 
 uint64_t

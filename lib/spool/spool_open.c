@@ -203,6 +203,11 @@ lane_place(struct spool *spool, struct spool_lane *lane, const struct tail *tail
 		next = floor;
 	if (acked + 1 > next)
 		next = acked + 1;
+	/* The file system came back under a spool that ran on: it knows its own numbers. */
+	const bool back = lane->next > 0;
+
+	if (lane->next > next)
+		next = lane->next;
 	uint64_t lost_first = tail->next > acked ? tail->next : acked + 1;
 
 	lane->next = next;
@@ -213,10 +218,10 @@ lane_place(struct spool *spool, struct spool_lane *lane, const struct tail *tail
 	spool->writer_state.lanes[lane->id].floor = next;
 	if (reserved < next)
 		spool->writer_state.lanes[lane->id].reserved = next;
-	/* The floor was itself reported when it was set. */
-	if (next > lost_first && next > floor)
+	/* The floor was itself reported when it was set; what was on a disk that failed may be gone for all that. */
+	if (next > lost_first && (next > floor || back))
 		spool_gap_owe(spool, lane->id, lost_first, next - 1,
-			tail->damaged ? SPOOL_GAP_DAMAGED : SPOOL_GAP_UNCLEAN_STOP);
+			tail->damaged ? SPOOL_GAP_DAMAGED : back ? SPOOL_GAP_DISK_FULL : SPOOL_GAP_UNCLEAN_STOP);
 }
 
 static int
@@ -226,7 +231,7 @@ lane_recover(struct spool *spool, struct spool_lane *lane, bool machine_same)
 	struct tail tail = { .next = acked + 1 };
 	int rc = 0;
 
-	if (tail.next < spool->writer_state.lanes[lane->id].floor)
+	if (tail.next < spool->writer_state.lanes[lane->id].floor && lane->next == 0)
 		tail.next = spool->writer_state.lanes[lane->id].floor;
 	if (lane->segment_count > 0)
 		rc = tail_of_segment(spool, lane, spool_segment_at(lane, lane->segment_count - 1)->first, &tail);
@@ -323,6 +328,17 @@ owe_missing(struct spool *spool, const struct spool_lane *lane)
 	}
 }
 
+static int
+lane_create(struct spool *spool, struct spool_lane *lane)
+{
+	lane->buffer = malloc(SPOOL_BUFFER_LEN);
+	if (lane->buffer == NULL)
+		return -ENOMEM;
+	int rc = segment_reader_create(&lane->reader, spool->sealed ? &spool->key : NULL);
+
+	return rc == 0 && spool->sealed ? seal_create(&lane->seal, &spool->key) : rc;
+}
+
 int
 spool_lane_open(struct spool *spool, struct spool_lane *lane, bool machine_same)
 {
@@ -334,13 +350,8 @@ spool_lane_open(struct spool *spool, struct spool_lane *lane, bool machine_same)
 	lane->dir_fd = openat(spool->dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (lane->dir_fd < 0)
 		return -errno;
-	lane->buffer = malloc(SPOOL_BUFFER_LEN);
-	if (lane->buffer == NULL)
-		return -ENOMEM;
-	int rc = segment_reader_create(&lane->reader, spool->sealed ? &spool->key : NULL);
+	int rc = lane->buffer == NULL ? lane_create(spool, lane) : 0;
 
-	if (rc == 0 && spool->sealed)
-		rc = seal_create(&lane->seal, &spool->key);
 	if (rc < 0)
 		return rc;
 	int count = spool_lane_list(lane, &firsts);
@@ -358,10 +369,13 @@ spool_lane_open(struct spool *spool, struct spool_lane *lane, bool machine_same)
 		return rc;
 	owe_missing(spool, lane);
 	/* What was lost had been given out, perhaps: that the aggregator knows of it is no surprise. */
-	atomic_init(&lane->appended, lane->next - 1);
-	atomic_init(&lane->readable, lane->next - 1);
-	atomic_init(&lane->evicted_next, lane->segment_count > 0 ? spool_segment_at(lane, 0)->first : lane->next);
-	atomic_init(&lane->acked, spool->reader_state.lanes[lane->id].acked);
-	atomic_init(&lane->skipped, spool->reader_state.lanes[lane->id].skipped != 0);
+	uint64_t oldest = lane->segment_count > 0 ? spool_segment_at(lane, 0)->first : lane->next;
+
+	if (oldest > atomic_load_explicit(&lane->evicted_next, memory_order_relaxed))
+		atomic_store_explicit(&lane->evicted_next, oldest, memory_order_release);
+	atomic_store_explicit(&lane->acked, spool->reader_state.lanes[lane->id].acked, memory_order_release);
+	atomic_store_explicit(&lane->skipped, spool->reader_state.lanes[lane->id].skipped != 0, memory_order_relaxed);
+	atomic_store_explicit(&lane->appended, lane->next - 1, memory_order_relaxed);
+	atomic_store_explicit(&lane->readable, lane->next - 1, memory_order_release);
 	return 0;
 }

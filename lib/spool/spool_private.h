@@ -3,6 +3,7 @@
 #define MR_SPOOL_SPOOL_PRIVATE_H
 
 #include <assert.h>
+#include <pthread.h>
 #include <stdalign.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -24,6 +25,7 @@ enum {
 	SPOOL_BOOT_ID_LEN = 40,
 	SPOOL_READ_PATIENCE_MS = 30000, /* before a place that cannot be read is given up */
 	SPOOL_DAMAGED_MAX = 4,          /* damaged segments kept aside */
+	SPOOL_LET_GO_MS = 1000,         /* of failing writes, before the folder is let go */
 };
 
 static_assert(SPOOL_RESERVE_LOW > SPOOL_BUFFER_LEN / (SEGMENT_ENTRY_LEN + 1), "a buffer never outruns the reservation");
@@ -138,6 +140,16 @@ struct spool {
 	struct spool_reader_state reader_state;
 	uint64_t synced_ms;
 	uint64_t read_patience_ms;
+	pthread_mutex_t folder_lock; /* held by the reader in each call, by the writer while the folder goes or comes back */
+	bool away;              /* writer, under the lock: the file system failed, and no file is open */
+	int fault;              /* writer: of the last failed write, not of a full disk */
+	uint64_t fault_ms;      /* writer: since when writes fail; 0: they do not */
+	uint64_t let_go_ms;
+	uint64_t looked_ms;     /* writer: for the folder, while it is away */
+	int look_error;
+	uint64_t acked_seen;    /* writer: sum over the lanes when it last changed, since the fault */
+	uint64_t acked_seen_ms;
+	uint64_t saved_epoch;   /* on the disk, if it was lost there that a new one began */
 	int damaged_dir_fd;
 	uint64_t damaged_bytes; /* writer: of the damaged segments kept aside */
 	_Atomic uint64_t epoch;
@@ -164,6 +176,20 @@ spool_count(struct spool *spool, enum spool_counter counter, uint64_t n)
 /* spool_mount.c */
 /* Changes when the folder's file system is mounted again; 0 where it cannot be told. */
 uint64_t spool_mount_id(int dir_fd);
+
+/* spool.c */
+/* Opens and locks the folder. @param lock_flags  of the lock's file */
+int spool_folder_open(struct spool *spool, int lock_flags);
+/* Closes every file. */
+void spool_folder_close(struct spool *spool);
+/* Gap records that are not on the disk are owed again. */
+void spool_gaps_restore(struct spool *spool);
+
+/* spool_reopen.c */
+/* Notes that the disk did not take something. @param error  errno */
+void spool_fault(struct spool *spool, int error);
+/* Lets the folder go, or looks for it, when it is time. Returns whether it is away: then nothing can be written. */
+bool spool_is_away(struct spool *spool);
 
 /* spool_open.c */
 int spool_check_key(struct spool *spool);

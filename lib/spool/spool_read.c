@@ -213,8 +213,10 @@ spool_peek_batch(struct spool *spool, const struct spool_want *want, struct buf 
 	assert(lines->cap > SPOOL_RECORD_LEN_MAX && want->count_max > 0);
 	buf_reset(lines);
 	*out = (struct spool_batch){ .first = want->from_seq > acked ? want->from_seq : acked + 1 };
-	int rc = peek(spool, want, lines, out);
+	pthread_mutex_lock(&spool->folder_lock);
+	int rc = spool->away ? -EIO : peek(spool, want, lines, out);
 
+	pthread_mutex_unlock(&spool->folder_lock);
 	if (rc < 0 && rc != -EAGAIN)
 		spool_count(spool, SPOOL_READ_ERRORS, 1);
 	out->bytes = lines->len;
@@ -229,14 +231,16 @@ advance(struct spool *spool, enum link_lane lane_id, uint64_t seq, bool skipped)
 
 	if (seq <= before)
 		return;
+	pthread_mutex_lock(&spool->folder_lock);
 	spool->reader_state.lanes[lane_id].acked = seq;
 	spool->reader_state.lanes[lane_id].skipped = skipped;
 	/* On disk before the writer may remove a segment because of it. */
-	if (slot_save(&spool->reader_slot, &spool->reader_state, sizeof(spool->reader_state), false) < 0)
+	if (spool->away || slot_save(&spool->reader_slot, &spool->reader_state, sizeof(spool->reader_state), false) < 0)
 		spool_count(spool, SPOOL_STATE_ERRORS, 1);
 	spool_count(spool, SPOOL_ACKED, seq - before);
 	atomic_store_explicit(&lane->skipped, skipped, memory_order_relaxed);
 	atomic_store_explicit(&lane->acked, seq, memory_order_release);
+	pthread_mutex_unlock(&spool->folder_lock);
 }
 
 void
@@ -309,8 +313,10 @@ spool_sync(struct spool *spool, uint64_t now_ms)
 	if (spool->config.fsync != SPOOL_FSYNC_INTERVAL || now_ms < spool->synced_ms + spool->config.fsync_interval_ms)
 		return;
 	spool->synced_ms = now_ms;
-	for (unsigned int i = 0; i < LINK_LANE_COUNT; i++)
+	pthread_mutex_lock(&spool->folder_lock);
+	for (unsigned int i = 0; !spool->away && i < LINK_LANE_COUNT; i++)
 		lane_sync(spool, &spool->lanes[i]);
-	if (fdatasync(spool->reader_slot.fd) != 0)
+	if (spool->away || fdatasync(spool->reader_slot.fd) != 0)
 		spool_count(spool, SPOOL_SYNC_ERRORS, 1);
+	pthread_mutex_unlock(&spool->folder_lock);
 }

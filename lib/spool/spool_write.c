@@ -100,6 +100,7 @@ lane_fail(struct spool *spool, struct spool_lane *lane, int error, const char *w
 	lane->blocked = true;
 	lane->limit = 0;
 	spool_count(spool, SPOOL_WRITE_ERRORS, 1);
+	spool_fault(spool, error);
 	return -error;
 }
 
@@ -287,6 +288,8 @@ lane_flush(struct spool *spool, struct spool_lane *lane)
 void
 spool_flush(struct spool *spool)
 {
+	if (spool_is_away(spool))
+		return;
 	for (unsigned int i = 0; i < LINK_LANE_COUNT; i++) {
 		lane_flush(spool, &spool->lanes[i]);
 		spool_remove_acked(spool, &spool->lanes[i]);
@@ -303,6 +306,8 @@ spool_save_writer_state(struct spool *spool, bool sync)
 	int rc = slot_save(&spool->writer_slot, &spool->writer_state, sizeof(spool->writer_state), sync);
 
 	spool->state_dirty = rc < 0;
-	if (rc < 0)
+	if (rc < 0) {
 		spool_count(spool, SPOOL_WRITE_ERRORS, 1);
+		spool_fault(spool, -rc);
+	}
 }

@@ -1,7 +1,8 @@
 /*
  * Writes and reads one spool until it is killed, and says what it does on standard output, for the ledger of spool_faults.py:
  *
- *   spool_worker KEY=VALUE... -- MODE    KEY: those of spool.; MODE: run (deliver too), hold (only write), drain
+ *   spool_worker KEY=VALUE... -- MODE    KEY: those of spool.; MODE: run (deliver too), hold (only write), drain,
+ *   late (drain, from SIGUSR1 on)
  *
  * A message is a struct message. A record is told of before anything of it can be on the disk.
  */
@@ -27,13 +28,19 @@ struct message {
 
 static struct message messages[MESSAGES_MAX];
 static unsigned int message_count;
-static volatile sig_atomic_t stop;
+static volatile sig_atomic_t stop, go;
 static uint64_t longest_ms;
 
 static void
 on_term(int number)
 {
 	stop = 1;
+}
+
+static void
+on_usr1(int number)
+{
+	go = 1;
 }
 
 static uint64_t
@@ -202,12 +209,16 @@ main(int argc, char **argv)
 	const char *mode = argv[argc - 1];
 
 	signal(SIGTERM, on_term);
+	signal(SIGUSR1, on_usr1);
 	srandom((unsigned int)getpid() ^ (unsigned int)now_ms());
 	if (configure(&settings, &config, argv + 1) < 0 || buf_create(&lines, SPOOL_RECORD_LEN_MAX + 1) < 0 ||
 		spool_create(&spool, &config) < 0)
 		return 1;
 	tell('E', 0, spool_get_epoch(spool), 0);
-	if (strcmp(mode, "drain") == 0)
+	send_messages();
+	for (go = go || strcmp(mode, "late") != 0; !go && !stop;)
+		usleep(CYCLE_US);
+	if (strcmp(mode, "drain") == 0 || strcmp(mode, "late") == 0)
 		drain(spool, &lines);
 	else
 		while (!stop)
