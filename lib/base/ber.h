@@ -112,19 +112,37 @@ ber_is_constructed(const struct ber *ber)
 	return (first & BER_CONSTRUCTED) != 0;
 }
 
+/* A big-endian number of 1 to 8 bytes, from two reads that may overlap: no loop over its bytes. */
+static inline uint64_t
+ber_bytes(const uint8_t *at, size_t len)
+{
+	uint32_t high, low;
+	uint16_t high16, low16;
+
+	if (len >= sizeof(high)) {
+		memcpy(&high, at, sizeof(high));
+		memcpy(&low, at + len - sizeof(low), sizeof(low));
+		return (uint64_t)__builtin_bswap32(high) << (8 * (len - sizeof(high))) | __builtin_bswap32(low);
+	}
+	if (len < sizeof(high16))
+		return *at;
+	memcpy(&high16, at, sizeof(high16));
+	memcpy(&low16, at + len - sizeof(low16), sizeof(low16));
+	return (uint64_t)__builtin_bswap16(high16) << (8 * (len - sizeof(high16))) | __builtin_bswap16(low16);
+}
+
 /** A signed integer of 1 to 8 bytes, X.690 8.3. false: empty or longer. */
 static inline bool
 ber_i64(struct cursor content, int64_t *out)
 {
 	size_t len = cursor_left(&content);
-	uint64_t value;
+	const uint8_t *at = cursor_take(&content, len);
+	unsigned int unused;
 
-	if (len == 0 || len > 8)
+	if (at == NULL || len == 0 || len > 8)
 		return false;
-	value = (uint64_t)(int64_t)(int8_t)cursor_u8(&content);
-	for (size_t i = 1; i < len; i++)
-		value = value << 8 | cursor_u8(&content);
-	*out = (int64_t)value;
+	unused = 64 - 8 * (unsigned int)len;
+	*out = (int64_t)(ber_bytes(at, len) << unused) >> unused;
 	return true;
 }
 
@@ -137,16 +155,13 @@ ber_u64(struct cursor content, uint64_t *out)
 {
 	size_t len = cursor_left(&content);
 	const uint8_t *at = cursor_take(&content, len);
-	uint64_t value = 0;
 
 	if (at == NULL || len == 0)
 		return false;
 	for (; len > 8; len--)
 		if (*at++ != 0)
 			return false;
-	for (; len > 0; len--)
-		value = value << 8 | *at++;
-	*out = value;
+	*out = ber_bytes(at, len);
 	return true;
 }
 

@@ -7,26 +7,6 @@
 
 static_assert(sizeof(struct record_head) == 16, "every record struct begins with 16 bytes");
 
-static uint32_t
-aligned(uint32_t len)
-{
-	return (len + 7) & ~UINT32_C(7);
-}
-
-/* size bytes at the blob's end, 8-byte aligned; NULL when they do not fit. */
-static void *
-extend(struct record_builder *b, uint64_t size)
-{
-	uint32_t at = aligned(b->len);
-
-	if (at > b->cap || size > b->cap - at) {
-		b->truncated = true;
-		return NULL;
-	}
-	b->len = at + (uint32_t)size;
-	return b->base + at;
-}
-
 void *
 record_begin(struct record_builder *b, const struct record_table *table)
 {
@@ -49,7 +29,7 @@ record_begin_copy(struct record_builder *b, const void *blob, uint32_t len)
 void *
 record_reserve(struct record_builder *b, struct record_ref *ref, uint32_t count, uint32_t size)
 {
-	uint8_t *room = extend(b, (uint64_t)count * size);
+	uint8_t *room = record_extend(b, (uint64_t)count * size);
 
 	if (room == NULL)
 		return NULL;
@@ -73,22 +53,7 @@ void *
 record_append(struct record_builder *b, struct record_list *list, const struct record_table *const *children,
 	uint16_t shape)
 {
-	uint16_t size = children[shape]->size;
-	uint8_t *child = extend(b, size);
-	struct record_head *head = (struct record_head *)child;
-	uint32_t at;
-
-	if (child == NULL)
-		return NULL;
-	memset(child, 0, size);
-	head->shape = shape;
-	at = (uint32_t)(child - b->base);
-	if (list->count++ == 0)
-		list->first = at;
-	else
-		((struct record_head *)(b->base + list->last))->next = at;
-	list->last = at;
-	return child;
+	return record_append_sized(b, list, children[shape]->size, shape);
 }
 
 bool

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "lib/base/buf.h"
 
@@ -171,6 +172,20 @@ void *record_begin(struct record_builder *b, const struct record_table *table);
 /** Continues with a copy of a finished blob (a request kept until its response came). @return the root, or NULL
  *  when it does not fit. */
 void *record_begin_copy(struct record_builder *b, const void *blob, uint32_t len);
+/** size bytes at the blob's end, 8-byte aligned, not cleared. NULL (and truncated) when they do not fit. */
+static inline void *
+record_extend(struct record_builder *b, uint64_t size)
+{
+	uint32_t at = (b->len + 7) & ~UINT32_C(7);
+
+	if (__builtin_expect(at > b->cap || size > b->cap - at, 0)) {
+		b->truncated = true;
+		return NULL;
+	}
+	b->len = at + (uint32_t)size;
+	return b->base + at;
+}
+
 /** Room for count elements of size bytes, 8-byte aligned; *ref names it. NULL (and truncated) when full. */
 void *record_reserve(struct record_builder *b, struct record_ref *ref, uint32_t count, uint32_t size);
 /** Copies bytes in. When they do not fit the ref stays empty and truncated is set. */
@@ -178,6 +193,26 @@ void record_put_bytes(struct record_builder *b, struct record_ref *ref, const vo
 /** Appends a zeroed child of the given shape; NULL when full. children is the field's children[]. */
 void *record_append(struct record_builder *b, struct record_list *list,
 	const struct record_table *const *children, uint16_t shape);
+
+/** As record_append(), for lists that are long and often: size is that of the shape's struct, known when it is compiled. */
+__attribute__((always_inline)) static inline void *
+record_append_sized(struct record_builder *b, struct record_list *list, uint32_t size, uint16_t shape)
+{
+	struct record_head *head = (struct record_head *)record_extend(b, size);
+	uint32_t at;
+
+	if (head == NULL)
+		return NULL;
+	memset(head, 0, size);
+	head->shape = shape;
+	at = (uint32_t)((uint8_t *)head - b->base);
+	if (list->count++ == 0)
+		list->first = at;
+	else
+		((struct record_head *)(void *)(b->base + list->last))->next = at;
+	list->last = at;
+	return head;
+}
 
 static inline void
 record_present(struct record_head *head, uint8_t bit)

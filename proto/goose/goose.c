@@ -208,27 +208,6 @@ raise_once(struct proto_ctx *ctx, uint64_t *standing, uint64_t which)
 
 /* ---- streams ---- */
 
-static bool
-stream_is(const struct goose_stream *stream, const struct cursor *ref)
-{
-	size_t len = cursor_left(ref);
-
-	return stream->text_len[GOOSE_HAS_REF] == len && memcmp(stream->texts[GOOSE_HAS_REF], ref->pos, len) == 0;
-}
-
-static struct goose_stream *
-find_stream(struct goose_state *state, const struct cursor *ref)
-{
-	if (state->last_idx < state->stream_count && stream_is(state->streams[state->last_idx], ref))
-		return state->streams[state->last_idx];
-	for (uint8_t i = 0; i < state->stream_count; i++)
-		if (stream_is(state->streams[i], ref)) {
-			state->last_idx = i;
-			return state->streams[i];
-		}
-	return NULL;
-}
-
 /* What a publication said, from memory: its last summary. */
 static void
 tell_end(struct proto_ctx *ctx, struct goose_stream *stream)
@@ -296,6 +275,7 @@ add_stream(struct proto_ctx *ctx, const struct publication *publication, const s
 			proto_event(ctx, GOOSE_EVENT_TOO_MANY_STREAMS);
 		state->overflowed = true;
 		state->broken++;
+		goose_known_drop(ctx, state->streams[oldest]);
 		slab_free(ctx->slab, state->streams[oldest], sizeof(*stream));
 		state->streams[oldest] = state->streams[--state->stream_count];
 	}
@@ -353,9 +333,10 @@ put_previous(struct proto_ctx *ctx, struct goose_record *record, const struct be
 	record_present(&record->head, GOOSE_HAS_PREVIOUS);
 }
 
+/* @param changes  of the data kept; NULL: not known */
 static struct goose_record *
 put_message(struct proto_ctx *ctx, const struct publication *publication, const struct goose_apdu *apdu,
-	enum goose_reason reason)
+	enum goose_reason reason, struct goose_changes *changes)
 {
 	struct publication_source source;
 	struct goose_record *record;
@@ -365,8 +346,10 @@ put_message(struct proto_ctx *ctx, const struct publication *publication, const 
 	put_header(record, publication);
 	put_apdu(ctx, record, apdu);
 	if ((apdu->present & 1u << GOOSE_HAS_ALL_DATA) != 0) {
-		uint32_t count = goose_data_put(ctx, record, apdu->all_data);
+		uint32_t count;
 
+		if (changes == NULL || !goose_known_put(ctx, record, apdu->all_data, changes, &count))
+			count = goose_data_put(ctx, record, apdu->all_data);
 		if ((apdu->present & 1u << GOOSE_HAS_ENTRIES) != 0 && count != apdu->entries)
 			proto_event(ctx, GOOSE_EVENT_ENTRY_COUNT);
 	}
@@ -385,7 +368,7 @@ tell_loose(struct proto_ctx *ctx, const struct publication *publication, const s
 		ctx->events = 0;
 		return;
 	}
-	(void)put_message(ctx, publication, apdu, GOOSE_ANOMALY);
+	(void)put_message(ctx, publication, apdu, GOOSE_ANOMALY, NULL);
 	proto_deliver(ctx, PROTO_MATCH | PROTO_EMIT, 0);
 }
 
@@ -435,7 +418,7 @@ handle_message(struct proto_ctx *ctx, const struct publication *publication, con
 	bool tracked = (apdu->present & TRACKED) == TRACKED && cursor_left(&apdu->texts[GOOSE_HAS_REF]) > 0;
 
 	if (tracked) {
-		stream = find_stream(ctx->state, &apdu->texts[GOOSE_HAS_REF]);
+		stream = goose_find_stream(ctx->state, &apdu->texts[GOOSE_HAS_REF]);
 		if (stream == NULL)
 			stream = add_stream(ctx, publication, &apdu->texts[GOOSE_HAS_REF]);
 	}
@@ -446,12 +429,15 @@ handle_message(struct proto_ctx *ctx, const struct publication *publication, con
 	raise_once(ctx, &stream->standing, STANDING);
 	before = (struct before){ stream->last_ns, stream->st_num, stream->sq_num };
 	changes.count = 0;
+	changes.known = NULL;
 	if (before.last_ns != 0 && apdu->st_num != before.st_num) /* tracking replaces the data to compare with */
 		goose_data_compare(&changes, stream, apdu->all_data);
 	reason = goose_track(ctx, stream, apdu);
 	if (!is_told(ctx, stream, &reason))
 		return;
-	record = put_message(ctx, publication, apdu, reason);
+	record = put_message(ctx, publication, apdu, reason, &changes);
+	if (reason == GOOSE_STATE_CHANGE || changes.known != NULL)
+		goose_known_keep(ctx, stream, &changes, apdu->all_data);
 	raise_once(ctx, &stream->standing_data, STANDING_DATA);
 	put_previous(ctx, record, &before);
 	goose_data_put_changes(ctx, record, &changes);
@@ -542,6 +528,7 @@ goose_end(struct proto_ctx *ctx)
 
 	for (uint8_t i = 0; i < state->stream_count; i++) {
 		tell_end(ctx, state->streams[i]);
+		goose_known_drop(ctx, state->streams[i]);
 		slab_free(ctx->slab, state->streams[i], sizeof(*state->streams[i]));
 	}
 	state->stream_count = 0;

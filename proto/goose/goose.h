@@ -1,8 +1,8 @@
 /*
  * GOOSE (IEC 61850-8-1 clause 18 and annex A): the record of one message, the state of one pair
  * of MACs, and what the files of this folder share. goose.c reads APDUs and decides what is
- * told, goose_track.c follows stNum and sqNum, goose_data.c reads allData, goose_fields.c names
- * every field.
+ * told, goose_track.c follows stNum and sqNum, goose_data.c reads allData, goose_known.c spares that
+ * where little changed, goose_fields.c names every field.
  *
  * Thread: the worker that owns the flow.
  */
@@ -18,6 +18,8 @@ enum {
 	GOOSE_DEPTH_MAX = 5,       /* structures in structures */
 	GOOSE_DATA_MAX = 1024,     /* bytes of allData kept to tell what changed */
 	GOOSE_CHANGED_MAX = 256,   /* indices told */
+	GOOSE_KNOWN_MAX = 128,     /* entries of a data set whose values are kept as a record has them */
+	GOOSE_KNOWN_LEN_MAX = 8 * 1024, /* bytes of them */
 	GOOSE_BITS_MAX = 256,      /* of one bit string */
 	GOOSE_ANOMALIES_MAX = 32,  /* messages told because of an anomaly, a stream and summary interval */
 	GOOSE_TRIP_APPID_MIN = 0x8000, /* 8-1 annex C: type 1A */
@@ -184,6 +186,8 @@ struct goose_apdu {
 	bool invalid;                /* some value is not what its element wants */
 };
 
+struct goose_known;
+
 /** One publication. In a slab block. */
 struct goose_stream {
 	struct publication_source source;
@@ -199,6 +203,8 @@ struct goose_stream {
 	uint64_t standing_data;
 	uint16_t appid;
 	bool simulated, nds_com, clock_bad, secured;
+	bool known_is_current; /* known has the values of data */
+	struct goose_known *known; /* NULL: none are kept */
 	uint8_t text_len[4];   /* by tag number */
 	uint8_t texts[4][PUBLICATION_TEXT_MAX];
 	uint8_t data[GOOSE_DATA_MAX];
@@ -226,6 +232,9 @@ extern const struct knob_table goose_knobs;
 
 /* ---- goose_track.c ---- */
 
+/** The publication of a control block; NULL: it was not seen. */
+struct goose_stream *goose_find_stream(struct goose_state *state, const struct cursor *ref);
+
 /**
  * Compares a message with what its publication said before and takes it over; names what is wrong as events of ctx.
  * @return why it is worth telling, GOOSE_NOTHING: a repetition as it should be
@@ -240,10 +249,33 @@ uint32_t goose_data_put(struct proto_ctx *ctx, struct goose_record *record, stru
 uint32_t goose_data_count(struct cursor all_data);
 /** Entries of the data set that differ from those kept; none when the two are not alike in number. */
 struct goose_changes {
+	struct goose_known *known; /* what they change: all entries have the identifiers and lengths they have there. NULL: none */
 	uint16_t count;
 	uint16_t places[GOOSE_CHANGED_MAX];
 };
 void goose_data_compare(struct goose_changes *out, const struct goose_stream *stream, struct cursor all_data);
 void goose_data_put_changes(struct proto_ctx *ctx, struct goose_record *record, const struct goose_changes *changes);
+/** Reads one value of an identifier into a zeroed row, whose place in the list is set. What belongs to it goes to the end of
+ *  ctx->record. */
+void goose_data_read(struct proto_ctx *ctx, struct goose_value *value, const struct ber *ber);
+
+/* ---- goose_known.c ---- */
+
+/**
+ * The values of a publication's last state as they stand in its record. The next state has other values in few entries:
+ * it is told by a copy in which those are read anew.
+ */
+struct goose_known;
+
+/** @return false: the entries are not those of known; *out is to be found in another way */
+bool goose_known_compare(struct goose_changes *out, const struct goose_stream *stream, struct cursor all_data);
+/** As goose_data_put(), with changes->known. @return false: there is none, or the record is laid out in another way; then it
+ *  is none from now on */
+bool goose_known_put(struct proto_ctx *ctx, struct goose_record *record, struct cursor all_data,
+	struct goose_changes *changes, uint32_t *count);
+/** ctx->record ends with the values of all_data, those of changes->known or read: they are kept if the data are the stream's. */
+void goose_known_keep(struct proto_ctx *ctx, struct goose_stream *stream, const struct goose_changes *changes,
+	struct cursor all_data);
+void goose_known_drop(struct proto_ctx *ctx, struct goose_stream *stream);
 
 #endif

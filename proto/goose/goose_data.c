@@ -99,8 +99,9 @@ read_bits(struct reading *r)
 		return false;
 	value->bit_count = count - padding;
 	count = value->bit_count < GOOSE_BITS_MAX ? value->bit_count : GOOSE_BITS_MAX;
-	text = record_reserve(r->ctx->record, &value->bytes, (count + 7) & ~7u, 1);
-	value->bytes.count = text != NULL ? count : 0;
+	text = record_extend(r->ctx->record, (count + 7) & ~7u);
+	if (text != NULL)
+		value->bytes = (struct record_ref){ .off = (uint32_t)((uint8_t *)text - r->ctx->record->base), .count = count };
 	for (uint32_t i = 0; text != NULL && i < count; i += 8) {
 		uint8_t byte = cursor_u8(&r->content);
 
@@ -147,17 +148,39 @@ enum { TAG_FIRST = 0x80 };
 
 /* By identifier, from TAG_FIRST on. */
 static const struct {
+	bool known;
 	uint8_t shape; /* enum goose_shape */
-	bool (*read)(struct reading *r);
 } types[] = {
-	[0x83 - TAG_FIRST] = { GOOSE_SHAPE_BOOL, read_bool },   [0x84 - TAG_FIRST] = { GOOSE_SHAPE_BITS, read_bits },
-	[0x85 - TAG_FIRST] = { GOOSE_SHAPE_INT, read_int },     [0x86 - TAG_FIRST] = { GOOSE_SHAPE_UINT, read_uint },
-	[0x87 - TAG_FIRST] = { GOOSE_SHAPE_FLOAT, read_float }, [0x89 - TAG_FIRST] = { GOOSE_SHAPE_OCTETS, read_bytes },
-	[0x8a - TAG_FIRST] = { GOOSE_SHAPE_TEXT, read_bytes },  [0x8c - TAG_FIRST] = { GOOSE_SHAPE_TIME, read_binary_time },
-	[0x8d - TAG_FIRST] = { GOOSE_SHAPE_INT, read_int },     [0x8e - TAG_FIRST] = { GOOSE_SHAPE_BITS, read_bits },
-	[0x8f - TAG_FIRST] = { GOOSE_SHAPE_OCTETS, read_bytes }, [0x90 - TAG_FIRST] = { GOOSE_SHAPE_TEXT, read_bytes },
-	[0x91 - TAG_FIRST] = { GOOSE_SHAPE_TIME, read_time },
+	[0x83 - TAG_FIRST] = { true, GOOSE_SHAPE_BOOL }, [0x84 - TAG_FIRST] = { true, GOOSE_SHAPE_BITS },
+	[0x85 - TAG_FIRST] = { true, GOOSE_SHAPE_INT }, [0x86 - TAG_FIRST] = { true, GOOSE_SHAPE_UINT },
+	[0x87 - TAG_FIRST] = { true, GOOSE_SHAPE_FLOAT }, [0x89 - TAG_FIRST] = { true, GOOSE_SHAPE_OCTETS },
+	[0x8a - TAG_FIRST] = { true, GOOSE_SHAPE_TEXT }, [0x8c - TAG_FIRST] = { true, GOOSE_SHAPE_TIME },
+	[0x8d - TAG_FIRST] = { true, GOOSE_SHAPE_INT }, [0x8e - TAG_FIRST] = { true, GOOSE_SHAPE_BITS },
+	[0x8f - TAG_FIRST] = { true, GOOSE_SHAPE_OCTETS }, [0x90 - TAG_FIRST] = { true, GOOSE_SHAPE_TEXT },
+	[0x91 - TAG_FIRST] = { true, GOOSE_SHAPE_TIME },
 };
+
+/* @return false: it is not what its shape wants */
+static inline bool
+read_value(struct reading *r, uint8_t shape, uint32_t tag)
+{
+	switch (shape) {
+	case GOOSE_SHAPE_BOOL:
+		return read_bool(r);
+	case GOOSE_SHAPE_BITS:
+		return read_bits(r);
+	case GOOSE_SHAPE_INT:
+		return read_int(r);
+	case GOOSE_SHAPE_UINT:
+		return read_uint(r);
+	case GOOSE_SHAPE_FLOAT:
+		return read_float(r);
+	case GOOSE_SHAPE_TIME:
+		return tag == 0x91 ? read_time(r) : read_binary_time(r);
+	default:
+		return read_bytes(r);
+	}
+}
 
 /** Where the walk is: at each depth what is left, and how many elements were read there. */
 struct walk {
@@ -180,26 +203,31 @@ put_path(struct proto_ctx *ctx, struct goose_value *value, const struct walk *wa
 	record_present(&value->head, GOOSE_VALUE_PATH);
 }
 
+void
+goose_data_read(struct proto_ctx *ctx, struct goose_value *value, const struct ber *ber)
+{
+	struct reading r = { .ctx = ctx, .value = value, .content = ber->content };
+
+	if (!read_value(&r, (uint8_t)value->head.shape, ber->tag))
+		proto_event(ctx, GOOSE_EVENT_INVALID_VALUE);
+	value->type = (uint8_t)ber->tag;
+}
+
 static void
 put_value(struct proto_ctx *ctx, struct goose_record *record, const struct ber *ber, const struct walk *walk)
 {
-	struct reading r = { .ctx = ctx, .content = ber->content };
+	struct goose_value *value;
 	unsigned int i = ber->tag - TAG_FIRST;
+	bool known = ber->tag >= TAG_FIRST && i < sizeof(types) / sizeof(types[0]) && types[i].known;
+	uint8_t shape = known ? types[i].shape : (uint8_t)GOOSE_SHAPE_OCTETS;
 
-	if (ber->tag < TAG_FIRST || i >= sizeof(types) / sizeof(types[0]) || types[i].read == NULL) {
-		r.value = record_append(ctx->record, &record->all_data, goose_value_tables, GOOSE_SHAPE_OCTETS);
-		if (r.value != NULL)
-			(void)read_bytes(&r);
+	value = record_append_sized(ctx->record, &record->all_data, sizeof(*value), shape);
+	if (!known)
 		proto_event(ctx, GOOSE_EVENT_INVALID_VALUE);
-	} else {
-		r.value = record_append(ctx->record, &record->all_data, goose_value_tables, types[i].shape);
-		if (r.value != NULL && !types[i].read(&r))
-			proto_event(ctx, GOOSE_EVENT_INVALID_VALUE);
-	}
-	if (r.value == NULL)
+	if (value == NULL)
 		return;
-	r.value->type = (uint8_t)ber->tag;
-	put_path(ctx, r.value, walk);
+	goose_data_read(ctx, value, ber);
+	put_path(ctx, value, walk);
 }
 
 static void
@@ -259,24 +287,52 @@ goose_data_count(struct cursor all_data)
 	return count;
 }
 
-/* Both entries in one step where their identifiers and lengths are the same short ones, as they nearly always are.
- * @return false: they are to be read one by one */
-static bool
-next_alike(struct cursor *now, struct cursor *before, bool *differs)
+/* Whether len bytes differ, of which at least `left` may be read in both. */
+static inline bool
+bytes_differ(const uint8_t *a, const uint8_t *b, size_t len, size_t left)
+{
+	uint64_t x, y;
+
+	if (len > sizeof(x) || left < sizeof(x) || len == 0)
+		return memcmp(a, b, len) != 0;
+	memcpy(&x, a, sizeof(x));
+	memcpy(&y, b, sizeof(y));
+	return (x ^ y) << (64 - 8 * len) != 0;
+}
+
+static inline void
+put_change(struct goose_changes *out, uint16_t place)
+{
+	if (out->count < GOOSE_CHANGED_MAX)
+		out->places[out->count++] = place;
+}
+
+/*
+ * As long as both have entries of the same short identifiers and lengths, as nearly always they have to the end. Both
+ * are equally long. @return entries compared; the cursors stand behind them
+ */
+static uint16_t
+compare_alike(struct goose_changes *out, struct cursor *now, struct cursor *before)
 {
 	struct cursor a = *now, b = *before;
-	uint16_t first = cursor_be16(&a);
-	size_t len = first & 0xff;
+	size_t len = cursor_left(now), at = 0;
+	const uint8_t *new = cursor_take(&a, len), *old = cursor_take(&b, len);
+	uint16_t count = 0;
 
-	if (first != cursor_be16(&b) || a.short_read || b.short_read ||
-		(first >> 8 & BER_TAG_LONG) == BER_TAG_LONG || len >= 0x80 || len > cursor_left(&a) || len > cursor_left(&b))
-		return false;
-	*differs = false;
-	for (size_t i = 0; i < len && !*differs; i++)
-		*differs = a.pos[i] != b.pos[i];
-	cursor_skip(now, 2 + len);
-	cursor_skip(before, 2 + len);
-	return true;
+	while (len - at >= 2) {
+		size_t size = new[at + 1];
+
+		if (new[at] != old[at] || new[at + 1] != old[at + 1] || (new[at] & BER_TAG_LONG) == BER_TAG_LONG || size >= 0x80 ||
+			size > len - at - 2)
+			break;
+		if (bytes_differ(new + at + 2, old + at + 2, size, len - at - 2))
+			put_change(out, count);
+		at += 2 + size;
+		count++;
+	}
+	cursor_skip(now, at);
+	cursor_skip(before, at);
+	return count;
 }
 
 /* @return false: one of the two has no entry any more; then *same_count says whether neither has */
@@ -284,11 +340,8 @@ static bool
 next_pair(struct cursor *now, struct cursor *before, bool *differs, bool *same_count)
 {
 	struct ber a = { 0 }, b = { 0 };
-	bool more;
+	bool more = ber_next(now, &a);
 
-	if (next_alike(now, before, differs))
-		return true;
-	more = ber_next(now, &a);
 	*same_count = ber_next(before, &b) == more;
 	if (!more || !*same_count)
 		return false;
@@ -302,13 +355,18 @@ goose_data_compare(struct goose_changes *out, const struct goose_stream *stream,
 {
 	struct cursor kept = cursor_of(stream->data, stream->data_len);
 	bool differs, same_count = false;
+	uint16_t i = 0;
 
+	if (goose_known_compare(out, stream, all_data))
+		return;
 	out->count = 0;
 	if (stream->data_len > GOOSE_DATA_MAX)
 		return;
-	for (uint16_t i = 0; next_pair(&all_data, &kept, &differs, &same_count); i++)
-		if (differs && out->count < GOOSE_CHANGED_MAX)
-			out->places[out->count++] = i;
+	if (cursor_left(&all_data) == stream->data_len && stream->data_len > 0)
+		i = compare_alike(out, &all_data, &kept);
+	for (; next_pair(&all_data, &kept, &differs, &same_count); i++)
+		if (differs)
+			put_change(out, i);
 	if (!same_count)
 		out->count = 0; /* another number of entries: no place can be named */
 }

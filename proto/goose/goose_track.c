@@ -9,6 +9,27 @@
 
 static const uint64_t NS_PER_MS = 1000000;
 
+static bool
+stream_is(const struct goose_stream *stream, const struct cursor *ref)
+{
+	size_t len = cursor_left(ref);
+
+	return stream->text_len[GOOSE_HAS_REF] == len && memcmp(stream->texts[GOOSE_HAS_REF], ref->pos, len) == 0;
+}
+
+struct goose_stream *
+goose_find_stream(struct goose_state *state, const struct cursor *ref)
+{
+	if (state->last_idx < state->stream_count && stream_is(state->streams[state->last_idx], ref))
+		return state->streams[state->last_idx];
+	for (uint8_t i = 0; i < state->stream_count; i++)
+		if (stream_is(state->streams[i], ref)) {
+			state->last_idx = i;
+			return state->streams[i];
+		}
+	return NULL;
+}
+
 enum verdict {
 	VERDICT_REPETITION, /* of the same state */
 	VERDICT_STATE,      /* another state */
@@ -155,6 +176,7 @@ take_over(struct proto_ctx *ctx, struct goose_stream *stream, const struct goose
 	keep_text(stream, apdu, GOOSE_HAS_DAT_SET);
 	keep_text(stream, apdu, GOOSE_HAS_GO_ID);
 	stream->data_len = (uint32_t)cursor_left(&apdu->all_data);
+	stream->known_is_current = false;
 	if (stream->data_len > GOOSE_DATA_MAX)
 		stream->data_crc = crc32c(0, apdu->all_data.pos, stream->data_len);
 	else if (stream->data_len > 0)

@@ -494,6 +494,76 @@ table_holds(void **state)
 	assert_null(record_table_check(&goose_table));
 }
 
+/* allData of the last record, and what its reading named. */
+struct told {
+	uint64_t events;
+	char values[4096];
+};
+
+static struct told
+tell(struct message m)
+{
+	struct told told = { .events = say(m) & (EVENT(INVALID_APDU) | EVENT(INVALID_VALUE) | EVENT(ENTRY_COUNT)) };
+	const char *from = strstr(rig->json.data, "\"allData\":["), *to;
+
+	assert_non_null(from);
+	to = strstr(from, ",\"changed\"");
+	to = to != NULL ? to : strstr(from, ",\"previous\"");
+	to = to != NULL ? to : from + strlen(from) - 1;
+	assert_true((size_t)(to - from) < sizeof(told.values));
+	memcpy(told.values, from, (size_t)(to - from));
+	return told;
+}
+
+/* Each byte of the data in turn is another one, in a state of its own: it is told as a publication tells it that said
+ * nothing before. */
+static void
+states_are_told_alike(void **state)
+{
+	uint8_t data[] = {
+		0x85, 2, 0xff, 0x7f, 0x86, 5, 0, 0xff, 0xff, 0xff, 0xff, 0x83, 1, 0, 0x87, 5, 8, 0x3f, 0xc0, 0, 0,
+		0x84, 2, 6, 0x40, 0x84, 3, 3, 0xe0, 0x10, 0x89, 2, 0xca, 0xfe, 0x8a, 2, 'o', 'k', 0x89, 0,
+		0x91, 8, 0x65, 0x53, 0xf1, 0x00, 0x40, 0, 0, 0x2a, 0x8c, 6, 0, 0, 0, 1, 0, 1, 0x84, 3, 3, 0, 0,
+	};
+	struct message m = usual, fresh = usual;
+	struct goose_state *flow = (void *)rig->state;
+
+	(void)state;
+	m.data = fresh.data = data;
+	m.data_len = fresh.data_len = sizeof(data);
+	m.entries = fresh.entries = 12;
+	(void)say(m);
+	for (size_t i = 0; i < 4 * sizeof(data); i++) {
+		char ref[] = "IED2LD0/LLN0$GO$gcb00000";
+		struct told known, anew;
+
+		data[i / 4] ^= i % 2 != 0 ? 0 : i % 4 == 0 ? 0x01 : 0x84; /* there, stays, and so on */
+		data[(i / 4 + 20) % sizeof(data)] ^= i % 4 == 3 ? 0x03 : 0;
+		if (i % 16 == 7) {
+			struct message old = m;
+
+			old.st -= 2; /* told, but the state stays what it was */
+			data[13] ^= 1;
+			assert_true((say(old) & EVENT(ST_NUM_OLD)) != 0);
+			data[13] ^= 1;
+		}
+		snprintf(ref, sizeof(ref), "IED2LD0/LLN0$GO$gcb%05zu", i);
+		fresh.ref = ref;
+		flow->broken = 0;
+		anew = tell(fresh);
+		rig_wait_ms(1); /* whoever was silent longest goes */
+		m.st++;
+		m.sq = 0;
+		known = tell(m);
+		assert_json("\"reason\":\"state_change\"");
+		assert_string_equal(known.values, anew.values);
+		assert_true((known.events & ~anew.events) == 0); /* what stands is not named again */
+		assert_true(anew.events != 0 || flow->streams[flow->last_idx]->known_is_current);
+		data[i / 4] ^= i % 4 == 3 ? 0x85 : 0;
+		data[(i / 4 + 20) % sizeof(data)] ^= i % 4 == 3 ? 0x03 : 0;
+	}
+}
+
 int
 main(void)
 {
@@ -502,6 +572,7 @@ main(void)
 		cmocka_unit_test(table_holds),
 		WITH_RIG(first_message_is_told),
 		WITH_RIG(every_type_of_value),
+		WITH_RIG(states_are_told_alike),
 		cmocka_unit_test(values_that_are_none),
 		cmocka_unit_test(numbers_are_followed),
 		WITH_RIG(state_change_says_what_changed),
