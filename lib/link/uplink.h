@@ -45,6 +45,7 @@ struct uplink_config {
 	const json_t *bandwidth; /* rate.h; NULL: no bound */
 	uint64_t failover_after; /* failures in a row */
 	uint64_t failback_s;
+	const char *crl;       /* PEM; "": none */
 	const char *pin;       /* "sha256//BASE64[;...]"; "": none */
 	uint64_t window;       /* batches in flight */
 	uint64_t batch_records;

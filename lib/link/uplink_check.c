@@ -68,7 +68,7 @@ step_of(enum way_error error)
 		return "tcp";
 	if (error >= WAY_PROXY_AUTH && error <= WAY_PROXY_TIMEOUT)
 		return "hop";
-	if (error >= WAY_TLS_EXPIRED && error <= WAY_TLS_WEAK)
+	if (error >= WAY_TLS_EXPIRED && error <= WAY_TLS_CRL)
 		return "certificate";
 	if (error == WAY_TLS_CLIENT || error == WAY_HTTP_DENIED)
 		return "authorisation";
@@ -258,7 +258,7 @@ try_end(const struct check *check, struct way_stream *stream)
 		.ca = inspected ? check->way->inspect_ca : check->target.paths.at[IDENTITY_CA],
 		.cert = identity->text[IDENTITY_CERT], .cert_len = identity->len[IDENTITY_CERT],
 		.key = identity->text[IDENTITY_KEY], .key_len = identity->len[IDENTITY_KEY],
-		.pin = inspected ? NULL : check->target.pin,
+		.pin = inspected ? NULL : check->target.pin, .crl = inspected ? NULL : check->target.crl,
 	};
 	uint64_t start_ms = way_now_ms();
 	struct way_failure fail = { 0 };

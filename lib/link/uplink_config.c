@@ -17,6 +17,9 @@ static const struct knob uplink_rows[] = {
 	ROW("cert", KNOB_TEXT, cert, 0, 0, "", NULL, "client certificate, PEM, with its chain"),
 	ROW("key", KNOB_TEXT, key, 0, 0, "", NULL, "private key of the client certificate, PEM"),
 	ROW("ca", KNOB_TEXT, ca, 0, 0, "", NULL, "CA certificates that the aggregator's must come from, PEM"),
+	ROW("crl", KNOB_TEXT, crl, 0, 0, "", NULL,
+		"revocation lists, PEM, one of each CA that the aggregator's certificate comes from; read at each connection; not looked "
+		"at where inspect-ca is used"),
 	ROW("proxy", KNOB_TEXT, proxy, 0, 0, "", NULL,
 		"http://, https://, socks5h:// or socks5://HOST:PORT, the only way; names are resolved here with socks5 only"),
 	ROW("pre-proxy", KNOB_TEXT, pre_proxy, 0, 0, "", NULL, "a proxy of any kind to pass before that one"),
@@ -87,6 +90,18 @@ check_pin(const char *pins, struct config_error *err)
 }
 
 static int
+check_crl(const char *crl, struct config_error *err)
+{
+	if (crl == NULL || crl[0] == '\0')
+		return 0;
+	if (strlen(crl) > WAY_PATH_LEN_MAX)
+		return uplink_config_fail(err, -EINVAL, "crl", crl, "is too long");
+	int rc = access(crl, R_OK) == 0 ? 0 : -errno;
+
+	return rc == 0 ? 0 : uplink_config_fail(err, rc, "crl", crl, strerror(-rc));
+}
+
+static int
 read_identity(struct uplink_target *target, const struct uplink_config *config, struct config_error *err)
 {
 	static const char *const keys[IDENTITY_FILES] = { "cert", "key", "ca" };
@@ -135,6 +150,7 @@ uplink_target_read(struct uplink_target *target, const struct uplink_config *con
 	int rc = check_numbers(config, err);
 
 	rc = rc != 0 ? rc : check_pin(config->pin, err);
+	rc = rc != 0 ? rc : check_crl(config->crl, err);
 	rc = rc != 0 ? rc : read_identity(target, config, err);
 	rc = rc != 0 ? rc : uplink_ways_read(&target->ways, config, err);
 	if (rc != 0) {
@@ -143,6 +159,7 @@ uplink_target_read(struct uplink_target *target, const struct uplink_config *con
 	}
 	bool v6 = strchr(target->end.host, ':') != NULL;
 
+	snprintf(target->crl, sizeof(target->crl), "%s", config->crl == NULL ? "" : config->crl);
 	snprintf(target->pin, sizeof(target->pin), "%s", config->pin == NULL ? "" : config->pin);
 	snprintf(target->url, sizeof(target->url), "https://%s%s%s:%u" BATCH_PATH, v6 ? "[" : "", target->end.host,
 		v6 ? "]" : "", target->end.port);

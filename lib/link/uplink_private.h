@@ -85,6 +85,7 @@ struct uplink_target {
 	struct way_end end;
 	char url[UPLINK_URL_LEN_MAX];
 	char pin[1024];
+	char crl[WAY_PATH_LEN_MAX + 1]; /* "": none */
 	struct identity_paths paths;
 	struct identity identity;
 	struct way_set *ways;

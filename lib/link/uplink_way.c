@@ -102,6 +102,7 @@ uplink_way_ready(struct uplink *uplink, struct uplink_flight *flight)
 	set_blob(easy, CURLOPT_SSLCERT_BLOB, identity, IDENTITY_CERT);
 	set_blob(easy, CURLOPT_SSLKEY_BLOB, identity, IDENTITY_KEY);
 	curl_easy_setopt(easy, CURLOPT_CAINFO, inspected ? way->inspect_ca : uplink->target.paths.at[IDENTITY_CA]);
+	curl_easy_setopt(easy, CURLOPT_CRLFILE, inspected || uplink->target.crl[0] == '\0' ? NULL : uplink->target.crl);
 	curl_easy_setopt(easy, CURLOPT_PINNEDPUBLICKEY,
 		inspected || uplink->target.pin[0] == '\0' ? NULL : uplink->target.pin);
 	flight->generation = generation;
@@ -234,7 +235,7 @@ probe_run(void *arg)
 			.ca = inspected ? way->inspect_ca : uplink->target.paths.at[IDENTITY_CA],
 			.cert = identity.text[IDENTITY_CERT], .cert_len = identity.len[IDENTITY_CERT],
 			.key = identity.text[IDENTITY_KEY], .key_len = identity.len[IDENTITY_KEY],
-			.pin = inspected ? NULL : uplink->target.pin,
+			.pin = inspected ? NULL : uplink->target.pin, .crl = inspected ? NULL : uplink->target.crl,
 		};
 
 		stream->deadline_ms = way_now_ms() + walk.step_timeout_ms;

@@ -32,6 +32,8 @@ static const struct {
 		"not signed by uplink.ca: a wrong CA file, or a proxy that opens TLS (trust it by the way's inspect-ca, if meant)" },
 	[WAY_TLS_PIN] = { "tls-pin", "the server has another key than uplink.pin: if it was changed on purpose, change the pin" },
 	[WAY_TLS_WEAK] = { "tls-weak", "the certificate's key or signature is too weak: issue it anew" },
+	[WAY_TLS_REVOKED] = { "tls-revoked", "the other end's certificate was revoked: it needs a new one, with a new key" },
+	[WAY_TLS_CRL] = { "tls-crl", "uplink.crl has no current revocation list of each CA: fetch it anew from the CA" },
 	[WAY_TLS_CLIENT] = { "tls-client",
 		"the aggregator does not take this sensor's certificate: expired, revoked, or of another CA than its tls.ca" },
 	[WAY_TLS_FAILED] = { "tls-failed", "the handshake failed: the text tells more" },

@@ -40,6 +40,7 @@ struct way_tls {
 	size_t cert_len;
 	const char *key;
 	size_t key_len;
+	const char *crl;      /* PEM file of revocation lists, one of each CA; NULL or "": not looked at */
 	const char *pin;      /* "sha256//BASE64[;...]"; NULL or "": none */
 };
 

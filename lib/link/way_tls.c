@@ -11,6 +11,8 @@
 #include "lib/base/buf.h"
 #include "lib/link/way_stream.h"
 
+enum { SECURITY_LEVEL = 2 }; /* whatever the machine's own setting: no RSA below 2048 bits, no SHA-1 */
+
 static const char tls12_ciphers[] = "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384";
 
 enum way_error
@@ -30,6 +32,13 @@ way_verify_error(long verify)
 	case X509_V_ERR_CA_KEY_TOO_SMALL:
 	case X509_V_ERR_CA_MD_TOO_WEAK:
 		return WAY_TLS_WEAK;
+	case X509_V_ERR_CERT_REVOKED:
+		return WAY_TLS_REVOKED;
+	case X509_V_ERR_UNABLE_TO_GET_CRL:
+	case X509_V_ERR_CRL_HAS_EXPIRED:
+	case X509_V_ERR_CRL_NOT_YET_VALID:
+	case X509_V_ERR_CRL_SIGNATURE_FAILURE:
+		return WAY_TLS_CRL;
 	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
 	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
 	case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
@@ -75,17 +84,30 @@ use_client(SSL_CTX *ctx, const struct way_tls *tls)
 	return good;
 }
 
+/* As libcurl's CURLOPT_CRLFILE: every certificate of the chain is looked up. */
+static bool
+use_crl(SSL_CTX *ctx, const char *crl)
+{
+	X509_STORE *store = SSL_CTX_get_cert_store(ctx);
+
+	return X509_STORE_load_file(store, crl) == 1 && X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL) == 1;
+}
+
 static SSL *
 make_ssl(const struct way_tls *tls, const char *host, struct way_failure *fail)
 {
 	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
 	SSL *ssl = NULL;
 
+	if (ctx != NULL)
+		SSL_CTX_set_security_level(ctx, SECURITY_LEVEL);
 	if (ctx == NULL || SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1 ||
 		SSL_CTX_set_cipher_list(ctx, tls12_ciphers) != 1)
 		way_fail(fail, WAY_INTERNAL, "%s: no TLS", host);
 	else if (SSL_CTX_load_verify_file(ctx, tls->ca) != 1)
 		way_fail(fail, WAY_TLS_UNKNOWN_CA, "%s holds no CA certificates", tls->ca);
+	else if (tls->crl != NULL && tls->crl[0] != '\0' && !use_crl(ctx, tls->crl))
+		way_fail(fail, WAY_TLS_CRL, "%s holds no revocation list", tls->crl);
 	else if (tls->cert != NULL && !use_client(ctx, tls))
 		way_fail(fail, WAY_TLS_CLIENT, "the own certificate and key do not fit each other");
 	else

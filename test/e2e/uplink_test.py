@@ -29,9 +29,26 @@ def make_key(path, name):
     run('openssl', 'ecparam', '-name', 'prime256v1', '-genkey', '-noout', '-out', f'{path}/{name}.key')
 
 
-def make_leaf(path, name, ca, cn, alt, *dates):
-    """A certificate of two days, or of the dates that are given as arguments of openssl."""
-    make_key(path, name)
+def make_crl(path, name, revoked, days=1):
+    """A revocation list of the CA with the certificates of those names; of -1 days it has ended."""
+    with open(f'{path}/{name}.index', 'w') as f:
+        for leaf in revoked:
+            serial = subprocess.run(['openssl', 'x509', '-in', f'{path}/{leaf}.pem', '-noout', '-serial'], capture_output=True, text=True,
+                                    check=True).stdout.strip().split('=')[1]
+            f.write(f'R\t490101000000Z\t200101000000Z\t{serial}\tunknown\t/CN=aggregator\n')
+    with open(f'{path}/{name}.conf', 'w') as f:
+        f.write(f'[ca]\ndefault_ca=d\n[d]\ndatabase={path}/{name}.index\ndefault_md=sha256\n')
+    ends = ('-crl_lastupdate', '20200101000000Z', '-crl_nextupdate', '20200102000000Z') if days < 0 else ('-crldays', str(days))
+    run('openssl', 'ca', '-gencrl', '-config', f'{path}/{name}.conf', '-cert', f'{path}/ca.pem', '-keyfile', f'{path}/ca.key', *ends,
+        '-out', f'{path}/{name}.pem')
+
+
+def make_leaf(path, name, ca, cn, alt, *dates, bits=0):
+    """A certificate of two days, or of the dates that are given as arguments of openssl. bits: of an RSA key."""
+    if bits:
+        run('openssl', 'genrsa', '-out', f'{path}/{name}.key', str(bits))
+    else:
+        make_key(path, name)
     run('openssl', 'req', '-new', '-key', f'{path}/{name}.key', '-subj', f'/CN={cn}', '-out', f'{path}/{name}.csr')
     with open(f'{path}/{name}.ext', 'w') as f:
         f.write(f'subjectAltName={alt}\n')

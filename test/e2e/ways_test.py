@@ -44,6 +44,9 @@ class WaysCase(unittest.TestCase):
         cls.pki = f'{cls.top}/pki'
         os.mkdir(cls.pki)
         make_pki(cls.pki)
+        uplink_test.make_leaf(cls.pki, 'weak', 'ca', 'aggregator', 'DNS:localhost', bits=1024)
+        for crl, revoked, days in (('good', (), 1), ('bad', ('server',), 1), ('old', (), -1)):
+            uplink_test.make_crl(cls.pki, crl, revoked, days)
 
     @classmethod
     def tearDownClass(cls):
@@ -444,7 +447,8 @@ class Faults(WaysCase):
         uplink_test.make_leaf(self.pki, 'strange', 'otherca', 'aggregator', 'DNS:localhost')
         uplink_test.make_leaf(self.pki, 'expired', 'ca', 'aggregator', 'DNS:localhost', '200101000000Z', '200102000000Z')
         uplink_test.make_leaf(self.pki, 'future', 'ca', 'aggregator', 'DNS:localhost', '490101000000Z', '490201000000Z')
-        feed = self.feed(uplink__connect_timeout_ms=1000, uplink__timeout_ms=1000)
+        shutil.copy(f'{self.pki}/good.pem', f'{self.pki}/crl.pem')
+        feed = self.feed(uplink__connect_timeout_ms=1000, uplink__timeout_ms=1000, uplink__crl=f'{self.pki}/crl.pem')
         self.arrives(feed)
 
         def restart(name, **keys):
@@ -453,7 +457,11 @@ class Faults(WaysCase):
             for key, value in keys.items():
                 setattr(self.aggregator, key, value)
             self.aggregator.start()
-        for name, want, keys in (('expired', 'tls-expired', {}), ('future', 'tls-not-yet', {}), ('othername', 'tls-name', {}),
+        with self.subTest('tls-revoked'):
+            # The list is read again at each connection.
+            self.fault(feed, 'tls-revoked', lambda: (shutil.copy(f'{self.pki}/bad.pem', f'{self.pki}/crl.pem'), restart('server')),
+                       lambda: shutil.copy(f'{self.pki}/good.pem', f'{self.pki}/crl.pem'))
+        for name, want, keys in (('weak', 'tls-weak', {}), ('expired', 'tls-expired', {}), ('future', 'tls-not-yet', {}), ('othername', 'tls-name', {}),
                                  ('strange', 'tls-unknown-ca', {}), ('server', 'tls-version', {'version': ssl.TLSVersion.TLSv1})):
             with self.subTest(want):
                 self.fault(feed, want, lambda: restart(name, **keys), lambda: restart('server', version=None))
@@ -625,12 +633,17 @@ class Walk(WaysCase):
         self.fault('certificate', 'tls-pin', uplink__pin='sha256//' + base64.b64encode(bytes(32)).decode())
         self.fault('authorisation', 'tls-client', uplink__cert=f'{self.pki}/stranger.pem', uplink__key=f'{self.pki}/stranger.key')
         for name, step, error, version in (('expired', 'certificate', 'tls-expired', None), ('othername', 'certificate', 'tls-name', None),
-                                           ('server', 'tls', 'tls-version', ssl.TLSVersion.TLSv1)):
+                                           ('server', 'tls', 'tls-version', ssl.TLSVersion.TLSv1),
+                                           ('server', 'tls', 'tls-version', ssl.TLSVersion.TLSv1_1), ('weak', 'certificate', 'tls-weak', None)):
             other = Aggregator(self.pki, name=name)
             other.version = version
             other.start()
             self.fault(step, error, port=other.port)
             other.stop()
+        for crl, error in (('bad', 'tls-revoked'), ('old', 'tls-crl'), ('ca', 'tls-crl')):
+            self.fault('certificate', error, uplink__crl=f'{self.pki}/{crl}.pem')
+        self.assertEqual(self.walk(uplink__crl=f'{self.pki}/good.pem')[0], 0)
+        self.assertEqual(self.walk(uplink__crl=f'{self.pki}/none.pem')[0], 1)
         for answer, error in ((b'HTTP/1.1 400 Bad Request\r\n\r\n<html>', 'tls-garbage'), (b'', 'tls-closed'), (None, 'tls-timeout')):
             self.fault('tls', error, port=PlainServer(0, answer, self).port)
 
