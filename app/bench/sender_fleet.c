@@ -93,7 +93,7 @@ send_batch(struct sender *sender, uint64_t now_ns)
 
 	name_of(sender, head.sensor);
 	memcpy(head.digest, batch->digest, sizeof(head.digest));
-	buf_puts(&out, "POST " BATCH_PATH " HTTP/1.1\r\nHost: localhost\r\n");
+	buf_printf(&out, "POST %s HTTP/1.1\r\nHost: localhost\r\n", fleet->options.check ? BATCH_CHECK_PATH : BATCH_PATH);
 	batch_write_headers(&out, &head, "\r\n");
 	buf_printf(&out, "Content-Length: %zu\r\n\r\n", batch->body_len);
 	evbuffer_add(bufferevent_get_output(sender->bev), out.data, out.len);

@@ -2,6 +2,7 @@
 #ifndef MR_BENCH_SENDER_FLEET_H
 #define MR_BENCH_SENDER_FLEET_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct bench_batches;
@@ -20,6 +21,7 @@ struct fleet_options {
 	uint32_t senders;
 	uint32_t batch_records;
 	uint32_t seconds;
+	bool check;        /* batches are checked, and not stored: the door alone */
 	double interval_s; /* between a sensor's batches; 0: as soon as the last is acknowledged */
 };
 

@@ -165,13 +165,15 @@ print(const struct options *options, const struct fleet_tally *sum, const struct
 	printf("aggregator CPU     %10.2f  ms a handshake and its first batch, %.1f %% of a core while delivering\n",
 		(double)(moments[1].cpu_ms - moments[0].cpu_ms) / senders,
 		(double)(moments[2].cpu_ms - moments[1].cpu_ms) / deliver_s / 10);
+	printf("                   %10.0f  records a second of it\n",
+		(double)sum->records * 1000 / (double)(moments[2].cpu_ms - moments[1].cpu_ms + 1));
 }
 
 /* ---- the command line ---- */
 
 static const char usage[] =
 	"usage: millrace-bench senders FILE --pki DIR --port PORT [--address IPV4] [--senders N] [--batch N] [--interval S]\n"
-	"         [--seconds N] [--processes N] [--pid PID]\n"
+	"         [--seconds N] [--processes N] [--pid PID] [--check]\n"
 	"  FILE           EVE lines, as millrace-sensor writes them; each sensor sends batches of it\n"
 	"  --pki DIR      ca.pem and ca.key, as scripts/pki makes them: certificates are issued here\n"
 	"  --senders N    sensors, a connection each (default 100)\n"
@@ -179,14 +181,15 @@ static const char usage[] =
 	"  --interval S   seconds between a sensor's batches (default 0: when the last is acknowledged)\n"
 	"  --seconds N    of delivery, once all are connected (default 10)\n"
 	"  --processes N  that share the senders (default 1, at most 64): one has no more connections than open files\n"
-	"  --pid PID      the aggregator's, to tell its memory and CPU\n";
+	"  --pid PID      the aggregator's, to tell its memory and CPU\n"
+	"  --check        batches are unpacked and checked, and not stored: the door alone\n";
 
 static int
 parse(struct options *out, int argc, char **argv)
 {
 	static const struct option longs[] = { { "pki", 1, NULL, 'k' }, { "port", 1, NULL, 'p' }, { "address", 1, NULL, 'a' },
 		{ "senders", 1, NULL, 'n' }, { "batch", 1, NULL, 'b' }, { "interval", 1, NULL, 'i' }, { "seconds", 1, NULL, 's' },
-		{ "pid", 1, NULL, 'P' },
+		{ "pid", 1, NULL, 'P' }, { "check", 0, NULL, 'c' },
 		{ "processes", 1, NULL, 'j' }, { "help", 0, NULL, 'h' }, { NULL, 0, NULL, 0 } };
 	int option;
 
@@ -206,6 +209,7 @@ parse(struct options *out, int argc, char **argv)
 		case 'i': fleet->interval_s = strtod(optarg, NULL); break;
 		case 's': fleet->seconds = (uint32_t)strtoul(optarg, NULL, 10); break;
 		case 'j': out->processes = (uint32_t)strtoul(optarg, NULL, 10); break;
+		case 'c': fleet->check = true; break;
 		case 'P': out->pid = (int)strtol(optarg, NULL, 10); break;
 		default: fputs(usage, option == 'h' ? stdout : stderr); return option == 'h' ? -1 : 2;
 		}

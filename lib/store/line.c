@@ -2,6 +2,8 @@
 
 #include <arpa/inet.h>
 #include <assert.h>
+#include <immintrin.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "lib/base/cursor.h"
@@ -54,16 +56,14 @@ row_path(unsigned int row)
 }
 
 /* Rows by the low bits of their first letter: most keys of a line are none of theirs. */
-struct letters {
-	uint64_t rows[LETTERS];
-};
+static uint64_t letter_rows[LETTERS]; /* written once, by fill_letters() */
+static pthread_once_t letters_filled = PTHREAD_ONCE_INIT;
 
 static void
-letters_init(struct letters *letters)
+fill_letters(void)
 {
-	memset(letters, 0, sizeof(*letters));
 	for (unsigned int row = 0; row < WANTED_COUNT + store_function_count; row++)
-		letters->rows[(uint8_t)row_path(row)[0] % LETTERS] |= UINT64_C(1) << row;
+		letter_rows[(uint8_t)row_path(row)[0] % LETTERS] |= UINT64_C(1) << row;
 }
 
 static struct place
@@ -247,7 +247,6 @@ enum expect { EXPECT_VALUE, EXPECT_VALUE_OR_END, EXPECT_KEY, EXPECT_KEY_OR_END, 
 struct scanner {
 	struct cursor in;
 	struct store_line *out;
-	struct letters letters;
 	struct place place; /* of the value that comes next */
 	const char *error;
 	unsigned int depth;
@@ -274,6 +273,9 @@ fail(struct scanner *s, const char *why)
 static void
 skip_space(struct scanner *s)
 {
+	/* Sensors write none. */
+	if (peek(s) > ' ')
+		return;
 	while (peek(s) == ' ' || peek(s) == '\t' || peek(s) == '\r')
 		cursor_skip(&s->in, 1);
 }
@@ -336,6 +338,32 @@ scan_escape(struct scanner *s)
 	return (unit >= 0xdc00 && unit <= 0xdfff) || fail(s, "lone surrogate");
 }
 
+/*
+ * Bytes at the cursor that stand in a string as they are: no quote, no backslash, no control byte, nothing above ASCII.
+ * Nearly all of a line is in its keys and texts, so they are looked at 32 at a time.
+ */
+static size_t
+plain_run(const struct cursor *in)
+{
+	const __m256i quote = _mm256_set1_epi8('"'), backslash = _mm256_set1_epi8('\\'), space = _mm256_set1_epi8(' ');
+	size_t left = cursor_left(in);
+	size_t run = 0;
+
+	for (; left - run >= sizeof(__m256i); run += sizeof(__m256i)) {
+		__m256i text = _mm256_loadu_si256((const __m256i *)(in->pos + run));
+		/* As signed numbers, bytes above ASCII are below the space as control bytes are. */
+		__m256i stop = _mm256_or_si256(_mm256_cmpgt_epi8(space, text),
+			_mm256_or_si256(_mm256_cmpeq_epi8(text, quote), _mm256_cmpeq_epi8(text, backslash)));
+		uint32_t stops = (uint32_t)_mm256_movemask_epi8(stop);
+
+		if (stops != 0)
+			return run + (size_t)__builtin_ctz(stops);
+	}
+	while (run < left && in->pos[run] >= ' ' && in->pos[run] < 0x80 && in->pos[run] != '"' && in->pos[run] != '\\')
+		run++;
+	return run;
+}
+
 /* The opening quote was seen. *plain: no escape in it, so the span is the text. */
 static bool
 scan_string(struct scanner *s, const char **text, size_t *len, bool *plain)
@@ -344,9 +372,12 @@ scan_string(struct scanner *s, const char **text, size_t *len, bool *plain)
 	*text = (const char *)s->in.pos;
 	*plain = true;
 	for (;;) {
-		const uint8_t *at = s->in.pos;
-		uint8_t c = cursor_u8(&s->in);
+		const uint8_t *at;
+		uint8_t c;
 
+		cursor_skip(&s->in, plain_run(&s->in));
+		at = s->in.pos;
+		c = cursor_u8(&s->in);
 		if (s->in.short_read)
 			return fail(s, "unfinished string");
 		if (c == '"') {
@@ -507,7 +538,7 @@ scan_key(struct scanner *s)
 		return fail(s, "a colon is missing");
 	s->place = s->stack[s->depth - 1].place;
 	if (s->depth == 1)
-		s->place.rows = s->letters.rows[(uint8_t)*text % LETTERS];
+		s->place.rows = letter_rows[(uint8_t)*text % LETTERS];
 	if (!plain)
 		s->place.rows = 0;
 	if (s->place.rows != 0)
@@ -542,12 +573,19 @@ scan_step(struct scanner *s)
 const char *
 store_line_read(struct store_line *out, const char *text, size_t len)
 {
-	struct scanner s = { .in = cursor_of(text, len), .out = out, .expect = EXPECT_VALUE };
+	struct scanner s;
 
+	/* The stack's levels are written as they are opened. */
+	s.in = cursor_of(text, len);
+	s.out = out;
+	s.place = (struct place){ 0 };
+	s.error = NULL;
+	s.depth = 0;
+	s.expect = EXPECT_VALUE;
 	*out = (struct store_line){ .text = { .data = text, .len = (uint32_t)len } };
 	if (len > UINT32_MAX)
 		return "too long";
-	letters_init(&s.letters);
+	pthread_once(&letters_filled, fill_letters);
 	skip_space(&s);
 	if (peek(&s) != '{')
 		return "not a JSON object";

@@ -218,7 +218,7 @@ open_writer(struct sqlite_store *store)
 {
 	int version = 0;
 	int err = sqlite_exec(store, "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
-		"PRAGMA wal_autocheckpoint = 16384; PRAGMA journal_size_limit = 268435456; PRAGMA cache_size = -16384;"
+		"PRAGMA wal_autocheckpoint = 16384; PRAGMA journal_size_limit = 268435456; PRAGMA cache_size = -65536;"
 		"PRAGMA temp_store = MEMORY");
 
 	if (err == 0)
