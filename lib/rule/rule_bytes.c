@@ -21,21 +21,28 @@ each_bytes(const struct each *each, const uint8_t *data, uint32_t len)
 	return each->fn(each->view, data, len, each->arg);
 }
 
+bool
+rule_field_bytes(const struct field *field, const uint8_t *base, const void *record, const uint8_t **data, uint32_t *len)
+{
+	const char *text;
+
+	if (field->type != FIELD_TEXT)
+		return field_get_bytes(field, base, record, data, len);
+	memcpy(&text, (const uint8_t *)record + field->offset, sizeof(text));
+	if (text == NULL || !record_is_present(record, field->bit))
+		return false;
+	*data = (const uint8_t *)text;
+	*len = (uint32_t)strlen(text);
+	return true;
+}
+
 static bool
 each_field(const struct field *field, const uint8_t *base, const void *record, void *arg)
 {
 	const uint8_t *data;
 	uint32_t len;
 
-	if (field->type == FIELD_TEXT) {
-		const char *text;
-
-		memcpy(&text, (const uint8_t *)record + field->offset, sizeof(text));
-		if (text == NULL || !record_is_present(record, field->bit))
-			return false;
-		return each_bytes(arg, (const uint8_t *)text, (uint32_t)strlen(text));
-	}
-	return field_get_bytes(field, base, record, &data, &len) && each_bytes(arg, data, len);
+	return rule_field_bytes(field, base, record, &data, &len) && each_bytes(arg, data, len);
 }
 
 static bool

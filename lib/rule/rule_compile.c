@@ -8,7 +8,7 @@
 
 #include "lib/base/hash.h"
 #include "lib/base/log.h"
-#include "lib/rule/rule_records.h"
+#include "lib/rule/rule_sieve.h"
 
 enum {
 	KEY_PORTS_MAX = 2048,  /* a rule for more ports than this is looked for on any: its literals would be copied too often */
@@ -479,6 +479,8 @@ refused_keep(struct ruleset *set)
 		const struct rule_database *made = group->database;
 		const struct rule_database *own = made == NULL || made->same == NULL ? made : made->same;
 
+		for (uint32_t i = 0; group->records != NULL && i < group->records->sieve_count; i++)
+			rule_sieve_settle(&group->records->sieves[i]);
 		if (own == NULL || own->refused_count == 0)
 			continue;
 		struct rule_gate *always = rule_arena_alloc(&set->arena, (group->always_count + own->refused_count) * sizeof(*always));

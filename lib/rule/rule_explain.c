@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "lib/rule/rule_records.h"
+#include "lib/rule/rule_sieve.h"
 #include "lib/rule/rule_tests.h"
 
 enum { LITERAL_SHOWN_MAX = 64 };
@@ -65,21 +65,21 @@ entry_is(const struct rule_records *records, uint32_t entry, uint32_t rule_idx)
 }
 
 static void
-put_number_name(const struct rule_app *app, const struct rule_value_index *index, struct buf *out)
+put_number_name(const struct rule_app *app, const struct record_path *path, const struct rule_number_at *at, struct buf *out)
 {
-	if (index->path != NULL) {
+	if (path != NULL) {
 		buf_puts(out, app->name);
-		for (unsigned int i = 0; i < index->path->list_count; i++)
-			buf_printf(out, ".%s", index->path->lists[i]->path);
-		buf_printf(out, ".%s", index->path->leaf->path);
+		for (unsigned int i = 0; i < path->list_count; i++)
+			buf_printf(out, ".%s", path->lists[i]->path);
+		buf_printf(out, ".%s", path->leaf->path);
 		return;
 	}
 	/* the field that lies there: several may, under different names */
 	for (unsigned int i = 0; i < app->record->field_count; i++) {
 		const struct field *field = &app->record->fields[i];
-		uint32_t off = index->at.off + (64u - index->at.left) / 8 - (64u - index->at.right) / 8;
+		uint32_t off = at->off + (64u - at->left) / 8 - (64u - at->right) / 8;
 
-		if (field->offset == off && field->bit == index->at.bit) {
+		if (field->offset == off && field->bit == at->bit) {
 			buf_printf(out, "%s.%s", app->name, field->path);
 			return;
 		}
@@ -131,6 +131,49 @@ put_scan(const struct ruleset *set, const struct rule_records *records, uint32_t
 }
 
 static void
+put_lens(const struct ruleset *set, const struct rule_app *app, const struct rule_lens *lens, struct buf *out)
+{
+	switch ((enum rule_lens_kind)lens->kind) {
+	case LENS_NUMBER:
+	case LENS_NUMBERS:
+		put_number_name(app, lens->kind == LENS_NUMBER ? NULL : lens->paths, lens->ats, out);
+		return;
+	case LENS_TAGS:
+		buf_puts(out, "the commands, services and states its protocol notes of each record");
+		return;
+	default:
+		buf_puts(out, lens->kind == LENS_TEXT ? "the beginning and length of " : "a search by Hyperscan of ");
+		put_buffer_name(set, lens->buffer, out);
+	}
+}
+
+/* @return whether the rule is in the sieve */
+static bool
+put_sieve(const struct ruleset *set, const struct rule_app *app, const struct rule_sieve *sieve, uint32_t rule_idx, struct buf *out)
+{
+	unsigned int told = 0;
+	uint32_t bit = 0;
+
+	while (bit < sieve->rule_count && sieve->entries[bit].rule_idx != rule_idx)
+		bit++;
+	if (bit == sieve->rule_count)
+		return false;
+	const struct rule_need *need = &sieve->entries[bit].need;
+
+	for (uint32_t i = 0; i < sieve->lens_count; i++) {
+		if ((sieve->lenses[i].asked[bit >> 6] >> (bit & 63) & 1) == 0)
+			continue;
+		buf_puts(out, told++ == 0 ? "a sieve: by " : ", ");
+		put_lens(set, app, &sieve->lenses[i], out);
+	}
+	if (told == 0)
+		buf_puts(out, need->all == 0 && need->any == 0 && need->list_off == 0 ? "nothing: asked of every record"
+										      : "the fields it needs being there");
+	buf_printf(out, "; with %u other rules", sieve->rule_count - 1);
+	return true;
+}
+
+static void
 put_place(const struct ruleset *set, const struct rule_group *group, uint32_t rule_idx, struct buf *out)
 {
 	const struct rule_records *records = group->records;
@@ -140,30 +183,17 @@ put_place(const struct ruleset *set, const struct rule_group *group, uint32_t ru
 		return;
 	for (uint32_t i = 0; i < records->index_count; i++)
 		if (put_values(records, records->indexes[i].first, rule_idx, &values)) {
-			put_number_name(group->app, &records->indexes[i], out);
+			put_number_name(group->app, records->indexes[i].path, &records->indexes[i].at, out);
 			buf_printf(out, " being %.*s", (int)values.len, (const char *)values.data);
 			buf_destroy(&values);
 			return;
 		}
-	bool tagged = records->tags != NULL && put_values(records, records->tags->first, rule_idx, &values);
-
 	buf_destroy(&values);
-	if (tagged) {
-		buf_puts(out, "a command, service or status its protocol notes of each record");
-		return;
-	}
 	if (put_scan(set, records, rule_idx, out))
 		return;
-	for (uint32_t i = 0; i < records->shelf_count; i++)
-		for (uint32_t n = 0; n < records->shelves[i].count; n++)
-			if (entry_is(records, records->shelves[i].first + n, rule_idx)) {
-				const struct rule_need *need = &records->shelves[i].need;
-				bool all = need->all == 0 && need->any == 0 && need->list_off == 0;
-
-				buf_printf(out, "%s, with %u other rules", all ? "nothing: asked of every record" : "the fields it needs being there",
-					records->shelves[i].count - 1);
-				return;
-			}
+	for (uint32_t i = 0; i < records->sieve_count; i++)
+		if (put_sieve(set, group->app, &records->sieves[i], rule_idx, out))
+			return;
 	buf_puts(out, "nothing here: a condition is never met in this direction");
 }
 

@@ -283,6 +283,8 @@ bool rule_verify_buffers(struct rule_view *view, const struct rule *rule);
 typedef bool (*rule_bytes_fn)(struct rule_view *view, const uint8_t *data, uint32_t len, void *arg);
 /** Calls fn on every instance of a buffer, transformed, until one says true. rule_bytes.c @return whether one did */
 bool rule_buffer_each(struct rule_view *view, const struct rule_buffer *buffer, rule_bytes_fn fn, void *arg);
+/** The bytes of a text field of one record. false: it is not present */
+bool rule_field_bytes(const struct field *field, const uint8_t *base, const void *record, const uint8_t **data, uint32_t *len);
 /** Whether a rule cannot match where this buffer is not there. */
 bool rule_buffer_required(const struct rule_buffer *buffer);
 /** Whether two buffers always hold the same bytes. */
@@ -353,6 +355,8 @@ void rule_plan_make(const struct rule *rule, struct rule_plan *out);
 struct rule_gate rule_gate_of(const struct rule *rule, uint32_t rule_idx);
 /** The rarest literal of one buffer that Hyperscan finds cheaply. @return how rare it is, 0: there is none */
 unsigned int rule_plan_literal(const struct rule_buffer *buffer, struct rule_plan *out);
+/** What a few rules are searched for together in a short text: a literal, an expression. @return whether there is one */
+bool rule_plan_search(const struct rule_buffer *buffer, struct rule_plan *out);
 
 int rule_patterns_add(struct rule_patterns *patterns, const struct rule_plan *plan, uint32_t rule_idx);
 void rule_patterns_free(struct rule_patterns *patterns);

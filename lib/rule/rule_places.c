@@ -4,11 +4,12 @@
 #include <string.h>
 
 #include "lib/rule/rule_places.h"
+#include "lib/rule/rule_sieve.h"
 #include "lib/rule/rule_tests.h"
 
 enum {
 	INDEX_SHARE_MAX = 32,       /* rules behind one value; with more a literal is the better place */
-	SCAN_PATTERNS_MIN = 4,      /* fewer literals of one buffer cost less compared one by one than by a scan */
+	SCAN_PATTERNS_MIN = 64,     /* fewer literals of one buffer stay in the sieve, whose lenses mostly spare the search */
 	FIELD_BITS = 64,
 };
 
@@ -37,14 +38,19 @@ number_at(const struct record_table *table, const struct field *field, struct ru
 	return true;
 }
 
-/* The number a test asks for, if it has one place. */
-static bool
-test_number(const struct rule_test *test, struct rule_place_number *out)
+bool
+rule_place_number_at(const struct record_path *path, struct rule_number_at *out)
+{
+	return number_at(path->leaf_table, path->leaf, out);
+}
+
+bool
+rule_place_number_of(const struct rule_test *test, struct rule_place_number *out)
 {
 	if (test->fn != rule_test_field_number || test->path_count != 1)
 		return false;
 	out->path = test->paths[0].list_count == 0 ? NULL : &test->paths[0];
-	return number_at(test->paths[0].leaf_table, test->paths[0].leaf, &out->at);
+	return rule_place_number_at(&test->paths[0], &out->at);
 }
 
 static bool
@@ -83,7 +89,7 @@ quicks_of_test(const struct rule_test *test, struct rule_quick *quicks)
 {
 	const struct rule_numbers *numbers = &test->numbers;
 	struct rule_place_number number;
-	bool single = test_number(test, &number) && number.path == NULL && (numbers->count == 1 || (numbers->every && !test->negated));
+	bool single = rule_place_number_of(test, &number) && number.path == NULL && (numbers->count == 1 || (numbers->every && !test->negated));
 
 	for (unsigned int i = 0; single && i < numbers->count; i++) {
 		quicks[i] = (struct rule_quick){ .at = number.at, .negated = test->negated };
@@ -205,8 +211,8 @@ test_values(const struct rule_test *test, int64_t values[PLACE_VALUES_MAX])
 	return count;
 }
 
-static unsigned int
-values_of(const struct rule_places *make, const struct rule_test *test, struct rule_place_number *number,
+unsigned int
+rule_place_values_of(const struct rule_places *make, const struct rule_test *test, struct rule_place_number *number,
 	int64_t values[PLACE_VALUES_MAX])
 {
 	const struct rule_app *app = make->app;
@@ -214,7 +220,7 @@ values_of(const struct rule_places *make, const struct rule_test *test, struct r
 	const char *text;
 	uint64_t value;
 
-	if (test_number(test, number))
+	if (rule_place_number_of(test, number))
 		return test_values(test, values);
 	number->path = NULL;
 	if (test->fn != rule_test_own || test->negated || app->keyword_index == NULL
@@ -273,7 +279,7 @@ uses_gather(struct rule_places *make)
 		const struct rule *rule = make->set->rules[make->places[i].rule_idx];
 
 		for (unsigned int t = 0; t < rule->test_count; t++) {
-			unsigned int count = values_of(make, &rule->tests[t], &number, values);
+			unsigned int count = rule_place_values_of(make, &rule->tests[t], &number, values);
 
 			for (unsigned int v = 0; v < count; v++)
 				if (use_add(make, &number, values[v]) != 0)
@@ -306,12 +312,12 @@ static void
 place_by_value(const struct rule_places *make, struct rule_place *place)
 {
 	const struct rule *rule = make->set->rules[place->rule_idx];
-	uint32_t best = place->has_literal ? INDEX_SHARE_MAX : UINT32_MAX;
+	uint32_t best = place->kind == PLACE_SCAN ? INDEX_SHARE_MAX : UINT32_MAX;
 	int64_t values[PLACE_VALUES_MAX];
 	struct rule_place_number number;
 
 	for (unsigned int t = 0; t < rule->test_count; t++) {
-		unsigned int count = values_of(make, &rule->tests[t], &number, values);
+		unsigned int count = rule_place_values_of(make, &rule->tests[t], &number, values);
 		uint32_t share = 0;
 
 		for (unsigned int v = 0; v < count; v++)
@@ -323,24 +329,6 @@ place_by_value(const struct rule_places *make, struct rule_place *place)
 		place->number = number;
 		place->value_count = (uint8_t)count;
 		memcpy(place->values, values, count * sizeof(values[0]));
-	}
-}
-
-static void
-place_by_tag(const struct rule_places *make, struct rule_place *place)
-{
-	const struct rule *rule = make->set->rules[place->rule_idx];
-	uint32_t tag;
-
-	for (unsigned int t = 0; make->app->record_tags != NULL && t < rule->test_count; t++) {
-		const struct rule_test *test = &rule->tests[t];
-
-		if (test->fn != rule_test_own || test->negated || !make->app->keyword_tag(test->keyword, test->own, &tag))
-			continue;
-		place->kind = PLACE_TAG;
-		place->value_count = 1;
-		place->values[0] = tag;
-		return;
 	}
 }
 
@@ -393,22 +381,30 @@ place_literal(struct rule_places *make, const struct rule *rule, struct rule_pla
 
 /* ---- all together ---- */
 
-/* Few literals are compared one by one: their rules go to the shelves. */
+/* A buffer with many literals is searched for all of them at once, outside the sieve. */
 static void
-scans_thin(struct rule_places *make)
+scans_choose(struct rule_places *make)
 {
 	for (uint32_t i = 0; i < make->place_count; i++)
-		if (make->places[i].kind == PLACE_SCAN)
+		if (make->places[i].has_literal)
 			make->buffers[make->places[i].buffer].count++;
 	for (uint32_t i = 0; i < make->place_count; i++) {
 		struct rule_place *place = &make->places[i];
 
-		if (place->kind == PLACE_SCAN && make->buffers[place->buffer].count < SCAN_PATTERNS_MIN)
-			place->kind = PLACE_SHELF;
+		if (place->has_literal && make->buffers[place->buffer].count >= SCAN_PATTERNS_MIN)
+			place->kind = PLACE_SCAN;
 	}
+}
+
+/* How many rules each buffer's search finds in the end. */
+static void
+scans_count(struct rule_places *make)
+{
 	for (uint32_t i = 0; i < make->buffer_count; i++)
-		if (make->buffers[i].count < SCAN_PATTERNS_MIN)
-			make->buffers[i].count = 0;
+		make->buffers[i].count = 0;
+	for (uint32_t i = 0; i < make->place_count; i++)
+		if (make->places[i].kind == PLACE_SCAN)
+			make->buffers[make->places[i].buffer].count++;
 }
 
 int
@@ -451,16 +447,11 @@ rule_places_find(struct rule_places *make, const uint32_t *list, uint32_t count)
 	}
 	if (uses_gather(make) != 0)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < make->place_count; i++) {
-		struct rule_place *place = &make->places[i];
-
-		place->kind = place->has_literal ? PLACE_SCAN : PLACE_SHELF;
-		place_by_value(make, place);
-		if (place->kind == PLACE_SHELF)
-			place_by_tag(make, place);
-	}
+	scans_choose(make);
+	for (uint32_t i = 0; make->place_count > RULE_SIEVE_BITS && i < make->place_count; i++)
+		place_by_value(make, &make->places[i]);
+	scans_count(make);
 	if (make->place_count > 0)
 		qsort(make->places, make->place_count, sizeof(make->places[0]), place_compare);
-	scans_thin(make);
 	return 0;
 }

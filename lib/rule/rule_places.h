@@ -9,7 +9,7 @@
 
 enum { PLACE_VALUES_MAX = 16 }; /* values of one place: an enumeration, a short range */
 
-enum place_kind { PLACE_NONE, PLACE_INDEX, PLACE_TAG, PLACE_SCAN, PLACE_SHELF };
+enum place_kind { PLACE_SIEVE, PLACE_INDEX, PLACE_SCAN };
 
 /** A number of a record: where, and behind which lists (NULL: none). */
 struct rule_place_number {
@@ -26,7 +26,7 @@ struct rule_place {
 	uint32_t quick_count;
 	const struct rule_quick *quicks;
 	struct rule_place_number number;        /* PLACE_INDEX */
-	int64_t values[PLACE_VALUES_MAX];       /* PLACE_TAG: one, the tag */
+	int64_t values[PLACE_VALUES_MAX];
 	uint32_t buffer;                        /* the best literal's, in rule_places.buffers */
 	bool has_literal;
 	struct rule_plan literal;
@@ -60,6 +60,13 @@ struct rule_places {
 /** Fills places[0..place_count) for rules list[0..count): all but those that can never match. places[] has room for
  *  count. rule_places.c @return 0 or -ENOMEM */
 int rule_places_find(struct rule_places *make, const uint32_t *list, uint32_t count);
+/** Where the number a path leads to lies in the struct that has it. false: it is no number */
+bool rule_place_number_at(const struct record_path *path, struct rule_number_at *out);
+/** The number a test asks for, if it has one place. */
+bool rule_place_number_of(const struct rule_test *test, struct rule_place_number *out);
+/** The few values a test allows a number to have. @return how many, 0: not so */
+unsigned int rule_place_values_of(const struct rule_places *make, const struct rule_test *test, struct rule_place_number *number,
+	int64_t values[PLACE_VALUES_MAX]);
 /** What the paths of one condition need at the root is added to need. */
 void rule_need_paths(const struct record_path *paths, unsigned int count, struct rule_need *need);
 /** Orders, for sorting and for what is the same. */

@@ -12,6 +12,7 @@ enum {
 	LITERAL_LEN_MAX = 64,
 	INDEX_BYTES_GOOD = 3,    /* a fixed place of so many bytes is better than any literal */
 	PCRE_WIDTH_MIN = 4,
+	SEARCH_LEN_MIN = 2,      /* of a few rules over a short text */
 	SCORE_CHOSEN = 1 << 20,  /* fast_pattern: whatever is rarer */
 };
 
@@ -102,8 +103,9 @@ plan_index(const struct rule_buffer *buffer, struct rule_plan *plan)
 	return true;
 }
 
-unsigned int
-rule_plan_literal(const struct rule_buffer *buffer, struct rule_plan *plan)
+/* The rarest literal of a buffer that has len_min bytes. @return how rare it is, 0: there is none */
+static unsigned int
+plan_literal(const struct rule_buffer *buffer, uint32_t len_min, struct rule_plan *plan)
 {
 	unsigned int best_score = 0;
 	bool chosen = false;
@@ -120,7 +122,7 @@ rule_plan_literal(const struct rule_buffer *buffer, struct rule_plan *plan)
 
 		if (len > LITERAL_LEN_MAX)
 			len = LITERAL_LEN_MAX;
-		if (len < LITERAL_LEN_MIN)
+		if (len < len_min)
 			continue;
 		unsigned int score = literal_score(node->content.bytes + from, len);
 
@@ -136,6 +138,12 @@ rule_plan_literal(const struct rule_buffer *buffer, struct rule_plan *plan)
 	return chosen ? SCORE_CHOSEN : best_score;
 }
 
+unsigned int
+rule_plan_literal(const struct rule_buffer *buffer, struct rule_plan *plan)
+{
+	return plan_literal(buffer, LITERAL_LEN_MIN, plan);
+}
+
 static unsigned int
 pcre_hs_flags(uint32_t options)
 {
@@ -145,7 +153,7 @@ pcre_hs_flags(uint32_t options)
 
 /* Relative expressions start anywhere, which is what Hyperscan asks; ^ and \A would mean another place there. */
 static bool
-plan_pcre(const struct rule_buffer *buffer, struct rule_plan *plan)
+plan_pcre(const struct rule_buffer *buffer, unsigned int width_min, struct rule_plan *plan)
 {
 	for (unsigned int i = 0; i < buffer->node_count; i++) {
 		const struct rule_node *node = &buffer->nodes[i];
@@ -156,7 +164,7 @@ plan_pcre(const struct rule_buffer *buffer, struct rule_plan *plan)
 			|| (node->pcre.options & (PCRE2_ANCHORED | PCRE2_EXTENDED | PCRE2_UNGREEDY)) != 0)
 			continue;
 		bool usable = hs_expression_info(node->pcre.pattern, pcre_hs_flags(node->pcre.options), &info, &error) == HS_SUCCESS
-			&& info->min_width >= PCRE_WIDTH_MIN;
+			&& info->min_width >= width_min;
 
 		free(info);
 		hs_free_compile_error(error);
@@ -167,6 +175,13 @@ plan_pcre(const struct rule_buffer *buffer, struct rule_plan *plan)
 		return true;
 	}
 	return false;
+}
+
+bool
+rule_plan_search(const struct rule_buffer *buffer, struct rule_plan *out)
+{
+	return plan_literal(buffer, LITERAL_LEN_MIN, out) > 0 || plan_pcre(buffer, SEARCH_LEN_MIN, out)
+		|| plan_literal(buffer, SEARCH_LEN_MIN, out) > 0;
 }
 
 static void
@@ -223,5 +238,5 @@ rule_plan_make(const struct rule *rule, struct rule_plan *out)
 	if (rule_plan_literal(payload, &literal) > 0)
 		*out = literal;
 	else if (!indexed)
-		(void)plan_pcre(payload, out);
+		(void)plan_pcre(payload, PCRE_WIDTH_MIN, out);
 }

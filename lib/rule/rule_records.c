@@ -1,27 +1,5 @@
-/* Hot: the candidates of a record. Without any, what is spent is a load for each index and a mask for each shelf. */
-#include <string.h>
-
-#include "lib/rule/rule_records.h"
-
-static inline bool
-need_met(const struct rule_need *need, const uint8_t *record)
-{
-	const struct record_head *head = (const void *)record;
-
-	if ((head->present & need->all) != need->all || (need->any != 0 && (head->present & need->any) == 0))
-		return false;
-	return need->list_off == 0 || ((const struct record_list *)(record + need->list_off))->first != 0;
-}
-
-static inline int64_t
-number_load(const struct rule_number_at *at, const uint8_t *record)
-{
-	uint64_t word;
-
-	memcpy(&word, record + at->off, sizeof(word));
-	word <<= at->left;
-	return at->is_signed ? (int64_t)word >> at->right : (int64_t)(word >> at->right);
-}
+/* Hot: the candidates of a record. */
+#include "lib/rule/rule_sieve.h"
 
 static inline bool
 quick_holds(const struct rule_view *view, const struct rule_quick *quick, const uint8_t *record)
@@ -31,7 +9,7 @@ quick_holds(const struct rule_view *view, const struct rule_quick *quick, const 
 	if (quick->op == QUICK_ASK)
 		return quick->test->fn(view, quick->test);
 	if (record_is_present(record, quick->at.bit)) {
-		int64_t value = number_load(&quick->at, record);
+		int64_t value = rule_number_load(&quick->at, record);
 
 		holds = quick->op == QUICK_BITS ? (value & quick->low) == quick->high : value >= quick->low && value <= quick->high;
 		holds = holds != quick->item_negated;
@@ -39,8 +17,8 @@ quick_holds(const struct rule_view *view, const struct rule_quick *quick, const 
 	return holds != quick->negated;
 }
 
-static void
-entry_ask(struct rule_view *view, const struct rule_entry *entry)
+void
+rule_entry_ask(struct rule_view *view, const struct rule_entry *entry)
 {
 	for (uint32_t i = 0; i < entry->quick_count; i++)
 		if (!quick_holds(view, &entry->quicks[i], view->message->record))
@@ -55,8 +33,8 @@ value_look(struct rule_view *view, const struct rule_records *records, const uin
 	for (uint32_t at = first[value & 0xff]; at != 0; at = records->links[at].next) {
 		const struct rule_entry *entry = &records->entries[records->links[at].entry];
 
-		if (records->links[at].value == value && need_met(&entry->need, view->message->record))
-			entry_ask(view, entry);
+		if (records->links[at].value == value && rule_need_met(&entry->need, view->message->record))
+			rule_entry_ask(view, entry);
 	}
 }
 
@@ -74,7 +52,7 @@ index_child(const struct field *field, const uint8_t *base, const void *record, 
 	(void)field;
 	(void)base;
 	if (record_is_present(record, look->index->at.bit))
-		value_look(look->view, look->records, look->index->first, (uint64_t)number_load(&look->index->at, record));
+		value_look(look->view, look->records, look->index->first, (uint64_t)rule_number_load(&look->index->at, record));
 	return false; /* on to the next child */
 }
 
@@ -86,24 +64,10 @@ index_look(struct rule_view *view, const struct rule_records *records, const str
 
 	if (index->path == NULL) {
 		if (record_is_present(record, index->at.bit))
-			value_look(view, records, index->first, (uint64_t)number_load(&index->at, record));
-	} else if (need_met(&index->need, record)) {
+			value_look(view, records, index->first, (uint64_t)rule_number_load(&index->at, record));
+	} else if (rule_need_met(&index->need, record)) {
 		(void)record_path_any(index->path, record, index_child, &arg);
 	}
-}
-
-static void
-tags_look(struct rule_view *view, const struct rule_records *records)
-{
-	const struct rule_tag_index *index = records->tags;
-	uint32_t tags[RULE_TAGS_MAX];
-	unsigned int count = index->record_tags(view->message->record, tags);
-
-	for (unsigned int i = 0; count <= RULE_TAGS_MAX && i < count; i++)
-		value_look(view, records, index->first, tags[i]);
-	for (uint32_t i = 0; count > RULE_TAGS_MAX && i < index->entry_count; i++)
-		if (need_met(&records->entries[index->entry_first + i].need, view->message->record))
-			entry_ask(view, &records->entries[index->entry_first + i]);
 }
 
 /* ---- literals ---- */
@@ -123,8 +87,8 @@ on_literal(unsigned int id, unsigned long long from, unsigned long long to, unsi
 	(void)from;
 	(void)to;
 	(void)flags;
-	if (need_met(&entry->need, scan->view->message->record))
-		entry_ask(scan->view, entry);
+	if (rule_need_met(&entry->need, scan->view->message->record))
+		rule_entry_ask(scan->view, entry);
 	return 0;
 }
 
@@ -143,22 +107,14 @@ rule_records_candidates(struct rule_view *view, const struct rule_records *recor
 {
 	const uint8_t *record = view->message->record;
 
+	for (uint32_t i = 0; i < records->sieve_count; i++)
+		rule_sieve_candidates(view, &records->sieves[i]);
 	for (uint32_t i = 0; i < records->index_count; i++)
 		index_look(view, records, &records->indexes[i]);
-	if (records->tags != NULL)
-		tags_look(view, records);
-	for (uint32_t i = 0; i < records->shelf_count; i++) {
-		const struct rule_shelf *shelf = &records->shelves[i];
-
-		if (!need_met(&shelf->need, record))
-			continue;
-		for (uint32_t n = 0; n < shelf->count; n++)
-			entry_ask(view, &records->entries[shelf->first + n]);
-	}
 	for (uint32_t i = 0; i < records->scan_count; i++) {
 		struct scan_arg arg = { view, records, &records->scans[i] };
 
-		if (need_met(&arg.scan->need, record))
+		if (rule_need_met(&arg.scan->need, record))
 			(void)rule_buffer_each(view, arg.scan->buffer, scan_bytes, &arg);
 	}
 }

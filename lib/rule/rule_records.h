@@ -1,11 +1,13 @@
 /*
- * How the rules of one protocol and direction are found for a record. A rule stands in one place: behind a
- * value of a number field it asks to be equal, behind a tag its protocol gives such records, behind a literal that one of its buffers must contain, or on
- * a shelf with all those that need the same fields to be present. Before it becomes a candidate its own
- * conditions on the record are asked, cheapest first. Not for other folders.
+ * How the rules of one protocol and direction are found for a record. A rule stands in one place: in a sieve; where a
+ * buffer has many literals, behind the one of its own; where there are more rules than a sieve holds, behind a value
+ * that it asks a number to have. Before it becomes a candidate its own conditions on the record are asked, cheapest
+ * first. Not for other folders.
  */
 #ifndef MR_RULE_RECORDS_H
 #define MR_RULE_RECORDS_H
+
+#include <string.h>
 
 #include "lib/rule/rule_internal.h"
 
@@ -42,12 +44,6 @@ struct rule_entry {
 	const struct rule_quick *quicks;
 };
 
-/** Entries that are asked whenever what they need is there. */
-struct rule_shelf {
-	struct rule_need need;
-	uint32_t first, count; /* of entries */
-};
-
 struct rule_value_link {
 	uint64_t value;
 	uint32_t entry;
@@ -61,13 +57,6 @@ struct rule_value_index {
 	uint32_t first[256];            /* by the value's lowest byte, into links; 0: none */
 };
 
-/** Rules found by the tags of rule_app.record_tags. */
-struct rule_tag_index {
-	unsigned int (*record_tags)(const void *record, uint32_t tags[RULE_TAGS_MAX]);
-	uint32_t first[256];            /* as above */
-	uint32_t entry_first, entry_count; /* all that are found so */
-};
-
 /** One buffer's literals. */
 struct rule_scan {
 	struct rule_need need;
@@ -75,19 +64,42 @@ struct rule_scan {
 	const struct rule_database *database; /* its rules[] are entries */
 };
 
+struct rule_sieve;
+
 struct rule_records {
 	uint32_t entry_count;
 	const struct rule_entry *entries;
-	uint32_t shelf_count;
-	const struct rule_shelf *shelves;
+	uint32_t sieve_count;
+	struct rule_sieve *sieves;
 	uint32_t index_count;
 	const struct rule_value_index *indexes;
-	const struct rule_tag_index *tags;    /* NULL: no rule is found by one */
 	const struct rule_value_link *links;  /* [0] is unused */
 	uint32_t scan_count;
 	const struct rule_scan *scans;
 };
 
+static inline bool
+rule_need_met(const struct rule_need *need, const uint8_t *record)
+{
+	const struct record_head *head = (const void *)record;
+
+	if ((head->present & need->all) != need->all || (need->any != 0 && (head->present & need->any) == 0))
+		return false;
+	return need->list_off == 0 || ((const struct record_list *)(record + need->list_off))->first != 0;
+}
+
+static inline int64_t
+rule_number_load(const struct rule_number_at *at, const uint8_t *record)
+{
+	uint64_t word;
+
+	memcpy(&word, record + at->off, sizeof(word));
+	word <<= at->left;
+	return at->is_signed ? (int64_t)word >> at->right : (int64_t)(word >> at->right);
+}
+
+/** Asks a rule's own conditions of the view's record; one that holds becomes a candidate. Hot. rule_records.c */
+void rule_entry_ask(struct rule_view *view, const struct rule_entry *entry);
 /** Makes the search for rules list[0..count). rule_records_make.c @return 0 or -ENOMEM */
 int rule_records_make(struct ruleset *set, const struct rule_app *app, bool to_server, const uint32_t *list, uint32_t count,
 	const struct rule_records **out);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lib/rule/rule_places.h"
+#include "lib/rule/rule_sieve_make.h"
 
 /** What is being written. */
 struct make {
@@ -21,30 +22,6 @@ entry_write(struct make *make, const struct rule_place *place)
 	make->entries[make->entry_count] = (struct rule_entry){ .need = place->need, .rule_idx = place->rule_idx,
 		.quick_count = place->quick_count, .quicks = place->quicks };
 	return make->entry_count++;
-}
-
-/* The places are sorted by need: those of one shelf follow one another. */
-static int
-shelves_write(struct make *make)
-{
-	struct rule_shelf *shelves = rule_arena_alloc(&make->places.set->arena, (make->places.place_count + 1) * sizeof(*shelves));
-	uint32_t count = 0;
-
-	if (shelves == NULL)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < make->places.place_count; i++) {
-		const struct rule_place *place = &make->places.places[i];
-
-		if (place->kind != PLACE_SHELF)
-			continue;
-		if (count == 0 || rule_need_compare(&shelves[count - 1].need, &place->need) != 0)
-			shelves[count++] = (struct rule_shelf){ .need = place->need, .first = make->entry_count };
-		(void)entry_write(make, place);
-		shelves[count - 1].count++;
-	}
-	make->out->shelves = shelves;
-	make->out->shelf_count = count;
-	return 0;
 }
 
 static struct rule_value_index *
@@ -76,7 +53,7 @@ indexes_needed(const struct make *make, uint32_t *links)
 		const struct rule_place *place = &make->places.places[i];
 		bool known = place->kind != PLACE_INDEX;
 
-		*links += known && place->kind != PLACE_TAG ? 0 : place->value_count;
+		*links += known ? 0 : place->value_count;
 		for (uint32_t n = 0; n < i && !known; n++)
 			known = make->places.places[n].kind == PLACE_INDEX
 				&& rule_place_number_compare(&make->places.places[n].number, &place->number) == 0;
@@ -99,23 +76,6 @@ links_write(struct make *make, const struct rule_place *place, uint32_t first[25
 }
 
 static int
-tags_write(struct make *make)
-{
-	struct rule_tag_index *tags = rule_arena_alloc(&make->places.set->arena, sizeof(*tags));
-
-	if (tags == NULL)
-		return -ENOMEM;
-	tags->record_tags = make->places.app->record_tags;
-	tags->entry_first = make->entry_count;
-	for (uint32_t i = make->places.place_count; i-- > 0;)
-		if (make->places.places[i].kind == PLACE_TAG)
-			links_write(make, &make->places.places[i], tags->first);
-	tags->entry_count = make->entry_count - tags->entry_first;
-	make->out->tags = tags->entry_count > 0 ? tags : NULL;
-	return 0;
-}
-
-static int
 indexes_write(struct make *make)
 {
 	uint32_t link_count, index_count = 0;
@@ -134,7 +94,7 @@ indexes_write(struct make *make)
 	make->out->indexes = indexes;
 	make->out->index_count = index_count;
 	make->out->links = make->links;
-	return tags_write(make);
+	return 0;
 }
 
 /* The literals of all rules that are found by one buffer. */
@@ -177,6 +137,33 @@ scans_write(struct make *make)
 	return scans == NULL ? -ENOMEM : 0;
 }
 
+/* The rules that are in no other place, in their order, a sieve after the other. */
+static int
+sieves_write(struct make *make)
+{
+	const struct rule_place **list = calloc(make->places.place_count + 1, sizeof(const struct rule_place *));
+	uint32_t count = 0, done = 0;
+	int ret = list == NULL ? -ENOMEM : 0;
+
+	for (uint32_t i = 0; ret == 0 && i < make->places.place_count; i++)
+		if (make->places.places[i].kind == PLACE_SIEVE)
+			list[count++] = &make->places.places[i];
+	if (ret == 0)
+		make->out->sieves = rule_arena_alloc(&make->places.set->arena, (count / RULE_SIEVE_BITS + 1) * sizeof(struct rule_sieve));
+	if (make->out->sieves == NULL)
+		ret = -ENOMEM;
+	while (ret == 0 && done < count) {
+		uint32_t part = count - done < RULE_SIEVE_BITS ? count - done : RULE_SIEVE_BITS;
+
+		ret = rule_sieve_make(&make->places, &list[done], part, &make->entries[make->entry_count],
+			&make->out->sieves[make->out->sieve_count++]);
+		make->entry_count += part;
+		done += part;
+	}
+	free(list);
+	return ret;
+}
+
 int
 rule_records_make(struct ruleset *set, const struct rule_app *app, bool to_server, const uint32_t *list, uint32_t count,
 	const struct rule_records **out)
@@ -190,7 +177,7 @@ rule_records_make(struct ruleset *set, const struct rule_app *app, bool to_serve
 	if (make.out != NULL && make.entries != NULL && make.places.places != NULL)
 		ret = rule_places_find(&make.places, list, count);
 	if (ret == 0)
-		ret = shelves_write(&make);
+		ret = sieves_write(&make);
 	if (ret == 0)
 		ret = indexes_write(&make);
 	if (ret == 0)

@@ -58,11 +58,12 @@ static void
 test_explain(void **state)
 {
 	static const struct told cases[] = {
-		{ "toy any any -> any any (toy.unit:3;", "toy.unit being 3" },
-		{ "toy any any -> any any (toy.request.function:[write,restart];", "toy.request.function being " },
-		{ "toy any any -> any any (toy.points.index:4;", "toy.points.index being 4" },
-		{ "toy any any -> any any (toy.unit:>3;", "asked of every record" },
-		{ "toy any any -> any any (toy.request.data; content:\"reactor\";", "fields it needs" },
+		{ "toy any any -> any any (toy.unit:3;", "a sieve: by toy.unit;" },
+		{ "toy any any -> any any (toy.request.function:[write,restart];", "a sieve: by toy.request.function;" },
+		{ "toy any any -> any any (toy.points.index:4;", "by toy.points.index;" },
+		{ "toy any any -> any any (toy:unit 4;", "asked of every record" },
+		{ "toy any any -> any any (toy.points.value:>1.5;", "fields it needs" },
+		{ "toy any any -> any any (toy.request.data; content:\"reactor\";", "length of toy.request.data, a search" },
 		{ "toy any any -> any any (app-layer-event:toy.flooded;", "by its events" },
 		{ "tcp any any -> any 502 (content:\"reactor\";", "the literal \"reactor\"" },
 		{ "tcp any any -> any 502 (content:\"ab\"; depth:2;", "fixed place: offset 0, 2 bytes" },

@@ -1,14 +1,14 @@
 /*
- * Rules over records: whatever place a rule is found by (a value, a tag, a literal, a shelf), it fires exactly
+ * Rules over records: whatever place a rule is found by (a sieve's lenses, a value, a literal), it fires exactly
  * when all of its conditions hold. The oracle asks every condition of every rule.
  */
-#include "lib/rule/rule_records.h"
+#include "lib/rule/rule_sieve.h"
 #include "lib/rule/test_toy.h"
 
 enum { RECORDS = 4000, POINTS_MAX = 3 };
 
 static const char rules[] =
-	/* found by a value of the root: alone, of a list, of a short range, by name */
+	/* by a value of the root: alone, of a list, of a short range, by name */
 	"alert toy any any -> any any (toy.unit:3; sid:1;)\n"
 	"alert toy any any -> any any (toy.unit:3; toy.request.function:write; sid:2;)\n"
 	"alert toy any any -> any any (toy.unit:[1,2,5]; sid:3;)\n"
@@ -18,7 +18,7 @@ static const char rules[] =
 	"alert toy any any -> any any (toy.points.index:4; sid:10;)\n"
 	"alert toy any any -> any any (toy.points.index:[4,5]; toy.unit:!3; sid:11;)\n"
 	"alert toy any any -> any any (toy.points.index:260; sid:12;)\n"
-	/* on shelves: ranges, bits, negations, presence, floating point */
+	/* ranges, bits, negations, presence, floating point */
 	"alert toy any any -> any any (toy.unit:>5; sid:20;)\n"
 	"alert toy any any -> any any (toy.unit:<2; toy.request.function; sid:21;)\n"
 	"alert toy any any -> any any (toy.request.function:![write,restart]; sid:22;)\n"
@@ -39,7 +39,16 @@ static const char rules[] =
 	"alert toy any any -> any any (toy.request.data; content:\"stop\"; endswith; sid:45;)\n"
 	"alert toy any any -> any any (toy.request.data; content:!\"stop\"; sid:46;)\n"
 	"alert toy any any -> any any (toy.request.data; content:\"st\"; sid:47;)\n"
-	"alert toy any any -> any any (toy.request.data; pcre:\"/tur.*stop/\"; sid:48;)\n";
+	"alert toy any any -> any any (toy.request.data; pcre:\"/tur.*stop/\"; sid:48;)\n"
+	"alert toy any any -> any any (toy.request.data; pcre:\"/^(tur|stop)/\"; sid:49;)\n"
+	"alert toy any any -> any any (toy.request.data; pcre:\"/^(TUR|rea)/i\"; bsize:>5; sid:50;)\n"
+	"alert toy any any -> any any (toy.request.data; bsize:2<>8; sid:51;)\n"
+	"alert toy any any -> any any (toy.request.data; content:\"stop\"; startswith; endswith; sid:52;)\n"
+	"alert toy any any -> any any (toy.request.data; content:\"a\"; isdataat:10; sid:53;)\n"
+	"alert toy any any -> any any (toy.request.data; pcre:\"/[rt]+o[pr]$/\"; content:!\"R\"; sid:54;)\n"
+	"alert toy any any -> any any (toy.points.index:4; toy.points.index:260; sid:55;)\n"
+	"alert toy any any -> any any (toy.points.index:!4; sid:56;)\n"
+	"alert toy any any -> any any (toy.points.index:![4,5]; sid:57;)\n";
 
 static const char *const texts[] = { "", "stop", "reactor", "Reactor stop", "react", "turbine", "turbine stop", "the reactor's turbine",
 	"st", "xxreac" };
@@ -92,11 +101,32 @@ rule_says(struct rule_matcher *matcher, const struct rule *rule, const struct pa
 	return rule_verify_buffers(&view, rule);
 }
 
+enum { FILLERS = 300, FILLER_SIDS = 1000 };
+
+/* The rules above, with so many others that a sieve does not hold them and a buffer has many literals. */
+static char *
+many_rules(void)
+{
+	size_t len = sizeof(rules) + FILLERS * 128;
+	char *text = malloc(len);
+	size_t at = (size_t)snprintf(text, len, "%s", rules);
+
+	for (unsigned int i = 0; i < FILLERS; i++) {
+		if (i % 3 == 0)
+			at += (size_t)snprintf(text + at, len - at, "alert toy any any -> any any (toy.request.data; content:\"filler%u\"; sid:%u;)\n", i,
+				FILLER_SIDS + i);
+		else
+			at += (size_t)snprintf(text + at, len - at, "alert toy any any -> any any (toy.request.function:%u; sid:%u;)\n", 1000 + i,
+				FILLER_SIDS + i);
+	}
+	return text;
+}
+
 static void
-test_places(void **state)
+check_places(const char *text)
 {
 	struct rule_config config = toy_config();
-	struct ruleset *set = toy_ruleset(rules);
+	struct ruleset *set = toy_ruleset(text);
 	struct rule_matcher *matcher = NULL;
 	struct packet packet = toy_packet(IP_PROTO_TCP, "", 0);
 	void *area = aligned_alloc(8, RECORD_LEN_MAX);
@@ -104,7 +134,6 @@ test_places(void **state)
 	uint64_t seed = 88172645463325252u;
 	unsigned int fired[64] = { 0 }, count;
 
-	(void)state;
 	config.alerts_max = RULE_HITS_MAX;
 	(void)ruleset_errors(set, &count);
 	assert_int_equal(count, 0);
@@ -122,36 +151,67 @@ test_places(void **state)
 			if (found != rule_says(matcher, set->rules[i], &packet, &message))
 				fail_msg("record %u: sid %u %s", n, set->rules[i]->meta.sid, found ? "fired" : "did not fire");
 			at += found;
-			fired[set->rules[i]->meta.sid & 63] += found;
+			if (set->rules[i]->meta.sid < FILLER_SIDS)
+				fired[set->rules[i]->meta.sid] += found;
 		}
 		assert_int_equal(at, hits.count);
 	}
 	for (uint32_t i = 0; i < set->rule_count; i++)
-		if (fired[set->rules[i]->meta.sid & 63] == 0)
+		if (set->rules[i]->meta.sid < FILLER_SIDS && fired[set->rules[i]->meta.sid] == 0)
 			fail_msg("sid %u never fired: it tests nothing", set->rules[i]->meta.sid);
 	rule_matcher_destroy(matcher);
 	ruleset_destroy(set);
 	free(area);
 }
 
-/* All kinds of places are in use, so that the test above tested them. */
+static void
+test_places(void **state)
+{
+	char *many = many_rules();
+
+	(void)state;
+	check_places(rules);
+	check_places(many);
+	free(many);
+}
+
+static const struct rule_records *
+records_of(const struct ruleset *set)
+{
+	return set->groups[set->apps[0].group[1]].records;
+}
+
+/* All kinds of places and lenses are in use, so that the test above tested them. */
 static void
 test_places_used(void **state)
 {
-	struct ruleset *set = toy_ruleset(rules);
-	const struct rule_records *records = set->groups[set->apps[0].group[1]].records;
-	unsigned int through_lists = 0;
+	char *many = many_rules();
+	struct ruleset *set = toy_ruleset(rules), *large = toy_ruleset(many);
+	const struct rule_records *records = records_of(set);
+	unsigned int kinds[LENS_SEARCH + 1] = { 0 }, through_lists = 0;
 
 	(void)state;
-	assert_non_null(records);
+	assert_int_equal(records->sieve_count, 1);
+	assert_int_equal(records->index_count + records->scan_count, 0);
+	assert_true(records->sieves[0].shelf_count > 1);
+	for (uint32_t i = 0; i < records->sieves[0].lens_count; i++)
+		kinds[records->sieves[0].lenses[i].kind]++;
+	assert_true(kinds[LENS_NUMBER] > 1);
+	assert_int_equal(kinds[LENS_NUMBERS], 2); /* by lowest byte and by magnitude */
+	assert_int_equal(kinds[LENS_TEXT], 1);
+	assert_int_equal(kinds[LENS_SEARCH], 1);
+
+	records = records_of(large);
 	for (uint32_t i = 0; i < records->index_count; i++)
 		through_lists += records->indexes[i].path != NULL;
 	assert_true(records->index_count > through_lists);
 	assert_int_equal(through_lists, 1);
-	assert_true(records->shelf_count > 1);
+	assert_int_equal(records->sieve_count, 1);
 	assert_int_equal(records->scan_count, 1);
-	assert_true(records->scans[0].database->pattern_count >= 4);
+	assert_true(records->scans[0].database->pattern_count >= FILLERS / 3);
 	ruleset_destroy(set);
+	ruleset_destroy(large);
+	free(many);
 }
 
 /* ---- tags ---- */

@@ -1,0 +1,226 @@
+/* Hot: what a record leaves of a sieve's rules. */
+#include <string.h>
+
+#include "lib/rule/rule_sieve.h"
+
+/** One lens looking at one record. */
+struct look {
+	struct rule_view *view;
+	const struct rule_lens *lens;
+	uint32_t words;
+	uint64_t keep[RULE_SIEVE_WORDS];
+};
+
+static inline void
+sets_or(uint64_t *to, const uint64_t *from, uint32_t words)
+{
+	for (uint32_t w = 0; w < words; w++)
+		to[w] |= from[w];
+}
+
+static inline bool
+sets_meet(const uint64_t *a, const uint64_t *b, uint32_t words)
+{
+	uint64_t any = 0;
+
+	for (uint32_t w = 0; w < words; w++)
+		any |= a[w] & b[w];
+	return any != 0;
+}
+
+static inline const uint64_t *
+by_number(const struct rule_lens *lens, const struct rule_number_at *at, const uint8_t *record, uint32_t words)
+{
+	int64_t value = rule_number_load(at, record);
+	uint8_t step = lens->magnitude ? rule_magnitude(value) : (uint8_t)value;
+
+	return &lens->by_value[step * words];
+}
+
+static void
+look_number(struct look *look, const struct rule_number_at *at, const uint8_t *record)
+{
+	if (record_is_present(record, at->bit))
+		sets_or(look->keep, by_number(look->lens, at, record, look->words), look->words);
+}
+
+struct path_arg {
+	struct look *look;
+	const struct rule_number_at *at;
+};
+
+static bool
+look_child(const struct field *field, const uint8_t *base, const void *record, void *arg)
+{
+	const struct path_arg *path = arg;
+
+	(void)field;
+	(void)base;
+	look_number(path->look, path->at, record);
+	return false; /* on to the next child */
+}
+
+/* Behind one list, which is walked once whatever shapes its children have. */
+static void
+look_list(struct look *look)
+{
+	const struct rule_lens *lens = look->lens;
+	const struct field *field = lens->paths[0].lists[0];
+	const uint8_t *base = look->view->message->record;
+	const struct record_list *list = (const void *)(base + field->offset);
+	uint32_t next = record_is_present(base, field->bit) ? list->first : 0;
+
+	while (next != 0) {
+		const struct record_head *child = (const void *)(base + next);
+		const struct rule_number_at *at = lens->by_shape[child->shape];
+
+		if (at != NULL)
+			look_number(look, at, base + next);
+		next = child->next;
+	}
+}
+
+static void
+look_numbers(struct look *look)
+{
+	const struct rule_lens *lens = look->lens;
+
+	if (lens->by_shape != NULL) {
+		look_list(look);
+		return;
+	}
+	for (unsigned int i = 0; i < lens->path_count; i++) {
+		struct path_arg path = { look, &lens->ats[i] };
+
+		(void)record_path_any(&lens->paths[i], look->view->message->record, look_child, &path);
+	}
+}
+
+static bool
+look_text(struct rule_view *view, const uint8_t *data, uint32_t len, void *arg)
+{
+	struct look *look = arg;
+	const struct rule_lens *lens = look->lens;
+	const uint64_t *by_len = &lens->by_len[(len < RULE_LENS_LENS ? len : RULE_LENS_LENS - 1) * look->words];
+	const uint64_t *by_value = len == 0 ? by_len : &lens->by_value[data[0] * look->words];
+
+	(void)view;
+	for (uint32_t w = 0; w < look->words; w++)
+		look->keep[w] |= by_len[w] & by_value[w];
+	return false; /* on to the next instance */
+}
+
+static int
+on_pattern(unsigned int id, unsigned long long from, unsigned long long to, unsigned int flags, void *arg)
+{
+	struct look *look = arg;
+	uint32_t bit = look->lens->database->rules[id];
+
+	(void)from;
+	(void)to;
+	(void)flags;
+	look->keep[bit >> 6] |= UINT64_C(1) << (bit & 63);
+	return 0;
+}
+
+static bool
+look_search(struct rule_view *view, const uint8_t *data, uint32_t len, void *arg)
+{
+	const struct look *look = arg;
+
+	if (len >= look->lens->database->len_min)
+		rule_scan(view, look->lens->database, data, len, on_pattern, arg);
+	return false; /* on to the next instance */
+}
+
+static void
+look_tags(struct look *look, const struct rule_sieve *sieve)
+{
+	uint32_t tags[RULE_TAGS_MAX];
+	unsigned int count = sieve->record_tags(look->view->message->record, tags);
+
+	if (count > RULE_TAGS_MAX) /* they are not all there */
+		sets_or(look->keep, look->lens->asked, look->words);
+	for (unsigned int i = 0; i < count && count <= RULE_TAGS_MAX; i++)
+		sets_or(look->keep, &look->lens->by_value[rule_tag_hash(tags[i]) * look->words], look->words);
+}
+
+/* Most texts are a field of the root that nothing changes. */
+static inline void
+each_text(struct look *look, rule_bytes_fn fn)
+{
+	const struct rule_lens *lens = look->lens;
+	const uint8_t *record = look->view->message->record;
+	const uint8_t *data;
+	uint32_t len;
+
+	if (lens->plain == NULL)
+		(void)rule_buffer_each(look->view, lens->buffer, fn, look);
+	else if (rule_field_bytes(lens->plain, record, record, &data, &len))
+		(void)fn(look->view, data, len, look);
+}
+
+/* What is kept of the rules asked, apart from a number of the root. */
+static void
+look_deep(struct look *look, const struct rule_sieve *sieve)
+{
+	switch ((enum rule_lens_kind)look->lens->kind) {
+	case LENS_NUMBERS:
+		look_numbers(look);
+		return;
+	case LENS_TAGS:
+		look_tags(look, sieve);
+		return;
+	default:
+		each_text(look, look->lens->kind == LENS_TEXT ? look_text : look_search);
+	}
+}
+
+/* @return false: nothing is left */
+static inline bool
+lens_look(struct look *look, const struct rule_sieve *sieve, uint64_t *left, uint32_t words)
+{
+	const uint8_t *record = look->view->message->record;
+	const struct rule_lens *lens = look->lens;
+	const uint64_t *keep = look->keep;
+	uint64_t any = 0;
+
+	if (lens->kind == LENS_NUMBER) {
+		keep = record_is_present(record, lens->ats->bit) ? by_number(lens, lens->ats, record, words) : lens->kept;
+	} else {
+		memcpy(look->keep, lens->kept, words * sizeof(look->keep[0]));
+		look_deep(look, sieve);
+	}
+	for (uint32_t w = 0; w < words; w++)
+		any |= left[w] &= keep[w];
+	return any != 0;
+}
+
+/* Inlined with the number of words that nearly every sieve has. */
+static inline __attribute__((always_inline)) void
+sieve_look(struct rule_view *view, const struct rule_sieve *sieve, uint32_t words)
+{
+	struct look look = { .view = view, .words = words };
+	uint64_t left[RULE_SIEVE_WORDS] = { 0 };
+
+	for (uint32_t i = 0; i < sieve->shelf_count; i++)
+		if (rule_need_met(&sieve->shelves[i].need, view->message->record))
+			sets_or(left, sieve->shelves[i].rules, words);
+	for (uint32_t i = 0; i < sieve->lens_count; i++) {
+		look.lens = &sieve->lenses[i];
+		if (sets_meet(left, look.lens->asked, words) && !lens_look(&look, sieve, left, words))
+			return;
+	}
+	for (uint32_t w = 0; w < words; w++)
+		for (uint64_t bits = left[w]; bits != 0; bits &= bits - 1)
+			rule_entry_ask(view, &sieve->entries[w * 64 + (uint32_t)__builtin_ctzll(bits)]);
+}
+
+void
+rule_sieve_candidates(struct rule_view *view, const struct rule_sieve *sieve)
+{
+	if (sieve->words == 1)
+		sieve_look(view, sieve, 1);
+	else
+		sieve_look(view, sieve, sieve->words);
+}
