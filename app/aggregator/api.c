@@ -179,13 +179,14 @@ static int
 start(struct api *api)
 {
 	const struct settings *settings = api->settings;
-	const struct store_config store = { .path = settings->store_path, .query_max_ms = settings->query_timeout_ms };
+	struct store_config store;
 	struct link_server_config server;
 	const struct api_audit_config audit = { .path = settings->api_audit_path, .size_max = settings->api_audit_size,
 		.files_max = AUDIT_FILES };
 	int err = api_tokens_create(&api->tokens, settings->api_token_file, settings->api_tokens);
 
 	settings_api_server(settings, &server);
+	settings_store(settings, &store);
 	if (err == 0)
 		err = api_audit_create(&api->audit, &audit);
 	if (err == 0)

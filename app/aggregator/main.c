@@ -191,17 +191,13 @@ raise_files(const struct settings *settings)
 static int
 run(const struct options *options, const struct settings *settings)
 {
-	const struct store_config config = {
-		.path = settings->store_path,
-		.records_max = settings->records_max,
-		.bytes_max = settings->bytes_max,
-		.age_max_s = settings->age_max_s,
-	};
+	struct store_config config;
 	struct event_base *base = event_base_new();
 	struct store *store = NULL;
 	int err = base == NULL || event_base_priority_init(base, PRIORITIES) != 0 ? -ENOMEM : 0;
 
 	raise_files(settings);
+	settings_store(settings, &config);
 	if (err == 0)
 		err = store_open(&store, settings->store_kind, &config, true);
 	if (err == 0)
@@ -217,10 +213,11 @@ run(const struct options *options, const struct settings *settings)
 static int
 backup(const struct options *options, const struct settings *settings)
 {
-	const struct store_config config = { .path = settings->store_path };
+	struct store_config config;
 	struct store *store = NULL;
 	int err;
 
+	settings_store(settings, &config);
 	if (options->target == NULL)
 		return wrong_usage("backup: the file to write is wanted");
 	err = store_open(&store, settings->store_kind, &config, false);

@@ -29,7 +29,20 @@ static const struct knob knobs[] = {
 		"file that has a line for each request; older ones are PATH.1 to PATH.4; not given: none is written" },
 	{ "api.audit.size", KNOB_SIZE, AT(api_audit_size), 4096, 1ull << 40, "64mb", NULL, "bytes of one of its files" },
 	{ "store.kind", KNOB_CHOICE, AT(store_kind), 0, 0, "sqlite", store_kinds, "which store keeps the records" },
-	{ "store.path", KNOB_TEXT, AT(store_path), 0, 0, NULL, NULL, "the database file" },
+	{ "store.path", KNOB_TEXT, AT(store_path), 0, 0, NULL, NULL, "the database file of the store sqlite" },
+	{ "store.clickhouse.shards", KNOB_LIST, AT(cluster.shards), 0, 0, NULL, NULL,
+		"ClickHouse's HTTP interfaces: a text a shard, with the URLs of its replicas, separated by spaces" },
+	{ "store.clickhouse.database", KNOB_TEXT, AT(cluster.database), 0, 0, "millrace", NULL, "where its tables are made" },
+	{ "store.clickhouse.user", KNOB_TEXT, AT(cluster.user), 0, 0, "default", NULL, "who asks it" },
+	{ "store.clickhouse.password-file", KNOB_TEXT, AT(cluster.password_file), 0, 0, NULL, NULL,
+		"file whose first line is that user's password" },
+	{ "store.clickhouse.ca", KNOB_TEXT, AT(cluster.ca), 0, 0, NULL, NULL, "the CA of replicas with https://, PEM" },
+	{ "store.clickhouse.quorum", KNOB_NUMBER, AT(cluster.quorum), 0, 8, "0", NULL,
+		"replicas that must have a record before it is acknowledged; 0: more than half of a shard's" },
+	{ "store.clickhouse.insert-timeout", KNOB_NUMBER, AT(cluster.insert_timeout_ms), 100, 100000, "20000", NULL,
+		"milliseconds a block is tried at the replicas of a shard, before its batches are answered 503" },
+	{ "store.postgres.url", KNOB_TEXT, AT(cluster.postgres), 0, 0, NULL, NULL,
+		"PostgreSQL beside ClickHouse, as libpq reads it: postgresql://USER@HOST,HOST/NAME?target_session_attrs=read-write" },
 	{ "store.records-max", KNOB_NUMBER, AT(records_max), 0, INT64_MAX, "0", NULL,
 		"records kept, the oldest are deleted and counted; 0: no bound" },
 	{ "store.bytes-max", KNOB_SIZE, AT(bytes_max), 0, INT64_MAX, "0", NULL,
@@ -95,6 +108,16 @@ require(const char *key, const char *value, struct config_error *err)
 }
 
 static int
+check_store(const struct settings *out, struct config_error *err)
+{
+	if (out->store_kind == STORE_KIND_SQLITE)
+		return require("store.path", out->store_path, err);
+	if (json_array_size(out->cluster.shards) == 0)
+		return require("store.clickhouse.shards", "", err);
+	return require("store.postgres.url", out->cluster.postgres, err);
+}
+
+static int
 check_enrol(const struct settings *out, struct config_error *err)
 {
 	if (out->enrol_listen[0] == '\0' && !out->enrol_only)
@@ -121,7 +144,7 @@ settings_read(struct settings *out, struct config *config, struct config_error *
 	if (config_apply(config, &settings_knobs, out, err) != 0 || config_check_unknown(config, tables, 1, err) != 0)
 		return -EINVAL;
 	if (require("tls.cert", out->tls_cert, err) != 0 || require("tls.key", out->tls_key, err) != 0 ||
-	    require("tls.ca", out->tls_ca, err) != 0 || require("store.path", out->store_path, err) != 0 ||
+	    require("tls.ca", out->tls_ca, err) != 0 || check_store(out, err) != 0 ||
 	    require("api.token-file", out->api_token_file, err) != 0)
 		return -EINVAL;
 	if (out->api_cert[0] == '\0')
@@ -161,5 +184,18 @@ settings_api_server(const struct settings *settings, struct link_server_config *
 		.body_max = QUESTION_BODY_MAX,
 		.connections_max = settings->connections_max,
 		.request_timeout_s = settings->request_timeout_s,
+	};
+}
+
+void
+settings_store(const struct settings *settings, struct store_config *out)
+{
+	*out = (struct store_config){
+		.path = settings->store_path,
+		.cluster = settings->cluster,
+		.records_max = settings->records_max,
+		.bytes_max = settings->bytes_max,
+		.age_max_s = settings->age_max_s,
+		.query_max_ms = settings->query_timeout_ms,
 	};
 }

@@ -4,6 +4,7 @@
 
 #include "lib/config/config.h"
 #include "lib/link/server.h"
+#include "lib/store/store.h"
 
 struct settings {
 	const char *listen;
@@ -19,6 +20,7 @@ struct settings {
 	uint64_t api_audit_size;
 	unsigned int store_kind;
 	const char *store_path;
+	struct store_cluster cluster;
 	uint64_t records_max;
 	uint64_t bytes_max;
 	uint64_t age_max_s;
@@ -54,6 +56,9 @@ extern const struct knob_table settings_knobs;
 /** The two listeners. */
 void settings_ingest_server(const struct settings *settings, struct link_server_config *out);
 void settings_api_server(const struct settings *settings, struct link_server_config *out);
+
+/** What opens the store. */
+void settings_store(const struct settings *settings, struct store_config *out);
 
 /** Applies, fails on unknown keys and on keys that must be given and are not. @return 0 or -EINVAL, err set. */
 int settings_read(struct settings *out, struct config *config, struct config_error *err);

@@ -14,6 +14,7 @@ enum {
 	PARKED_AHEAD_MAX = 1 << 20, /* sequences a batch may be ahead of its lane and still wait for the others */
 	EXPIRE_MORE_MS = 1,
 	EXPIRE_MS = 1000,
+	TAKE_UP_MS = 50, /* where other gateways move lanes on, too: how often those that wait are looked at */
 };
 
 TAILQ_HEAD(jobs, writer_job);
@@ -40,6 +41,7 @@ struct writer {
 	uint64_t parked_bytes;
 	uint64_t group_records; /* appended since the last commit */
 	uint64_t expire_ms;     /* when to look at retention again */
+	uint64_t take_up_ms;    /* when to look at those that wait again */
 };
 
 static uint64_t
@@ -121,6 +123,7 @@ void
 writer_submit(struct writer *writer, struct writer_job *job)
 {
 	job->bytes = job->body.len + job->lines.len + job->head->count * sizeof(*job->records);
+	job->deadline_ms = 0;
 	pthread_mutex_lock(&writer->lock);
 	writer->bytes += job->bytes;
 	TAILQ_INSERT_TAIL(&writer->queue, job, link);
@@ -209,6 +212,24 @@ commit(struct writer *writer)
 
 /* ---- a batch's place in its lane ---- */
 
+/* Once it waits, it waits no longer than from then on. */
+static void
+park(struct writer *writer, struct writer_job *job)
+{
+	if (job->deadline_ms == 0)
+		job->deadline_ms = clock_ms() + writer->config.reorder_ms;
+	writer->parked_bytes += job->bytes;
+	TAILQ_INSERT_TAIL(&writer->parked, job, link);
+}
+
+/* Nothing came of it: where nothing else was appended, the store is not to hold its lane either. */
+static void
+let_go(struct writer *writer)
+{
+	if (store_is_shared(writer->store) && TAILQ_EMPTY(&writer->appended))
+		store_rollback(writer->store);
+}
+
 static void
 append(struct writer *writer, struct writer_job *job)
 {
@@ -216,17 +237,21 @@ append(struct writer *writer, struct writer_job *job)
 		.lines_len = job->lines.len };
 	int err = store_append(writer->store, job->head, &body, job->records, &job->done);
 
-	if (err == -ERANGE) {
-		finish(writer, job, WRITER_HOLE);
-	} else if (err == -EDQUOT) {
-		finish(writer, job, WRITER_QUOTA);
-	} else if (err != 0) {
+	if (err == -ERANGE || err == -EDQUOT) {
+		let_go(writer);
+		finish(writer, job, err == -ERANGE ? WRITER_HOLE : WRITER_QUOTA);
+	} else if (err == -EAGAIN) {
+		let_go(writer);
+		park(writer, job);
+	} else if (err < 0) {
 		store_rollback(writer->store);
 		finish_appended(writer, WRITER_NOT_DURABLE);
 		finish(writer, job, WRITER_FAILED);
 	} else {
 		writer->group_records += job->done.stored;
 		TAILQ_INSERT_TAIL(&writer->appended, job, link);
+		if (err > 0)
+			commit(writer);
 	}
 }
 
@@ -292,9 +317,7 @@ place(struct writer *writer, struct writer_job *job)
 	}
 	if (at == PLACE_AHEAD && may_park(writer, job, expected)) {
 		counter_add(&writer->config.counters[WRITER_REORDERED], 1);
-		job->deadline_ms = clock_ms() + writer->config.reorder_ms;
-		writer->parked_bytes += job->bytes;
-		TAILQ_INSERT_TAIL(&writer->parked, job, link);
+		park(writer, job);
 		return;
 	}
 	if (at == PLACE_AHEAD) {
@@ -310,6 +333,28 @@ place(struct writer *writer, struct writer_job *job)
 }
 
 /* ---- the thread ---- */
+
+/* Another gateway may have stored what these wait for, or let go of their lane. Each is looked at once. */
+static void
+take_up_parked(struct writer *writer, uint64_t now_ms)
+{
+	struct jobs waiting = TAILQ_HEAD_INITIALIZER(waiting);
+	struct writer_job *job;
+	uint64_t expected;
+
+	if (!store_is_shared(writer->store) || now_ms < writer->take_up_ms)
+		return;
+	writer->take_up_ms = now_ms + TAKE_UP_MS;
+	TAILQ_CONCAT(&waiting, &writer->parked, link);
+	writer->parked_bytes = 0;
+	while ((job = TAILQ_FIRST(&waiting)) != NULL) {
+		TAILQ_REMOVE(&waiting, job, link);
+		if (place_of(writer, job->head, &expected) == PLACE_NEXT)
+			append(writer, job);
+		else
+			park(writer, job);
+	}
+}
 
 static void
 give_up_parked(struct writer *writer, uint64_t now_ms)
@@ -356,6 +401,8 @@ next_job(struct writer *writer, bool patient, bool *stop)
 	uint64_t until = parked != NULL && parked->deadline_ms < writer->expire_ms ? parked->deadline_ms : writer->expire_ms;
 	struct writer_job *job;
 
+	if (parked != NULL && store_is_shared(writer->store) && writer->take_up_ms < until)
+		until = writer->take_up_ms;
 	pthread_mutex_lock(&writer->lock);
 	while (patient && TAILQ_EMPTY(&writer->queue) && !writer->stop && clock_ms() < until)
 		wait_until(writer, until);
@@ -384,6 +431,7 @@ run(void *arg)
 		else
 			commit(writer);
 		now_ms = clock_ms();
+		take_up_parked(writer, now_ms);
 		give_up_parked(writer, now_ms);
 		expire(writer, now_ms);
 	}

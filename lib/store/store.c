@@ -4,15 +4,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/store/clickhouse/clickhouse_store.h"
 #include "lib/store/sqlite/sqlite_store.h"
 #include "lib/store/store_private.h"
 
 static const struct store_ops *const stores[] = {
 	&sqlite_store_ops,
+	&clickhouse_store_ops,
 };
 
 /* In the order of stores[]. */
-const char *const store_kinds[] = { "sqlite", NULL };
+const char *const store_kinds[] = { "sqlite", "clickhouse", NULL };
 
 const struct store_filter_desc store_filters[STORE_FILTER_COUNT] = {
 	[STORE_SENSOR] = { "sensor", STORE_IS_TEXT, 0, "sensor's name" },
@@ -115,6 +117,12 @@ store_append(struct store *store, const struct batch_head *head, const struct st
 	const struct store_line *lines, struct store_appended *out)
 {
 	return store->ops->append(store, head, body, lines, out);
+}
+
+bool
+store_is_shared(const struct store *store)
+{
+	return store->ops->shared;
 }
 
 int

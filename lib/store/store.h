@@ -25,8 +25,21 @@ enum {
 
 struct store;
 
+/** Of the store "clickhouse"; lent while it is open. */
+struct store_cluster {
+	json_t *shards;            /* array of texts: URLs of a shard's replicas, separated by spaces */
+	const char *database;      /* letters, digits, underscores */
+	const char *user;
+	const char *password_file; /* NULL or "": none */
+	const char *ca;            /* the same; PEM, of https:// replicas */
+	uint64_t quorum;           /* replicas that must have a record; 0: more than half */
+	uint64_t insert_timeout_ms;
+	const char *postgres;      /* as libpq reads it */
+};
+
 struct store_config {
-	const char *path;
+	const char *path;              /* "sqlite" */
+	struct store_cluster cluster;  /* "clickhouse" */
 	uint64_t records_max;  /* 0: no bound */
 	uint64_t bytes_max;    /* 0: no bound */
 	uint64_t age_max_s;    /* since arrival; 0: no bound */
@@ -139,6 +152,7 @@ enum store_report {
 /** One row a store. */
 struct store_ops {
 	const char *name;
+	bool shared; /* other programs may write to it at once */
 	int (*open)(struct store **out, const struct store_config *config, bool writer);
 	void (*close)(struct store *store);
 	int (*next_sequence)(struct store *store, const struct batch_head *head, uint64_t *next);
@@ -153,8 +167,14 @@ struct store_ops {
 	int (*backup)(struct store *store, const char *path);
 };
 
+/** In the order of store_kinds. */
+enum store_kind { STORE_KIND_SQLITE, STORE_KIND_CLICKHOUSE };
+
 /** Names for KNOB_CHOICE; ends with NULL. */
 extern const char *const store_kinds[];
+
+/** Whether other programs may write to this store at once, so that a lane may move on without this handle's doing. */
+bool store_is_shared(const struct store *store);
 
 /** @param kind index into store_kinds. @return 0 or -errno, logged. */
 int store_open(struct store **out, unsigned int kind, const struct store_config *config, bool writer);
@@ -168,7 +188,9 @@ int store_next_sequence(struct store *store, const struct batch_head *head, uint
  * Adds a batch's records, skipping those stored before, within a transaction that is begun when none is open.
  *
  * @param lines [head->count]
- * @return 0; -ERANGE: the batch leaves a hole before it, nothing was changed, out->next is the sequence expected;
+ * @return 0; 1: the same, and no more is to be appended before store_commit();
+ *         -ERANGE: the batch leaves a hole before it, nothing was changed, out->next is the sequence expected;
+ *         -EAGAIN: another program is writing this lane, nothing was changed: soon again;
  *         -EDQUOT: the sensor has used up its epochs, nothing was changed;
  *         other -errno: the store failed, store_rollback() must follow
  */

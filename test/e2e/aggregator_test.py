@@ -23,6 +23,7 @@ import unittest
 import urllib.parse
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "harness"))
+import cluster  # noqa: E402
 import store  # noqa: E402
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -82,13 +83,17 @@ class Aggregator:
             out.write(f"""listen: 127.0.0.1:0
 tls: {{cert: {self.pki}/aggregator.pem, key: {self.pki}/aggregator.key, ca: {self.pki}/ca.pem}}
 api: {{listen: "127.0.0.1:0", token-file: {self.pki}/token}}
-store: {{path: {self.dir.name}/records.db}}
+{self.store_settings()}
 log: {{level: error}}
 """)
         self.settings = [arg for s in settings for arg in ("--set", s)]
         with open(os.path.join(self.pki, "token")) as file:
             self.token = file.read().strip()
         self.start()
+
+    def store_settings(self):
+        self.cluster = cluster.Store() if cluster.wanted() else None
+        return self.cluster.settings() if self.cluster else f"store: {{path: {self.dir.name}/records.db}}"
 
     def start(self):
         ready = os.path.join(self.dir.name, "ready")
@@ -166,6 +171,8 @@ log: {{level: error}}
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+        if self.cluster:
+            self.cluster.close()
         self.dir.cleanup()
 
 
