@@ -46,8 +46,8 @@ struct outlet {
 	_Atomic uint64_t counters[OUTLET_COUNTER_COUNT];
 };
 
-static void
-count(struct outlet *outlet, enum outlet_counter which, uint64_t n)
+void
+outlet_count(struct outlet *outlet, enum outlet_counter which, uint64_t n)
 {
 	counter_add(&outlet->counters[which], n);
 }
@@ -67,8 +67,21 @@ set_error(struct outlet *outlet, const char *text)
 		log_warning("sink", "%s: %s; records wait in %s", outlet->config.name, text, spool_get_path(outlet->spool));
 }
 
-static void
-wait_ms(struct outlet *outlet, uint64_t ms)
+void
+outlet_report(struct outlet *outlet, const char *why)
+{
+	atomic_store_explicit(&outlet->connected, why == NULL, memory_order_relaxed);
+	set_error(outlet, why == NULL ? "" : why);
+}
+
+int
+outlet_wake_fd(const struct outlet *outlet)
+{
+	return outlet->wake_fd;
+}
+
+void
+outlet_wait(struct outlet *outlet, uint64_t ms)
 {
 	struct pollfd fd = { .fd = outlet->wake_fd, .events = POLLIN };
 	uint64_t times;
@@ -92,18 +105,17 @@ pause_ms(struct outlet *outlet, uint64_t ms)
 			end_ms = now_ms + ms;
 		if (now_ms >= end_ms)
 			return;
-		wait_ms(outlet, end_ms - now_ms);
+		outlet_wait(outlet, end_ms - now_ms);
 	} while (!atomic_load_explicit(&outlet->stop, memory_order_acquire));
 }
 
 static void
 lose_connection(struct outlet *outlet, const char *why)
 {
-	count(outlet, OUTLET_FAILURES, 1);
-	set_error(outlet, why);
+	outlet_count(outlet, OUTLET_FAILURES, 1);
+	outlet_report(outlet, why);
 	wire_close(outlet->wire);
 	outlet->open = false;
-	atomic_store_explicit(&outlet->connected, false, memory_order_relaxed);
 	pause_ms(outlet, outlet->backoff_ms);
 	outlet->backoff_ms *= 2;
 	if (outlet->backoff_ms > outlet->config.backoff_max_ms)
@@ -119,7 +131,7 @@ connect_anew(struct outlet *outlet)
 		lose_connection(outlet, failure.text);
 		return false;
 	}
-	count(outlet, OUTLET_CONNECTS, 1);
+	outlet_count(outlet, OUTLET_CONNECTS, 1);
 	outlet->open = true;
 	outlet->put_error = 0;
 	buf_reset(&outlet->pending);
@@ -182,15 +194,50 @@ send_batch(struct outlet *outlet)
 		int rc = outlet->encoder->take(outlet->arg, outlet, at, len);
 
 		sent += rc == 0;
-		count(outlet, rc == -EMSGSIZE ? OUTLET_TOO_LONG : OUTLET_PASSED, rc != 0);
+		outlet_count(outlet, rc == -EMSGSIZE ? OUTLET_TOO_LONG : OUTLET_PASSED, rc != 0);
 		at += len + 1;
 	}
 	if (outlet->encoder->finish != NULL)
 		outlet->encoder->finish(outlet->arg, outlet);
 	send_pending(outlet);
-	count(outlet, OUTLET_SENT, outlet->put_error == 0 ? sent : 0);
-	count(outlet, OUTLET_BYTES, outlet->put_error == 0 ? outlet->put_bytes : 0);
+	outlet_count(outlet, OUTLET_SENT, outlet->put_error == 0 ? sent : 0);
+	outlet_count(outlet, OUTLET_BYTES, outlet->put_error == 0 ? outlet->put_bytes : 0);
 	return outlet->put_error;
+}
+
+bool
+outlet_peek(struct outlet *outlet, const struct spool_want *want, struct spool_batch *batch, const char **lines)
+{
+	uint64_t readable = spool_get_readable(outlet->spool, want->lane);
+
+	*batch = (struct spool_batch){ .first = want->from_seq };
+	*lines = outlet->lines.data;
+	if (readable < want->from_seq)
+		return false;
+	/* What the spool says of itself in a lane that nobody asked for. */
+	if ((outlet->config.lanes >> want->lane & 1) == 0) {
+		spool_ack(outlet->spool, want->lane, readable);
+		return false;
+	}
+	if (spool_peek_batch(outlet->spool, want, &outlet->lines, batch) < 0) {
+		*batch = (struct spool_batch){ .first = want->from_seq };
+		return false;
+	}
+	if (batch->first > want->from_seq)
+		spool_skip(outlet->spool, want->lane, batch->first - 1);
+	return batch->count > 0;
+}
+
+void
+outlet_ack(struct outlet *outlet, enum link_lane lane, uint64_t seq)
+{
+	spool_ack(outlet->spool, lane, seq);
+}
+
+struct spool *
+outlet_spool(struct outlet *outlet)
+{
+	return outlet->spool;
 }
 
 /* @return whether something was done */
@@ -198,24 +245,12 @@ static bool
 pump_lane(struct outlet *outlet, enum link_lane lane)
 {
 	const struct spool_want want = { lane, spool_get_acked(outlet->spool, lane) + 1, BATCH_RECORDS, BATCH_BYTES };
-	uint64_t readable = spool_get_readable(outlet->spool, lane);
 	struct spool_batch batch;
+	const char *lines;
 	int rc;
 
-	if (readable < want.from_seq)
-		return false;
-	/* What the spool says of itself in a lane that nobody asked for. */
-	if ((outlet->config.lanes >> lane & 1) == 0) {
-		spool_ack(outlet->spool, lane, readable);
-		return true;
-	}
-	rc = spool_peek_batch(outlet->spool, &want, &outlet->lines, &batch);
-	if (rc < 0)
-		return false;
-	if (batch.first > want.from_seq)
-		spool_skip(outlet->spool, lane, batch.first - 1);
-	if (batch.count == 0)
-		return batch.first > want.from_seq;
+	if (!outlet_peek(outlet, &want, &batch, &lines))
+		return spool_get_acked(outlet->spool, lane) >= want.from_seq;
 	rc = send_batch(outlet);
 	if (rc != 0) {
 		lose_connection(outlet, strerror(-rc));
@@ -223,8 +258,7 @@ pump_lane(struct outlet *outlet, enum link_lane lane)
 	}
 	spool_ack(outlet->spool, lane, batch.first + batch.count - 1);
 	outlet->backoff_ms = BACKOFF_MIN_MS;
-	atomic_store_explicit(&outlet->connected, true, memory_order_relaxed);
-	set_error(outlet, "");
+	outlet_report(outlet, NULL);
 	return true;
 }
 
@@ -236,10 +270,14 @@ run(void *arg)
 	while (!atomic_load_explicit(&outlet->stop, memory_order_acquire)) {
 		bool busy = false;
 
+		if (outlet->encoder->pump != NULL) {
+			outlet->encoder->pump(outlet->arg, outlet);
+			continue;
+		}
 		if (outlet->open && !wire_is_open(outlet->wire))
 			lose_connection(outlet, "the receiver hung up");
 		if (!outlet->open && spool_is_drained(outlet->spool)) {
-			wait_ms(outlet, IDLE_MS);
+			outlet_wait(outlet, IDLE_MS);
 			continue;
 		}
 		if (!outlet->open && !connect_anew(outlet))
@@ -248,7 +286,7 @@ run(void *arg)
 		for (unsigned int lane = 0; lane < LINK_LANE_COUNT && !busy; lane++)
 			busy = pump_lane(outlet, lane);
 		if (!busy)
-			wait_ms(outlet, IDLE_MS);
+			outlet_wait(outlet, IDLE_MS);
 	}
 	return NULL;
 }
@@ -261,7 +299,7 @@ outlet_write(struct outlet *outlet, enum link_lane lane, const char *line, size_
 	if ((outlet->config.lanes >> lane & 1) == 0)
 		return;
 	if (spool_append(outlet->spool, lane, line, len) != 0)
-		count(outlet, OUTLET_TAKEN, 1);
+		outlet_count(outlet, OUTLET_TAKEN, 1);
 }
 
 void
@@ -389,7 +427,7 @@ outlet_create(struct outlet **out, const struct outlet_config *config, const str
 	outlet->backoff_ms = BACKOFF_MIN_MS;
 	pthread_mutex_init(&outlet->error_lock, NULL);
 	outlet->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	rc = wire_create(&outlet->wire, &config->wire, err);
+	rc = encoder->pump != NULL ? 0 : wire_create(&outlet->wire, &config->wire, err);
 	if (rc == 0)
 		rc = open_spool(outlet, err);
 	if (rc == 0 && (outlet->wake_fd < 0 || buf_create(&outlet->lines, SPOOL_RECORD_LEN_MAX + 1) < 0 ||
@@ -414,7 +452,8 @@ outlet_destroy(struct outlet *outlet)
 		return;
 	if (outlet->started) {
 		atomic_store_explicit(&outlet->stop, true, memory_order_release);
-		wire_cancel(outlet->wire);
+		if (outlet->wire != NULL)
+			wire_cancel(outlet->wire);
 		if (write(outlet->wake_fd, &one, sizeof(one)) < 0)
 			log_debug("sink", "%s: %s", outlet->config.name, strerror(errno));
 		pthread_join(outlet->thread, NULL);

@@ -3,9 +3,11 @@
  * into the receiver's language, and sends them. A receiver that is slow, or away, holds nothing but its own spool; what that
  * has no room for is lost by the spool's rules, and counted.
  *
- * A batch of records is given up only when the system took all of it. After a broken connection the batch that was on its way
- * is sent again: a record may come twice. These receivers acknowledge nothing, so what was in the system's buffers of a
- * connection that breaks is lost.
+ * By a wire (take): a batch of records is given up only when the system took all of it. After a broken connection the batch
+ * that was on its way is sent again: a record may come twice. These receivers acknowledge nothing, so what was in the
+ * system's buffers of a connection that breaks is lost.
+ *
+ * By what the sink has of its own (pump): it gives records up itself, by outlet_ack(), when its receiver has acknowledged them.
  *
  * Threads: write, flush, drain, reopen: the exporter's; status, counters: any; the encoder's: the outlet's own.
  */
@@ -51,6 +53,8 @@ struct outlet_encoder {
 	void (*finish)(void *arg, struct outlet *outlet);
 	/** A connection begins. NULL: nothing goes first. */
 	void (*begin)(void *arg, struct outlet *outlet);
+	/** Does some of the sink's own sending, and comes back within a second; called again and again. NULL: sent by the wire. */
+	void (*pump)(void *arg, struct outlet *outlet);
 };
 
 struct outlet_config {
@@ -61,7 +65,7 @@ struct outlet_config {
 	uint32_t lanes;                       /* bit i: records of lane i are wanted */
 	uint64_t backoff_max_ms;
 	uint64_t drain_ms;
-	struct wire_config wire;
+	struct wire_config wire;              /* not looked at where the encoder has a pump */
 };
 
 /** Starts the thread. @param encoder, arg borrowed. @return 0 or -errno with err set */
@@ -73,6 +77,31 @@ void outlet_destroy(struct outlet *outlet);
 /** Puts a message on its way: of UDP a datagram, else bytes. A failure shows when the batch ends. The outlet's thread. */
 void outlet_put(struct outlet *outlet, const void *data, size_t len);
 enum wire_transport outlet_transport(const struct outlet *outlet);
+
+/* ---- for a pump, on the outlet's thread ---- */
+
+/**
+ * Copies a lane's records as lines ended by \n. What the spool lost before them is passed over, and so is what it says in a
+ * lane that nobody asked for.
+ *
+ * @param want   from_seq above what was acknowledged
+ * @param batch  out; batch->first may be above what was wanted
+ * @param lines  out: lent until the next call
+ * @return whether there is any
+ */
+bool outlet_peek(struct outlet *outlet, const struct spool_want *want, struct spool_batch *batch, const char **lines);
+/** All of the lane up to seq is given up. */
+void outlet_ack(struct outlet *outlet, enum link_lane lane, uint64_t seq);
+struct spool *outlet_spool(struct outlet *outlet);
+void outlet_count(struct outlet *outlet, enum outlet_counter which, uint64_t n);
+/** For status and log. @param why  what fails; NULL: the receiver takes records */
+void outlet_report(struct outlet *outlet, const char *why);
+/** Until there may be new records, outlet_wake_fd() is written to, or so much time has passed. */
+void outlet_wait(struct outlet *outlet, uint64_t ms);
+/** An eventfd; others may write to it. */
+int outlet_wake_fd(const struct outlet *outlet);
+
+/* ---- the exporter's ---- */
 
 void outlet_write(struct outlet *outlet, enum link_lane lane, const char *line, size_t len);
 void outlet_flush(struct outlet *outlet);

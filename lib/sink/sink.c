@@ -7,6 +7,7 @@
 
 #include "lib/sink/file/file.h"
 #include "lib/sink/ipfix/ipfix.h"
+#include "lib/sink/kafka/kafka.h"
 #include "lib/sink/syslog/syslog.h"
 #include "lib/sink/uplink/uplink_sink.h"
 
@@ -15,6 +16,7 @@ const struct sink_ops *const sinks[] = {
 	&uplink_sink_ops,
 	&syslog_sink_ops,
 	&ipfix_sink_ops,
+	&kafka_sink_ops,
 	NULL,
 };
 

@@ -191,7 +191,7 @@ test_set(void **state)
 	struct config *settings = NULL;
 	struct sink_set *set = NULL;
 
-	assert_int_equal(sink_get_knobs(tables, SINK_MAX), 6);
+	assert_int_equal(sink_get_knobs(tables, SINK_MAX), 7);
 	assert_int_equal(config_load(&settings, NULL, &err), 0);
 	TEST_FAIL_EACH_ALLOC(sink_set_create(&set, settings, &env, &err), == 0, sink_set_destroy(set));
 	assert_int_equal(sink_set_create(&set, settings, &env, &err), 0);
