@@ -310,6 +310,8 @@ ipfix_messages_are_bounded(void **state)
 		size_t before;
 
 		ipfix_begin(&message);
+		assert_int_equal(ipfix_put_types(&message), cap >= IPFIX_HEADER_LEN + IPFIX_TYPES_LEN);
+		ipfix_begin(&message);
 		assert_int_equal(ipfix_put_templates(&message), cap >= IPFIX_HEADER_LEN + IPFIX_TEMPLATES_LEN);
 		assert_int_equal(ipfix_encode(&message, event, &id, &record), 0);
 		do

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Sinks that send to other programs, against the real ones: rsyslogd and nfcapd from Debian.
+"""Sinks that send to other programs, against the real ones: rsyslogd, nfcapd and nfacctd from Debian.
 
 usage: test/e2e/sinks.py UPLINK_FEED | BUILD_DIR
 """
 import json
 import os
 import shutil
+import signal
 import socket
 import struct
 import subprocess
@@ -226,6 +227,7 @@ class Ipfix:
 
     def __init__(self):
         self.templates = {}
+        self.types = {}
         self.records = []
         self.sequence = 0
         self.template_sets = 0
@@ -242,15 +244,20 @@ class Ipfix:
             if kind == 2:
                 self.template_sets += 1
                 self.read_templates(body)
+            elif kind == 3:
+                self.read_templates(body, scopes=True)
             else:
                 self.read_records(self.templates[kind], body)
             at += size
 
-    def read_templates(self, body):
+    def read_templates(self, body, scopes=False):
         at = 0
         while at < len(body):
             number, count = struct.unpack_from('>HH', body, at)
             at += 4
+            if scopes:
+                assert 0 < struct.unpack_from('>H', body, at)[0] <= count
+                at += 2
             elements = []
             for _ in range(count):
                 element, size = struct.unpack_from('>HH', body, at)
@@ -275,7 +282,10 @@ class Ipfix:
                 else:
                     record[name] = int.from_bytes(body[at:at + size], 'big')
                 at += size
-            self.records.append(record)
+            if (0, 303) in record:
+                self.types[record[0, 346], record[0, 303]] = record
+            else:
+                self.records.append(record)
             self.sequence += 1
         assert at == len(body)
 
@@ -348,6 +358,13 @@ class IpfixSink(SinkTest):
             except TimeoutError:
                 pass
         self.judge(reader.records, 51)
+        # The enterprise's elements say what they are (RFC 5610), with the length that templates give them.
+        lengths = {name: size for elements in reader.templates.values() for name, size in elements if name[0] == ENTERPRISE}
+        self.assertEqual(reader.types.keys(), lengths.keys())
+        self.assertEqual({record[0, 303]: (record[0, 341], {1: 1, 3: 4, 4: 8, 13: 0xffff}[record[0, 339]]) for record in reader.types.values()},
+                         {1: ('communityId', lengths[ENTERPRISE, 1]), 2: ('alerted', 1), 3: ('transactionCount', 8), 4: ('functionCode', 4),
+                          5: ('functionName', 0xffff)})
+        self.assertEqual([reader.types[ENTERPRISE, number][0, 343] for number in range(1, 6)], [0, 1, 2 ** 64 - 1, 2 ** 32 - 1, 0])
         self.assertEqual(reader.template_sets, 2)
         self.assertEqual((counters['sink.ipfix.sent'], counters['sink.ipfix.passed']), (53, 2))
 
@@ -377,6 +394,90 @@ class IpfixSink(SinkTest):
                 connection.close()
         self.judge(readers[0].records)
         self.assertEqual([record[0, 148] for record in readers[1].records], [50])
+
+    def test_tls(self):
+        """To OpenSSL's own server, which shows what came (RFC 7011 10.4)."""
+        for name in ('pki', 'other'):
+            subprocess.run([os.path.join(ROOT, 'scripts/pki'), self.path(name), 'sensor'], check=True)
+        port = free_port(socket.SOCK_STREAM)
+        with open(self.path('got'), 'wb') as got:
+            server = subprocess.Popen(['openssl', 's_server', '-quiet', '-accept', f'127.0.0.1:{port}', '-cert', self.path('pki/aggregator.pem'),
+                                       '-key', self.path('pki/aggregator.key'), '-CAfile', self.path('pki/ca.pem'), '-Verify', '2',
+                                       '-verify_return_error', '-tls1_3'],
+                                      stdin=subprocess.PIPE, stdout=got, stderr=open(self.path('s_server.log'), 'w'))
+        try:
+            wait_for(lambda: socket.socket().connect_ex(('127.0.0.1', port)) == 0, 10)
+            settings = self.settings(f'tls://localhost:{port}', outputs__ipfix__cert=self.path('pki/sensor.pem'),
+                                     outputs__ipfix__key=self.path('pki/sensor.key'))
+            with Feed(self.dir, outputs__ipfix__ca=self.path('other/ca.pem'), **settings) as feed:
+                self.feed(feed)
+                self.assertEqual(feed.command('drain 700'), 'timeout')
+                self.assertIn('certificate', feed.status()['ipfix']['last_error'])
+            with Feed(self.dir, outputs__ipfix__ca=self.path('pki/ca.pem'), **settings) as feed:
+                self.assertEqual(feed.command('drain 10000'), 'drained')
+            size = lambda: os.path.getsize(self.path('got'))
+            self.assertTrue(wait_for(lambda: size() > 0, 5), open(self.path('s_server.log')).read())
+            time.sleep(0.3)
+        finally:
+            server.kill()
+            server.wait()
+            server.stdin.close()
+        reader = Ipfix()
+        with open(self.path('got'), 'rb') as stream:
+            while len(head := stream.read(4)) == 4:
+                reader.message(head + stream.read(int.from_bytes(head[2:], 'big') - 4))
+        self.judge(reader.records)
+        self.assertEqual(len(reader.types), 5)
+
+    @unittest.skipUnless(shutil.which('nfacctd'), 'no pmacct')
+    def test_pmacct_reads_it(self):
+        port = free_port(socket.SOCK_DGRAM)
+        with open(self.path('primitives'), 'w') as file:
+            file.write('name=reason field_type=136 len=1 semantics=u_int\nname=flowid field_type=148 len=8 semantics=u_int\n'
+                       'name=frames field_type=352 len=8 semantics=u_int\n')
+        with open(self.path('nfacctd.conf'), 'w') as file:
+            file.write(f"""daemonize: false
+nfacctd_ip: 127.0.0.1
+nfacctd_port: {port}
+logfile: {self.path('nfacctd.log')}
+aggregate_primitives: {self.path('primitives')}
+plugins: print
+plugin_pipe_size: 1024000
+plugin_buffer_size: 1024
+aggregate: src_host, dst_host, src_port, dst_port, proto, tcpflags, vlan, src_mac, dst_mac, reason, flowid, frames
+print_output: json
+print_output_file: {self.path('flows.json')}
+print_output_file_append: true
+print_refresh_time: 1
+""")
+        nfacctd = subprocess.Popen(['nfacctd', '-f', self.path('nfacctd.conf')], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                   start_new_session=True)
+
+        def rows():
+            try:
+                with open(self.path('flows.json')) as file:
+                    return [json.loads(line) for line in file]
+            except (FileNotFoundError, ValueError):
+                return []
+        try:
+            # The program that prints is ready last.
+            self.assertTrue(wait_for(lambda: os.path.exists(self.path('nfacctd.log')) and 'Purging' in open(self.path('nfacctd.log')).read(), 20))
+            with Feed(self.dir, **self.settings(f'udp://127.0.0.1:{port}', outputs__ipfix__lanes='[flow]')) as feed:
+                self.feed(feed)
+                # It hands records on when its buffer is full: more of them push the others out.
+                feed.write('flow', *(flow(i) for i in range(2000, 2050)))
+                self.assertEqual(feed.command('drain 5000'), 'drained')
+            ids = {*range(50), 900}
+            self.assertTrue(wait_for(lambda: ids <= {int(row['flowid']) for row in rows()}, 15), (rows(), open(self.path('nfacctd.log')).read()))
+        finally:
+            os.killpg(nfacctd.pid, signal.SIGKILL)
+            nfacctd.wait()
+        self.assertEqual(sorted(int(row['flowid']) for row in rows() if int(row['flowid']) < 2000), sorted(ids))
+        first = next(row for row in rows() if row['flowid'] == '3')
+        want = {'mac_src': '02:00:00:00:00:01', 'mac_dst': '02:00:00:00:00:02', 'vlan': 7, 'ip_src': '10.0.0.1', 'ip_dst': '10.0.0.2', 'port_src': 1003,
+                'port_dst': 502, 'tcp_flags': str(0x1b), 'ip_proto': 'tcp', 'reason': '1', 'frames': '1180', 'packets': 10, 'bytes': 1000}
+        self.assertEqual({key: first[key] for key in want}, want)
+        self.assertEqual([row['ip_dst'] for row in rows() if row['ip_proto'] == 'udp'], ['2001:db8::2'])
 
     @unittest.skipUnless(shutil.which('nfcapd') and shutil.which('nfdump'), 'no nfdump')
     def test_nfcapd_reads_it(self):

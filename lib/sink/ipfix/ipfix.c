@@ -1,5 +1,6 @@
 #include "lib/sink/ipfix/ipfix.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,8 @@ enum {
 	LANES_DEFAULT = 1u << LINK_LANE_EVENT | 1u << LINK_LANE_FLOW,
 	MESSAGE_MIN = IPFIX_HEADER_LEN + IPFIX_TEMPLATES_LEN,
 };
+
+static_assert(MESSAGE_MIN >= IPFIX_HEADER_LEN + IPFIX_TYPES_LEN, "the types do not fit the smallest message");
 
 struct ipfix_config {
 	bool enabled;
@@ -85,9 +88,14 @@ send_message(struct ipfix_sink *sink, struct outlet *outlet)
 static void
 put_templates(struct ipfix_sink *sink, struct outlet *outlet)
 {
+	/* An empty message has room for either: MESSAGE_MIN. */
 	if (!ipfix_put_templates(&sink->message)) {
 		send_message(sink, outlet);
-		(void)ipfix_put_templates(&sink->message); /* an empty message has room for them: MESSAGE_MIN */
+		(void)ipfix_put_templates(&sink->message);
+	}
+	if (!ipfix_put_types(&sink->message)) {
+		send_message(sink, outlet);
+		(void)ipfix_put_types(&sink->message);
 	}
 	sink->templates_due = clock_s(CLOCK_MONOTONIC) + (time_t)sink->config.template_interval_s;
 }

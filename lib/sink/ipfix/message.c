@@ -16,7 +16,9 @@
 enum {
 	VERSION = 10,
 	SET_TEMPLATE = 2,
+	SET_OPTIONS_TEMPLATE = 3,
 	TEMPLATE_FIRST = 256,
+	TEMPLATE_TYPES = TEMPLATE_FIRST + IPFIX_TEMPLATE_COUNT,
 	REVERSE = 29305,      /* RFC 5103 6.1: the enterprise of reverse elements */
 	OWN = 1,              /* stands for the configured enterprise */
 	VARIABLE = 0xffff,
@@ -51,6 +53,46 @@ struct element {
 	const char *more; /* KIND_OCTETS: the packets */
 };
 
+/* ---- the enterprise's elements ---- */
+
+enum { OWN_COMMUNITY = 1, OWN_ALERTED, OWN_TRANSACTIONS, OWN_FUNCTION_CODE, OWN_FUNCTION_NAME };
+enum data_type { TYPE_UNSIGNED8 = 1, TYPE_UNSIGNED32 = 3, TYPE_UNSIGNED64 = 4, TYPE_STRING = 13 }; /* RFC 5610 3.1 */
+enum semantics { SEMANTICS_DEFAULT = 0, SEMANTICS_DELTA = 3, SEMANTICS_IDENTIFIER = 4 };            /* RFC 5610 3.6 */
+
+static const struct own_element {
+	uint16_t id;
+	enum data_type type;
+	enum semantics semantics;
+	uint64_t end; /* of the values; 0: what the type has */
+	const char *name;
+	const char *description;
+} own_elements[] = {
+	{ OWN_COMMUNITY, TYPE_STRING, SEMANTICS_IDENTIFIER, 0, "communityId", "Community ID of the flow" },
+	{ OWN_ALERTED, TYPE_UNSIGNED8, SEMANTICS_DEFAULT, 1, "alerted", "1: a rule fired on the flow" },
+	{ OWN_TRANSACTIONS, TYPE_UNSIGNED64, SEMANTICS_DELTA, 0, "transactionCount", "requests, with or without their responses" },
+	{ OWN_FUNCTION_CODE, TYPE_UNSIGNED32, SEMANTICS_IDENTIFIER, 0, "functionCode", "as the protocol numbers its functions" },
+	{ OWN_FUNCTION_NAME, TYPE_STRING, SEMANTICS_DEFAULT, 0, "functionName", "as the protocol names it" },
+};
+
+/* RFC 5610 3.9: the first two are the scope. */
+static const struct {
+	uint16_t id, len;
+} type_fields[] = {
+	{ 346, 4 },        /* privateEnterpriseNumber */
+	{ 303, 2 },        /* informationElementId */
+	{ 339, 1 },        /* informationElementDataType */
+	{ 344, 1 },        /* informationElementSemantics */
+	{ 345, 2 },        /* informationElementUnits */
+	{ 342, 8 },        /* informationElementRangeBegin */
+	{ 343, 8 },        /* informationElementRangeEnd */
+	{ 341, VARIABLE }, /* informationElementName */
+	{ 340, VARIABLE }, /* informationElementDescription */
+};
+
+enum { TYPE_FIELD_COUNT = sizeof(type_fields) / sizeof(type_fields[0]), TYPE_SCOPE_COUNT = 2 };
+
+/* ---- templates ---- */
+
 #define FLOW(ip_len, src, dst) { \
 	{ 0, 152, 8, KIND_TIME, "flow.start", NULL },            /* flowStartMilliseconds */ \
 	{ 0, 153, 8, KIND_TIME, "flow.end", NULL }, \
@@ -73,10 +115,10 @@ struct element {
 	{ 0, 56, 6, KIND_MAC, "ether.src_mac", NULL },           /* sourceMacAddress */ \
 	{ 0, 80, 6, KIND_MAC, "ether.dest_mac", NULL },          /* destinationMacAddress */ \
 	{ 0, 148, 8, KIND_NUMBER, "flow_id", NULL },             /* flowId */ \
-	{ OWN, 2, 1, KIND_BOOL, "flow.alerted", NULL }, \
-	{ OWN, 3, 8, KIND_NUMBER, "flow.tx_cnt", NULL }, \
+	{ OWN, OWN_ALERTED, 1, KIND_BOOL, "flow.alerted", NULL }, \
+	{ OWN, OWN_TRANSACTIONS, 8, KIND_NUMBER, "flow.tx_cnt", NULL }, \
 	{ 0, 96, VARIABLE, KIND_TEXT, "app_proto", NULL },       /* applicationName */ \
-	{ OWN, 1, VARIABLE, KIND_TEXT, "community_id", NULL }, \
+	{ OWN, OWN_COMMUNITY, VARIABLE, KIND_TEXT, "community_id", NULL }, \
 	{ 0 }, \
 }
 
@@ -88,9 +130,9 @@ struct element {
 	{ 0, 11, 2, KIND_NUMBER, "dest_port", NULL }, \
 	{ 0, 4, 1, KIND_PROTO, "proto", NULL }, \
 	{ 0, 148, 8, KIND_NUMBER, "flow_id", NULL }, \
-	{ OWN, 4, 4, KIND_FUNCTION_CODE, "", NULL }, \
+	{ OWN, OWN_FUNCTION_CODE, 4, KIND_FUNCTION_CODE, "", NULL }, \
 	{ 0, 96, VARIABLE, KIND_TEXT, "event_type", NULL }, \
-	{ OWN, 5, VARIABLE, KIND_FUNCTION_NAME, "", NULL }, \
+	{ OWN, OWN_FUNCTION_NAME, VARIABLE, KIND_FUNCTION_NAME, "", NULL }, \
 	{ 0 }, \
 }
 
@@ -353,8 +395,51 @@ ipfix_put_templates(struct ipfix_message *message)
 	open_set(message, SET_TEMPLATE);
 	for (unsigned int i = 0; i < IPFIX_TEMPLATE_COUNT; i++)
 		put_template(message, i);
+	open_set(message, SET_OPTIONS_TEMPLATE);
+	put_number(&message->out, TEMPLATE_TYPES, 2);
+	put_number(&message->out, TYPE_FIELD_COUNT, 2);
+	put_number(&message->out, TYPE_SCOPE_COUNT, 2);
+	for (unsigned int i = 0; i < TYPE_FIELD_COUNT; i++) {
+		put_number(&message->out, type_fields[i].id, 2);
+		put_number(&message->out, type_fields[i].len, 2);
+	}
 	close_set(message);
 	assert(!message->out.full);
+	return true;
+}
+
+/* What the type itself has, where the table says nothing else; of strings a range says nothing. */
+static uint64_t
+range_end(const struct own_element *element)
+{
+	static const uint64_t ends[] = { [TYPE_UNSIGNED8] = UINT8_MAX, [TYPE_UNSIGNED32] = UINT32_MAX, [TYPE_UNSIGNED64] = UINT64_MAX,
+		[TYPE_STRING] = 0 };
+
+	return element->end != 0 ? element->end : ends[element->type];
+}
+
+bool
+ipfix_put_types(struct ipfix_message *message)
+{
+	struct buf *out = &message->out;
+
+	if (!buf_has(out, IPFIX_TYPES_LEN))
+		return false;
+	open_set(message, TEMPLATE_TYPES);
+	for (unsigned int i = 0; i < sizeof(own_elements) / sizeof(own_elements[0]); i++) {
+		put_number(out, message->enterprise, 4);
+		put_number(out, own_elements[i].id, 2);
+		put_number(out, own_elements[i].type, 1);
+		put_number(out, own_elements[i].semantics, 1);
+		put_number(out, 0, 2);
+		put_number(out, 0, 8);
+		put_number(out, range_end(&own_elements[i]), 8);
+		put_text(out, own_elements[i].name);
+		put_text(out, own_elements[i].description);
+		message->records++;
+	}
+	close_set(message);
+	assert(!out->full);
 	return true;
 }
 

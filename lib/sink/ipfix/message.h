@@ -1,13 +1,7 @@
 /*
  * IPFIX messages (RFC 7011): flows as biflows (RFC 5103), and what protocols ask and answer as records with elements of an
- * enterprise. Elements, their places in events, and templates are one table.
- *
- * Elements of the enterprise (ipfix.enterprise):
- *   1 communityId            string
- *   2 alerted                unsigned8     1: a rule fired on the flow
- *   3 transactionCount       unsigned64    requests with or without their responses
- *   4 functionCode           unsigned32    as the protocol numbers its functions (lib/store/function.h)
- *   5 functionName           string
+ * enterprise (ipfix.enterprise). Elements, their places in events, and templates are one table; the enterprise's own elements
+ * stand in another, from which collectors are told what they are (RFC 5610).
  *
  * Thread: one at a time.
  */
@@ -25,6 +19,7 @@ enum {
 	IPFIX_RECORD_MAX = 512,   /* bytes of one record */
 	IPFIX_STRING_MAX = 128,   /* bytes of a string, longer ones are cut */
 	IPFIX_TEMPLATES_LEN = 600, /* at most, of all templates with their header */
+	IPFIX_TYPES_LEN = 600,    /* at most, of the records that say what the enterprise's elements are, with their header */
 };
 
 enum ipfix_template { IPFIX_FLOW4, IPFIX_FLOW6, IPFIX_CALL4, IPFIX_CALL6, IPFIX_TEMPLATE_COUNT };
@@ -44,6 +39,8 @@ struct ipfix_message {
 void ipfix_begin(struct ipfix_message *message);
 /** Adds all templates. @return false: no room */
 bool ipfix_put_templates(struct ipfix_message *message);
+/** Adds a record an element of the enterprise; their template has gone before. @return false: no room */
+bool ipfix_put_types(struct ipfix_message *message);
 /** A record of an EVE event. @param id out. @return 0, or -ENOENT: the event has no form here */
 int ipfix_encode(const struct ipfix_message *message, const json_t *event, enum ipfix_template *id, struct buf *record);
 /** Adds a record. @return false: no room, end the message first */
