@@ -8,11 +8,11 @@
 
 #include <openssl/crypto.h>
 
-#include "lib/base/log.h"
+#include "app/aggregator/enrol.h"
 #include "lib/enrol/activation.h"
 #include "lib/enrol/registry.h"
 
-enum { CA_MAX = 192 * 1024, AUDIT_ROWS = 1000 };
+enum { AUDIT_ROWS = 1000 };
 
 struct api_sensors {
 	const struct settings *settings;
@@ -27,24 +27,6 @@ now_s(void)
 }
 
 /* ---- inviting ---- */
-
-/* What the sensor will check the aggregator with; the caller's. */
-static char *
-read_ca(const char *path)
-{
-	FILE *file = fopen(path, "re");
-	char *text = calloc(1, CA_MAX + 1);
-	size_t len = file == NULL || text == NULL ? 0 : fread(text, 1, CA_MAX + 1, file);
-
-	if (file != NULL)
-		fclose(file);
-	if (len == 0 || len > CA_MAX) {
-		log_error("enrol", "enrol.server-ca: %s: %s", path, len == 0 ? "cannot be read" : "too long");
-		free(text);
-		return NULL;
-	}
-	return text;
-}
 
 static const char *
 text_of(const json_t *body, const char *key)
@@ -90,7 +72,7 @@ invite(struct api_sensors *sensors, const struct api_sensors_request *request, c
 	if (*reason != NULL)
 		return 400;
 	*reason = "the aggregator's files cannot be read or written: its log tells more";
-	ca = read_ca(settings->enrol_server_ca);
+	ca = enrol_read_ca(settings);
 	err = ca == NULL ? -EIO : registry_invite(sensors->registry, &invitation, now_s(), token);
 	if (err == 0)
 		*out = json_pack("{s:{s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I}}", "activation", "version", ACTIVATION_VERSION,

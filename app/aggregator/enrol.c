@@ -20,6 +20,8 @@
 
 enum {
 	BODY_MAX = 16 * 1024,
+	CA_MAX = 192 * 1024,
+	CA_SENT_MAX = 32 * 1024, /* beside a certificate: it fits the answer that a sensor takes */
 	ADDRESSES_MAX = 256,  /* whose failures are remembered; the one longest ago makes room */
 	ADDRESS_LEN_MAX = 64,
 	WINDOW_S = 60,
@@ -92,19 +94,41 @@ status_of(enum registry_verdict verdict)
 	return verdict == REGISTRY_ISSUED ? 200 : verdict == REGISTRY_FAILED ? 503 : verdict == REGISTRY_TOO_MANY ? 429 : 403;
 }
 
+char *
+enrol_read_ca(const struct settings *settings)
+{
+	const char *path = settings->enrol_server_ca;
+	FILE *file = fopen(path, "re");
+	char *text = calloc(1, CA_MAX + 1);
+	size_t len = file == NULL || text == NULL ? 0 : fread(text, 1, CA_MAX + 1, file);
+
+	if (file != NULL)
+		fclose(file);
+	if (len == 0 || len > CA_MAX) {
+		log_error("enrol", "enrol.server-ca: %s: %s", path, len == 0 ? "cannot be read" : "too long");
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
 /* What the registry decided, to the sensor. issued is freed. */
 static void
 tell(struct enrol *enrol, struct evhttp_request *request, enum registry_verdict verdict, const char *sensor,
 	struct issued *issued)
 {
+	char *ca;
+
 	if (verdict != REGISTRY_ISSUED) {
 		count(enrol, ENROL_REFUSED);
 		refuse(enrol, request, status_of(verdict), verdict == REGISTRY_TOO_MANY || verdict == REGISTRY_FAILED ? WINDOW_S : 0,
 			registry_verdict_text(verdict));
 		return;
 	}
-	answer(enrol, request, 200, 0, json_pack("{s:s, s:s, s:I}", "sensor", sensor, "certificate", issued->pem,
-		"not_after", (json_int_t)issued->not_after_s));
+	ca = enrol_read_ca(enrol->settings);
+	answer(enrol, request, 200, 0, json_pack("{s:s, s:s, s:I, s:s*}", "sensor", sensor, "certificate", issued->pem,
+		"not_after", (json_int_t)issued->not_after_s, "ca", ca == NULL || strlen(ca) > CA_SENT_MAX ? NULL : ca));
+	free(ca);
 	issued_free(issued);
 }
 

@@ -28,6 +28,8 @@ int enrol_create(struct enrol **out, struct event_base *base, const struct setti
 void enrol_destroy(struct enrol *enrol);
 /** Reads the files. @return 0 or -errno, logged */
 int enrol_check(const struct settings *settings);
+/** What sensors check the aggregator with, PEM, as the file has it now. @return the caller's, or NULL, logged */
+char *enrol_read_ca(const struct settings *settings);
 /** Of the door; 0: there is none. */
 uint16_t enrol_port(const struct enrol *enrol);
 struct counter_set enrol_counter_set(struct enrol *enrol);

@@ -14,7 +14,7 @@
  * And what both ends say at the doors:
  *   POST /v1/enrolment       {"token", "csr"}   no client certificate
  *   POST /v1/enrolment/renew {"csr"}            with the valid client certificate, at the door for records
- *   200 {"sensor", "certificate", "not_after"}; 400, 403, 429, 503 {"error": reason}
+ *   200 {"sensor", "certificate", "not_after", "ca": PEM, what the aggregator is checked with from now on}; 400, 403, 429, 503 {"error": reason}
  *
  * Thread: any.
  */

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/base/log.h"
 #include "lib/enrol/csr.h"
 #include "lib/link/relay_easy.h"
 
@@ -144,6 +145,7 @@ ask(struct call *call, const char *dir, EVP_PKEY *key, const char *body, const c
 	json_t *root = status > 0 ? json_loadb(call->answer.data, call->answer.len, 0, NULL) : NULL;
 	const char *certificate = json_string_value(json_object_get(root, "certificate"));
 	const char *refusal = json_string_value(json_object_get(root, "error"));
+	const char *ca = json_string_value(json_object_get(root, "ca"));
 	char text[64];
 	int err;
 
@@ -157,6 +159,9 @@ ask(struct call *call, const char *dir, EVP_PKEY *key, const char *body, const c
 	else
 		err = call->activation == NULL ? 0 : enrol_identity_put_activation(dir, call->activation, error);
 	/* Until here a failure has changed nothing of an identity that is there. */
+	/* A CA that cannot be taken is no reason to go without the certificate. */
+	if (err == 0 && ca != NULL && enrol_identity_put_ca(dir, ca, error) != 0)
+		log_warning("enrol", "%s", error);
 	if (err == 0)
 		err = enrol_identity_install(dir, key, certificate, sensor, error);
 	json_decref(root);

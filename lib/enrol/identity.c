@@ -15,10 +15,10 @@
 
 #include "lib/base/buf.h"
 #include "lib/enrol/csr.h"
+#include "lib/enrol/identity_private.h"
 
 #define PENDING "pending.key"
 #define IDENTITY "identity.pem"
-#define CA "ca.pem"
 #define SENSOR "sensor.json"
 
 static int
@@ -81,9 +81,8 @@ write_all(int fd, const char *data, size_t len)
 	return fsync(fd) == 0 ? 0 : -errno;
 }
 
-/* Under another name, on the disk, then in one step under its own. */
-static int
-put_file(const char *dir, const char *name, mode_t mode, const struct buf *text, char error[IDENTITY_ERROR_MAX])
+int
+identity_put_file(const char *dir, const char *name, mode_t mode, const struct buf *text, char error[IDENTITY_ERROR_MAX])
 {
 	char path[IDENTITY_PATH_MAX];
 	char temporary[IDENTITY_PATH_MAX + 8];
@@ -136,7 +135,7 @@ enrol_identity_pending_key(EVP_PKEY **key, const char *dir, char error[IDENTITY_
 	if (*key == NULL || csr_put_key(*key, &pem) != 0)
 		err = fail(error, -ENOMEM, path, "cannot make a key");
 	else
-		err = put_file(dir, PENDING, 0600, &pem, error);
+		err = identity_put_file(dir, PENDING, 0600, &pem, error);
 	explicit_bzero(text, sizeof(text));
 	if (err != 0) {
 		EVP_PKEY_free(*key);
@@ -192,7 +191,7 @@ enrol_identity_install(const char *dir, EVP_PKEY *key, const char *certificate, 
 	if (csr_put_key(key, &text) == 0)
 		buf_puts(&text, certificate);
 	err = text.full ? fail(error, -EMSGSIZE, dir, "the certificate is too long") :
-		put_file(dir, IDENTITY, 0600, &text, error);
+		identity_put_file(dir, IDENTITY, 0600, &text, error);
 	explicit_bzero(text.data, text.len);
 	buf_destroy(&text);
 	if (err == 0 && path_of(path, dir, PENDING, error) == 0)
@@ -230,12 +229,12 @@ enrol_identity_put_activation(const char *dir, const struct activation *activati
 		activation->enrol, "sensor", activation->sensor, "site", activation->site, "zone", activation->zone);
 	char *text = root == NULL ? NULL : json_dumps(root, JSON_INDENT(1));
 	const struct buf ca = { .data = (char *)activation->ca, .len = strlen(activation->ca) };
-	int err = text == NULL ? fail(error, -ENOMEM, dir, "no memory") : put_file(dir, CA, 0644, &ca, error);
+	int err = text == NULL ? fail(error, -ENOMEM, dir, "no memory") : identity_put_file(dir, IDENTITY_CA_NAME, 0644, &ca, error);
 
 	if (err == 0) {
 		const struct buf own = { .data = text, .len = strlen(text) };
 
-		err = put_file(dir, SENSOR, 0644, &own, error);
+		err = identity_put_file(dir, SENSOR, 0644, &own, error);
 	}
 	free(text);
 	json_decref(root);
@@ -252,7 +251,7 @@ enrol_identity_load(struct enrol_identity *out, const char *dir, char error[IDEN
 	int err = path_of(out->pem, dir, IDENTITY, error);
 
 	if (err == 0)
-		err = path_of(out->ca, dir, CA, error);
+		err = path_of(out->ca, dir, IDENTITY_CA_NAME, error);
 	if (err == 0)
 		err = path_of(path, dir, SENSOR, error);
 	if (err == 0 && access(out->pem, F_OK) != 0)

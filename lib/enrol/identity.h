@@ -42,6 +42,13 @@ int enrol_identity_install(const char *dir, EVP_PKEY *key, const char *certifica
 	char error[IDENTITY_ERROR_MAX]);
 /** Writes ca.pem and sensor.json. @return 0 or -errno */
 int enrol_identity_put_activation(const char *dir, const struct activation *activation, char error[IDENTITY_ERROR_MAX]);
+/**
+ * Brings ca.pem up to date. Taken only when one certificate of it is in the present one, too: so CAs change by an overlap.
+ *
+ * @param text PEM, of one to sixteen CAs
+ * @return 0, also when nothing was to do; -EBADMSG, -EMSGSIZE (not taken), or -errno
+ */
+int enrol_identity_put_ca(const char *dir, const char *text, char error[IDENTITY_ERROR_MAX]);
 /** Makes the folder, and those above it. @return 0 or -errno */
 int enrol_identity_make_dir(const char *dir, char error[IDENTITY_ERROR_MAX]);
 

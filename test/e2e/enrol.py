@@ -151,6 +151,29 @@ class EnrolStack(Stack):
             link.close()
 
 
+class RolloverStack(EnrolStack):
+    """One whose CA changes: the bundle that it checks with, and who issues its certificate and the sensors'."""
+
+    issuer = 'pki'
+
+    def use(self, bundle, issuer):
+        with open(self.path('bundle.pem'), 'w') as file:
+            file.write(bundle)
+        self.issuer = issuer
+
+    def write_aggregator_config(self):
+        super().write_aggregator_config()
+        with open(self.path('aggregator.yaml')) as file:
+            text = file.read()
+        for name in ('aggregator.pem', 'aggregator.key', 'ca.key'):
+            text = text.replace(self.path(f'pki/{name}'), self.path(f'{self.issuer}/{name}'))
+        text = text.replace(f'ca-cert: {self.path("pki/ca.pem")}', f'ca-cert: {self.path(f"{self.issuer}/ca.pem")}')
+        if os.path.exists(self.path('bundle.pem')):
+            text = text.replace(f' ca: {self.path("pki/ca.pem")}', f' ca: {self.path("bundle.pem")}')
+        with open(self.path('aggregator.yaml'), 'w') as file:
+            file.write(text)
+
+
 def openssl(*arguments, text=None):
     return subprocess.run(['openssl', *arguments], input=text, capture_output=True, text=True, check=True).stdout
 
@@ -283,17 +306,18 @@ class EnrolTest(unittest.TestCase):
         finally:
             other.__exit__(None, None, None)
 
-    def start_sensor(self, name):
-        self.stack.write_sensor_config(port='pcap:' + self.stack.path('empty.pcap'),
-                                       more=f'enrol: {{ dir: {self.stack.path(name)}, retry-ms: 500 }}\nstats: {{ interval: 1 }}\n')
-        with open(self.stack.path('empty.pcap'), 'wb') as file:
+    def start_sensor(self, name, stack=None):
+        stack = stack or self.stack
+        stack.write_sensor_config(port='pcap:' + stack.path('empty.pcap'),
+                                  more=f'enrol: {{ dir: {stack.path(name)}, retry-ms: 500 }}\nstats: {{ interval: 1 }}\n')
+        with open(stack.path('empty.pcap'), 'wb') as file:
             file.write(bytes.fromhex('d4c3b2a1020004000000000000000000ffff000001000000'))
-        text = open(self.stack.path('sensor.yaml')).read()
+        text = open(stack.path('sensor.yaml')).read()
         for key in ('url', 'sensor', 'cert', 'key', 'ca'):
             text = '\n'.join(line for line in text.split('\n') if not line.startswith(f'  {key}:'))
-        with open(self.stack.path('sensor.yaml'), 'w') as file:
+        with open(stack.path('sensor.yaml'), 'w') as file:
             file.write(text)
-        return self.stack.start_sensor('run')
+        return stack.start_sensor('run')
 
     def grows(self, seconds=30):
         before = self.stack.delivered()
@@ -390,6 +414,34 @@ class EnrolTest(unittest.TestCase):
         self.assertEqual(run.returncode, 0, run.stderr)
         self.assertTrue(self.grows(), self.stack.tail('sensor.log'))
         self.assertEqual(self.stack.sensors()['plant-7']['state'], 'enrolled')
+
+    def test_the_ca_is_changed(self):
+        """From one CA to another with an overlap, without touching the sensor (docs/guide/enrol.md)."""
+        stack = RolloverStack(self.stack.build)
+        try:
+            stack.start()
+            self.assertEqual(stack.enrol(stack.invite('plant-9'), 'box').returncode, 0)
+            sensor = self.start_sensor('box', stack)
+            try:
+                subprocess.run([os.path.join(os.path.dirname(__file__), '../../scripts/pki'), stack.path('new')], check=True)
+                cas = [open(stack.path(f'{name}/ca.pem')).read() for name in ('pki', 'new')]
+                held = lambda: open(stack.path('box/ca.pem')).read()
+                self.assertEqual(held(), cas[0])
+                for bundle, issuer, at_last in ((cas, 'pki', cas[0] + cas[1]), (cas, 'new', cas[0] + cas[1]), (cas[1:], 'new', cas[1])):
+                    stack.use(''.join(bundle), issuer)
+                    stack.restart()
+                    key = open(stack.path('box/identity.pem')).read()
+                    self.assertTrue(wait_for(lambda: open(stack.path('box/identity.pem')).read() != key, RENEW_S), stack.tail('sensor.log'))
+                    self.assertTrue(wait_for(lambda: held() == at_last, 10))
+                    before = stack.delivered()
+                    self.assertTrue(wait_for(lambda: stack.delivered() > before, 30), stack.tail('sensor.log'))
+                    self.assertEqual(subprocess.run(['openssl', 'verify', '-partial_chain', '-CAfile', stack.path(f'{issuer}/ca.pem'),
+                                                     stack.path('box/identity.pem')], capture_output=True).returncode, 0)
+            finally:
+                sensor.send_signal(signal.SIGTERM)
+                sensor.wait(60)
+        finally:
+            stack.__exit__(None, None, None)
 
 
 if __name__ == '__main__':
