@@ -25,13 +25,13 @@ struct seal {
 
 /* RFC 5869 */
 static bool
-derive(const uint8_t key[SEAL_KEY_LEN], const void *salt, size_t salt_len, const void *info, size_t info_len,
+derive_from(const struct seal_secret *secret, const void *salt, size_t salt_len, const void *info, size_t info_len,
 	uint8_t out[SEAL_KEY_LEN])
 {
 	char digest[] = "SHA256";
 	OSSL_PARAM params[] = {
 		OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest, 0),
-		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, (void *)(uintptr_t)key, SEAL_KEY_LEN),
+		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, (void *)(uintptr_t)secret->bytes, secret->len),
 		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SALT, (void *)(uintptr_t)salt, salt_len),
 		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, (void *)(uintptr_t)info, info_len),
 		OSSL_PARAM_construct_end(),
@@ -45,6 +45,31 @@ derive(const uint8_t key[SEAL_KEY_LEN], const void *salt, size_t salt_len, const
 	return done;
 }
 
+static bool
+derive(const uint8_t key[SEAL_KEY_LEN], const void *salt, size_t salt_len, const void *info, size_t info_len,
+	uint8_t out[SEAL_KEY_LEN])
+{
+	struct seal_secret secret = { .len = SEAL_KEY_LEN };
+	bool done;
+
+	memcpy(secret.bytes, key, SEAL_KEY_LEN);
+	done = derive_from(&secret, salt, salt_len, info, info_len, out);
+	OPENSSL_cleanse(&secret, sizeof(secret));
+	return done;
+}
+
+static int
+name_key(struct seal_key *key)
+{
+	static const char salt[] = "millrace spool", info[] = "key id";
+	uint8_t id[SEAL_KEY_LEN];
+
+	if (!derive(key->bytes, salt, sizeof(salt) - 1, info, sizeof(info) - 1, id))
+		return -EIO;
+	memcpy(&key->id, id, sizeof(key->id));
+	return 0;
+}
+
 static int
 hex_digit(char c)
 {
@@ -54,9 +79,6 @@ hex_digit(char c)
 static int
 parse(struct seal_key *key, const char *text, size_t len)
 {
-	static const char salt[] = "millrace spool", info[] = "key id";
-	uint8_t id[SEAL_KEY_LEN];
-
 	while (len > 0 && (text[len - 1] == '\n' || text[len - 1] == '\r'))
 		len--;
 	if (len != (size_t)2 * SEAL_KEY_LEN)
@@ -69,10 +91,20 @@ parse(struct seal_key *key, const char *text, size_t len)
 			return -EINVAL;
 		key->bytes[i] = (uint8_t)(high << 4 | low);
 	}
-	if (!derive(key->bytes, salt, sizeof(salt) - 1, info, sizeof(info) - 1, id))
-		return -EIO;
-	memcpy(&key->id, id, sizeof(key->id));
-	return 0;
+	return name_key(key);
+}
+
+int
+seal_key_load_tpm(struct seal_key *key, const char *uri, const char *path)
+{
+	static const char salt[] = "millrace spool", info[] = "tpm2";
+	struct seal_secret secret;
+	int rc = seal_tpm_agree(&secret, uri, path);
+
+	if (rc == 0 && !derive_from(&secret, salt, sizeof(salt) - 1, info, sizeof(info) - 1, key->bytes))
+		rc = -EIO;
+	OPENSSL_cleanse(&secret, sizeof(secret));
+	return rc == 0 ? name_key(key) : rc;
 }
 
 int

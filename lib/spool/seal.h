@@ -28,11 +28,27 @@ struct seal_key {
 
 struct seal;
 
+/** What a key is made of. */
+struct seal_secret {
+	uint8_t bytes[72]; /* P-521 has 66 */
+	size_t len;
+};
+
 /**
  * @param path  file of 64 hexadecimal digits, which others than owner and group cannot read
  * @return 0, -EINVAL (another content), -EACCES (others can read it), or -errno
  */
 int seal_key_load(struct seal_key *key, const char *path);
+/**
+ * The key that an EC key in this machine's TPM2 and a public key agree on.
+ *
+ * @param uri   "handle:0x81000001", or a file with a TSS2 PRIVATE KEY
+ * @param path  file of the public key, PEM, of the same curve; no secret
+ * @return 0, -ENODEV (no TPM, provider or such key) or -EINVAL; said in the log
+ */
+int seal_key_load_tpm(struct seal_key *key, const char *uri, const char *path);
+/** The secret of that. @return as above */
+int seal_tpm_agree(struct seal_secret *out, const char *uri, const char *path);
 /** @return 0, -ENOMEM, or -EIO where the library has no such cipher. */
 int seal_create(struct seal **out, const struct seal_key *key);
 void seal_destroy(struct seal *seal);

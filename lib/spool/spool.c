@@ -29,6 +29,9 @@ static const struct knob spool_rows[] = {
 		"memory for records that wait for a slow disk; what does not fit is dropped, counted and reported" },
 	{ "spool.key-file", KNOB_TEXT, offsetof(struct spool_config, key_file), 0, 0, "", NULL,
 		"file of 64 hexadecimal digits: records are encrypted on the disk (AES-256-GCM); empty: they are not" },
+	{ "spool.key-tpm", KNOB_TEXT, offsetof(struct spool_config, key_tpm), 0, 0, "", NULL,
+		"EC key of a TPM2, handle:0x81000001 or a file of a TSS2 PRIVATE KEY: spool.key-file is then a public key, PEM, and what "
+		"the two agree on is the key" },
 #define LANE_ROW(name, lane) \
 	{ "spool.percent." name, KNOB_NUMBER, offsetof(struct spool_config, lane_percent[lane]), 1, 100, "100", NULL, \
 		"part of spool.size that the lane `" name "` may take" }
@@ -217,6 +220,7 @@ const char *
 spool_strerror(int rc)
 {
 	return rc == -EBUSY ? "another process uses it" :
+		rc == -ENODEV ? "its key is in a TPM, which does not give it" :
 		rc == -ENOKEY ? "its records are encrypted, and there is no spool.key-file" :
 		rc == -EKEYREJECTED ? "its records are encrypted with another key than that of spool.key-file" : strerror(-rc);
 }
@@ -229,6 +233,8 @@ load_key(struct spool *spool)
 	spool->sealed = file != NULL && file[0] != '\0';
 	if (!spool->sealed)
 		return 0;
+	if (spool->config.key_tpm != NULL && spool->config.key_tpm[0] != '\0')
+		return seal_key_load_tpm(&spool->key, spool->config.key_tpm, file);
 	int rc = seal_key_load(&spool->key, file);
 
 	if (rc < 0)
@@ -263,7 +269,7 @@ spool_create(struct spool **out, const struct spool_config *config)
 	spool->config.path = spool->path;
 	if (rc == 0)
 		rc = load_key(spool);
-	spool->config.key_file = NULL;
+	spool->config.key_file = spool->config.key_tpm = NULL;
 	uint64_t room = spool->config.segment_size - SEGMENT_HEADER_LEN - SEGMENT_ENTRY_LEN - SEAL_TAG_LEN;
 
 	spool->record_len_max = room < SPOOL_RECORD_LEN_MAX ? (uint32_t)room : SPOOL_RECORD_LEN_MAX;

@@ -59,6 +59,7 @@ struct spool_config {
 	unsigned int fsync;         /* enum spool_fsync */
 	uint64_t fsync_interval_ms;
 	const char *key_file;       /* of the key that records are encrypted with (seal.h); NULL or "": they are not */
+	const char *key_tpm;        /* key of a TPM2 that with key_file's public key makes that key (seal.h); NULL or "": the file holds it */
 	uint64_t queue_size;        /* bytes that wait in memory for a slow disk; for struct spool_feed */
 	bool waits;                 /* the same: records wait for the disk and are never shed; not a key */
 	uint64_t lane_percent[LINK_LANE_COUNT]; /* of size, that a lane may take, 1..100; 0: all */
@@ -109,7 +110,7 @@ struct spool;
  *
  * @param out     owned by the caller
  * @param config  copied, strings included
- * @return 0, -EBUSY (another process has it), -EINVAL (bounds), -ENOKEY or -EKEYREJECTED (records are encrypted, with
+ * @return 0, -EBUSY (another process has it), -EINVAL (bounds), -ENODEV (key_tpm), -ENOKEY or -EKEYREJECTED (records are encrypted, with
  *         another key; nothing was changed), -ENOMEM, or -errno of the file system; said in the log
  */
 int spool_create(struct spool **out, const struct spool_config *config);
