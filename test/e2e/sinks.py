@@ -197,6 +197,30 @@ action(type="omfile" file="{self.path('seen')}" template="seen")
             'dst=10.0.0.2\tdstPort=502\tproto=TCP\tapplication=modbus\tflowId=7000000001\taction=allowed\tcat=a|b=c\\d\t'
             'communityId=1:x=\tdevName=site-7\tname=number 1'))
 
+    def test_each_format_by_each_transport(self):
+        subprocess.run([os.path.join(ROOT, 'scripts/pki'), self.path('pki')], check=True)
+        udp, tcp, tls = free_port(socket.SOCK_DGRAM), free_port(socket.SOCK_STREAM), free_port(socket.SOCK_STREAM)
+        self.start(f'module(load="imudp")\ninput(type="imudp" address="127.0.0.1" port="{udp}")\nmodule(load="imtcp")\n'
+                   f'input(type="imtcp" address="127.0.0.1" port="{tcp}")\n'
+                   f'input(type="imtcp" address="127.0.0.1" port="{tls}" streamDriver.name="gtls" streamDriver.mode="1" '
+                   'streamDriver.authMode="anon")',
+                   f'defaultNetstreamDriverCAFile="{self.path("pki/ca.pem")}" defaultNetstreamDriverCertFile="{self.path("pki/aggregator.pem")}" '
+                   f'defaultNetstreamDriverKeyFile="{self.path("pki/aggregator.key")}"')
+        for port in (tcp, tls):
+            wait_for(lambda: socket.socket().connect_ex(('127.0.0.1', port)) == 0, 10)
+        begins = {'eve': '{"timestamp"', 'cef': 'CEF:0|Millrace|', 'leef': 'LEEF:2.0|Millrace|'}
+        sent = []
+        for url in (f'udp://127.0.0.1:{udp}', f'tcp://127.0.0.1:{tcp}', f'tls://localhost:{tls}'):
+            for form, begin in begins.items():
+                number = len(sent)
+                with Feed(self.dir, outputs__syslog__ca=self.path('pki/ca.pem'), outputs__syslog__format=form, **self.settings(url)) as feed:
+                    feed.write('alert', alert(number))
+                    self.assertEqual(feed.command('drain 10000'), 'drained', feed.status())
+                sent.append((begin, f'number {number}'))
+        seen = [line[7].lstrip() for line in self.wait_seen(len(sent))]
+        for begin, name in sent:
+            self.assertEqual(sum(text.startswith(begin) and name in text for text in seen), 1, (begin, name, seen))
+
     def test_a_receiver_that_does_not_read(self):
         """It fills its own spool, bounded, and holds nothing else."""
         deaf = socket.create_server(('127.0.0.1', 0))
