@@ -169,6 +169,8 @@ class RolloverStack(EnrolStack):
             text = text.replace(self.path(f'pki/{name}'), self.path(f'{self.issuer}/{name}'))
         text = text.replace(f'ca-cert: {self.path("pki/ca.pem")}', f'ca-cert: {self.path(f"{self.issuer}/ca.pem")}')
         if os.path.exists(self.path('bundle.pem')):
+            # The sensor runs by now: what takes longest is its start.
+            text = text.replace(f'lifetime: {LIFETIME_S}', 'lifetime: 9')
             text = text.replace(f' ca: {self.path("pki/ca.pem")}', f' ca: {self.path("bundle.pem")}')
         with open(self.path('aggregator.yaml'), 'w') as file:
             file.write(text)
@@ -415,6 +417,7 @@ class EnrolTest(unittest.TestCase):
         self.assertTrue(self.grows(), self.stack.tail('sensor.log'))
         self.assertEqual(self.stack.sensors()['plant-7']['state'], 'enrolled')
 
+    @unittest.skipUnless(os.environ.get('ENROL_ROLLOVER'), 'half a minute: ENROL_ROLLOVER=1 runs it')
     def test_the_ca_is_changed(self):
         """From one CA to another with an overlap, without touching the sensor (docs/guide/enrol.md)."""
         stack = RolloverStack(self.stack.build)
