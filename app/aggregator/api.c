@@ -11,14 +11,17 @@
 #include "app/aggregator/api_private.h"
 #include "lib/base/log.h"
 
-enum { AUDIT_FILES = 4 };
+enum { AUDIT_FILES = 4, ADDRESS_MAX = 64, URI_MAX = 1024, TASKS_MAX = 1024, STATUS_GONE = 499 };
 
 /* ---- a request ---- */
 
 /* What is noted of a request once it is answered; streams are noted when they begin. */
 struct asked {
-	struct evhttp_request *request;
+	struct evhttp_request *request; /* NULL: the peer has gone */
 	const char *name; /* of the token */
+	const char *address;
+	const char *uri;
+	bool post;
 	struct timespec since;
 };
 
@@ -27,10 +30,10 @@ note(struct api *api, const struct asked *asked, int status)
 {
 	struct timespec now;
 	struct api_audit_entry entry = {
-		.address = link_server_address(asked->request),
+		.address = asked->address,
 		.name = asked->name,
-		.method = evhttp_request_get_command(asked->request) == EVHTTP_REQ_POST ? "POST" : "GET",
-		.uri = evhttp_request_get_uri(asked->request),
+		.method = asked->post ? "POST" : "GET",
+		.uri = asked->uri,
 		.status = status,
 	};
 
@@ -76,6 +79,106 @@ answer_change(struct api *api, const struct asked *asked, const char *path)
 	link_server_answer(asked->request, status, 0, api->answer);
 }
 
+/* A question on its way through the pool, with what is noted of it when its request is gone. */
+struct call {
+	struct api_task task;
+	struct api *api;
+	const struct api_route *route;
+	struct question question;
+	struct asked asked;
+	char name[API_TOKEN_NAME_MAX + 1];
+	char address[ADDRESS_MAX];
+	char uri[URI_MAX + 1];
+};
+
+static void
+peer_closed(struct evhttp_connection *connection, void *arg)
+{
+	struct call *call = arg;
+
+	call->asked.request = NULL;
+}
+
+static int
+work(struct api_task *task, struct store *store)
+{
+	struct call *call = (struct call *)task;
+
+	call->question.store = store;
+	return call->route->answer(call->api, call->route, &call->question);
+}
+
+static void
+answer_failure(struct api *api, const struct asked *asked, int err)
+{
+	if (err == -ETIMEDOUT)
+		answer_error(api, asked, 503, "the query took too long: narrow it");
+	else if (err == -ECANCELED)
+		answer_error(api, asked, 503, "the aggregator stops");
+	else if (err == -EBUSY)
+		answer_error(api, asked, 503, "too many questions, exports and live streams: come back later");
+	else
+		answer_error(api, asked, 500, "the store failed");
+}
+
+static void
+call_free(struct call *call)
+{
+	if (call->question.answer != NULL)
+		evbuffer_free(call->question.answer);
+	free(call);
+}
+
+static void
+answered(struct api_task *task)
+{
+	struct call *call = (struct call *)task;
+
+	if (call->asked.request == NULL) {
+		/* Whoever asked has gone. */
+		note(call->api, &call->asked, STATUS_GONE);
+	} else {
+		link_server_on_close(call->asked.request, NULL, NULL);
+		if (task->err != 0) {
+			answer_failure(call->api, &call->asked, task->err);
+		} else {
+			note(call->api, &call->asked, 200);
+			link_server_answer(call->asked.request, 200, 0, call->question.answer);
+		}
+	}
+	call_free(call);
+}
+
+/* @return 0: answered() will come */
+static int
+call_submit(struct api *api, const struct asked *asked, const struct api_route *route, const struct question *question)
+{
+	struct call *call = calloc(1, sizeof(*call));
+	int err;
+
+	if (call == NULL)
+		return -ENOMEM;
+	call->task.work = work;
+	call->task.done = answered;
+	call->api = api;
+	call->route = route;
+	call->question = *question;
+	call->question.answer = evbuffer_new();
+	call->asked = *asked;
+	snprintf(call->name, sizeof(call->name), "%s", asked->name);
+	snprintf(call->address, sizeof(call->address), "%s", asked->address);
+	snprintf(call->uri, sizeof(call->uri), "%s", asked->uri);
+	call->asked.name = call->name;
+	call->asked.address = call->address;
+	call->asked.uri = call->uri;
+	err = call->question.answer == NULL ? -ENOMEM : api_pool_submit(api->pool, &call->task);
+	if (err != 0)
+		call_free(call);
+	else
+		link_server_on_close(asked->request, peer_closed, call);
+	return err;
+}
+
 static void
 answer_question(struct api *api, const struct asked *asked, const struct api_route *route, const char *query)
 {
@@ -89,17 +192,9 @@ answer_question(struct api *api, const struct asked *asked, const struct api_rou
 	/* A stream goes its own way from here, and may be over when this returns. */
 	if (route->content != API_JSON)
 		note(api, asked, 200);
-	err = route->answer(api, route, &question);
-	if (err == -ETIMEDOUT) {
-		answer_error(api, asked, 503, "the query took too long: narrow it");
-	} else if (err == -EBUSY) {
-		answer_error(api, asked, 503, "too many exports and live streams: come back later");
-	} else if (err != 0) {
-		answer_error(api, asked, 500, "the store failed");
-	} else if (route->content == API_JSON) {
-		note(api, asked, 200);
-		link_server_answer(asked->request, 200, 0, api->answer);
-	}
+	err = route->content == API_JSON ? call_submit(api, asked, route, &question) : route->answer(api, route, &question);
+	if (err != 0)
+		answer_failure(api, asked, err);
 }
 
 static void
@@ -121,7 +216,8 @@ on_request(void *arg, struct evhttp_request *request)
 	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
 	const char *header = evhttp_find_header(evhttp_request_get_input_headers(request), "Authorization");
 	bool post = evhttp_request_get_command(request) == EVHTTP_REQ_POST;
-	struct asked asked = { .request = request };
+	struct asked asked = { .request = request, .address = link_server_address(request),
+		.uri = evhttp_request_get_uri(request), .post = post };
 	struct api *api = arg;
 	const char *allowed;
 	const struct api_route *route = api_route_find(evhttp_uri_get_path(uri), post, &allowed);
@@ -179,22 +275,23 @@ static int
 start(struct api *api)
 {
 	const struct settings *settings = api->settings;
-	struct store_config store;
+	struct api_pool_config pool = { .store_kind = settings->store_kind, .threads = settings->query_threads,
+		.tasks_max = TASKS_MAX };
 	struct link_server_config server;
 	const struct api_audit_config audit = { .path = settings->api_audit_path, .size_max = settings->api_audit_size,
 		.files_max = AUDIT_FILES };
 	int err = api_tokens_create(&api->tokens, settings->api_token_file, settings->api_tokens);
 
 	settings_api_server(settings, &server);
-	settings_store(settings, &store);
+	settings_store(settings, &pool.store);
 	if (err == 0)
 		err = api_audit_create(&api->audit, &audit);
-	if (err == 0)
-		err = store_open(&api->store, settings->store_kind, &store, false);
 	if (err == 0 && api->enrol != NULL)
 		err = api_sensors_create(&api->sensors, settings, api->enrol);
 	if (err == 0)
 		err = create_events(api);
+	if (err == 0)
+		err = api_pool_create(&api->pool, api->base, &pool);
 	if (err == 0)
 		err = api_streams_create(&api->streams, api);
 	if (err == 0)
@@ -238,8 +335,12 @@ api_destroy(struct api *api)
 			log_error("api", "stop: %s", strerror(errno));
 		pthread_join(api->thread, NULL);
 	}
+	/* What it was asked is answered, or told to come again. */
+	if (api->pool != NULL)
+		api_pool_stop(api->pool);
 	api_streams_destroy(api->streams);
 	link_server_destroy(api->server);
+	api_pool_destroy(api->pool);
 	if (api->stop != NULL)
 		event_free(api->stop);
 	if (api->answer != NULL)
@@ -248,7 +349,6 @@ api_destroy(struct api *api)
 		event_base_free(api->base);
 	if (api->stop_fd >= 0)
 		close(api->stop_fd);
-	store_close(api->store);
 	api_sensors_destroy(api->sensors);
 	api_audit_destroy(api->audit);
 	api_tokens_destroy(api->tokens);

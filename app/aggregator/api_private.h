@@ -9,6 +9,7 @@
 #include <event2/http.h>
 
 #include "app/aggregator/api_audit.h"
+#include "app/aggregator/api_pool.h"
 #include "app/aggregator/api_sensors.h"
 #include "app/aggregator/api_stream.h"
 #include "app/aggregator/api_token.h"
@@ -24,7 +25,7 @@ struct api {
 	struct api_tokens *tokens;
 	struct api_audit *audit;
 	struct api_streams *streams;
-	struct store *store;
+	struct api_pool *pool;
 	struct event_base *base;
 	struct link_server *server;
 	struct event *stop;
@@ -36,7 +37,9 @@ struct api {
 
 /* A question as it is read from the URI. */
 struct question {
-	struct evhttp_request *request;
+	struct evhttp_request *request; /* for streams */
+	struct store *store;            /* for the others: the handle of the thread that answers */
+	struct evbuffer *answer;        /* and what it writes to */
 	struct store_filter filter;
 	struct store_page page;
 	char reason[API_REASON_MAX]; /* why it is none */
@@ -52,6 +55,7 @@ struct api_route {
 	const char *path;
 	const char *summary;
 	const char *const *keys; /* of the object answered; ends with NULL; NULL: not an object of fixed keys */
+	/** API_JSON: on a thread of the pool. Streams: on the API's own. */
 	int (*answer)(struct api *api, const struct api_route *route, struct question *question);
 	const char *event_type;  /* of the records; NULL: any */
 	uint32_t filters;        /* bit i: store_filters[i] may be given */

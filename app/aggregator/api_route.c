@@ -51,20 +51,20 @@ write_found(void *arg, const struct store_found *found)
 static int
 answer_records(struct api *api, const struct api_route *route, struct question *question)
 {
-	struct listing listing = { .out = api->answer };
+	struct listing listing = { .out = question->answer };
 	int found;
 
 	if (route->event_type != NULL)
 		(void)store_filter_set(&question->filter, "event_type", route->event_type);
-	evbuffer_add_printf(api->answer, "{\"records\":[");
-	found = store_query(api->store, &question->filter, &question->page, write_found, &listing);
+	evbuffer_add_printf(question->answer, "{\"records\":[");
+	found = store_query(question->store, &question->filter, &question->page, write_found, &listing);
 	if (found < 0)
 		return found;
 	if (question->page.more)
-		evbuffer_add_printf(api->answer, "],\"next\":\"%016" PRIx64 "%016" PRIx64 "\"}\n",
+		evbuffer_add_printf(question->answer, "],\"next\":\"%016" PRIx64 "%016" PRIx64 "\"}\n",
 			(uint64_t)listing.last_ts_ns, (uint64_t)listing.last_id);
 	else
-		evbuffer_add_printf(api->answer, "],\"next\":null}\n");
+		evbuffer_add_printf(question->answer, "],\"next\":null}\n");
 	return 0;
 }
 
@@ -88,9 +88,9 @@ static int
 answer_report(struct api *api, const struct api_route *route, struct question *question)
 {
 	json_t *rows;
-	int err = store_report(api->store, route->report, &question->filter, &rows);
+	int err = store_report(question->store, route->report, &question->filter, &rows);
 
-	return err != 0 ? err : api_write_json(api->answer, json_pack("{s:o}", route->keys[0], rows));
+	return err != 0 ? err : api_write_json(question->answer, json_pack("{s:o}", route->keys[0], rows));
 }
 
 static int
@@ -98,14 +98,14 @@ answer_sensors(struct api *api, const struct api_route *route, struct question *
 {
 	bool one = (question->filter.present & (1u << STORE_SENSOR)) != 0;
 	json_t *rows;
-	int err = store_report(api->store, route->report, &question->filter, &rows);
+	int err = store_report(question->store, route->report, &question->filter, &rows);
 
 	if (err == 0 && api->sensors != NULL) {
 		err = api_sensors_join(api->sensors, rows, one ? question->filter.value[STORE_SENSOR].text : NULL);
 		if (err != 0)
 			json_decref(rows);
 	}
-	return err != 0 ? err : api_write_json(api->answer, json_pack("{s:o}", route->keys[0], rows));
+	return err != 0 ? err : api_write_json(question->answer, json_pack("{s:o}", route->keys[0], rows));
 }
 
 static int
@@ -114,14 +114,14 @@ answer_protocols(struct api *api, const struct api_route *route, struct question
 	json_t *functions = NULL;
 	json_t *apps = NULL;
 	json_t *records = NULL;
-	int err = store_report(api->store, STORE_REPORT_PROTOCOLS, &question->filter, &functions);
+	int err = store_report(question->store, STORE_REPORT_PROTOCOLS, &question->filter, &functions);
 
 	if (err == 0)
-		err = store_report(api->store, STORE_REPORT_APPS, &question->filter, &apps);
+		err = store_report(question->store, STORE_REPORT_APPS, &question->filter, &apps);
 	if (err == 0)
-		err = store_report(api->store, STORE_REPORT_EVENTS, &question->filter, &records);
+		err = store_report(question->store, STORE_REPORT_EVENTS, &question->filter, &records);
 	if (err == 0)
-		return api_write_json(api->answer, json_pack("{s:o, s:o, s:o}", "protocols", functions, "applications", apps,
+		return api_write_json(question->answer, json_pack("{s:o, s:o, s:o}", "protocols", functions, "applications", apps,
 			"records", records));
 	json_decref(functions);
 	json_decref(apps);
@@ -137,7 +137,7 @@ add_counters(json_t *object, struct counter_set set)
 
 /* Those of the other parts, beside those of the ingest. */
 static int
-write_with_counters(struct api *api, json_t *root)
+write_with_counters(struct api *api, struct evbuffer *answer, json_t *root)
 {
 	json_t *own = json_object_get(root, "aggregator");
 
@@ -145,31 +145,31 @@ write_with_counters(struct api *api, json_t *root)
 		add_counters(own, enrol_counter_set(api->enrol));
 	add_counters(own, api_audit_counter_set(api->audit));
 	add_counters(own, api_streams_counter_set(api->streams));
-	return api_write_json(api->answer, root);
+	return api_write_json(answer, root);
 }
 
 static int
 answer_counters(struct api *api, const struct api_route *route, struct question *question)
 {
 	json_t *root;
-	int err = api_counters(api->store, &question->filter, &api->counters, &root);
+	int err = api_counters(question->store, &question->filter, &api->counters, &root);
 
-	return err != 0 ? err : write_with_counters(api, root);
+	return err != 0 ? err : write_with_counters(api, question->answer, root);
 }
 
 static int
 answer_summary(struct api *api, const struct api_route *route, struct question *question)
 {
 	json_t *root;
-	int err = api_summary(api->store, &question->filter, &api->counters, &root);
+	int err = api_summary(question->store, &question->filter, &api->counters, &root);
 
-	return err != 0 ? err : write_with_counters(api, root);
+	return err != 0 ? err : write_with_counters(api, question->answer, root);
 }
 
 static int
 answer_document(struct api *api, const struct api_route *route, struct question *question)
 {
-	return api_write_json(api->answer, api_document());
+	return api_write_json(question->answer, api_document());
 }
 
 /* ---- what there is ---- */

@@ -1,6 +1,7 @@
 #include "app/aggregator/api_sensors.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@ enum { AUDIT_ROWS = 1000 };
 struct api_sensors {
 	const struct settings *settings;
 	struct enrol *enrol;
+	pthread_mutex_t lock; /* of the registry's handle */
 	struct registry *registry;
 };
 
@@ -166,7 +168,9 @@ api_sensors_answer(struct api_sensors *sensors, const struct api_sensors_request
 		return 405;
 	body = request->body_len == 0 ? json_object() : json_loadb(request->body, request->body_len, JSON_REJECT_DUPLICATES, NULL);
 	*reason = "the body is no JSON object";
+	pthread_mutex_lock(&sensors->lock);
 	status = json_is_object(body) ? routes[i].answer(sensors, request, body, out, reason) : 400;
+	pthread_mutex_unlock(&sensors->lock);
 	json_decref(body);
 	return status;
 }
@@ -213,8 +217,11 @@ api_sensors_join(struct api_sensors *sensors, json_t *rows, const char *only)
 	json_t *known = NULL;
 	json_t *one;
 	size_t i;
-	int err = index == NULL ? -ENOMEM : registry_list(sensors->registry, now_s(), &known);
+	int err;
 
+	pthread_mutex_lock(&sensors->lock);
+	err = index == NULL ? -ENOMEM : registry_list(sensors->registry, now_s(), &known);
+	pthread_mutex_unlock(&sensors->lock);
 	json_array_foreach(known, i, one) {
 		const char *name = json_string_value(json_object_get(one, "sensor"));
 
@@ -236,6 +243,7 @@ api_sensors_create(struct api_sensors **out, const struct settings *settings, st
 
 	if (sensors == NULL)
 		return -ENOMEM;
+	pthread_mutex_init(&sensors->lock, NULL);
 	sensors->settings = settings;
 	sensors->enrol = enrol;
 	err = registry_open(&sensors->registry, settings->enrol_state);
@@ -253,5 +261,6 @@ api_sensors_destroy(struct api_sensors *sensors)
 	if (sensors == NULL)
 		return;
 	registry_close(sensors->registry);
+	pthread_mutex_destroy(&sensors->lock);
 	free(sensors);
 }

@@ -5,7 +5,7 @@
  *   POST /v1/sensors/revoke {"sensor", "force"}                          200 {"sensor", "certificates"}
  *   GET  /v1/sensors/audit                                               200 {"audit": [..]}
  *
- * Thread: the API's.
+ * Thread: any, one after the other.
  */
 #ifndef MR_AGGREGATOR_API_SENSORS_H
 #define MR_AGGREGATOR_API_SENSORS_H

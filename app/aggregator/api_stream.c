@@ -18,12 +18,18 @@ enum {
 	BEAT_POLLS = 15 * 1000 / POLL_MS, /* a comment keeps proxies from closing a silent stream */
 };
 
+/* While it is at work the pool has it: nothing of it is touched by this thread but request. */
 struct stream {
+	struct api_task task;
 	struct api_streams *streams;
-	struct evhttp_request *request;
+	struct evhttp_request *request; /* NULL: the peer has gone */
+	struct evbuffer *chunk;
+	unsigned int found;   /* records in it */
 	struct store_filter filter;
 	struct store_page page;
 	bool live;
+	bool works;     /* the pool asks for the next page */
+	bool begins;    /* a live one that does not know yet where arrivals are */
 	bool waits;     /* the peer has not taken the last chunk yet */
 	unsigned int polls; /* since the last chunk */
 	TAILQ_ENTRY(stream) link;
@@ -32,7 +38,6 @@ struct stream {
 struct api_streams {
 	struct api *api;
 	struct event *poll;
-	struct evbuffer *chunk;
 	TAILQ_HEAD(, stream) list;
 	unsigned int count;
 	_Atomic uint64_t counts[API_STREAM_COUNTERS];
@@ -52,27 +57,32 @@ forget(struct stream *stream)
 
 	TAILQ_REMOVE(&streams->list, stream, link);
 	counter_set(&streams->counts[API_STREAMS_OPEN], --streams->count);
+	evbuffer_free(stream->chunk);
 	free(stream);
 }
 
 static void
 peer_closed(struct evhttp_connection *connection, void *arg)
 {
-	forget(arg);
+	struct stream *stream = arg;
+
+	stream->request = NULL;
+	if (!stream->works)
+		forget(stream);
 }
 
-/* ---- what is written ---- */
+/* ---- what is written, by a thread of the pool ---- */
 
 static void
 write_line(void *arg, const struct store_found *found)
 {
 	struct stream *stream = arg;
 
-	api_write_record(stream->streams->chunk, found);
-	evbuffer_add(stream->streams->chunk, "\n", 1);
+	api_write_record(stream->chunk, found);
+	evbuffer_add(stream->chunk, "\n", 1);
 	stream->page.after_id = found->id;
 	stream->page.after_ts_ns = found->ts_ns;
-	counter_add(&stream->streams->counts[API_STREAM_RECORDS], 1);
+	stream->found++;
 }
 
 /* A line of EVE has no line end in it: one data line holds it. */
@@ -81,11 +91,42 @@ write_event(void *arg, const struct store_found *found)
 {
 	struct stream *stream = arg;
 
-	evbuffer_add_printf(stream->streams->chunk, "id: %" PRId64 "\nevent: alert\ndata: ", found->id);
-	api_write_record(stream->streams->chunk, found);
-	evbuffer_add(stream->streams->chunk, "\n\n", 2);
-	counter_add(&stream->streams->counts[API_STREAM_RECORDS], 1);
+	evbuffer_add_printf(stream->chunk, "id: %" PRId64 "\nevent: alert\ndata: ", found->id);
+	api_write_record(stream->chunk, found);
+	evbuffer_add(stream->chunk, "\n\n", 2);
+	stream->found++;
 }
+
+static void
+ignore(void *arg, const struct store_found *found)
+{
+}
+
+/* Where arrivals are now. */
+static int
+find_newest(struct store *store, int64_t *id)
+{
+	const struct store_filter any = { 0 };
+	struct store_page page = { .limit = 1, .bytes_max = 1 };
+	int found = store_query(store, &any, &page, ignore, NULL);
+
+	*id = page.last_id;
+	return found < 0 ? found : 0;
+}
+
+static int
+work(struct api_task *task, struct store *store)
+{
+	struct stream *stream = (struct stream *)task;
+	int found;
+
+	if (stream->begins)
+		return find_newest(store, &stream->page.after_id);
+	found = store_query(store, &stream->filter, &stream->page, stream->live ? write_event : write_line, stream);
+	return found < 0 ? found : 0;
+}
+
+/* ---- what is sent ---- */
 
 static void next_page(struct stream *stream);
 
@@ -104,7 +145,7 @@ send_chunk(struct stream *stream)
 {
 	stream->waits = true;
 	stream->polls = 0;
-	link_server_stream_chunk(stream->request, stream->streams->chunk, chunk_taken, stream);
+	link_server_stream_chunk(stream->request, stream->chunk, chunk_taken, stream);
 }
 
 /* A stream that cannot go on is cut, so that the peer does not take it for whole. */
@@ -113,9 +154,11 @@ fail(struct stream *stream)
 {
 	struct evhttp_request *request = stream->request;
 
-	link_server_on_close(request, NULL, NULL);
+	if (request != NULL)
+		link_server_on_close(request, NULL, NULL);
 	forget(stream);
-	link_server_stream_cut(request);
+	if (request != NULL)
+		link_server_stream_cut(request);
 }
 
 static void
@@ -128,50 +171,57 @@ end(struct stream *stream)
 	link_server_stream_end(request);
 }
 
+/* The chunk goes out as it is; for a live stream behind it is all that was looked at, alert or not. */
+static void
+send_live(struct stream *stream)
+{
+	if (stream->begins)
+		evbuffer_add_printf(stream->chunk, ": from %" PRId64 "\n\n", stream->page.after_id);
+	else
+		stream->page.after_id = stream->page.last_id;
+	stream->begins = false;
+	if (stream->found == 0 && ++stream->polls >= BEAT_POLLS)
+		evbuffer_add(stream->chunk, ": beat\n\n", 8);
+	if (evbuffer_get_length(stream->chunk) > 0)
+		send_chunk(stream);
+}
+
+static void
+worked(struct api_task *task)
+{
+	struct stream *stream = (struct stream *)task;
+
+	stream->works = false;
+	counter_add(&stream->streams->counts[API_STREAM_RECORDS], stream->found);
+	if (task->err != 0 || stream->request == NULL) {
+		fail(stream);
+	} else if (stream->live) {
+		send_live(stream);
+	} else {
+		stream->page.continues = true;
+		if (stream->found == 0)
+			end(stream);
+		else
+			send_chunk(stream);
+	}
+}
+
 static void
 next_page(struct stream *stream)
 {
-	struct api_streams *streams = stream->streams;
-	int found;
-
-	if (stream->page.continues && !stream->page.more) {
+	if (stream->page.continues && !stream->page.more && !stream->live) {
 		end(stream);
 		return;
 	}
-	evbuffer_drain(streams->chunk, evbuffer_get_length(streams->chunk));
-	found = store_query(streams->api->store, &stream->filter, &stream->page, write_line, stream);
-	stream->page.continues = true;
-	if (found < 0)
+	evbuffer_drain(stream->chunk, evbuffer_get_length(stream->chunk));
+	stream->found = 0;
+	stream->works = api_pool_submit(stream->streams->api->pool, &stream->task) == 0;
+	/* A live one looks again in a moment. */
+	if (!stream->works && !stream->live)
 		fail(stream);
-	else if (found == 0)
-		end(stream);
-	else
-		send_chunk(stream);
 }
 
 /* ---- live ---- */
-
-/* What has arrived goes out as one chunk; behind it is all that was looked at, alert or not. */
-static void
-look(struct stream *stream)
-{
-	struct api_streams *streams = stream->streams;
-	int found;
-
-	if (stream->waits)
-		return;
-	evbuffer_drain(streams->chunk, evbuffer_get_length(streams->chunk));
-	found = store_query(streams->api->store, &stream->filter, &stream->page, write_event, stream);
-	if (found < 0) {
-		fail(stream);
-		return;
-	}
-	stream->page.after_id = stream->page.last_id;
-	if (found == 0 && ++stream->polls >= BEAT_POLLS)
-		evbuffer_add(streams->chunk, ": beat\n\n", 8);
-	if (evbuffer_get_length(streams->chunk) > 0)
-		send_chunk(stream);
-}
 
 static void
 on_poll(evutil_socket_t fd, short what, void *arg)
@@ -182,8 +232,8 @@ on_poll(evutil_socket_t fd, short what, void *arg)
 	while (stream != NULL) {
 		struct stream *next = TAILQ_NEXT(stream, link);
 
-		if (stream->live)
-			look(stream);
+		if (stream->live && !stream->waits && !stream->works)
+			next_page(stream);
 		stream = next;
 	}
 }
@@ -203,6 +253,13 @@ begin(struct api *api, const struct question *question, struct stream **out)
 	stream = calloc(1, sizeof(*stream));
 	if (stream == NULL)
 		return -ENOMEM;
+	stream->chunk = evbuffer_new();
+	if (stream->chunk == NULL) {
+		free(stream);
+		return -ENOMEM;
+	}
+	stream->task.work = work;
+	stream->task.done = worked;
 	stream->streams = streams;
 	stream->request = question->request;
 	stream->filter = question->filter;
@@ -230,33 +287,13 @@ api_export(struct api *api, const struct api_route *route, struct question *ques
 	return 0;
 }
 
-static void
-ignore(void *arg, const struct store_found *found)
-{
-}
-
-/* Where arrivals are now. */
-static int
-find_newest(struct store *store, int64_t *id)
-{
-	const struct store_filter any = { 0 };
-	struct store_page page = { .limit = 1, .bytes_max = 1 };
-	int found = store_query(store, &any, &page, ignore, NULL);
-
-	*id = page.last_id;
-	return found < 0 ? found : 0;
-}
-
 int
 api_follow(struct api *api, const struct api_route *route, struct question *question)
 {
 	const char *last = evhttp_find_header(evhttp_request_get_input_headers(question->request), "Last-Event-ID");
-	int64_t newest;
 	struct stream *stream;
-	int err = find_newest(api->store, &newest);
+	int err = begin(api, question, &stream);
 
-	if (err == 0)
-		err = begin(api, question, &stream);
 	if (err != 0)
 		return err;
 	(void)store_filter_set(&stream->filter, "event_type", route->event_type);
@@ -266,12 +303,16 @@ api_follow(struct api *api, const struct api_route *route, struct question *ques
 	if (!stream->page.continues && last != NULL && *last >= '0' && *last <= '9')
 		stream->page.after_id = (int64_t)strtoll(last, NULL, 10);
 	else if (!stream->page.continues)
-		stream->page.after_id = newest;
+		stream->begins = true;
 	link_server_on_close(question->request, peer_closed, stream);
 	link_server_stream_begin(question->request, "text/event-stream");
-	/* The headers go out with the first chunk. */
-	evbuffer_add_printf(api->streams->chunk, ": from %" PRId64 "\n\n", stream->page.after_id);
-	send_chunk(stream);
+	/* The headers go out with the first chunk: at once, or when the newest is found. */
+	if (stream->begins) {
+		next_page(stream);
+	} else {
+		evbuffer_add_printf(stream->chunk, ": from %" PRId64 "\n\n", stream->page.after_id);
+		send_chunk(stream);
+	}
 	return 0;
 }
 
@@ -287,9 +328,8 @@ api_streams_create(struct api_streams **out, struct api *api)
 		return -ENOMEM;
 	streams->api = api;
 	TAILQ_INIT(&streams->list);
-	streams->chunk = evbuffer_new();
 	streams->poll = event_new(api->base, -1, EV_PERSIST, on_poll, streams);
-	if (streams->chunk == NULL || streams->poll == NULL || event_add(streams->poll, &interval) != 0) {
+	if (streams->poll == NULL || event_add(streams->poll, &interval) != 0) {
 		api_streams_destroy(streams);
 		return -ENOMEM;
 	}
@@ -308,8 +348,6 @@ api_streams_destroy(struct api_streams *streams)
 		fail(stream);
 	if (streams->poll != NULL)
 		event_free(streams->poll);
-	if (streams->chunk != NULL)
-		evbuffer_free(streams->chunk);
 	free(streams);
 }
 

@@ -63,6 +63,8 @@ static const struct knob knobs[] = {
 		"seconds a peer may take to say a request" },
 	{ "limits.query-timeout", KNOB_NUMBER, AT(query_timeout_ms), 10, 3600000, "30000", NULL,
 		"milliseconds a query may run" },
+	{ "limits.query-threads", KNOB_NUMBER, AT(query_threads), 1, 32, "4", NULL,
+		"questions that are answered at once; more wait for their turn" },
 	{ "limits.group-records", KNOB_NUMBER, AT(group_records), 1, 10000000, "20000", NULL,
 		"records after which a group of batches is committed, if the wire does not pause before" },
 	{ "limits.queue", KNOB_SIZE, AT(queue_bytes), 1024, 1ull << 40, "64mb", NULL,

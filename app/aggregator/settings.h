@@ -32,6 +32,7 @@ struct settings {
 	uint64_t idle_timeout_s;
 	uint64_t request_timeout_s;
 	uint64_t query_timeout_ms;
+	uint64_t query_threads;
 	uint64_t group_records;
 	uint64_t queue_bytes;
 	uint64_t reorder_ms;

@@ -35,6 +35,7 @@ static struct settings settings = {
 	.idle_timeout_s = 5,
 	.request_timeout_s = 5,
 	.query_timeout_ms = 1000,
+	.query_threads = 2,
 	.group_records = 100,
 	.queue_bytes = 1 << 20,
 };

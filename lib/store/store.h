@@ -44,6 +44,7 @@ struct store_config {
 	uint64_t bytes_max;    /* 0: no bound */
 	uint64_t age_max_s;    /* since arrival; 0: no bound */
 	uint64_t partition_records_max; /* after so many a part of its own begins; 0: the store's choice */
+	const _Atomic bool *cancel; /* once it is true, queries end with -ETIMEDOUT; NULL: none */
 	uint64_t query_max_ms; /* a query that runs longer ends with -ETIMEDOUT; 0: no bound */
 };
 

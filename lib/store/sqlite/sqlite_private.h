@@ -74,6 +74,7 @@ struct sqlite_store {
 	uint64_t age_max_s;
 	uint64_t partition_records_max;
 	uint64_t query_max_ms;
+	const _Atomic bool *cancel;
 	uint64_t deadline_ms;  /* of the query that runs; 0: none */
 	int64_t next_id;       /* of the next record; ids are never reused */
 	int64_t next_block;

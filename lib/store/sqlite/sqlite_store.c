@@ -92,7 +92,7 @@ past_deadline(void *arg)
 {
 	const struct sqlite_store *store = arg;
 
-	return store->deadline_ms != 0 && clock_ms() > store->deadline_ms;
+	return (store->cancel != NULL && *store->cancel) || (store->deadline_ms != 0 && clock_ms() > store->deadline_ms);
 }
 
 void
@@ -236,7 +236,7 @@ static int
 open_reader(struct sqlite_store *store)
 {
 	sqlite3_progress_handler(store->db, DEADLINE_STEPS, past_deadline, store);
-	return sqlite_exec(store, "PRAGMA query_only = 1; PRAGMA cache_size = -32768; PRAGMA temp_store = MEMORY");
+	return sqlite_exec(store, "PRAGMA query_only = 1; PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY");
 }
 
 static int
@@ -251,6 +251,7 @@ create(struct sqlite_store **out, const struct store_config *config)
 	store->bytes_max = config->bytes_max;
 	store->age_max_s = config->age_max_s;
 	store->query_max_ms = config->query_max_ms;
+	store->cancel = config->cancel;
 	store->partition_records_max = config->partition_records_max == 0 ? PARTITION_RECORDS
 		: config->partition_records_max;
 	store->packer = ZSTD_createCCtx();
