@@ -24,6 +24,7 @@ import urllib.parse
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "harness"))
 import cluster  # noqa: E402
+import parallel  # noqa: E402
 import store  # noqa: E402
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -71,13 +72,17 @@ def ndjson(records):
     return b"".join(json.dumps(r, separators=(",", ":")).encode() + b"\n" for r in records)
 
 
+def make_pki(folder):
+    subprocess.run([os.path.join(ROOT, "scripts", "pki"), folder, "plant-1", "plant-2"], check=True)
+    return folder
+
+
 class Aggregator:
-    """One running program and its folder."""
+    """One running program and its folder. Certificates are those of the whole run, if it made some."""
 
     def __init__(self, *settings):
         self.dir = tempfile.TemporaryDirectory(prefix="millrace-aggregator-")
-        self.pki = os.path.join(self.dir.name, "pki")
-        subprocess.run([os.path.join(ROOT, "scripts", "pki"), self.pki, "plant-1", "plant-2"], check=True)
+        self.pki = os.environ.get("MILLRACE_TEST_PKI") or make_pki(os.path.join(self.dir.name, "pki"))
         self.config = os.path.join(self.dir.name, "aggregator.yaml")
         with open(self.config, "w") as out:
             out.write(f"""listen: 127.0.0.1:0
@@ -89,7 +94,7 @@ log: {{level: error}}
         self.settings = [arg for s in settings for arg in ("--set", s)]
         with open(os.path.join(self.pki, "token")) as file:
             self.token = file.read().strip()
-        self.start()
+        self.process = None
 
     def store_settings(self):
         self.cluster = cluster.Store() if cluster.wanted() else None
@@ -168,7 +173,7 @@ log: {{level: error}}
             parameters["cursor"] = page["next"]
 
     def close(self):
-        if self.process.poll() is None:
+        if self.process is not None and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
         if self.cluster:
@@ -182,6 +187,11 @@ class Case(unittest.TestCase):
     def setUp(self):
         self.aggregator = Aggregator(*self.settings)
         self.addCleanup(self.aggregator.close)
+        self.prepare()
+        self.aggregator.start()
+
+    def prepare(self):
+        """Before it starts."""
 
     def post(self, *args, **kwargs):
         return self.aggregator.post(*args, **kwargs)
@@ -316,8 +326,9 @@ class Hostile(Case):
             tls.sendall(b"POST /v1/records HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n")
             slow.append(tls)
         cut = 0
-        for _ in range(20):
-            time.sleep(0.5)
+        deadline = time.monotonic() + 30
+        while slow and time.monotonic() < deadline:
+            time.sleep(0.2)
             for tls in list(slow):
                 try:
                     tls.sendall(b"x")
@@ -361,7 +372,7 @@ class Hostile(Case):
 
 class Limits(Case):
     settings = ("limits.sensor-records=100", "limits.sensor-connections=3", "limits.idle-timeout=2", "limits.reorder=0",
-                "limits.request-timeout=5")
+                "limits.request-timeout=4")
 
     def counter(self, name):
         return self.aggregator.get("/v1/counters")[1]["aggregator"]["ingest." + name]
@@ -369,21 +380,22 @@ class Limits(Case):
     def test_a_sensor_above_its_rate_is_told_when_to_come_again(self):
         self.assertEqual(self.post(1, [event(n) for n in range(1, 401)]), (200, {"acked": 400}))
         connection = self.aggregator.connect()
-        status, answer = self.post(401, [event(n) for n in range(401, 501)], connection=connection)
+        status, answer = self.post(401, [event(n) for n in range(401, 601)], connection=connection)
         self.assertEqual(status, 429, answer)
         # Another sensor's is taken meanwhile.
         self.assertEqual(self.post(1, [event(1)], sensor="plant-2"), (200, {"acked": 1}))
-        time.sleep(1.3)
-        self.assertEqual(self.post(401, [event(n) for n in range(401, 501)], connection=connection),
-                         (200, {"acked": 500}))
-        body = zstd(ndjson([event(n) for n in range(501, 801)]))
+        time.sleep(2.1)
+        self.assertEqual(self.post(401, [event(n) for n in range(401, 601)], connection=connection),
+                         (200, {"acked": 600}))
+        body = zstd(ndjson([event(n) for n in range(601, 1001)]))
         connection.request("POST", "/v1/records", body, {
             "Millrace-Version": "1", "Millrace-Sensor": "plant-1", "Millrace-Epoch": EPOCH, "Millrace-Lane": "event",
-            "Millrace-Sequence": "501", "Millrace-Count": "300", "Content-Type": "application/x-ndjson",
+            "Millrace-Sequence": "601", "Millrace-Count": "400", "Content-Type": "application/x-ndjson",
             "Content-Encoding": "zstd", "Content-Digest": digest(body)})
         answer = connection.getresponse()
         self.assertEqual(answer.status, 429)
-        self.assertIn(int(answer.headers["Retry-After"]), (2, 3))
+        # Four seconds' worth, less what has come into the bucket since: the more, the slower the machine.
+        self.assertIn(int(answer.headers["Retry-After"]), (1, 2, 3, 4))
         self.assertEqual((self.counter("limited"), self.counter("later")), (2, 2))
 
     def test_a_sensor_has_so_many_connections_and_the_newest_stay(self):
@@ -406,18 +418,25 @@ class Limits(Case):
     def test_silence_after_an_answer_is_not_slowness(self):
         connection = self.aggregator.connect()
         self.assertEqual(self.post(1, [event(1)], connection=connection), (200, {"acked": 1}))
-        time.sleep(1)
+        time.sleep(0.7)
         self.assertEqual(self.post(2, [event(2)], connection=connection), (200, {"acked": 2}))
-        time.sleep(4.5)
-        self.assertEqual((self.counter("idle_cut"), self.counter("slow_cut")), (1, 0))
-        # The head of a request, then nothing: slow, after the longer of the two bounds.
+        self.assertGreater(self.time_of("idle_cut"), 1.9)
+        self.assertEqual(self.counter("slow_cut"), 0)
+        # The head of a request, then nothing: slow, after the longer of the two bounds. Only too early can be wrong: load
+        # makes everything late.
         connection = self.aggregator.connect()
         self.assertEqual(self.post(3, [event(3)], connection=connection), (200, {"acked": 3}))
         connection.sock.sendall(b"POST /v1/records HTTP/1.1\r\nHost: x\r\n")
-        time.sleep(3.5)
-        self.assertEqual(self.counter("slow_cut"), 0)
-        time.sleep(4.5)
-        self.assertEqual((self.counter("idle_cut"), self.counter("slow_cut")), (1, 1))
+        self.assertGreater(self.time_of("slow_cut"), 3.9)
+        self.assertEqual(self.counter("idle_cut"), 1)
+
+    def time_of(self, name):
+        """Seconds until something was cut."""
+        started = time.monotonic()
+        while self.counter(name) == 0:
+            self.assertLess(time.monotonic() - started, 30)
+            time.sleep(0.1)
+        return time.monotonic() - started
 
 
 class Questions(Case):
@@ -620,6 +639,16 @@ class CommandLine(unittest.TestCase):
         self.assertIn(b"listen", done.stderr)
 
 
-if __name__ == "__main__":
+def main():
+    global BUILD
+    program_path = sys.argv[0]
     BUILD = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 and not sys.argv[1].startswith("-") else build_dir()
-    unittest.main(verbosity=2)
+    if len(sys.argv) > 1:
+        unittest.main(verbosity=2)
+    with tempfile.TemporaryDirectory(prefix="millrace-pki-") as folder:
+        pki = make_pki(os.path.join(folder, "pki"))
+        parallel.main([program_path, BUILD], {"MILLRACE_TEST_PKI": pki})
+
+
+if __name__ == "__main__":
+    main()
