@@ -77,10 +77,19 @@ struct proto_ctx {
 	uint16_t sport, dport;       /* of the PDU's flow, either may be the usual port; 0 in gap() and end() */
 	bool tcp;                    /* false: UDP or Ethernet, a PDU is a datagram's rest */
 	bool ending;                 /* in end(): the flow is over */
+	bool unread[2];              /* by to_server: see proto_is_unread() */
 	const struct proto_link *link; /* PROTO_ETHERNET: of the PDU at hand; NULL over IP and in end() */
 	proto_deliver_fn deliver;
 	void *owner;                 /* of deliver */
 };
+
+/** No rule reads the protocol's records of this direction, nor its events: what is delivered with PROTO_MATCH alone need not
+ *  be built, its record may stay empty. What is delivered with PROTO_EMIT is written all the same. */
+static inline bool
+proto_is_unread(const struct proto_ctx *ctx, bool to_server)
+{
+	return ctx->unread[to_server];
+}
 
 /** Names an anomaly of the PDU at hand: an `anomaly` record is written and app-layer-event rules see it. */
 static inline void

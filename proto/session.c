@@ -29,6 +29,7 @@ struct proto_engine {
 	void *shared[PROTO_MAX]; /* of each protocol's flows */
 	uint8_t *area; /* of the record under construction */
 	struct proto_meter *meters; /* NULL: nothing is measured */
+	bool unread[PROTO_MAX][2];  /* by to_server */
 };
 
 int
@@ -94,6 +95,12 @@ proto_engine_counters(struct proto_engine *engine, struct counter_set sets[], un
 }
 
 void
+proto_engine_set_unread(struct proto_engine *engine, unsigned int proto_idx, bool to_server, bool unread)
+{
+	engine->unread[proto_idx][to_server] = unread;
+}
+
+void
 proto_engine_measure(struct proto_engine *engine, struct proto_meter *meters)
 {
 	engine->meters = meters;
@@ -121,6 +128,7 @@ prepare(struct proto_engine *engine, struct proto_session *session, uint64_t ts_
 	ctx->to_server = to_server;
 	ctx->tcp = tcp;
 	ctx->ending = false;
+	memcpy(ctx->unread, engine->unread[session->proto_idx], sizeof(ctx->unread));
 	ctx->link = NULL;
 	ctx->events = 0;
 	ctx->client_addr = NULL;

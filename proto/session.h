@@ -109,6 +109,8 @@ unsigned int proto_settings_ether_types(const struct proto_settings *settings, u
 int proto_engine_create(struct proto_engine **out, const struct proto_settings *settings, struct slab *slab,
 	proto_deliver_fn deliver, proto_garbage_fn garbage, void *owner);
 void proto_engine_destroy(struct proto_engine *engine);
+/** Whether any rule reads a protocol's messages of a direction: see proto_is_unread(). From the start all are read. */
+void proto_engine_set_unread(struct proto_engine *engine, unsigned int proto_idx, bool to_server, bool unread);
 /** From now on every PDU is measured. @param meters  [proto_settings_count()], lent until destroy; NULL: no more */
 void proto_engine_measure(struct proto_engine *engine, struct proto_meter *meters);
 /** The engine's own counters and each protocol's. @return how many sets */

@@ -107,7 +107,7 @@ struct bench {
 	struct proto_settings *settings;
 	struct slab *slab;
 	struct proto_engine *engine;
-	char log[4096]; /* what was delivered: body lengths, '!' for an event alone, 'g' and a count for garbage */
+	char log[4096]; /* what was delivered: body lengths, behind 'u' where no rule reads, '!' for an event alone, 'g' and a count for garbage */
 };
 
 static void
@@ -115,6 +115,8 @@ on_deliver(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id)
 {
 	struct bench *bench = ctx->owner;
 
+	if (proto_is_unread(ctx, ctx->to_server))
+		strcat(bench->log, "u");
 	if (ctx->record->len == 0)
 		strcat(bench->log, "!");
 	else
@@ -212,6 +214,25 @@ raw_bytes_come_as_they_are(void **state)
 	assert_int_equal(feed(&bench, &session, "A", 1, 99), 1); /* the protocol says that a small loss is none of its end */
 	assert_int_equal(feed(&bench, &session, "P\x01xE", 4, 100), 4);
 	assert_string_equal(bench.log, "8 65 1 ");
+	proto_session_end(bench.engine, &session, 0);
+	teardown(&bench);
+}
+
+static void
+who_is_not_read_knows(void **state)
+{
+	struct bench bench;
+	struct proto_session session = { 0 };
+
+	setup(&bench, NULL);
+	(void)feed(&bench, &session, "P\x01x", 3, 0);
+	proto_engine_set_unread(bench.engine, 0, false, true);
+	(void)feed(&bench, &session, "P\x02xx", 4, 0);
+	proto_engine_set_unread(bench.engine, 0, true, true);
+	(void)feed(&bench, &session, "P\x03xxx", 5, 0);
+	proto_engine_set_unread(bench.engine, 0, true, false);
+	(void)feed(&bench, &session, "P\x04xxxx", 6, 0);
+	assert_string_equal(bench.log, "1 2 u3 4 ");
 	proto_session_end(bench.engine, &session, 0);
 	teardown(&bench);
 }
@@ -376,6 +397,7 @@ main(void)
 		cmocka_unit_test(ethernet_is_told_by_its_type),
 		cmocka_unit_test(unwanted_bytes_are_passed_over),
 		cmocka_unit_test(raw_bytes_come_as_they_are),
+		cmocka_unit_test(who_is_not_read_knows),
 		cmocka_unit_test(another_protocol_is_looked_for),
 		cmocka_unit_test(strangers_are_given_up),
 		cmocka_unit_test(full_memory_sheds_the_flow),

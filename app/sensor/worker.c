@@ -494,6 +494,15 @@ worker_burst(struct worker *worker)
 	return handled > 0 ? handled : next->count;
 }
 
+void
+worker_tell_readers(struct worker *worker)
+{
+	for (unsigned int i = 0; i < proto_settings_count(worker->settings->protos); i++)
+		for (unsigned int to_server = 0; to_server < 2; to_server++)
+			proto_engine_set_unread(worker->protos, i, to_server != 0,
+				worker->matcher == NULL || !rule_reads_messages(worker->matcher, i, to_server != 0));
+}
+
 /* Between bursts: a new rule set is taken over, the old one given back. */
 static void
 take_rules(struct worker *worker)
@@ -508,6 +517,7 @@ take_rules(struct worker *worker)
 		rule_matcher_inherit(next, worker->matcher);
 	atomic_store_explicit(&worker->matcher_old, worker->matcher, memory_order_release);
 	worker->matcher = next;
+	worker_tell_readers(worker);
 	counter_add(&worker->counters[WORKER_RELOADS], 1);
 }
 

@@ -140,6 +140,8 @@ void worker_report_garbage(void *owner, const struct proto_session *session, boo
 /** Every counter of the worker, for stats. @return how many sets. Any thread. */
 unsigned int worker_get_counters(struct worker *worker, struct counter_set sets[], unsigned int sets_max);
 
+/** The rule set is another one: protocols learn which of their messages rules read. */
+void worker_tell_readers(struct worker *worker);
 /** The flow's session, made when first wanted; NULL when memory is short. */
 struct flow_session *worker_session(struct worker *worker, struct flow *flow);
 

@@ -44,6 +44,8 @@ create_parts(struct worker *worker, struct ruleset *ruleset)
 			worker);
 	if (rc == 0 && ruleset != NULL)
 		rc = rule_matcher_create(&worker->matcher, ruleset, &s->rule, worker->slab);
+	if (rc == 0)
+		worker_tell_readers(worker);
 	worker->gather = rc == 0 ? malloc(WORKER_GATHER_LEN) : NULL;
 	return rc == 0 && worker->gather == NULL ? -ENOMEM : rc;
 }

@@ -82,4 +82,15 @@ void buf_ip(struct buf *b, unsigned int version, const uint8_t *bytes);
 void buf_mac(struct buf *b, const uint8_t bytes[6]);
 void buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/** Hex digits of a number as "%x" writes them, without printf()'s cost. @param out  [8]; no end mark is written. @return how many */
+static inline uint32_t
+hex_of_u32(char *out, uint32_t value)
+{
+	uint32_t len = value == 0 ? 1 : (35 - (uint32_t)__builtin_clz(value)) / 4;
+
+	for (uint32_t i = len; i-- > 0; value >>= 4)
+		out[i] = "0123456789abcdef"[value & 15];
+	return len;
+}
+
 #endif

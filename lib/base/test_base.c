@@ -176,6 +176,20 @@ buf_writes_strings_of_any_byte(void **state)
 }
 
 static void
+hex_is_as_printf_writes_it(void **state)
+{
+	static const uint32_t values[] = { 0, 1, 0xf, 0x10, 0x8180, 0xfffff, 0x100000, 0xc0000022, UINT32_MAX };
+	char expected[9], text[9];
+
+	(void)state;
+	for (size_t i = 0; i < TEST_COUNT(values); i++) {
+		text[hex_of_u32(text, values[i])] = '\0';
+		snprintf(expected, sizeof(expected), "%x", values[i]);
+		assert_string_equal(text, expected);
+	}
+}
+
+static void
 buf_is_bounded(void **state)
 {
 	struct buf b;
@@ -281,6 +295,7 @@ main(void)
 		cmocka_unit_test(buf_writes_numbers),
 		cmocka_unit_test(buf_writes_singles_as_the_library),
 		cmocka_unit_test(buf_writes_strings_of_any_byte),
+		cmocka_unit_test(hex_is_as_printf_writes_it),
 		cmocka_unit_test(buf_is_bounded),
 		cmocka_unit_test(slab_reuses_and_is_bounded),
 		cmocka_unit_test(crc32c_has_the_known_values),

@@ -271,4 +271,7 @@ void rule_metadata_json(const struct rule_matcher *matcher, const struct flow *f
  *  reassembled for the rules otherwise. */
 bool rule_wants(const struct rule_matcher *matcher, uint8_t ip_proto, uint16_t client_port, uint16_t server_port);
 
+/** Whether some rule looks at an application's messages of this direction, their records or their events. */
+bool rule_reads_messages(const struct rule_matcher *matcher, unsigned int app_idx, bool to_server);
+
 #endif

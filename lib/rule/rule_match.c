@@ -511,3 +511,11 @@ rule_wants(const struct rule_matcher *matcher, uint8_t ip_proto, uint16_t client
 			return true;
 	return false;
 }
+
+bool
+rule_reads_messages(const struct rule_matcher *matcher, unsigned int app_idx, bool to_server)
+{
+	const struct rule_app_groups *app = &matcher->set->apps[app_idx];
+
+	return app->group[to_server] != RULE_GROUP_NONE || app->once[to_server] != RULE_GROUP_NONE || app->event_mask[to_server] != 0;
+}

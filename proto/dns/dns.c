@@ -2,7 +2,6 @@
 #include "proto/dns/dns.h"
 
 #include <errno.h>
-#include <stdio.h>
 
 enum {
 	OPCODE_MAX = 6,          /* DSO (RFC 8490); 3 was never given */
@@ -197,7 +196,7 @@ put_header(struct dns_message *message, const struct dns_header *header)
 		{ DNS_RA, DNS_HAS_RA }, { DNS_Z, DNS_HAS_Z } };
 	struct dns_record *record = message->record;
 	char text[8];
-	int len = snprintf(text, sizeof(text), "%x", header->flags);
+	uint32_t len = hex_of_u32(text, header->flags);
 
 	record->version = DNS_VERSION;
 	record->type = (header->flags & DNS_QR) != 0;
@@ -209,7 +208,7 @@ put_header(struct dns_message *message, const struct dns_header *header)
 	record->service = service_of(message->ctx);
 	if (record->service != DNS_SERVICE_DNS)
 		record_present(&record->head, DNS_HAS_SERVICE);
-	record_put_bytes(message->ctx->record, &record->flags_text, text, (uint32_t)len);
+	record_put_bytes(message->ctx->record, &record->flags_text, text, len);
 	for (unsigned int i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
 		if ((header->flags & flags[i].flag) != 0)
 			record_present(&record->head, flags[i].bit);

@@ -26,7 +26,7 @@ dns_name_read(struct cursor whole, struct cursor *in, struct dns_name *out)
 	struct cursor away = { 0 }, *at = in;
 	unsigned int jumps = 0;
 
-	*out = (struct dns_name){ 0 };
+	out->len = out->labels = out->faults = 0; /* its text is what is written of it */
 	for (;;) {
 		uint8_t len = cursor_u8(at);
 		const uint8_t *label;

@@ -266,6 +266,16 @@ parse_response(struct proto_ctx *ctx, const struct http_head *head, struct curso
 	ctx->over = true;
 }
 
+/* frame() gave either a head with its empty line or one that has none and is cut. */
+static bool
+ends_with_empty_line(struct cursor in)
+{
+	size_t left = cursor_left(&in);
+	const uint8_t *text = cursor_take(&in, left);
+
+	return left >= 3 && text[left - 1] == '\n' && (text[left - 2] == '\n' || (text[left - 2] == '\r' && text[left - 3] == '\n'));
+}
+
 /* A head without its end: whether a line begins where it is cut. */
 static bool
 ends_with_line(struct cursor in)
@@ -289,7 +299,7 @@ http_parse(struct proto_ctx *ctx, struct cursor in)
 	if (fit < HTTP_FIT_SIMPLE)
 		return;
 	head.is_request = fit != HTTP_FIT_RESPONSE;
-	head.is_cut = fit != HTTP_FIT_SIMPLE && http_head_len(line, 0) == 0;
+	head.is_cut = fit != HTTP_FIT_SIMPLE && !ends_with_empty_line(line);
 	head.is_cut_at_line = head.is_cut && ends_with_line(in);
 	http_head_read(ctx, in, &head, &derived);
 	check_direction(ctx, head.is_request);

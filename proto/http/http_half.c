@@ -270,24 +270,35 @@ deliver(struct proto_ctx *ctx, const struct http_half *half, unsigned int flags)
 	ctx->pdu_len = pdu_len;
 }
 
-void
-http_half_match(struct proto_ctx *ctx, struct http_half *half)
+/* What the rules see. */
+static void
+put_match(struct proto_ctx *ctx, const struct http_half *half, const struct http_half *request,
+	const struct http_half *response)
 {
-	const struct http_half *request = half->head.is_request ? half : half->request;
-	const struct http_half *response = half->head.is_request ? NULL : half;
-	struct http_record *record;
+	struct http_record *record = record_begin(ctx->record, &http_table);
 
-	if (half->matched)
-		return;
-	half->matched = true;
-	http_half_decode(ctx, half);
-	record = record_begin(ctx->record, &http_table);
 	if (request != NULL)
 		put_whole(ctx, record, request);
 	if (response != NULL)
 		put_whole(ctx, record, response);
 	put_message(record, half->head.is_request);
 	put_numbers(record, request, response);
+}
+
+void
+http_half_match(struct proto_ctx *ctx, struct http_half *half)
+{
+	const struct http_half *request = half->head.is_request ? half : half->request;
+	const struct http_half *response = half->head.is_request ? NULL : half;
+
+	if (half->matched)
+		return;
+	half->matched = true;
+	http_half_decode(ctx, half);
+	if (proto_is_unread(ctx, half->to_server))
+		ctx->record->len = 0;
+	else
+		put_match(ctx, half, request, response);
 	ctx->events |= half->events;
 	half->events = 0;
 	deliver(ctx, half, PROTO_MATCH);

@@ -65,13 +65,41 @@ struct reading {
 	uint32_t fields_end;   /* of the empty line */
 	unsigned int field_count;
 	unsigned int repetitions;
+	uint64_t hashes[4];    /* bit: a field has it */
 	struct line_field fields[HTTP_FIELDS_MAX];
 };
 
+/* Upper-case letters of eight bytes as lower-case ones: those whose seven bits are from 'A' to 'Z', and whose eighth is not set. */
+static inline uint64_t
+lower_all(uint64_t bytes)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101);
+	uint64_t low = bytes & 0x7f * ones, from_a = low + (0x80 - 'A') * ones, behind_z = low + (0x7f - 'Z') * ones;
+
+	return bytes | ((from_a ^ behind_z) & ~bytes & 0x80 * ones) >> 2;
+}
+
+static inline uint64_t
+eight_at(const uint8_t *text)
+{
+	uint64_t bytes;
+
+	memcpy(&bytes, text, sizeof(bytes));
+	return bytes;
+}
+
+/* Eight at a time; the last ones again with some before them. */
 static bool
 same_name(const uint8_t *a, const uint8_t *b, size_t len)
 {
-	for (size_t i = 0; i < len; i++)
+	size_t i = 0;
+
+	for (; i + 8 <= len; i += 8)
+		if (lower_all(eight_at(a + i)) != lower_all(eight_at(b + i)))
+			return false;
+	if (len >= 8)
+		return i == len || lower_all(eight_at(a + len - 8)) == lower_all(eight_at(b + len - 8));
+	for (; i < len; i++)
 		if (http_lower(a[i]) != http_lower(b[i]))
 			return false;
 	return true;
@@ -81,11 +109,14 @@ static uint8_t
 known_of(const uint8_t *name, uint32_t len)
 {
 	const uint8_t count = sizeof(known_fields) / sizeof(known_fields[0]);
+	uint8_t i = 0;
 
 	if (len > NAME_LEN_MAX)
 		return count;
-	for (uint8_t i = 0; i < count; i++)
-		if (known_fields[i].len == len && (uint8_t)known_fields[i].name[0] == http_lower(name[0]) &&
+	for (; known_fields[i].len < len; i++)
+		;
+	for (; i < count && known_fields[i].len == len; i++)
+		if ((uint8_t)known_fields[i].name[0] == http_lower(name[0]) &&
 			same_name(name, (const uint8_t *)known_fields[i].name, len))
 			return i;
 	return count;
@@ -111,6 +142,12 @@ trim(const uint8_t *text, uint32_t *from, uint32_t *to)
 static void
 find_earlier(struct reading *r, struct line_field *field)
 {
+	uint64_t *word = &r->hashes[field->hash >> 6], bit = UINT64_C(1) << (field->hash & 63);
+
+	if ((*word & bit) == 0) {
+		*word |= bit;
+		return;
+	}
 	for (unsigned int i = 0; i < r->field_count; i++) {
 		struct line_field *other = &r->fields[i];
 
@@ -543,12 +580,14 @@ http_head_read(struct proto_ctx *ctx, struct cursor in, struct http_head *head, 
 	r.text = cursor_take(&in, r.len);
 	r.field_count = 0;
 	r.repetitions = 0;
+	memset(r.hashes, 0, sizeof(r.hashes));
 	read_start_line(&r);
 	if (r.fields_off < r.len) {
 		read_fields(&r);
 		http_put_slice(head, HTTP_HEADER_RAW, r.fields_off, r.len - r.fields_off);
 		put_header_block(&r);
-		put_header_names(&r);
+		if (!proto_is_unread(ctx, ctx->to_server))
+			put_header_names(&r);
 		for (unsigned int i = 0; i < r.field_count; i++)
 			read_known(&r, i);
 	}

@@ -91,15 +91,32 @@ find_byte(struct part part, uint8_t c)
 	return at == NULL ? part.len : (uint32_t)(at - part.text);
 }
 
+typedef uint8_t vector __attribute__((vector_size(16)));
+
+/* Sixteen bytes, zeros behind the end. */
+static inline vector
+vector_at(const uint8_t *text, size_t left)
+{
+	vector bytes = { 0 };
+
+	if (left >= sizeof(bytes))
+		memcpy(&bytes, text, sizeof(bytes));
+	else
+		memcpy(&bytes, text, left);
+	return bytes;
+}
+
+/* Escapes, backslashes, "//" or "/." make a path another one in normal form. */
 static bool
 is_normal(struct part path, struct part rest)
 {
-	for (uint32_t i = 0; i < path.len; i++) {
-		uint8_t c = path.text[i];
+	for (uint32_t i = 0; i < path.len; i += sizeof(vector)) {
+		vector text = vector_at(path.text + i, path.len - i), next = vector_at(path.text + i + 1, path.len - i - 1);
+		vector odd = (text == '%') | (text == '\\') | ((text == '/') & ((next == '/') | (next == '.')));
+		uint64_t halves[2];
 
-		if (c == '%' || c == '\\')
-			return false;
-		if (c == '/' && i + 1 < path.len && (path.text[i + 1] == '/' || path.text[i + 1] == '.'))
+		memcpy(halves, &odd, sizeof(halves));
+		if ((halves[0] | halves[1]) != 0)
 			return false;
 	}
 	return find_byte(rest, '%') == rest.len;
@@ -223,27 +240,36 @@ same_host(struct part a, struct part b)
 	return a.len == b.len;
 }
 
+enum { HOST_BAD = 1, HOST_UPPER = 2 };
+
+/* What a byte makes of a host. */
+static const uint8_t host_kinds[256] = {
+	[0 ... ' '] = HOST_BAD, ['/'] = HOST_BAD, ['\\'] = HOST_BAD, ['?'] = HOST_BAD, ['#'] = HOST_BAD, ['@'] = HOST_BAD,
+	[','] = HOST_BAD, [0x7f] = HOST_BAD, ['A' ... 'Z'] = HOST_UPPER,
+};
+
+static uint8_t
+kinds_of(struct part host)
+{
+	uint8_t kinds = 0;
+
+	for (uint32_t i = 0; i < host.len; i++)
+		kinds |= host_kinds[host.text[i]];
+	return kinds;
+}
+
 static bool
 is_valid_host(struct part host)
 {
-	for (uint32_t i = 0; i < host.len; i++) {
-		uint8_t c = host.text[i];
-
-		if (c <= ' ' || c == '/' || c == '\\' || c == '?' || c == '#' || c == '@' || c == ',' || c == 0x7f)
-			return false;
-	}
-	return host.len > 0;
+	return host.len > 0 && (kinds_of(host) & HOST_BAD) == 0;
 }
 
 static void
 put_host(struct http_head *head, const struct http_target *in, struct part host)
 {
 	size_t start = in->derived->len;
-	bool is_lower = true;
 
-	for (uint32_t i = 0; i < host.len && is_lower; i++)
-		is_lower = host.text[i] == http_lower(host.text[i]);
-	if (is_lower) {
+	if ((kinds_of(host) & HOST_UPPER) == 0) {
 		http_put_slice(head, HTTP_HOST, host.off, host.len);
 		return;
 	}

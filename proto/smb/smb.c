@@ -2,7 +2,6 @@
 #include "proto/smb/smb.h"
 
 #include <errno.h>
-#include <stdio.h>
 
 enum {
 	NBSS_MESSAGE = 0, NBSS_REQUEST = 0x81, NBSS_KEEPALIVE = 0x85,
@@ -114,11 +113,11 @@ static void
 put_status(struct smb_pdu *pdu)
 {
 	struct smb_record *record = pdu->record;
-	char text[16];
-	int len = snprintf(text, sizeof(text), "0x%x", pdu->status);
+	char text[10] = "0x";
+	uint32_t len = 2 + hex_of_u32(text + 2, pdu->status);
 
 	record->status = pdu->status;
-	record_put_bytes(pdu->ctx->record, &record->status_text, text, (uint32_t)len);
+	record_put_bytes(pdu->ctx->record, &record->status_text, text, len);
 	record_present(&record->head, SMB_HAS_STATUS);
 }
 

@@ -6,7 +6,7 @@
 #include <openssl/md5.h>
 #include <openssl/sha.h>
 
-enum { SERVER_NAME = 0, ALPN = 16, JA4_COUNT_MAX = 99, JA4_HASH_LEN = 12 };
+enum { SERVER_NAME = 0, ALPN = 16, JA4_COUNT_MAX = 99, JA4_HASH_LEN = 12, DIGEST_AT_ONCE = 64 };
 
 /* RFC 8701: 0x?a?a with both bytes alike. */
 bool
@@ -101,13 +101,22 @@ sort_plain(uint16_t out[], const uint16_t values[], uint16_t count, bool extensi
 static void
 digest_list(SHA256_CTX *sha, const uint16_t values[], uint16_t count, char before)
 {
+	char text[DIGEST_AT_ONCE * 5];
+	size_t len = 0;
+
 	for (uint16_t i = 0; i < count; i++) {
 		const uint8_t bytes[2] = { (uint8_t)(values[i] >> 8), (uint8_t)values[i] };
-		char text[5] = { i == 0 ? before : ',' };
 
-		put_hex(text + 1, bytes, sizeof(bytes));
-		SHA256_Update(sha, text[0] == '\0' ? text + 1 : text, text[0] == '\0' ? 4 : 5);
+		if (i > 0 || before != '\0')
+			text[len++] = i == 0 ? before : ',';
+		put_hex(text + len, bytes, sizeof(bytes));
+		len += 4;
+		if (len + 5 > sizeof(text)) {
+			SHA256_Update(sha, text, len);
+			len = 0;
+		}
 	}
+	SHA256_Update(sha, text, len);
 }
 
 static void
@@ -129,7 +138,9 @@ put_count(struct buf *out, const uint16_t values[], uint16_t count)
 
 	for (uint16_t i = 0; i < count; i++)
 		plain += !tls_is_grease(values[i]);
-	buf_printf(out, "%02u", plain > JA4_COUNT_MAX ? JA4_COUNT_MAX : plain);
+	plain = plain > JA4_COUNT_MAX ? JA4_COUNT_MAX : plain;
+	buf_putc(out, (char)('0' + plain / 10));
+	buf_putc(out, (char)('0' + plain % 10));
 }
 
 static const char *
