@@ -20,6 +20,7 @@ enum {
 	BATCH_BYTES = 1024 * 1024,  /* as uplink.batch-bytes */
 	GROUP_RECORDS = 20000,      /* as limits.group-records */
 	READ_QUERY_MAX_MS = 10000,
+	INSERT_TIMEOUT_MS = 20000,
 };
 
 struct options {
@@ -29,6 +30,8 @@ struct options {
 	uint32_t sensors;
 	bool read;
 	bool keep;
+	json_t *shards;       /* NULL: the store sqlite */
+	const char *postgres;
 };
 
 /* Nanoseconds of each stage. */
@@ -39,7 +42,7 @@ struct spent {
 
 /* The questions that go on while records come in. */
 struct reader {
-	const char *path;
+	const struct options *options;
 	pthread_t thread;
 	_Atomic bool stop;
 	uint64_t questions, failed, worst_ns, total_ns;
@@ -53,8 +56,22 @@ struct bench {
 	struct store_line *lines;
 	struct store *store;
 	uint64_t *next; /* [sensors] */
+	uint64_t epoch; /* each run's own: a database that is there goes on */
 	struct spent spent;
 };
+
+static int
+open_store(struct store **out, const struct options *options, bool writer)
+{
+	const struct store_config config = {
+		.path = options->path,
+		.cluster = { .shards = options->shards, .database = "bench", .user = "default", .postgres = options->postgres,
+			.insert_timeout_ms = INSERT_TIMEOUT_MS },
+		.query_max_ms = writer ? 0 : READ_QUERY_MAX_MS,
+	};
+
+	return store_open(out, options->shards == NULL ? STORE_KIND_SQLITE : STORE_KIND_CLICKHOUSE, &config, writer);
+}
 
 static uint64_t
 clock_ns(void)
@@ -84,10 +101,24 @@ check_lines(struct bench *bench, const char *text, size_t len, uint64_t loop)
 }
 
 static int
+commit(struct bench *bench)
+{
+	uint64_t start = clock_ns(), took;
+	int err = store_commit(bench->store);
+
+	took = clock_ns() - start;
+	bench->spent.commit += took;
+	bench->spent.commits++;
+	if (took > bench->spent.commit_worst)
+		bench->spent.commit_worst = took;
+	return err;
+}
+
+static int
 deliver(struct bench *bench, uint32_t at, uint64_t loop, uint32_t sensor)
 {
 	const struct bench_batch *batch = &bench->batches.batches[at];
-	struct batch_head head = { .epoch = 1, .lane = LINK_LANE_EVENT, .sequence = bench->next[sensor],
+	struct batch_head head = { .epoch = bench->epoch, .lane = LINK_LANE_EVENT, .sequence = bench->next[sensor],
 		.count = batch->count, .encoding = BATCH_ZSTD };
 	char error[BATCH_ERROR_MAX];
 	struct store_appended done;
@@ -112,21 +143,7 @@ deliver(struct bench *bench, uint32_t at, uint64_t loop, uint32_t sensor)
 		err = store_append(bench->store, &head, &body, bench->lines, &done);
 	bench->spent.append += clock_ns() - start;
 	bench->next[sensor] += batch->count;
-	return err;
-}
-
-static int
-commit(struct bench *bench)
-{
-	uint64_t start = clock_ns(), took;
-	int err = store_commit(bench->store);
-
-	took = clock_ns() - start;
-	bench->spent.commit += took;
-	bench->spent.commits++;
-	if (took > bench->spent.commit_worst)
-		bench->spent.commit_worst = took;
-	return err;
+	return err > 0 ? commit(bench) : err;
 }
 
 static int
@@ -188,10 +205,9 @@ static void *
 read_on(void *arg)
 {
 	struct reader *reader = arg;
-	const struct store_config config = { .path = reader->path, .query_max_ms = READ_QUERY_MAX_MS };
 	struct store *store;
 
-	if (store_open(&store, 0, &config, false) != 0) {
+	if (open_store(&store, reader->options, false) != 0) {
 		reader->failed++;
 		return NULL;
 	}
@@ -246,7 +262,8 @@ print(const struct bench *bench, uint64_t wall_ns, const struct reader *reader)
 		spent->commits, (double)spent->commit_worst / 1e6);
 	printf("store: both        %12.0f  records/s\n", rate(records, store));
 	printf("all, by the clock  %12.0f  records/s\n", rate(records, wall_ns));
-	printf("database           %12.0f  bytes a record\n", (double)size_of(bench->options.path, "") / (double)records);
+	if (bench->options.shards == NULL)
+		printf("database           %12.0f  bytes a record\n", (double)size_of(bench->options.path, "") / (double)records);
 	if (reader != NULL)
 		printf("questions          %12" PRIu64 "  %" PRIu64 " failed, mean %.1f ms, worst %.1f ms\n", reader->questions,
 			reader->failed, (double)reader->total_ns / 1e6 / (double)(reader->questions + (reader->questions == 0)),
@@ -256,7 +273,7 @@ print(const struct bench *bench, uint64_t wall_ns, const struct reader *reader)
 static int
 measure(struct bench *bench)
 {
-	struct reader reader = { .path = bench->options.path };
+	struct reader reader = { .options = &bench->options };
 	bool reading = false;
 	uint64_t start, wall_ns;
 	int err;
@@ -283,13 +300,16 @@ static const char usage[] =
 	"  --records N  records to store (default 3000000)\n"
 	"  --sensors N  sensors they come from (default 100)\n"
 	"  --read       ask questions on a second thread meanwhile\n"
-	"  --keep       leave the database\n";
+	"  --keep       leave the database\n"
+	"  --shard URLS --postgres URL  the store clickhouse instead (what scripts/cluster starts): its database \"bench\", which is\n"
+	"               left; once for each shard, URLS of its replicas separated by spaces\n";
 
 static int
 parse(struct options *out, int argc, char **argv)
 {
 	static const struct option longs[] = { { "path", 1, NULL, 'p' }, { "records", 1, NULL, 'n' },
 		{ "sensors", 1, NULL, 's' }, { "read", 0, NULL, 'r' }, { "keep", 0, NULL, 'k' },
+		{ "shard", 1, NULL, 'c' }, { "postgres", 1, NULL, 'g' },
 		{ "help", 0, NULL, 'h' }, { NULL, 0, NULL, 0 } };
 	int option;
 
@@ -298,6 +318,12 @@ parse(struct options *out, int argc, char **argv)
 	while ((option = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
 		switch (option) {
 		case 'p': out->path = optarg; break;
+		case 'g': out->postgres = optarg; break;
+		case 'c':
+			if (out->shards == NULL)
+				out->shards = json_array();
+			json_array_append_new(out->shards, json_string(optarg));
+			break;
 		case 'n': out->records = strtoull(optarg, NULL, 10); break;
 		case 's': out->sensors = (uint32_t)strtoul(optarg, NULL, 10); break;
 		case 'r': out->read = true; break;
@@ -316,11 +342,11 @@ parse(struct options *out, int argc, char **argv)
 static int
 run(struct bench *bench)
 {
-	const struct store_config config = { .path = bench->options.path };
 	int err = bench_batches_load(&bench->batches, bench->options.file, BATCH_RECORDS, BATCH_BYTES);
 
 	if (err != 0)
 		return err;
+	bench->epoch = clock_ns();
 	bench->lines = calloc(BATCH_COUNT_MAX, sizeof(*bench->lines));
 	bench->next = calloc(bench->options.sensors, sizeof(*bench->next));
 	if (bench->lines == NULL || bench->next == NULL)
@@ -329,7 +355,7 @@ run(struct bench *bench)
 		bench->next[i] = 1;
 	err = batch_decoder_create(&bench->decoder, BATCH_LINES_MAX);
 	if (err == 0)
-		err = store_open(&bench->store, 0, &config, true);
+		err = open_store(&bench->store, &bench->options, true);
 	return err != 0 ? err : measure(bench);
 }
 
@@ -349,6 +375,7 @@ store_main(int argc, char **argv)
 	bench_batches_free(&bench.batches);
 	free(bench.lines);
 	free(bench.next);
+	json_decref(bench.options.shards);
 	if (!bench.options.keep)
 		unlink(bench.options.path);
 	if (err != 0)

@@ -2,6 +2,7 @@
 """The query API against the real aggregator: the document and what it says, scopes, the audit log, export, live alerts.
 
 usage: test/e2e/api_test.py [BUILD_DIR]     (default: build-test, else build)
+       MILLRACE_STORE=clickhouse: against what scripts/cluster has started
 """
 import http.client
 import json
