@@ -2,7 +2,8 @@
 """kill -9 of any node under load: two gateways behind haproxy, which passes TLS through, share the store clickhouse in what
 scripts/cluster has started. Sensors keep a ledger of what was acknowledged; at the end every replica has that, once.
 
-usage: test/e2e/cluster_kill.py [BUILD_DIR] [--rounds N] [--seed S] [--nodes ch1,pg1,gateway1,...] [--rows FILE]
+usage: test/e2e/cluster_kill.py [BUILD_DIR] [--rounds N] [--seed S] [--nodes ch1,pg1,gateway1,...] [--failover] [--rows FILE]
+       --failover: in the end PostgreSQL's primary dies for good and its standby is promoted; start the cluster anew afterwards
        scripts/cluster start DIR goes before; CLUSTER_DIR=DIR, run/cluster when not given
 """
 import argparse
@@ -214,6 +215,14 @@ def check(store, bed, sensors):
     return lost, doubled, wrong
 
 
+def fail_over(bed, sensors):
+    bed.kill('pg1')
+    subprocess.run([os.path.join(ROOT, 'scripts/cluster'), 'promote', DIR], check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
+    back = wait_for_progress(bed, sensors, BACK_S)
+    print(f'     pg2 is the primary, back after {"never" if back is None else f"{back:.1f} s"}', flush=True)
+    return back is not None
+
+
 def play(options, dir, store):
     rng = random.Random(options.seed)
     bed = Bed(dir, store)
@@ -236,6 +245,8 @@ def play(options, dir, store):
             slowest = max(slowest, back or BACK_S)
             print(f'{number + 1:4} {node:8} back after {"never" if back is None else f"{back:.1f} s"}, '
                   f'{sum(sensor.acked for sensor in sensors)} records acknowledged', flush=True)
+        if options.failover:
+            failed += not fail_over(bed, sensors)
         for sensor in sensors:
             sensor.done.set()
         for sensor in sensors:
@@ -270,6 +281,7 @@ def main():
     parser.add_argument('--rounds', type=int, default=30)
     parser.add_argument('--seed', type=int, default=int(time.time()))
     parser.add_argument('--nodes', type=lambda text: text.split(','), default=NODES)
+    parser.add_argument('--failover', action='store_true')
     parser.add_argument('--rows')
     options = parser.parse_args()
     aggregator_test.BUILD = os.path.abspath(options.build)
