@@ -1,6 +1,6 @@
 /*
- * Every protocol of proto_table[]: the first byte picks one, the second how the flow begins, the rest is a script of
- * pieces of both directions, with cuts and gaps. Whatever the bytes: consumption is bounded, every record prints as
+ * Every protocol of proto_table[]: the first byte picks one (or the environment: FUZZ_PROTO=NAME), the second how the flow
+ * begins, the rest is a script of pieces of both directions, with cuts and gaps. Whatever the bytes: consumption is bounded, every record prints as
  * valid JSON, nothing stays in the slab; and where nothing is lost and all bytes are PDUs, the records do not depend on
  * the cuts. (Behind garbage they may: whether a lone header is believed depends on what is known to follow it.)
  */
@@ -96,19 +96,33 @@ run_script(struct driver *driver, struct cursor in, uint8_t mode, bool cut)
 	fuzz_flow_end(driver->flow);
 }
 
+/* Index of the protocol that is fuzzed alone, or that of the input's first byte. */
+static unsigned int
+choose_proto(uint8_t first)
+{
+	static const char *only;
+	static unsigned int proto_count, only_idx;
+
+	if (proto_count == 0) {
+		only = getenv("FUZZ_PROTO");
+		for (; proto_table[proto_count] != NULL; proto_count++)
+			if (only != NULL && strcmp(proto_table[proto_count]->app.name, only) == 0)
+				only_idx = proto_count + 1;
+		FUZZ_MUST(only == NULL || only_idx != 0);
+	}
+	return only_idx != 0 ? only_idx - 1 : first % proto_count;
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct cursor in = cursor_of(data, len);
-	unsigned int proto_count = 0;
 	struct driver *driver;
 	uint64_t record_count, garbage;
 	uint32_t hash;
 	uint8_t mode;
 
-	while (proto_table[proto_count] != NULL)
-		proto_count++;
-	driver = driver_of(cursor_u8(&in) % proto_count);
+	driver = driver_of(choose_proto(cursor_u8(&in)));
 	mode = cursor_u8(&in);
 	if ((driver->flow->proto->transports & PROTO_TCP) == 0)
 		mode |= SCRIPT_UDP;
