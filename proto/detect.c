@@ -5,37 +5,69 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const log_choices[] = { "all", "alerts", NULL };
+static const char *const log_choices[] = { "all", "changes", "summary", "alerts", NULL };
 
 static const struct {
 	const char *suffix;
 	enum knob_type type;
+	size_t offset;
+	uint64_t min, max;
 	const char *fallback;
 	const char *help;
-} common_knobs[] = {
-	{ "enabled", KNOB_BOOL, "yes", "recognise and parse it" },
-	{ "detection-ports.dp", KNOB_LIST, NULL, "usual server ports: asked first there, found by content anywhere" },
-	{ "log", KNOB_CHOICE, "all", "which records are written: every transaction, or none but alerts" },
+} common_knobs[PROTO_KNOBS_MAX] = {
+#define AT(member) offsetof(struct proto_setting, member)
+	{ "enabled", KNOB_BOOL, AT(enabled), 0, 0, "yes", "recognise and parse it" },
+	{ "detection-ports.dp", KNOB_LIST, AT(ports), 0, 0, NULL,
+		"usual server ports: asked first there, found by content anywhere" },
+	{ "log", KNOB_CHOICE, AT(log), 0, 0, "all",
+		"which records are written: every transaction, not those whose values are all as before, a summary of each flow, or none "
+		"but alerts" },
+	{ "summary-interval", KNOB_NUMBER, AT(summary_interval_s), 1, 86400, "60",
+		"seconds between summaries of a flow of which records were not written" },
+	{ "log-cyclic", KNOB_CHOICE, AT(log_cyclic), 0, 0, NULL, "the same of cyclic data; log is the most that is written" },
+#undef AT
 };
+
+/* The last knob is of those alone that have cyclic data. */
+static unsigned int
+knob_count(const struct proto *proto)
+{
+	return proto->cyclic != PROTO_LOG_ALL ? PROTO_KNOBS_MAX : PROTO_KNOBS_MAX - 1;
+}
 
 static int
 setting_knobs_create(struct proto_setting *setting)
 {
-	static const size_t offsets[] = { offsetof(struct proto_setting, enabled), offsetof(struct proto_setting, ports),
-		offsetof(struct proto_setting, log) };
+	const struct proto *proto = setting->proto;
+	unsigned int count = knob_count(proto);
 
-	for (unsigned int i = 0; i < 3; i++) {
+	for (unsigned int i = 0; i < count; i++) {
 		char name[128];
 
-		snprintf(name, sizeof(name), "app-layer.protocols.%s.%s", setting->proto->app.name, common_knobs[i].suffix);
+		snprintf(name, sizeof(name), "app-layer.protocols.%s.%s", proto->app.name, common_knobs[i].suffix);
 		setting->names[i] = strdup(name);
 		if (setting->names[i] == NULL)
 			return -ENOMEM;
-		setting->knobs[i] = (struct knob){ .name = setting->names[i], .type = common_knobs[i].type, .offset = offsets[i],
-			.fallback = common_knobs[i].fallback, .choices = i == 2 ? log_choices : NULL, .help = common_knobs[i].help };
+		setting->knobs[i] = (struct knob){ .name = setting->names[i], .type = common_knobs[i].type,
+			.offset = common_knobs[i].offset, .min = common_knobs[i].min, .max = common_knobs[i].max,
+			.fallback = common_knobs[i].fallback, .choices = common_knobs[i].type == KNOB_CHOICE ? log_choices : NULL,
+			.help = common_knobs[i].help };
 	}
-	setting->table = (struct knob_table){ .owner = setting->proto->app.name, .knobs = setting->knobs, .count = 3 };
+	if (count == PROTO_KNOBS_MAX)
+		setting->knobs[PROTO_KNOBS_MAX - 1].fallback = log_choices[proto->cyclic];
+	setting->table = (struct knob_table){ .owner = proto->app.name, .knobs = setting->knobs, .count = count };
 	return 0;
+}
+
+/* What is said of all records bounds what is said of cyclic ones. */
+static void
+set_levels(struct proto_setting *setting)
+{
+	unsigned int cyclic = setting->log_cyclic > setting->log ? setting->log_cyclic : setting->log;
+
+	setting->levels = (struct proto_levels){ .usual = (uint8_t)setting->log, .cyclic = (uint8_t)cyclic,
+		.summary_interval_s = (uint32_t)setting->summary_interval_s,
+		.kind = proto_volume_kind(setting->proto->app.record, setting->proto->kind) };
 }
 
 static void
@@ -110,6 +142,7 @@ setting_create(struct proto_settings *settings, const struct proto *proto, struc
 		return rc;
 	}
 	rc = config_apply(config, &setting->table, setting, err);
+	set_levels(setting);
 	if (rc == 0 && proto->knobs != NULL)
 		rc = config_apply(config, proto->knobs, setting->config, err);
 	return rc == 0 ? add_ports(settings, proto_idx, err) : rc;
@@ -163,7 +196,7 @@ proto_settings_destroy(struct proto_settings *settings)
 		return;
 	for (unsigned int i = 0; i < settings->count; i++) {
 		free(settings->each[i].config);
-		for (unsigned int j = 0; j < 3; j++)
+		for (unsigned int j = 0; j < PROTO_KNOBS_MAX; j++)
 			free(settings->each[i].names[j]);
 	}
 	free(settings);
@@ -192,12 +225,6 @@ const struct proto *
 proto_settings_proto(const struct proto_settings *settings, unsigned int proto_idx)
 {
 	return settings->each[proto_idx].proto;
-}
-
-enum proto_log
-proto_settings_log(const struct proto_settings *settings, unsigned int proto_idx)
-{
-	return (enum proto_log)settings->each[proto_idx].log;
 }
 
 static bool

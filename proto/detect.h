@@ -4,14 +4,18 @@
 
 #include "proto/session.h"
 
+enum { PROTO_KNOBS_MAX = 5 };
+
 struct proto_setting {
 	const struct proto *proto;
 	void *config;         /* what proto->knobs fill */
 	json_t *ports;        /* detection-ports.dp; NULL: proto->ports */
 	bool enabled;
-	unsigned int log;     /* enum proto_log */
-	char *names[3];       /* of the knobs below */
-	struct knob knobs[3];
+	unsigned int log, log_cyclic; /* enum proto_log */
+	uint64_t summary_interval_s;
+	struct proto_levels levels;   /* made of them */
+	char *names[PROTO_KNOBS_MAX]; /* of the knobs below */
+	struct knob knobs[PROTO_KNOBS_MAX];
 	struct knob_table table;
 };
 

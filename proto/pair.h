@@ -36,6 +36,7 @@ struct pair_wait {
 	uint32_t id;    /* its tx_id */
 	bool to_server; /* direction in which it is delivered when nothing answers it */
 	uint8_t note;   /* the protocol's own */
+	uint64_t asked; /* a hash of what it reads, where answers are compared; 0: nothing */
 };
 
 struct pair_open;

@@ -15,6 +15,7 @@
 #include "lib/record/identity.h"
 #include "lib/record/record.h"
 #include "lib/rule/rule_app.h"
+#include "proto/volume.h"
 
 enum proto_transport { PROTO_TCP = 1, PROTO_UDP = 2, PROTO_ETHERNET = 4 };
 
@@ -29,6 +30,9 @@ enum proto_deliver_flag {
 	PROTO_EMIT = 2,   /* write an event: the transaction, or the message, is complete */
 	PROTO_IDENTITY = 8, /* the record is an identity_record, not the protocol's own; alone, without the others */
 	PROTO_HOLD = 4,   /* with MATCH: alerts wait for this transaction's PROTO_EMIT, given by the same tx_id */
+	PROTO_CYCLIC = 16, /* with EMIT: sent by a clock, not by an event or a question; the key log-cyclic is its own */
+	PROTO_SUMMARY = 32, /* with EMIT: it sums up what was not written. Alone: the record is a summary_record */
+	PROTO_QUIET = 64,  /* with EMIT, set by proto_deliver(): the user does not want it written */
 };
 
 enum { PROTO_PDU_LEN_MAX = 64 * 1024 };
@@ -71,6 +75,10 @@ struct proto_ctx {
 	bool over;                   /* set by parse or raw: what follows in both directions is another protocol; end() is
 	                                called and the flow's protocol is looked for anew */
 	uint64_t events;             /* bits set by proto_event(); taken by the next deliver */
+	struct proto_levels levels;  /* how much the user wants written */
+	enum proto_values values;    /* what proto_value() found of the record at hand */
+	struct proto_volume **volume; /* the flow's; NULL: nothing is left out */
+	_Atomic uint64_t *volume_counters; /* [enum proto_volume_counter] of the worker; NULL: none */
 	bool to_server;              /* sent by the flow's originator */
 	const uint8_t *client_addr;  /* [16] of the flow's originator, IPv4 in the first four; NULL: not known. As the ports */
 	const uint8_t *server_addr;  /* [16] of the other end */
@@ -105,6 +113,8 @@ proto_event(struct proto_ctx *ctx, unsigned int event_idx)
 static inline void
 proto_deliver(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id)
 {
+	if ((flags & PROTO_EMIT) != 0 && (ctx->levels.usual | ctx->levels.cyclic) != PROTO_LOG_ALL)
+		flags |= proto_volume_judge(ctx, flags);
 	ctx->deliver(ctx, flags, tx_id);
 }
 
@@ -151,11 +161,14 @@ struct proto {
 	/** The flow is over: deliver what still waits, give slab memory back. Called once if parse ever was. */
 	void (*end)(struct proto_ctx *ctx);
 
+	const char *kind;            /* path of the field, a number with names, that tells records apart in summaries; NULL: none */
 	size_t state_len;            /* at most SLAB_BLOCK_MAX */
 	bool pairs;                  /* the state begins with its pair_table: what waits longest is fetched ahead */
 	size_t shared_len;           /* of ctx->shared; 0: nothing */
 	const struct counter_desc *counters;
 	uint8_t counter_count;
+	uint8_t cyclic;              /* enum proto_log: what is written of records with PROTO_CYCLIC unless the user says otherwise.
+	                                PROTO_LOG_ALL: it has none, nor the key */
 	const struct knob_table *knobs; /* keys "app-layer.protocols.<name>.…"; NULL: none */
 	size_t config_len;           /* of the struct the knobs fill */
 };

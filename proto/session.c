@@ -16,6 +16,9 @@ const struct counter_desc proto_counters[PROTO_COUNTER_COUNT] = {
 	[PROTO_COUNTER_GARBAGE_BYTES] = { "app_layer.garbage_bytes", "bytes skipped to find the next PDU" },
 	[PROTO_COUNTER_GAPS] = { "app_layer.gaps", "times that lost bytes broke a recognised flow's PDUs" },
 	[PROTO_COUNTER_RECORDS_TRUNCATED] = { "app_layer.records_truncated", "records that lack what did not fit" },
+	[PROTO_COUNTER_VOLUME] = { "app_layer.records_unchanged", "records not written: values as before, by log: changes" },
+	[PROTO_COUNTER_SUMMARISED] = { "app_layer.records_summarised", "records not written but in summaries, by log: summary" },
+	[PROTO_COUNTER_UNWANTED] = { "app_layer.records_unwanted", "records not written, by log: alerts" },
 };
 
 struct proto_engine {
@@ -57,7 +60,8 @@ proto_engine_create(struct proto_engine **out, const struct proto_settings *sett
 			goto no_memory;
 	}
 	record_builder_init(&engine->record, engine->area, RECORD_LEN_MAX);
-	engine->ctx = (struct proto_ctx){ .slab = slab, .record = &engine->record, .deliver = deliver, .owner = owner };
+	engine->ctx = (struct proto_ctx){ .slab = slab, .record = &engine->record, .deliver = deliver, .owner = owner,
+		.volume_counters = &engine->counters[PROTO_COUNTER_VOLUME] };
 	*out = engine;
 	return 0;
 no_memory:
@@ -131,6 +135,9 @@ prepare(struct proto_engine *engine, struct proto_session *session, uint64_t ts_
 	memcpy(ctx->unread, engine->unread[session->proto_idx], sizeof(ctx->unread));
 	ctx->link = NULL;
 	ctx->events = 0;
+	ctx->levels = engine->settings->each[session->proto_idx].levels;
+	ctx->values = PROTO_VALUES_NONE;
+	ctx->volume = &session->volume;
 	ctx->client_addr = NULL;
 	ctx->server_addr = NULL;
 	ctx->sport = 0;
@@ -155,6 +162,7 @@ settle(struct proto_engine *engine)
 	if (engine->ctx.events != 0)
 		proto_deliver(&engine->ctx, PROTO_MATCH, 0);
 	engine->ctx.events = 0;
+	proto_volume_settle(&engine->ctx);
 }
 
 static void
@@ -411,6 +419,20 @@ proto_session_data(struct proto_engine *engine, struct proto_session *session, c
 	return engine->ctx.over ? start_over(engine, session, input, consumed) : consumed;
 }
 
+/* The last summary, where end() did not bring it. */
+static void
+end_volume(struct proto_engine *engine, struct proto_session *session, uint64_t ts_ns)
+{
+	struct proto_ctx *ctx;
+
+	if (session->volume == NULL)
+		return;
+	ctx = prepare(engine, session, ts_ns, true, true);
+	ctx->ending = true;
+	proto_volume_settle(ctx);
+	proto_volume_free(ctx);
+}
+
 void
 proto_session_end(struct proto_engine *engine, struct proto_session *session, uint64_t ts_ns)
 {
@@ -424,6 +446,7 @@ proto_session_end(struct proto_engine *engine, struct proto_session *session, ui
 			session->proto->end(ctx);
 			settle(engine);
 		}
+		end_volume(engine, session, ts_ns);
 		slab_free(engine->slab, session->state, session->proto->state_len);
 	}
 	memset(session, 0, sizeof(*session));

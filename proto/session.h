@@ -35,12 +35,11 @@ struct proto_session {
 	uint32_t seen_len[2];      /* by to_server: bytes that frame() looked at and needs more */
 	uint32_t skip_len[2];      /* by to_server: bytes still to be passed over, as the protocol asked */
 	uint32_t garbage_len[2];   /* by to_server: bytes skipped since the last PDU, not yet reported */
+	struct proto_volume *volume; /* of records not written; NULL: none */
 };
 
 /** What the user says of each protocol; made once, read by all engines. */
 struct proto_settings;
-
-enum proto_log { PROTO_LOG_ALL, PROTO_LOG_ALERTS };
 
 enum proto_counter {
 	PROTO_COUNTER_DETECTED,
@@ -51,6 +50,9 @@ enum proto_counter {
 	PROTO_COUNTER_GARBAGE_BYTES,
 	PROTO_COUNTER_GAPS,
 	PROTO_COUNTER_RECORDS_TRUNCATED,
+	PROTO_COUNTER_VOLUME, /* the first of enum proto_volume_counter */
+	PROTO_COUNTER_SUMMARISED,
+	PROTO_COUNTER_UNWANTED,
 	PROTO_COUNTER_COUNT,
 };
 
@@ -82,7 +84,7 @@ struct proto_input {
 typedef void (*proto_garbage_fn)(void *owner, const struct proto_session *session, bool to_server, uint32_t len);
 
 /**
- * Reads the settings of every protocol: app-layer.protocols.<name>.{enabled,detection-ports.dp,log} and its own knobs.
+ * Reads the settings of every protocol: app-layer.protocols.<name>.{enabled,detection-ports.dp,log,…} and its own knobs.
  * @param table  ends with NULL, at most PROTO_MAX; borrowed for the life of the settings
  * @return 0 or -errno with err set
  */
@@ -94,7 +96,6 @@ unsigned int proto_settings_knobs(const struct proto_settings *settings, const s
 	unsigned int table_max);
 unsigned int proto_settings_count(const struct proto_settings *settings);
 const struct proto *proto_settings_proto(const struct proto_settings *settings, unsigned int proto_idx);
-enum proto_log proto_settings_log(const struct proto_settings *settings, unsigned int proto_idx);
 /** EtherTypes of the enabled protocols: frames that must become flows. @return how many, at most ether_types_max */
 unsigned int proto_settings_ether_types(const struct proto_settings *settings, uint16_t ether_types[],
 	unsigned int ether_types_max);

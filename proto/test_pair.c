@@ -75,7 +75,7 @@ destroy(void **state)
 static bool
 keep(uint64_t value, uint64_t detail, uint32_t number)
 {
-	struct pair_wait wait = { { value, detail }, rig.ctx.ts_ns, number, true, (uint8_t)number };
+	struct pair_wait wait = { { value, detail }, rig.ctx.ts_ns, number, true, (uint8_t)number, 0 };
 	struct note *note = record_begin(&rig.builder, &note_table);
 
 	note->number = number;

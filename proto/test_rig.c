@@ -26,7 +26,7 @@ collect(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id)
 	}
 	rig->count++;
 	rig->matched += (flags & PROTO_MATCH) != 0;
-	rig->emitted += (flags & PROTO_EMIT) != 0;
+	rig->emitted += (flags & (PROTO_EMIT | PROTO_QUIET)) == PROTO_EMIT;
 	rig->events |= ctx->events;
 	rig->events_last = ctx->events;
 	rig->to_server_last = ctx->to_server;
@@ -65,6 +65,7 @@ rig_create(const struct rig_desc *desc)
 	forget_deliveries();
 	rig->desc = desc;
 	rig->ctx = (struct proto_ctx){ .proto = desc->proto, .config = desc->config, .state = desc->state, .slab = rig->slab,
+		.levels = { .cyclic = desc->proto->cyclic, .summary_interval_s = 60 }, .volume = &rig->volume,
 		.record = &rig->builder, .counters = rig->counters, .ts_ns = UINT64_C(1000000000000), .tcp = true,
 		.deliver = collect, .owner = rig };
 	return 0;
@@ -76,6 +77,7 @@ rig_end(void)
 	rig->ctx.ending = true;
 	rig->desc->proto->end(&rig->ctx);
 	rig->ctx.ending = false;
+	proto_volume_free(&rig->ctx);
 	if (rig->slab != NULL)
 		assert_int_equal(slab_used(rig->slab), 0);
 }

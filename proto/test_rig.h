@@ -28,12 +28,13 @@ struct rig {
 	struct proto_ctx ctx;
 	const struct rig_desc *desc;
 	struct slab *slab;
+	struct proto_volume *volume;
 	struct record_builder builder;
 	struct record_writer *writer, *identity_writer;
 	struct buf json;     /* of the last record that json_flags name, with a zero behind it; "" when there was none */
 	struct buf identity; /* of the last identity, as json */
 	unsigned int count;  /* deliveries, without identities */
-	unsigned int matched, emitted; /* those with PROTO_MATCH, with PROTO_EMIT */
+	unsigned int matched, emitted; /* those with PROTO_MATCH, with PROTO_EMIT and not PROTO_QUIET */
 	unsigned int identities;
 	unsigned int flags[RIG_DELIVERED_MAX]; /* of the first deliveries */
 	uint32_t tx_ids[RIG_DELIVERED_MAX];

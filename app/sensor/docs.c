@@ -8,6 +8,7 @@
 #include "app/sensor/sensor.h"
 #include "lib/event/event.h"
 #include "lib/packet/decode_event.h"
+#include "lib/record/summary.h"
 #include "lib/stream/stream_event.h"
 
 enum { PAGE_LEN_MAX = 4 * 1024 * 1024 };
@@ -66,6 +67,7 @@ write_fields(const char *dir, const struct settings *settings, struct buf *text)
 	put_record(page, text, &flow_tcp_record_table);
 	put_record(page, text, &arp_table);
 	put_record(page, text, &anomaly_table);
+	put_record(page, text, &summary_table);
 	for (unsigned int i = 0; i < settings->app_count; i++) {
 		put_record(page, text, settings->apps[i]->record);
 		put_events(page, settings->apps[i]);

@@ -195,6 +195,18 @@ emit_identity(struct worker *worker, struct proto_ctx *ctx)
 }
 
 void
+emit_summary(struct worker *worker, struct proto_ctx *ctx)
+{
+	struct event_builder b;
+
+	if (!begin(worker, &b, EVENT_SUMMARY, event_len_of(1, ctx->record->len)))
+		return;
+	b.event->ts_ns = ctx->ts_ns;
+	memcpy(event_add(&b, EVENT_SECTION_SUMMARY, ctx->record->len), ctx->record->base, ctx->record->len);
+	finish(worker, &b, ctx->to_server, false, 0);
+}
+
+void
 emit_app(struct worker *worker, struct proto_ctx *ctx, const struct flow_session *session, uint32_t tx_id)
 {
 	struct event_builder b;

@@ -115,6 +115,10 @@ worker_deliver_message(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id
 		emit_identity(worker, ctx);
 		return;
 	}
+	if (flags == PROTO_SUMMARY) {
+		emit_summary(worker, ctx);
+		return;
+	}
 	if (ctx->record->len == 0)
 		message.record = NULL;
 	if ((flags & PROTO_MATCH) != 0 && worker->matcher != NULL) {
@@ -133,8 +137,7 @@ worker_deliver_message(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id
 		hold_complete(worker, flow, tx_id, ctx->record->base, ctx->record->len);
 	if (flow->tx_count < UINT16_MAX)
 		flow->tx_count++;
-	if ((session->quiet_txs & quiet_bit) == 0 &&
-		proto_settings_log(worker->settings->protos, session->proto.proto_idx) == PROTO_LOG_ALL)
+	if ((session->quiet_txs & quiet_bit) == 0 && (flags & PROTO_QUIET) == 0)
 		emit_app(worker, ctx, session, tx_id);
 	session->quiet_txs &= ~quiet_bit;
 }

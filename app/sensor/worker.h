@@ -172,6 +172,8 @@ enum emit_orientation { EMIT_FLOW, EMIT_PACKET };
 void emit_app(struct worker *worker, struct proto_ctx *ctx, const struct flow_session *session, uint32_t tx_id);
 /** What a device said of itself: ctx->record is an identity_record. */
 void emit_identity(struct worker *worker, struct proto_ctx *ctx);
+/** What was not written of the flow: ctx->record is a summary_record. */
+void emit_summary(struct worker *worker, struct proto_ctx *ctx);
 /** A packet that a rule tagged. */
 void emit_tagged(struct worker *worker);
 void emit_alerts(struct worker *worker, bool to_server, const struct proto_ctx *ctx, uint32_t tx_id, bool hold);

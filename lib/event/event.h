@@ -16,7 +16,7 @@
 #include "lib/rule/rule.h"
 
 enum event_type { EVENT_ALERT, EVENT_APP, EVENT_ANOMALY, EVENT_ARP, EVENT_FLOW, EVENT_ASSET, EVENT_PACKET,
-	EVENT_TYPE_COUNT };
+	EVENT_SUMMARY, EVENT_TYPE_COUNT };
 
 enum event_section_kind {
 	EVENT_SECTION_ALERT,    /* struct alert_record */
@@ -25,6 +25,7 @@ enum event_section_kind {
 	EVENT_SECTION_ANOMALY,  /* struct anomaly_record */
 	EVENT_SECTION_ARP,      /* struct arp_record */
 	EVENT_SECTION_IDENTITY, /* struct identity_record */
+	EVENT_SECTION_SUMMARY,  /* struct summary_record */
 	EVENT_SECTION_APP,      /* a protocol's record: the app index is the event's */
 	EVENT_SECTION_PAYLOAD,  /* bytes: EVE payload */
 	EVENT_SECTION_PACKET,   /* bytes: EVE packet */

@@ -9,6 +9,7 @@
 #include "lib/event/event.h"
 #include "lib/flow/flow.h"
 #include "lib/record/identity.h"
+#include "lib/record/summary.h"
 
 enum { COMMUNITY_CACHE_LEN = 8192 };
 
@@ -19,7 +20,7 @@ struct community {
 
 struct event_json {
 	struct event_json_config config;
-	struct record_writer *flow, *tcp, *anomaly, *arp, *identity;
+	struct record_writer *flow, *tcp, *anomaly, *arp, *identity, *summary;
 	struct record_writer *apps[RULE_APPS_MAX];
 	struct community *community; /* direct-mapped by flow_id: a SHA-1 a flow, not a record */
 };
@@ -46,6 +47,8 @@ event_json_create(struct event_json **out, const struct event_json_config *confi
 		rc = record_writer_create(&json->arp, &arp_table);
 	if (rc == 0)
 		rc = record_writer_create(&json->identity, &identity_table);
+	if (rc == 0)
+		rc = record_writer_create(&json->summary, &summary_table);
 	for (unsigned int i = 0; rc == 0 && i < config->app_count; i++)
 		if (config->apps[i]->record != NULL)
 			rc = record_writer_create(&json->apps[i], config->apps[i]->record);
@@ -67,6 +70,7 @@ event_json_destroy(struct event_json *json)
 	record_writer_destroy(json->anomaly);
 	record_writer_destroy(json->arp);
 	record_writer_destroy(json->identity);
+	record_writer_destroy(json->summary);
 	for (unsigned int i = 0; i < RULE_APPS_MAX; i++)
 		record_writer_destroy(json->apps[i]);
 	free(json->community);
@@ -75,7 +79,7 @@ event_json_destroy(struct event_json *json)
 
 static const char *const type_names[EVENT_TYPE_COUNT] = {
 	[EVENT_ALERT] = "alert", [EVENT_ANOMALY] = "anomaly", [EVENT_ARP] = "arp", [EVENT_FLOW] = "flow",
-	[EVENT_ASSET] = "asset", [EVENT_PACKET] = "packet",
+	[EVENT_ASSET] = "asset", [EVENT_PACKET] = "packet", [EVENT_SUMMARY] = "summary",
 };
 
 static const char *
@@ -433,6 +437,9 @@ put_section(const struct event_json *json, struct buf *out, const struct event *
 		return;
 	case EVENT_SECTION_IDENTITY:
 		put_record(out, json->identity, "asset", data, section->len);
+		return;
+	case EVENT_SECTION_SUMMARY:
+		put_record(out, json->summary, "summary", data, section->len);
 		return;
 	case EVENT_SECTION_APP:
 		put_app(json, out, event, data, section->len);

@@ -459,6 +459,7 @@ const struct proto dnp3_proto = {
 	.gap = dnp3_gap,
 	.end = dnp3_end,
 	.state_len = sizeof(struct dnp3_state),
+	.kind = "application.function_name",
 	.counters = counters,
 	.counter_count = DNP3_COUNTERS_END,
 	.knobs = &knob_table,

@@ -271,6 +271,48 @@ objects_read(struct dnp3_message *message)
 	return complete && !message->unknown_skipped;
 }
 
+/* Static data: what a point is now. Everything else happened once. 1815-2012 annex A. */
+static bool
+is_static(uint16_t id)
+{
+	switch (id >> 8) {
+	case 1:
+	case 3:
+	case 10:
+	case 20:
+	case 21:
+	case 30:
+	case 31:
+	case 34:
+	case 40:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* A poll, and an answer that brings static data or nothing, say the same again and again. */
+static void
+compare_values(const struct dnp3_message *message, const struct dnp3_link *link, struct cursor in)
+{
+	struct proto_ctx *ctx = message->ctx;
+	const struct dnp3_record *record = message->record;
+	uint64_t ends = (uint64_t)link->src << 16 | link->dst | UINT64_C(1) << 32;
+	struct cursor objects;
+
+	if (!proto_compares(ctx, 0) || (record->function != DNP3_READ && record->function != DNP3_RESPONSE))
+		return;
+	for (unsigned int i = 0; record->function == DNP3_RESPONSE && i < message->id_count; i++)
+		if (!is_static(message->ids[i]))
+			return;
+	cursor_skip(&in, 1); /* control: its sequence number changes each time */
+	objects = in;
+	cursor_skip(&objects, record->function == DNP3_READ ? 1 : 3);
+	if (record->function == DNP3_RESPONSE && cursor_left(&objects) > OBJECT_HEADER_MIN)
+		objects = cursor_sub(&objects, OBJECT_HEADER_MIN); /* the first header says which poll is answered */
+	proto_value(ctx, proto_value_hash(ends << 8 | record->function, objects), proto_value_hash(0, in));
+}
+
 /* What the function code says about the message; counts it and pairs it. */
 static void
 message_classify(struct proto_ctx *ctx, struct dnp3_record *record)
@@ -347,8 +389,10 @@ dnp3_app_parse(struct proto_ctx *ctx, const struct dnp3_link *link, const uint8_
 		if (record->function > DNP3_REQUEST_LAST &&
 			(record->function < DNP3_RESPONSE || record->function > DNP3_AUTHENTICATE_RESP))
 			proto_event(ctx, DNP3_EVENT_INVALID_FUNCTION_CODE);
-		else if (!message.in.short_read)
+		else if (!message.in.short_read) {
 			record->complete = objects_read(&message);
+			compare_values(&message, link, cursor_of(data, len));
+		}
 		if (record->function == DNP3_CONFIRM && !config->log_confirms)
 			flags = PROTO_MATCH;
 	}

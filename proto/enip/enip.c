@@ -348,7 +348,8 @@ parse_request(struct proto_ctx *ctx, const struct header *header, struct cursor 
 	fill_header(&pdu, header, context);
 	read_body(&pdu, header, &body);
 	counter_add(&ctx->counters[ENIP_COUNT_REQUESTS], 1);
-	wait = (struct pair_wait){ .key = key, .since_ns = ctx->ts_ns, .id = pdu.record->id, .to_server = ctx->to_server };
+	wait = (struct pair_wait){ .key = key, .since_ns = ctx->ts_ns, .id = pdu.record->id, .to_server = ctx->to_server,
+		.asked = pdu.reads && !pdu.acts && proto_compares(ctx, 0) ? proto_value_hash(0, pdu.said) | 1 : 0 };
 	held = command->answered && pair_keep(ctx, &state->pairs, &pair_desc, &wait);
 	proto_deliver(ctx, held ? PROTO_MATCH | PROTO_HOLD : PROTO_MATCH | PROTO_EMIT, pdu.record->id);
 }
@@ -365,7 +366,7 @@ parse_response(struct proto_ctx *ctx, const struct header *header, struct cursor
 {
 	struct enip_state *state = ctx->state;
 	struct enip_pdu pdu = { .ctx = ctx, .bit = ENIP_RESPONSE };
-	struct pair_wait wait;
+	struct pair_wait wait = { 0 };
 
 	pdu.record = pair_take(ctx, &state->pairs, &pair_desc, key_of(header, body), &wait);
 	pdu.asked = pdu.record != NULL;
@@ -385,6 +386,8 @@ parse_response(struct proto_ctx *ctx, const struct header *header, struct cursor
 	counter_add(&ctx->counters[ENIP_COUNT_RESPONSES], 1);
 	if (has_error(&pdu))
 		counter_add(&ctx->counters[ENIP_COUNT_ERRORS], 1);
+	else if (wait.asked != 0)
+		proto_value(ctx, wait.asked, proto_value_hash(0, pdu.said));
 	proto_deliver(ctx, PROTO_MATCH | PROTO_EMIT, pdu.record->id);
 	enip_identity_deliver(&pdu);
 }
@@ -466,9 +469,11 @@ const struct proto enip_proto = {
 	.end = enip_end,
 	.state_len = sizeof(struct enip_state),
 	.pairs = true,
+	.kind = "request.cip.service",
 	.counters = enip_counters,
 	.counter_count = ENIP_COUNTER_COUNT,
 	.shared_len = sizeof(struct enip_shared),
 	.knobs = &enip_knobs,
+	.cyclic = PROTO_LOG_SUMMARY,
 	.config_len = sizeof(struct enip_config),
 };

@@ -79,7 +79,8 @@ enum enip_service_code {
 	ENIP_MULTIPLE_SERVICE = 0x0a,
 	ENIP_GET_ATTRIBUTE_SINGLE = 0x0e,
 	ENIP_SET_ATTRIBUTE_SINGLE = 0x10,
-	ENIP_UNCONNECTED_SEND = 0x52,
+	ENIP_READ_TAG = 0x4c,
+	ENIP_UNCONNECTED_SEND = 0x52, /* of the symbol class: Read Tag Fragmented */
 	ENIP_FORWARD_CLOSE = 0x4e,
 	ENIP_FORWARD_OPEN = 0x54,
 	ENIP_LARGE_FORWARD_OPEN = 0x5b,
@@ -149,11 +150,9 @@ enum enip_counter {
 	ENIP_COUNTER_COUNT,
 };
 
-enum enip_io_mode { ENIP_IO_SUMMARY, ENIP_IO_CHANGES, ENIP_IO_ALL };
 
 struct enip_config {
 	uint64_t max_tx; /* 1..ENIP_OPEN_MAX */
-	int io;          /* enum enip_io_mode */
 };
 
 /* ---- one PDU being read ---- */
@@ -177,6 +176,8 @@ struct enip_pdu {
 	uint8_t bit;      /* ENIP_REQUEST or ENIP_RESPONSE */
 	bool asked;       /* of a response: the record holds its request */
 	bool routed;      /* of a response: it came through an unconnected send */
+	bool reads, acts; /* services of the message that ask for values; others */
+	struct cursor said; /* the outermost CIP message, without its sequence number */
 	struct enip_facts facts;
 };
 

@@ -152,6 +152,30 @@ read_reply(struct enip_pdu *pdu, struct enip_node *node, struct cursor in)
 	read_body(pdu, node, read, in);
 }
 
+/* Whether a request only asks what is known anyway, again and again: then its answers can be compared. */
+static void
+note_service(struct enip_pdu *pdu, const struct enip_node *node)
+{
+	switch (node->cip->service) {
+	case ENIP_GET_ATTRIBUTES_ALL:
+	case ENIP_GET_ATTRIBUTE_LIST:
+	case ENIP_GET_ATTRIBUTE_SINGLE:
+	case ENIP_UNCONNECTED_SEND: /* whose own message is noted too; or a tag's fragment */
+		pdu->reads = true;
+		break;
+	case ENIP_MULTIPLE_SERVICE:
+		break;
+	case ENIP_READ_TAG:
+		if (class_of(node->head, node->bit, node->cip) == ENIP_CLASS_SYMBOL) {
+			pdu->reads = true;
+			break;
+		}
+		/* fall through */
+	default:
+		pdu->acts = true;
+	}
+}
+
 /* @return whether it was a request */
 static bool
 read_message(struct enip_pdu *pdu, struct enip_node *node, struct cursor in)
@@ -168,6 +192,7 @@ read_message(struct enip_pdu *pdu, struct enip_node *node, struct cursor in)
 		read_reply(pdu, node, in);
 	else
 		read_request(pdu, node, in);
+	note_service(pdu, node);
 	return (service & ENIP_REPLY_BIT) == 0;
 }
 
@@ -308,6 +333,7 @@ enip_cip_read(struct enip_pdu *pdu, struct enip_node *node, struct cursor in)
 	struct cursor peek = in;
 	uint8_t service = cursor_u8(&peek);
 
+	pdu->said = in;
 	if (service & ENIP_REPLY_BIT)
 		ask_embedded(pdu, node, service & (uint8_t)~ENIP_REPLY_BIT);
 	if (read_message(pdu, node, in) && service == ENIP_UNCONNECTED_SEND &&

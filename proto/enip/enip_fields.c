@@ -422,13 +422,9 @@ const struct counter_desc enip_counters[] = {
 	[ENIP_COUNT_SHED] = { "enip.shed", "requests not paired, or connections not followed: no memory" },
 };
 
-static const char *const io_choices[] = { "summary", "changes", "all", NULL };
-
 static const struct knob knobs[] = {
 	{ "app-layer.protocols.enip.max-tx", KNOB_NUMBER, offsetof(struct enip_config, max_tx), 1, ENIP_OPEN_MAX, "256", NULL,
 		"requests of a flow that may wait for their response; above it the oldest is written as it is" },
-	{ "app-layer.protocols.enip.io", KNOB_CHOICE, offsetof(struct enip_config, io), 0, 0, "summary", io_choices,
-		"cyclic data: a record when a connection begins, changes its length and ends; of each change; or of each packet" },
 	{ "app-layer.protocols.enip.stream-depth", KNOB_ACCEPTED, 0, 0, 0, NULL, NULL,
 		"reassembly of EtherNet/IP has no depth limit here" },
 };

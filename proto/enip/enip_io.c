@@ -1,8 +1,8 @@
 /*
  * Cyclic data: CPF packets of class 0 and 1 connections over UDP (EIP 3-3.1, 3-3.2). A plant
  * sends thousands a second. By default a record is written when a connection is first seen,
- * when its length changes, and at its end with totals; app-layer.protocols.enip.io asks for
- * a record of each change, or of each packet.
+ * when its length changes, and at its end with totals; app-layer.protocols.enip.log-cyclic
+ * asks for a record of each change, or of each packet.
  */
 #include "proto/enip/enip.h"
 
@@ -194,7 +194,7 @@ write_packet(struct proto_ctx *ctx, struct stream *stream, const struct packet *
 	io->data_length = (uint16_t)cursor_left(&packet->data);
 	record_put_bytes(ctx->record, &io->data, packet->data.pos, io->data_length);
 	record_present(&record->head, ENIP_HAS_IO_DATA);
-	proto_deliver(ctx, PROTO_MATCH | PROTO_EMIT, record->id);
+	proto_deliver(ctx, PROTO_MATCH | PROTO_EMIT | PROTO_CYCLIC | PROTO_SUMMARY, record->id);
 }
 
 /* Numbers that go back are copies or late; those far away are a producer that began anew. */
@@ -218,13 +218,11 @@ follow_sequence(struct proto_ctx *ctx, struct stream *stream, uint32_t number)
 static bool
 wanted(const struct proto_ctx *ctx, enum enip_io_reason reason)
 {
-	const struct enip_config *config = ctx->config;
-
 	switch (reason) {
 	case ENIP_IO_DATA:
-		return config->io == ENIP_IO_ALL;
+		return ctx->levels.cyclic == PROTO_LOG_ALL;
 	case ENIP_IO_CHANGED:
-		return config->io >= ENIP_IO_CHANGES;
+		return ctx->levels.cyclic <= PROTO_LOG_CHANGES;
 	default:
 		return true;
 	}
@@ -289,7 +287,7 @@ write_total(struct proto_ctx *ctx, struct stream *stream)
 	if (!stream->tied)
 		counter_add(&ctx->counters[ENIP_COUNT_IO_UNTIED], 1);
 	ctx->to_server = stream->to_server;
-	proto_deliver(ctx, PROTO_EMIT, record->id);
+	proto_deliver(ctx, PROTO_EMIT | PROTO_CYCLIC | PROTO_SUMMARY, record->id);
 }
 
 void

@@ -341,15 +341,15 @@ test_io(void **state)
 	assert_int_equal(rig->count, 3);
 	enip_proto.end(&rig->ctx);
 	assert_int_equal(rig->count, 5);
-	assert_int_equal(rig->flags[4], PROTO_EMIT);
+	assert_int_equal(rig->flags[4], PROTO_EMIT | PROTO_CYCLIC | PROTO_SUMMARY);
 	renew();
-	config.io = ENIP_IO_CHANGES;
+	rig->ctx.levels.cyclic = PROTO_LOG_CHANGES;
 	feed("0200 0280 0800 aabbccdd 01000000 b100 0600 0100 11223344", true);
 	feed("0200 0280 0800 aabbccdd 02000000 b100 0600 0200 11223344", true);
 	feed("0200 0280 0800 aabbccdd 03000000 b100 0600 0300 11223355", true);
 	assert_int_equal(rig->count, 2);
 	assert_has(&rig->json, "\"reason\":\"data_changed\"");
-	config.io = ENIP_IO_ALL;
+	rig->ctx.levels.cyclic = PROTO_LOG_ALL;
 	feed("0200 0280 0800 aabbccdd 04000000 b100 0600 0400 11223355", true);
 	assert_int_equal(rig->count, 3);
 	enip_proto.end(&rig->ctx);
@@ -363,7 +363,6 @@ test_io(void **state)
 		data[6] = (uint8_t)i;
 		feed_bytes(data, len, true);
 	}
-	config.io = ENIP_IO_SUMMARY;
 }
 
 static void

@@ -226,7 +226,7 @@ tell_end(struct proto_ctx *ctx, struct goose_stream *stream)
 	record->conf_rev = stream->conf_rev;
 	record->head.present |= 1u << GOOSE_HAS_TTL | 1u << GOOSE_HAS_ST_NUM | 1u << GOOSE_HAS_SQ_NUM | 1u << GOOSE_HAS_CONF_REV;
 	put_summary(ctx, record, stream);
-	proto_deliver(ctx, PROTO_EMIT, 0);
+	proto_deliver(ctx, PROTO_EMIT | PROTO_CYCLIC | PROTO_SUMMARY, 0);
 }
 
 /* The one that was silent for the longest time. */
@@ -245,10 +245,9 @@ oldest_stream(const struct goose_state *state)
 static void
 renew_budget(struct proto_ctx *ctx)
 {
-	const struct goose_config *config = ctx->config;
 	struct goose_state *state = ctx->state;
 
-	if (ctx->ts_ns <= state->broken_ns || ctx->ts_ns - state->broken_ns < config->summary_interval_s * NS_PER_S)
+	if (ctx->ts_ns <= state->broken_ns || ctx->ts_ns - state->broken_ns < ctx->levels.summary_interval_s * NS_PER_S)
 		return;
 	state->broken_ns = ctx->ts_ns;
 	state->broken = 0;
@@ -369,13 +368,12 @@ tell_loose(struct proto_ctx *ctx, const struct publication *publication, const s
 		return;
 	}
 	(void)put_message(ctx, publication, apdu, GOOSE_ANOMALY, NULL);
-	proto_deliver(ctx, PROTO_MATCH | PROTO_EMIT, 0);
+	proto_deliver(ctx, PROTO_MATCH | PROTO_EMIT | PROTO_CYCLIC, 0);
 }
 
 static bool
 is_told(struct proto_ctx *ctx, struct goose_stream *stream, enum goose_reason *reason)
 {
-	const struct goose_config *config = ctx->config;
 
 	if (*reason == GOOSE_NOTHING && ctx->events != 0)
 		*reason = GOOSE_ANOMALY;
@@ -387,9 +385,9 @@ is_told(struct proto_ctx *ctx, struct goose_stream *stream, enum goose_reason *r
 		*reason = GOOSE_NOTHING;
 	}
 	if (*reason == GOOSE_NOTHING && ctx->ts_ns > stream->since_ns &&
-		ctx->ts_ns - stream->since_ns >= config->summary_interval_s * NS_PER_S)
+		ctx->ts_ns - stream->since_ns >= ctx->levels.summary_interval_s * NS_PER_S)
 		*reason = GOOSE_SUMMARY;
-	if (*reason == GOOSE_NOTHING && config->messages != 0)
+	if (*reason == GOOSE_NOTHING && ctx->levels.cyclic == PROTO_LOG_ALL)
 		*reason = GOOSE_MESSAGE;
 	return *reason != GOOSE_NOTHING;
 }
@@ -405,6 +403,13 @@ check_apdu(struct proto_ctx *ctx, const struct publication *publication, const s
 		proto_event(ctx, GOOSE_EVENT_MISSING_FIELD);
 	if (publication->simulated && !apdu->simulation)
 		proto_event(ctx, GOOSE_EVENT_SIMULATION_MISMATCH);
+}
+
+/* The first message and summaries are written even where nothing else is. */
+static unsigned int
+told_flags(enum goose_reason reason)
+{
+	return PROTO_MATCH | PROTO_EMIT | PROTO_CYCLIC | (reason == GOOSE_FIRST || reason == GOOSE_SUMMARY ? PROTO_SUMMARY : 0);
 }
 
 static void
@@ -443,7 +448,7 @@ handle_message(struct proto_ctx *ctx, const struct publication *publication, con
 	goose_data_put_changes(ctx, record, &changes);
 	if (reason == GOOSE_SUMMARY)
 		put_summary(ctx, record, stream);
-	proto_deliver(ctx, PROTO_MATCH | PROTO_EMIT, 0);
+	proto_deliver(ctx, told_flags(reason), 0);
 	if (reason == GOOSE_FIRST)
 		tell_identity(ctx, &apdu->texts[GOOSE_HAS_REF]);
 }
@@ -582,6 +587,5 @@ const struct proto goose_proto = {
 	.state_len = sizeof(struct goose_state),
 	.counters = goose_counters,
 	.counter_count = GOOSE_COUNTER_COUNT,
-	.knobs = &goose_knobs,
-	.config_len = sizeof(struct goose_config),
+	.cyclic = PROTO_LOG_CHANGES,
 };

@@ -219,16 +219,10 @@ struct goose_state {
 	uint64_t broken_ns;
 };
 
-struct goose_config {
-	unsigned int messages;      /* 0: changes, 1: all */
-	uint64_t summary_interval_s;
-};
-
 extern const struct record_table goose_table;
 extern const struct record_table *const goose_value_tables[]; /* by enum goose_shape */
 extern const struct rule_app_event goose_events[];
 extern const struct counter_desc goose_counters[];
-extern const struct knob_table goose_knobs;
 
 /* ---- goose_track.c ---- */
 

@@ -205,19 +205,3 @@ const struct counter_desc goose_counters[] = {
 	[GOOSE_COUNT_SUPPRESSED] = { "goose.suppressed", "anomalies counted but not told: too many in one interval" },
 	[GOOSE_COUNT_SHED] = { "goose.shed", "publications not followed: no memory" },
 };
-
-static const char *const message_choices[] = { "changes", "all", NULL };
-
-static const struct knob knobs[] = {
-	{ "app-layer.protocols.goose.messages", KNOB_CHOICE, offsetof(struct goose_config, messages), 0, 0, "changes",
-		message_choices,
-		"which messages become records: the first, every state change, anomalies and summaries; or all of them" },
-	{ "app-layer.protocols.goose.summary-interval", KNOB_NUMBER, offsetof(struct goose_config, summary_interval_s), 1,
-		86400, "60", NULL, "seconds between summaries of a publication" },
-};
-
-const struct knob_table goose_knobs = {
-	.owner = "goose",
-	.knobs = knobs,
-	.count = sizeof(knobs) / sizeof(knobs[0]),
-};

@@ -9,7 +9,6 @@ extern const struct proto goose_proto;
 
 #define EVENT(name) (UINT64_C(1) << GOOSE_EVENT_##name)
 
-static struct goose_config config;
 
 /** A message; the data set is a boolean and a quality unless data says otherwise. */
 struct message {
@@ -77,8 +76,7 @@ say(struct message m)
 static int
 setup(void **state)
 {
-	config = (struct goose_config){ .summary_interval_s = 60 };
-	rig_begin(&goose_proto, &config);
+	rig_begin(&goose_proto, NULL);
 	return 0;
 }
 
@@ -339,7 +337,7 @@ all_messages_when_asked_for(void **state)
 {
 	struct message m = usual;
 
-	config.messages = 1;
+	rig->ctx.levels.cyclic = PROTO_LOG_ALL;
 	say(m);
 	m.sq++;
 	say(m);

@@ -17,6 +17,7 @@ struct rig {
 	struct slab *slab;
 	struct record_writer *writer;
 	struct record_writer *identity_writer;
+	struct proto_volume *volume;
 	struct buf json;       /* of the last record that was not an identity */
 	struct buf identity;
 	unsigned int count;    /* records written, identities not */
@@ -44,7 +45,7 @@ rig_collect(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id)
 	} else {
 		rig->events |= ctx->events;
 		ctx->events = 0;
-		rig->count += (flags & PROTO_EMIT) != 0;
+		rig->count += (flags & (PROTO_EMIT | PROTO_QUIET)) == PROTO_EMIT;
 		rig->matched += (flags & PROTO_MATCH) != 0;
 	}
 	buf_reset(out);
@@ -69,6 +70,7 @@ rig_begin(const struct proto *proto, const void *config)
 		.vlan_tci = 0x8005, .tagged = true };
 	rig->ctx = (struct proto_ctx){ .proto = proto, .config = config, .state = rig->state, .slab = rig->slab,
 		.record = &rig->builder, .counters = rig->counters, .ts_ns = UINT64_C(1700000000000000000), .to_server = true,
+		.levels = { .cyclic = proto->cyclic, .summary_interval_s = 60 }, .volume = &rig->volume,
 		.link = &rig->link, .deliver = rig_collect, .owner = rig };
 }
 
@@ -78,6 +80,7 @@ rig_end(void)
 	rig->ctx.link = NULL;
 	rig->ctx.ending = true;
 	rig->ctx.proto->end(&rig->ctx);
+	proto_volume_free(&rig->ctx);
 	assert_int_equal(slab_used(rig->slab), 0);
 	slab_destroy(rig->slab);
 	record_writer_destroy(rig->writer);

@@ -219,12 +219,7 @@ parse_i(struct proto_ctx *ctx, const struct apci *apci, struct cursor asdu)
 	record->ssn = number_of(apci->control[0], apci->control[1]);
 	record_present(&record->head, IEC104_HAS_SSN);
 	iec104_sequence_i(ctx, record->ssn, record->rsn);
-	if (iec104_asdu_parse(ctx, record, asdu)) {
-		state->unlogged++;
-		counter_add(&ctx->counters[IEC104_VALUES_UNCHANGED], 1);
-		proto_deliver(ctx, PROTO_MATCH, 0);
-		return;
-	}
+	iec104_asdu_parse(ctx, record, asdu);
 	common_address = record->common_address;
 	monitors = record->category == IEC104_PROCESS_MONITOR || record->category == IEC104_SYSTEM_MONITOR;
 	proto_deliver(ctx, PROTO_MATCH | PROTO_EMIT, 0);
@@ -304,17 +299,7 @@ iec104_gap(struct proto_ctx *ctx, uint32_t missing)
 static void
 iec104_end(struct proto_ctx *ctx)
 {
-	struct iec104_state *state = ctx->state;
-	struct iec104_record *record;
-
 	iec104_command_end(ctx);
-	iec104_values_free(ctx);
-	if (state->unlogged == 0)
-		return;
-	record = record_begin(ctx->record, &iec104_record_table);
-	record->unlogged = state->unlogged;
-	record_present(&record->head, IEC104_HAS_SUMMARY);
-	proto_deliver(ctx, PROTO_EMIT, 0);
 }
 
 static const uint16_t ports[] = { 2404, 0 };
@@ -328,23 +313,18 @@ static const struct counter_desc counters[IEC104_COUNTERS_END] = {
 	[IEC104_COMMANDS_CONFIRMED] = { "app_layer.iec104.commands_confirmed", "positive confirmations" },
 	[IEC104_COMMANDS_REFUSED] = { "app_layer.iec104.commands_refused", "negative confirmations and refusals" },
 	[IEC104_COMMANDS_SHED] = { "app_layer.iec104.commands_shed", "commands no longer followed, as too many were open" },
-	[IEC104_VALUES_UNCHANGED] = { "app_layer.iec104.values_unlogged", "APDUs that log-values left out" },
-	[IEC104_VALUES_SHED] = { "app_layer.iec104.values_shed", "APDUs logged as there was no memory for last values" },
 	[IEC104_SEQUENCE_ERRORS] = { "app_layer.iec104.sequence_errors", "sequence numbers that did not follow" },
 	[IEC104_LENGTHS_RELEARNED] = { "app_layer.iec104.lengths_relearned", "times a flow's field lengths were found anew" },
 };
 
 static const char *const two_lengths[] = { "auto", "1", "2", NULL };
 static const char *const three_lengths[] = { "auto", "1", "2", "3", NULL };
-static const char *const log_values[] = { "all", "changes", "none", NULL };
 
 #define KNOB(key) "app-layer.protocols.iec104." key
 #define AT(member) offsetof(struct iec104_config, member)
 static const struct knob knobs[] = {
 	{ KNOB("log-supervisory"), KNOB_BOOL, AT(log_supervisory), 0, 0, "no", NULL,
 		"write an event for acknowledgements (S format) and link tests (TESTFR) too" },
-	{ KNOB("log-values"), KNOB_CHOICE, AT(log_values), 0, 0, "all", log_values,
-		"process information: all of it, only APDUs in which a value or its quality changed, or none" },
 	{ KNOB("cot-length"), KNOB_CHOICE, AT(cot_len), 0, 0, "auto", two_lengths,
 		"octets of the cause of transmission; auto: found out for each flow" },
 	{ KNOB("ca-length"), KNOB_CHOICE, AT(ca_len), 0, 0, "auto", two_lengths, "octets of the common address" },
@@ -372,6 +352,7 @@ const struct proto iec104_proto = {
 	.parse = iec104_parse,
 	.gap = iec104_gap,
 	.end = iec104_end,
+	.kind = "type_id",
 	.state_len = sizeof(struct iec104_state),
 	.counters = counters,
 	.counter_count = IEC104_COUNTERS_END,

@@ -22,7 +22,6 @@ enum {
 	IEC104_LENGTHS_COUNT = 12, /* cause 1 or 2, common address 1 or 2, object address 1 to 3 */
 	IEC104_OPEN_MAX = 16,      /* commands followed in a flow */
 	IEC104_STATIONS_MAX = 8,   /* common addresses of a flow whose identity was told */
-	IEC104_LAST_MAX = 1024,    /* points of a flow whose last value is kept, with log-values: changes */
 };
 
 enum iec104_format { IEC104_FORMAT_I, IEC104_FORMAT_S, IEC104_FORMAT_U = 3 };
@@ -112,8 +111,6 @@ enum iec104_counter {
 	IEC104_COMMANDS_CONFIRMED,
 	IEC104_COMMANDS_REFUSED,
 	IEC104_COMMANDS_SHED,
-	IEC104_VALUES_UNCHANGED,
-	IEC104_VALUES_SHED,
 	IEC104_SEQUENCE_ERRORS,
 	IEC104_LENGTHS_RELEARNED,
 	IEC104_COUNTERS_END,
@@ -135,7 +132,6 @@ enum iec104_record_bit {
 	IEC104_HAS_ACTIVATION,
 	IEC104_HAS_FILE,
 	IEC104_HAS_DATA,
-	IEC104_HAS_SUMMARY,
 };
 
 struct iec104_record {
@@ -145,7 +141,6 @@ struct iec104_record {
 	uint64_t response_time_us;   /* since the activation */
 	uint32_t file_octets;        /* of the file, so far */
 	uint32_t file_segments;
-	uint32_t unlogged;           /* APDUs of the flow that log-values left out; in its last record */
 	uint16_t ssn;
 	uint16_t rsn;
 	uint16_t common_address;
@@ -369,11 +364,9 @@ void iec104_walk_elements(struct iec104_walk *walk, const struct iec104_type *ty
 
 /* ---- state and configuration ---- */
 
-enum iec104_log_values { IEC104_LOG_VALUES_ALL, IEC104_LOG_VALUES_CHANGES, IEC104_LOG_VALUES_NONE };
 
 struct iec104_config {
 	bool log_supervisory;
-	unsigned int log_values; /* enum iec104_log_values */
 	unsigned int cot_len;    /* 0: found out */
 	unsigned int ca_len;
 	unsigned int ioa_len;
@@ -425,14 +418,10 @@ struct iec104_file {
 	bool section_known;
 };
 
-struct iec104_last; /* last values, iec104_values.c */
-
 /* Zeroed when the flow was recognised. */
 struct iec104_state {
 	struct iec104_sequence sequences[2]; /* by to_server */
 	struct iec104_file file;
-	struct iec104_last *last;            /* slab; NULL: none yet */
-	uint32_t unlogged;
 	uint32_t commands;                   /* activations so far */
 	uint16_t candidates;                 /* bit i: iec104_lengths_table[i] fits all ASDUs so far */
 	uint16_t stations[IEC104_STATIONS_MAX];
@@ -456,8 +445,8 @@ void iec104_sequence_i(struct proto_ctx *ctx, uint16_t ssn, uint16_t rsn);
 void iec104_sequence_s(struct proto_ctx *ctx, uint16_t rsn);
 /** STARTDT, STOPDT and TESTFR. */
 void iec104_sequence_u(struct proto_ctx *ctx, uint8_t function);
-/** Reads the ASDU of an I format into the record. @return whether the record is one that log-values leaves out */
-bool iec104_asdu_parse(struct proto_ctx *ctx, struct iec104_record *record, struct cursor in);
+/** Reads the ASDU of an I format into the record. */
+void iec104_asdu_parse(struct proto_ctx *ctx, struct iec104_record *record, struct cursor in);
 /** Which bit of iec104_state.candidates fit an ASDU of this type, variable structure qualifier and length (from the
  *  type on). 0 when none does; all when the type says nothing. */
 uint16_t iec104_lengths_fit(uint8_t type_id, uint8_t vsq, uint32_t len);
@@ -473,9 +462,8 @@ void iec104_command_end(struct proto_ctx *ctx);
 /** Follows a file transfer. segment: its octets, lent, else NULL. */
 void iec104_file_follow(struct proto_ctx *ctx, const struct iec104_asdu *asdu, struct iec104_record *record,
 	const struct iec104_object_file *object);
-/** Whether some object of the record has another value or quality than when it was last seen. Learns them. */
-bool iec104_values_changed(struct proto_ctx *ctx, const struct iec104_asdu *asdu, const struct iec104_record *record);
-void iec104_values_free(struct proto_ctx *ctx);
+/** Tells each object's value and quality to who compares them. */
+void iec104_values_compare(struct proto_ctx *ctx, const struct iec104_asdu *asdu, const struct iec104_record *record);
 /** Tells of a station, by its common address, once a flow. Overwrites ctx->record. */
 void iec104_identity_tell(struct proto_ctx *ctx, uint16_t common_address);
 

@@ -313,21 +313,7 @@ identifier_read(struct cursor *in, struct iec104_lengths lengths)
 	return asdu;
 }
 
-/* Whether the record is one of those that log-values leaves out. What is wrong is never left out. */
-static bool
-is_left_out(struct proto_ctx *ctx, const struct iec104_asdu *asdu, const struct iec104_record *record)
-{
-	const struct iec104_config *config = ctx->config;
-	bool changed;
-
-	if (config->log_values == IEC104_LOG_VALUES_ALL || asdu->type == NULL ||
-		asdu->type->category != IEC104_PROCESS_MONITOR)
-		return false;
-	changed = config->log_values == IEC104_LOG_VALUES_CHANGES && iec104_values_changed(ctx, asdu, record);
-	return !changed && ctx->events == 0;
-}
-
-bool
+void
 iec104_asdu_parse(struct proto_ctx *ctx, struct iec104_record *record, struct cursor in)
 {
 	struct iec104_lengths lengths = iec104_lengths_of(ctx, in);
@@ -336,7 +322,7 @@ iec104_asdu_parse(struct proto_ctx *ctx, struct iec104_record *record, struct cu
 
 	if (in.short_read) {
 		proto_event(ctx, IEC104_EVENT_SHORT_ASDU);
-		return false;
+		return;
 	}
 	fill_record(record, &asdu);
 	check_identifier(ctx, &asdu);
@@ -349,5 +335,6 @@ iec104_asdu_parse(struct proto_ctx *ctx, struct iec104_record *record, struct cu
 	iec104_command_follow(ctx, &asdu, record, first);
 	if (first != NULL && asdu.type->shape == IEC104_SHAPE_FILE)
 		iec104_file_follow(ctx, &asdu, record, (const struct iec104_object_file *)first);
-	return is_left_out(ctx, &asdu, record);
+	if (first != NULL && asdu.type->category == IEC104_PROCESS_MONITOR && proto_compares(ctx, 0))
+		iec104_values_compare(ctx, &asdu, record);
 }

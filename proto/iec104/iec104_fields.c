@@ -252,8 +252,6 @@ static const struct field record_rows[] = {
 	{ "objects", FIELD_LIST, IEC104_HAS_OBJECTS, 0, offsetof(struct iec104_record, objects), NULL, iec104_object_shapes,
 		"60870-5-101 7.3", "information objects, each with the fields of its type" },
 	FIELD("data", HEX, DATA, data, NULL, "101 7.2.1", "contents of an ASDU whose type is private, reserved or secure"),
-	FIELD("unlogged", U32, SUMMARY, unlogged, NULL, "101 7.3",
-		"APDUs of the flow that log-values left out; in its last record"),
 };
 const struct record_table iec104_record_table = { "iec104", ROWS(record_rows), sizeof(struct iec104_record) };
 

@@ -10,6 +10,7 @@
 struct harness {
 	struct proto_ctx ctx;
 	struct record_builder builder;
+	struct proto_volume *volume;
 	struct iec104_config config;
 	struct iec104_state state;
 	_Atomic uint64_t counters[IEC104_COUNTERS_END];

@@ -15,7 +15,7 @@ collect(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id)
 		return;
 	}
 	h.deliveries++;
-	h.emitted += (flags & PROTO_EMIT) != 0;
+	h.emitted += (flags & (PROTO_EMIT | PROTO_QUIET)) == PROTO_EMIT;
 	h.events |= ctx->events;
 	ctx->events = 0;
 	h.last_len = ctx->record->len;
@@ -27,11 +27,13 @@ harness_begin(void)
 {
 	if (h.ctx.slab != NULL)
 		iec104_proto.end(&h.ctx);
+	if (h.ctx.volume != NULL)
+		proto_volume_free(&h.ctx);
 	memset(&h, 0, offsetof(struct harness, area));
 	h.config = (struct iec104_config){ .k = 12, .w = 8, .command_timeout_s = 60 };
 	record_builder_init(&h.builder, h.area, sizeof(h.area));
 	h.ctx = (struct proto_ctx){ .proto = &iec104_proto, .config = &h.config, .state = &h.state, .slab = slab,
-		.record = &h.builder, .counters = h.counters, .tcp = true, .deliver = collect,
+		.record = &h.builder, .volume = &h.volume, .counters = h.counters, .tcp = true, .deliver = collect,
 		.ts_ns = UINT64_C(1000000000) };
 }
 

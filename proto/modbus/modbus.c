@@ -311,6 +311,15 @@ finish(struct modbus_pdu *pdu, unsigned int flags)
 		modbus_identity_deliver(pdu);
 }
 
+/* What a read asks for, where its answers are compared; 0: it is none, or they are not. */
+static uint64_t
+read_hash(const struct proto_ctx *ctx, struct header header, struct cursor body)
+{
+	if ((function_of(header.function_raw)->access & (MODBUS_READ | MODBUS_WRITE)) != MODBUS_READ || !proto_compares(ctx, 0))
+		return 0;
+	return proto_value_hash((uint64_t)header.unit_id << 8 | header.function_raw, body) | 1;
+}
+
 static void
 parse_request(struct proto_ctx *ctx, struct header header, struct cursor body, struct pair_key key)
 {
@@ -326,9 +335,10 @@ parse_request(struct proto_ctx *ctx, struct header header, struct cursor body, s
 	pdu.record = begin_record(ctx);
 	pdu.half = &pdu.record->request;
 	fill_header(&pdu, header);
+	wait = (struct pair_wait){ .key = key, .since_ns = ctx->ts_ns, .id = pdu.record->id, .to_server = ctx->to_server,
+		.asked = read_hash(ctx, header, body) };
 	read_body(&pdu, pdu.function->read_request, &body);
 	counter_add(&ctx->counters[MODBUS_COUNT_REQUESTS], 1);
-	wait = (struct pair_wait){ .key = key, .since_ns = ctx->ts_ns, .id = pdu.record->id, .to_server = ctx->to_server };
 	finish(&pdu, pair_keep(ctx, &state->pairs, &pair_desc, &wait) ? PROTO_MATCH | PROTO_HOLD : PROTO_MATCH | PROTO_EMIT);
 }
 
@@ -338,7 +348,8 @@ parse_response(struct proto_ctx *ctx, struct header header, struct cursor body, 
 	struct modbus_pdu pdu = { .ctx = ctx, .bit = MODBUS_RESPONSE, .function = function_of(header.function_raw) };
 	struct modbus_state *state = ctx->state;
 	bool exception = is_exception(header);
-	struct pair_wait wait;
+	struct pair_wait wait = { 0 };
+	struct cursor said = body;
 
 	pdu.record = pair_take(ctx, &state->pairs, &pair_desc, key, &wait);
 	if (pdu.record != NULL) {
@@ -359,6 +370,8 @@ parse_response(struct proto_ctx *ctx, struct header header, struct cursor body, 
 	counter_add(&ctx->counters[MODBUS_COUNT_RESPONSES], 1);
 	if (exception)
 		counter_add(&ctx->counters[MODBUS_COUNT_EXCEPTIONS], 1);
+	else if (wait.asked != 0)
+		proto_value(ctx, wait.asked, proto_value_hash(0, said));
 	finish(&pdu, PROTO_MATCH | PROTO_EMIT);
 }
 
@@ -408,6 +421,7 @@ const struct proto modbus_proto = {
 	.end = modbus_end,
 	.state_len = sizeof(struct modbus_state),
 	.pairs = true,
+	.kind = "request.function_code",
 	.counters = modbus_counters,
 	.counter_count = MODBUS_COUNTER_COUNT,
 	.knobs = &modbus_knobs,

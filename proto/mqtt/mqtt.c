@@ -206,6 +206,21 @@ make_room(struct mqtt_pdu *pdu, struct pair_key key)
 		proto_event(pdu->ctx, MQTT_EVENT_TOO_MANY_TRANSACTIONS);
 }
 
+/* Whether the topic had this payload before. Topics by alias alone are not followed. */
+static void
+compare_payload(const struct mqtt_pdu *pdu, struct cursor body)
+{
+	uint16_t topic_len = cursor_be16(&body);
+	struct cursor topic = cursor_sub(&body, topic_len);
+
+	if (pdu->type != MQTT_PUBLISH || topic_len == 0 || !proto_compares(pdu->ctx, 0))
+		return;
+	if ((pdu->flags >> 1 & 3) != 0)
+		cursor_skip(&body, 2);
+	if (!body.short_read)
+		proto_value(pdu->ctx, proto_value_hash(pdu->ctx->to_server, topic) | 1, proto_value_hash(0, body));
+}
+
 static void
 parse_opening(struct mqtt_pdu *pdu, struct cursor body)
 {
@@ -216,10 +231,13 @@ parse_opening(struct mqtt_pdu *pdu, struct cursor body)
 		.to_server = ctx->to_server };
 
 	if (!waits_for_answer(pdu, message_id)) {
+		compare_payload(pdu, body);
 		parse_alone(pdu, body);
 		return;
 	}
 	make_room(pdu, wait.key);
+	compare_payload(pdu, body);
+	wait.note = (uint8_t)ctx->values;
 	if (pdu->type == MQTT_CONNECT && state->introduced)
 		proto_event(ctx, MQTT_EVENT_DOUBLE_CONNECT);
 	wait.id = ++state->last_id;
@@ -279,6 +297,7 @@ parse_answer(struct mqtt_pdu *pdu, struct cursor body)
 		return;
 	pair_answered(ctx, &state->pairs, &pair_desc, &wait);
 	ctx->to_server = wait.to_server;
+	ctx->values = wait.note;
 	proto_deliver(ctx, PROTO_EMIT, wait.id);
 }
 
@@ -412,6 +431,7 @@ const struct proto mqtt_proto = {
 	.end = mqtt_end,
 	.state_len = sizeof(struct mqtt_state),
 	.pairs = true,
+	.kind = "type",
 	.counters = mqtt_counters,
 	.counter_count = MQTT_COUNTER_COUNT,
 	.knobs = &mqtt_knobs,

@@ -162,38 +162,23 @@ deliver_connection(struct proto_ctx *ctx, const struct cotp_tpdu *tpdu)
 
 /* ---- volume ---- */
 
-/* Whether the same was said before by the same poll or subscription; if not, says how often the last was. */
-static bool
-is_repeated(struct s7_message *message, uint32_t key, uint32_t value)
+/* What a read of variables asks for, where its answers are compared; 0: it is none, or they are not. */
+static uint64_t
+read_hash(const struct s7_message *message, struct cursor parameters)
 {
-	struct s7_state *state = message->ctx->state;
-	struct s7_repeat *repeat = &state->repeats[(key ^ key >> 16) & (S7_REPEATS - 1)];
-
-	if (repeat->key == key && repeat->value == value) {
-		repeat->count++;
-		counter_add(&message->ctx->counters[S7_COUNT_SUMMARISED], 1);
-		return true;
-	}
-	if (repeat->key == key && repeat->count > 0) {
-		message->record->repeats = repeat->count;
-		s7_has(message, S7_HAS_REPEATS);
-	}
-	*repeat = (struct s7_repeat){ .key = key, .value = value };
-	return false;
+	if (message->half->function_key != (S7_JOB << 8 | S7_READ_VAR) || !proto_compares(message->ctx, 0))
+		return 0;
+	return proto_value_hash(0, parameters) | 1;
 }
 
-/* What is written of a message that says what is usual. */
-static unsigned int
-volume_flags(struct s7_message *message, unsigned int volume, uint32_t key)
+/* A refused read is no value. */
+static void
+compare_values(struct s7_message *message, uint64_t point, struct cursor data)
 {
 	const struct s7_record *record = message->record;
-	bool wrong = message->ctx->events != 0 || (record_is_present(record, S7_HAS_ERROR) && record->error_key != 0);
 
-	if (volume == S7_VOLUME_ALL || wrong)
-		return PROTO_MATCH | PROTO_EMIT;
-	if (volume == S7_VOLUME_NONE || is_repeated(message, key | 1, message->data_hash))
-		return PROTO_MATCH;
-	return PROTO_MATCH | PROTO_EMIT;
+	if (point != 0 && !(record_is_present(record, S7_HAS_ERROR) && record->error_key != 0))
+		proto_value(message->ctx, point, proto_value_hash(0, data));
 }
 
 /* ---- messages ---- */
@@ -239,10 +224,8 @@ parse_request(struct s7_message *message, struct header header, struct cursor le
 	struct proto_ctx *ctx = message->ctx;
 	struct s7_config config = s7_config_of(ctx);
 	struct s7_state *state = ctx->state;
-	size_t parameters_len = cursor_left(&message->parameters);
 	struct cursor parameters = message->parameters;
 	struct pair_wait wait;
-	bool silent;
 
 	if (pair_find(&state->pairs, &pair_desc, key, &wait) != NULL)
 		proto_event(ctx, S7_EVENT_REUSED_PDU_REFERENCE);
@@ -251,15 +234,12 @@ parse_request(struct s7_message *message, struct header header, struct cursor le
 	message->record = begin_record(ctx);
 	fill_header(message, header);
 	read_body(message, left);
-	silent = config.reads != S7_VOLUME_ALL && message->half->function_key == (S7_JOB << 8 | S7_READ_VAR);
-	if (silent)
-		message->record->poll_key = crc32c(0, cursor_take(&parameters, parameters_len), parameters_len);
 	wait = (struct pair_wait){ .key = key, .since_ns = ctx->ts_ns, .id = message->record->id, .to_server = ctx->to_server,
-		.note = silent };
+		.asked = read_hash(message, parameters) };
 	if (pair_orphan_take(&state->orphans, key.value) || !pair_keep(ctx, &state->pairs, &pair_desc, &wait))
 		proto_deliver(ctx, PROTO_MATCH | PROTO_EMIT, message->record->id);
 	else
-		proto_deliver(ctx, silent ? PROTO_MATCH : PROTO_MATCH | PROTO_HOLD, message->record->id);
+		proto_deliver(ctx, PROTO_MATCH | PROTO_HOLD, message->record->id);
 }
 
 static void
@@ -267,7 +247,8 @@ parse_response(struct s7_message *message, struct header header, struct cursor l
 {
 	struct proto_ctx *ctx = message->ctx;
 	struct s7_state *state = ctx->state;
-	struct pair_wait wait = { .note = false }; /* whether the read is told only when its answer changes */
+	struct cursor data = message->data;
+	struct pair_wait wait = { 0 };
 
 	message->record = pair_take(ctx, &state->pairs, &pair_desc, key, &wait);
 	message->answers = message->record != NULL;
@@ -284,8 +265,8 @@ parse_response(struct s7_message *message, struct header header, struct cursor l
 	state->orphan_said = !message->answers;
 	fill_header(message, header);
 	read_body(message, left);
-	proto_deliver(ctx, wait.note ? volume_flags(message, s7_config_of(ctx).reads, message->record->poll_key)
-				  : PROTO_MATCH | PROTO_EMIT, message->record->id);
+	compare_values(message, wait.asked, data);
+	proto_deliver(ctx, PROTO_MATCH | PROTO_EMIT, message->record->id);
 	s7_deliver_identity(message);
 }
 
@@ -295,13 +276,17 @@ parse_push(struct s7_message *message, struct header header, struct cursor left)
 {
 	struct proto_ctx *ctx = message->ctx;
 	unsigned int flags = PROTO_MATCH | PROTO_EMIT;
+	struct cursor data = message->data;
 
 	message->record = begin_record(ctx);
 	fill_header(message, header);
 	read_body(message, left);
-	if (message->half->function_key == CYCLIC_PUSH)
-		flags = volume_flags(message, s7_config_of(ctx).cyclic,
-			(uint32_t)message->record->subfunction << 24 | (uint32_t)message->record->sequence << 16 | UINT32_C(0x8000));
+	if (message->half->function_key == CYCLIC_PUSH) {
+		flags |= PROTO_CYCLIC;
+		if (proto_compares(ctx, flags))
+			compare_values(message, UINT64_C(1) << 32 | (uint64_t)message->record->subfunction << 8 | message->record->sequence,
+				data);
+	}
 	proto_deliver(ctx, flags, message->record->id);
 }
 
@@ -374,7 +359,6 @@ parse_message(struct proto_ctx *ctx, struct cursor in)
 		message.parameters = whole;
 		message.data = cursor_of(whole.end, 0);
 	}
-	message.data_hash = crc32c(0, message.data.pos, cursor_left(&message.data));
 	dispatch(&message, header, in);
 	state->seen[ctx->to_server] = true;
 }
@@ -459,8 +443,10 @@ const struct proto s7comm_proto = {
 	.end = s7_end,
 	.state_len = sizeof(struct s7_state),
 	.pairs = true,
+	.kind = "function_name",
 	.counters = s7_counters,
 	.counter_count = S7_COUNTER_COUNT,
 	.knobs = &s7_knobs,
+	.cyclic = PROTO_LOG_CHANGES,
 	.config_len = sizeof(struct s7_config),
 };

@@ -20,7 +20,6 @@ enum {
 	S7_BYTE_VALUES_MAX = 32,     /* more bytes than these are shown as hex only */
 	S7_ENTRIES_MAX = 512,        /* SZL entries, blocks of a list, in one message */
 	S7_OPEN_MAX = 64,            /* requests waiting for their response, in one flow */
-	S7_REPEATS = 16,             /* cyclic jobs and reads whose last value is remembered; a power of two */
 	S7_SZL_ENTRY_MAX = 64,       /* of an entry that two messages share, the bytes kept */
 	S7_TEXT_MAX = 32,
 };
@@ -130,7 +129,6 @@ enum s7_bit {
 	S7_HAS_RETURN_CODE,
 	S7_HAS_DATA_UNIT,
 	S7_HAS_DATA,
-	S7_HAS_REPEATS,
 };
 
 /* What the request and the response each have. */
@@ -172,8 +170,6 @@ struct s7_record {
 	uint8_t filesystem;
 	uint16_t szl_id, szl_part, szl_index, szl_entry_length, szl_count;
 	uint16_t interval_base, interval_factor;
-	uint32_t poll_key;         /* of what a read asks for */
-	uint32_t repeats;          /* messages alike since the last one written */
 	uint64_t clock_ns;
 	uint8_t password_len;
 	struct record_ref filename;
@@ -318,24 +314,13 @@ enum s7_counter {
 	S7_COUNT_UNANSWERED,
 	S7_COUNT_ORPHANS,
 	S7_COUNT_SHED,
-	S7_COUNT_SUMMARISED,
 	S7_COUNTER_COUNT,
 };
-
-enum s7_volume { S7_VOLUME_ALL, S7_VOLUME_CHANGES, S7_VOLUME_NONE };
 
 struct s7_config {
 	uint64_t request_flood; /* 1..S7_OPEN_MAX */
 	uint64_t message_max;   /* bytes, at most COTP_MESSAGE_LEN_MAX */
-	unsigned int cyclic;    /* enum s7_volume */
-	unsigned int reads;     /* enum s7_volume */
 	bool log_passwords;
-};
-
-struct s7_repeat {
-	uint32_t key;
-	uint32_t value;
-	uint32_t count;
 };
 
 /* What the next message of a long status list begins with. */
@@ -353,7 +338,6 @@ struct s7_state {
 	bool orphan_said;         /* until a response answers a request again */
 	bool seen[2];             /* by to_server: a message was read whole */
 	struct cotp_message messages[2];
-	struct s7_repeat repeats[S7_REPEATS];
 	struct s7_szl_rest szl;
 };
 
@@ -377,7 +361,6 @@ struct s7_message {
 	bool answers;                 /* the record holds the request too */
 	struct cursor parameters;
 	struct cursor data;
-	uint32_t data_hash;
 	struct s7_identity identity;
 };
 

@@ -685,12 +685,11 @@ static const struct field s7_fields[] = {
 	ROW("password", STRING, S7_HAS_PASSWORD_TEXT, s7_record, password, NULL, "the password, with log-passwords"),
 	ROW("cyclic.interval_base_ms", U16, S7_HAS_CYCLIC, s7_record, interval_base, NULL, "unit of the interval"),
 	ROW("cyclic.interval_factor", U16, S7_HAS_CYCLIC, s7_record, interval_factor, NULL, "units between two pushes"),
-	ROW("repeats", U32, S7_HAS_REPEATS, s7_record, repeats, NULL, "messages alike before this one that were not written"),
 	ROW("data", HEX, S7_HAS_DATA, s7_record, data, NULL, "data of functions that have no form here"),
 };
 const struct record_table s7_table = TABLE_OF("s7comm", s7_fields, s7_record);
 
-static_assert((unsigned int)S7_HAS_REPEATS < 64, "the record's presence bits fit its head");
+static_assert((unsigned int)S7_HAS_DATA < 64, "the record's presence bits fit its head");
 
 /* ---- events, counters, configuration ---- */
 
@@ -720,10 +719,7 @@ const struct counter_desc s7_counters[] = {
 	[S7_COUNT_UNANSWERED] = { "s7comm.unanswered", "requests given up without a response" },
 	[S7_COUNT_ORPHANS] = { "s7comm.orphan_responses", "responses without a request" },
 	[S7_COUNT_SHED] = { "s7comm.shed", "requests written without waiting for the response: no memory" },
-	[S7_COUNT_SUMMARISED] = { "s7comm.summarised", "messages not written: they said what the last one said" },
 };
-
-static const char *const volumes[] = { "all", "changes", "none", NULL };
 
 #define KNOB(key) "app-layer.protocols.s7comm." key
 static const struct knob knobs[] = {
@@ -731,10 +727,6 @@ static const struct knob knobs[] = {
 		"requests of a flow that may wait for their response; above it the oldest is written as it is" },
 	{ KNOB("max-message"), KNOB_SIZE, offsetof(struct s7_config, message_max), 1024, COTP_MESSAGE_LEN_MAX, "16KiB", NULL,
 		"length of a message put together from several TPDUs" },
-	{ KNOB("cyclic"), KNOB_CHOICE, offsetof(struct s7_config, cyclic), 0, 0, "changes", volumes,
-		"subscribed variables: every push, those whose values changed, or none" },
-	{ KNOB("reads"), KNOB_CHOICE, offsetof(struct s7_config, reads), 0, 0, "all", volumes,
-		"reads of variables: every one, those whose values changed since the same read, or none; errors always" },
 	{ KNOB("log-passwords"), KNOB_BOOL, offsetof(struct s7_config, log_passwords), 0, 0, "no", NULL,
 		"write passwords in clear; their length is always written" },
 };

@@ -18,7 +18,7 @@ static int
 setup(void **state)
 {
 	(void)state;
-	config = (struct s7_config){ .request_flood = 32, .message_max = 16384, .cyclic = S7_VOLUME_CHANGES };
+	config = (struct s7_config){ .request_flood = 32, .message_max = 16384 };
 	return rig_create(&desc);
 }
 
@@ -252,15 +252,15 @@ static const struct message other_answer = { S7_ACK_DATA, 0, "04 01 | ff 04 00 1
 static const struct message push = { S7_USERDATA, 0, "000112 08 12 02 01 07 00 00 0000 | ff 09 0008 0001 ff04 0010 1234" };
 static const struct message other_push = { S7_USERDATA, 0, "000112 08 12 02 01 07 00 00 0000 | ff 09 0008 0001 ff04 0010 1235" };
 
-/* The same value again is not written; the next change says how often it was seen. */
+/* The same value again is not written; a refused read always is. */
 static void
 test_changes(void **state)
 {
-	static const unsigned int read_flags[] = { PROTO_MATCH, PROTO_MATCH | PROTO_EMIT, PROTO_MATCH, PROTO_MATCH, PROTO_MATCH,
-		PROTO_MATCH | PROTO_EMIT };
+	enum { ASKED = PROTO_MATCH | PROTO_HOLD, TOLD = PROTO_MATCH | PROTO_EMIT, PUSHED = TOLD | PROTO_CYCLIC };
+	static const unsigned int read_flags[] = { ASKED, TOLD, ASKED, TOLD | PROTO_QUIET, ASKED, TOLD };
 
 	(void)state;
-	config.reads = S7_VOLUME_CHANGES;
+	rig->ctx.levels.usual = PROTO_LOG_CHANGES;
 	for (unsigned int i = 0; i < 3; i++) {
 		send(&read_request, true);
 		send(i < 2 ? &read_answer : &other_answer, false);
@@ -268,15 +268,14 @@ test_changes(void **state)
 	assert_int_equal(rig->count, 6);
 	for (unsigned int i = 0; i < 6; i++)
 		assert_int_equal(rig->flags[i], read_flags[i]);
-	assert_has(&rig->json, "\"repeats\":1");
+	rig->ctx.levels.usual = PROTO_LOG_ALL;
 	rig_renew();
 	for (unsigned int i = 0; i < 4; i++)
 		send(i < 3 ? &push : &other_push, false);
-	assert_int_equal(rig->flags[0], PROTO_MATCH | PROTO_EMIT);
-	assert_int_equal(rig->flags[1], PROTO_MATCH);
-	assert_int_equal(rig->flags[2], PROTO_MATCH);
-	assert_int_equal(rig->flags[3], PROTO_MATCH | PROTO_EMIT);
-	assert_has(&rig->json, "\"repeats\":2");
+	assert_int_equal(rig->flags[0], PUSHED);
+	assert_int_equal(rig->flags[1], PUSHED | PROTO_QUIET);
+	assert_int_equal(rig->flags[2], PUSHED | PROTO_QUIET);
+	assert_int_equal(rig->flags[3], PUSHED);
 	assert_has(&rig->json, "\"data\":\"1235\"");
 }
 

@@ -1,7 +1,6 @@
 /* S7comm-plus: recognising it, and the way of one TPDU to an event. */
 #include "proto/s7comm_plus/s7comm_plus.h"
 
-#include "lib/base/hash.h"
 
 enum {
 	TLS_CONTENT_FIRST = 0x14,
@@ -228,27 +227,6 @@ parse_response(struct s7p_message *message, uint16_t function, uint16_t sequence
 	s7p_deliver_identity(message);
 }
 
-/* What is written of a notification, as the user chose. */
-static unsigned int
-notification_flags(const struct s7p_message *message)
-{
-	struct proto_ctx *ctx = message->ctx;
-	const struct s7p_config *config = ctx->config;
-	struct s7p_state *state = ctx->state;
-
-	if (config->notifications == S7P_VOLUME_ALL || ctx->events != 0)
-		return PROTO_MATCH | PROTO_EMIT;
-	if (config->notifications == S7P_VOLUME_NONE)
-		return PROTO_MATCH;
-	if (state->notified_id == message->record->subscription_id && state->notified_hash == message->hash) {
-		counter_add(&ctx->counters[S7P_COUNT_SUMMARISED], 1);
-		return PROTO_MATCH;
-	}
-	state->notified_id = message->record->subscription_id;
-	state->notified_hash = message->hash;
-	return PROTO_MATCH | PROTO_EMIT;
-}
-
 static void
 parse_notification(struct s7p_message *message)
 {
@@ -261,9 +239,10 @@ parse_notification(struct s7p_message *message)
 	/* Behind the identification, the credit and the sequence, which change each time. */
 	cursor_skip(&values, 11);
 	(void)s7p_vlq32(&values);
-	message->hash = crc32c(0, values.pos, cursor_left(&values));
+	if (proto_compares(ctx, PROTO_CYCLIC))
+		proto_value(ctx, UINT64_C(1) << 32 | message->record->subscription_id, proto_value_hash(0, values));
 	counter_add(&ctx->counters[S7P_COUNT_NOTIFICATIONS], 1);
-	proto_deliver(ctx, notification_flags(message), message->record->id);
+	proto_deliver(ctx, PROTO_MATCH | PROTO_EMIT | PROTO_CYCLIC, message->record->id);
 }
 
 /* The data part of a message, put together. */
@@ -462,8 +441,10 @@ const struct proto s7comm_plus_proto = {
 	.end = s7p_end,
 	.state_len = sizeof(struct s7p_state),
 	.pairs = true,
+	.kind = "function_name",
 	.counters = s7p_counters,
 	.counter_count = S7P_COUNTER_COUNT,
 	.knobs = &s7p_knobs,
+	.cyclic = PROTO_LOG_CHANGES,
 	.config_len = sizeof(struct s7p_config),
 };

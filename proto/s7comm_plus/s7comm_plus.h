@@ -208,16 +208,12 @@ enum s7p_counter {
 	S7P_COUNT_UNANSWERED,
 	S7P_COUNT_ORPHANS,
 	S7P_COUNT_SHED,
-	S7P_COUNT_SUMMARISED,
 	S7P_COUNTER_COUNT,
 };
-
-enum s7p_volume { S7P_VOLUME_ALL, S7P_VOLUME_CHANGES, S7P_VOLUME_NONE };
 
 struct s7p_config {
 	uint64_t request_flood; /* 1..S7P_OPEN_MAX */
 	uint64_t message_max;
-	unsigned int notifications; /* enum s7p_volume */
 };
 
 struct s7p_state {
@@ -229,7 +225,6 @@ struct s7p_state {
 	bool tls;                        /* a TLS record was seen: the rest cannot be read */
 	struct cotp_message tpdus[2];    /* a COTP message, while its TPDUs come in */
 	struct cotp_message parts[2];    /* the same of its own fragments */
-	uint32_t notified_id, notified_hash; /* the last notification written */
 };
 
 struct s7p_message {
@@ -241,7 +236,6 @@ struct s7p_message {
 	bool answers;         /* the record holds the request too */
 	unsigned int values;  /* read so far, all lists together */
 	const uint8_t *digest;
-	uint32_t hash;        /* of the values of a notification */
 	struct cursor body;
 	/* What the device said of itself. */
 	uint8_t order_number[S7P_ORDER_NUMBER_LEN];

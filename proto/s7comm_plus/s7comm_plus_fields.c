@@ -243,10 +243,7 @@ const struct counter_desc s7p_counters[] = {
 	[S7P_COUNT_UNANSWERED] = { "s7comm_plus.unanswered", "requests given up without a response" },
 	[S7P_COUNT_ORPHANS] = { "s7comm_plus.orphan_responses", "responses without a request" },
 	[S7P_COUNT_SHED] = { "s7comm_plus.shed", "requests written without waiting for the response: no memory" },
-	[S7P_COUNT_SUMMARISED] = { "s7comm_plus.summarised", "notifications not written: they said what the last one said" },
 };
-
-static const char *const volumes[] = { "all", "changes", "none", NULL };
 
 #define KNOB(key) "app-layer.protocols.s7comm_plus." key
 static const struct knob knobs[] = {
@@ -254,7 +251,5 @@ static const struct knob knobs[] = {
 		"requests of a flow that may wait for their response; above it the oldest is written as it is" },
 	{ KNOB("max-message"), KNOB_SIZE, offsetof(struct s7p_config, message_max), 1024, COTP_MESSAGE_LEN_MAX, "64KiB", NULL,
 		"length of a message put together from several parts" },
-	{ KNOB("notifications"), KNOB_CHOICE, offsetof(struct s7p_config, notifications), 0, 0, "changes", volumes,
-		"notifications of subscriptions: every one, those whose values changed, or none; errors always" },
 };
 const struct knob_table s7p_knobs = { .owner = "s7comm_plus", .knobs = knobs, .count = sizeof(knobs) / sizeof(knobs[0]) };

@@ -17,7 +17,7 @@ static int
 setup(void **state)
 {
 	(void)state;
-	config = (struct s7p_config){ .request_flood = 16, .message_max = 65536, .notifications = S7P_VOLUME_CHANGES };
+	config = (struct s7p_config){ .request_flood = 16, .message_max = 65536 };
 	return rig_create(&desc);
 }
 
@@ -290,9 +290,9 @@ test_notifications(void **state)
 	send(S7P_V3, notifications[1], false);
 	send(S7P_V3, notifications[2], false);
 	assert_has(&rig->json, "\"errors\":[{\"id\":7,");
-	assert_int_equal(rig->flags[0], PROTO_MATCH | PROTO_EMIT);
-	assert_int_equal(rig->flags[1], PROTO_MATCH);
-	assert_int_equal(rig->flags[2], PROTO_MATCH | PROTO_EMIT);
+	assert_int_equal(rig->flags[0], PROTO_MATCH | PROTO_EMIT | PROTO_CYCLIC);
+	assert_int_equal(rig->flags[1], PROTO_MATCH | PROTO_EMIT | PROTO_CYCLIC | PROTO_QUIET);
+	assert_int_equal(rig->flags[2], PROTO_MATCH | PROTO_EMIT | PROTO_CYCLIC);
 	assert_int_equal(rig->events, 0);
 }
 

@@ -93,7 +93,7 @@ tell_end(struct proto_ctx *ctx, struct sv_stream *stream)
 	record->smp_cnt = stream->smp_cnt;
 	record->head.present |= 1u << SV_HAS_ID | 1u << SV_HAS_COUNT;
 	put_summary(ctx, record, stream);
-	proto_deliver(ctx, PROTO_EMIT, 0);
+	proto_deliver(ctx, PROTO_EMIT | PROTO_CYCLIC | PROTO_SUMMARY, 0);
 }
 
 /* The oldest one leaves for another. */
@@ -121,10 +121,9 @@ drop_oldest(struct proto_ctx *ctx, struct sv_state *state)
 static void
 renew_budget(struct proto_ctx *ctx)
 {
-	const struct sv_config *config = ctx->config;
 	struct sv_state *state = ctx->state;
 
-	if (ctx->ts_ns <= state->broken_ns || ctx->ts_ns - state->broken_ns < config->summary_interval_s * NS_PER_S)
+	if (ctx->ts_ns <= state->broken_ns || ctx->ts_ns - state->broken_ns < ctx->levels.summary_interval_s * NS_PER_S)
 		return;
 	state->broken_ns = ctx->ts_ns;
 	state->broken = 0;
@@ -259,13 +258,12 @@ tell_loose(struct proto_ctx *ctx, struct message *message)
 		return;
 	message->reason = SV_ANOMALY;
 	(void)put_message(ctx, message);
-	proto_deliver(ctx, PROTO_MATCH | PROTO_EMIT, 0);
+	proto_deliver(ctx, PROTO_MATCH | PROTO_EMIT | PROTO_CYCLIC, 0);
 }
 
 static void
 decide(struct proto_ctx *ctx, struct message *message)
 {
-	const struct sv_config *config = ctx->config;
 	struct sv_stream *stream = message->stream;
 
 	if (message->reason == SV_NOTHING && ctx->events != 0)
@@ -276,15 +274,16 @@ decide(struct proto_ctx *ctx, struct message *message)
 	if ((message->reason == SV_ANOMALY || message->reason == SV_STATE_CHANGE) && !spend(ctx, &stream->told))
 		message->reason = SV_NOTHING;
 	if (message->reason == SV_NOTHING && ctx->ts_ns > stream->since_ns &&
-		ctx->ts_ns - stream->since_ns >= config->summary_interval_s * NS_PER_S)
+		ctx->ts_ns - stream->since_ns >= ctx->levels.summary_interval_s * NS_PER_S)
 		message->reason = SV_SUMMARY;
-	if (message->reason == SV_NOTHING && config->messages != 0)
+	if (message->reason == SV_NOTHING && ctx->levels.cyclic == PROTO_LOG_ALL)
 		message->reason = SV_MESSAGE;
 }
 
 static void
 tell(struct proto_ctx *ctx, struct message *message)
 {
+	unsigned int flags = PROTO_MATCH | PROTO_EMIT | PROTO_CYCLIC;
 	struct sv_record *record;
 
 	decide(ctx, message);
@@ -297,7 +296,9 @@ tell(struct proto_ctx *ctx, struct message *message)
 	record = put_message(ctx, message);
 	if (message->reason == SV_SUMMARY)
 		put_summary(ctx, record, message->stream);
-	proto_deliver(ctx, PROTO_MATCH | PROTO_EMIT, 0);
+	if (message->reason == SV_FIRST || message->reason == SV_SUMMARY)
+		flags |= PROTO_SUMMARY; /* written even where nothing else is */
+	proto_deliver(ctx, flags, 0);
 	if (message->reason == SV_FIRST)
 		tell_identity(ctx, message->stream);
 }
@@ -480,5 +481,6 @@ const struct proto sv_proto = {
 	.counters = sv_counters,
 	.counter_count = SV_COUNTER_COUNT,
 	.knobs = &sv_knobs,
+	.cyclic = PROTO_LOG_CHANGES,
 	.config_len = sizeof(struct sv_config),
 };

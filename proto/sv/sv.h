@@ -203,8 +203,6 @@ struct sv_state {
 };
 
 struct sv_config {
-	unsigned int messages; /* 0: changes, 1: all */
-	uint64_t summary_interval_s;
 	uint64_t interruption_ms;
 };
 

@@ -151,14 +151,7 @@ const struct counter_desc sv_counters[] = {
 	[SV_COUNT_SHED] = { "sv.shed", "publications not followed: no memory" },
 };
 
-static const char *const message_choices[] = { "changes", "all", NULL };
-
 static const struct knob knobs[] = {
-	{ "app-layer.protocols.sv.messages", KNOB_CHOICE, offsetof(struct sv_config, messages), 0, 0, "changes",
-		message_choices,
-		"which messages become records: the first, changes of quality or clock, anomalies and summaries; or all of them" },
-	{ "app-layer.protocols.sv.summary-interval", KNOB_NUMBER, offsetof(struct sv_config, summary_interval_s), 1, 86400,
-		"60", NULL, "seconds between summaries of a publication" },
 	{ "app-layer.protocols.sv.interruption-ms", KNOB_NUMBER, offsetof(struct sv_config, interruption_ms), 1, 60000, "100",
 		NULL, "silence of a publication that is an anomaly, milliseconds" },
 };

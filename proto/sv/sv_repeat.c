@@ -89,9 +89,9 @@ is_due(const struct proto_ctx *ctx, const struct sv_stream *stream)
 {
 	const struct sv_config *config = ctx->config;
 
-	return config->messages != 0 || ctx->ts_ns < stream->last_ns ||
+	return ctx->levels.cyclic == PROTO_LOG_ALL || ctx->ts_ns < stream->last_ns ||
 		ctx->ts_ns - stream->last_ns > config->interruption_ms * NS_PER_MS ||
-		(ctx->ts_ns > stream->since_ns && ctx->ts_ns - stream->since_ns >= config->summary_interval_s * NS_PER_S);
+		(ctx->ts_ns > stream->since_ns && ctx->ts_ns - stream->since_ns >= ctx->levels.summary_interval_s * NS_PER_S);
 }
 
 bool

@@ -79,7 +79,7 @@ say(struct message m)
 static int
 setup(void **state)
 {
-	config = (struct sv_config){ .summary_interval_s = 60, .interruption_ms = 100 };
+	config = (struct sv_config){ .interruption_ms = 100 };
 	rig_begin(&sv_proto, &config);
 	return 0;
 }
@@ -226,7 +226,7 @@ summaries_and_the_end(void **state)
 {
 	struct message m = usual;
 
-	config.summary_interval_s = 1;
+	rig->ctx.levels.summary_interval_s = 1;
 	for (m.cnt = 0; m.cnt < 4001; m.cnt++)
 		assert_true(say(m) == 0);
 	assert_int_equal(rig->count, 2);
@@ -270,7 +270,7 @@ all_messages_when_asked_for(void **state)
 {
 	struct message m = usual;
 
-	config.messages = 1;
+	rig->ctx.levels.cyclic = PROTO_LOG_ALL;
 	say(m);
 	m.cnt++;
 	say(m);
@@ -395,6 +395,6 @@ main(void)
 		cmocka_unit_test(repetitions_hide_nothing),
 	};
 
-	config = (struct sv_config){ .summary_interval_s = 60, .interruption_ms = 100 };
+	config = (struct sv_config){ .interruption_ms = 100 };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

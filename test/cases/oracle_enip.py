@@ -64,7 +64,7 @@ def run_sensor(sensor, capture):
     """The EtherNet/IP events of a capture, in the order written, each packet of cyclic data among them."""
     with tempfile.TemporaryDirectory() as out:
         done = subprocess.run([sensor, 'read', '-r', capture, '-k', 'none', '-l', out, '--set', 'dpdk.huge-pages=no',
-                               '--set', 'app-layer.protocols.enip.io=all'], stdout=subprocess.PIPE,
+                               '--set', 'app-layer.protocols.enip.log-cyclic=all'], stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, timeout=600, check=False)
         path = os.path.join(out, 'eve.json')
         if done.returncode != 0 or not os.path.exists(path):

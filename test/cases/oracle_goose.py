@@ -21,7 +21,7 @@ import sys
 import tempfile
 
 SKIPPED = 77
-ALL = ['--set', 'app-layer.protocols.goose.messages=all', '--set', 'app-layer.protocols.sv.messages=all']
+ALL = ['--set', 'app-layer.protocols.goose.log-cyclic=all', '--set', 'app-layer.protocols.sv.log-cyclic=all']
 
 # (capture or '*', field) -> why the two differ. So far nothing does.
 EXPLAINED = {}

@@ -20,8 +20,8 @@ import tarfile
 import tempfile
 
 SKIPPED = 77
-EVERYTHING = ('dpdk.huge-pages=no', 'app-layer.protocols.s7comm.cyclic=all',
-              'app-layer.protocols.s7comm_plus.notifications=all')
+EVERYTHING = ('dpdk.huge-pages=no', 'app-layer.protocols.s7comm.log-cyclic=all',
+              'app-layer.protocols.s7comm_plus.log-cyclic=all')
 
 COPIES = ('tshark dissects no segment that it takes for a retransmission; some of these are the only copy of their '
           'message, captured late, and our count is that of the distinct ones')
