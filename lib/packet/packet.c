@@ -194,13 +194,30 @@ bool
 packet_vlan_tci(const struct packet *packet, uint16_t *tci)
 {
 	struct cursor in = cursor_of(packet->data, packet->len);
-	size_t header_len = (size_t)(packet->payload - packet->data) - packet->l2_off;
+	bool found = false;
 
-	if (!packet_is(packet, PACKET_ETHERNET) || packet->vlan_count == 0 || header_len < 18)
+	if (!packet_is(packet, PACKET_ETHERNET) || packet->vlan_count == 0)
 		return false;
-	cursor_skip(&in, packet->l2_off + header_len - 4);
-	*tci = cursor_be16(&in);
-	return !in.short_read;
+	cursor_skip(&in, packet->l2_off + 12u);
+	/* Each tag is skipped over; other switches' tags may stand between and behind them. */
+	while (!in.short_read) {
+		switch (cursor_be16(&in)) {
+		case 0x8100:
+		case 0x88a8:
+		case 0x9100:
+		case 0x9200:
+		case 0x9300:
+			*tci = cursor_be16(&in);
+			found = !in.short_read;
+			break;
+		case 0x8926: /* VN-Tag */
+			cursor_skip(&in, 4);
+			break;
+		default:
+			return found;
+		}
+	}
+	return false;
 }
 
 /** Skips Ethernet with tags, or another link header. @return false: not IP */

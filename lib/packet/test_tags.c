@@ -59,6 +59,7 @@ static void
 test_vntag(void **state)
 {
 	struct frame frame = { .len = 0 };
+	uint16_t tci = 0;
 
 	frame_ethernet(&frame, ETHER_TYPE_VNTAG);
 	frame_be32(&frame, 0x80010002);
@@ -73,10 +74,31 @@ test_vntag(void **state)
 	assert_int_equal(packet->vlan[0], 7);
 	assert_memory_equal(packet->payload, "tagged", 6);
 	assert_int_equal(counter_get(&counters[PACKET_COUNTER_VNTAG]), 1);
+	assert_true(packet_vlan_tci(packet, &tci));
+	assert_int_equal(tci, 7);
 	check_cuts(frame, 14, 20, DECODE_VNTAG_HEADER_TOO_SMALL);
 	frame_set_be16(&frame, 18, 0x9999);
 	decode(&frame);
 	assert_true(packet_has_decode_event(packet, DECODE_VNTAG_UNKNOWN_TYPE));
+}
+
+/* A VLAN tag with a VN-Tag behind it: the tag is the one before. */
+static void
+test_vntag_behind_vlan(void **state)
+{
+	struct frame frame = { .len = 0 };
+	uint16_t tci = 0;
+
+	frame_ethernet(&frame, 0x8100);
+	frame_be16(&frame, 0x8005);
+	frame_be16(&frame, ETHER_TYPE_VNTAG);
+	frame_be32(&frame, 0x80010002);
+	frame_be16(&frame, 0x0800);
+	add_datagram(&frame);
+	decode(&frame);
+	assert_int_equal(packet->vlan[0], 5);
+	assert_true(packet_vlan_tci(packet, &tci));
+	assert_int_equal(tci, 0x8005);
 }
 
 static void
@@ -109,6 +131,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_vntag, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_vntag_behind_vlan, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_ieee8021ah, setup, teardown),
 	};
 
