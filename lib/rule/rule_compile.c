@@ -384,6 +384,7 @@ table_side(struct compile *compile, unsigned int phase, unsigned int class, unsi
 	if (compile->keyed_count == 0)
 		return 0;
 	table->empty = false;
+	compile->set->packet_rules = compile->set->packet_rules || phase == PHASE_PACKET;
 	if (side >= SIDE_ANY) {
 		memcpy(compile->list, compile->keyed, compile->keyed_count * sizeof(uint32_t));
 		return group_of(compile, compile->keyed_count, side == SIDE_ANY ? &table->any : &table->once);
@@ -467,6 +468,7 @@ events_make(struct compile *compile)
 	for (uint32_t i = 0; i < compile->set->rule_count; i++)
 		if ((compile->set->rules[i]->flags & RULE_EVENTS) != 0 && compile->set->rules[i]->phase != PHASE_MESSAGE)
 			compile->list[count++] = i;
+	compile->set->packet_rules = compile->set->packet_rules || count > 0;
 	return group_of(compile, count, &compile->set->event_group);
 }
 

@@ -136,7 +136,7 @@ put_lens(const struct ruleset *set, const struct rule_app *app, const struct rul
 	switch ((enum rule_lens_kind)lens->kind) {
 	case LENS_NUMBER:
 	case LENS_NUMBERS:
-		put_number_name(app, lens->kind == LENS_NUMBER ? NULL : lens->paths, lens->ats, out);
+		put_number_name(app, lens->kind == LENS_NUMBER ? NULL : lens->paths, lens->kind == LENS_NUMBER ? &lens->at : lens->ats, out);
 		return;
 	case LENS_TAGS:
 		buf_puts(out, "the commands, services and states its protocol notes of each record");

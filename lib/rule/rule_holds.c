@@ -153,8 +153,10 @@ rule_holds(struct rule_view *view, const struct rule *rule)
 		return false;
 	if (!ends_match(view, rule, false) && ((rule->flags & RULE_BOTH_WAYS) == 0 || !ends_match(view, rule, true)))
 		return false;
+	bool asked = (rule->flags & RULE_ASKED) != 0;
+
 	for (unsigned int i = 0; i < rule->test_count; i++)
-		if (!rule->tests[i].fn(view, &rule->tests[i]))
+		if ((!asked || rule->tests[i].app == RULE_APP_NONE) && !rule->tests[i].fn(view, &rule->tests[i]))
 			return false;
 	if ((rule->flags & RULE_PROTOCOL_ONLY) != 0 && !protocol_is_new(view))
 		return false;

@@ -134,6 +134,7 @@ struct ruleset {
 	bool quiet_flows;             /* some config rule silences whole flows */
 	bool flow_vars;               /* some expression captures for its flow */
 	bool needs_scratch;           /* some buffer is transformed or decoded */
+	bool packet_rules;            /* some rule is asked of packets */
 };
 
 /* ---- hot ---- */
@@ -142,6 +143,7 @@ enum rule_counter {
 	RULE_COUNTER_HITS,
 	RULE_COUNTER_PASSED,
 	RULE_COUNTER_SUPPRESSED,
+	RULE_COUNTER_MUTED,
 	RULE_COUNTER_OVERFLOW,
 	RULE_COUNTER_SCANS,
 	RULE_COUNTER_SCAN_BYTES,
@@ -223,6 +225,7 @@ struct rule_var_table;
 struct rule_threshold_table;
 struct rule_bit_table;
 struct rule_scratch;
+struct rule_mute;
 
 /** What outlives a reload. */
 struct rule_memory {
@@ -246,6 +249,7 @@ struct rule_matcher {
 	struct slab *slab;
 	struct rule_memory *memory;
 	struct rule_profile *profiles;    /* [rule_count] */
+	struct rule_mute *mutes;          /* [RULE_MUTES] */
 	uint32_t profile_turn;
 	bool found;                       /* some bit is set */
 	uint16_t captured_count;          /* of the packet, by rules that fired */
@@ -317,7 +321,9 @@ void rule_vars_destroy(struct rule_var_table *table);
 bool rule_state_conditions(const struct rule_view *view, const struct rule *rule);
 void rule_state_actions(const struct rule_view *view, const struct rule *rule);
 /** @param action  the rule's, changed by a rate_filter that its rate has set off */
-bool rule_threshold_allows(const struct rule_view *view, const struct rule *rule, uint8_t *action);
+bool rule_threshold_allows(const struct rule_view *view, const struct rule *rule, uint32_t rule_idx, uint8_t *action);
+/** Whether all that such a rule does when it matches is to speak, as often as its threshold lets it. */
+bool rule_may_mute(const struct rule *rule);
 /** A pass rule released the flow: no later rule speaks of it. */
 bool rule_flow_passed(const struct flow *flow);
 void rule_flow_pass(const struct rule_view *view);

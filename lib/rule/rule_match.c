@@ -159,7 +159,7 @@ rule_fires(struct rule_view *view, const struct rule *rule, uint32_t rule_idx, s
 		return true;
 	uint8_t action = rule->meta.action;
 
-	if (!rule_threshold_allows(view, rule, &action)) {
+	if (!rule_threshold_allows(view, rule, rule_idx, &action)) {
 		rule_count(view, RULE_COUNTER_SUPPRESSED);
 		return true;
 	}
@@ -379,6 +379,9 @@ void
 rule_match_packet(struct rule_matcher *matcher, const struct packet *packet, struct flow *flow, struct rule_hits *hits)
 {
 	const struct ruleset *set = matcher->set;
+
+	if (!set->packet_rules)
+		return;
 	bool to_server = (packet->flags & PACKET_TO_SERVER) != 0;
 	const struct rule_table *table = &set->tables[PHASE_PACKET][packet_class(packet)][to_server];
 	bool events = set->event_group != RULE_GROUP_NONE && packet_has_events(packet);
@@ -478,6 +481,7 @@ rule_match_message(struct rule_matcher *matcher, const struct packet *packet, st
 	view.message = message;
 	view.payload = message->pdu;
 	view.payload_len = message->pdu_len;
+	view.ts_ns = packet != NULL ? packet->ts_ns : flow->last_ns; /* as view_ends() will say */
 	if (record)
 		rule_records_candidates(&view, matcher->set->groups[app->group[direction]].records);
 	if (events)

@@ -193,6 +193,31 @@ rule_narrow_number(const struct rule_test *test, const struct rule_number_at *at
 	return narrowed;
 }
 
+bool
+rule_narrow_high(const struct rule_test *test, bool possible[RULE_LENS_VALUES])
+{
+	const struct rule_numbers *numbers = &test->numbers;
+	bool narrowed = false;
+
+	for (unsigned int v = 0; v < RULE_LENS_VALUES; v++) {
+		possible[v] = numbers->every || numbers->count == 0;
+		for (unsigned int i = 0; i < numbers->count; i++) {
+			const struct rule_number *item = &numbers->items[i];
+			uint8_t mask = (uint8_t)(item->a >> 8);
+			bool bits = !item->negated && (item->op == NUMBER_MASK || item->op == NUMBER_MASK_NONE);
+			bool holds = !bits || (v & mask) == (item->op == NUMBER_MASK ? mask : 0);
+
+			if (holds != numbers->every) {
+				possible[v] = !numbers->every;
+				break;
+			}
+		}
+		possible[v] = possible[v] || test->negated;
+		narrowed = narrowed || !possible[v];
+	}
+	return narrowed;
+}
+
 /* Of one item; steps[RULE_MAGNITUDE_NEGATIVE] are the negative numbers. */
 static bool
 step_possible(const struct rule_number *item, unsigned int step)

@@ -111,11 +111,12 @@ quick_compare(const void *left, const void *right)
 
 /* A keyword for the other direction never holds here. @return -ENOMEM, 0, or 1: the rule cannot match */
 static int
-place_conditions(const struct rule_places *make, const struct rule *rule, struct rule_place *place)
+place_conditions(const struct rule_places *make, struct rule *rule, struct rule_place *place)
 {
 	static const struct rule_app_keyword either = { .direction = RULE_EITHER };
 	struct rule_quick quicks[RULE_TESTS_MAX + RULE_NUMBERS_MAX];
 	uint32_t count = 0;
+	bool all = true;
 
 	for (unsigned int i = 0; i < rule->test_count; i++) {
 		const struct rule_test *test = &rule->tests[i];
@@ -125,11 +126,14 @@ place_conditions(const struct rule_places *make, const struct rule *rule, struct
 			continue;
 		if (!test->negated && keyword->direction != RULE_EITHER && (keyword->direction == RULE_TO_SERVER) != make->to_server)
 			return 1;
-		if (count < RULE_TESTS_MAX) /* the rest is asked when the candidate is verified */
+		if (count < RULE_TESTS_MAX)
 			count += quicks_of_test(test, &quicks[count]);
+		else
+			all = false; /* the rest is asked when the candidate is verified */
 	}
+	rule->flags |= all ? RULE_ASKED : 0;
 	qsort(quicks, count, sizeof(quicks[0]), quick_compare);
-	place->quick_count = count;
+	place->quick_count = (uint16_t)count;
 	place->quicks = rule_arena_copy(&make->set->arena, quicks, count * sizeof(quicks[0]));
 	return place->quicks == NULL ? -ENOMEM : 0;
 }
@@ -417,6 +421,35 @@ rule_need_compare(const struct rule_need *a, const struct rule_need *b)
 	return a->list_off < b->list_off ? -1 : a->list_off > b->list_off;
 }
 
+/* @return whether looking for the buffer leaves something behind */
+static bool
+buffer_keeps(const struct rule_buffer *buffer)
+{
+	for (unsigned int i = 0; i < buffer->node_count; i++) {
+		const struct rule_node *node = &buffer->nodes[i];
+
+		if ((node->kind == NODE_PCRE && node->pcre.capture_count > 0)
+			|| (node->kind == NODE_DATASET && (node->op == DATASET_SET || node->op == DATASET_UNSET)))
+			return true;
+	}
+	return false;
+}
+
+bool
+rule_may_mute(const struct rule *rule)
+{
+	const uint32_t others = RULE_NOALERT | RULE_QUIET | RULE_QUIET_FLOW | RULE_PROTOCOL_ONLY;
+	bool alone = rule->meta.action != RULE_PASS && rule->meta.action != RULE_CONFIG && (rule->flags & others) == 0
+		&& rule->filter.type == THRESHOLD_NONE && rule->rate.type == THRESHOLD_NONE;
+
+	for (unsigned int i = 0; i < rule->state_count; i++)
+		alone = alone && rule->states[i].op >= STATE_ISSET;
+	for (unsigned int i = 0; i < rule->buffer_count; i++)
+		alone = alone && !buffer_keeps(&rule->buffers[i]);
+	return alone && rule->threshold.unique == 0
+		&& (rule->threshold.type == THRESHOLD_LIMIT || rule->threshold.type == THRESHOLD_BOTH);
+}
+
 static int
 place_compare(const void *left, const void *right)
 {
@@ -431,9 +464,10 @@ rule_places_find(struct rule_places *make, const uint32_t *list, uint32_t count)
 {
 	for (uint32_t i = 0; i < count; i++) {
 		struct rule_place *place = &make->places[make->place_count];
-		const struct rule *rule = make->set->rules[list[i]];
+		struct rule *rule = make->set->rules[list[i]];
 
-		*place = (struct rule_place){ .rule_idx = list[i] };
+		rule->flags |= rule_may_mute(rule) ? RULE_MAY_MUTE : 0;
+		*place = (struct rule_place){ .rule_idx = list[i], .may_mute = (rule->flags & RULE_MAY_MUTE) != 0 };
 		int ret = place_conditions(make, rule, place);
 
 		if (ret < 0)

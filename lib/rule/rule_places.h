@@ -23,7 +23,8 @@ struct rule_place {
 	uint8_t kind;
 	uint8_t value_count;
 	struct rule_need need;
-	uint32_t quick_count;
+	uint16_t quick_count;
+	bool may_mute;
 	const struct rule_quick *quicks;
 	struct rule_place_number number;        /* PLACE_INDEX */
 	int64_t values[PLACE_VALUES_MAX];

@@ -1,4 +1,5 @@
 /* Hot: the candidates of a record. */
+#include "lib/rule/rule_mute.h"
 #include "lib/rule/rule_sieve.h"
 
 static inline bool
@@ -20,6 +21,10 @@ quick_holds(const struct rule_view *view, const struct rule_quick *quick, const 
 void
 rule_entry_ask(struct rule_view *view, const struct rule_entry *entry)
 {
+	if (entry->may_mute && rule_is_muted(view, entry->rule_idx)) {
+		rule_count(view, RULE_COUNTER_MUTED);
+		return;
+	}
 	for (uint32_t i = 0; i < entry->quick_count; i++)
 		if (!quick_holds(view, &entry->quicks[i], view->message->record))
 			return;

@@ -40,7 +40,8 @@ struct rule_need {
 struct rule_entry {
 	struct rule_need need;
 	uint32_t rule_idx;
-	uint32_t quick_count;
+	uint16_t quick_count;
+	bool may_mute;
 	const struct rule_quick *quicks;
 };
 

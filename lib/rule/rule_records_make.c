@@ -19,7 +19,7 @@ struct make {
 static uint32_t
 entry_write(struct make *make, const struct rule_place *place)
 {
-	make->entries[make->entry_count] = (struct rule_entry){ .need = place->need, .rule_idx = place->rule_idx,
+	make->entries[make->entry_count] = (struct rule_entry){ .need = place->need, .rule_idx = place->rule_idx, .may_mute = place->may_mute,
 		.quick_count = place->quick_count, .quicks = place->quicks };
 	return make->entry_count++;
 }

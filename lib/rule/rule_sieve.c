@@ -60,24 +60,39 @@ look_child(const struct field *field, const uint8_t *base, const void *record, v
 	return false; /* on to the next child */
 }
 
-/* Behind one list, which is walked once whatever shapes its children have. */
-static void
-look_list(struct look *look)
+static inline uint32_t
+list_first(const struct field *field, const uint8_t *record)
 {
-	const struct rule_lens *lens = look->lens;
-	const struct field *field = lens->paths[0].lists[0];
+	return record_is_present(record, field->bit) ? ((const struct record_list *)(record + field->offset))->first : 0;
+}
+
+/* The children of a record's list, walked once whatever shapes they have. */
+static void
+look_list(struct look *look, const struct field *field, const uint8_t *record)
+{
 	const uint8_t *base = look->view->message->record;
-	const struct record_list *list = (const void *)(base + field->offset);
-	uint32_t next = record_is_present(base, field->bit) ? list->first : 0;
+	const struct record_head *child;
 
-	while (next != 0) {
-		const struct record_head *child = (const void *)(base + next);
-		const struct rule_number_at *at = lens->by_shape[child->shape];
-
-		if (at != NULL)
-			look_number(look, at, base + next);
-		next = child->next;
+	for (uint32_t at = list_first(field, record); at != 0; at = child->next) {
+		child = (const void *)(base + at);
+		if (look->lens->by_shape[child->shape] != NULL)
+			look_number(look, look->lens->by_shape[child->shape], base + at);
 	}
+}
+
+/* Behind one list or two. */
+static void
+look_lists(struct look *look)
+{
+	const struct record_path *path = &look->lens->paths[0];
+	const uint8_t *base = look->view->message->record;
+
+	if (path->list_count == 1) {
+		look_list(look, path->lists[0], base);
+		return;
+	}
+	for (uint32_t at = list_first(path->lists[0], base); at != 0; at = ((const struct record_head *)(base + at))->next)
+		look_list(look, path->lists[1], base + at);
 }
 
 static void
@@ -86,7 +101,7 @@ look_numbers(struct look *look)
 	const struct rule_lens *lens = look->lens;
 
 	if (lens->by_shape != NULL) {
-		look_list(look);
+		look_lists(look);
 		return;
 	}
 	for (unsigned int i = 0; i < lens->path_count; i++) {
@@ -186,7 +201,7 @@ lens_look(struct look *look, const struct rule_sieve *sieve, uint64_t *left, uin
 	uint64_t any = 0;
 
 	if (lens->kind == LENS_NUMBER) {
-		keep = record_is_present(record, lens->ats->bit) ? by_number(lens, lens->ats, record, words) : lens->kept;
+		keep = record_is_present(record, lens->at.bit) ? by_number(lens, &lens->at, record, words) : lens->kept;
 	} else {
 		memcpy(look->keep, lens->kept, words * sizeof(look->keep[0]));
 		look_deep(look, sieve);
@@ -200,9 +215,13 @@ lens_look(struct look *look, const struct rule_sieve *sieve, uint64_t *left, uin
 static inline __attribute__((always_inline)) void
 sieve_look(struct rule_view *view, const struct rule_sieve *sieve, uint32_t words)
 {
-	struct look look = { .view = view, .words = words };
-	uint64_t left[RULE_SIEVE_WORDS] = { 0 };
+	struct look look; /* its keep is filled where it is used */
+	uint64_t left[RULE_SIEVE_WORDS];
 
+	look.view = view;
+	look.words = words;
+	for (uint32_t w = 0; w < words; w++)
+		left[w] = 0;
 	for (uint32_t i = 0; i < sieve->shelf_count; i++)
 		if (rule_need_met(&sieve->shelves[i].need, view->message->record))
 			sets_or(left, sieve->shelves[i].rules, words);

@@ -25,20 +25,22 @@ enum rule_lens_kind {
 	LENS_SEARCH,            /* a buffer's content, by Hyperscan */
 };
 
-/** Sets of rules are [words] long. */
+/** Sets of rules are [words] long. What a look at a number needs comes first. */
 struct rule_lens {
+	uint64_t asked[RULE_SIEVE_WORDS]; /* the rules it can take away */
+	uint64_t kept[RULE_SIEVE_WORDS];  /* those that stay where it sees nothing; all that are not asked are among them */
+	uint64_t *by_value;     /* [RULE_LENS_VALUES] those that stay with a value */
+	struct rule_number_at at; /* LENS_NUMBER */
 	uint8_t kind;           /* enum rule_lens_kind */
 	bool magnitude;         /* numbers are told apart by rule_magnitude(), not by their lowest byte: for "more than" */
 	uint16_t path_count;    /* LENS_NUMBERS: one for each shape a list's children have the field in */
 	const struct record_path *paths;
-	const struct rule_number_at *ats;   /* LENS_NUMBER: one; LENS_NUMBERS: [path_count] */
-	const struct rule_number_at **by_shape; /* LENS_NUMBERS behind one list: by the child's shape, NULL: it has no such field */
+	const struct rule_number_at *ats;   /* LENS_NUMBERS: [path_count] */
+	const struct rule_number_at **by_shape; /* LENS_NUMBERS behind one list or two: by the shape of the last one's children,
+	                                           NULL: it has no such field */
 	const struct rule_buffer *buffer;   /* LENS_TEXT, LENS_SEARCH */
 	const struct field *plain;          /* the buffer's field, where it is a text of the root and not transformed */
 	const struct rule_database *database; /* LENS_SEARCH: its rules[] are bits */
-	uint64_t *asked;        /* the rules it can take away */
-	uint64_t *kept;         /* those that stay where it sees nothing; all that are not asked are among them */
-	uint64_t *by_value;     /* [RULE_LENS_VALUES] those that stay with a value */
 	uint64_t *by_len;       /* LENS_TEXT: [RULE_LENS_LENS] and with a length */
 };
 
@@ -55,7 +57,7 @@ struct rule_sieve {
 	uint32_t shelf_count;
 	const struct rule_sieve_shelf *shelves;
 	uint32_t lens_count;
-	const struct rule_lens *lenses;     /* cheap ones first */
+	struct rule_lens *lenses;           /* cheap ones first */
 	unsigned int (*record_tags)(const void *record, uint32_t tags[RULE_TAGS_MAX]); /* LENS_TAGS */
 };
 

@@ -53,9 +53,10 @@ lens_same(const struct rule_lens *a, const struct rule_lens *b)
 	if (a->kind != b->kind || a->magnitude != b->magnitude || a->path_count != b->path_count)
 		return false;
 	if (a->kind == LENS_NUMBER)
-		return memcmp(a->ats, b->ats, sizeof(a->ats[0])) == 0;
+		return memcmp(&a->at, &b->at, sizeof(a->at)) == 0;
 	if (a->kind == LENS_NUMBERS)
-		return memcmp(a->paths, b->paths, a->path_count * sizeof(a->paths[0])) == 0;
+		return memcmp(a->paths, b->paths, a->path_count * sizeof(a->paths[0])) == 0
+			&& memcmp(a->ats, b->ats, a->path_count * sizeof(a->ats[0])) == 0;
 	return a->buffer == NULL || rule_buffer_same(a->buffer, b->buffer);
 }
 
@@ -79,11 +80,10 @@ lens_of(struct sift *sift, const struct rule_lens *key)
 	}
 	lens = &sift->lenses[sift->lens_count++];
 	*lens = *key;
-	lens->asked = sets_make(sift, 1, false);
-	lens->kept = sets_make(sift, 1, true);
+	memset(lens->kept, 0xff, sizeof(lens->kept));
 	lens->by_value = sets_make(sift, key->kind == LENS_SEARCH ? 1 : RULE_LENS_VALUES, true);
 	lens->by_len = sets_make(sift, key->kind == LENS_TEXT ? RULE_LENS_LENS : 1, true);
-	return lens->asked == NULL || lens->kept == NULL || lens->by_value == NULL || lens->by_len == NULL ? NULL : lens;
+	return lens->by_value == NULL || lens->by_len == NULL ? NULL : lens;
 }
 
 /* Two conditions of a rule on one list may hold for different children: the first is the one that is asked. */
@@ -106,11 +106,11 @@ lens_values(const struct sift *sift, struct rule_lens *lens, uint32_t bit, const
 			set_remove(&lens->by_value[v * sift->out->words], bit);
 }
 
-/* Which of the numbers a children's shape has. All paths of the key go through one list. */
+/* Which of the numbers the children of the last list have, by their shape. */
 static const struct rule_number_at **
 shapes_make(const struct sift *sift, const struct rule_lens *key)
 {
-	const struct record_table *const *children = key->paths[0].lists[0]->children;
+	const struct record_table *const *children = key->paths[0].lists[key->paths[0].list_count - 1]->children;
 	const struct rule_number_at **by_shape;
 	unsigned int count = 0;
 
@@ -124,11 +124,17 @@ shapes_make(const struct sift *sift, const struct rule_lens *key)
 	return by_shape;
 }
 
+/* Whether all paths go through the same list, or two, of which the outer one's children have one shape. */
 static bool
-one_list(const struct rule_lens *key)
+same_lists(const struct rule_lens *key)
 {
-	for (unsigned int p = 0; p < key->path_count; p++)
-		if (key->paths[p].list_count != 1 || key->paths[p].lists[0] != key->paths[0].lists[0])
+	const struct record_path *first = &key->paths[0];
+
+	if (first->list_count == 0 || first->list_count > 2 || (first->list_count == 2 && first->lists[0]->children[1] != NULL))
+		return false;
+	for (unsigned int p = 1; p < key->path_count; p++)
+		if (key->paths[p].list_count != first->list_count
+			|| memcmp(key->paths[p].lists, first->lists, first->list_count * sizeof(first->lists[0])) != 0)
 			return false;
 	return true;
 }
@@ -140,7 +146,7 @@ number_ask(struct sift *sift, const struct rule_lens *key, uint32_t bit, bool wh
 
 	if (lens == NULL)
 		return -ENOMEM;
-	if (lens->kind == LENS_NUMBERS && lens->by_shape == NULL && one_list(lens)) {
+	if (lens->kind == LENS_NUMBERS && lens->by_shape == NULL && same_lists(lens)) {
 		lens->by_shape = shapes_make(sift, lens);
 		if (lens->by_shape == NULL)
 			return -ENOMEM;
@@ -163,12 +169,14 @@ numbers_key(const struct sift *sift, const struct rule_test *test, struct rule_l
 		if (!rule_place_number_at(&test->paths[i], &ats[i]))
 			return 0;
 	key->path_count = test->path_count;
-	if (test->path_count == 1 && test->paths[0].list_count == 0)
+	if (test->path_count == 1 && test->paths[0].list_count == 0) {
 		key->kind = LENS_NUMBER;
+		key->at = ats[0];
+	}
 	return 0;
 }
 
-/* A field's own condition: by the lowest byte, or where that says nothing by magnitude. */
+/* A field's own condition: by the lowest byte, by a higher one (of bits), or by magnitude; whichever says something. */
 static int
 field_ask(struct sift *sift, const struct rule_test *test, uint32_t bit)
 {
@@ -181,6 +189,12 @@ field_ask(struct sift *sift, const struct rule_test *test, uint32_t bit)
 		return 0;
 	if (rule_narrow_number(test, key.ats, key.path_count, possible))
 		return number_ask(sift, &key, bit, test->negated, possible);
+	if (key.path_count == 1 && key.ats[0].right < 64 - 8 && rule_narrow_high(test, possible)) {
+		key.at = key.ats[0];
+		key.at.right += 8;
+		key.ats = rule_arena_copy(&sift->make->set->arena, &key.at, sizeof(key.at));
+		return key.ats == NULL ? -ENOMEM : number_ask(sift, &key, bit, false, possible);
+	}
 	key.magnitude = true;
 	return rule_narrow_magnitude(test, possible) ? number_ask(sift, &key, bit, false, possible) : 0;
 }
@@ -211,19 +225,18 @@ test_ask(struct sift *sift, const struct rule_test *test, uint32_t bit)
 {
 	bool possible[RULE_LENS_VALUES] = { false };
 	int64_t values[PLACE_VALUES_MAX];
-	struct rule_place_number number;
+	struct rule_place_number number = { 0 };
 
 	if (test->fn == rule_test_field_number)
 		return field_ask(sift, test, bit);
 	if (test->fn != rule_test_own)
 		return 0;
 	unsigned int count = rule_place_values_of(sift->make, test, &number, values);
-	const struct rule_number_at *at = count == 0 ? NULL : rule_arena_copy(&sift->make->set->arena, &number.at, sizeof(number.at));
-	const struct rule_lens key = { .kind = LENS_NUMBER, .path_count = 1, .ats = at };
+	const struct rule_lens key = { .kind = LENS_NUMBER, .path_count = 1, .at = number.at };
 
 	for (unsigned int v = 0; v < count; v++)
 		possible[values[v] & (RULE_LENS_VALUES - 1)] = true;
-	if (count > 0 && (at == NULL || number_ask(sift, &key, bit, false, possible) != 0))
+	if (count > 0 && number_ask(sift, &key, bit, false, possible) != 0)
 		return -ENOMEM;
 	return tag_ask(sift, test, bit);
 }
@@ -325,7 +338,7 @@ void
 rule_sieve_settle(struct rule_sieve *sieve)
 {
 	for (uint32_t i = 0; i < sieve->lens_count; i++) {
-		const struct rule_lens *lens = &sieve->lenses[i];
+		struct rule_lens *lens = &sieve->lenses[i];
 		const struct rule_database *made = lens->database;
 
 		if (lens->kind != LENS_SEARCH)
@@ -335,7 +348,7 @@ rule_sieve_settle(struct rule_sieve *sieve)
 		for (uint32_t n = 0; n < own->refused_count; n++)
 			set_add(lens->kept, made->rules[own->refused[n]]);
 		if (own->db == NULL)
-			memset(lens->asked, 0, sieve->words * sizeof(uint64_t));
+			memset(lens->asked, 0, sizeof(lens->asked));
 	}
 }
 
@@ -400,6 +413,7 @@ rule_sieve_make(struct rule_places *make, const struct rule_place *const *places
 	*out = (struct rule_sieve){ .words = (count + 63) / 64, .rule_count = count, .entries = entries };
 	for (uint32_t bit = 0; bit < count; bit++)
 		entries[bit] = (struct rule_entry){ .need = places[bit]->need, .rule_idx = places[bit]->rule_idx,
+			.may_mute = places[bit]->may_mute,
 			.quick_count = places[bit]->quick_count, .quicks = places[bit]->quicks };
 	ret = shelves_make(&sift);
 	for (uint32_t bit = 0; ret == 0 && bit < count; bit++)

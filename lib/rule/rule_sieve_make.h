@@ -23,6 +23,8 @@ bool rule_narrow_buffer(const struct rule_buffer *buffer, struct rule_narrow *ou
 /** The lowest bytes that a number a test asks for can have, at any of its places. @return whether some are ruled out */
 bool rule_narrow_number(const struct rule_test *test, const struct rule_number_at *ats, unsigned int count,
 	bool possible[RULE_LENS_VALUES]);
+/** The second lowest bytes that a set of bits can have. @return whether some are ruled out */
+bool rule_narrow_high(const struct rule_test *test, bool possible[RULE_LENS_VALUES]);
 /** The magnitudes it can have. Of tests that are not negated. @return whether some are ruled out */
 bool rule_narrow_magnitude(const struct rule_test *test, bool possible[RULE_LENS_VALUES]);
 

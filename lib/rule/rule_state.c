@@ -5,8 +5,7 @@
 
 #include "lib/base/hash.h"
 #include "lib/base/mem.h"
-#include "lib/flow/flow.h"
-#include "lib/rule/rule_internal.h"
+#include "lib/rule/rule_mute.h"
 
 enum {
 	TABLE_WAYS = 8,          /* entries looked at for one key */
@@ -464,7 +463,7 @@ tracked_unique(const struct rule_view *view, const struct rule_threshold *thresh
 }
 
 static bool
-threshold_check(const struct rule_view *view, const struct rule *rule, const struct rule_threshold *threshold)
+threshold_check(const struct rule_view *view, const struct rule *rule, const struct rule_threshold *threshold, uint32_t rule_idx)
 {
 	struct rule_tracked *row = tracked_find(view, rule, threshold);
 
@@ -477,6 +476,8 @@ threshold_check(const struct rule_view *view, const struct rule *rule, const str
 		return threshold->type == THRESHOLD_DETECTION && row->count > threshold->count;
 	if (row->count < UINT32_MAX)
 		row->count++;
+	if ((rule->flags & RULE_MAY_MUTE) != 0 && row->count >= threshold->count)
+		rule_mute(view, rule_idx, row->start_ns + row->seconds * NS_PER_S); /* till then only the count would change */
 	switch (threshold->type) {
 	case THRESHOLD_LIMIT:
 		return row->count <= threshold->count;
@@ -535,18 +536,18 @@ rate_exceeded(const struct rule_view *view, const struct rule *rule)
 }
 
 bool
-rule_threshold_allows(const struct rule_view *view, const struct rule *rule, uint8_t *action)
+rule_threshold_allows(const struct rule_view *view, const struct rule *rule, uint32_t rule_idx, uint8_t *action)
 {
 	if (rule->suppress != NULL && suppressed(view, rule))
 		return false;
-	if (rule->filter.type != THRESHOLD_NONE && !threshold_check(view, rule, &rule->filter))
+	if (rule->filter.type != THRESHOLD_NONE && !threshold_check(view, rule, &rule->filter, rule_idx))
 		return false;
 	if (rule->rate.type != THRESHOLD_NONE && rate_exceeded(view, rule)) {
 		*action = rule->rate.action;
 		if (*action == RULE_PASS)
 			return false;
 	}
-	return rule->threshold.type == THRESHOLD_NONE || threshold_check(view, rule, &rule->threshold);
+	return rule->threshold.type == THRESHOLD_NONE || threshold_check(view, rule, &rule->threshold, rule_idx);
 }
 
 /* ---- cold ---- */

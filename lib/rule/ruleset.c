@@ -6,6 +6,7 @@
 
 #include "lib/base/log.h"
 #include "lib/rule/rule_files.h"
+#include "lib/rule/rule_mute.h"
 #include "lib/rule/rule_reputation.h"
 #include "lib/rule/rule_transform.h"
 
@@ -263,6 +264,7 @@ static const struct counter_desc rule_counter_descs[RULE_COUNTER_COUNT] = {
 	[RULE_COUNTER_HITS] = { "rule.hits", "alerts raised" },
 	[RULE_COUNTER_PASSED] = { "rule.passed", "packets or flows released by a pass rule" },
 	[RULE_COUNTER_SUPPRESSED] = { "rule.suppressed", "hits held back by a threshold or a suppression" },
+	[RULE_COUNTER_MUTED] = { "rule.muted", "rules not asked of a record: their threshold has spoken on the flow" },
 	[RULE_COUNTER_OVERFLOW] = { "rule.overflow", "hits beyond detect.packet-alert-max, not reported" },
 	[RULE_COUNTER_SCANS] = { "rule.scans", "payloads given to Hyperscan" },
 	[RULE_COUNTER_SCAN_BYTES] = { "rule.scan_bytes", "bytes given to Hyperscan" },
@@ -335,7 +337,8 @@ rule_matcher_create(struct rule_matcher **out, struct ruleset *ruleset, const st
 	matcher->bits = calloc(words, sizeof(uint64_t));
 	matcher->summary = calloc(matcher->summary_words, sizeof(uint64_t));
 	matcher->profiles = calloc(ruleset->rule_count + 1ul, sizeof(*matcher->profiles));
-	if (matcher->bits == NULL || matcher->summary == NULL || matcher->profiles == NULL
+	matcher->mutes = calloc(RULE_MUTES, sizeof(*matcher->mutes));
+	if (matcher->bits == NULL || matcher->mutes == NULL || matcher->summary == NULL || matcher->profiles == NULL
 		|| rule_memory_create(&matcher->memory, config) != 0 || matcher_scratch(matcher) != 0
 		|| (ruleset->needs_scratch && rule_scratch_create(&matcher->scratch_bytes) != 0)) {
 		rule_matcher_destroy(matcher);
@@ -358,6 +361,7 @@ rule_matcher_destroy(struct rule_matcher *matcher)
 	free(matcher->bits);
 	free(matcher->summary);
 	free(matcher->profiles);
+	free(matcher->mutes);
 	rule_scratch_destroy(matcher->scratch_bytes);
 	ruleset_destroy(matcher->set);
 	free(matcher);

@@ -21,6 +21,8 @@ static const char rules[] =
 	/* ranges, bits, negations, presence, floating point */
 	"alert toy any any -> any any (toy.unit:>5; sid:20;)\n"
 	"alert toy any any -> any any (toy.unit:<2; toy.request.function; sid:21;)\n"
+	"alert toy any any -> any any (toy.request.function:<7; sid:31;)\n"
+	"alert toy any any -> any any (toy.request.function:2<>9; sid:32;)\n"
 	"alert toy any any -> any any (toy.request.function:![write,restart]; sid:22;)\n"
 	"alert toy any any -> any any (toy.request.function:!write; sid:23;)\n"
 	"alert toy any any -> any any (toy.request.function:!1,!2; sid:24;)\n"
@@ -214,6 +216,61 @@ test_places_used(void **state)
 	free(many);
 }
 
+/* ---- a rule whose threshold has spoken ---- */
+
+static uint64_t
+counted(struct rule_matcher *matcher, const char *name)
+{
+	struct counter_set counters = rule_matcher_counters(matcher);
+
+	for (unsigned int i = 0; i < counters.count; i++)
+		if (strcmp(counters.descs[i].name, name) == 0)
+			return atomic_load(&counters.values[i]);
+	fail_msg("no counter %s", name);
+	return 0;
+}
+
+/* It is not asked again on the flow and in the direction until its window ends; where it does more than speak it is. */
+static void
+test_muted(void **state)
+{
+	struct rule_config config = toy_config();
+	struct ruleset *set = toy_ruleset(
+		"alert toy any any -> any any (toy.unit:3; threshold:type limit, track by_src, count 2, seconds 60; sid:1;)\n"
+		"alert toy any any -> any any (toy.unit:4; flowbits:set,b; threshold:type limit, track by_src, count 2, seconds 60; sid:2;)\n");
+	struct rule_matcher *matcher = NULL;
+	struct packet packet = toy_packet(IP_PROTO_TCP, "", 0);
+	struct flow flow = toy_flow(IP_PROTO_TCP), other = toy_flow(IP_PROTO_TCP);
+	unsigned int alerts = 0;
+
+	(void)state;
+	other.flow_id++;
+	assert_int_equal(rule_matcher_create(&matcher, set, &config, NULL), 0);
+	for (uint64_t second = 0; second < 120; second++) {
+		struct toy_record record = { .unit = (uint8_t)(3 + second % 2) };
+		struct rule_message message = { .record = &record, .to_server = true };
+		struct rule_hits hits = { 0 };
+
+		packet.ts_ns = (1000 + second) * 1000000000;
+		rule_match_message(matcher, &packet, &flow, &message, &hits);
+		alerts += hits.count;
+	}
+	assert_int_equal(alerts, 8); /* each rule twice in each window */
+	assert_int_equal(counted(matcher, "rule.muted"), 56);
+	assert_int_equal(counted(matcher, "rule.suppressed"), 56);
+	for (unsigned int i = 0; i < 2; i++) { /* another flow of the same host finds that it has spoken, too */
+		struct toy_record record = { .unit = 3 };
+		struct rule_message message = { .record = &record, .to_server = true };
+		struct rule_hits hits = { 0 };
+
+		rule_match_message(matcher, &packet, &other, &message, &hits);
+		assert_int_equal(hits.count, 0);
+		assert_int_equal(counted(matcher, "rule.muted"), 56 + i);
+	}
+	rule_matcher_destroy(matcher);
+	ruleset_destroy(set);
+}
+
 /* ---- tags ---- */
 
 static unsigned int tags_many;
@@ -273,6 +330,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_places),
 		cmocka_unit_test(test_places_used),
+		cmocka_unit_test(test_muted),
 		cmocka_unit_test(test_tags),
 	};
 
