@@ -185,6 +185,48 @@ def load(sensor):
 
 # ---- false alarms ----
 
+# ---- keywords by class ----
+
+# What is said of a keyword that stands alone in a rule because it stands alone: it is there.
+ALONE = re.compile('value is missing: (?!refused)|sticky buffer has nothing|there is no .* before it|a transform follows|expected|is not a number'
+                   '|wanted|not a flag|not a number|not a date|not a control packet type|not the UUID|not operation numbers')
+
+
+def keyword_classes():
+    """{class: [keyword, ...]} of the shared list."""
+    rows = re.findall(r'^- \*\*(.+?)\*\* \(\d+\): (.*)$', (SHARED / 'reference/keywords.md').read_text(encoding='utf-8'), re.M)
+    return {name: [word.strip() for word in words.split(',')] for name, words in rows}
+
+
+def refusals(sensor, words):
+    """{keyword: why} of those that no rule can have: each is asked for alone, one rule a line."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / 'keywords.rules'
+        path.write_text(''.join(f'alert ip any any -> any any ({word}; sid:{i + 1};)\n' for i, word in enumerate(words)), encoding='utf-8')
+        run = subprocess.run([sensor, 'rules', 'check', str(path)], capture_output=True, text=True, check=False)
+    told = re.findall(r'keywords.rules:(\d+):\d+: error: (?:[\w.-]+: )?(.*) \(sid', run.stdout + run.stderr)
+    return {words[int(line) - 1]: re.sub('^a value is missing: ', '', why) for line, why in told if not ALONE.search(why)}
+
+
+def keywords(sensor):
+    classes = keyword_classes()
+    refused = refusals(sensor, [word for words in classes.values() for word in words])
+    total = sum(len(words) for words in classes.values())
+    lines = ['## Keywords by class', '',
+             f'Of {total} keywords in the shared `reference/keywords.md`, {total - len(refused)} are there. Each was put alone into a rule; the others '
+             'are refused with the reason below, and the rest of their file loads.', '',
+             '| class | keywords | there | refused |', '|---|---|---|---|']
+    for name, words in classes.items():
+        by_why = collections.defaultdict(list)
+        for word in words:
+            if word in refused:
+                by_why[re.sub('^protocol .* has no keyword.*', 'not there', refused[word])].append(f'`{word}`')
+        why = '; '.join(f'{", ".join(some) if "no parser" not in reason else f"{len(some)} of them"}: {reason}'
+                        for reason, some in by_why.items())
+        lines.append(f'| {name} | {len(words)} | {sum(word not in refused for word in words)} | {why or "none"} |')
+    return lines + [''], True
+
+
 def benign_captures():
     """{name: frames}, in the order in which the sensor reads a folder."""
     with open(SHARED / 'corpus/catalog.csv', encoding='utf-8') as catalog:
@@ -251,7 +293,7 @@ def alarms(sensor, verbose):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--only', choices=('compat', 'load', 'alarms'))
+    parser.add_argument('--only', choices=('compat', 'keywords', 'load', 'alarms'))
     parser.add_argument('-j', type=int, default=2, help='cases at a time')
     parser.add_argument('-v', action='store_true', help='name the captures that alarm, on standard error')
     parser.add_argument('sensor', nargs='?', default=str(ROOT / 'build/app/sensor/millrace-sensor'))
@@ -260,7 +302,7 @@ def main():
     if not (SHARED / 'corpus/catalog.csv').exists():
         print(f'no shared corpus at {SHARED}', file=sys.stderr)
         return 77
-    parts = {'compat': lambda: compat(args.sensor, args.j), 'load': lambda: load(args.sensor),
+    parts = {'compat': lambda: compat(args.sensor, args.j), 'keywords': lambda: keywords(args.sensor), 'load': lambda: load(args.sensor),
              'alarms': lambda: alarms(args.sensor, args.v)}
     lines, good = [], True
     for name, part in parts.items():
