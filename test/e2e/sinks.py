@@ -485,14 +485,14 @@ print_refresh_time: 1
                 return []
         try:
             # The program that prints is ready last.
-            self.assertTrue(wait_for(lambda: os.path.exists(self.path('nfacctd.log')) and 'Purging' in open(self.path('nfacctd.log')).read(), 20))
+            self.assertTrue(wait_for(lambda: os.path.exists(self.path('nfacctd.log')) and 'Purging' in open(self.path('nfacctd.log')).read(), 60))
             with Feed(self.dir, **self.settings(f'udp://127.0.0.1:{port}', outputs__ipfix__lanes='[flow]')) as feed:
                 self.feed(feed)
                 # It hands records on when its buffer is full: more of them push the others out.
                 feed.write('flow', *(flow(i) for i in range(2000, 2050)))
                 self.assertEqual(feed.command('drain 5000'), 'drained')
             ids = {*range(50), 900}
-            self.assertTrue(wait_for(lambda: ids <= {int(row['flowid']) for row in rows()}, 15), (rows(), open(self.path('nfacctd.log')).read()))
+            self.assertTrue(wait_for(lambda: ids <= {int(row['flowid']) for row in rows()}, 60), (rows(), open(self.path('nfacctd.log')).read()))
         finally:
             os.killpg(nfacctd.pid, signal.SIGKILL)
             nfacctd.wait()

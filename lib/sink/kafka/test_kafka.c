@@ -15,7 +15,7 @@
 #include "lib/base/log.h"
 #include "lib/sink/kafka/kafka.h"
 
-enum { BROKERS = 3, PARTITIONS = 4, READ_MS = 10000, QUIET_MS = 300, PRODUCE = 0, RECORDS_MAX = 60000, ROUNDS = 4, ROUNDS_MAX = 500 };
+enum { BROKERS = 3, PARTITIONS = 4, READ_MS = 60000, QUIET_MS = 300, PRODUCE = 0, RECORDS_MAX = 60000, ROUNDS = 4, ROUNDS_MAX = 500 };
 
 static char dir[64];
 static rd_kafka_t *host;
@@ -221,7 +221,7 @@ every_record_arrives(void **state)
 		if (i % 10 == 0)
 			put(self, LINK_LANE_ALERT, i / 10, "");
 	}
-	assert_int_equal(kafka_sink_ops.drain(self, 10000), 0);
+	assert_int_equal(kafka_sink_ops.drain(self, 60000), 0);
 	got = read_topic("m.flow.flow", 5000);
 	assert_true(got->count == 5000 && repeats(got) == 0 && got->disorders == 0 && !got->strange);
 	assert_int_equal(counter_of(self, "sink.kafka.sent"), 5500);
@@ -230,7 +230,7 @@ every_record_arrives(void **state)
 	rd_kafka_mock_push_request_errors(cluster, PRODUCE, 1, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
 	for (unsigned int i = 501; i <= 520; i++)
 		put(self, LINK_LANE_ALERT, i, i == 503 ? more : "");
-	assert_int_equal(kafka_sink_ops.drain(self, 10000), 0);
+	assert_int_equal(kafka_sink_ops.drain(self, 60000), 0);
 	got = read_topic("m.alert.alert", 519);
 	assert_true(got->count == 519 && got->times[503] == 0 && repeats(got) == 0 && !got->strange);
 	assert_int_equal(counter_of(self, "sink.kafka.too_long"), 1);
@@ -266,7 +266,7 @@ faults_lose_nothing(void **state)
 		nanosleep(&pause, NULL);
 		rd_kafka_mock_broker_set_up(cluster, -1);
 	}
-	assert_int_equal(kafka_sink_ops.drain(self, 30000 + 2000 * rounds), 0);
+	assert_int_equal(kafka_sink_ops.drain(self, 60000 + 2000 * rounds), 0);
 	got = read_topic("millrace", n);
 	assert_int_equal(got->count, n);
 	assert_false(got->strange);
@@ -300,11 +300,11 @@ records_wait(void **state)
 	clock_gettime(CLOCK_MONOTONIC, &began);
 	kafka_sink_ops.destroy(self);
 	clock_gettime(CLOCK_MONOTONIC, &ended);
-	assert_true(ended.tv_sec - began.tv_sec < 5);
+	assert_true(ended.tv_sec - began.tv_sec < 30);
 	rd_kafka_mock_broker_set_up(cluster, -1);
 	self = start(config);
 	put(self, LINK_LANE_EVENT, 301, "");
-	assert_int_equal(kafka_sink_ops.drain(self, 20000), 0);
+	assert_int_equal(kafka_sink_ops.drain(self, 60000), 0);
 	got = read_topic("millrace", 301);
 	assert_true(got->count == 301 && repeats(got) == 0);
 	kafka_sink_ops.destroy(self);
