@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The sink to Kafka against kcat's mock cluster, a process of its own that stops and goes on; and all sinks at once.
 
-usage: test/e2e/kafka_sink.py UPLINK_FEED | BUILD_DIR
+usage: test/e2e/kafka_sink.py [UPLINK_FEED | BUILD_DIR [NAME]...]
 """
 import json
 import os
@@ -17,7 +17,7 @@ import time
 import unittest
 
 import uplink_test
-from sinks import Feed, SinkTest, alert, flow
+from sinks import FEED, Feed, SinkTest, alert, flow, parallel
 from stack import ROOT, wait_for
 from uplink_server import Aggregator
 
@@ -188,4 +188,6 @@ class AllAtOnce(SinkTest):
 
 
 if __name__ == '__main__':
-    unittest.main(argv=sys.argv[:1], verbosity=2, warnings='ignore')
+    if len(sys.argv) > 2:
+        unittest.main(argv=[sys.argv[0], *sys.argv[2:]], verbosity=2, warnings='ignore')
+    parallel.main([__file__, FEED])

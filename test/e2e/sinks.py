@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Sinks that send to other programs, against the real ones: rsyslogd, nfcapd and nfacctd from Debian.
 
-usage: test/e2e/sinks.py UPLINK_FEED | BUILD_DIR
+usage: test/e2e/sinks.py [UPLINK_FEED | BUILD_DIR [NAME]...]
 """
 import json
 import os
@@ -17,6 +17,9 @@ import time
 import unittest
 
 from stack import ROOT, wait_for
+
+sys.path.insert(0, os.path.join(ROOT, 'test/harness'))
+import parallel  # noqa: E402
 
 FEED = next((os.path.join(name, 'lib/sink/uplink_feed') if os.path.isdir(name) else name for name in sys.argv[1:]),
             os.path.join(ROOT, 'build-test/lib/sink/uplink_feed'))
@@ -528,4 +531,6 @@ print_refresh_time: 1
 
 
 if __name__ == '__main__':
-    unittest.main(argv=sys.argv[:1], verbosity=2, warnings='ignore')
+    if len(sys.argv) > 2:
+        unittest.main(argv=[sys.argv[0], *sys.argv[2:]], verbosity=2, warnings='ignore')
+    parallel.main([__file__, FEED])
