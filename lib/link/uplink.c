@@ -106,16 +106,16 @@ uplink_run(void *arg)
 }
 
 static int
-uplink_open(struct uplink *uplink, const struct uplink_config *config, const char *quarantine, struct config_error *err)
+uplink_open(struct uplink *uplink, const struct uplink_config *config, struct config_error *err)
 {
 	size_t lines_cap = config->batch_bytes > SPOOL_RECORD_LEN_MAX ? config->batch_bytes : SPOOL_RECORD_LEN_MAX;
 	int rc = uplink_target_read(&uplink->target, config, err);
 
 	if (rc < 0)
 		return rc;
-	rc = uplink_quarantine_create(uplink, quarantine);
+	rc = uplink_quarantine_create(uplink);
 	if (rc < 0)
-		return uplink_config_fail(err, rc, "quarantine", quarantine, strerror(-rc));
+		return uplink_config_fail(err, rc, "quarantine", uplink->quarantine_path, strerror(-rc));
 	if (getrandom(&uplink->random, sizeof(uplink->random), 0) != sizeof(uplink->random) || uplink->random == 0)
 		uplink->random = 1;
 	uplink->curl_ready = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
@@ -150,7 +150,6 @@ start_thread(struct uplink *uplink)
 int
 uplink_create(struct uplink **out, const struct uplink_config *config, struct spool *spool, struct config_error *err)
 {
-	char quarantine[PATH_MAX];
 	int rc;
 	struct uplink *uplink = calloc(1, sizeof(*uplink));
 
@@ -158,14 +157,13 @@ uplink_create(struct uplink **out, const struct uplink_config *config, struct sp
 		return uplink_config_fail(err, -ENOMEM, "url", config->url, "no memory");
 	uplink->config = *config;
 	uplink->spool = spool;
-	uplink->quarantine_fd = -1;
 	uplink->backoff_ms = UPLINK_BACKOFF_MIN_MS;
 	pthread_mutex_init(&uplink->error_lock, NULL);
 	if (config->quarantine != NULL && config->quarantine[0] != '\0')
-		snprintf(quarantine, sizeof(quarantine), "%s", config->quarantine);
+		snprintf(uplink->quarantine_path, sizeof(uplink->quarantine_path), "%s", config->quarantine);
 	else
-		snprintf(quarantine, sizeof(quarantine), "%s/quarantine.ndjson", spool_get_path(spool));
-	rc = uplink_open(uplink, config, quarantine, err);
+		snprintf(uplink->quarantine_path, sizeof(uplink->quarantine_path), "%s/quarantine.ndjson", spool_get_path(spool));
+	rc = uplink_open(uplink, config, err);
 	if (rc == 0)
 		rc = start_thread(uplink);
 	if (rc < 0) {
@@ -191,8 +189,6 @@ uplink_destroy(struct uplink *uplink)
 	uplink_target_free(&uplink->target);
 	batch_encoder_destroy(uplink->encoder);
 	buf_destroy(&uplink->lines);
-	if (uplink->quarantine_fd >= 0)
-		close(uplink->quarantine_fd);
 	if (uplink->curl_ready)
 		curl_global_cleanup();
 	pthread_mutex_destroy(&uplink->error_lock);

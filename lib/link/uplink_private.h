@@ -2,6 +2,7 @@
 #ifndef MR_LINK_UPLINK_PRIVATE_H
 #define MR_LINK_UPLINK_PRIVATE_H
 
+#include <limits.h>
 #include <curl/curl.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -147,8 +148,7 @@ struct uplink {
 	uint64_t backoff_ms;
 	unsigned int poison_run;
 	uint64_t random;
-	int quarantine_fd;
-	uint64_t quarantine_len;
+	char quarantine_path[PATH_MAX];
 	pthread_t thread;
 	bool started;
 	bool curl_ready;
@@ -217,7 +217,8 @@ void uplink_flight_free(struct uplink *uplink, struct uplink_flight *flight);
 void uplink_finish(struct uplink *uplink, struct uplink_flight *flight, CURLcode result);
 
 /* uplink_quarantine.c */
-int uplink_quarantine_create(struct uplink *uplink, const char *spool_path);
+/* Whether quarantine_path can be written. */
+int uplink_quarantine_create(const struct uplink *uplink);
 int uplink_quarantine(struct uplink *uplink, const struct uplink_flight *flight, const char *why);
 
 #endif

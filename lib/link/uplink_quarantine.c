@@ -8,15 +8,30 @@
 #include "lib/base/log.h"
 #include "lib/link/uplink_private.h"
 
-int
-uplink_quarantine_create(struct uplink *uplink, const char *path)
+/* Open for the moment only: it lies on the spool's file system, which the spool lets go when it fails. */
+static int
+open_file(const struct uplink *uplink, uint64_t *len)
 {
+	int fd = open(uplink->quarantine_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	struct stat st;
+	int rc = fd < 0 || fstat(fd, &st) != 0 ? -errno : fd;
 
-	uplink->quarantine_fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-	if (uplink->quarantine_fd < 0 || fstat(uplink->quarantine_fd, &st) != 0)
-		return -errno;
-	uplink->quarantine_len = (uint64_t)st.st_size;
+	if (rc >= 0)
+		*len = (uint64_t)st.st_size;
+	else if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
+int
+uplink_quarantine_create(const struct uplink *uplink)
+{
+	uint64_t len;
+	int fd = open_file(uplink, &len);
+
+	if (fd < 0)
+		return fd;
+	close(fd);
 	return 0;
 }
 
@@ -37,10 +52,13 @@ write_entry(struct uplink *uplink, const struct uplink_flight *flight, const cha
 	buf_puts(&entry, ",\"record\":");
 	buf_json_string(&entry, record, len);
 	buf_puts(&entry, "}\n");
-	bool fits = !entry.full && uplink->quarantine_len + entry.len <= uplink->config.quarantine_size;
-	bool written = fits && write(uplink->quarantine_fd, entry.data, entry.len) == (ssize_t)entry.len;
+	uint64_t file_len = 0;
+	int fd = open_file(uplink, &file_len);
+	bool fits = fd >= 0 && !entry.full && file_len + entry.len <= uplink->config.quarantine_size;
+	bool written = fits && write(fd, entry.data, entry.len) == (ssize_t)entry.len;
 
-	uplink->quarantine_len += written ? entry.len : 0;
+	if (fd >= 0)
+		close(fd);
 	buf_destroy(&entry);
 	return written;
 }

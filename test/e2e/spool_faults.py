@@ -12,7 +12,6 @@ import argparse
 import collections
 import contextlib
 import fcntl
-import glob
 import json
 import os
 import random
@@ -25,14 +24,13 @@ import tempfile
 import threading
 import time
 
-from stack import add_row, wait_for
+from stack import add_row
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SKIPPED = 77
 MESSAGE = struct.Struct('<cB6xQQ')
 EXT4_IOC_SHUTDOWN = 0x8004587d
 EXT4_GOING_FLAGS_NOLOGFLUSH = 2
-FIBMAP = 1
 FIFREEZE, FITHAW = 0xc0045877, 0xc0045878
 INTERVAL_MS = 50
 BACK_S = 10
@@ -329,67 +327,6 @@ def dead_disk(program, rounds, policy, kill, sealed=False, read_only_first=False
     return ledger, lost, worker.counters(), faults
 
 
-def places(path):
-    """Bytes of the disk where the file begins and ends."""
-    size = os.statvfs(path).f_bsize
-    with open(path, 'rb') as file:
-        count = -(-os.fstat(file.fileno()).st_size // size)
-        blocks = [struct.unpack('i', fcntl.ioctl(file, FIBMAP, struct.pack('i', n)))[0] for n in (0, count - 1)]
-    return blocks[0] * size, (blocks[1] + 1) * size
-
-
-def give_back(image, cut, before):
-    """What was written since the cut stays."""
-    with open(image, 'r+b') as file:
-        file.truncate(len(before))
-        at = cut
-        while at < len(before):
-            try:
-                data = os.lseek(file.fileno(), at, os.SEEK_DATA)
-            except OSError:
-                data = len(before)
-            os.pwrite(file.fileno(), before[at:data], at)
-            at = data if data == len(before) else os.lseek(file.fileno(), data, os.SEEK_HOLE)
-
-
-def unreadable_disk(program, rounds, policy):
-    """Reads behind a place of the disk end in EIO, for less than the patience of who reads: all arrives when they work again."""
-    ledger, faults = Ledger(), []
-    # A start reads the last segment of each lane: there must be others.
-    keys = {'segment-size': '1 MiB'}
-    with disk_of(64) as disk:
-        for turn in range(rounds):
-            worker = Worker(program, ledger, disk, 'hold', fsync=policy, **keys)
-            wait_for(lambda: len(glob.glob(f'{disk.at}/spool/*/*.seg')) > 7, 20)
-            worker.end(signal.SIGTERM)
-            # Nothing of the files is in memory any more.
-            disk.unmount()
-            disk.mount()
-            ends = sorted(places(path) for path in glob.glob(f'{disk.at}/spool/*/*.seg') if os.path.getsize(path) > 4096)
-            last_state = max(places(path)[1] for path in glob.glob(f'{disk.at}/spool/*.state'))
-            cut = max((ends[0][0] + ends[-1][1]) // 2, last_state) // 4096 * 4096
-            disk.unmount()
-            disk.mount()
-            ledger.epochs.clear()
-            worker = Worker(program, ledger, disk, 'late', **keys)
-            run('sync', '-f', disk.at)
-            with open(disk.image, 'rb') as file:
-                before = file.read()
-            os.truncate(disk.image, cut)
-            worker.process.send_signal(signal.SIGUSR1)
-            time.sleep(random.uniform(0.5, 2))
-            if worker.process.poll() is not None:
-                faults.append(f'round {turn}: nothing was unreadable, or the worker gave up')
-            give_back(disk.image, cut, before)
-            if worker.end(None) != 0:
-                faults.append('the worker failed')
-            if not worker.counters().get(b'read_errors'):
-                faults.append(f'round {turn}: no read failed')
-    lost = ledger.check(faults, ledger.flushed)
-    ledger.check_sum(faults)
-    return ledger, lost, worker.counters(), faults
-
-
 def hanging_disk_and_sink(program, rounds, policy):
     """What feeds the sink does not wait for the disk that hangs: what does not fit into memory is counted and reported."""
     ledger, faults, count = Ledger(), [], 0
@@ -459,10 +396,9 @@ FAULTS = {
     'EIO, encrypted': lambda program, n: dead_disk(program, n, 'batch', shut_down, sealed=True),
     'read-only': lambda program, n: dead_disk(program, n, 'interval', turn_read_only),
     'read-only, mounted so': lambda program, n: dead_disk(program, n, 'interval', shut_down, read_only_first=True),
-    'EIO while reading': lambda program, n: unreadable_disk(program, n, 'interval'),
 }
 # Left out unless asked for: variants of the others, seconds each.
-LONG = {'EIO, encrypted', 'read-only, mounted so', 'EIO while reading'}
+LONG = {'EIO, encrypted', 'read-only, mounted so'}
 
 
 def why_not():
