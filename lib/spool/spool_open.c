@@ -197,15 +197,15 @@ lane_place(struct spool *spool, struct spool_lane *lane, const struct tail *tail
 	uint64_t acked = spool->reader_state.lanes[lane->id].acked;
 	uint64_t next = tail->next;
 
-	if ((!machine_same || tail->damaged) && reserved > next)
+	/* The file system came back under a spool that ran on: it knows its own numbers. */
+	const bool back = lane->next > 0;
+
+	if ((!machine_same || tail->damaged) && !back && reserved > next)
 		next = reserved;
 	if (floor > next)
 		next = floor;
 	if (acked + 1 > next)
 		next = acked + 1;
-	/* The file system came back under a spool that ran on: it knows its own numbers. */
-	const bool back = lane->next > 0;
-
 	if (lane->next > next)
 		next = lane->next;
 	uint64_t lost_first = tail->next > acked ? tail->next : acked + 1;
