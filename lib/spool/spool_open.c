@@ -196,7 +196,6 @@ lane_place(struct spool *spool, struct spool_lane *lane, const struct tail *tail
 	uint64_t floor = spool->writer_state.lanes[lane->id].floor;
 	uint64_t acked = spool->reader_state.lanes[lane->id].acked;
 	uint64_t next = tail->next;
-
 	/* The file system came back under a spool that ran on: it knows its own numbers. */
 	const bool back = lane->next > 0;
 
