@@ -124,7 +124,8 @@ shapes_make(const struct sift *sift, const struct rule_lens *key)
 	return by_shape;
 }
 
-/* Whether all paths go through the same list, or two, of which the outer one's children have one shape. */
+/* Whether all paths go through the same list, or two, of which the outer one's children have one shape; and each to children of a
+ * shape of its own: a shape may have two fields of one name, of which either is present. */
 static bool
 same_lists(const struct rule_lens *key)
 {
@@ -132,10 +133,14 @@ same_lists(const struct rule_lens *key)
 
 	if (first->list_count == 0 || first->list_count > 2 || (first->list_count == 2 && first->lists[0]->children[1] != NULL))
 		return false;
-	for (unsigned int p = 1; p < key->path_count; p++)
+	for (unsigned int p = 1; p < key->path_count; p++) {
 		if (key->paths[p].list_count != first->list_count
 			|| memcmp(key->paths[p].lists, first->lists, first->list_count * sizeof(first->lists[0])) != 0)
 			return false;
+		for (unsigned int q = 0; q < p; q++)
+			if (key->paths[q].leaf_table == key->paths[p].leaf_table)
+				return false;
+	}
 	return true;
 }
 
