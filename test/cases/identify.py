@@ -39,14 +39,14 @@ def pdus_of(truth, protocol):
 
 
 def found_by(args, path):
-    """Protocols of flows and events; None: the capture cannot be read."""
+    """Protocols of flows and events, or in words why there are none; None: the capture cannot be read."""
     with tempfile.TemporaryDirectory(dir=args.work) as folder:
         args = argparse.Namespace(**{**vars(args), "work": folder})
         run = common.run_sensor(args, path, sets=SETS, options=("-k", "none"), timeout=300)
         if run.returncode == 1:
             return None
         if run.error:
-            raise RuntimeError(f"{path.name}: {run.error}")
+            return f"{path.name}: {run.error}"
         found = set()
         for event in run.events():
             found.add(event["event_type"])
@@ -128,6 +128,9 @@ def main():
         for name, found in zip(names, pool.map(lambda name: found_by(args, paths[name]), names)):
             if found is None:
                 skipped += 1
+                continue
+            if isinstance(found, str):
+                failures.append(found)
                 continue
             wrong = judge(rows, name, truths[name], found)
             passed += not wrong

@@ -11,6 +11,7 @@ A difference is explained by the first row of REASONS that holds for it. One wit
 """
 import argparse
 import collections
+import concurrent.futures
 import json
 import os
 import subprocess
@@ -112,19 +113,20 @@ def main():
     parser.add_argument("shared", nargs="?", default=os.environ.get(
         "MILLRACE_SHARED", Path(__file__).resolve().parents[2].parent / "shared"))
     parser.add_argument("-k", default="", help="only captures whose name has this in it")
+    parser.add_argument("--jobs", type=int, default=2)
     args = parser.parse_args()
     corpus = Path(args.shared, "corpus")
     if not corpus.is_dir():
         print(f"{corpus}: no corpus, nothing compared")
         return SKIPPED
+    truths = {path.stem: json.loads(path.read_text(encoding="utf-8"))["services"].get("http")
+              for path in sorted(corpus.glob("truth/*.json")) if args.k in path.stem}
+    truths = {capture: services for capture, services in truths.items() if services is not None}
     total = [0, 0, 0]
-    for path in sorted(corpus.glob("truth/*.json")):
-        capture = path.stem
-        services = json.loads(path.read_text(encoding="utf-8"))["services"].get("http")
-        if services is None or args.k not in capture:
-            continue
-        ours = counts_of(run_sensor(args.sensor, corpus / "captures" / capture))
-        total = [a + b for a, b in zip(total, compare(capture, truth_of(services), ours))]
+    with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
+        runs = pool.map(lambda capture: run_sensor(args.sensor, corpus / "captures" / capture), truths)
+        for (capture, services), events in zip(truths.items(), runs):
+            total = [a + b for a, b in zip(total, compare(capture, truth_of(services), counts_of(events)))]
     print(f"{sum(total)} fields compared: {total[0]} agree, {total[1]} differ with a reason, {total[2]} differ")
     return 1 if total[2] else 0
 
