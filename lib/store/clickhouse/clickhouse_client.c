@@ -86,6 +86,15 @@ take_answer(char *data, size_t size, size_t count, void *arg)
 	return answer->failed ? 0 : size * count;
 }
 
+/* Called while a request waits, several times a second. */
+static int
+is_cancelled(void *arg, curl_off_t to_come, curl_off_t come, curl_off_t to_go, curl_off_t gone)
+{
+	const struct clickhouse_store *store = arg;
+
+	return store->cancel != NULL && *store->cancel;
+}
+
 /* Everything about who is asked and what; the statement is in the address when a body goes with it. */
 static bool
 put_url(const struct clickhouse_store *store, struct clickhouse_node *node, const struct clickhouse_call *call,
@@ -112,7 +121,7 @@ put_url(const struct clickhouse_store *store, struct clickhouse_node *node, cons
 }
 
 static void
-set_options(const struct clickhouse_store *store, CURL *easy, const struct clickhouse_call *call,
+set_options(struct clickhouse_store *store, CURL *easy, const struct clickhouse_call *call,
 	struct clickhouse_bytes *answer)
 {
 	const void *body = call->body == NULL ? call->sql : call->body;
@@ -130,6 +139,9 @@ set_options(const struct clickhouse_store *store, CURL *easy, const struct click
 	curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)len);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_answer);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, answer);
+	curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
+	curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, is_cancelled);
+	curl_easy_setopt(easy, CURLOPT_XFERINFODATA, store);
 	if (store->ca != NULL)
 		curl_easy_setopt(easy, CURLOPT_CAINFO, store->ca);
 }
@@ -141,7 +153,7 @@ judge(const struct clickhouse_node *node, CURLcode code, long status, const stru
 	static const char too_slow[] = "Code: 159";
 	int len = answer->len > REASON_MAX ? REASON_MAX : (int)answer->len;
 
-	if (code == CURLE_OPERATION_TIMEDOUT)
+	if (code == CURLE_OPERATION_TIMEDOUT || code == CURLE_ABORTED_BY_CALLBACK)
 		return -ETIMEDOUT;
 	if (answer->failed)
 		return -ENOMEM;

@@ -98,6 +98,7 @@ struct clickhouse_store {
 	uint64_t age_max_s;
 	uint64_t partition_records_max;
 	uint64_t deadline_ms; /* of the question that runs; 0: none */
+	const _Atomic bool *cancel;
 	uint64_t cleaned_ms;  /* when blocks were last looked after */
 };
 

@@ -85,6 +85,7 @@ create(struct clickhouse_store **out, const struct store_config *config)
 	store->age_max_s = config->age_max_s;
 	store->partition_records_max = config->partition_records_max;
 	store->query_max_ms = config->query_max_ms;
+	store->cancel = config->cancel;
 	store->insert_timeout_ms = cluster->insert_timeout_ms;
 	store->database = strdup(cluster->database);
 	store->postgres = strdup(cluster->postgres);
