@@ -16,7 +16,7 @@ setup_feed(void **state)
 	int rc = setup(state);
 
 	config.segment_size = 1 << 20;
-	config.size = 64 << 20;
+	config.size = 256 << 20; /* nothing is evicted, however much the queue passes on before the disk hangs */
 	hang = false;
 	return rc;
 }
