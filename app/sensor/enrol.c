@@ -36,6 +36,8 @@ enrol(const char *dir, const char *file, const struct uplink_config *uplink, con
 		.ways = ways,
 		.connect_timeout_ms = uplink->connect_timeout_ms,
 		.timeout_ms = uplink->timeout_ms,
+		.crl = uplink->crl,
+		.pin = uplink->pin,
 	};
 	char error[IDENTITY_ERROR_MAX];
 	struct activation activation;

@@ -37,6 +37,12 @@ take_answer(char *data, size_t size, size_t count, void *arg)
 	return answer->full ? 0 : size * count;
 }
 
+static bool
+is_set(const char *text)
+{
+	return text != NULL && text[0] != '\0';
+}
+
 static void
 set_tls(CURL *easy, struct call *call)
 {
@@ -51,6 +57,10 @@ set_tls(CURL *easy, struct call *call)
 	curl_easy_setopt(easy, CURLOPT_CAINFO, call->ca_file);
 	if (call->ca != NULL)
 		curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, &ca);
+	if (is_set(call->way->crl))
+		curl_easy_setopt(easy, CURLOPT_CRLFILE, call->way->crl);
+	if (is_set(call->way->pin))
+		curl_easy_setopt(easy, CURLOPT_PINNEDPUBLICKEY, call->way->pin);
 	curl_easy_setopt(easy, CURLOPT_SSLCERT, call->identity);
 	curl_easy_setopt(easy, CURLOPT_SSLKEY, call->identity);
 }

@@ -22,11 +22,13 @@ struct enrol_config {
 /** Keys of `enrol.`. */
 extern const struct knob_table enrol_knobs;
 
-/** The ways out, as the uplink goes: the first that works is taken. */
+/** The ways out, as the uplink goes: the first that works is taken. And as strict as it with who answers there. */
 struct enrol_way {
 	const struct way_set *ways; /* borrowed; NULL: direct */
 	uint64_t connect_timeout_ms; /* of each step of a way */
 	uint64_t timeout_ms;
+	const char *crl; /* PEM file, read at each connection; NULL or "": none is looked at */
+	const char *pin; /* "sha256//BASE64[;...]" of the aggregator's key; NULL or "": any that the CA certified */
 };
 
 /**
@@ -48,7 +50,7 @@ uint64_t enrol_due_s(uint64_t not_before_s, uint64_t not_after_s);
 
 struct enrol_renewer;
 
-/** Starts a thread that renews in time. @param config, way copied, its ways included. @return 0 or -errno */
+/** Starts a thread that renews in time. @param config, way copied, its ways and texts included. @return 0 or -errno */
 int enrol_renewer_create(struct enrol_renewer **out, const struct enrol_config *config, const char *url,
 	const struct enrol_way *way);
 /** Stops the thread; waits for a request that is under way. NULL is accepted. */

@@ -19,7 +19,9 @@ struct enrol_renewer {
 	struct enrol_way way;
 	char *dir;
 	char *url;
-	struct way_set *ways; /* of the way */
+	struct way_set *ways; /* these three: of the way */
+	char *crl;
+	char *pin;
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
@@ -131,6 +133,10 @@ static int
 copy_way(struct enrol_renewer *renewer, const struct enrol_way *way)
 {
 	renewer->way = *way;
+	renewer->way.crl = renewer->crl = strdup(way->crl == NULL ? "" : way->crl);
+	renewer->way.pin = renewer->pin = strdup(way->pin == NULL ? "" : way->pin);
+	if (renewer->crl == NULL || renewer->pin == NULL)
+		return -ENOMEM;
 	if (way->ways == NULL)
 		return 0;
 	renewer->ways = malloc(sizeof(*renewer->ways));
@@ -206,6 +212,8 @@ enrol_renewer_destroy(struct enrol_renewer *renewer)
 	if (renewer->curl_ready)
 		curl_global_cleanup();
 	free(renewer->ways);
+	free(renewer->crl);
+	free(renewer->pin);
 	free(renewer->dir);
 	free(renewer->url);
 	free(renewer);

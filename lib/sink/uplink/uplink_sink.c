@@ -146,6 +146,8 @@ start_renewer(struct uplink_sink *sink, const struct enrol_config *enrol, const 
 		.ways = ways,
 		.connect_timeout_ms = uplink->connect_timeout_ms,
 		.timeout_ms = uplink->timeout_ms,
+		.crl = uplink->crl,
+		.pin = uplink->pin,
 	};
 
 	if (rc < 0)
