@@ -9,7 +9,8 @@
  * bytes end early, or a piece of a head) is told from damage. Behind damage the walk goes on at
  * the next place where a head and its body check for a later sequence; one wrong bit of the header
  * is mended. Integers are little endian: a spool stays on its machine. Sequences from hole_first up
- * to first were never written here and have been reported as a gap by the writer.
+ * to first were never written here and have been reported as a gap by the writer; where it is SEGMENT_HOLE_UNKNOWN, the segment
+ * before could not be read, and what is missing between its end and first has not been reported.
  */
 #ifndef MR_SPOOL_SEGMENT_H
 #define MR_SPOOL_SEGMENT_H
@@ -29,6 +30,7 @@ enum {
 	SEGMENT_NAME_LEN = 16 + 4,          /* "%016x.seg" */
 	SEGMENT_VERSION = 1,
 	SEGMENT_VERSION_SEALED = 2,
+	SEGMENT_HOLE_UNKNOWN = 0,
 };
 
 struct segment_header {

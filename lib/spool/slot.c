@@ -28,21 +28,27 @@ slot_crc(const struct slot_header *header, const void *state)
 	return crc32c(crc, state, header->len);
 }
 
-/* Returns the slot's generation, 0 when it is not valid. What a shorter state lacks is zero in the image. */
-static uint64_t
-slot_read(int fd, unsigned int slot, uint8_t image[SLOT_LEN], size_t len)
+/*
+ * Sets the slot's generation, 0 when it is not valid. What a shorter state lacks is zero in the image. One that cannot be read
+ * may be the newest, so that is no answer. Returns 0 or -errno.
+ */
+static int
+slot_read(int fd, unsigned int slot, uint8_t image[SLOT_LEN], size_t len, uint64_t *generation)
 {
 	struct slot_header header;
+	ssize_t got = pread(fd, image, SLOT_LEN, (off_t)slot * SLOT_LEN);
 
-	if (pread(fd, image, SLOT_LEN, (off_t)slot * SLOT_LEN) != SLOT_LEN)
-		return 0;
+	*generation = 0;
+	if (got != SLOT_LEN)
+		return got < 0 ? -errno : 0;
 	memcpy(&header, image, sizeof(header));
 	if (header.magic != slot_magic || header.len > len)
 		return 0;
 	if (header.crc != slot_crc(&header, image + SLOT_HEADER_LEN))
 		return 0;
 	memset(image + SLOT_HEADER_LEN + header.len, 0, len - header.len);
-	return header.generation;
+	*generation = header.generation;
+	return 0;
 }
 
 int
@@ -56,8 +62,11 @@ slot_open(struct slot_file *file, int dir_fd, const char *name, void *state, siz
 	if (file->fd < 0)
 		return -errno;
 	for (unsigned int slot = 0; slot < 2; slot++) {
-		uint64_t generation = slot_read(file->fd, slot, image, len);
+		uint64_t generation;
+		int rc = slot_read(file->fd, slot, image, len, &generation);
 
+		if (rc < 0)
+			return rc;
 		if (generation <= file->generation)
 			continue;
 		file->generation = generation;

@@ -58,6 +58,7 @@ static const struct counter_desc counter_descs[SPOOL_COUNTER_COUNT] = {
 	[SPOOL_GAPS] = { "spool.gaps", "ranges of lost records to report" },
 	[SPOOL_STORED_BYTES] = { "spool.stored_bytes", "bytes of all segments now" },
 	[SPOOL_DAMAGED_SEGMENTS] = { "spool.damaged_segments", "damaged segments put aside in the folder damaged" },
+	[SPOOL_UNREAD_SEGMENTS] = { "spool.unread_segments", "last segments that a start could not read, and left for later" },
 	[SPOOL_ACKED] = { "spool.acked", "records acknowledged or given up" },
 	[SPOOL_CORRUPT_RECORDS] = { "spool.corrupt_records", "records that failed their checksum" },
 	[SPOOL_READ_ERRORS] = { "spool.read_errors", "failed reads of segments" },

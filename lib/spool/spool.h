@@ -11,7 +11,8 @@
  * - A number never comes back with other content. Numbers are reserved on disk (with fdatasync)
  *   ahead of their use; after a stop of the machine or a new mount of the file system, which may have
  *   lost written records, or after damage at the tail, numbering goes on at the end of the
- *   reservation and a gap record says so.
+ *   reservation and a gap record says so. So it does where the tail cannot be read: that is no damage, what is
+ *   in it is delivered when it can be read again, and only then a gap record says which numbers are in doubt.
  *   The epoch therefore changes only when the spool starts without valid state, or when the
  *   aggregator turns out to know more than the spool does (spool_renew_epoch()).
  * - The total size is bounded, and each lane's if its share is set. When it is reached, the oldest
@@ -81,6 +82,7 @@ enum spool_counter {
 	SPOOL_GAPS,             /* writer */
 	SPOOL_STORED_BYTES,     /* writer, a level: bytes of all segments now */
 	SPOOL_DAMAGED_SEGMENTS, /* writer */
+	SPOOL_UNREAD_SEGMENTS,  /* writer, at start */
 	SPOOL_ACKED,            /* reader */
 	SPOOL_CORRUPT_RECORDS,  /* reader */
 	SPOOL_READ_ERRORS,      /* reader */

@@ -131,18 +131,21 @@ take_requests(struct spool *spool)
 		const struct spool_gap_request *request = &spool->requests[head % SPOOL_GAP_REQUESTS_MAX];
 
 		spool_gap_owe(spool, request->lane, request->first, request->last, request->reason);
-		if (request->reason == SPOOL_GAP_DAMAGED)
-			spool_damage_found(spool, &spool->lanes[request->lane], request->first);
+		if (request->reason != SPOOL_GAP_DAMAGED)
+			continue;
+		spool_damage_found(spool, &spool->lanes[request->lane], request->first);
+		/* Gap records among them are owed again. */
+		if (request->lane == LINK_LANE_STATS)
+			spool_gap_forget(spool, request->first, request->last + 1);
 	}
 	/* After gaps_due went up, so that spool_is_drained() never sees neither. */
 	atomic_store_explicit(&spool->request_head, head, memory_order_release);
 }
 
 static void
-remove_delivered(struct spool *spool)
+remove_delivered(struct spool *spool, uint64_t acked)
 {
 	struct spool_writer_state *state = &spool->writer_state;
-	uint64_t acked = atomic_load_explicit(&spool->lanes[LINK_LANE_STATS].acked, memory_order_acquire);
 	uint64_t kept = 0;
 
 	for (uint64_t i = 0; i < state->gap_count; i++)
@@ -157,13 +160,15 @@ spool_gap_flush(struct spool *spool)
 {
 	struct spool_writer_state *state = &spool->writer_state;
 	uint64_t appended = 0;
+	/* Before the requests: the reader asks for a gap first, and passes over it then. */
+	uint64_t acked = atomic_load_explicit(&spool->lanes[LINK_LANE_STATS].acked, memory_order_acquire);
 
 	if (atomic_load_explicit(&spool->request_tail, memory_order_relaxed) !=
 		atomic_load_explicit(&spool->request_head, memory_order_relaxed))
 		take_requests(spool);
 	if (state->gap_count == 0)
 		return;
-	remove_delivered(spool);
+	remove_delivered(spool, acked);
 	join_neighbours(state);
 	for (uint64_t i = 0; i < state->gap_count; i++) {
 		if (state->gaps[i].record_seq != 0)

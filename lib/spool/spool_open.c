@@ -21,6 +21,7 @@ struct tail {
 	uint64_t next;   /* after the last entry that can be told */
 	uint64_t offset; /* of the file, behind that entry */
 	bool damaged;    /* entries may follow that cannot be told */
+	bool unread;     /* the disk did not give them: they may be whole */
 	bool usable;     /* whole up to offset: can be appended to */
 	bool sealed;     /* but never to this one: its sequences would be encrypted twice under one key */
 };
@@ -49,8 +50,16 @@ spool_lane_list(const struct spool_lane *lane, uint64_t **firsts)
 			close(fd);
 		return rc;
 	}
-	for (struct dirent *entry; rc == 0 && (entry = readdir(dir)) != NULL;) {
+	while (rc == 0) {
 		uint64_t first;
+
+		errno = 0;
+		struct dirent *entry = readdir(dir);
+
+		if (entry == NULL) {
+			rc = -errno;
+			break;
+		}
 
 		if (!segment_name_parse(entry->d_name, &first))
 			continue;
@@ -85,12 +94,15 @@ tail_walk(struct segment_reader *reader, struct tail *tail)
 
 	do {
 		status = segment_reader_next(reader, &line, &len);
-		if (status == SEGMENT_BAD && segment_reader_resync(reader) == 1)
-			status = SEGMENT_BAD_BODY;
+		if (status == SEGMENT_BAD || status < 0) {
+			int rc = segment_reader_resync(reader);
+
+			status = rc == 1 ? SEGMENT_BAD_BODY : rc < 0 ? rc : status;
+		}
 	} while (status == SEGMENT_ENTRY || status == SEGMENT_BAD_BODY);
 	*tail = (struct tail){
 		.next = reader->seq, .offset = reader->offset,
-		.damaged = status != SEGMENT_END && status != SEGMENT_TORN,
+		.damaged = status == SEGMENT_BAD, .unread = status < 0,
 		.usable = status == SEGMENT_END || status == SEGMENT_TORN,
 	};
 }
@@ -108,6 +120,10 @@ tail_of_segment(struct spool *spool, struct spool_lane *lane, uint64_t first, st
 		if (fstatat(lane->dir_fd, name, &st, 0) != 0)
 			return -errno;
 		*tail = (struct tail){ .next = first, .damaged = st.st_size >= SEGMENT_HEADER_LEN };
+		return 0;
+	}
+	if (rc == -EIO) {
+		*tail = (struct tail){ .next = first, .unread = true };
 		return 0;
 	}
 	if (rc < 0)
@@ -185,9 +201,18 @@ tail_remove(struct spool *spool, struct spool_lane *lane)
 	lane->segment_count--;
 }
 
+static void
+tail_left(struct spool *spool, const struct spool_lane *lane)
+{
+	spool_count(spool, SPOOL_UNREAD_SEGMENTS, 1);
+	log_error("spool", "%s/%s/%016" PRIx64 ".seg cannot be read: it stays, and is tried again", spool->path, link_lane_name(lane->id),
+		spool_segment_at(lane, lane->segment_count - 1)->first);
+}
+
 /*
  * Numbering goes on behind the tail when every number ever used can be told from the files: the machine ran on
- * since they were written, and they are not damaged. Else it goes on where no number was ever used.
+ * since they were written, and they are not damaged. Else it goes on where no number was ever used. What the disk did
+ * not give is not lost yet: the numbers behind it are reported by the reader, when it knows where they begin.
  */
 static void
 lane_place(struct spool *spool, struct spool_lane *lane, const struct tail *tail, bool machine_same)
@@ -199,7 +224,7 @@ lane_place(struct spool *spool, struct spool_lane *lane, const struct tail *tail
 	/* The file system came back under a spool that ran on: it knows its own numbers. */
 	const bool back = lane->next > 0;
 
-	if ((!machine_same || tail->damaged) && !back && reserved > next)
+	if ((!machine_same || tail->damaged || tail->unread) && !back && reserved > next)
 		next = reserved;
 	if (floor > next)
 		next = floor;
@@ -207,18 +232,25 @@ lane_place(struct spool *spool, struct spool_lane *lane, const struct tail *tail
 		next = acked + 1;
 	if (lane->next > next)
 		next = lane->next;
-	uint64_t lost_first = tail->next > acked ? tail->next : acked + 1;
+	uint64_t known = tail->unread ? next : tail->next;
+	uint64_t lost_first = known > acked ? known : acked + 1;
+	uint64_t *unread_next = &spool->writer_state.unread_next[lane->id];
+	bool told = next > floor || back || *unread_next == floor;
 
 	lane->next = next;
-	lane->accepted = tail->next - 1;
-	lane->hole_first = tail->next;
+	lane->accepted = known - 1;
+	lane->hole_first = tail->unread ? SEGMENT_HOLE_UNKNOWN : known;
 	lane->start_hole_first = lost_first < next ? lost_first : next;
 	lane->start_next = next;
 	spool->writer_state.lanes[lane->id].floor = next;
 	if (reserved < next)
 		spool->writer_state.lanes[lane->id].reserved = next;
-	/* The floor was itself reported when it was set; what was on a disk that failed may be gone for all that. */
-	if (next > lost_first && (next > floor || back))
+	if (tail->unread)
+		*unread_next = next;
+	else if (tail->next < *unread_next)
+		*unread_next = 0;
+	/* The floor was itself reported when it was set, unless it was behind what could not be read; what was on a disk that failed may be gone for all that. */
+	if (next > lost_first && told)
 		spool_gap_owe(spool, lane->id, lost_first, next - 1,
 			tail->damaged ? SPOOL_GAP_DAMAGED : back ? SPOOL_GAP_DISK_FULL : SPOOL_GAP_UNCLEAN_STOP);
 }
@@ -237,16 +269,21 @@ lane_recover(struct spool *spool, struct spool_lane *lane, bool machine_same)
 	if (rc < 0)
 		return rc;
 	/* Numbers used before a clean stop are missing although nothing was torn: the file was cut since. */
-	tail.damaged |= tail.next < spool->writer_state.closed_next[lane->id];
+	tail.damaged |= !tail.unread && tail.next < spool->writer_state.closed_next[lane->id];
+	if (tail.unread)
+		tail_left(spool, lane);
 	if (lane->segment_count > 0 && tail.damaged)
 		spool_damage_found(spool, lane, tail.next);
-	if (lane->segment_count > 0 && tail.offset <= SEGMENT_HEADER_LEN && (!tail.usable || tail.sealed)) {
+	if (lane->segment_count > 0 && !tail.unread && tail.offset <= SEGMENT_HEADER_LEN && (!tail.usable || tail.sealed)) {
 		tail_remove(spool, lane);
 		tail.usable = false;
 	}
 	lane_place(spool, lane, &tail, machine_same);
+	/* No number behind its own was ever used: it is empty, and in the way of the next. */
+	if (tail.unread && spool_segment_at(lane, lane->segment_count - 1)->first == lane->next)
+		tail_remove(spool, lane);
 	if (lane->segment_count > 0)
-		spool_segment_at(lane, lane->segment_count - 1)->next = tail.next;
+		spool_segment_at(lane, lane->segment_count - 1)->next = tail.unread ? lane->next : tail.next;
 	if (tail.usable && lane->next == tail.next)
 		rc = tail_reuse(spool, lane, &tail);
 	if (rc == 0 && tail.sealed && lane->fd >= 0) {

@@ -57,6 +57,8 @@ struct spool_writer_state {
 	struct spool_gap gaps[SPOOL_GAPS_MAX];
 	uint64_t mount_id; /* of the file system, since its mount; 0: not known */
 	uint64_t closed_next[LINK_LANE_COUNT]; /* numbering ended before it in a clean stop; 0: the spool is open */
+	/* The segment before this number could not be read when a start went on from here: its reader finds where it ends. */
+	uint64_t unread_next[LINK_LANE_COUNT];
 };
 
 /* Saved by the reader. */
@@ -84,7 +86,7 @@ struct spool_lane {
 	struct seal *seal;       /* of the open segment; NULL: records are not encrypted */
 	uint64_t next;           /* sequence of the next record */
 	uint64_t accepted;       /* last sequence in the buffer or on disk */
-	uint64_t hole_first;     /* sequences from here to next were reported as lost; equals next when none */
+	uint64_t hole_first;     /* sequences from here to next were reported as lost; equals next when none; or SEGMENT_HOLE_UNKNOWN */
 	uint64_t dropped_first;  /* first number a record used up without being kept; 0: none */
 	enum spool_gap_reason dropped_reason;
 	uint64_t file_len;       /* of the open segment */
@@ -114,6 +116,7 @@ struct spool_lane {
 	uint64_t fault_seq; /* could not be read, since fault_ms */
 	uint64_t fault_ms;
 	bool unreadable;    /* the loss just found was given up, not damaged */
+	bool ended;         /* it is behind the whole records of a segment that is not damaged */
 };
 
 struct spool_gap_request {

@@ -57,6 +57,7 @@ lane_pass_damage(const struct spool *spool, struct spool_lane *lane, uint64_t se
 
 	if (status == SEGMENT_BAD_BODY)
 		return 0;
+	lane->ended = status == SEGMENT_END || status == SEGMENT_TORN;
 	if (status < 0 && (status != -EIO || !lane_gives_up(spool, lane, seq))) {
 		segment_reader_close(reader);
 		return status;
@@ -102,7 +103,7 @@ lane_read(const struct spool *spool, struct spool_lane *lane, uint64_t seq, cons
 	struct segment_reader *reader = &lane->reader;
 	int rc = 1;
 
-	lane->unreadable = false;
+	lane->unreadable = lane->ended = false;
 	if (reader->fd < 0 || reader->seq != seq)
 		rc = lane_seek(spool, lane, seq);
 	if (rc <= 0)
@@ -110,11 +111,21 @@ lane_read(const struct spool *spool, struct spool_lane *lane, uint64_t seq, cons
 	rc = segment_reader_next(reader, line, len);
 	if (rc == SEGMENT_END) {
 		rc = segment_reader_open(reader, lane->dir_fd, lane->id, seq);
+		lane->ended = rc == -ENOENT;
 		if (rc < 0)
 			return rc == -ENOENT || rc == -EBADMSG ? 0 : rc;
 		rc = segment_reader_next(reader, line, len);
 	}
 	return rc == SEGMENT_ENTRY ? 1 : lane_pass_damage(spool, lane, seq, rc);
+}
+
+/* Whether the reader is at the segment of that number, which a start began behind one that it could not read. */
+static bool
+is_behind_unread(const struct spool_lane *lane, uint64_t first)
+{
+	const struct segment_header *header = &lane->reader.header;
+
+	return lane->reader.fd >= 0 && header->first == first && header->hole_first == SEGMENT_HOLE_UNKNOWN;
 }
 
 /* Where records go on behind the lost seq, and up to where the writer has not reported the loss itself. */
@@ -142,7 +153,7 @@ lane_resume(struct spool_lane *lane, uint64_t seq, uint64_t readable, uint64_t *
 	*unreported_end = *resume;
 	rc = segment_reader_open(&lane->reader, lane->dir_fd, lane->id, *resume);
 	if (rc == 0)
-		*unreported_end = lane->reader.header.hole_first;
+		*unreported_end = is_behind_unread(lane, *resume) ? *resume : lane->reader.header.hole_first;
 	return rc == -ENOENT ? -EAGAIN : rc == -EBADMSG ? 0 : rc;
 }
 
@@ -158,13 +169,16 @@ lane_skip_lost(struct spool *spool, struct spool_lane *lane, uint64_t *seq, uint
 	uint64_t evicted_next = atomic_load_explicit(&lane->evicted_next, memory_order_acquire);
 	uint64_t first = *seq > evicted_next ? *seq : evicted_next;
 
+	/* Numbers that a start left out because it could not read where they began. */
+	bool in_doubt = lane->ended && (end == spool->writer_state.unread_next[lane->id] || is_behind_unread(lane, end));
+
 	if (first < end) {
-		rc = spool_report_gap(spool, lane->id, first, end - 1, SPOOL_GAP_DAMAGED);
+		rc = spool_report_gap(spool, lane->id, first, end - 1, in_doubt ? SPOOL_GAP_UNCLEAN_STOP : SPOOL_GAP_DAMAGED);
 		if (rc < 0) {
 			segment_reader_close(&lane->reader);
 			return rc;
 		}
-		spool_count(spool, SPOOL_CORRUPT_RECORDS, end - first);
+		spool_count(spool, SPOOL_CORRUPT_RECORDS, in_doubt ? 0 : end - first);
 	}
 	*seq = resume;
 	return 0;

@@ -161,7 +161,7 @@ class Worker:
         keys = {'path': f'{disk.at}/spool', 'size': '16 MiB', 'segment-size': '1 MiB', 'fsync-interval-ms': INTERVAL_MS, **keys}
         self.log = tempfile.TemporaryFile()
         self.process = subprocess.Popen([program, *(f'spool.{key}={value}' for key, value in keys.items()), '--', mode],
-                                        stdout=subprocess.PIPE, stderr=self.log)
+                                        stdout=subprocess.PIPE, stderr=self.log, env={**os.environ, 'SPOOL_EIO': f'{disk.image}.eio'})
         self.ledger = ledger
         self.thread = threading.Thread(target=self.listen)
         written = len(ledger.written) + ledger.shed
@@ -189,7 +189,7 @@ class Worker:
 
     def counters(self):
         self.log.seek(0)
-        return {name: int(value) for name, value in re.findall(rb'^spool\.(\w+) (\d+)$', self.log.read(), re.M)}
+        return {name.decode(): int(value) for name, value in re.findall(rb'^spool\.(\w+) (\d+)$', self.log.read(), re.M)}
 
 
 @contextlib.contextmanager
@@ -282,6 +282,38 @@ def hanging_disk(program, rounds, policy):
     lost = ledger.check(faults, ledger.flushed)
     ledger.check_sum(faults)
     return ledger, lost, worker.counters(), faults
+
+
+def unread_disk(program, rounds, policy, sealed=False):
+    """The segments cannot be read for a while, at a start after kill -9 and under the running worker: writing goes on, nothing is
+    dropped, and all of it is delivered once they can be."""
+    ledger, faults = Ledger(), []
+    with disk_of(64) as disk:
+        keys = {'size': '40 MiB', **(key_of(disk) if sealed else {})}
+        for _ in range(rounds):
+            worker = Worker(program, ledger, disk, 'hold', fsync=policy, **keys)
+            time.sleep(random.uniform(0.05, 0.3))
+            worker.end(signal.SIGKILL)
+            ledger.cut()
+            for start in (True, False):
+                open(f'{disk.image}.eio', 'w').close()
+                if start:
+                    worker = Worker(program, ledger, disk, 'run', fsync=policy, **keys)
+                time.sleep(0.2)
+                written, delivered = len(ledger.written), ledger.last_stored
+                time.sleep(0.3)
+                if len(ledger.written) == written or ledger.last_stored != delivered:
+                    faults.append('the worker does not write, or reads what cannot be read')
+                os.unlink(f'{disk.image}.eio')
+                wait_delivery(ledger, faults, 'unread disk')
+            if worker.end(signal.SIGTERM) != 0:
+                faults.append('the worker failed')
+            counters = worker.counters()
+            if counters['unread_segments'] == 0 or counters['read_errors'] == 0 or counters['corrupt_records'] or ledger.shed:
+                faults.append(f'counted wrongly: {counters}')
+        drain(program, ledger, disk, faults, **keys)
+    lost = ledger.check(faults, ledger.flushed)
+    return ledger, lost, counters, faults
 
 
 def wait_unmounted(disk, faults, seconds=10):
@@ -394,11 +426,13 @@ FAULTS = {
     'disk hangs, sink': lambda program, n: hanging_disk_and_sink(program, n, 'batch'),
     'EIO': lambda program, n: dead_disk(program, n, 'interval', shut_down),
     'EIO, encrypted': lambda program, n: dead_disk(program, n, 'batch', shut_down, sealed=True),
+    'EIO while reading': lambda program, n: unread_disk(program, n, 'interval'),
+    'EIO while reading, encrypted': lambda program, n: unread_disk(program, n, 'batch', sealed=True),
     'read-only': lambda program, n: dead_disk(program, n, 'interval', turn_read_only),
     'read-only, mounted so': lambda program, n: dead_disk(program, n, 'interval', shut_down, read_only_first=True),
 }
 # Left out unless asked for: variants of the others, seconds each.
-LONG = {'EIO, encrypted', 'read-only, mounted so'}
+LONG = {'EIO, encrypted', 'EIO while reading, encrypted', 'read-only, mounted so'}
 
 
 def why_not():
@@ -424,14 +458,14 @@ def main():
         print(f'skipped: {reason}')
         return SKIPPED
     shown = failed = 0
-    print(f'{"FAULT":22} {"ROUNDS":>6} {"WRITTEN":>8} {"SHED":>7} {"LOST, REPORTED":>14} {"SILENT":>6} {"WRONG":>5} {"LONGEST":>8}')
+    print(f'{"FAULT":29} {"ROUNDS":>6} {"WRITTEN":>8} {"SHED":>7} {"LOST, REPORTED":>14} {"SILENT":>6} {"WRONG":>5} {"LONGEST":>8}')
     for name, test in FAULTS.items():
         if options.only not in name if options.only else name in LONG:
             continue
         shown += 1
         ledger, lost, counters, faults = test(os.path.abspath(options.worker), options.rounds)
         silent = sum(1 for key in ledger.written if key not in ledger.stored and not ledger.is_reported(key))
-        print(f'{name:22} {options.rounds:6} {len(ledger.written):8} {ledger.shed:7} {lost:14} {silent:6} {ledger.wrong:5} '
+        print(f'{name:29} {options.rounds:6} {len(ledger.written):8} {ledger.shed:7} {lost:14} {silent:6} {ledger.wrong:5} '
               f'{ledger.longest_ms:5} ms')
         # What is stored by its number cannot be stored twice; two contents of one number would be the same fault.
         add_row(options.rows, fault=name, rounds=options.rounds, records=len(ledger.written) + ledger.shed,

@@ -4,7 +4,7 @@
  *   spool_worker KEY=VALUE... -- MODE    KEY: those of spool.; MODE: run (deliver too), hold (only write), drain,
  *   late (drain, from SIGUSR1 on)
  *
- * A message is a struct message. A record is told of before anything of it can be on the disk.
+ * While the file exists that SPOOL_EIO names, no segment can be read. A message is a struct message. A record is told of before anything of it can be on the disk.
  */
 #include <inttypes.h>
 #include <signal.h>
@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "lib/spool/spool.h"
+#include "lib/spool/test_eio.h"
 
 enum { MESSAGES_MAX = 4096, APPENDS_MAX = 60, BATCH_MAX = 50, CYCLE_US = 300, LINE_MAX = 600 };
 
@@ -30,6 +31,14 @@ static struct message messages[MESSAGES_MAX];
 static unsigned int message_count;
 static volatile sig_atomic_t stop, go;
 static uint64_t longest_ms;
+
+static bool
+segment_fails(int fd, off_t at, size_t len)
+{
+	const char *when = getenv("SPOOL_EIO");
+
+	return when != NULL && access(when, F_OK) == 0 && eio_is(fd, ".seg");
+}
 
 static void
 on_term(int number)
@@ -208,6 +217,7 @@ main(int argc, char **argv)
 	struct buf lines;
 	const char *mode = argv[argc - 1];
 
+	eio_fails = segment_fails;
 	signal(SIGTERM, on_term);
 	signal(SIGUSR1, on_usr1);
 	srandom((unsigned int)getpid() ^ (unsigned int)now_ms());
