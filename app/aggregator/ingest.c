@@ -24,6 +24,7 @@ enum {
 	RETRY_S = 1,
 	FAIR_SENSORS_MAX = 1 << 20, /* 200 bytes each, only while they send */
 	RETRY_EPOCHS_S = 600,
+	RETRY_VERSION_S = 60,
 };
 
 const struct counter_desc ingest_counters[INGEST_COUNTERS] = {
@@ -37,6 +38,7 @@ const struct counter_desc ingest_counters[INGEST_COUNTERS] = {
 	[INGEST_REORDERED] = { "ingest.reordered", "batches that waited for those before them" },
 	[INGEST_POISON] = { "ingest.poison", "batches that can never be stored" },
 	[INGEST_REFUSED] = { "ingest.refused", "requests of the wrong path, or in another sensor's name" },
+	[INGEST_VERSION] = { "ingest.version", "batches answered 503 because their version of the stream is not known here" },
 	[INGEST_TOO_LARGE] = { "ingest.too_large", "batches answered 413" },
 	[INGEST_LATER] = { "ingest.later", "batches answered 429 or 503" },
 	[INGEST_BEHIND] = { "ingest.behind", "batches answered 429 because the store was behind: limits.queue" },
@@ -368,7 +370,15 @@ on_request(void *arg, struct evhttp_request *request)
 		finish_poison(delivery, 403, "the certificate's subject CN is no sensor name");
 		return;
 	}
-	if (batch_head_parse(&delivery->head, get_header, evhttp_request_get_input_headers(request), error) != 0) {
+	int rc = batch_head_parse(&delivery->head, get_header, evhttp_request_get_input_headers(request), error);
+
+	if (rc == -EPROTONOSUPPORT) {
+		count(ingest, INGEST_VERSION, 1);
+		log_warning("ingest", "%s: %s", peer, error);
+		finish_later(delivery, 503, RETRY_VERSION_S, error);
+		return;
+	}
+	if (rc != 0) {
 		finish_poison(delivery, 400, error);
 		return;
 	}

@@ -159,7 +159,10 @@ read_version(struct batch_head *head, const char *text)
 {
 	uint64_t version;
 
-	return read_number(text, UINT32_MAX, &version) && version == BATCH_VERSION;
+	if (!read_number(text, UINT32_MAX, &version) || version == 0)
+		return false;
+	head->version = (uint32_t)version;
+	return true;
 }
 
 static void
@@ -362,6 +365,12 @@ batch_head_parse(struct batch_head *out, batch_header_get get, void *arg, char e
 		if (!headers[i].read(out, text)) {
 			snprintf(error, BATCH_ERROR_MAX, "%s is not valid", headers[i].name);
 			return -EINVAL;
+		}
+		/* It is the first: what another version means by the others is not known. */
+		if (out->version < BATCH_VERSION_OLDEST || out->version > BATCH_VERSION) {
+			snprintf(error, BATCH_ERROR_MAX, "the stream is of version %" PRIu32 ", versions %d to %d are understood here: "
+				"update the older side", out->version, BATCH_VERSION_OLDEST, BATCH_VERSION);
+			return -EPROTONOSUPPORT;
 		}
 	}
 	return 0;

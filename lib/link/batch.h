@@ -21,6 +21,11 @@
  *   429, 503 + Retry-After       come back later with the same batch
  *   other 4xx {"error":"..."}    a poison batch: it will never be taken
  *
+ * The version is raised only when who does not know it would misread the stream: a header that must be understood, a lane more, another
+ * encoding of the lines. Whoever takes batches takes BATCH_VERSION_OLDEST to BATCH_VERSION, and answers a newer one
+ * 503: nothing of it is poison, and the sensor keeps it until the aggregator is updated. What else comes to be (headers,
+ * keys in records and in answers, kinds of records) is passed over by who does not know it, and kept in what is stored.
+ *
  * Thread: any; an encoder or decoder belongs to one thread at a time.
  */
 #ifndef MR_LINK_BATCH_H
@@ -34,7 +39,8 @@
 #include "lib/spool/lane.h"
 
 enum {
-	BATCH_VERSION = 1,
+	BATCH_VERSION = 1,        /* that sensors of this release write */
+	BATCH_VERSION_OLDEST = 1, /* that is still taken: at least those of the two releases before */
 	BATCH_SENSOR_MAX = 64,              /* characters of a sensor's name: letters, digits, . _ - */
 	BATCH_COUNT_MAX = 65536,            /* lines */
 	BATCH_BODY_MAX = 8 * 1024 * 1024,   /* encoded bytes; a server's own bound may be lower */
@@ -54,6 +60,7 @@ enum batch_encoding { BATCH_IDENTITY, BATCH_ZSTD };
 
 /** What the headers say. */
 struct batch_head {
+	uint32_t version;   /* of a batch that came in */
 	char sensor[BATCH_SENSOR_MAX + 1];
 	uint64_t epoch;
 	enum link_lane lane;
@@ -128,7 +135,7 @@ void batch_answer_parse(struct batch_answer *out, int status, const char *retry_
 /** Looks up a request header by name, case-insensitive; NULL when absent. */
 typedef const char *(*batch_header_get)(void *arg, const char *name);
 
-/** Reads and checks the headers. @param error out: why not. @return 0 or -EINVAL. */
+/** Reads and checks the headers. @param error out: why not. @return 0, -EPROTONOSUPPORT (of another version: only that was read) or -EINVAL. */
 int batch_head_parse(struct batch_head *out, batch_header_get get, void *arg, char error[BATCH_ERROR_MAX]);
 
 struct batch_decoder;

@@ -88,7 +88,7 @@ what_is_written_is_read(void **state)
 static const struct {
 	const char *name, *value; /* NULL: taken away */
 } bad_headers[] = {
-	{ "Millrace-Version", "2" }, { "Millrace-Version", NULL },
+	{ "Millrace-Version", "" }, { "Millrace-Version", "0" }, { "Millrace-Version", "1.1" }, { "Millrace-Version", NULL },
 	{ "Millrace-Sensor", "" }, { "Millrace-Sensor", "a b" }, { "Millrace-Sensor", "../x" },
 	{ "Millrace-Epoch", "123" }, { "Millrace-Epoch", "0x23456789abcdef" },
 	{ "Millrace-Lane", "alerts" }, { "Millrace-Lane", "" },
@@ -123,6 +123,23 @@ bad_headers_are_named(void **state)
 		assert_non_null(strstr(error, bad_headers[i].name));
 	}
 	buf_destroy(&body);
+}
+
+/* Of another version nothing else is judged: it is no poison, whatever the rest looks like. */
+static void
+other_versions_are_told_apart(void **state)
+{
+	static const char *const versions[] = { "2", "4294967295" };
+
+	for (size_t i = 0; i < TEST_COUNT(versions); i++) {
+		struct wire wire = { .count = 1 };
+		struct batch_head read;
+		char error[BATCH_ERROR_MAX];
+
+		snprintf(wire.lines[0], sizeof(wire.lines[0]), "Millrace-Version: %s", versions[i]);
+		assert_int_equal(batch_head_parse(&read, wire_get, &wire, error), -EPROTONOSUPPORT);
+		assert_non_null(strstr(error, versions[i]));
+	}
 }
 
 static int
@@ -282,6 +299,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_written_is_read),
 		cmocka_unit_test(bad_headers_are_named),
+		cmocka_unit_test(other_versions_are_told_apart),
 		cmocka_unit_test(a_bomb_stops_at_the_bound),
 		cmocka_unit_test(bodies_of_other_makers_are_read),
 		cmocka_unit_test(a_mutated_body_is_an_error_or_lines),
