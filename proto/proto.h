@@ -148,6 +148,9 @@ struct proto {
 	/** As frame(), where the end of a PDU must be searched for: it is not in the first seen_len bytes, which an earlier
 	 *  call looked at. NULL: frame() is cheap. */
 	int (*frame_on)(struct cursor in, bool to_server, uint32_t seen_len);
+	/** Where no PDU begins: bytes at the front of in at which frame() says -EBADMSG, as far as that can be told at a glance.
+	 *  What is left of them frame() is asked about. NULL: frame() is asked at every byte. */
+	size_t (*pass)(struct cursor in);
 	/** Reads one whole PDU as frame() delimited it. Never fails: what is wrong is an event of the PDU. */
 	void (*parse)(struct proto_ctx *ctx, struct cursor pdu);
 	/**

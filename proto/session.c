@@ -282,8 +282,13 @@ static uint32_t
 find_pdu(const struct proto *proto, const struct proto_input *input, uint32_t from)
 {
 	for (uint32_t at = from; at < input->len; at++) {
-		int len = frame_at(proto, input, at);
+		int len;
 
+		if (proto->pass != NULL)
+			at += (uint32_t)proto->pass(cursor_of(input->data + at, input->len - at));
+		if (at == input->len)
+			break;
+		len = frame_at(proto, input, at);
 		if (len > 0 && (input->tcp || (uint32_t)len <= input->len - at))
 			return at;
 		if (len == 0 && input->tcp)

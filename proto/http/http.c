@@ -9,7 +9,7 @@ enum { STATUS_SWITCHING = 101 };
 static void
 skip_leading(struct cursor *in)
 {
-	for (unsigned int i = 0; i < HTTP_LEADING_MAX && cursor_left(in) > 0 && (*in->pos == '\r' || *in->pos == '\n'); i++)
+	for (unsigned int i = 0; i < HTTP_LEADING_MAX && cursor_left(in) > 0 && http_is_leading(*in->pos); i++)
 		cursor_skip(in, 1);
 }
 
@@ -36,29 +36,26 @@ is_still_open(struct cursor in, uint32_t seen_len)
 		memchr(in.pos, '\n', cursor_left(&in)) == NULL;
 }
 
+/* The start line is longer than those of which the end is looked for, and was accepted all the same. */
 static bool
-may_begin(uint8_t c)
+is_long_line(uint32_t seen_len)
 {
-	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '\r' ||
-		c == '\n';
+	return seen_len > HTTP_LINE_LEN_MAX + HTTP_METHOD_LEN_MAX + 2 * HTTP_LEADING_MAX;
 }
 
-/* By address: a cursor passed by value three times over costs more than a look at a byte that is none of HTTP's. */
-static inline int
-frame_of(const struct cursor *in, uint32_t seen_len)
+static int
+frame_of(struct cursor in, uint32_t seen_len)
 {
-	struct cursor line = *in;
-	size_t left = cursor_left(in), leading;
+	struct cursor line = in;
+	size_t left = cursor_left(&in), leading;
 	enum http_fit fit;
 	uint32_t len;
 
-	if (left > 0 && !may_begin(*in->pos))
-		return -EBADMSG;
-	if (is_still_open(*in, seen_len))
+	if (is_still_open(in, seen_len))
 		return 0;
 	skip_leading(&line);
 	leading = left - cursor_left(&line);
-	fit = http_line_fit(&line, false);
+	fit = is_long_line(seen_len) ? HTTP_FIT_REQUEST : http_line_fit(&line, false);
 	if (fit == HTTP_FIT_NO)
 		return -EBADMSG;
 	if (fit == HTTP_FIT_MORE)
@@ -75,14 +72,14 @@ static int
 http_frame_on(struct cursor in, bool to_server, uint32_t seen_len)
 {
 	(void)to_server;
-	return frame_of(&in, seen_len);
+	return frame_of(in, seen_len);
 }
 
 static int
 http_frame(struct cursor in, bool to_server)
 {
 	(void)to_server;
-	return frame_of(&in, 0);
+	return frame_of(in, 0);
 }
 
 static enum proto_probe
@@ -357,6 +354,7 @@ const struct proto http_proto = {
 	.sender_is_server = http_sender_is_server,
 	.frame = http_frame,
 	.frame_on = http_frame_on,
+	.pass = http_line_pass,
 	.parse = http_parse,
 	.raw = http_body_raw,
 	.gap = http_gap,

@@ -200,6 +200,8 @@ enum http_fit {
 
 /** Looks at the line at the start of in. @param strict  an unknown method or a missing protocol does not fit */
 enum http_fit http_line_fit(const struct cursor *in, bool strict);
+/** Bytes at the front of in where no start line begins, whatever comes behind in. */
+size_t http_line_pass(struct cursor in);
 /** Length of the head with its empty line; 0: its end is not here. @param seen_len  bytes where it is known not to be */
 uint32_t http_head_len(struct cursor in, uint32_t seen_len);
 /**
@@ -223,6 +225,13 @@ static inline bool
 http_is_space(uint8_t c)
 {
 	return c == ' ' || c == '\t';
+}
+
+/** RFC 9112 2.2: what may stand before a start line. */
+static inline bool
+http_is_leading(uint8_t c)
+{
+	return c == '\r' || c == '\n';
 }
 
 static inline uint8_t

@@ -1,4 +1,4 @@
-/* Where a message begins and its head ends. Cheap where it is not HTTP: the first byte says so nearly always. */
+/* Where a message begins and its head ends. */
 #include "proto/http/http.h"
 
 static const struct {
@@ -114,6 +114,98 @@ http_line_fit(const struct cursor *in, bool strict)
 		return HTTP_FIT_REQUEST;
 	return left - at < HTTP_LINE_LEN_MAX ? HTTP_FIT_MORE : known || strict ? HTTP_FIT_REQUEST : HTTP_FIT_NO;
 }
+
+/* ---- where none begins ---- */
+
+/* The line of the place at hand, looked at once for all that begins in it. */
+struct pass {
+	const uint8_t *text;
+	size_t len;
+	size_t line_end;   /* of its line end, len where that is not here yet; 0: not looked for */
+	bool has_protocol; /* its last word is one */
+};
+
+static void
+look_at_line(struct pass *pass, size_t from)
+{
+	const uint8_t *line_end = memchr(pass->text + from, '\n', pass->len - from);
+	size_t end = line_end == NULL ? pass->len : (size_t)(line_end - pass->text), word;
+
+	pass->line_end = end;
+	while (end > from && (pass->text[end - 1] == '\r' || http_is_space(pass->text[end - 1])))
+		end--;
+	for (word = end; word > from && !http_is_space(pass->text[word - 1]);)
+		word--;
+	pass->has_protocol = end - word >= 5 && memcmp(pass->text + word, "HTTP/", 5) == 0;
+}
+
+/* Whether the line may be one of a request whose target begins there, of a method that is not known. */
+static bool
+line_may_fit(struct pass *pass, size_t target)
+{
+	if (pass->line_end < target)
+		look_at_line(pass, target);
+	return pass->line_end - target < HTTP_LINE_LEN_MAX && (pass->has_protocol || pass->line_end == pass->len);
+}
+
+static bool
+ends_with_method(const uint8_t *text, size_t len)
+{
+	if (text[len - 1] < 'A' || text[len - 1] > 'Z') /* all of them do */
+		return false;
+	for (unsigned int i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
+		if (methods[i].len <= len && memcmp(text + len - methods[i].len, methods[i].name, methods[i].len) == 0)
+			return true;
+	return false;
+}
+
+/* Whether a start line may begin in a token; the byte at `end` is not of it. */
+static bool
+may_begin_in(struct pass *pass, size_t at, size_t end)
+{
+	const uint8_t *text = pass->text;
+	size_t target = end;
+
+	if (text[end] == '/')
+		return end - at >= 4 && memcmp(text + end - 4, "HTTP", 4) == 0;
+	if (!http_is_space(text[end]))
+		return false;
+	while (target < pass->len && target < end + HTTP_LEADING_MAX && http_is_space(text[target]))
+		target++;
+	if (target == pass->len || ends_with_method(text + at, end - at))
+		return true;
+	return is_target_start(text[target]) && line_may_fit(pass, target);
+}
+
+/* Tokens in which no start line begins are passed over whole, with what is between them. */
+size_t
+http_line_pass(struct cursor in)
+{
+	struct pass pass = { .len = cursor_left(&in) };
+	size_t at = 0;
+
+	pass.text = cursor_take(&in, pass.len);
+	while (at < pass.len) {
+		size_t start, end;
+
+		while (at < pass.len && !method_chars[pass.text[at]] && !http_is_leading(pass.text[at]))
+			at++;
+		for (start = at; at < pass.len && http_is_leading(pass.text[at]);)
+			at++;
+		if (at - start > HTTP_LEADING_MAX)
+			start = at - HTTP_LEADING_MAX;
+		for (end = at; end < pass.len && method_chars[pass.text[end]];)
+			end++;
+		if (end - at > HTTP_METHOD_LEN_MAX)
+			start = end - HTTP_METHOD_LEN_MAX;
+		if (end == pass.len || (end > at && may_begin_in(&pass, at, end)))
+			return start;
+		at = end;
+	}
+	return pass.len;
+}
+
+/* ---- heads ---- */
 
 uint32_t
 http_head_len(struct cursor in, uint32_t seen_len)

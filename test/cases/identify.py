@@ -42,7 +42,7 @@ def found_by(args, path):
     """Protocols of flows and events, or in words why there are none; None: the capture cannot be read."""
     with tempfile.TemporaryDirectory(dir=args.work) as folder:
         args = argparse.Namespace(**{**vars(args), "work": folder})
-        run = common.run_sensor(args, path, sets=SETS, options=("-k", "none"), timeout=300)
+        run = common.run_sensor(args, path, sets=SETS, options=("-k", "none"), timeout=args.timeout)
         if run.returncode == 1:
             return None
         if run.error:
@@ -110,6 +110,7 @@ def main():
     parser.add_argument("--sample", type=int, default=100, help="so many captures without such a protocol [100]; 0: all")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--timeout", type=int, default=300, help="seconds for one capture [300]")
     parser.add_argument("--table", help="write the page")
     args = parser.parse_args()
     folder = Path(os.environ.get("MILLRACE_SHARED", common.ROOT.parent / "shared")) / "corpus"
