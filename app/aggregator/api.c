@@ -280,7 +280,9 @@ start(struct api *api)
 	struct link_server_config server;
 	const struct api_audit_config audit = { .path = settings->api_audit_path, .size_max = settings->api_audit_size,
 		.files_max = AUDIT_FILES };
-	int err = api_tokens_create(&api->tokens, settings->api_token_file, settings->api_tokens);
+	const char *where;
+	const struct api_token_keep *keep = settings_tokens(settings, &where);
+	int err = api_tokens_create(&api->tokens, settings->api_token_file, keep, where);
 
 	settings_api_server(settings, &server);
 	settings_store(settings, &pool.store);
@@ -360,7 +362,9 @@ api_check(const struct settings *settings)
 {
 	struct api_tokens *tokens = NULL;
 	struct link_server_config server;
-	int token_err = api_tokens_create(&tokens, settings->api_token_file, settings->api_tokens);
+	/* Files are looked at here; no server is asked. */
+	const struct api_token_keep *keep = settings->api_tokens[0] == '\0' ? NULL : &api_token_file;
+	int token_err = api_tokens_create(&tokens, settings->api_token_file, keep, settings->api_tokens);
 	int server_err;
 
 	api_tokens_destroy(tokens);

@@ -109,7 +109,7 @@ revoke(struct api_sensors *sensors, const struct api_sensors_request *request, c
 	*reason = "the state cannot be written: the aggregator's log tells more";
 	if (err != 0)
 		return 500;
-	enrol_notify(sensors->enrol);
+	enrol_notify(sensors->enrol, sensor);
 	*out = json_pack("{s:s, s:I}", "sensor", sensor, "certificates", (json_int_t)certificates);
 	return *out == NULL ? 500 : 200;
 }
@@ -246,7 +246,7 @@ api_sensors_create(struct api_sensors **out, const struct settings *settings, st
 	pthread_mutex_init(&sensors->lock, NULL);
 	sensors->settings = settings;
 	sensors->enrol = enrol;
-	err = registry_open(&sensors->registry, settings->enrol_state);
+	err = settings_open_registry(settings, &sensors->registry);
 	if (err != 0) {
 		api_sensors_destroy(sensors);
 		return err;

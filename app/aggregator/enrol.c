@@ -14,6 +14,7 @@
 #include <event2/http.h>
 #include <jansson.h>
 
+#include "app/aggregator/admit.h"
 #include "lib/base/log.h"
 #include "lib/enrol/activation.h"
 #include "lib/enrol/registry.h"
@@ -45,6 +46,7 @@ struct suspect {
 struct enrol {
 	const struct settings *settings;
 	struct registry *registry;
+	struct admit *admit;
 	struct issuer *issuer;
 	struct link_server *door;
 	struct link_server *watched;
@@ -235,7 +237,7 @@ enrol_box(struct enrol *enrol, struct evhttp_request *request, const json_t *bod
 	if (verdict == REGISTRY_ISSUED) {
 		count(enrol, ENROL_ISSUED);
 		/* The sensor's earlier certificates are no longer good. */
-		enrol_notify(enrol);
+		enrol_notify(enrol, sensor);
 	} else if (verdict == REGISTRY_USED) {
 		note_failure(enrol, address);
 	}
@@ -307,7 +309,7 @@ enrol_admit(void *arg, const char *name, const char *serial)
 {
 	struct enrol *enrol = arg;
 
-	return registry_admits(enrol->registry, name, serial, enrol->settings->enrol_only);
+	return admit_lets_in(enrol->admit, name, serial);
 }
 
 void
@@ -316,13 +318,21 @@ enrol_watch(struct enrol *enrol, struct link_server *server)
 	enrol->watched = server;
 }
 
-void
-enrol_notify(struct enrol *enrol)
+/* Any thread: somebody has said admit_note(). */
+static void
+wake(void *arg)
 {
 	static const uint64_t one = 1;
+	struct enrol *enrol = arg;
 
 	if (write(enrol->revoked_fd, &one, sizeof(one)) != sizeof(one))
 		log_error("enrol", "notify: %s", strerror(errno));
+}
+
+void
+enrol_notify(struct enrol *enrol, const char *sensor)
+{
+	admit_note(enrol->admit, sensor);
 }
 
 static void
@@ -331,7 +341,10 @@ on_revoked(evutil_socket_t fd, short what, void *arg)
 	struct enrol *enrol = arg;
 	uint64_t times;
 
-	if (read(fd, &times, sizeof(times)) == sizeof(times) && enrol->watched != NULL)
+	if (read(fd, &times, sizeof(times)) != sizeof(times))
+		return;
+	admit_take_news(enrol->admit);
+	if (enrol->watched != NULL)
 		link_server_recheck(enrol->watched);
 }
 
@@ -390,9 +403,11 @@ enrol_create(struct enrol **out, struct event_base *base, const struct settings 
 		return -ENOMEM;
 	enrol->settings = settings;
 	enrol->revoked_fd = -1;
-	err = registry_open(&enrol->registry, settings->enrol_state);
+	err = settings_open_registry(settings, &enrol->registry);
 	if (err == 0)
 		err = create_events(enrol, base);
+	if (err == 0)
+		err = admit_create(&enrol->admit, enrol->registry, settings, wake, enrol);
 	if (err == 0 && settings->enrol_listen[0] != '\0') {
 		door_config(settings, &door);
 		err = open_issuer(&enrol->issuer, settings);
@@ -415,6 +430,7 @@ enrol_destroy(struct enrol *enrol)
 	if (enrol == NULL)
 		return;
 	link_server_destroy(enrol->door);
+	admit_destroy(enrol->admit);
 	if (enrol->revoked != NULL)
 		event_free(enrol->revoked);
 	if (enrol->answer != NULL)

@@ -22,7 +22,7 @@ enum enrol_counter {
 
 extern const struct counter_desc enrol_counters[ENROL_COUNTERS];
 
-/** @param settings borrowed, enrol_state set; without enrol_listen there is no door, and revocations hold all the same.
+/** @param settings borrowed, settings_enrols() of it; without enrol_listen there is no door, and revocations hold all the same.
  *  @return 0 or -errno, logged. */
 int enrol_create(struct enrol **out, struct event_base *base, const struct settings *settings);
 void enrol_destroy(struct enrol *enrol);
@@ -41,7 +41,7 @@ void enrol_watch(struct enrol *enrol, struct link_server *server);
 /** Answers a sensor's request to renew. */
 void enrol_renewal(struct enrol *enrol, struct evhttp_request *request, const char *sensor);
 
-/** Some certificate was revoked: whoever may not come in any more is cut off. Any thread. */
-void enrol_notify(struct enrol *enrol);
+/** The sensor's certificates changed: whoever may not come in any more is cut off. Any thread. */
+void enrol_notify(struct enrol *enrol, const char *sensor);
 
 #endif

@@ -16,13 +16,14 @@
 #include "app/aggregator/ingest.h"
 #include "lib/base/log.h"
 
-enum { EXIT_USAGE = 2, PRIORITIES = 3, DRAIN_MS = 300, SET_MAX = 64, FILES_BESIDE = 128 };
+enum { EXIT_USAGE = 2, PRIORITIES = 3, DRAIN_MS = 300, SET_MAX = 64, FILES_BESIDE = 128, WORDS_MAX = 2 };
 
 static const char usage[] =
 	"usage: millrace-aggregator run   -c FILE [--set KEY=VALUE]... [--ready-file PATH]\n"
 	"       millrace-aggregator check -c FILE [--set KEY=VALUE]...\n"
 	"       millrace-aggregator backup -c FILE [--set KEY=VALUE]... TARGET\n"
-	"       millrace-aggregator token NAME SCOPE[,SCOPE]...\n"
+	"       millrace-aggregator token [-c FILE [--set KEY=VALUE]...] NAME SCOPE[,SCOPE]...\n"
+	"       millrace-aggregator token -c FILE [--set KEY=VALUE]... --list | --remove NAME\n"
 	"       millrace-aggregator reference | --version | --help\n"
 	"\n"
 	"run    listens for sensors and for questions until SIGTERM. When both are open it prints\n"
@@ -30,7 +31,8 @@ static const char usage[] =
 	"check  reads the configuration and the files it names, and says what is wrong with them.\n"
 	"backup writes all that is committed to the file TARGET, which must not exist, while the aggregator goes on. It is a\n"
 	"       database like the one it was taken from.\n"
-	"token  makes a token of the API (scopes: read, export, admin) and its line for the file api.tokens.\n"
+	"token  makes a token of the API (scopes: read, export, admin). With -c it is kept where the configuration says, in the file\n"
+	"       api.tokens or beside the store clickhouse, and is good at once; else its line for that file is printed.\n"
 	"reference  prints the configuration's keys.\n"
 	"\n"
 	"exit status: 0 done, 1 failed, 2 wrong usage or configuration\n";
@@ -38,7 +40,10 @@ static const char usage[] =
 struct options {
 	const char *config_path;
 	const char *ready_file;
-	const char *target; /* of backup */
+	const char *words[WORDS_MAX]; /* of backup, of token */
+	unsigned int word_count;
+	const char *remove; /* of token */
+	bool list;
 	const char *sets[SET_MAX];
 	unsigned int set_count;
 };
@@ -57,6 +62,8 @@ read_options(int argc, char **argv, struct options *out)
 		{ "config", required_argument, NULL, 'c' },
 		{ "set", required_argument, NULL, 's' },
 		{ "ready-file", required_argument, NULL, 'r' },
+		{ "remove", required_argument, NULL, 'd' },
+		{ "list", no_argument, NULL, 'l' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int option;
@@ -66,13 +73,17 @@ read_options(int argc, char **argv, struct options *out)
 			out->config_path = optarg;
 		else if (option == 'r')
 			out->ready_file = optarg;
+		else if (option == 'd')
+			out->remove = optarg;
+		else if (option == 'l')
+			out->list = true;
 		else if (option == 's' && out->set_count < SET_MAX)
 			out->sets[out->set_count++] = optarg;
 		else
 			return -EINVAL;
 	}
-	if (strcmp(argv[0], "backup") == 0 && optind < argc)
-		out->target = argv[optind++];
+	while (optind < argc && out->word_count < WORDS_MAX)
+		out->words[out->word_count++] = argv[optind++];
 	return optind == argc ? 0 : -EINVAL;
 }
 
@@ -137,7 +148,7 @@ serve(struct event_base *base, const struct options *options, const struct setti
 	struct ingest *ingest = NULL;
 	struct api *api = NULL;
 	char ports[64];
-	int err = settings->enrol_state[0] == '\0' ? 0 : enrol_create(&enrol, base, settings);
+	int err = !settings_enrols(settings) ? 0 : enrol_create(&enrol, base, settings);
 
 	if (err == 0)
 		err = ingest_create(&ingest, base, settings, store, enrol);
@@ -218,13 +229,73 @@ backup(const struct options *options, const struct settings *settings)
 	int err;
 
 	settings_store(settings, &config);
-	if (options->target == NULL)
+	if (options->word_count != 1)
 		return wrong_usage("backup: the file to write is wanted");
 	err = store_open(&store, settings->store_kind, &config, false);
 	if (err == 0)
-		err = store_backup(store, options->target);
+		err = store_backup(store, options->words[0]);
 	store_close(store);
 	return err == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int
+keep_token(const struct options *options, const struct api_token_keep *keep, void *kept)
+{
+	char text[API_TOKEN_TEXT_LEN + 1] = "";
+	struct api_token token;
+	int err;
+
+	if (options->list)
+		return keep->list(kept, stdout);
+	if (options->remove != NULL) {
+		err = keep->remove(kept, options->remove);
+	} else {
+		err = api_token_make(options->words[0], options->words[1], &token, text);
+		if (err == 0)
+			err = keep->add(kept, &token);
+		if (err == 0)
+			printf("token  %s\n", text);
+		explicit_bzero(text, sizeof(text));
+	}
+	if (err != 0)
+		fprintf(stderr, "millrace-aggregator: token: %s\n", err == -EEXIST ? "there is one of that name"
+			: err == -ENOENT ? "there is none of that name" : strerror(-err));
+	return err;
+}
+
+static int
+token_of(const struct options *options, const struct settings *settings)
+{
+	const char *where;
+	const struct api_token_keep *keep = settings_tokens(settings, &where);
+	void *kept = NULL;
+	int err;
+
+	if (keep == NULL) {
+		fprintf(stderr, "millrace-aggregator: api.tokens: must be given\n");
+		return EXIT_USAGE;
+	}
+	err = keep->open(&kept, where);
+	if (err != 0)
+		return EXIT_FAILURE;
+	err = keep_token(options, keep, kept);
+	keep->close(kept);
+	return err == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+/* Without a configuration: its line is for the operator to put where it belongs. */
+static int
+print_token(const struct options *options)
+{
+	char text[API_TOKEN_TEXT_LEN + 1];
+	struct api_token token;
+
+	if (api_token_make(options->words[0], options->words[1], &token, text) != 0)
+		return wrong_usage("token: a name and scopes of read, export, admin are wanted");
+	printf("token  %s\nline   ", text);
+	api_token_print(&token, stdout);
+	explicit_bzero(text, sizeof(text));
+	return EXIT_SUCCESS;
 }
 
 /* Says everything that is wrong, not only the first. */
@@ -239,7 +310,7 @@ check(const struct settings *settings)
 	settings_ingest_server(settings, &server);
 	ingest_err = link_server_check(&server);
 	api_err = api_check(settings);
-	enrol_err = settings->enrol_state[0] == '\0' ? 0 : enrol_check(settings);
+	enrol_err = !settings_enrols(settings) ? 0 : enrol_check(settings);
 	return ingest_err != 0 || api_err != 0 || enrol_err != 0 ? EXIT_USAGE : EXIT_SUCCESS;
 }
 
@@ -261,12 +332,15 @@ main(int argc, char **argv)
 		config_reference(tables, 1, stdout);
 		return EXIT_SUCCESS;
 	}
-	if (strcmp(verb, "token") == 0)
-		return argc == 4 && api_token_make(argv[2], argv[3], stdout) == 0 ? EXIT_SUCCESS
-			: wrong_usage("token: a name and scopes of read, export, admin are wanted");
-	if (strcmp(verb, "run") != 0 && strcmp(verb, "check") != 0 && strcmp(verb, "backup") != 0)
+	if (strcmp(verb, "run") != 0 && strcmp(verb, "check") != 0 && strcmp(verb, "backup") != 0 && strcmp(verb, "token") != 0)
 		return wrong_usage("run, check, backup, token or reference is wanted");
-	if (read_options(argc - 1, argv + 1, &options) != 0 || options.config_path == NULL)
+	if (read_options(argc - 1, argv + 1, &options) != 0)
+		return wrong_usage("an option that is not known, or too many words");
+	if (strcmp(verb, "token") == 0 && options.word_count + 2 * options.list + (options.remove == NULL ? 0 : 2) != 2)
+		return wrong_usage("token: a name and scopes of read, export, admin are wanted, or --list, or --remove NAME");
+	if (strcmp(verb, "token") == 0 && options.word_count == 2 && options.config_path == NULL)
+		return print_token(&options);
+	if (options.config_path == NULL)
 		return wrong_usage("-c FILE is wanted");
 	signal(SIGPIPE, SIG_IGN);
 	json_object_seed(0);
@@ -278,6 +352,8 @@ main(int argc, char **argv)
 	if (strcmp(verb, "check") == 0) {
 		config_dump(config, tables, 1, stdout);
 		status = check(&settings);
+	} else if (strcmp(verb, "token") == 0) {
+		status = token_of(&options, &settings);
 	} else if (strcmp(verb, "backup") == 0) {
 		status = backup(&options, &settings);
 	} else {

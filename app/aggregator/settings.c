@@ -24,7 +24,7 @@ static const struct knob knobs[] = {
 	{ "api.token-file", KNOB_TEXT, AT(api_token_file), 0, 0, NULL, NULL,
 		"file whose first line is the operator's bearer token, 16 characters or more; it may everything" },
 	{ "api.tokens", KNOB_TEXT, AT(api_tokens), 0, 0, "", NULL,
-		"file of further tokens, a line each: SHA-256 in hexadecimal, scopes joined by commas, name; read again when it changes" },
+		"file of further tokens, a line each: SHA-256 in hexadecimal, scopes joined by commas, name; read again when it changes. With the store clickhouse they are in PostgreSQL" },
 	{ "api.audit.path", KNOB_TEXT, AT(api_audit_path), 0, 0, "", NULL,
 		"file that has a line for each request; older ones are PATH.1 to PATH.4; not given: none is written" },
 	{ "api.audit.size", KNOB_SIZE, AT(api_audit_size), 4096, 1ull << 40, "64mb", NULL, "bytes of one of its files" },
@@ -72,7 +72,7 @@ static const struct knob knobs[] = {
 	{ "limits.reorder", KNOB_NUMBER, AT(reorder_ms), 0, 60000, "500", NULL,
 		"milliseconds a batch waits for those before it, when several are in flight" },
 	{ "enrol.state", KNOB_TEXT, AT(enrol_state), 0, 0, NULL, NULL,
-		"file of invitations, issued and revoked certificates; empty: none of them" },
+		"file of invitations, issued and revoked certificates; empty: none of them; with the store clickhouse they are in PostgreSQL" },
 	{ "enrol.listen", KNOB_TEXT, AT(enrol_listen), 0, 0, NULL, NULL,
 		"ADDRESS:PORT where boxes come with an invitation; empty: no new sensors" },
 	{ "enrol.url", KNOB_TEXT, AT(enrol_url), 0, 0, NULL, NULL, "https://HOST:PORT by which boxes reach enrol.listen" },
@@ -109,6 +109,16 @@ require(const char *key, const char *value, struct config_error *err)
 	return -EINVAL;
 }
 
+/* What several aggregators share is in PostgreSQL. Files that were in use are not passed over in silence. */
+static int
+refuse_file(const char *key, const char *value, struct config_error *err)
+{
+	if (value[0] == '\0')
+		return 0;
+	snprintf(err->text, sizeof(err->text), "%s: with the store clickhouse this is kept in PostgreSQL, not in a file", key);
+	return -EINVAL;
+}
+
 static int
 check_store(const struct settings *out, struct config_error *err)
 {
@@ -116,6 +126,8 @@ check_store(const struct settings *out, struct config_error *err)
 		return require("store.path", out->store_path, err);
 	if (json_array_size(out->cluster.shards) == 0)
 		return require("store.clickhouse.shards", "", err);
+	if (refuse_file("enrol.state", out->enrol_state, err) != 0 || refuse_file("api.tokens", out->api_tokens, err) != 0)
+		return -EINVAL;
 	return require("store.postgres.url", out->cluster.postgres, err);
 }
 
@@ -124,8 +136,8 @@ check_enrol(const struct settings *out, struct config_error *err)
 {
 	if (out->enrol_listen[0] == '\0' && !out->enrol_only)
 		return 0;
-	if (require("enrol.state", out->enrol_state, err) != 0)
-		return -EINVAL;
+	if (!settings_enrols(out))
+		return require("enrol.state", "", err);
 	if (out->enrol_listen[0] == '\0')
 		return 0;
 	if (require("enrol.url", out->enrol_url, err) != 0 ||
@@ -156,6 +168,31 @@ settings_read(struct settings *out, struct config *config, struct config_error *
 	if (out->enrol_server_ca[0] == '\0')
 		out->enrol_server_ca = out->tls_ca;
 	return check_enrol(out, err);
+}
+
+bool
+settings_enrols(const struct settings *settings)
+{
+	return settings->store_kind == STORE_KIND_CLICKHOUSE || settings->enrol_state[0] != '\0';
+}
+
+int
+settings_open_registry(const struct settings *settings, struct registry **out)
+{
+	return settings->store_kind == STORE_KIND_CLICKHOUSE
+		? registry_open(out, REGISTRY_POSTGRES, settings->cluster.postgres)
+		: registry_open(out, REGISTRY_SQLITE, settings->enrol_state);
+}
+
+const struct api_token_keep *
+settings_tokens(const struct settings *settings, const char **where)
+{
+	if (settings->store_kind == STORE_KIND_CLICKHOUSE) {
+		*where = settings->cluster.postgres;
+		return &api_token_postgres;
+	}
+	*where = settings->api_tokens;
+	return settings->api_tokens[0] == '\0' ? NULL : &api_token_file;
 }
 
 void

@@ -2,7 +2,9 @@
 #ifndef MR_AGGREGATOR_SETTINGS_H
 #define MR_AGGREGATOR_SETTINGS_H
 
+#include "app/aggregator/api_token.h"
 #include "lib/config/config.h"
+#include "lib/enrol/registry.h"
 #include "lib/link/server.h"
 #include "lib/store/store.h"
 
@@ -37,7 +39,7 @@ struct settings {
 	uint64_t queue_bytes;
 	uint64_t reorder_ms;
 	unsigned int log_level;
-	const char *enrol_state;          /* "": no enrolment, no revocation */
+	const char *enrol_state;          /* of the store sqlite; "": no enrolment, no revocation */
 	const char *enrol_listen;         /* "": no door */
 	const char *enrol_url;
 	const char *enrol_aggregator_url;
@@ -57,6 +59,14 @@ extern const struct knob_table settings_knobs;
 /** The two listeners. */
 void settings_ingest_server(const struct settings *settings, struct link_server_config *out);
 void settings_api_server(const struct settings *settings, struct link_server_config *out);
+
+/** Whether there is a registry of sensors: revocations hold. */
+bool settings_enrols(const struct settings *settings);
+/** That registry: a file, or PostgreSQL beside ClickHouse. @return 0 or -errno, logged */
+int settings_open_registry(const struct settings *settings, struct registry **out);
+
+/** Where further tokens of the API are; NULL: nowhere. @param where out: for its open() */
+const struct api_token_keep *settings_tokens(const struct settings *settings, const char **where);
 
 /** What opens the store. */
 void settings_store(const struct settings *settings, struct store_config *out);

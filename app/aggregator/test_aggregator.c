@@ -1,6 +1,7 @@
 #include "test/test.h"
 
 #include <errno.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -163,6 +164,31 @@ settings_are_checked(void **state)
 	}
 }
 
+/* A file of who is revoked that is not read any more would let in whoever stands in it. */
+static void
+files_of_one_are_refused_where_several_share(void **state)
+{
+	static const struct {
+		const char *assignment;
+		bool good;
+	} shared[] = { { "log.level=error", true }, { "enrol.only=yes", true }, { "enrol.state=a", false }, { "api.tokens=a", false } };
+	static const char *const must[] = { "tls.cert=a", "tls.key=a", "tls.ca=a", "api.token-file=a", "store.kind=clickhouse",
+		"store.clickhouse.shards=[\"http://a:1\"]", "store.postgres.url=host=a" };
+
+	for (size_t i = 0; i < TEST_COUNT(shared); i++) {
+		struct config_error err;
+		struct config *config;
+		struct settings read;
+
+		assert_int_equal(config_load(&config, NULL, &err), 0);
+		for (size_t j = 0; j < TEST_COUNT(must); j++)
+			assert_int_equal(config_set(config, must[j], &err), 0);
+		assert_int_equal(config_set(config, shared[i].assignment, &err), 0);
+		assert_int_equal(settings_read(&read, config, &err) == 0, shared[i].good);
+		config_destroy(config);
+	}
+}
+
 static void
 files_are_checked(void **state)
 {
@@ -244,7 +270,7 @@ token_files_are_read_line_by_line(void **state)
 
 		fputs(token_lines[i].line, file);
 		fclose(file);
-		assert_int_equal(api_tokens_create(&tokens, token_path, path) == 0, token_lines[i].good);
+		assert_int_equal(api_tokens_create(&tokens, token_path, &api_token_file, path) == 0, token_lines[i].good);
 		if (tokens == NULL)
 			continue;
 		assert_true(api_tokens_allow(tokens, "Bearer 0123456789abcdef", API_SCOPE_ADMIN, &name));
@@ -259,15 +285,63 @@ token_files_are_read_line_by_line(void **state)
 	unlink(path);
 }
 
+static void
+token_files_are_kept(void **state)
+{
+	char path[80], text[API_TOKEN_TEXT_LEN + 1], listed[128] = "", header[128];
+	struct api_tokens *tokens = NULL;
+	struct api_token token;
+	struct stat status;
+	const char *name;
+	void *kept = NULL;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/kept", dir);
+	file = fopen(path, "w");
+	fclose(file);
+	assert_int_equal(chmod(path, 0640), 0);
+	assert_int_equal(api_tokens_create(&tokens, token_path, &api_token_file, path), 0);
+	for (unsigned int i = 0; i < 2; i++) {
+		assert_int_equal(api_token_file.open(&kept, path), 0);
+		assert_int_equal(api_token_make(i == 0 ? "first" : "second", "read,export", &token, text), 0);
+		assert_int_equal(api_token_file.add(kept, &token), 0);
+		api_token_file.close(kept);
+	}
+	/* Good at once for whoever has the file open. */
+	snprintf(header, sizeof(header), "Bearer %s", text);
+	assert_true(api_tokens_allow(tokens, header, API_SCOPE_EXPORT, &name));
+	assert_string_equal(name, "second");
+	assert_int_equal(api_token_file.open(&kept, path), 0);
+	assert_int_equal(api_token_file.add(kept, &token), -EEXIST);
+	assert_int_equal(api_token_file.remove(kept, "third"), -ENOENT);
+	assert_int_equal(api_token_file.remove(kept, "second"), 0);
+	api_token_file.close(kept);
+	assert_false(api_tokens_allow(tokens, header, API_SCOPE_EXPORT, &name));
+	assert_int_equal(api_token_file.open(&kept, path), 0);
+	file = fmemopen(listed, sizeof(listed), "w");
+	assert_int_equal(api_token_file.list(kept, file), 0);
+	fclose(file);
+	assert_string_equal(listed, "first read,export\n");
+	api_token_file.close(kept);
+	assert_int_equal(stat(path, &status), 0);
+	assert_int_equal(status.st_mode & 0777, 0640);
+	assert_int_equal(api_token_make("a b", "read", &token, text), -EINVAL);
+	assert_int_equal(api_token_make("a", "write", &token, text), -EINVAL);
+	api_tokens_destroy(tokens);
+	unlink(path);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(creation_survives_no_memory),
 		cmocka_unit_test(settings_are_checked),
+		cmocka_unit_test(files_of_one_are_refused_where_several_share),
 		cmocka_unit_test(files_are_checked),
 		cmocka_unit_test(the_document_says_every_route),
 		cmocka_unit_test(token_files_are_read_line_by_line),
+		cmocka_unit_test(token_files_are_kept),
 	};
 
 	return cmocka_run_group_tests(tests, make_files, remove_files);

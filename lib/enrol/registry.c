@@ -1,152 +1,81 @@
 #include "lib/enrol/registry.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include <openssl/rand.h>
 
 #include "lib/base/log.h"
 #include "lib/enrol/registry_private.h"
 
-enum { BUSY_TIMEOUT_MS = 5000, SCHEMA_VERSION = 1, SECRET_BYTES = 32, ID_BYTES = 8, ACTOR_MAX = 128 };
+enum { SECRET_BYTES = 32, ID_BYTES = 8, ACTOR_MAX = 128, TIME_TEXT = 32 };
 
-static const char schema[] =
-	"CREATE TABLE IF NOT EXISTS sensors(name TEXT PRIMARY KEY, site TEXT NOT NULL, zone TEXT NOT NULL,"
-	" revoked_s INTEGER, barred INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;"
-	"CREATE TABLE IF NOT EXISTS invitations(id TEXT PRIMARY KEY, secret BLOB NOT NULL, sensor TEXT NOT NULL,"
-	" site TEXT NOT NULL, zone TEXT NOT NULL, created_s INTEGER NOT NULL, expires_s INTEGER NOT NULL,"
-	" withdrawn_s INTEGER, serial TEXT) WITHOUT ROWID;"
-	"CREATE INDEX IF NOT EXISTS invitations_sensor ON invitations(sensor, expires_s);"
-	"CREATE TABLE IF NOT EXISTS certificates(serial TEXT PRIMARY KEY, sensor TEXT NOT NULL, key_digest BLOB NOT NULL,"
-	" not_before_s INTEGER NOT NULL, not_after_s INTEGER NOT NULL, revoked_s INTEGER, pem TEXT NOT NULL) WITHOUT ROWID;"
-	"CREATE INDEX IF NOT EXISTS certificates_sensor ON certificates(sensor, not_after_s);"
-	"CREATE TABLE IF NOT EXISTS audit(id INTEGER PRIMARY KEY AUTOINCREMENT, at_s INTEGER NOT NULL, actor TEXT NOT NULL,"
-	" action TEXT NOT NULL, sensor TEXT NOT NULL, detail TEXT NOT NULL);";
-
-/* `barred`: certificates of that name which are not in the table are refused, since a revocation meant them too. */
-static const char *const texts[REGISTRY_SQL_COUNT] = {
-	[SQL_BEGIN] = "BEGIN IMMEDIATE",
-	[SQL_COMMIT] = "COMMIT",
-	[SQL_ROLLBACK] = "ROLLBACK",
-	[SQL_OPEN_COUNT] = "SELECT count(*) FROM invitations WHERE expires_s > ?1 AND withdrawn_s IS NULL AND serial IS NULL",
-	[SQL_INVITE] = "INSERT INTO invitations(id, secret, sensor, site, zone, created_s, expires_s)"
-		" VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-	[SQL_TOKEN] = "SELECT secret, sensor, expires_s, withdrawn_s, serial, site, zone FROM invitations WHERE id = ?1",
-	[SQL_USE] = "UPDATE invitations SET serial = ?2 WHERE id = ?1",
-	[SQL_SENSOR_PUT] = "INSERT INTO sensors(name, site, zone) VALUES(?1, ?2, ?3) ON CONFLICT(name)"
-		" DO UPDATE SET site = excluded.site, zone = excluded.zone, revoked_s = NULL",
-	[SQL_SENSOR_REVOKE] = "INSERT INTO sensors(name, site, zone, revoked_s, barred) VALUES(?1, '', '', ?2, 1)"
-		" ON CONFLICT(name) DO UPDATE SET revoked_s = excluded.revoked_s, barred = 1",
-	[SQL_KNOWN] = "SELECT 1 FROM sensors WHERE name = ?1 UNION ALL SELECT 1 FROM invitations WHERE sensor = ?1 LIMIT 1",
-	[SQL_WITHDRAW] = "UPDATE invitations SET withdrawn_s = ?2 WHERE sensor = ?1 AND serial IS NULL AND withdrawn_s IS NULL",
-	[SQL_CERT_ADD] = "INSERT INTO certificates(serial, sensor, key_digest, not_before_s, not_after_s, pem)"
-		" VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
-	[SQL_CERT_GET] = "SELECT sensor, key_digest, not_before_s, not_after_s, revoked_s, pem FROM certificates WHERE serial = ?1",
-	[SQL_CERT_BY_KEY] = "SELECT serial FROM certificates WHERE sensor = ?1 AND key_digest = ?2 AND revoked_s IS NULL"
-		" AND not_after_s > ?3 ORDER BY not_after_s DESC LIMIT 1",
-	[SQL_CERT_COUNT] = "SELECT count(*) FROM certificates WHERE sensor = ?1 AND revoked_s IS NULL AND not_after_s > ?2",
-	[SQL_CERT_REVOKE] = "UPDATE certificates SET revoked_s = ?2 WHERE sensor = ?1 AND revoked_s IS NULL",
-	[SQL_ADMIT_SERIAL] = "SELECT sensor = ?2 AND revoked_s IS NULL FROM certificates WHERE serial = ?1",
-	[SQL_ADMIT_NAME] = "SELECT barred FROM sensors WHERE name = ?1",
-	[SQL_PRUNE_INVITATIONS] = "DELETE FROM invitations WHERE expires_s < ?1",
-	[SQL_PRUNE_CERTIFICATES] = "DELETE FROM certificates WHERE not_after_s < ?1",
-	[SQL_PRUNE_AUDIT] = "DELETE FROM audit WHERE id <= (SELECT max(id) FROM audit) - ?1",
-	[SQL_AUDIT_ADD] = "INSERT INTO audit(at_s, actor, action, sensor, detail) VALUES(?1, ?2, ?3, ?4, ?5)",
-	[SQL_AUDIT_LIST] = "SELECT strftime('%Y-%m-%dT%H:%M:%SZ', at_s, 'unixepoch'), actor, action, sensor, detail FROM audit"
-		" ORDER BY id DESC LIMIT ?1",
-	/* One row a sensor: what it has in certificates and in open invitations. */
-	[SQL_LIST] = "WITH names(name) AS (SELECT name FROM sensors UNION SELECT sensor FROM invitations"
-		" WHERE withdrawn_s IS NULL AND serial IS NULL),"
-		" rows AS (SELECT n.name AS name, s.site AS site, s.zone AS zone, s.revoked_s AS revoked_s,"
-		" (SELECT max(not_after_s) FROM certificates c WHERE c.sensor = n.name AND c.revoked_s IS NULL) AS ends_s,"
-		" (SELECT id FROM invitations i WHERE i.sensor = n.name AND i.withdrawn_s IS NULL AND i.serial IS NULL"
-		"  ORDER BY expires_s DESC LIMIT 1) AS invitation FROM names n LEFT JOIN sensors s ON s.name = n.name)"
-		" SELECT r.name, r.revoked_s IS NOT NULL, coalesce(r.ends_s, 0), coalesce(i.expires_s, 0),"
-		" CASE WHEN r.site IS NULL OR r.site = '' THEN coalesce(i.site, '') ELSE r.site END,"
-		" CASE WHEN r.zone IS NULL OR r.zone = '' THEN coalesce(i.zone, '') ELSE r.zone END"
-		" FROM rows r LEFT JOIN invitations i ON i.id = r.invitation ORDER BY r.name",
-};
+/* In the order of enum registry_kind. */
+static const struct registry_books *const books[] = { &registry_sqlite, &registry_postgres };
 
 /* ---- statements ---- */
 
 int
-registry_failed(struct registry *registry, const char *what)
-{
-	int code = sqlite3_errcode(registry->db);
-
-	log_error("enrol", "%s: %s: %s", registry->path, what, sqlite3_errmsg(registry->db));
-	return code == SQLITE_FULL ? -ENOSPC : code == SQLITE_BUSY ? -EBUSY : -EIO;
-}
-
-sqlite3_stmt *
-registry_statement(struct registry *registry, enum registry_sql which)
-{
-	sqlite3_stmt *statement = registry->statements[which];
-
-	sqlite3_reset(statement);
-	sqlite3_clear_bindings(statement);
-	return statement;
-}
-
-int
-registry_bind(sqlite3_stmt *statement, const char *types, ...)
+registry_ask(struct registry *registry, const struct registry_question *question, ...)
 {
 	va_list arguments;
-	int rc = SQLITE_OK;
+	int count;
+
+	va_start(arguments, question);
+	count = registry->kept->ask(registry->books, question, arguments);
+	va_end(arguments);
+	return count;
+}
+
+int
+registry_run(struct registry *registry, enum registry_sql which, const char *types, ...)
+{
+	const struct registry_question question = { .which = which, .types = types };
+	va_list arguments;
+	int count;
 
 	va_start(arguments, types);
-	for (int i = 0; types[i] != '\0' && rc == SQLITE_OK; i++) {
-		if (types[i] == 't')
-			rc = sqlite3_bind_text(statement, i + 1, va_arg(arguments, const char *), -1, SQLITE_TRANSIENT);
-		else if (types[i] == 'd') /* a digest */
-			rc = sqlite3_bind_blob(statement, i + 1, va_arg(arguments, const void *), CSR_KEY_DIGEST_LEN,
-				SQLITE_TRANSIENT);
-		else
-			rc = sqlite3_bind_int64(statement, i + 1, (sqlite3_int64)va_arg(arguments, uint64_t));
-	}
+	count = registry->kept->ask(registry->books, &question, arguments);
 	va_end(arguments);
-	return rc == SQLITE_OK ? 0 : -ENOMEM;
+	return count;
+}
+
+uint64_t
+registry_cell_number(const struct registry_cell *cell)
+{
+	return cell->data == NULL ? 0 : strtoull(cell->data, NULL, 10);
 }
 
 int
-registry_run(struct registry *registry, sqlite3_stmt *statement, const char *what)
+registry_take_number(void *arg, const struct registry_cell cells[REGISTRY_CELLS_MAX])
 {
-	int rc = sqlite3_step(statement);
-	int err = rc == SQLITE_DONE || rc == SQLITE_ROW ? 0 : registry_failed(registry, what);
+	uint64_t *out = arg;
 
-	sqlite3_reset(statement);
-	return err;
-}
-
-int
-registry_number(struct registry *registry, sqlite3_stmt *statement, uint64_t *out)
-{
-	int rc = sqlite3_step(statement);
-
-	*out = rc == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(statement, 0) : 0;
-	sqlite3_reset(statement);
-	return rc == SQLITE_ROW ? 0 : rc == SQLITE_DONE ? -ENOENT : registry_failed(registry, "count");
+	*out = registry_cell_number(&cells[0]);
+	return 0;
 }
 
 int
 registry_begin(struct registry *registry)
 {
-	return registry_run(registry, registry_statement(registry, SQL_BEGIN), "begin");
+	return registry->kept->begin(registry->books);
 }
 
 int
 registry_end(struct registry *registry, int err)
 {
-	if (err == 0)
-		err = registry_run(registry, registry_statement(registry, SQL_COMMIT), "commit");
-	if (err != 0 && sqlite3_get_autocommit(registry->db) == 0)
-		(void)registry_run(registry, registry_statement(registry, SQL_ROLLBACK), "roll back");
-	return err;
+	int ended = registry->kept->end(registry->books, err == 0);
+
+	return err != 0 ? err : ended;
+}
+
+int
+registry_announce(struct registry *registry, const char *sensor)
+{
+	return registry->kept->announce == NULL ? 0 : registry->kept->announce(registry->books, sensor);
 }
 
 /* ---- the audit trail ---- */
@@ -164,24 +93,19 @@ clean_text(char out[ACTOR_MAX + 1], const char *text)
 int
 registry_note(struct registry *registry, const struct registry_deed *deed, uint64_t now_s)
 {
-	sqlite3_stmt *add = registry_statement(registry, SQL_AUDIT_ADD);
-	sqlite3_stmt *prune = registry_statement(registry, SQL_PRUNE_AUDIT);
 	char actor[ACTOR_MAX + 1];
 	char detail[ACTOR_MAX + 1];
 	int err;
 
 	clean_text(actor, deed->actor);
 	clean_text(detail, deed->detail);
-	err = registry_bind(add, "ntttt", now_s, actor, deed->action, deed->sensor, detail);
-	if (err == 0)
-		err = registry_run(registry, add, "audit");
-	if (err == 0)
-		err = registry_bind(prune, "n", (uint64_t)REGISTRY_AUDIT_MAX);
-	if (err == 0)
-		err = registry_run(registry, prune, "audit");
-	if (err == 0)
-		log_notice("enrol", "%s %s by %s: %s", deed->action, deed->sensor, actor, detail);
-	return err;
+	err = registry_run(registry, SQL_AUDIT_ADD, "ntttt", now_s, actor, deed->action, deed->sensor, detail);
+	if (err >= 0)
+		err = registry_run(registry, SQL_PRUNE_AUDIT, "n", (uint64_t)REGISTRY_AUDIT_MAX);
+	if (err < 0)
+		return err;
+	log_notice("enrol", "%s %s by %s: %s", deed->action, deed->sensor, actor, detail);
+	return 0;
 }
 
 /* ---- invitations ---- */
@@ -197,17 +121,9 @@ static int
 prune(struct registry *registry, uint64_t now_s)
 {
 	uint64_t before_s = now_s > REGISTRY_KEEP_S ? now_s - REGISTRY_KEEP_S : 0;
-	static const enum registry_sql all[] = { SQL_PRUNE_INVITATIONS, SQL_PRUNE_CERTIFICATES };
-	int err = 0;
+	int err = registry_run(registry, SQL_PRUNE_INVITATIONS, "n", before_s);
 
-	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]) && err == 0; i++) {
-		sqlite3_stmt *statement = registry_statement(registry, all[i]);
-
-		err = registry_bind(statement, "n", before_s);
-		if (err == 0)
-			err = registry_run(registry, statement, "prune");
-	}
-	return err;
+	return err < 0 ? err : registry_run(registry, SQL_PRUNE_CERTIFICATES, "n", before_s);
 }
 
 static int
@@ -215,7 +131,6 @@ add_invitation(struct registry *registry, const struct registry_invitation *invi
 	char token[REGISTRY_TOKEN_LEN + 1])
 {
 	const struct registry_deed deed = { invitation->actor, "invite", invitation->sensor, invitation->site };
-	sqlite3_stmt *statement = registry_statement(registry, SQL_INVITE);
 	uint8_t random[ID_BYTES + SECRET_BYTES];
 	uint8_t digest[CSR_KEY_DIGEST_LEN];
 	char id[2 * ID_BYTES + 1];
@@ -230,11 +145,9 @@ add_invitation(struct registry *registry, const struct registry_invitation *invi
 	OPENSSL_cleanse(random, sizeof(random));
 	if (EVP_Digest(token + 2 * ID_BYTES + 1, 2 * SECRET_BYTES, digest, NULL, EVP_sha256(), NULL) != 1)
 		return -ENOMEM;
-	err = registry_bind(statement, "tdtttnn", id, digest, invitation->sensor, invitation->site, invitation->zone, now_s,
-		invitation->expires_s);
-	if (err == 0)
-		err = registry_run(registry, statement, "invite");
-	return err == 0 ? registry_note(registry, &deed, now_s) : err;
+	err = registry_run(registry, SQL_INVITE, "tdtttnn", id, digest, sizeof(digest), invitation->sensor, invitation->site,
+		invitation->zone, now_s, invitation->expires_s);
+	return err < 0 ? err : registry_note(registry, &deed, now_s);
 }
 
 int
@@ -243,14 +156,14 @@ registry_invite(struct registry *registry, const struct registry_invitation *inv
 {
 	int err = registry_begin(registry);
 	uint64_t open = 0;
+	const struct registry_question count = { .which = SQL_OPEN_COUNT, .row = registry_take_number, .arg = &open, .types = "n" };
 
 	if (err != 0)
 		return err;
 	err = prune(registry, now_s);
-	if (err == 0)
-		err = registry_bind(registry_statement(registry, SQL_OPEN_COUNT), "n", now_s);
-	if (err == 0)
-		err = registry_number(registry, registry->statements[SQL_OPEN_COUNT], &open);
+	if (err >= 0)
+		err = registry_ask(registry, &count, now_s);
+	err = err < 0 ? err : 0;
 	if (err == 0 && open >= REGISTRY_INVITATIONS_MAX)
 		err = -EDQUOT;
 	if (err == 0)
@@ -263,18 +176,16 @@ registry_invite(struct registry *registry, const struct registry_invitation *inv
 static int
 revoke_all(struct registry *registry, const char *sensor, uint64_t now_s, uint64_t *certificates)
 {
-	static const enum registry_sql all[] = { SQL_WITHDRAW, SQL_SENSOR_REVOKE, SQL_CERT_REVOKE };
-	int err = 0;
+	int err = registry_run(registry, SQL_WITHDRAW, "tn", sensor, now_s);
 
-	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]) && err == 0; i++) {
-		sqlite3_stmt *statement = registry_statement(registry, all[i]);
-
-		err = registry_bind(statement, "tn", sensor, now_s);
-		if (err == 0)
-			err = registry_run(registry, statement, "revoke");
-	}
-	*certificates = (uint64_t)sqlite3_changes64(registry->db);
-	return err;
+	if (err >= 0)
+		err = registry_run(registry, SQL_SENSOR_REVOKE, "tn", sensor, now_s);
+	if (err >= 0)
+		err = registry_run(registry, SQL_CERT_REVOKE, "tn", sensor, now_s);
+	if (err < 0)
+		return err;
+	*certificates = (uint64_t)err;
+	return registry_announce(registry, sensor);
 }
 
 int
@@ -283,16 +194,14 @@ registry_revoke(struct registry *registry, const char *sensor, const char *actor
 {
 	char detail[64];
 	const struct registry_deed deed = { actor, "revoke", sensor, detail };
-	uint64_t known;
 	int err = registry_begin(registry);
 
 	*certificates = 0;
 	if (err != 0)
 		return err;
 	if (!force) {
-		err = registry_bind(registry_statement(registry, SQL_KNOWN), "t", sensor);
-		if (err == 0)
-			err = registry_number(registry, registry->statements[SQL_KNOWN], &known);
+		err = registry_run(registry, SQL_KNOWN, "t", sensor);
+		err = err == 0 ? -ENOENT : err < 0 ? err : 0;
 	}
 	if (err == 0)
 		err = revoke_all(registry, sensor, now_s, certificates);
@@ -305,99 +214,103 @@ registry_revoke(struct registry *registry, const char *sensor, const char *actor
 bool
 registry_admits(struct registry *registry, const char *sensor, const char *serial, bool enrolled_only)
 {
-	sqlite3_stmt *statement = registry_statement(registry, SQL_ADMIT_SERIAL);
 	uint64_t value = 0;
-	int err = registry_bind(statement, "tt", serial, sensor);
+	const struct registry_question by_serial = { .which = SQL_ADMIT_SERIAL, .row = registry_take_number, .arg = &value, .types = "tt" };
+	const struct registry_question by_name = { .which = SQL_ADMIT_NAME, .row = registry_take_number, .arg = &value, .types = "t" };
+	int found = registry_ask(registry, &by_serial, serial, sensor);
 
-	if (err == 0)
-		err = registry_number(registry, statement, &value);
-	if (err == 0)
-		return value == 1;
-	if (err != -ENOENT || enrolled_only)
-		return false;
-	statement = registry_statement(registry, SQL_ADMIT_NAME);
-	err = registry_bind(statement, "t", sensor);
-	if (err == 0)
-		err = registry_number(registry, statement, &value);
-	return err == -ENOENT || (err == 0 && value == 0);
+	if (found != 0 || enrolled_only)
+		return found == 1 && value == 1;
+	found = registry_ask(registry, &by_name, sensor);
+	return found == 0 || (found == 1 && value == 0);
 }
 
 /* ---- telling ---- */
 
 static const char *
-column(sqlite3_stmt *statement, int at)
+text_of(const struct registry_cell *cell)
 {
-	const char *text = (const char *)sqlite3_column_text(statement, at);
+	return cell->data == NULL ? "" : cell->data;
+}
 
-	return text == NULL ? "" : text;
+static void
+write_time(char text[TIME_TEXT], uint64_t at_s)
+{
+	time_t at = (time_t)at_s;
+	struct tm parts;
+
+	text[0] = '\0';
+	if (at_s != 0 && gmtime_r(&at, &parts) != NULL)
+		strftime(text, TIME_TEXT, "%Y-%m-%dT%H:%M:%SZ", &parts);
+}
+
+struct telling {
+	json_t *rows;
+	uint64_t now_s;
+};
+
+/* A row of SQL_LIST: what holds now, and until when. */
+static int
+tell_sensor(void *arg, const struct registry_cell cells[REGISTRY_CELLS_MAX])
+{
+	const struct telling *telling = arg;
+	uint64_t ends_s = registry_cell_number(&cells[2]);
+	uint64_t invited_s = registry_cell_number(&cells[3]);
+	bool revoked = registry_cell_number(&cells[1]) != 0;
+	const char *state = ends_s > telling->now_s ? "enrolled" : invited_s > telling->now_s ? "invited"
+		: revoked ? "revoked" : "expired";
+	uint64_t until_s = ends_s > telling->now_s || invited_s <= telling->now_s ? ends_s : invited_s;
+	char text[TIME_TEXT];
+
+	if (until_s == 0 && !revoked)
+		until_s = invited_s;
+	write_time(text, until_s);
+	return json_array_append_new(telling->rows, json_pack("{s:s, s:s, s:s, s:s, s:s}", "sensor", text_of(&cells[0]),
+		"state", state, "site", text_of(&cells[4]), "zone", text_of(&cells[5]), "expires", text)) == 0 ? 0 : -ENOMEM;
 }
 
 static int
-add_row(json_t *rows, json_t *row)
+tell_deed(void *arg, const struct registry_cell cells[REGISTRY_CELLS_MAX])
 {
-	return json_array_append_new(rows, row) == 0 ? 0 : -ENOMEM;
+	const struct telling *telling = arg;
+	char text[TIME_TEXT];
+
+	write_time(text, registry_cell_number(&cells[0]));
+	return json_array_append_new(telling->rows, json_pack("{s:s, s:s, s:s, s:s, s:s}", "at", text,
+		"actor", text_of(&cells[1]), "action", text_of(&cells[2]), "sensor", text_of(&cells[3]),
+		"detail", text_of(&cells[4]))) == 0 ? 0 : -ENOMEM;
 }
 
-/* A row of SQL_LIST: what holds now, and until when. */
-static json_t *
-list_row(sqlite3_stmt *statement, uint64_t now_s)
+static int
+tell(struct registry *registry, struct registry_question *question, uint64_t now_s, json_t **out, uint64_t limit)
 {
-	uint64_t ends_s = (uint64_t)sqlite3_column_int64(statement, 2);
-	uint64_t invited_s = (uint64_t)sqlite3_column_int64(statement, 3);
-	bool revoked = sqlite3_column_int(statement, 1) != 0;
-	const char *state = ends_s > now_s ? "enrolled" : invited_s > now_s ? "invited" : revoked ? "revoked" : "expired";
-	time_t until = (time_t)(ends_s > now_s || invited_s <= now_s ? ends_s : invited_s);
-	char text[32] = "";
-	struct tm parts;
+	struct telling telling = { .rows = json_array(), .now_s = now_s };
+	int found;
 
-	if (until == 0 && !revoked)
-		until = (time_t)invited_s;
-	if (until != 0 && gmtime_r(&until, &parts) != NULL)
-		strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &parts);
-	return json_pack("{s:s, s:s, s:s, s:s, s:s}", "sensor", column(statement, 0), "state", state,
-		"site", column(statement, 4), "zone", column(statement, 5), "expires", text);
+	question->arg = &telling;
+	found = telling.rows == NULL ? -ENOMEM : registry_ask(registry, question, limit);
+	if (found < 0) {
+		json_decref(telling.rows);
+		return found;
+	}
+	*out = telling.rows;
+	return 0;
 }
 
 int
 registry_list(struct registry *registry, uint64_t now_s, json_t **out)
 {
-	sqlite3_stmt *statement = registry_statement(registry, SQL_LIST);
-	json_t *rows = json_array();
-	int err = rows == NULL ? -ENOMEM : 0;
-	int rc = SQLITE_DONE;
+	struct registry_question question = { .which = SQL_LIST, .row = tell_sensor, .types = "" };
 
-	while (err == 0 && (rc = sqlite3_step(statement)) == SQLITE_ROW)
-		err = add_row(rows, list_row(statement, now_s));
-	if (err == 0 && rc != SQLITE_DONE)
-		err = registry_failed(registry, "list");
-	sqlite3_reset(statement);
-	if (err != 0)
-		json_decref(rows);
-	else
-		*out = rows;
-	return err;
+	return tell(registry, &question, now_s, out, 0);
 }
 
 int
 registry_audit(struct registry *registry, unsigned int limit, json_t **out)
 {
-	sqlite3_stmt *statement = registry_statement(registry, SQL_AUDIT_LIST);
-	json_t *rows = json_array();
-	int err = rows == NULL ? -ENOMEM : registry_bind(statement, "n", (uint64_t)limit);
-	int rc = SQLITE_DONE;
+	struct registry_question question = { .which = SQL_AUDIT_LIST, .row = tell_deed, .types = "n" };
 
-	while (err == 0 && (rc = sqlite3_step(statement)) == SQLITE_ROW)
-		err = add_row(rows, json_pack("{s:s, s:s, s:s, s:s, s:s}", "at", column(statement, 0),
-			"actor", column(statement, 1), "action", column(statement, 2), "sensor", column(statement, 3),
-			"detail", column(statement, 4)));
-	if (err == 0 && rc != SQLITE_DONE)
-		err = registry_failed(registry, "audit");
-	sqlite3_reset(statement);
-	if (err != 0)
-		json_decref(rows);
-	else
-		*out = rows;
-	return err;
+	return tell(registry, &question, 0, out, limit);
 }
 
 bool
@@ -418,58 +331,18 @@ registry_text_valid(const char *text)
 
 /* ---- life ---- */
 
-static int
-prepare(struct registry *registry)
-{
-	char *reason = NULL;
-	char version[64];
-
-	sqlite3_busy_timeout(registry->db, BUSY_TIMEOUT_MS);
-	snprintf(version, sizeof(version), "PRAGMA user_version = %d", SCHEMA_VERSION);
-	if (sqlite3_exec(registry->db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF;",
-		NULL, NULL, &reason) != SQLITE_OK ||
-	    sqlite3_exec(registry->db, schema, NULL, NULL, &reason) != SQLITE_OK ||
-	    sqlite3_exec(registry->db, version, NULL, NULL, &reason) != SQLITE_OK) {
-		sqlite3_free(reason);
-		return registry_failed(registry, "prepare");
-	}
-	for (unsigned int i = 0; i < REGISTRY_SQL_COUNT; i++)
-		if (sqlite3_prepare_v3(registry->db, texts[i], -1, SQLITE_PREPARE_PERSISTENT, &registry->statements[i],
-			NULL) != SQLITE_OK)
-			return registry_failed(registry, texts[i]);
-	return 0;
-}
-
-/* Made beforehand, so that it is nobody else's from the first byte on. */
-static int
-make_file(const char *path)
-{
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	int err = fd < 0 ? -errno : 0;
-
-	if (err != 0)
-		log_error("enrol", "enrol.state: %s: %s", path, strerror(-err));
-	else
-		close(fd);
-	return err;
-}
-
 int
-registry_open(struct registry **out, const char *path)
+registry_open(struct registry **out, enum registry_kind kind, const char *where)
 {
 	struct registry *registry = calloc(1, sizeof(*registry));
 	int err;
 
 	if (registry == NULL)
 		return -ENOMEM;
-	registry->path = strdup(path);
-	err = registry->path == NULL ? -ENOMEM : make_file(path);
-	if (err == 0 && sqlite3_open_v2(path, &registry->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
-		err = registry_failed(registry, "open");
-	if (err == 0)
-		err = prepare(registry);
+	registry->kept = books[kind];
+	err = registry->kept->open(&registry->books, where);
 	if (err != 0) {
-		registry_close(registry);
+		free(registry);
 		return err;
 	}
 	*out = registry;
@@ -481,9 +354,6 @@ registry_close(struct registry *registry)
 {
 	if (registry == NULL)
 		return;
-	for (unsigned int i = 0; i < REGISTRY_SQL_COUNT; i++)
-		sqlite3_finalize(registry->statements[i]);
-	sqlite3_close(registry->db);
-	free(registry->path);
+	registry->kept->close(registry->books);
 	free(registry);
 }

@@ -1,12 +1,12 @@
 /*
- * Who may be a sensor: invitations, certificates issued and revoked, and an audit trail, in an SQLite file of its own.
- * What a call reports as done is on the disk: it survives kill -9 and a power cut.
+ * Who may be a sensor: invitations, certificates issued and revoked, and an audit trail: in a file of one aggregator, or in
+ * PostgreSQL for several. What a call reports as done is on the disk: it survives kill -9 and a power cut.
  *
- * An invitation names the sensor and can be used by one key only. Its token is IDENTITY.SECRET; the file keeps the
+ * An invitation names the sensor and can be used by one key only. Its token is IDENTITY.SECRET; what is kept is the
  * secret's SHA-256. The same key may ask again with it while it lasts, for the case that the answer was lost, and
  * gets the same certificate.
  *
- * Thread: a handle belongs to one thread; several may be open on one file. Times are seconds since the Unix epoch.
+ * Thread: a handle belongs to one thread; several may be open on the same. Times are seconds since the Unix epoch.
  */
 #ifndef MR_ENROL_REGISTRY_H
 #define MR_ENROL_REGISTRY_H
@@ -32,8 +32,16 @@ enum {
 
 struct registry;
 
-/** Makes the file (0600) when it is not there. @return 0 or -errno, logged. */
-int registry_open(struct registry **out, const char *path);
+enum registry_kind {
+	REGISTRY_SQLITE,   /* where: a file's path; it is made (0600) when it is not there */
+	REGISTRY_POSTGRES, /* where: as libpq reads it; its tables are made when they are not there */
+};
+
+/** In PostgreSQL, told the name of each sensor whose certificates changed: pg_listen.h. */
+#define REGISTRY_CHANNEL "millrace_enrol"
+
+/** @param where copied. @return 0 or -errno, logged. */
+int registry_open(struct registry **out, enum registry_kind kind, const char *where);
 /** NULL is accepted. */
 void registry_close(struct registry *registry);
 
@@ -62,7 +70,7 @@ enum registry_verdict {
 	REGISTRY_WITHDRAWN,
 	REGISTRY_REVOKED,       /* the certificate that asks for its renewal, or that was to be given again */
 	REGISTRY_TOO_MANY,      /* certificates are valid already: come back later */
-	REGISTRY_FAILED,        /* the file or the issuer: logged */
+	REGISTRY_FAILED,        /* the registry or the issuer: logged */
 };
 
 /** Text for people. */
@@ -91,7 +99,7 @@ int registry_revoke(struct registry *registry, const char *sensor, const char *a
 	uint64_t *certificates);
 
 /** Whether a certificate lets in. @param enrolled_only refuse those that this registry did not issue.
- *  A file that cannot be read lets nobody in. */
+ *  A registry that cannot be read lets nobody in. */
 bool registry_admits(struct registry *registry, const char *sensor, const char *serial, bool enrolled_only);
 
 /** [{sensor, state, site, zone, expires}], by name; state: invited, enrolled, expired, revoked.

@@ -44,35 +44,35 @@ registry_verdict_text(enum registry_verdict verdict)
 }
 
 static void
-copy_column(char *out, size_t size, sqlite3_stmt *statement, int at)
+copy_cell(char *out, size_t size, const struct registry_cell *cell)
 {
-	const char *text = (const char *)sqlite3_column_text(statement, at);
+	snprintf(out, size, "%s", cell->data == NULL ? "" : cell->data);
+}
 
-	snprintf(out, size, "%s", text == NULL ? "" : text);
+static int
+take_invitation(void *arg, const struct registry_cell cells[REGISTRY_CELLS_MAX])
+{
+	struct invitation *out = arg;
+
+	if (cells[0].len == CSR_KEY_DIGEST_LEN)
+		memcpy(out->secret, cells[0].data, CSR_KEY_DIGEST_LEN);
+	copy_cell(out->sensor, sizeof(out->sensor), &cells[1]);
+	out->expires_s = registry_cell_number(&cells[2]);
+	out->withdrawn = cells[3].data != NULL;
+	copy_cell(out->serial, sizeof(out->serial), &cells[4]);
+	copy_cell(out->site, sizeof(out->site), &cells[5]);
+	copy_cell(out->zone, sizeof(out->zone), &cells[6]);
+	return 0;
 }
 
 /* @return 0, -ENOENT or -errno */
 static int
 load_invitation(struct registry *registry, struct invitation *out)
 {
-	sqlite3_stmt *statement = registry_statement(registry, SQL_TOKEN);
-	int err = registry_bind(statement, "t", out->id);
-	int rc = err == 0 ? sqlite3_step(statement) : SQLITE_DONE;
+	const struct registry_question question = { .which = SQL_TOKEN, .row = take_invitation, .arg = out, .types = "t" };
+	int found = registry_ask(registry, &question, out->id);
 
-	if (rc == SQLITE_ROW) {
-		if (sqlite3_column_bytes(statement, 0) == CSR_KEY_DIGEST_LEN)
-			memcpy(out->secret, sqlite3_column_blob(statement, 0), CSR_KEY_DIGEST_LEN);
-		copy_column(out->sensor, sizeof(out->sensor), statement, 1);
-		out->expires_s = (uint64_t)sqlite3_column_int64(statement, 2);
-		out->withdrawn = sqlite3_column_type(statement, 3) != SQLITE_NULL;
-		copy_column(out->serial, sizeof(out->serial), statement, 4);
-		copy_column(out->site, sizeof(out->site), statement, 5);
-		copy_column(out->zone, sizeof(out->zone), statement, 6);
-	} else if (err == 0) {
-		err = rc == SQLITE_DONE ? -ENOENT : registry_failed(registry, "token");
-	}
-	sqlite3_reset(statement);
-	return err;
+	return found < 0 ? found : found == 0 ? -ENOENT : 0;
 }
 
 /* Digests are compared in constant time, also when there is no such invitation: time tells nothing of either part. */
@@ -106,30 +106,43 @@ registry_check_token(struct registry *registry, const char *token, uint64_t now_
 	return read_token(registry, token, now_s, &invitation);
 }
 
+/* A certificate that is asked for again, and what came of it. */
+struct repeat {
+	const char *serial;
+	const struct csr *csr;
+	struct issued *out;
+	enum registry_verdict verdict;
+};
+
+static int
+take_certificate(void *arg, const struct registry_cell cells[REGISTRY_CELLS_MAX])
+{
+	struct repeat *repeat = arg;
+	struct issued *out = repeat->out;
+
+	if (cells[1].len != CSR_KEY_DIGEST_LEN || memcmp(cells[1].data, repeat->csr->key_digest, CSR_KEY_DIGEST_LEN) != 0) {
+		repeat->verdict = REGISTRY_USED;
+	} else if (cells[4].data != NULL) {
+		repeat->verdict = REGISTRY_REVOKED;
+	} else {
+		snprintf(out->serial, sizeof(out->serial), "%s", repeat->serial);
+		out->not_before_s = registry_cell_number(&cells[2]);
+		out->not_after_s = registry_cell_number(&cells[3]);
+		out->pem = strdup(cells[5].data);
+		repeat->verdict = out->pem == NULL ? REGISTRY_FAILED : REGISTRY_ISSUED;
+	}
+	return 0;
+}
+
 /* The certificate of a serial, when it is the key's, valid and not revoked. */
 static enum registry_verdict
 load_certificate(struct registry *registry, const char *serial, const struct csr *csr, struct issued *out)
 {
-	sqlite3_stmt *statement = registry_statement(registry, SQL_CERT_GET);
-	enum registry_verdict verdict = REGISTRY_FAILED;
+	struct repeat repeat = { serial, csr, out, REGISTRY_FAILED };
+	const struct registry_question question = { .which = SQL_CERT_GET, .row = take_certificate, .arg = &repeat, .types = "t" };
 
 	*out = (struct issued){ 0 };
-	if (registry_bind(statement, "t", serial) == 0 && sqlite3_step(statement) == SQLITE_ROW) {
-		if (sqlite3_column_bytes(statement, 1) != CSR_KEY_DIGEST_LEN ||
-		    memcmp(sqlite3_column_blob(statement, 1), csr->key_digest, CSR_KEY_DIGEST_LEN) != 0) {
-			verdict = REGISTRY_USED;
-		} else if (sqlite3_column_type(statement, 4) != SQLITE_NULL) {
-			verdict = REGISTRY_REVOKED;
-		} else {
-			snprintf(out->serial, sizeof(out->serial), "%s", serial);
-			out->not_before_s = (uint64_t)sqlite3_column_int64(statement, 2);
-			out->not_after_s = (uint64_t)sqlite3_column_int64(statement, 3);
-			out->pem = strdup((const char *)sqlite3_column_text(statement, 5));
-			verdict = out->pem == NULL ? REGISTRY_FAILED : REGISTRY_ISSUED;
-		}
-	}
-	sqlite3_reset(statement);
-	return verdict;
+	return registry_ask(registry, &question, serial) == 1 ? repeat.verdict : REGISTRY_FAILED;
 }
 
 /* Makes and keeps a certificate, within the caller's transaction. */
@@ -137,7 +150,6 @@ static int
 issue(struct registry *registry, struct issuer *issuer, const struct csr *csr, const struct registry_deed *deed,
 	uint64_t now_s, struct issued *out)
 {
-	sqlite3_stmt *statement = registry_statement(registry, SQL_CERT_ADD);
 	struct registry_deed said = *deed;
 	int err = issuer_issue(issuer, csr->key, deed->sensor, now_s, out);
 
@@ -145,41 +157,34 @@ issue(struct registry *registry, struct issuer *issuer, const struct csr *csr, c
 		log_error("enrol", "%s: %s", deed->sensor, err == -EKEYEXPIRED ? "the issuing CA has expired" : strerror(-err));
 		return err;
 	}
-	err = registry_bind(statement, "ttdnnt", out->serial, deed->sensor, csr->key_digest, out->not_before_s,
-		out->not_after_s, out->pem);
-	if (err == 0)
-		err = registry_run(registry, statement, "certificate");
+	err = registry_run(registry, SQL_CERT_ADD, "ttdnnt", out->serial, deed->sensor, csr->key_digest,
+		sizeof(csr->key_digest), out->not_before_s, out->not_after_s, out->pem);
 	said.detail = out->serial;
-	return err == 0 ? registry_note(registry, &said, now_s) : err;
+	return err < 0 ? err : registry_note(registry, &said, now_s);
 }
 
 /* A sensor that enrols anew is another box, or the same after a loss: what it had before is no longer good. */
 static int
 supersede(struct registry *registry, const struct invitation *invitation, uint64_t now_s)
 {
-	sqlite3_stmt *put = registry_statement(registry, SQL_SENSOR_PUT);
-	sqlite3_stmt *revoke = registry_statement(registry, SQL_CERT_REVOKE);
-	int err = registry_bind(put, "ttt", invitation->sensor, invitation->site, invitation->zone);
+	int err = registry_run(registry, SQL_SENSOR_PUT, "ttt", invitation->sensor, invitation->site, invitation->zone);
 
-	if (err == 0)
-		err = registry_run(registry, put, "sensor");
-	if (err == 0)
-		err = registry_bind(revoke, "tn", invitation->sensor, now_s);
-	return err == 0 ? registry_run(registry, revoke, "revoke") : err;
+	if (err >= 0)
+		err = registry_run(registry, SQL_CERT_REVOKE, "tn", invitation->sensor, now_s);
+	return err < 0 ? err : registry_announce(registry, invitation->sensor);
 }
 
 static int
 use_invitation(struct registry *registry, struct issuer *issuer, const struct invitation *invitation,
 	const struct csr *csr, const struct registry_deed *deed, uint64_t now_s, struct issued *issued)
 {
-	sqlite3_stmt *use = registry_statement(registry, SQL_USE);
 	int err = supersede(registry, invitation, now_s);
 
 	if (err == 0)
 		err = issue(registry, issuer, csr, deed, now_s, issued);
 	if (err == 0)
-		err = registry_bind(use, "tt", invitation->id, issued->serial);
-	return err == 0 ? registry_run(registry, use, "token") : err;
+		err = registry_run(registry, SQL_USE, "tt", invitation->id, issued->serial);
+	return err < 0 ? err : 0;
 }
 
 enum registry_verdict
@@ -208,21 +213,11 @@ registry_enrol(struct registry *registry, struct issuer *issuer, const char *tok
 	return err != 0 ? REGISTRY_FAILED : verdict;
 }
 
-/* The serial of the valid certificate that this key already has. @return 0, -ENOENT or -errno */
 static int
-find_by_key(struct registry *registry, const char *sensor, const struct csr *csr, uint64_t now_s,
-	char serial[ISSUER_SERIAL_LEN + 1])
+take_serial(void *arg, const struct registry_cell cells[REGISTRY_CELLS_MAX])
 {
-	sqlite3_stmt *statement = registry_statement(registry, SQL_CERT_BY_KEY);
-	int err = registry_bind(statement, "tdn", sensor, csr->key_digest, now_s);
-	int rc = err == 0 ? sqlite3_step(statement) : SQLITE_DONE;
-
-	if (rc == SQLITE_ROW)
-		copy_column(serial, ISSUER_SERIAL_LEN + 1, statement, 0);
-	else if (err == 0)
-		err = rc == SQLITE_DONE ? -ENOENT : registry_failed(registry, "certificate");
-	sqlite3_reset(statement);
-	return err;
+	copy_cell(arg, ISSUER_SERIAL_LEN + 1, &cells[0]);
+	return 0;
 }
 
 static enum registry_verdict
@@ -232,14 +227,16 @@ renew(struct registry *registry, struct issuer *issuer, const char *sensor, cons
 	const struct registry_deed deed = { sensor, "renew", sensor, "" };
 	char serial[ISSUER_SERIAL_LEN + 1];
 	uint64_t valid = 0;
-	int err = find_by_key(registry, sensor, csr, now_s, serial);
+	const struct registry_question by_key = { .which = SQL_CERT_BY_KEY, .row = take_serial, .arg = serial, .types = "tdn" };
+	const struct registry_question count = { .which = SQL_CERT_COUNT, .row = registry_take_number, .arg = &valid, .types = "tn" };
+	/* The valid certificate that this key already has. */
+	int err = registry_ask(registry, &by_key, sensor, csr->key_digest, sizeof(csr->key_digest), now_s);
 
-	if (err == 0)
+	if (err > 0)
 		return load_certificate(registry, serial, csr, issued);
-	if (err == -ENOENT)
-		err = registry_bind(registry_statement(registry, SQL_CERT_COUNT), "tn", sensor, now_s);
 	if (err == 0)
-		err = registry_number(registry, registry->statements[SQL_CERT_COUNT], &valid);
+		err = registry_ask(registry, &count, sensor, now_s);
+	err = err < 0 ? err : 0;
 	if (err == 0 && valid >= REGISTRY_CERTIFICATES_MAX)
 		return REGISTRY_TOO_MANY;
 	if (err == 0)

@@ -116,6 +116,12 @@ pg_error(const struct pg *pg)
 }
 
 bool
+pg_is_connected(const struct pg *pg)
+{
+	return PQstatus(pg->connection) == CONNECTION_OK;
+}
+
+bool
 pg_in_transaction(const struct pg *pg)
 {
 	return pg->in_transaction;
@@ -171,32 +177,47 @@ ask(struct pg *pg, const char *sql, const struct params *params)
 }
 
 PGresult *
-pg_ask(struct pg *pg, const char *sql, const char *types, ...)
+pg_ask_list(struct pg *pg, const char *sql, const char *types, va_list arguments)
 {
 	struct params params;
+
+	read_params(&params, types, arguments);
+	return ask(pg, sql, &params);
+}
+
+PGresult *
+pg_ask(struct pg *pg, const char *sql, const char *types, ...)
+{
 	va_list arguments;
+	PGresult *result;
 
 	va_start(arguments, types);
-	read_params(&params, types, arguments);
+	result = pg_ask_list(pg, sql, types, arguments);
 	va_end(arguments);
-	return ask(pg, sql, &params);
+	return result;
+}
+
+int
+pg_count(const PGresult *result)
+{
+	/* libpq's own does not take a const one. */
+	return PQresultStatus(result) == PGRES_TUPLES_OK ? PQntuples(result)
+		: (int)strtol(PQcmdTuples((PGresult *)result), NULL, 10);
 }
 
 int
 pg_run(struct pg *pg, const char *sql, const char *types, ...)
 {
-	struct params params;
 	va_list arguments;
 	PGresult *result;
 	int count;
 
 	va_start(arguments, types);
-	read_params(&params, types, arguments);
+	result = pg_ask_list(pg, sql, types, arguments);
 	va_end(arguments);
-	result = ask(pg, sql, &params);
 	if (result == NULL)
 		return pg->error;
-	count = PQresultStatus(result) == PGRES_TUPLES_OK ? PQntuples(result) : (int)strtol(PQcmdTuples(result), NULL, 10);
+	count = pg_count(result);
 	PQclear(result);
 	return count;
 }

@@ -8,6 +8,7 @@
 #define MR_POSTGRES_PG_H
 
 #include <libpq-fe.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -37,6 +38,10 @@ void pg_close(struct pg *pg);
  * @return the caller's to PQclear(), or NULL: pg_error() tells
  */
 PGresult *pg_ask(struct pg *pg, const char *sql, const char *types, ...);
+/** The same, its parameters as a list. */
+PGresult *pg_ask_list(struct pg *pg, const char *sql, const char *types, va_list arguments);
+/** Rows returned or changed. */
+int pg_count(const PGresult *result);
 /** The same where only the number of rows matters. @return rows returned or changed, or -errno */
 int pg_run(struct pg *pg, const char *sql, const char *types, ...);
 /** Several statements at once, without parameters. @return 0 or -errno */
@@ -44,6 +49,9 @@ int pg_script(struct pg *pg, const char *sql);
 /** Why the last call failed: -EAGAIN (a lock, a deadlock: may go well another time), -EEXIST (unique), -EIO. Logged,
  *  the first excepted. */
 int pg_error(const struct pg *pg);
+
+/** Whether the server was there when it was last asked. */
+bool pg_is_connected(const struct pg *pg);
 
 int pg_begin(struct pg *pg);
 /** @return 0: it is durable, on the synchronous standby as well where there is one; -errno: it is not known to be */

@@ -1,0 +1,231 @@
+/* Tokens in a file, read again when it changes. */
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <openssl/crypto.h>
+
+#include "app/aggregator/api_token.h"
+#include "lib/base/log.h"
+#include "lib/link/batch.h"
+
+enum { LINE_LEN_MAX = 512, PATH_LEN_MAX = 4096 };
+
+struct file {
+	char *path;
+	struct api_token *list; /* [API_TOKENS_MAX] */
+	unsigned int count;
+	struct timespec changed;
+	off_t size;
+};
+
+static bool
+read_hex(const char *text, uint8_t out[API_TOKEN_DIGEST_LEN])
+{
+	for (unsigned int i = 0; i < API_TOKEN_DIGEST_LEN; i++) {
+		char byte[3] = { text[2 * i], text[2 * i] == '\0' ? '\0' : text[2 * i + 1], '\0' };
+
+		if (!isxdigit((unsigned char)byte[0]) || !isxdigit((unsigned char)byte[1]))
+			return false;
+		out[i] = (uint8_t)strtoul(byte, NULL, 16);
+	}
+	return true;
+}
+
+static bool
+read_line(struct api_token *out, char *line)
+{
+	char *at = line + strspn(line, " \t");
+	size_t len = strcspn(at, " \t\r\n");
+
+	if (len != 2 * API_TOKEN_DIGEST_LEN || !read_hex(at, out->digest))
+		return false;
+	at += len;
+	at += strspn(at, " \t");
+	len = strcspn(at, " \t\r\n");
+	if (!api_scopes_read(at, len, &out->scopes))
+		return false;
+	at += len;
+	at += strspn(at, " \t");
+	at[strcspn(at, " \t\r\n")] = '\0';
+	snprintf(out->name, sizeof(out->name), "%.*s", API_TOKEN_NAME_MAX, at);
+	return batch_sensor_valid(out->name);
+}
+
+/* A file with a fault in it lets nobody in by it, which is said, rather than some. */
+static int
+read_file(struct file *tokens)
+{
+	FILE *file = fopen(tokens->path, "re");
+	char line[LINE_LEN_MAX];
+	unsigned int number = 0;
+
+	tokens->count = 0;
+	if (file == NULL) {
+		log_error("api", "api.tokens: %s: %s", tokens->path, strerror(errno));
+		return -errno;
+	}
+	while (fgets(line, sizeof(line), file) != NULL) {
+		number++;
+		if (line[strspn(line, " \t\r\n")] == '\0' || line[0] == '#')
+			continue;
+		if (tokens->count == API_TOKENS_MAX || !read_line(&tokens->list[tokens->count], line)) {
+			log_error("api", "api.tokens: %s:%u: not DIGEST SCOPES NAME, or more than %d tokens", tokens->path, number,
+				API_TOKENS_MAX);
+			tokens->count = 0;
+			fclose(file);
+			return -EINVAL;
+		}
+		tokens->count++;
+	}
+	fclose(file);
+	return 0;
+}
+
+static void
+read_again(struct file *tokens)
+{
+	struct stat status;
+
+	if (stat(tokens->path, &status) != 0) {
+		tokens->count = 0;
+		tokens->size = -1;
+		return;
+	}
+	if (status.st_size == tokens->size && memcmp(&status.st_mtim, &tokens->changed, sizeof(tokens->changed)) == 0)
+		return;
+	tokens->size = status.st_size;
+	tokens->changed = status.st_mtim;
+	(void)read_file(tokens);
+}
+
+/* Digests are compared, all of them, so that neither a token's bytes nor its place tell by time. */
+static int
+file_find(void *kept, const uint8_t digest[API_TOKEN_DIGEST_LEN], struct api_token *out)
+{
+	struct file *tokens = kept;
+	int found = 0;
+
+	read_again(tokens);
+	for (unsigned int i = 0; i < tokens->count; i++)
+		if (CRYPTO_memcmp(digest, tokens->list[i].digest, API_TOKEN_DIGEST_LEN) == 0 && found == 0) {
+			*out = tokens->list[i];
+			found = 1;
+		}
+	return found;
+}
+
+static const struct api_token *
+find_name(const struct file *tokens, const char *name)
+{
+	for (unsigned int i = 0; i < tokens->count; i++)
+		if (strcmp(tokens->list[i].name, name) == 0)
+			return &tokens->list[i];
+	return NULL;
+}
+
+static int
+fail(const struct file *tokens, int err)
+{
+	log_error("api", "api.tokens: %s: %s", tokens->path, strerror(-err));
+	return err;
+}
+
+static int
+file_add(void *kept, const struct api_token *token)
+{
+	struct file *tokens = kept;
+	FILE *file;
+
+	if (find_name(tokens, token->name) != NULL)
+		return -EEXIST;
+	if (tokens->count == API_TOKENS_MAX)
+		return -ENOSPC;
+	file = fopen(tokens->path, "ae");
+	if (file == NULL)
+		return fail(tokens, -errno);
+	api_token_print(token, file);
+	return fclose(file) == 0 ? 0 : fail(tokens, -EIO);
+}
+
+/* The file's owner and mode stay, comments do not. */
+static int
+file_remove(void *kept, const char *name)
+{
+	struct file *tokens = kept;
+	char path[PATH_LEN_MAX];
+	struct stat status;
+	FILE *file;
+	int fd;
+
+	if (find_name(tokens, name) == NULL)
+		return -ENOENT;
+	snprintf(path, sizeof(path), "%s.new", tokens->path);
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	file = fd < 0 ? NULL : fdopen(fd, "w");
+	if (file == NULL || stat(tokens->path, &status) != 0 || fchown(fd, status.st_uid, status.st_gid) != 0 ||
+	    fchmod(fd, status.st_mode) != 0)
+		return fail(tokens, -errno);
+	for (unsigned int i = 0; i < tokens->count; i++)
+		if (strcmp(tokens->list[i].name, name) != 0)
+			api_token_print(&tokens->list[i], file);
+	if (fflush(file) != 0 || fsync(fd) != 0 || fclose(file) != 0 || rename(path, tokens->path) != 0)
+		return fail(tokens, -errno);
+	return 0;
+}
+
+static int
+file_list(void *kept, FILE *out)
+{
+	const struct file *tokens = kept;
+	char scopes[API_TOKEN_SCOPES_MAX];
+
+	for (unsigned int i = 0; i < tokens->count; i++) {
+		api_scopes_write(tokens->list[i].scopes, scopes);
+		fprintf(out, "%s %s\n", tokens->list[i].name, scopes);
+	}
+	return 0;
+}
+
+static void
+file_close(void *kept)
+{
+	struct file *tokens = kept;
+
+	free(tokens->path);
+	free(tokens->list);
+	free(tokens);
+}
+
+static int
+file_open(void **kept, const char *where)
+{
+	struct file *tokens = calloc(1, sizeof(*tokens));
+	int err;
+
+	if (tokens == NULL)
+		return -ENOMEM;
+	tokens->path = strdup(where);
+	tokens->size = -1;
+	tokens->list = calloc(API_TOKENS_MAX, sizeof(*tokens->list));
+	err = tokens->path == NULL || tokens->list == NULL ? -ENOMEM : read_file(tokens);
+	if (err != 0) {
+		file_close(tokens);
+		return err;
+	}
+	*kept = tokens;
+	return 0;
+}
+
+const struct api_token_keep api_token_file = {
+	.open = file_open,
+	.close = file_close,
+	.find = file_find,
+	.add = file_add,
+	.remove = file_remove,
+	.list = file_list,
+};
