@@ -40,13 +40,15 @@ record_reserve(struct record_builder *b, struct record_ref *ref, uint32_t count,
 void
 record_put_bytes(struct record_builder *b, struct record_ref *ref, const void *data, uint32_t len)
 {
-	void *room;
+	uint8_t *room;
 
 	if (len == 0)
 		return;
-	room = record_reserve(b, ref, len, 1);
-	if (room != NULL)
-		memcpy(room, data, len);
+	room = record_extend(b, len);
+	if (room == NULL)
+		return;
+	*ref = (struct record_ref){ .off = (uint32_t)(room - b->base), .count = len };
+	memcpy(room, data, len);
 }
 
 void *

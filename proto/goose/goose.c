@@ -275,6 +275,7 @@ add_stream(struct proto_ctx *ctx, const struct publication *publication, const s
 		state->overflowed = true;
 		state->broken++;
 		goose_known_drop(ctx, state->streams[oldest]);
+		goose_form_drop(ctx, state->streams[oldest]);
 		slab_free(ctx->slab, state->streams[oldest], sizeof(*stream));
 		state->streams[oldest] = state->streams[--state->stream_count];
 	}
@@ -413,26 +414,15 @@ told_flags(enum goose_reason reason)
 }
 
 static void
-handle_message(struct proto_ctx *ctx, const struct publication *publication, const struct goose_apdu *apdu)
+handle_message(struct proto_ctx *ctx, struct goose_stream *stream, const struct publication *publication,
+	const struct goose_apdu *apdu)
 {
-	struct goose_stream *stream = NULL;
 	struct goose_changes changes;
-	struct before before;
+	struct before before = { stream->last_ns, stream->st_num, stream->sq_num };
 	enum goose_reason reason;
 	struct goose_record *record;
-	bool tracked = (apdu->present & TRACKED) == TRACKED && cursor_left(&apdu->texts[GOOSE_HAS_REF]) > 0;
 
-	if (tracked) {
-		stream = goose_find_stream(ctx->state, &apdu->texts[GOOSE_HAS_REF]);
-		if (stream == NULL)
-			stream = add_stream(ctx, publication, &apdu->texts[GOOSE_HAS_REF]);
-	}
-	if (stream == NULL) {
-		tell_loose(ctx, publication, apdu);
-		return;
-	}
 	raise_once(ctx, &stream->standing, STANDING);
-	before = (struct before){ stream->last_ns, stream->st_num, stream->sq_num };
 	changes.count = 0;
 	changes.known = NULL;
 	if (before.last_ns != 0 && apdu->st_num != before.st_num) /* tracking replaces the data to compare with */
@@ -451,6 +441,19 @@ handle_message(struct proto_ctx *ctx, const struct publication *publication, con
 	proto_deliver(ctx, told_flags(reason), 0);
 	if (reason == GOOSE_FIRST)
 		tell_identity(ctx, &apdu->texts[GOOSE_HAS_REF]);
+}
+
+/* NULL: it belongs to none, or there is no memory for its own. */
+static struct goose_stream *
+stream_of(struct proto_ctx *ctx, const struct publication *publication, const struct goose_apdu *apdu)
+{
+	const struct cursor *ref = &apdu->texts[GOOSE_HAS_REF];
+	struct goose_stream *stream;
+
+	if ((apdu->present & TRACKED) != TRACKED || cursor_left(ref) == 0)
+		return NULL;
+	stream = goose_find_stream(ctx->state, ref);
+	return stream != NULL ? stream : add_stream(ctx, publication, ref);
 }
 
 /* ---- GSE management, 8-1 annex A: who asks which references or elements a control block has ---- */
@@ -495,14 +498,32 @@ check_header(struct proto_ctx *ctx, const struct publication *publication)
 }
 
 static void
-goose_parse(struct proto_ctx *ctx, struct cursor pdu)
+read_message(struct proto_ctx *ctx, struct publication *publication, struct goose_apdu *apdu, struct cursor content,
+	struct cursor pdu)
+{
+	struct goose_stream *stream;
+
+	read_apdu(apdu, content);
+	check_apdu(ctx, publication, apdu);
+	apdu->secured = apdu->security_len > 0 || publication->signature ||
+		(cursor_left(&publication->apdu) > 0 && (publication->reserved1 & RESERVED_EXTENSION) != 0);
+	stream = stream_of(ctx, publication, apdu);
+	if (stream == NULL) {
+		tell_loose(ctx, publication, apdu);
+		return;
+	}
+	handle_message(ctx, stream, publication, apdu);
+	goose_form_keep(ctx, stream, publication, apdu, pdu);
+}
+
+static void
+read_pdu(struct proto_ctx *ctx, struct cursor pdu)
 {
 	struct publication publication;
 	struct goose_apdu apdu;
 	struct cursor content;
 	uint32_t tag;
 
-	counter_add(&ctx->counters[GOOSE_COUNT_MESSAGES], 1);
 	if (!publication_read(pdu, &publication)) {
 		proto_event(ctx, GOOSE_EVENT_INVALID_LENGTH);
 		return;
@@ -512,18 +533,27 @@ goose_parse(struct proto_ctx *ctx, struct cursor pdu)
 	check_header(ctx, &publication);
 	if (tag == GOOSE_TAG_MANAGEMENT) {
 		read_management(ctx, &publication, content);
-		return;
-	}
-	if (tag != GOOSE_TAG_PDU) {
+	} else if (tag == GOOSE_TAG_PDU) {
+		read_message(ctx, &publication, &apdu, content, pdu);
+	} else {
 		proto_event(ctx, GOOSE_EVENT_UNKNOWN_APDU);
 		tell_loose(ctx, &publication, &apdu);
+	}
+}
+
+static void
+goose_parse(struct proto_ctx *ctx, struct cursor pdu)
+{
+	struct goose_stream *stream = goose_form_find(ctx->state, pdu);
+
+	counter_add(&ctx->counters[GOOSE_COUNT_MESSAGES], 1);
+	if (stream == NULL) {
+		read_pdu(ctx, pdu);
 		return;
 	}
-	read_apdu(&apdu, content);
-	check_apdu(ctx, &publication, &apdu);
-	apdu.secured = apdu.security_len > 0 || publication.signature ||
-		(cursor_left(&publication.apdu) > 0 && (publication.reserved1 & RESERVED_EXTENSION) != 0);
-	handle_message(ctx, &publication, &apdu);
+	check_header(ctx, &stream->form->publication);
+	check_apdu(ctx, &stream->form->publication, &stream->form->apdu);
+	handle_message(ctx, stream, &stream->form->publication, &stream->form->apdu);
 }
 
 static void
@@ -534,6 +564,7 @@ goose_end(struct proto_ctx *ctx)
 	for (uint8_t i = 0; i < state->stream_count; i++) {
 		tell_end(ctx, state->streams[i]);
 		goose_known_drop(ctx, state->streams[i]);
+		goose_form_drop(ctx, state->streams[i]);
 		slab_free(ctx->slab, state->streams[i], sizeof(*state->streams[i]));
 	}
 	state->stream_count = 0;

@@ -2,7 +2,7 @@
  * GOOSE (IEC 61850-8-1 clause 18 and annex A): the record of one message, the state of one pair
  * of MACs, and what the files of this folder share. goose.c reads APDUs and decides what is
  * told, goose_track.c follows stNum and sqNum, goose_data.c reads allData, goose_known.c spares that
- * where little changed, goose_fields.c names every field.
+ * where little changed, goose_form.c all of a message but that, goose_fields.c names every field.
  *
  * Thread: the worker that owns the flow.
  */
@@ -20,6 +20,7 @@ enum {
 	GOOSE_CHANGED_MAX = 256,   /* indices told */
 	GOOSE_KNOWN_MAX = 128,     /* entries of a data set whose values are kept as a record has them */
 	GOOSE_KNOWN_LEN_MAX = 8 * 1024, /* bytes of them */
+	GOOSE_FORM_LEN_MAX = 240,  /* of a message up to its data, kept as it was read */
 	GOOSE_BITS_MAX = 256,      /* of one bit string */
 	GOOSE_ANOMALIES_MAX = 32,  /* messages told because of an anomaly, a stream and summary interval */
 	GOOSE_TRIP_APPID_MIN = 0x8000, /* 8-1 annex C: type 1A */
@@ -186,6 +187,18 @@ struct goose_apdu {
 	bool invalid;                /* some value is not what its element wants */
 };
 
+/** The last message of a publication that was as it should be. */
+struct goose_form {
+	struct publication publication;
+	struct goose_apdu apdu;
+	uint16_t t_off;        /* places in the message: time, stNum behind it, sqNum, what follows, the data */
+	uint16_t sq_off, rest_off, data_off;
+	uint16_t data_len;
+	uint16_t text_off[4];  /* by tag number; [1] is not one */
+	uint8_t text_len[4];
+	uint8_t bytes[GOOSE_FORM_LEN_MAX]; /* [data_off] */
+};
+
 struct goose_known;
 
 /** One publication. In a slab block. */
@@ -205,6 +218,7 @@ struct goose_stream {
 	bool simulated, nds_com, clock_bad, secured;
 	bool known_is_current; /* known has the values of data */
 	struct goose_known *known; /* NULL: none are kept */
+	struct goose_form *form;   /* NULL: none is */
 	uint8_t text_len[4];   /* by tag number */
 	uint8_t texts[4][PUBLICATION_TEXT_MAX];
 	uint8_t data[GOOSE_DATA_MAX];
@@ -252,6 +266,15 @@ void goose_data_put_changes(struct proto_ctx *ctx, struct goose_record *record, 
 /** Reads one value of an identifier into a zeroed row, whose place in the list is set. What belongs to it goes to the end of
  *  ctx->record. */
 void goose_data_read(struct proto_ctx *ctx, struct goose_value *value, const struct ber *ber);
+
+/* ---- goose_form.c ---- */
+
+/** The publication whose form the message has; form->apdu and form->publication are its then. NULL: it is to be read. */
+struct goose_stream *goose_form_find(struct goose_state *state, struct cursor pdu);
+/** Keeps a message that was read, if one like it needs no reading. */
+void goose_form_keep(struct proto_ctx *ctx, struct goose_stream *stream, const struct publication *publication,
+	const struct goose_apdu *apdu, struct cursor pdu);
+void goose_form_drop(struct proto_ctx *ctx, struct goose_stream *stream);
 
 /* ---- goose_known.c ---- */
 

@@ -115,7 +115,7 @@ rig_wait_ms(uint64_t ms)
 	rig->ctx.ts_ns += ms * 1000000;
 }
 
-static void
+static inline void
 assert_json(const char *part)
 {
 	if (strstr(rig->json.data, part) == NULL)
