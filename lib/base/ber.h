@@ -87,10 +87,9 @@ ber_next(struct cursor *in, struct ber *out)
 	/* the short forms of tag and length, which is nearly all there is */
 	if ((first >> 8 & BER_TAG_LONG) != BER_TAG_LONG && len < 0x80 && len <= cursor_left(&head) && !head.short_read) {
 		out->tag = first >> 8;
-		out->content.pos = head.pos;
-		out->content.end = head.pos + len;
-		out->content.short_read = false;
+		out->content = (struct cursor){ .pos = head.pos, .left = (uint32_t)len };
 		in->pos = head.pos + len;
+		in->left = head.left - (uint32_t)len;
 		return true;
 	}
 	if (cursor_left(in) == 0)

@@ -6,41 +6,45 @@
 #ifndef MR_BASE_CURSOR_H
 #define MR_BASE_CURSOR_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
+/* Two registers: parsers hand cursors on by value, and a third word would take them through memory each time. */
 struct cursor {
 	const uint8_t *pos;
-	const uint8_t *end;
-	bool short_read; /* sticky: some read ran past end */
+	uint32_t left;   /* bytes from pos on; what it is after a short read does not count */
+	bool short_read; /* sticky: some read ran past the end */
 };
 
+static_assert(sizeof(struct cursor) == 16, "a cursor is passed in registers");
+
+/** @param len  of what is longer, the first UINT32_MAX bytes are read */
 static inline struct cursor
 cursor_of(const void *data, size_t len)
 {
-	const uint8_t *pos = data;
-
-	return (struct cursor){ .pos = pos, .end = pos + len };
+	return (struct cursor){ .pos = data, .left = len > UINT32_MAX ? UINT32_MAX : (uint32_t)len };
 }
 
 /** Bytes left; 0 after a short read. */
 static inline size_t
 cursor_left(const struct cursor *c)
 {
-	return c->short_read ? 0 : (size_t)(c->end - c->pos);
+	return c->short_read ? 0 : c->left;
 }
 
 /** The next len bytes, lent until the underlying bytes go; NULL (sticky) when fewer are left. */
 static inline const uint8_t *
 cursor_take(struct cursor *c, size_t len)
 {
-	if (c->short_read || len > (size_t)(c->end - c->pos)) {
+	if (c->short_read || len > c->left) {
 		c->short_read = true;
 		return NULL;
 	}
 	c->pos += len;
+	c->left -= (uint32_t)len;
 	return c->pos - len;
 }
 

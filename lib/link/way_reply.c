@@ -30,8 +30,8 @@ take_line(struct cursor *in)
 	struct cursor line = cursor_sub(in, len);
 
 	cursor_skip(in, newline == NULL ? 0 : 1);
-	if (len > 0 && line.end[-1] == '\r')
-		line.end--;
+	if (len > 0 && line.pos[len - 1] == '\r')
+		line.left--;
 	return line;
 }
 
@@ -239,7 +239,7 @@ way_reply_parse(struct way_reply *reply, struct cursor in)
 		return -EBADMSG;
 	if (end == NULL)
 		return cursor_left(&in) >= WAY_REPLY_LEN_MAX ? -EBADMSG : 0;
-	in.end = (const uint8_t *)end;
+	in.left = (uint32_t)(end - start);
 	*reply = (struct way_reply){ 0 };
 	if (read_status(reply, take_line(&in)) != 0)
 		return -EBADMSG;

@@ -113,7 +113,7 @@ decode_one(struct decode *d, uint16_t idx)
 		layer = decode_layers[layer](d);
 	}
 	packet->payload = d->in.pos;
-	packet->payload_len = (uint32_t)(d->in.end - d->in.pos);
+	packet->payload_len = d->in.left;
 	if (layer == LAYER_BAD) {
 		packet->flags |= PACKET_INVALID;
 		packet->flags &= ~(uint32_t)(PACKET_FLOW | PACKET_FLOW_FIND);

@@ -111,7 +111,7 @@ static inline void
 decode_limit(struct decode *d, size_t len)
 {
 	if (len < cursor_left(&d->in))
-		d->in.end = d->in.pos + len;
+		d->in.left = (uint32_t)len;
 }
 
 /**

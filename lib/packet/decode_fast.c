@@ -102,7 +102,7 @@ find_network(struct fast *f, bool v6)
 	}
 	if (len > cursor_left(&f->in))
 		return false;
-	f->in.end = f->in.pos + len;
+	f->in.left = (uint32_t)len;
 	f->segment_len = len;
 	return true;
 }
@@ -131,7 +131,7 @@ find_udp(struct fast *f, uint64_t tunnel_ports)
 	f->segment_len = be16_at(f->l4 + 4);
 	if (f->segment_len < UDP_HEADER_LEN || f->segment_len - UDP_HEADER_LEN > cursor_left(&f->in))
 		return false;
-	f->in.end = f->in.pos + (f->segment_len - UDP_HEADER_LEN);
+	f->in.left = (uint32_t)f->segment_len - UDP_HEADER_LEN;
 	/* the last bits of a port that some tunnel uses: the layers look closer */
 	return (tunnel_ports >> (be16_at(f->l4) & 63) & 1) == 0 && (tunnel_ports >> (be16_at(f->l4 + 2) & 63) & 1) == 0;
 }
@@ -235,7 +235,7 @@ fill_transport(struct decode *d, const struct fast *f, bool tcp)
 	uint32_t timed = -(uint32_t)f->timed;
 
 	packet->payload = f->in.pos;
-	packet->payload_len = (uint32_t)(f->in.end - f->in.pos);
+	packet->payload_len = f->in.left;
 	decode_count(d, tcp ? PACKET_COUNTER_TCP : PACKET_COUNTER_UDP);
 	if (tcp) {
 		packet->tcp_seq = be32_at(f->l4 + 4);
@@ -288,7 +288,7 @@ decode_frame(struct decode *d, const struct fast *f)
 	packet->src.halves[0] = words.src0;
 	packet->dst.halves[0] = words.dst0;
 	packet->payload = f->in.pos;
-	packet->payload_len = (uint32_t)(f->in.end - f->in.pos);
+	packet->payload_len = f->in.left;
 	decode_count(d, PACKET_COUNTER_ETHER_FLOW);
 	decode_key_store(packet, words, PACKET_FLOW);
 	return true;

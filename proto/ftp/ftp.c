@@ -124,8 +124,8 @@ ftp_sender_is_server(struct cursor in)
 static struct cursor
 line_of(struct cursor pdu)
 {
-	while (pdu.end > pdu.pos && (pdu.end[-1] == '\n' || pdu.end[-1] == '\r'))
-		pdu.end--;
+	while (pdu.left > 0 && (pdu.pos[pdu.left - 1] == '\n' || pdu.pos[pdu.left - 1] == '\r'))
+		pdu.left--;
 	return pdu;
 }
 
@@ -136,7 +136,7 @@ follow_long_line(struct proto_ctx *ctx, const struct cursor *pdu, bool *is_cut)
 	struct ftp_state *state = ctx->state;
 	bool was = state->cutting[ctx->to_server];
 
-	*is_cut = pdu->end > pdu->pos && pdu->end[-1] != '\n';
+	*is_cut = pdu->left > 0 && pdu->pos[pdu->left - 1] != '\n';
 	state->cutting[ctx->to_server] = *is_cut;
 	if (was || !*is_cut)
 		return was;

@@ -86,7 +86,7 @@ is_number_behind(const struct ber *ber, const struct ber *before, uint32_t tag)
 	size_t len = cursor_left(&ber->content);
 
 	return ber->tag == tag && before->tag == tag - 1 && len > 0 && len <= NUMBER_LEN_MAX &&
-		ber->content.pos == before->content.end + HEADER_LEN;
+		ber->content.pos == before->content.pos + before->content.left + HEADER_LEN;
 }
 
 /* One element, of those in their order. @return false: a message with it is not kept */

@@ -357,7 +357,7 @@ parse_message(struct proto_ctx *ctx, struct cursor in)
 		message.data = whole;
 	} else if (in.short_read) {
 		message.parameters = whole;
-		message.data = cursor_of(whole.end, 0);
+		message.data = cursor_of(whole.pos + whole.left, 0);
 	}
 	dispatch(&message, header, in);
 	state->seen[ctx->to_server] = true;

@@ -60,7 +60,7 @@ packet_len(struct cursor in)
 	uint8_t padding_len, type;
 
 	if (in.short_read) { /* whose first bytes cannot be of a length is not waited for */
-		struct cursor front = { .pos = in.pos, .end = in.end };
+		struct cursor front = { .pos = in.pos, .left = in.left };
 
 		return cursor_u8(&front) == 0 && cursor_u8(&front) == 0 ? 0 : -EBADMSG;
 	}
@@ -253,8 +253,8 @@ read_banner(struct proto_ctx *ctx, struct cursor in)
 	if (cursor_left(&in) > SSH_BANNER_LEN_MAX)
 		proto_event(ctx, SSH_EVENT_LONG_BANNER);
 	line = take_until(&in, '\n');
-	if (cursor_left(&line) > 0 && line.end[-1] == '\r')
-		line.end--;
+	if (cursor_left(&line) > 0 && line.pos[line.left - 1] == '\r')
+		line.left--;
 	cursor_skip(&line, sizeof(prefix));
 	proto = take_until(&line, '-');
 	software = take_until(&line, ' ');
