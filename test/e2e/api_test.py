@@ -15,7 +15,7 @@ import time
 import unittest
 
 import aggregator_test
-from aggregator_test import Case, event, program
+from aggregator_test import Case, event, ndjson, program, zstd
 
 # The sanitizer keeps freed memory for a while: little, so that what is measured is what is held.
 os.environ['ASAN_OPTIONS'] = ':'.join(filter(None, [os.environ.get('ASAN_OPTIONS'), 'quarantine_size_mb=1']))
@@ -68,6 +68,40 @@ class Api(Case):
         with open(self.tokens, 'a') as file:
             file.write(' '.join(words[3:]) + '\n')
         return words[1]
+
+
+class TimeLimit(Api):
+    settings = ('limits.reorder=0', 'limits.sensor-records=0', 'limits.query-timeout=10')
+    count = 20000
+
+    def test_a_long_question_is_cut_short_and_the_store_goes_on(self):
+        flows = [event(n, 'flow', src_ip=f'10.{n % 3}.{n // 250 % 250}.{n % 250}', flow={
+            'pkts_toserver': 2, 'pkts_toclient': 1, 'bytes_toserver': n, 'bytes_toclient': 100}) for n in range(self.count)]
+        body = zstd(ndjson(flows))
+        for turn in range(3):
+            self.assertEqual(self.post(1 + turn * self.count, None, raw=body, lane='flow', Millrace_Count=str(self.count)),
+                             (200, {'acked': (turn + 1) * self.count}))
+        answers = []
+
+        def ask(path):
+            answer = self.open(path)
+            answers.append((answer.status, answer.headers['Retry-After'], answer.headers['Content-Type'], json.loads(answer.read())))
+        # More than there are threads, all of them too long.
+        slow = [threading.Thread(target=ask, args=(path,)) for path in ('/v1/talkers', '/v1/summary', '/v1/protocols') * 4]
+        started = time.monotonic()
+        for thread in slow:
+            thread.start()
+        self.assertEqual(self.post(1, [alert(1)], lane='alert'), (200, {'acked': 1}))
+        for thread in slow:
+            thread.join()
+        self.assertLess(time.monotonic() - started, 20)
+        self.assertEqual(answers, [(503, '1', 'application/json',
+                                    {'error': {'status': 503, 'reason': 'the query took too long: narrow it'}})] * 12)
+        # What is short is answered by the same threads.
+        for _ in range(8):
+            status, page = self.ask('/v1/events?limit=1')
+            self.assertEqual((status, len(page['records'])), (200, 1))
+        self.assertEqual([row['acked'] for row in self.ask('/v1/lanes')[1]['lanes']], [3 * self.count, 1])
 
 
 class Document(Api):
