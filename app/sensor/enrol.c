@@ -30,7 +30,7 @@ take_again(int *argc, char **argv)
 }
 
 static int
-enrol(const char *dir, const char *file, const struct uplink_config *uplink, const struct way_set *ways, bool again)
+enrol(const struct enrol_config *config, const char *file, const struct uplink_config *uplink, const struct way_set *ways, bool again)
 {
 	const struct enrol_way way = {
 		.ways = ways,
@@ -38,7 +38,9 @@ enrol(const char *dir, const char *file, const struct uplink_config *uplink, con
 		.timeout_ms = uplink->timeout_ms,
 		.crl = uplink->crl,
 		.pin = uplink->pin,
+		.key = config->key,
 	};
+	const char *dir = config->dir;
 	char error[IDENTITY_ERROR_MAX];
 	struct activation activation;
 	struct enrol_identity identity;
@@ -66,21 +68,21 @@ enrol(const char *dir, const char *file, const struct uplink_config *uplink, con
 
 /* An HTTPS proxy that has no CA of its own is checked by the one that the activation file brings. */
 static int
-enrol_by_ways(const char *dir, const char *file, const struct uplink_config *uplink, bool again)
+enrol_by_ways(const struct enrol_config *config, const char *file, const struct uplink_config *uplink, bool again)
 {
 	struct uplink_config with_ca = *uplink;
 	char ca[IDENTITY_PATH_MAX];
 	struct config_error err;
 	struct way_set *ways;
 
-	snprintf(ca, sizeof(ca), "%s/ca.pem", dir);
+	snprintf(ca, sizeof(ca), "%s/ca.pem", config->dir);
 	if (uplink->ca[0] == '\0')
 		with_ca.ca = ca;
 	if (uplink_ways_read(&ways, &with_ca, &err) != 0) {
 		fprintf(stderr, "millrace-sensor: %s\n", err.text);
 		return 1;
 	}
-	int rc = enrol(dir, file, uplink, ways, again);
+	int rc = enrol(config, file, uplink, ways, again);
 
 	way_set_destroy(ways);
 	return rc;
@@ -110,7 +112,7 @@ command_enrol(int argc, char **argv)
 	    config_apply(settings.config, &enrol_knobs, &config, &err) != 0) {
 		fprintf(stderr, "millrace-sensor: %s\n", err.text);
 	} else if (curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK) {
-		rc = enrol_by_ways(config.dir, args.words[0], &uplink, again);
+		rc = enrol_by_ways(&config, args.words[0], &uplink, again);
 		curl_global_cleanup();
 	}
 	settings_destroy(&settings);

@@ -10,6 +10,7 @@
 
 #include "lib/base/log.h"
 #include "lib/enrol/csr.h"
+#include "lib/link/key.h"
 #include "lib/link/relay_easy.h"
 
 enum { ANSWER_MAX = 64 * 1024 };
@@ -21,7 +22,7 @@ struct call {
 	const char *url;
 	const char *ca;       /* PEM text; NULL: ca_file */
 	const char *ca_file;
-	const char *identity; /* PEM file of key and certificate; NULL: none is shown */
+	const char *identity; /* file of key and certificate; NULL: none is shown */
 	const struct activation *activation; /* kept with what is answered; NULL: it is there already */
 	const struct enrol_way *way;
 	struct buf answer;
@@ -35,6 +36,20 @@ take_answer(char *data, size_t size, size_t count, void *arg)
 
 	buf_put(answer, data, size * count);
 	return answer->full ? 0 : size * count;
+}
+
+/* For each connection: libcurl itself cannot use a key that is in a TPM. */
+static CURLcode
+use_identity(CURL *easy, void *ssl_ctx, void *arg)
+{
+	const struct call *call = arg;
+	struct buf text = { 0 };
+	bool good = enrol_identity_read(&text, call->identity) == 0 && link_key_use(ssl_ctx, text.data, text.len, text.data, text.len);
+
+	if (text.data != NULL)
+		explicit_bzero(text.data, text.len);
+	buf_destroy(&text);
+	return good ? CURLE_OK : CURLE_SSL_CERTPROBLEM;
 }
 
 static bool
@@ -61,8 +76,10 @@ set_tls(CURL *easy, struct call *call)
 		curl_easy_setopt(easy, CURLOPT_CRLFILE, call->way->crl);
 	if (is_set(call->way->pin))
 		curl_easy_setopt(easy, CURLOPT_PINNEDPUBLICKEY, call->way->pin);
-	curl_easy_setopt(easy, CURLOPT_SSLCERT, call->identity);
-	curl_easy_setopt(easy, CURLOPT_SSLKEY, call->identity);
+	if (call->identity != NULL) {
+		curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, use_identity);
+		curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, call);
+	}
 }
 
 static CURLcode
@@ -226,7 +243,7 @@ enrol_activate(const char *dir, const struct activation *activation, const struc
 	if (err == 0 && make_url(url, activation->enrol, ENROL_PATH) != 0)
 		return fail(error, -EINVAL, activation->enrol, "too long");
 	if (err == 0)
-		err = enrol_identity_pending_key(&key, dir, error);
+		err = enrol_identity_pending_key(&key, dir, way->key == ENROL_KEY_TPM, error);
 	if (err == 0) {
 		body = make_body(key, activation->sensor, activation->token);
 		err = body == NULL ? fail(error, -ENOMEM, dir, "no memory") : 0;
@@ -249,7 +266,7 @@ enrol_renew(const char *dir, const struct enrol_identity *identity, const char *
 	EVP_PKEY *key = NULL;
 	char *body = NULL;
 	int err = make_url(url, base, ENROL_RENEW_PATH) != 0 ? fail(error, -EINVAL, base, "too long")
-		: enrol_identity_pending_key(&key, dir, error);
+		: enrol_identity_pending_key(&key, dir, way->key == ENROL_KEY_TPM, error);
 
 	if (err == 0) {
 		body = make_body(key, identity->sensor, NULL);

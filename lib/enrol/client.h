@@ -13,9 +13,12 @@
 #include "lib/config/config.h"
 #include "lib/enrol/identity.h"
 
+enum enrol_key { ENROL_KEY_FILE, ENROL_KEY_TPM };
+
 struct enrol_config {
 	const char *dir;   /* the identity's folder */
 	bool renew;
+	unsigned int key;  /* enum enrol_key: where new ones are made */
 	uint64_t retry_ms; /* between attempts to renew; 0: a hundredth of the lifetime, 1 s to 1 h */
 };
 
@@ -28,6 +31,7 @@ struct enrol_way {
 	uint64_t connect_timeout_ms; /* of each step of a way */
 	uint64_t timeout_ms;
 	const char *crl; /* PEM file, read at each connection; NULL or "": none is looked at */
+	enum enrol_key key;
 	const char *pin; /* "sha256//BASE64[;...]" of the aggregator's key; NULL or "": any that the CA certified */
 };
 

@@ -11,6 +11,8 @@
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 
+enum { P256_BITS = 256 };
+
 /* Curve parameters spelled out instead of named would let a stranger choose the arithmetic. */
 static bool
 is_good_curve(EVP_PKEY *key)
@@ -144,7 +146,7 @@ csr_put(EVP_PKEY *key, const char *name, struct buf *out)
 	if (request != NULL && bio != NULL && X509_REQ_set_pubkey(request, key) == 1 &&
 	    X509_NAME_add_entry_by_txt(X509_REQ_get_subject_name(request), "CN", MBSTRING_ASC,
 		(const unsigned char *)name, -1, -1, 0) == 1 &&
-	    X509_REQ_sign(request, key, EVP_sha384()) > 0 && PEM_write_bio_X509_REQ(bio, request) == 1)
+	    X509_REQ_sign(request, key, EVP_PKEY_get_bits(key) <= P256_BITS ? EVP_sha256() : EVP_sha384()) > 0 && PEM_write_bio_X509_REQ(bio, request) == 1)
 		err = put_bio(bio, out);
 	X509_REQ_free(request);
 	BIO_free(bio);

@@ -16,6 +16,7 @@
 #include "lib/base/buf.h"
 #include "lib/enrol/csr.h"
 #include "lib/enrol/identity_private.h"
+#include "lib/link/key.h"
 
 #define PENDING "pending.key"
 #define IDENTITY "identity.pem"
@@ -106,34 +107,60 @@ identity_put_file(const char *dir, const char *name, mode_t mode, const struct b
 
 /* ---- keys ---- */
 
+int
+enrol_identity_read(struct buf *text, const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int err = fd < 0 ? -errno : buf_create(text, IDENTITY_FILE_MAX + 1);
+	ssize_t len = 0;
+
+	while (err == 0 && text->len < IDENTITY_FILE_MAX && (len = read(fd, text->data + text->len, IDENTITY_FILE_MAX - text->len)) > 0)
+		text->len += (size_t)len;
+	if (fd >= 0)
+		close(fd);
+	if (err == 0)
+		text->data[text->len] = '\0';
+	return err;
+}
+
 static EVP_PKEY *
 read_key(const char *path)
 {
-	FILE *file = fopen(path, "re");
-	EVP_PKEY *key = file == NULL ? NULL : PEM_read_PrivateKey(file, NULL, NULL, NULL);
+	struct buf text = { 0 };
+	const char *why;
+	EVP_PKEY *key = enrol_identity_read(&text, path) == 0 ? link_key_read(text.data, text.len, &why) : NULL;
 
-	if (file != NULL)
-		fclose(file);
+	if (text.data != NULL)
+		explicit_bzero(text.data, text.len);
+	buf_destroy(&text);
 	ERR_clear_error();
 	return key;
 }
 
+static int
+put_key(EVP_PKEY *key, struct buf *out)
+{
+	return link_key_is_of_tpm(key) ? link_key_put_tpm(key, out) : csr_put_key(key, out);
+}
+
 int
-enrol_identity_pending_key(EVP_PKEY **key, const char *dir, char error[IDENTITY_ERROR_MAX])
+enrol_identity_pending_key(EVP_PKEY **key, const char *dir, bool tpm, char error[IDENTITY_ERROR_MAX])
 {
 	char path[IDENTITY_PATH_MAX];
 	char text[CSR_KEY_PEM_MAX];
 	struct buf pem = { .data = text, .cap = sizeof(text) };
+	const char *why = "cannot make a key";
 	int err = path_of(path, dir, PENDING, error);
 
 	if (err != 0)
 		return err;
 	*key = read_key(path);
-	if (*key != NULL)
+	if (*key != NULL && link_key_is_of_tpm(*key) == tpm)
 		return 0;
-	*key = csr_make_key();
-	if (*key == NULL || csr_put_key(*key, &pem) != 0)
-		err = fail(error, -ENOMEM, path, "cannot make a key");
+	EVP_PKEY_free(*key);
+	*key = tpm ? link_key_make_tpm(&why) : csr_make_key();
+	if (*key == NULL || put_key(*key, &pem) != 0)
+		err = fail(error, tpm ? -ENODEV : -ENOMEM, path, why);
 	else
 		err = identity_put_file(dir, PENDING, 0600, &pem, error);
 	explicit_bzero(text, sizeof(text));
@@ -188,7 +215,7 @@ enrol_identity_install(const char *dir, EVP_PKEY *key, const char *certificate, 
 	err = buf_create(&text, IDENTITY_FILE_MAX);
 	if (err != 0)
 		return fail(error, err, dir, "no memory");
-	if (csr_put_key(key, &text) == 0)
+	if (put_key(key, &text) == 0)
 		buf_puts(&text, certificate);
 	err = text.full ? fail(error, -EMSGSIZE, dir, "the certificate is too long") :
 		identity_put_file(dir, IDENTITY, 0600, &text, error);

@@ -13,11 +13,13 @@
 #ifndef MR_ENROL_IDENTITY_H
 #define MR_ENROL_IDENTITY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <openssl/evp.h>
 
+#include "lib/base/buf.h"
 #include "lib/enrol/activation.h"
 #include "lib/link/batch.h"
 
@@ -35,8 +37,16 @@ struct enrol_identity {
 /** @param error out: what is wrong, file included. @return 0, -ENOENT (not enrolled) or -errno */
 int enrol_identity_load(struct enrol_identity *out, const char *dir, char error[IDENTITY_ERROR_MAX]);
 
-/** The pending key, made when there is none. @param key out: the caller's. @return 0 or -errno with error set */
-int enrol_identity_pending_key(EVP_PKEY **key, const char *dir, char error[IDENTITY_ERROR_MAX]);
+/**
+ * The pending key, made when there is none.
+ *
+ * @param key out: the caller's
+ * @param tpm in this machine's TPM2 (lib/link/key.h); one that is pending elsewhere is replaced
+ * @return 0 or -errno with error set
+ */
+int enrol_identity_pending_key(EVP_PKEY **key, const char *dir, bool tpm, char error[IDENTITY_ERROR_MAX]);
+/** What identity.pem holds: key and certificate. @param text out: the caller's buf_destroy(), ends in \0. @return 0 or -errno */
+int enrol_identity_read(struct buf *text, const char *path);
 /** Makes the pending key the identity. The certificate must be the key's, and the sensor's. @return 0 or -errno */
 int enrol_identity_install(const char *dir, EVP_PKEY *key, const char *certificate, const char *sensor,
 	char error[IDENTITY_ERROR_MAX]);

@@ -31,11 +31,15 @@ struct enrol_renewer {
 	_Atomic uint64_t counters[ENROL_COUNTER_COUNT];
 };
 
+static const char *const key_names[] = { "file", "tpm2", NULL };
+
 static const struct knob rows[] = {
 	{ "enrol.dir", KNOB_TEXT, offsetof(struct enrol_config, dir), 0, 0, "/var/lib/millrace/identity", NULL,
 		"folder that `millrace-sensor enrol` fills; where uplink.cert is empty, uplink.url, cert, key and ca come from it" },
 	{ "enrol.renew", KNOB_BOOL, offsetof(struct enrol_config, renew), 0, 0, "yes", NULL,
 		"ask for the next certificate at two thirds of the lifetime" },
+	{ "enrol.key", KNOB_CHOICE, offsetof(struct enrol_config, key), 0, 0, "file", key_names,
+		"where the keys are made, at enrolment and each renewal: in a file, or in this machine's TPM2, which they never leave" },
 	{ "enrol.retry-ms", KNOB_NUMBER, offsetof(struct enrol_config, retry_ms), 0, 86400000, "0", NULL,
 		"pause after a renewal that failed; 0: a hundredth of the lifetime, from 1 s to 1 h" },
 };

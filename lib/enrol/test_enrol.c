@@ -214,8 +214,8 @@ identities_are_whole(void **unused)
 	snprintf(path, sizeof(path), "%s/a/b", rig_dir);
 	assert_int_equal(enrol_identity_make_dir(path, error), 0);
 	assert_int_equal(enrol_identity_load(&identity, path, error), -ENOENT);
-	assert_int_equal(enrol_identity_pending_key(&key, path, error), 0);
-	assert_int_equal(enrol_identity_pending_key(&same, path, error), 0);
+	assert_int_equal(enrol_identity_pending_key(&key, path, false, error), 0);
+	assert_int_equal(enrol_identity_pending_key(&same, path, false, error), 0);
 	assert_int_equal(EVP_PKEY_eq(key, same), 1);
 	assert_int_equal(issuer_create(&issuer, &rig_config), 0);
 	assert_int_equal(issuer_issue(issuer, key, "plant-1", NOW_S, &issued), 0);
@@ -233,7 +233,7 @@ identities_are_whole(void **unused)
 	assert_int_equal(st.st_mode & 0777, 0600);
 	/* The next key is another one. */
 	EVP_PKEY_free(same);
-	assert_int_equal(enrol_identity_pending_key(&same, path, error), 0);
+	assert_int_equal(enrol_identity_pending_key(&same, path, false, error), 0);
 	assert_int_equal(EVP_PKEY_eq(key, same), 0);
 	issued_free(&issued);
 	issuer_destroy(issuer);

@@ -15,7 +15,7 @@ static const struct knob uplink_rows[] = {
 	ROW("sensor", KNOB_TEXT, sensor, 0, 0, "", NULL,
 		"the sensor's name; must equal the certificate's subject CN, which is the default"),
 	ROW("cert", KNOB_TEXT, cert, 0, 0, "", NULL, "client certificate, PEM, with its chain"),
-	ROW("key", KNOB_TEXT, key, 0, 0, "", NULL, "private key of the client certificate, PEM"),
+	ROW("key", KNOB_TEXT, key, 0, 0, "", NULL, "private key of the client certificate: PEM, in a TPM2 a file of a TSS2 PRIVATE KEY or handle:0x81000001"),
 	ROW("ca", KNOB_TEXT, ca, 0, 0, "", NULL, "CA certificates that the aggregator's must come from, PEM"),
 	ROW("crl", KNOB_TEXT, crl, 0, 0, "", NULL,
 		"revocation lists, PEM, one of each CA that the aggregator's certificate comes from; read at each connection; not looked "

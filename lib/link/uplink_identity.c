@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/link/key.h"
+
 static int
 read_file(struct identity *identity, enum identity_file which, const char *path)
 {
@@ -43,6 +45,15 @@ read_file(struct identity *identity, enum identity_file which, const char *path)
 	identity->modified[which] = stat.st_mtim;
 	identity->inode[which] = stat.st_ino;
 	return 0;
+}
+
+/* A key of a TPM that has a name and no file. */
+static int
+read_handle(struct identity *identity, const char *name)
+{
+	identity->text[IDENTITY_KEY] = strdup(name);
+	identity->len[IDENTITY_KEY] = strlen(name);
+	return identity->text[IDENTITY_KEY] == NULL ? -ENOMEM : 0;
 }
 
 static time_t
@@ -82,9 +93,9 @@ static const char *
 check_pair(struct identity *identity, enum identity_file *bad)
 {
 	BIO *cert_bio = text_bio(identity, IDENTITY_CERT);
-	BIO *key_bio = text_bio(identity, IDENTITY_KEY);
 	X509 *cert = cert_bio == NULL ? NULL : PEM_read_bio_X509(cert_bio, NULL, NULL, NULL);
-	EVP_PKEY *key = key_bio == NULL ? NULL : PEM_read_bio_PrivateKey(key_bio, NULL, NULL, (void *)"");
+	const char *why_no_key = NULL;
+	EVP_PKEY *key = link_key_read(identity->text[IDENTITY_KEY], identity->len[IDENTITY_KEY], &why_no_key);
 	const char *why = NULL;
 	int name_len = cert == NULL ? -1 : X509_NAME_get_text_by_NID(X509_get_subject_name(cert), NID_commonName,
 		identity->sensor, sizeof(identity->sensor));
@@ -98,14 +109,13 @@ check_pair(struct identity *identity, enum identity_file *bad)
 		identity->not_after = end_of(cert);
 		*bad = IDENTITY_KEY;
 		if (key == NULL)
-			why = "is no PEM key without a passphrase";
+			why = why_no_key;
 		else if (X509_check_private_key(cert, key) != 1)
 			why = "is not the key of uplink.cert";
 	}
 	X509_free(cert);
 	EVP_PKEY_free(key);
 	BIO_free(cert_bio);
-	BIO_free(key_bio);
 	return why;
 }
 
@@ -117,7 +127,8 @@ identity_load(struct identity *out, const struct identity_paths *paths, enum ide
 
 	for (unsigned int i = 0; rc == 0 && i < IDENTITY_FILES; i++) {
 		*bad = i;
-		rc = read_file(&identity, i, paths->at[i]);
+		rc = i == IDENTITY_KEY && link_key_is_handle(paths->at[i]) ? read_handle(&identity, paths->at[i]) :
+			read_file(&identity, i, paths->at[i]);
 		*why = strerror(-rc);
 	}
 	if (rc == 0) {

@@ -20,7 +20,7 @@ struct identity_paths {
 };
 
 struct identity {
-	char *text[IDENTITY_FILES]; /* PEM */
+	char *text[IDENTITY_FILES]; /* PEM; of the key, perhaps a handle (key.h) */
 	size_t len[IDENTITY_FILES];
 	struct timespec modified[IDENTITY_FILES];
 	ino_t inode[IDENTITY_FILES];

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "lib/base/log.h"
+#include "lib/link/key.h"
 #include "lib/link/relay_easy.h"
 #include "lib/link/uplink_private.h"
 #include "lib/link/way_stream.h"
@@ -70,19 +71,21 @@ uplink_way_set(struct uplink *uplink, struct uplink_flight *flight)
 	curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, flight);
 }
 
-static void
-set_blob(CURL *easy, CURLoption option, const struct identity *identity, enum identity_file which)
+/* For each new connection: libcurl itself cannot use a key that is in a TPM. */
+static CURLcode
+use_identity(CURL *easy, void *ssl_ctx, void *arg)
 {
-	struct curl_blob blob = { .data = identity->text[which], .len = identity->len[which], .flags = CURL_BLOB_COPY };
+	const struct uplink *uplink = arg;
+	const struct identity *identity = &uplink->target.identity;
 
-	curl_easy_setopt(easy, option, &blob);
+	return link_key_use(ssl_ctx, identity->text[IDENTITY_CERT], identity->len[IDENTITY_CERT], identity->text[IDENTITY_KEY],
+		identity->len[IDENTITY_KEY]) ? CURLE_OK : CURLE_SSL_CERTPROBLEM;
 }
 
 int
 uplink_way_ready(struct uplink *uplink, struct uplink_flight *flight)
 {
 	const struct way *way = way_at(uplink, uplink->way.idx);
-	const struct identity *identity = &uplink->target.identity;
 	unsigned int generation = uplink->way.generation;
 	bool inspected = way->inspect_ca[0] != '\0';
 	CURL *easy = flight->easy;
@@ -99,8 +102,8 @@ uplink_way_ready(struct uplink *uplink, struct uplink_flight *flight)
 	curl_easy_setopt(easy, CURLOPT_CONNECT_TO, connect_to);
 	curl_slist_free_all(flight->connect_to);
 	flight->connect_to = connect_to;
-	set_blob(easy, CURLOPT_SSLCERT_BLOB, identity, IDENTITY_CERT);
-	set_blob(easy, CURLOPT_SSLKEY_BLOB, identity, IDENTITY_KEY);
+	curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, use_identity);
+	curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, uplink);
 	curl_easy_setopt(easy, CURLOPT_CAINFO, inspected ? way->inspect_ca : uplink->target.paths.at[IDENTITY_CA]);
 	curl_easy_setopt(easy, CURLOPT_CRLFILE, inspected || uplink->target.crl[0] == '\0' ? NULL : uplink->target.crl);
 	curl_easy_setopt(easy, CURLOPT_PINNEDPUBLICKEY,

@@ -36,7 +36,7 @@ int way_stream_read(struct way_stream *stream, void *data, size_t len);
 
 struct way_tls {
 	const char *ca;       /* PEM file */
-	const char *cert;     /* PEM text of the client's certificate and key; NULL: none */
+	const char *cert;     /* texts of the client's certificate and key (key.h), ended by \0; NULL: none */
 	size_t cert_len;
 	const char *key;
 	size_t key_len;

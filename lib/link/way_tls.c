@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "lib/base/buf.h"
+#include "lib/link/key.h"
 #include "lib/link/way_stream.h"
 
 enum { SECURITY_LEVEL = 2 }; /* whatever the machine's own setting: no RSA below 2048 bits, no SHA-1 */
@@ -60,30 +61,6 @@ is_address(const char *host)
 	return inet_pton(AF_INET, host, bytes) == 1 || inet_pton(AF_INET6, host, bytes) == 1;
 }
 
-static bool
-use_client(SSL_CTX *ctx, const struct way_tls *tls)
-{
-	BIO *cert_bio = BIO_new_mem_buf(tls->cert, (int)tls->cert_len);
-	BIO *key_bio = BIO_new_mem_buf(tls->key, (int)tls->key_len);
-	X509 *cert = cert_bio == NULL ? NULL : PEM_read_bio_X509(cert_bio, NULL, NULL, NULL);
-	EVP_PKEY *key = key_bio == NULL ? NULL : PEM_read_bio_PrivateKey(key_bio, NULL, NULL, NULL);
-	bool good = cert != NULL && key != NULL && SSL_CTX_use_certificate(ctx, cert) == 1 &&
-		SSL_CTX_use_PrivateKey(ctx, key) == 1;
-	X509 *next;
-
-	/* The rest of the file is the chain. */
-	while (good && (next = PEM_read_bio_X509(cert_bio, NULL, NULL, NULL)) != NULL)
-		if (SSL_CTX_add0_chain_cert(ctx, next) != 1) {
-			X509_free(next);
-			good = false;
-		}
-	X509_free(cert);
-	EVP_PKEY_free(key);
-	BIO_free(cert_bio);
-	BIO_free(key_bio);
-	return good;
-}
-
 /* As libcurl's CURLOPT_CRLFILE: every certificate of the chain is looked up. */
 static bool
 use_crl(SSL_CTX *ctx, const char *crl)
@@ -108,7 +85,7 @@ make_ssl(const struct way_tls *tls, const char *host, struct way_failure *fail)
 		way_fail(fail, WAY_TLS_UNKNOWN_CA, "%s holds no CA certificates", tls->ca);
 	else if (tls->crl != NULL && tls->crl[0] != '\0' && !use_crl(ctx, tls->crl))
 		way_fail(fail, WAY_TLS_CRL, "%s holds no revocation list", tls->crl);
-	else if (tls->cert != NULL && !use_client(ctx, tls))
+	else if (tls->cert != NULL && !link_key_use(ctx, tls->cert, tls->cert_len, tls->key, tls->key_len))
 		way_fail(fail, WAY_TLS_CLIENT, "the own certificate and key do not fit each other");
 	else
 		ssl = SSL_new(ctx);

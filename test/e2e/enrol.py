@@ -311,10 +311,10 @@ class EnrolTest(unittest.TestCase):
         finally:
             other.__exit__(None, None, None)
 
-    def start_sensor(self, name, stack=None, uplink=''):
+    def start_sensor(self, name, stack=None, uplink='', enrol_more=''):
         stack = stack or self.stack
         stack.write_sensor_config(port='pcap:' + stack.path('empty.pcap'),
-                                  more=f'{uplink}enrol: {{ dir: {stack.path(name)}, retry-ms: 500 }}\nstats: {{ interval: 1 }}\n')
+                                  more=f'{uplink}enrol: {{ dir: {stack.path(name)}, retry-ms: 500{enrol_more} }}\nstats: {{ interval: 1 }}\n')
         with open(stack.path('empty.pcap'), 'wb') as file:
             file.write(bytes.fromhex('d4c3b2a1020004000000000000000000ffff000001000000'))
         text = open(stack.path('sensor.yaml')).read()

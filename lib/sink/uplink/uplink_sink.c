@@ -148,6 +148,7 @@ start_renewer(struct uplink_sink *sink, const struct enrol_config *enrol, const 
 		.timeout_ms = uplink->timeout_ms,
 		.crl = uplink->crl,
 		.pin = uplink->pin,
+		.key = enrol->key,
 	};
 
 	if (rc < 0)
