@@ -16,7 +16,7 @@ enum {
 };
 
 /** What a group is asked about. */
-enum rule_message_kind { MESSAGE_NONE, MESSAGE_RECORD, MESSAGE_EVENTS, MESSAGE_ONCE };
+enum rule_message_kind { MESSAGE_NONE, MESSAGE_RECORD, MESSAGE_ONCE };
 
 /** Work space of one compilation. */
 struct compile {
@@ -163,7 +163,6 @@ group_draft(struct compile *compile, const uint32_t *list, uint32_t count, struc
 	int ret = draft.always == NULL ? -ENOMEM : 0;
 
 	for (uint32_t i = 0; ret == 0 && i < count; i++) {
-		/* rules that wait for an event are few, and only asked when there is one */
 		if (compile->app != NULL)
 			draft.always[draft.always_count++] = (struct rule_gate){ list[i], 0, UINT32_MAX, RULE_APP_NONE };
 		else
@@ -420,12 +419,12 @@ tables_make(struct compile *compile)
 static bool
 rule_in_app(const struct rule *rule, unsigned int app, unsigned int to_server, enum rule_message_kind kind)
 {
-	enum rule_message_kind own = rule->app_events != 0 ? MESSAGE_EVENTS
-		: (rule->flags & RULE_ONCE_APP) != 0       ? MESSAGE_ONCE
-							   : MESSAGE_RECORD;
 	uint16_t against = to_server == 1 ? RULE_FLOW_TO_CLIENT : RULE_FLOW_TO_SERVER;
+	enum rule_message_kind own = (rule->flags & RULE_ONCE_APP) != 0 ? MESSAGE_ONCE : MESSAGE_RECORD;
 
-	return rule->phase == PHASE_MESSAGE && rule->app == app && own == kind && (rule->flow & against) == 0;
+	if (rule->phase != PHASE_MESSAGE || rule->app != app || (rule->flow & against) != 0)
+		return false;
+	return rule->app_events != 0 ? kind == MESSAGE_NONE : kind == own;
 }
 
 static int
@@ -435,11 +434,35 @@ app_group(struct compile *compile, unsigned int app, unsigned int to_server, enu
 
 	compile->kind = kind;
 	for (uint32_t i = 0; i < compile->set->rule_count; i++)
-		if (rule_in_app(compile->set->rules[i], app, to_server, kind)) {
+		if (rule_in_app(compile->set->rules[i], app, to_server, kind))
 			compile->list[count++] = i;
-			compile->set->apps[app].event_mask[to_server] |= compile->set->rules[i]->app_events;
-		}
 	return group_of(compile, count, out);
+}
+
+/* The rules that wait for events of a protocol and direction, by the event. */
+static int
+app_events(struct compile *compile, unsigned int app, unsigned int to_server)
+{
+	struct ruleset *set = compile->set;
+	struct rule_event_rules *by_event = rule_arena_alloc(&set->arena, RULE_APP_EVENT_MAX * sizeof(*by_event));
+	struct rule_event_rule *waiting = calloc(set->rule_count + 1, sizeof(*waiting));
+	int ret = by_event == NULL || waiting == NULL ? -ENOMEM : 0;
+
+	for (unsigned int event = 0; ret == 0 && event < compile->app->event_count; event++) {
+		uint32_t count = 0;
+
+		for (uint32_t i = 0; i < set->rule_count; i++)
+			if (rule_in_app(set->rules[i], app, to_server, MESSAGE_NONE) && (set->rules[i]->app_events >> event & 1) != 0)
+				waiting[count++] = (struct rule_event_rule){ i, (set->rules[i]->flags & RULE_MAY_MUTE) != 0 };
+		by_event[event] = (struct rule_event_rules){ count, rule_arena_copy(&set->arena, waiting, count * sizeof(*waiting)) };
+		if (by_event[event].rules == NULL)
+			ret = -ENOMEM;
+		if (count > 0)
+			set->apps[app].event_mask[to_server] |= UINT64_C(1) << event;
+	}
+	set->apps[app].events[to_server] = by_event;
+	free(waiting);
+	return ret;
 }
 
 static int
@@ -451,7 +474,7 @@ apps_make(struct compile *compile)
 		compile->app = compile->set->world.apps[i / 2];
 		compile->to_server = i % 2 == 1;
 		if (app_group(compile, i / 2, i % 2, MESSAGE_RECORD, &app->group[i % 2]) != 0
-			|| app_group(compile, i / 2, i % 2, MESSAGE_EVENTS, &app->events[i % 2]) != 0
+			|| app_events(compile, i / 2, i % 2) != 0
 			|| app_group(compile, i / 2, i % 2, MESSAGE_ONCE, &app->once[i % 2]) != 0)
 			return -ENOMEM;
 	}
@@ -509,6 +532,8 @@ rule_compile(struct ruleset *set, const char *cache_dir)
 
 	if (set->rule_count > 0)
 		qsort(set->rules, set->rule_count, sizeof(set->rules[0]), rule_compare);
+	for (uint32_t i = 0; i < set->rule_count; i++)
+		set->rules[i]->flags |= rule_may_mute(set->rules[i]) ? RULE_MAY_MUTE : 0;
 	while (set->pass_count < set->rule_count && set->rules[set->pass_count]->meta.action == RULE_PASS)
 		set->pass_count++;
 	compile.list = calloc(count, sizeof(uint32_t));

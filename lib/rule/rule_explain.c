@@ -136,14 +136,17 @@ put_lens(const struct ruleset *set, const struct rule_app *app, const struct rul
 	switch ((enum rule_lens_kind)lens->kind) {
 	case LENS_NUMBER:
 	case LENS_NUMBERS:
-		put_number_name(app, lens->kind == LENS_NUMBER ? NULL : lens->paths, lens->kind == LENS_NUMBER ? &lens->at : lens->ats, out);
+		put_number_name(app, lens->kind == LENS_NUMBER ? NULL : lens->deep->paths,
+			lens->kind == LENS_NUMBER ? &lens->at : lens->deep->ats, out);
 		return;
 	case LENS_TAGS:
 		buf_puts(out, "the commands, services and states its protocol notes of each record");
 		return;
 	default:
-		buf_puts(out, lens->kind == LENS_TEXT ? "the beginning and length of " : "a search by Hyperscan of ");
-		put_buffer_name(set, lens->buffer, out);
+		buf_puts(out, lens->kind == LENS_TEXT ? "the beginning and length of "
+			: lens->kind == LENS_SEARCH   ? "a search by Hyperscan of "
+						      : "a literal in ");
+		put_buffer_name(set, lens->deep->buffer, out);
 	}
 }
 
@@ -244,11 +247,13 @@ put_groups(const struct ruleset *set, uint32_t rule_idx, struct buf *out)
 		put_place(set, group, rule_idx, out);
 		buf_putc(out, '\n');
 	}
+	if (rule->phase == PHASE_MESSAGE && rule->app_events != 0)
+		buf_puts(out, "found by its events\n");
 	if (last == NULL || last->records != NULL)
 		return;
 	buf_printf(out, "in %u groups of ports and directions", groups);
 	if (last->app != NULL) {
-		buf_puts(out, rule->app_events != 0 ? ": found by its events\n" : ": asked once a flow and direction\n");
+		buf_puts(out, ": asked once a flow and direction\n");
 		return;
 	}
 	rule_plan_make(rule, &plan);

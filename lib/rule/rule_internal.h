@@ -97,11 +97,20 @@ struct rule_table {
 	bool empty;
 };
 
+/** The rules that wait for one named event of a protocol. */
+struct rule_event_rules {
+	uint32_t count;
+	const struct rule_event_rule {
+		uint32_t rule_idx;
+		bool may_mute;
+	} *rules;
+};
+
 struct rule_app_groups {
 	uint16_t group[2];            /* by direction, 1 to the server */
-	uint16_t events[2];           /* rules that wait for an event */
 	uint16_t once[2];
-	uint64_t event_mask[2];       /* of all rules in events */
+	uint64_t event_mask[2];       /* events that some rule waits for */
+	const struct rule_event_rules *events[2]; /* [RULE_APP_EVENT_MAX] by the event's bit */
 };
 
 struct ruleset {

@@ -8,6 +8,7 @@
 
 #include "lib/base/cursor.h"
 #include "lib/flow/flow.h"
+#include "lib/rule/rule_mute.h"
 #include "lib/rule/rule_records.h"
 #include "lib/rule/rule_transform.h"
 
@@ -126,14 +127,17 @@ group_candidates(struct rule_view *view, uint16_t group_idx)
 
 /* The rules that wait for one of the events a message came with. */
 static void
-event_candidates(struct rule_view *view, uint16_t group_idx)
+event_candidates(struct rule_view *view, uint64_t events, const struct rule_event_rules *by_event)
 {
-	const struct ruleset *set = view->matcher->set;
-	const struct rule_group *group = &set->groups[group_idx];
+	for (; events != 0; events &= events - 1) {
+		const struct rule_event_rules *waiting = &by_event[__builtin_ctzll(events)];
 
-	for (uint32_t i = 0; i < group->always_count; i++)
-		if ((set->rules[group->always[i].rule_idx]->app_events & view->message->events) != 0)
-			rule_candidate_add(view->matcher, group->always[i].rule_idx);
+		for (uint32_t i = 0; i < waiting->count; i++)
+			if (waiting->rules[i].may_mute && rule_is_muted(view, waiting->rules[i].rule_idx))
+				rule_count(view, RULE_COUNTER_MUTED);
+			else
+				rule_candidate_add(view->matcher, waiting->rules[i].rule_idx);
+	}
 }
 
 /* ---- hits ---- */
@@ -466,14 +470,14 @@ rule_match_message(struct rule_matcher *matcher, const struct packet *packet, st
 {
 	const struct rule_app_groups *app = &matcher->set->apps[message->app_idx];
 	unsigned int direction = message->to_server;
-	bool events = (message->events & app->event_mask[direction]) != 0;
+	uint64_t events = message->events & app->event_mask[direction];
 	bool record = message->record != NULL && app->group[direction] != RULE_GROUP_NONE;
 	bool once = app->once[direction] != RULE_GROUP_NONE;
 	struct rule_view view;
 
 	if (matcher->set->quiet_flows && rule_flow_marked(flow, FLOW_BIT_QUIET))
 		hits->quiet = true;
-	if ((!events && !record && !once) || (packet == NULL && flow == NULL) || packet_passes(matcher, packet, flow, hits))
+	if ((events == 0 && !record && !once) || (packet == NULL && flow == NULL) || packet_passes(matcher, packet, flow, hits))
 		return;
 	view_init(&view, matcher, packet, flow);
 	view.phase = PHASE_MESSAGE;
@@ -484,8 +488,7 @@ rule_match_message(struct rule_matcher *matcher, const struct packet *packet, st
 	view.ts_ns = packet != NULL ? packet->ts_ns : flow->last_ns; /* as view_ends() will say */
 	if (record)
 		rule_records_candidates(&view, matcher->set->groups[app->group[direction]].records);
-	if (events)
-		event_candidates(&view, app->events[direction]);
+	event_candidates(&view, events, app->events[direction]);
 	if (once && message_is_first(&view))
 		group_candidates(&view, app->once[direction]);
 	if (!matcher->found)

@@ -466,7 +466,6 @@ rule_places_find(struct rule_places *make, const uint32_t *list, uint32_t count)
 		struct rule_place *place = &make->places[make->place_count];
 		struct rule *rule = make->set->rules[list[i]];
 
-		rule->flags |= rule_may_mute(rule) ? RULE_MAY_MUTE : 0;
 		*place = (struct rule_place){ .rule_idx = list[i], .may_mute = (rule->flags & RULE_MAY_MUTE) != 0 };
 		int ret = place_conditions(make, rule, place);
 

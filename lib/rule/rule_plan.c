@@ -151,9 +151,18 @@ pcre_hs_flags(uint32_t options)
 		| ((options & PCRE2_DOTALL) != 0 ? HS_FLAG_DOTALL : 0) | ((options & PCRE2_MULTILINE) != 0 ? HS_FLAG_MULTILINE : 0);
 }
 
+/* Whether it can only match at the start: it is soon asked, while a search goes through all bytes. */
+static bool
+pcre_anchored(const pcre2_code *code)
+{
+	uint32_t options = 0;
+
+	return pcre2_pattern_info(code, PCRE2_INFO_ALLOPTIONS, &options) == 0 && (options & PCRE2_ANCHORED) != 0;
+}
+
 /* Relative expressions start anywhere, which is what Hyperscan asks; ^ and \A would mean another place there. */
 static bool
-plan_pcre(const struct rule_buffer *buffer, unsigned int width_min, struct rule_plan *plan)
+plan_pcre(const struct rule_buffer *buffer, unsigned int width_min, bool anchored, struct rule_plan *plan)
 {
 	for (unsigned int i = 0; i < buffer->node_count; i++) {
 		const struct rule_node *node = &buffer->nodes[i];
@@ -161,7 +170,8 @@ plan_pcre(const struct rule_buffer *buffer, unsigned int width_min, struct rule_
 		hs_compile_error_t *error = NULL;
 
 		if (node->kind != NODE_PCRE || (node->flags & (NODE_NEGATED | NODE_RELATIVE)) != 0
-			|| (node->pcre.options & (PCRE2_ANCHORED | PCRE2_EXTENDED | PCRE2_UNGREEDY)) != 0)
+			|| (node->pcre.options & (PCRE2_ANCHORED | PCRE2_EXTENDED | PCRE2_UNGREEDY)) != 0
+			|| (!anchored && pcre_anchored(node->pcre.code)))
 			continue;
 		bool usable = hs_expression_info(node->pcre.pattern, pcre_hs_flags(node->pcre.options), &info, &error) == HS_SUCCESS
 			&& info->min_width >= width_min;
@@ -180,7 +190,7 @@ plan_pcre(const struct rule_buffer *buffer, unsigned int width_min, struct rule_
 bool
 rule_plan_search(const struct rule_buffer *buffer, struct rule_plan *out)
 {
-	return plan_literal(buffer, LITERAL_LEN_MIN, out) > 0 || plan_pcre(buffer, SEARCH_LEN_MIN, out)
+	return plan_literal(buffer, LITERAL_LEN_MIN, out) > 0 || plan_pcre(buffer, SEARCH_LEN_MIN, false, out)
 		|| plan_literal(buffer, SEARCH_LEN_MIN, out) > 0;
 }
 
@@ -238,5 +248,5 @@ rule_plan_make(const struct rule *rule, struct rule_plan *out)
 	if (rule_plan_literal(payload, &literal) > 0)
 		*out = literal;
 	else if (!indexed)
-		(void)plan_pcre(payload, PCRE_WIDTH_MIN, out);
+		(void)plan_pcre(payload, PCRE_WIDTH_MIN, true, out);
 }

@@ -1,6 +1,5 @@
 /* Hot: what a record leaves of a sieve's rules. */
-#include <string.h>
-
+#include "lib/rule/rule_find.h"
 #include "lib/rule/rule_sieve.h"
 
 /** One lens looking at one record. */
@@ -70,13 +69,14 @@ list_first(const struct field *field, const uint8_t *record)
 static void
 look_list(struct look *look, const struct field *field, const uint8_t *record)
 {
+	const struct rule_number_at *const *by_shape = look->lens->deep->by_shape;
 	const uint8_t *base = look->view->message->record;
 	const struct record_head *child;
 
 	for (uint32_t at = list_first(field, record); at != 0; at = child->next) {
 		child = (const void *)(base + at);
-		if (look->lens->by_shape[child->shape] != NULL)
-			look_number(look, look->lens->by_shape[child->shape], base + at);
+		if (by_shape[child->shape] != NULL)
+			look_number(look, by_shape[child->shape], base + at);
 	}
 }
 
@@ -84,7 +84,7 @@ look_list(struct look *look, const struct field *field, const uint8_t *record)
 static void
 look_lists(struct look *look)
 {
-	const struct record_path *path = &look->lens->paths[0];
+	const struct record_path *path = &look->lens->deep->paths[0];
 	const uint8_t *base = look->view->message->record;
 
 	if (path->list_count == 1) {
@@ -98,7 +98,7 @@ look_lists(struct look *look)
 static void
 look_numbers(struct look *look)
 {
-	const struct rule_lens *lens = look->lens;
+	const struct rule_lens_deep *lens = look->lens->deep;
 
 	if (lens->by_shape != NULL) {
 		look_lists(look);
@@ -116,7 +116,7 @@ look_text(struct rule_view *view, const uint8_t *data, uint32_t len, void *arg)
 {
 	struct look *look = arg;
 	const struct rule_lens *lens = look->lens;
-	const uint64_t *by_len = &lens->by_len[(len < RULE_LENS_LENS ? len : RULE_LENS_LENS - 1) * look->words];
+	const uint64_t *by_len = &lens->deep->by_len[(len < RULE_LENS_LENS ? len : RULE_LENS_LENS - 1) * look->words];
 	const uint64_t *by_value = len == 0 ? by_len : &lens->by_value[data[0] * look->words];
 
 	(void)view;
@@ -129,7 +129,7 @@ static int
 on_pattern(unsigned int id, unsigned long long from, unsigned long long to, unsigned int flags, void *arg)
 {
 	struct look *look = arg;
-	uint32_t bit = look->lens->database->rules[id];
+	uint32_t bit = look->lens->deep->database->rules[id];
 
 	(void)from;
 	(void)to;
@@ -141,10 +141,26 @@ on_pattern(unsigned int id, unsigned long long from, unsigned long long to, unsi
 static bool
 look_search(struct rule_view *view, const uint8_t *data, uint32_t len, void *arg)
 {
-	const struct look *look = arg;
+	const struct rule_database *database = ((const struct look *)arg)->lens->deep->database;
 
-	if (len >= look->lens->database->len_min)
-		rule_scan(view, look->lens->database, data, len, on_pattern, arg);
+	if (len >= database->len_min)
+		rule_scan(view, database, data, len, on_pattern, arg);
+	return false; /* on to the next instance */
+}
+
+static bool
+look_literals(struct rule_view *view, const uint8_t *data, uint32_t len, void *arg)
+{
+	struct look *look = arg;
+	const struct rule_lens_deep *lens = look->lens->deep;
+
+	(void)view;
+	for (unsigned int i = 0; i < lens->literal_count; i++) {
+		const struct rule_lens_literal *literal = &lens->literals[i];
+
+		if (rule_find(data, len, literal->bytes, literal->len, literal->nocase) != NULL)
+			look->keep[literal->bit >> 6] |= UINT64_C(1) << (literal->bit & 63);
+	}
 	return false; /* on to the next instance */
 }
 
@@ -164,14 +180,14 @@ look_tags(struct look *look, const struct rule_sieve *sieve)
 static inline void
 each_text(struct look *look, rule_bytes_fn fn)
 {
-	const struct rule_lens *lens = look->lens;
+	const struct field *plain = look->lens->plain;
 	const uint8_t *record = look->view->message->record;
 	const uint8_t *data;
 	uint32_t len;
 
-	if (lens->plain == NULL)
-		(void)rule_buffer_each(look->view, lens->buffer, fn, look);
-	else if (rule_field_bytes(lens->plain, record, record, &data, &len))
+	if (plain == NULL)
+		(void)rule_buffer_each(look->view, look->lens->deep->buffer, fn, look);
+	else if (rule_field_bytes(plain, record, record, &data, &len))
 		(void)fn(look->view, data, len, look);
 }
 
@@ -179,16 +195,14 @@ each_text(struct look *look, rule_bytes_fn fn)
 static void
 look_deep(struct look *look, const struct rule_sieve *sieve)
 {
-	switch ((enum rule_lens_kind)look->lens->kind) {
-	case LENS_NUMBERS:
+	static const rule_bytes_fn texts[] = { [LENS_TEXT] = look_text, [LENS_LITERALS] = look_literals, [LENS_SEARCH] = look_search };
+
+	if (look->lens->kind == LENS_NUMBERS)
 		look_numbers(look);
-		return;
-	case LENS_TAGS:
+	else if (look->lens->kind == LENS_TAGS)
 		look_tags(look, sieve);
-		return;
-	default:
-		each_text(look, look->lens->kind == LENS_TEXT ? look_text : look_search);
-	}
+	else
+		each_text(look, texts[look->lens->kind]);
 }
 
 /* @return false: nothing is left */
@@ -197,14 +211,17 @@ lens_look(struct look *look, const struct rule_sieve *sieve, uint64_t *left, uin
 {
 	const uint8_t *record = look->view->message->record;
 	const struct rule_lens *lens = look->lens;
-	const uint64_t *keep = look->keep;
+	const uint64_t *keep = &lens->by_value[RULE_LENS_VALUES * words];
 	uint64_t any = 0;
 
 	if (lens->kind == LENS_NUMBER) {
-		keep = record_is_present(record, lens->at.bit) ? by_number(lens, &lens->at, record, words) : lens->kept;
+		if (record_is_present(record, lens->at.bit))
+			keep = by_number(lens, &lens->at, record, words);
 	} else {
-		memcpy(look->keep, lens->kept, words * sizeof(look->keep[0]));
+		for (uint32_t w = 0; w < words; w++)
+			look->keep[w] = keep[w];
 		look_deep(look, sieve);
+		keep = look->keep;
 	}
 	for (uint32_t w = 0; w < words; w++)
 		any |= left[w] &= keep[w];

@@ -22,42 +22,59 @@ enum rule_lens_kind {
 	LENS_NUMBERS,           /* behind lists */
 	LENS_TAGS,              /* what rule_app.record_tags gives */
 	LENS_TEXT,              /* a buffer's first byte and length */
+	LENS_LITERALS,          /* a buffer's content, by a few literals one after the other */
 	LENS_SEARCH,            /* a buffer's content, by Hyperscan */
 };
 
-/** Sets of rules are [words] long. What a look at a number needs comes first. */
-struct rule_lens {
-	uint64_t asked[RULE_SIEVE_WORDS]; /* the rules it can take away */
-	uint64_t kept[RULE_SIEVE_WORDS];  /* those that stay where it sees nothing; all that are not asked are among them */
-	uint64_t *by_value;     /* [RULE_LENS_VALUES] those that stay with a value */
-	struct rule_number_at at; /* LENS_NUMBER */
-	uint8_t kind;           /* enum rule_lens_kind */
-	bool magnitude;         /* numbers are told apart by rule_magnitude(), not by their lowest byte: for "more than" */
+enum { RULE_LENS_LITERALS_MAX = 4 };
+
+struct rule_lens_literal {
+	const uint8_t *bytes;   /* in lower case where nocase */
+	uint8_t len;
+	bool nocase;
+	uint16_t bit;           /* the rule that stays where it is found */
+};
+
+/** What a look at anything but a number of the root needs. */
+struct rule_lens_deep {
 	uint16_t path_count;    /* LENS_NUMBERS: one for each shape a list's children have the field in */
+	uint16_t literal_count;
 	const struct record_path *paths;
 	const struct rule_number_at *ats;   /* LENS_NUMBERS: [path_count] */
 	const struct rule_number_at **by_shape; /* LENS_NUMBERS behind one list or two: by the shape of the last one's children,
 	                                           NULL: it has no such field */
-	const struct rule_buffer *buffer;   /* LENS_TEXT, LENS_SEARCH */
-	const struct field *plain;          /* the buffer's field, where it is a text of the root and not transformed */
+	const struct rule_buffer *buffer;   /* LENS_TEXT, LENS_LITERALS, LENS_SEARCH */
 	const struct rule_database *database; /* LENS_SEARCH: its rules[] are bits */
 	uint64_t *by_len;       /* LENS_TEXT: [RULE_LENS_LENS] and with a length */
+	struct rule_lens_literal literals[RULE_LENS_LITERALS_MAX];
+};
+
+/** Sets of rules are [words] long. One line of the cache: a protocol that is seldom met finds nothing of this there. */
+struct rule_lens {
+	uint64_t asked[RULE_SIEVE_WORDS]; /* the rules it can take away */
+	uint64_t *by_value;     /* [RULE_LENS_VALUES] those that stay with a value; then those that stay where it sees nothing, all that are
+	                           not asked among them */
+	struct rule_number_at at; /* LENS_NUMBER */
+	uint8_t kind;           /* enum rule_lens_kind */
+	bool magnitude;         /* numbers are told apart by rule_magnitude(), not by their lowest byte: for "more than" */
+	const struct field *plain; /* a buffer's field, where it is a text of the root and not transformed */
+	struct rule_lens_deep *deep;
 };
 
 /** Rules that need the same fields. */
 struct rule_sieve_shelf {
 	struct rule_need need;
-	uint64_t *rules;
+	uint64_t rules[RULE_SIEVE_WORDS];
 };
 
 struct rule_sieve {
 	uint32_t words;
 	uint32_t rule_count;
-	const struct rule_entry *entries;   /* [rule_count] by bit */
 	uint32_t shelf_count;
-	const struct rule_sieve_shelf *shelves;
 	uint32_t lens_count;
+	const struct rule_sieve_shelf *shelves;
 	struct rule_lens *lenses;           /* cheap ones first */
+	const struct rule_entry *entries;   /* [rule_count] by bit */
 	unsigned int (*record_tags)(const void *record, uint32_t tags[RULE_TAGS_MAX]); /* LENS_TAGS */
 };
 

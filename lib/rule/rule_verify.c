@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "lib/base/cursor.h"
+#include "lib/rule/rule_find.h"
 #include "lib/rule/rule_transform.h"
 
 struct verify {
@@ -54,20 +55,6 @@ lower(uint8_t c)
 	return (uint8_t)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
 }
 
-static const uint8_t *
-search_nocase(const uint8_t *data, size_t len, const uint8_t *needle, size_t needle_len)
-{
-	for (size_t i = 0; i + needle_len <= len; i++) {
-		size_t n = 0;
-
-		while (n < needle_len && lower(data[i + n]) == needle[n])
-			n++;
-		if (n == needle_len)
-			return data + i;
-	}
-	return NULL;
-}
-
 /* The window a content may lie in. @return false: it can lie nowhere */
 static bool
 content_window(const struct verify *verify, const struct rule_node *node, int64_t *low, int64_t *high)
@@ -105,8 +92,7 @@ content_match(struct verify *verify, const struct rule_node *node, struct verify
 		const uint8_t *start = verify->data + low;
 		size_t len = (size_t)(high - low);
 
-		found = (node->flags & NODE_NOCASE) != 0 ? search_nocase(start, len, node->content.bytes, node->content.len)
-							: memmem(start, len, node->content.bytes, node->content.len);
+		found = rule_find(start, len, node->content.bytes, node->content.len, (node->flags & NODE_NOCASE) != 0);
 		if (!steps_spend(verify, (uint32_t)(found == NULL ? len : (size_t)(found - start))))
 			return false;
 	}

@@ -52,6 +52,14 @@ static const char rules[] =
 	"alert toy any any -> any any (toy.points.index:!4; sid:56;)\n"
 	"alert toy any any -> any any (toy.points.index:![4,5]; sid:57;)\n";
 
+/* So few literals that they are looked for one by one, apart from an expression; another only matches at the start. */
+static const char few_rules[] =
+	"alert toy any any -> any any (toy.request.data; content:\"reactor\"; sid:1;)\n"
+	"alert toy any any -> any any (toy.request.data; content:\"STOP\"; nocase; sid:2;)\n"
+	"alert toy any any -> any any (toy.request.data; content:\"turbine stop\"; toy.unit:>1; sid:3;)\n"
+	"alert toy any any -> any any (toy.request.data; pcre:\"/tur.*st/\"; sid:4;)\n"
+	"alert toy any any -> any any (toy.request.data; pcre:\"/^[^u]*u.*stop/\"; sid:5;)\n";
+
 static const char *const texts[] = { "", "stop", "reactor", "Reactor stop", "react", "turbine", "turbine stop", "the reactor's turbine",
 	"st", "xxreac" };
 
@@ -173,6 +181,7 @@ test_places(void **state)
 
 	(void)state;
 	check_places(rules);
+	check_places(few_rules);
 	check_places(many);
 	free(many);
 }
@@ -188,9 +197,9 @@ static void
 test_places_used(void **state)
 {
 	char *many = many_rules();
-	struct ruleset *set = toy_ruleset(rules), *large = toy_ruleset(many);
+	struct ruleset *set = toy_ruleset(rules), *few = toy_ruleset(few_rules), *large = toy_ruleset(many);
 	const struct rule_records *records = records_of(set);
-	unsigned int kinds[LENS_SEARCH + 1] = { 0 }, through_lists = 0;
+	unsigned int kinds[LENS_SEARCH + 1] = { 0 }, few_kinds[LENS_SEARCH + 1] = { 0 }, through_lists = 0;
 
 	(void)state;
 	assert_int_equal(records->sieve_count, 1);
@@ -201,7 +210,16 @@ test_places_used(void **state)
 	assert_true(kinds[LENS_NUMBER] > 1);
 	assert_int_equal(kinds[LENS_NUMBERS], 2); /* by lowest byte and by magnitude */
 	assert_int_equal(kinds[LENS_TEXT], 1);
-	assert_int_equal(kinds[LENS_SEARCH], 1);
+	assert_int_equal(kinds[LENS_SEARCH], 1); /* expressions, and more literals than are looked for one by one */
+	assert_int_equal(kinds[LENS_LITERALS], 0);
+
+	records = records_of(few);
+	for (uint32_t i = 0; i < records->sieves[0].lens_count; i++)
+		few_kinds[records->sieves[0].lenses[i].kind]++;
+	assert_int_equal(few_kinds[LENS_LITERALS], 1);
+	assert_int_equal(few_kinds[LENS_SEARCH], 1);
+	assert_int_equal(few_kinds[LENS_TEXT], 1);
+	assert_int_equal(few_kinds[LENS_NUMBER], 1);
 
 	records = records_of(large);
 	for (uint32_t i = 0; i < records->index_count; i++)
@@ -212,6 +230,7 @@ test_places_used(void **state)
 	assert_int_equal(records->scan_count, 1);
 	assert_true(records->scans[0].database->pattern_count >= FILLERS / 3);
 	ruleset_destroy(set);
+	ruleset_destroy(few);
 	ruleset_destroy(large);
 	free(many);
 }
