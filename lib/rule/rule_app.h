@@ -36,6 +36,12 @@ struct rule_app_buffer {
 	const char *path; /* in the record table; may be a FIELD_HIDDEN field */
 };
 
+/** What holds of a number of the root whenever a keyword's test does: the bits of mask are those of value. */
+struct rule_app_index {
+	const char *path; /* "request.function_code" */
+	uint64_t value, mask; /* mask UINT64_MAX: an equality */
+};
+
 /** A named event of the protocol: anomaly records and `app-layer-event:proto.name` use the same names. */
 struct rule_app_event {
 	const char *name; /* "invalid_length" */
@@ -62,10 +68,8 @@ struct rule_app {
 	/** In alerts the record stands below this key of the protocol's object ("request"), by direction (to_server is
 	 *  index 1); NULL: it is the object itself. */
 	const char *alert_key[2];
-	/** An equality that holds whenever the keyword's test does ("request.function_code" is 6), so that the rules
-	 *  asked for a record are found by one look at that field of the root. false: none is known. NULL: never. */
-	bool (*keyword_index)(const struct rule_app_keyword *keyword, const struct rule_app_test *test, const char **path,
-		uint64_t *value);
+	/** So that the rules asked for a record are found by one look at a field of the root. false: nothing is known. NULL: never. */
+	bool (*keyword_index)(const struct rule_app_keyword *keyword, const struct rule_app_test *test, struct rule_app_index *out);
 	/** As keyword_index, where what is asked lies at several places of a record: numbers the protocol makes up
 	 *  ("service 5 is asked for"). record_tags writes those of a record and returns how many; more than RULE_TAGS_MAX:
 	 *  they are not all there, and every rule is asked. keyword_tag names one that a record has whenever the keyword's

@@ -446,14 +446,20 @@ app_events(struct compile *compile, unsigned int app, unsigned int to_server)
 	struct ruleset *set = compile->set;
 	struct rule_event_rules *by_event = rule_arena_alloc(&set->arena, RULE_APP_EVENT_MAX * sizeof(*by_event));
 	struct rule_event_rule *waiting = calloc(set->rule_count + 1, sizeof(*waiting));
+	uint16_t group = set->apps[app].group[to_server];
+	uint16_t mute_count = group == RULE_GROUP_NONE ? 0 : set->groups[group].records->mute_count;
 	int ret = by_event == NULL || waiting == NULL ? -ENOMEM : 0;
+
+	for (uint32_t i = 0; i < set->rule_count; i++)
+		if (rule_in_app(set->rules[i], app, to_server, MESSAGE_NONE))
+			(void)rule_mute_bit(set->rules[i], to_server, &mute_count);
 
 	for (unsigned int event = 0; ret == 0 && event < compile->app->event_count; event++) {
 		uint32_t count = 0;
 
 		for (uint32_t i = 0; i < set->rule_count; i++)
 			if (rule_in_app(set->rules[i], app, to_server, MESSAGE_NONE) && (set->rules[i]->app_events >> event & 1) != 0)
-				waiting[count++] = (struct rule_event_rule){ i, (set->rules[i]->flags & RULE_MAY_MUTE) != 0 };
+				waiting[count++] = (struct rule_event_rule){ i, set->rules[i]->mute_bit[to_server] };
 		by_event[event] = (struct rule_event_rules){ count, rule_arena_copy(&set->arena, waiting, count * sizeof(*waiting)) };
 		if (by_event[event].rules == NULL)
 			ret = -ENOMEM;
@@ -532,8 +538,10 @@ rule_compile(struct ruleset *set, const char *cache_dir)
 
 	if (set->rule_count > 0)
 		qsort(set->rules, set->rule_count, sizeof(set->rules[0]), rule_compare);
-	for (uint32_t i = 0; i < set->rule_count; i++)
+	for (uint32_t i = 0; i < set->rule_count; i++) {
 		set->rules[i]->flags |= rule_may_mute(set->rules[i]) ? RULE_MAY_MUTE : 0;
+		set->rules[i]->mute_bit[0] = set->rules[i]->mute_bit[1] = RULE_NOT_MUTED;
+	}
 	while (set->pass_count < set->rule_count && set->rules[set->pass_count]->meta.action == RULE_PASS)
 		set->pass_count++;
 	compile.list = calloc(count, sizeof(uint32_t));
@@ -551,6 +559,9 @@ rule_compile(struct ruleset *set, const char *cache_dir)
 		ret = rule_databases_build(set, cache_dir);
 	if (ret == 0)
 		ret = refused_keep(set);
+	for (unsigned int i = 0; ret == 0 && i < set->world.app_count * 2; i++)
+		if (set->apps[i / 2].group[i % 2] != RULE_GROUP_NONE)
+			set->apps[i / 2].records[i % 2] = set->groups[set->apps[i / 2].group[i % 2]].records;
 	set->stats.groups = set->group_count;
 	free(compile.list);
 	free(compile.keyed);

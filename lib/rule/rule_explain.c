@@ -136,8 +136,9 @@ put_lens(const struct ruleset *set, const struct rule_app *app, const struct rul
 	switch ((enum rule_lens_kind)lens->kind) {
 	case LENS_NUMBER:
 	case LENS_NUMBERS:
+	case LENS_ARRAY:
 		put_number_name(app, lens->kind == LENS_NUMBER ? NULL : lens->deep->paths,
-			lens->kind == LENS_NUMBER ? &lens->at : lens->deep->ats, out);
+			lens->kind == LENS_NUMBERS ? lens->deep->ats : &lens->at, out);
 		return;
 	case LENS_TAGS:
 		buf_puts(out, "the commands, services and states its protocol notes of each record");

@@ -8,6 +8,7 @@
 #include <hs/hs.h>
 #include <stdatomic.h>
 
+#include "lib/base/hash.h"
 #include "lib/rule/rule_parsed.h"
 
 /* ---- memory of a ruleset: freed as a whole ---- */
@@ -102,13 +103,14 @@ struct rule_event_rules {
 	uint32_t count;
 	const struct rule_event_rule {
 		uint32_t rule_idx;
-		bool may_mute;
+		uint16_t mute_bit;
 	} *rules;
 };
 
 struct rule_app_groups {
 	uint16_t group[2];            /* by direction, 1 to the server */
 	uint16_t once[2];
+	const struct rule_records *records[2]; /* of group */
 	uint64_t event_mask[2];       /* events that some rule waits for */
 	const struct rule_event_rules *events[2]; /* [RULE_APP_EVENT_MAX] by the event's bit */
 };
@@ -188,6 +190,7 @@ struct rule_view {
 	const struct packet *packet;      /* may be NULL with a flow */
 	struct flow *flow;                /* may be NULL */
 	const struct rule_message *message;
+	const uint64_t *muted;            /* rule_muted(); NULL: not looked up yet */
 	const uint8_t *payload;
 	uint32_t payload_len;
 	uint32_t seen_len;
@@ -330,7 +333,7 @@ void rule_vars_destroy(struct rule_var_table *table);
 bool rule_state_conditions(const struct rule_view *view, const struct rule *rule);
 void rule_state_actions(const struct rule_view *view, const struct rule *rule);
 /** @param action  the rule's, changed by a rate_filter that its rate has set off */
-bool rule_threshold_allows(const struct rule_view *view, const struct rule *rule, uint32_t rule_idx, uint8_t *action);
+bool rule_threshold_allows(const struct rule_view *view, const struct rule *rule, uint8_t *action);
 /** Whether all that such a rule does when it matches is to speak, as often as its threshold lets it. */
 bool rule_may_mute(const struct rule *rule);
 /** A pass rule released the flow: no later rule speaks of it. */
@@ -339,6 +342,33 @@ void rule_flow_pass(const struct rule_view *view);
 /** Sets a bit of the flow. @return whether it was not set before (true also when it cannot be kept) */
 bool rule_flow_mark(const struct rule_view *view, uint32_t id);
 bool rule_flow_marked(const struct flow *flow, uint32_t id);
+/** What the tables of hosts and of thresholds share: sets of RULE_TABLE_WAYS entries, found by addresses. */
+enum { RULE_TABLE_WAYS = 8 };
+
+static inline uint32_t
+rule_addrs_hash(uint32_t seed, const struct ip_addr addr[2])
+{
+	uint32_t hash = hash_u64(seed, addr[0].halves[0]);
+
+	hash = hash_u64(hash, addr[0].halves[1]);
+	hash = hash_u64(hash, addr[1].halves[0]);
+	return hash_u64(hash, addr[1].halves[1]);
+}
+
+static inline uint32_t
+rule_table_mask(uint64_t entries)
+{
+	uint32_t sets = 1;
+
+	while ((uint64_t)sets * RULE_TABLE_WAYS < entries && sets < 1u << 24)
+		sets *= 2;
+	return sets - 1;
+}
+
+/** rule_threshold.c @return 0 or -ENOMEM */
+int rule_thresholds_create(struct rule_memory *memory, uint64_t entries_max);
+void rule_thresholds_destroy(struct rule_memory *memory);
+/** rule_state.c */
 int rule_memory_create(struct rule_memory **out, const struct rule_config *config);
 void rule_memory_destroy(struct rule_memory *memory);
 

@@ -133,9 +133,7 @@ event_candidates(struct rule_view *view, uint64_t events, const struct rule_even
 		const struct rule_event_rules *waiting = &by_event[__builtin_ctzll(events)];
 
 		for (uint32_t i = 0; i < waiting->count; i++)
-			if (waiting->rules[i].may_mute && rule_is_muted(view, waiting->rules[i].rule_idx))
-				rule_count(view, RULE_COUNTER_MUTED);
-			else
+			if (!rule_is_muted(view, waiting->rules[i].mute_bit))
 				rule_candidate_add(view->matcher, waiting->rules[i].rule_idx);
 	}
 }
@@ -163,7 +161,7 @@ rule_fires(struct rule_view *view, const struct rule *rule, uint32_t rule_idx, s
 		return true;
 	uint8_t action = rule->meta.action;
 
-	if (!rule_threshold_allows(view, rule, rule_idx, &action)) {
+	if (!rule_threshold_allows(view, rule, &action)) {
 		rule_count(view, RULE_COUNTER_SUPPRESSED);
 		return true;
 	}
@@ -286,6 +284,7 @@ view_init(struct rule_view *view, struct rule_matcher *matcher, const struct pac
 	view->packet = packet;
 	view->flow = flow;
 	view->message = NULL;
+	view->muted = NULL;
 	view->payload = NULL;
 	view->payload_len = 0;
 	view->seen_len = 0;
@@ -349,17 +348,13 @@ table_candidates(struct rule_view *view, const struct rule_table *table)
 	group_candidates(view, table->any);
 }
 
-/* Whether a pass rule on the packet itself silences what its bytes would say; such rules come first in order. */
+/* Asks the pass rules, which come first in order. */
 static bool
-packet_passes(struct rule_matcher *matcher, const struct packet *packet, struct flow *flow, struct rule_hits *hits)
+pass_rules_hold(struct rule_matcher *matcher, const struct packet *packet, struct flow *flow, struct rule_hits *hits)
 {
 	const struct ruleset *set = matcher->set;
 	struct rule_view view;
 
-	if (rule_flow_passed(flow))
-		return true;
-	if (set->pass_count == 0 || packet == NULL)
-		return false;
 	bool to_server = (packet->flags & PACKET_TO_SERVER) != 0;
 	const struct rule_table *table = &set->tables[PHASE_PACKET][packet_class(packet)][to_server];
 
@@ -375,6 +370,14 @@ packet_passes(struct rule_matcher *matcher, const struct packet *packet, struct 
 	if (flow == NULL || flow->packets[to_server] <= 1)
 		group_candidates(&view, table->once);
 	return matcher->found && !candidates_verify(&view, hits, set->pass_count);
+}
+
+/* Whether a pass rule on the packet itself silences what its bytes would say. */
+static inline bool
+packet_passes(struct rule_matcher *matcher, const struct packet *packet, struct flow *flow, struct rule_hits *hits)
+{
+	return (flow != NULL && flow->rule_state != NULL && rule_flow_passed(flow))
+		|| (matcher->set->pass_count > 0 && packet != NULL && pass_rules_hold(matcher, packet, flow, hits));
 }
 
 /* ---- entry points ---- */
@@ -471,13 +474,13 @@ rule_match_message(struct rule_matcher *matcher, const struct packet *packet, st
 	const struct rule_app_groups *app = &matcher->set->apps[message->app_idx];
 	unsigned int direction = message->to_server;
 	uint64_t events = message->events & app->event_mask[direction];
-	bool record = message->record != NULL && app->group[direction] != RULE_GROUP_NONE;
+	const struct rule_records *records = message->record == NULL ? NULL : app->records[direction];
 	bool once = app->once[direction] != RULE_GROUP_NONE;
 	struct rule_view view;
 
 	if (matcher->set->quiet_flows && rule_flow_marked(flow, FLOW_BIT_QUIET))
 		hits->quiet = true;
-	if ((events == 0 && !record && !once) || (packet == NULL && flow == NULL) || packet_passes(matcher, packet, flow, hits))
+	if ((events == 0 && records == NULL && !once) || (packet == NULL && flow == NULL) || packet_passes(matcher, packet, flow, hits))
 		return;
 	view_init(&view, matcher, packet, flow);
 	view.phase = PHASE_MESSAGE;
@@ -486,8 +489,8 @@ rule_match_message(struct rule_matcher *matcher, const struct packet *packet, st
 	view.payload = message->pdu;
 	view.payload_len = message->pdu_len;
 	view.ts_ns = packet != NULL ? packet->ts_ns : flow->last_ns; /* as view_ends() will say */
-	if (record)
-		rule_records_candidates(&view, matcher->set->groups[app->group[direction]].records);
+	if (records != NULL)
+		rule_records_candidates(&view, records);
 	event_candidates(&view, events, app->events[direction]);
 	if (once && message_is_first(&view))
 		group_candidates(&view, app->once[direction]);

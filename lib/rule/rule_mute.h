@@ -5,48 +5,72 @@
 #include "lib/flow/flow.h"
 #include "lib/rule/rule_internal.h"
 
-/** A rule that cannot speak of one direction of a flow for a while, as its threshold has spoken: it is not asked. Where two
- *  meet in one place the later one stays, the other is asked again: nothing depends on it. */
+enum { RULE_MUTES = 1024, RULE_MUTE_ALIGN = 64, RULE_MUTE_NS = 1000000000 };
+
+/** The rules that cannot speak of one direction of a flow for a while, as their thresholds have spoken: they are not asked. In one
+ *  line of the cache. Where two flows meet in one place the later one stays, the other's rules are asked again: nothing depends on it. */
 struct rule_mute {
-	uint64_t flow;        /* flow_id * 2 + to_server */
-	uint32_t rule_idx;
-	uint32_t until_s;     /* short entries: the table is looked into at random places */
+	_Alignas(RULE_MUTE_ALIGN) uint64_t key; /* flow, protocol and direction */
+	uint64_t until_s;     /* when the first of them may speak again; then all are asked */
+	uint64_t bits[RULE_MUTE_WORDS]; /* rule.mute_bit */
 };
 
-enum { RULE_MUTES = 4096, RULE_MUTE_NS = 1000000000 };
-
 static inline uint64_t
-rule_mute_flow(const struct rule_view *view)
+rule_mute_key(const struct rule_view *view)
 {
-	return view->flow->flow_id << 1 | view->to_server;
+	return view->flow->flow_id << 9 | (uint64_t)view->message->app_idx << 1 | view->to_server; /* flow ids have 53 bits */
 }
 
 static inline struct rule_mute *
-rule_mute_at(const struct rule_view *view, uint32_t rule_idx)
+rule_mute_at(const struct rule_view *view, uint64_t key)
 {
-	uint64_t hash = (rule_mute_flow(view) ^ (uint64_t)rule_idx << 32) * UINT64_C(0x9e3779b97f4a7c15);
-
-	return &view->matcher->mutes[hash >> 52]; /* 12 bits: RULE_MUTES */
+	return &view->matcher->mutes[key * UINT64_C(0x9e3779b97f4a7c15) >> 54]; /* 10 bits: RULE_MUTES */
 }
 
 static inline void
-rule_mute(const struct rule_view *view, uint32_t rule_idx, uint64_t until_ns)
+rule_mute(const struct rule_view *view, const struct rule *rule, uint64_t until_ns)
 {
+	uint16_t bit = rule->mute_bit[view->to_server];
 	uint64_t until_s = until_ns / RULE_MUTE_NS;
 
-	if (view->flow != NULL && view->phase == PHASE_MESSAGE)
-		*rule_mute_at(view, rule_idx) = (struct rule_mute){ .flow = rule_mute_flow(view), .rule_idx = rule_idx,
-			.until_s = until_s < UINT32_MAX ? (uint32_t)until_s : UINT32_MAX };
+	if (view->flow == NULL || view->phase != PHASE_MESSAGE || bit == RULE_NOT_MUTED)
+		return;
+	uint64_t key = rule_mute_key(view);
+	struct rule_mute *mute = rule_mute_at(view, key);
+
+	if (mute->key != key || mute->until_s <= view->ts_ns / RULE_MUTE_NS)
+		*mute = (struct rule_mute){ .key = key, .until_s = until_s };
+	mute->bits[bit >> 6] |= UINT64_C(1) << (bit & 63);
+	mute->until_s = until_s < mute->until_s ? until_s : mute->until_s;
 }
 
-static inline bool
-rule_is_muted(const struct rule_view *view, uint32_t rule_idx)
+/** The rules that need not be asked of the view's message. [RULE_MUTE_WORDS] */
+static inline const uint64_t *
+rule_muted(struct rule_view *view)
 {
-	if (view->flow == NULL)
-		return false;
-	const struct rule_mute *mute = rule_mute_at(view, rule_idx);
+	static const uint64_t none[RULE_MUTE_WORDS];
 
-	return mute->flow == rule_mute_flow(view) && mute->rule_idx == rule_idx && view->ts_ns / RULE_MUTE_NS < mute->until_s;
+	if (view->muted != NULL)
+		return view->muted;
+	view->muted = none;
+	if (view->flow != NULL) {
+		uint64_t key = rule_mute_key(view);
+		const struct rule_mute *mute = rule_mute_at(view, key);
+
+		if (mute->key == key && view->ts_ns / RULE_MUTE_NS < mute->until_s)
+			view->muted = mute->bits;
+	}
+	return view->muted;
+}
+
+/** Whether a rule with that bit, or RULE_NOT_MUTED, need not be asked; counted if so. */
+static inline bool
+rule_is_muted(struct rule_view *view, uint16_t bit)
+{
+	if (bit == RULE_NOT_MUTED || (rule_muted(view)[bit >> 6] >> (bit & 63) & 1) == 0)
+		return false;
+	rule_count(view, RULE_COUNTER_MUTED);
+	return true;
 }
 
 #endif

@@ -410,6 +410,10 @@ struct rule {
 	uint64_t decode_events[DECODE_EVENT_WORDS];
 	uint64_t stream_events[2];
 	uint32_t order;               /* of reading: the last word of precedence */
+	uint16_t mute_bit[2];         /* by direction, 1 to the server; RULE_NOT_MUTED */
 };
+
+/** Rules of one protocol and direction that may be muted. */
+enum { RULE_MUTE_WORDS = 4, RULE_MUTE_BITS = 64 * RULE_MUTE_WORDS, RULE_NOT_MUTED = UINT16_MAX };
 
 #endif

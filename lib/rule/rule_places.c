@@ -215,24 +215,29 @@ test_values(const struct rule_test *test, int64_t values[PLACE_VALUES_MAX])
 	return count;
 }
 
+bool
+rule_place_index_of(const struct rule_app *app, const struct rule_test *test, struct rule_app_index *out, struct rule_number_at *at)
+{
+	struct record_path path;
+
+	return test->fn == rule_test_own && !test->negated && app->keyword_index != NULL
+		&& app->keyword_index(test->keyword, test->own, out) && record_path_resolve(app->record, out->path, &path) == 0
+		&& path.list_count == 0 && number_at(app->record, path.leaf, at);
+}
+
 unsigned int
 rule_place_values_of(const struct rule_places *make, const struct rule_test *test, struct rule_place_number *number,
 	int64_t values[PLACE_VALUES_MAX])
 {
 	const struct rule_app *app = make->app;
-	struct record_path path;
-	const char *text;
-	uint64_t value;
+	struct rule_app_index index;
 
 	if (rule_place_number_of(test, number))
 		return test_values(test, values);
 	number->path = NULL;
-	if (test->fn != rule_test_own || test->negated || app->keyword_index == NULL
-		|| !app->keyword_index(test->keyword, test->own, &text, &value)
-		|| record_path_resolve(app->record, text, &path) != 0 || path.list_count > 0
-		|| !number_at(app->record, path.leaf, &number->at))
+	if (!rule_place_index_of(app, test, &index, &number->at) || index.mask != UINT64_MAX)
 		return 0;
-	values[0] = (int64_t)value;
+	values[0] = (int64_t)index.value;
 	return 1;
 }
 
@@ -466,7 +471,7 @@ rule_places_find(struct rule_places *make, const uint32_t *list, uint32_t count)
 		struct rule_place *place = &make->places[make->place_count];
 		struct rule *rule = make->set->rules[list[i]];
 
-		*place = (struct rule_place){ .rule_idx = list[i], .may_mute = (rule->flags & RULE_MAY_MUTE) != 0 };
+		*place = (struct rule_place){ .rule_idx = list[i] };
 		int ret = place_conditions(make, rule, place);
 
 		if (ret < 0)

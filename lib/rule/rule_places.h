@@ -24,7 +24,6 @@ struct rule_place {
 	uint8_t value_count;
 	struct rule_need need;
 	uint16_t quick_count;
-	bool may_mute;
 	const struct rule_quick *quicks;
 	struct rule_place_number number;        /* PLACE_INDEX */
 	int64_t values[PLACE_VALUES_MAX];
@@ -65,6 +64,9 @@ int rule_places_find(struct rule_places *make, const uint32_t *list, uint32_t co
 bool rule_place_number_at(const struct record_path *path, struct rule_number_at *out);
 /** The number a test asks for, if it has one place. */
 bool rule_place_number_of(const struct rule_test *test, struct rule_place_number *out);
+/** What a protocol's own keyword says of a number of the root. false: nothing */
+bool rule_place_index_of(const struct rule_app *app, const struct rule_test *test, struct rule_app_index *out,
+	struct rule_number_at *at);
 /** The few values a test allows a number to have. @return how many, 0: not so */
 unsigned int rule_place_values_of(const struct rule_places *make, const struct rule_test *test, struct rule_place_number *number,
 	int64_t values[PLACE_VALUES_MAX]);

@@ -21,10 +21,8 @@ quick_holds(const struct rule_view *view, const struct rule_quick *quick, const 
 void
 rule_entry_ask(struct rule_view *view, const struct rule_entry *entry)
 {
-	if (entry->may_mute && rule_is_muted(view, entry->rule_idx)) {
-		rule_count(view, RULE_COUNTER_MUTED);
+	if (rule_is_muted(view, entry->mute_bit))
 		return;
-	}
 	for (uint32_t i = 0; i < entry->quick_count; i++)
 		if (!quick_holds(view, &entry->quicks[i], view->message->record))
 			return;

@@ -41,7 +41,7 @@ struct rule_entry {
 	struct rule_need need;
 	uint32_t rule_idx;
 	uint16_t quick_count;
-	bool may_mute;
+	uint16_t mute_bit;    /* RULE_NOT_MUTED too where its sieve has looked */
 	const struct rule_quick *quicks;
 };
 
@@ -77,6 +77,7 @@ struct rule_records {
 	const struct rule_value_link *links;  /* [0] is unused */
 	uint32_t scan_count;
 	const struct rule_scan *scans;
+	uint16_t mute_count;  /* the next rule's that may be muted */
 };
 
 static inline bool
@@ -104,6 +105,8 @@ void rule_entry_ask(struct rule_view *view, const struct rule_entry *entry);
 /** Makes the search for rules list[0..count). rule_records_make.c @return 0 or -ENOMEM */
 int rule_records_make(struct ruleset *set, const struct rule_app *app, bool to_server, const uint32_t *list, uint32_t count,
 	const struct rule_records **out);
+/** Gives a rule that may be muted a bit, where one is left. rule_records_make.c @return it, or RULE_NOT_MUTED */
+uint16_t rule_mute_bit(struct rule *rule, bool to_server, uint16_t *count);
 /** Adds the candidates of the view's record. Hot. rule_records.c */
 void rule_records_candidates(struct rule_view *view, const struct rule_records *records);
 

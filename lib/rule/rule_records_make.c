@@ -16,11 +16,22 @@ struct make {
 	uint32_t link_count;
 };
 
+uint16_t
+rule_mute_bit(struct rule *rule, bool to_server, uint16_t *count)
+{
+	if ((rule->flags & RULE_MAY_MUTE) != 0 && *count < RULE_MUTE_BITS)
+		rule->mute_bit[to_server] = (*count)++;
+	return rule->mute_bit[to_server];
+}
+
 static uint32_t
 entry_write(struct make *make, const struct rule_place *place)
 {
-	make->entries[make->entry_count] = (struct rule_entry){ .need = place->need, .rule_idx = place->rule_idx, .may_mute = place->may_mute,
-		.quick_count = place->quick_count, .quicks = place->quicks };
+	struct rule *rule = make->places.set->rules[place->rule_idx];
+
+	make->entries[make->entry_count] = (struct rule_entry){ .need = place->need, .rule_idx = place->rule_idx,
+		.quick_count = place->quick_count, .quicks = place->quicks,
+		.mute_bit = rule_mute_bit(rule, make->places.to_server, &make->out->mute_count) };
 	return make->entry_count++;
 }
 
@@ -137,6 +148,25 @@ scans_write(struct make *make)
 	return scans == NULL ? -ENOMEM : 0;
 }
 
+/* A rule's bit in the first sieve is that by which it is muted. The others are asked one by one. */
+static void
+sieve_mute(struct make *make, struct rule_sieve *sieve)
+{
+	struct rule **rules = make->places.set->rules;
+
+	for (uint32_t bit = 0; bit < sieve->rule_count; bit++) {
+		struct rule_entry *entry = &make->entries[make->entry_count + bit];
+
+		if (sieve == make->out->sieves && (rules[entry->rule_idx]->flags & RULE_MAY_MUTE) != 0)
+			rules[entry->rule_idx]->mute_bit[make->places.to_server] = (uint16_t)bit;
+		else if (sieve != make->out->sieves)
+			entry->mute_bit = rule_mute_bit(rules[entry->rule_idx], make->places.to_server, &make->out->mute_count);
+	}
+	if (sieve == make->out->sieves)
+		make->out->mute_count = (uint16_t)sieve->rule_count;
+	sieve->may_mute = sieve == make->out->sieves;
+}
+
 /* The rules that are in no other place, in their order, a sieve after the other. */
 static int
 sieves_write(struct make *make)
@@ -156,7 +186,8 @@ sieves_write(struct make *make)
 		uint32_t part = count - done < RULE_SIEVE_BITS ? count - done : RULE_SIEVE_BITS;
 
 		ret = rule_sieve_make(&make->places, &list[done], part, &make->entries[make->entry_count],
-			&make->out->sieves[make->out->sieve_count++]);
+			&make->out->sieves[make->out->sieve_count]);
+		sieve_mute(make, &make->out->sieves[make->out->sieve_count++]);
 		make->entry_count += part;
 		done += part;
 	}

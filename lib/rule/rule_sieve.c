@@ -1,5 +1,6 @@
 /* Hot: what a record leaves of a sieve's rules. */
 #include "lib/rule/rule_find.h"
+#include "lib/rule/rule_mute.h"
 #include "lib/rule/rule_sieve.h"
 
 /** One lens looking at one record. */
@@ -111,6 +112,22 @@ look_numbers(struct look *look)
 	}
 }
 
+/* Elements lie in host order, which is little endian on every supported machine: the lowest byte comes first. */
+static void
+look_array(struct look *look)
+{
+	const struct rule_number_at *at = &look->lens->at;
+	const uint8_t *record = look->view->message->record;
+	size_t size = (64u - at->right) / 8;
+	struct record_ref ref;
+
+	if (!record_is_present(record, at->bit))
+		return;
+	memcpy(&ref, record + at->off, sizeof(ref));
+	for (uint32_t i = 0; i < ref.count; i++)
+		sets_or(look->keep, &look->lens->by_value[record[ref.off + i * size] * look->words], look->words);
+}
+
 static bool
 look_text(struct rule_view *view, const uint8_t *data, uint32_t len, void *arg)
 {
@@ -199,6 +216,8 @@ look_deep(struct look *look, const struct rule_sieve *sieve)
 
 	if (look->lens->kind == LENS_NUMBERS)
 		look_numbers(look);
+	else if (look->lens->kind == LENS_ARRAY)
+		look_array(look);
 	else if (look->lens->kind == LENS_TAGS)
 		look_tags(look, sieve);
 	else
@@ -207,24 +226,48 @@ look_deep(struct look *look, const struct rule_sieve *sieve)
 
 /* @return false: nothing is left */
 static inline bool
-lens_look(struct look *look, const struct rule_sieve *sieve, uint64_t *left, uint32_t words)
+sets_keep(uint64_t *left, const uint64_t *keep, uint32_t words)
+{
+	uint64_t any = 0;
+
+	for (uint32_t w = 0; w < words; w++)
+		any |= left[w] &= keep[w];
+	return any != 0;
+}
+
+static inline bool
+number_look(const struct look *look, uint64_t *left, uint32_t words)
 {
 	const uint8_t *record = look->view->message->record;
 	const struct rule_lens *lens = look->lens;
-	const uint64_t *keep = &lens->by_value[RULE_LENS_VALUES * words];
-	uint64_t any = 0;
+	bool present = record_is_present(record, lens->at.bit);
 
-	if (lens->kind == LENS_NUMBER) {
-		if (record_is_present(record, lens->at.bit))
-			keep = by_number(lens, &lens->at, record, words);
-	} else {
-		for (uint32_t w = 0; w < words; w++)
-			look->keep[w] = keep[w];
-		look_deep(look, sieve);
-		keep = look->keep;
-	}
+	return sets_keep(left, present ? by_number(lens, &lens->at, record, words) : &lens->by_value[RULE_LENS_VALUES * words], words);
+}
+
+static inline bool
+deep_look(struct look *look, const struct rule_sieve *sieve, uint64_t *left, uint32_t words)
+{
 	for (uint32_t w = 0; w < words; w++)
-		any |= left[w] &= keep[w];
+		look->keep[w] = look->lens->by_value[RULE_LENS_VALUES * words + w];
+	look_deep(look, sieve);
+	return sets_keep(left, look->keep, words);
+}
+
+/* Takes away those that their thresholds have silenced. @return false: nothing is left */
+static inline bool
+mute_look(struct rule_view *view, uint64_t *left, uint32_t words)
+{
+	const uint64_t *muted = rule_muted(view);
+	uint64_t any = 0;
+	int count = 0;
+
+	for (uint32_t w = 0; w < words; w++) {
+		count += __builtin_popcountll(left[w] & muted[w]);
+		any |= left[w] &= ~muted[w];
+	}
+	if (count > 0)
+		counter_add(&view->matcher->memory->counters[RULE_COUNTER_MUTED], (uint64_t)count);
 	return any != 0;
 }
 
@@ -242,9 +285,16 @@ sieve_look(struct rule_view *view, const struct rule_sieve *sieve, uint32_t word
 	for (uint32_t i = 0; i < sieve->shelf_count; i++)
 		if (rule_need_met(&sieve->shelves[i].need, view->message->record))
 			sets_or(left, sieve->shelves[i].rules, words);
-	for (uint32_t i = 0; i < sieve->lens_count; i++) {
+	for (uint32_t i = 0; i < sieve->number_count; i++) {
 		look.lens = &sieve->lenses[i];
-		if (sets_meet(left, look.lens->asked, words) && !lens_look(&look, sieve, left, words))
+		if (sets_meet(left, look.lens->asked, words) && !number_look(&look, left, words))
+			return;
+	}
+	if (sieve->may_mute && !mute_look(view, left, words))
+		return;
+	for (uint32_t i = sieve->number_count; i < sieve->lens_count; i++) {
+		look.lens = &sieve->lenses[i];
+		if (sets_meet(left, look.lens->asked, words) && !deep_look(&look, sieve, left, words))
 			return;
 	}
 	for (uint32_t w = 0; w < words; w++)

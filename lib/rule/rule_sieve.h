@@ -20,6 +20,7 @@ enum {
 enum rule_lens_kind {
 	LENS_NUMBER,            /* of the root */
 	LENS_NUMBERS,           /* behind lists */
+	LENS_ARRAY,             /* numbers of the root that lie one behind the other */
 	LENS_TAGS,              /* what rule_app.record_tags gives */
 	LENS_TEXT,              /* a buffer's first byte and length */
 	LENS_LITERALS,          /* a buffer's content, by a few literals one after the other */
@@ -54,7 +55,7 @@ struct rule_lens {
 	uint64_t asked[RULE_SIEVE_WORDS]; /* the rules it can take away */
 	uint64_t *by_value;     /* [RULE_LENS_VALUES] those that stay with a value; then those that stay where it sees nothing, all that are
 	                           not asked among them */
-	struct rule_number_at at; /* LENS_NUMBER */
+	struct rule_number_at at; /* LENS_NUMBER, LENS_ARRAY */
 	uint8_t kind;           /* enum rule_lens_kind */
 	bool magnitude;         /* numbers are told apart by rule_magnitude(), not by their lowest byte: for "more than" */
 	const struct field *plain; /* a buffer's field, where it is a text of the root and not transformed */
@@ -72,6 +73,8 @@ struct rule_sieve {
 	uint32_t rule_count;
 	uint32_t shelf_count;
 	uint32_t lens_count;
+	bool may_mute;                      /* the first of its protocol and direction: its bits are those of mutes */
+	uint32_t number_count;              /* the first lenses, of LENS_NUMBER */
 	const struct rule_sieve_shelf *shelves;
 	struct rule_lens *lenses;           /* cheap ones first */
 	const struct rule_entry *entries;   /* [rule_count] by bit */

@@ -67,7 +67,7 @@ lens_same(const struct rule_lens *lens, const struct lens_key *key)
 
 	if (lens->kind != key->kind || lens->magnitude != key->magnitude || a->path_count != b->path_count)
 		return false;
-	if (lens->kind == LENS_NUMBER)
+	if (lens->kind == LENS_NUMBER || lens->kind == LENS_ARRAY)
 		return memcmp(&lens->at, &key->at, sizeof(key->at)) == 0;
 	if (lens->kind == LENS_NUMBERS)
 		return memcmp(a->paths, b->paths, a->path_count * sizeof(a->paths[0])) == 0
@@ -260,25 +260,48 @@ tag_ask(struct sift *sift, const struct rule_test *test, uint32_t bit)
 	return 0;
 }
 
+/* By the lowest byte of what the keyword says of a number, or where that says nothing by the one above. */
+static int
+index_ask(struct sift *sift, const struct rule_test *test, uint32_t bit)
+{
+	struct lens_key key = { .kind = LENS_NUMBER, .deep.path_count = 1 };
+	bool possible[RULE_LENS_VALUES];
+	struct rule_app_index index;
+
+	if (!rule_place_index_of(sift->make->app, test, &index, &key.at))
+		return 0;
+	unsigned int shift = (index.mask & (RULE_LENS_VALUES - 1)) == 0 && key.at.right < 64 - 8 ? 8 : 0;
+	uint64_t mask = index.mask >> shift & (RULE_LENS_VALUES - 1), value = index.value >> shift & mask;
+
+	key.at.right += shift;
+	for (unsigned int v = 0; v < RULE_LENS_VALUES; v++)
+		possible[v] = (v & mask) == value;
+	return mask == 0 ? 0 : number_ask(sift, &key, bit, false, possible);
+}
+
+static int
+array_ask(struct sift *sift, const struct rule_test *test, uint32_t bit)
+{
+	const struct field *field = test->paths[0].leaf;
+	struct lens_key key = { .kind = LENS_ARRAY, .deep = { .paths = test->paths, .path_count = 1 } };
+	bool possible[RULE_LENS_VALUES];
+
+	if (test->negated || test->path_count != 1 || test->paths[0].list_count > 0)
+		return 0;
+	key.at = (struct rule_number_at){ .off = field->offset, .bit = field->bit, .right = (uint8_t)(64 - 8 * rule_array_size(field)) };
+	return rule_narrow_number(test, &key.at, 1, possible) ? number_ask(sift, &key, bit, false, possible) : 0;
+}
+
 static int
 test_ask(struct sift *sift, const struct rule_test *test, uint32_t bit)
 {
-	bool possible[RULE_LENS_VALUES] = { false };
-	int64_t values[PLACE_VALUES_MAX];
-	struct rule_place_number number = { 0 };
-
 	if (test->fn == rule_test_field_number)
 		return field_ask(sift, test, bit);
+	if (test->fn == rule_test_field_array)
+		return array_ask(sift, test, bit);
 	if (test->fn != rule_test_own)
 		return 0;
-	unsigned int count = rule_place_values_of(sift->make, test, &number, values);
-	const struct lens_key key = { .kind = LENS_NUMBER, .at = number.at, .deep.path_count = 1 };
-
-	for (unsigned int v = 0; v < count; v++)
-		possible[values[v] & (RULE_LENS_VALUES - 1)] = true;
-	if (count > 0 && number_ask(sift, &key, bit, false, possible) != 0)
-		return -ENOMEM;
-	return tag_ask(sift, test, bit);
+	return index_ask(sift, test, bit) != 0 ? -ENOMEM : tag_ask(sift, test, bit);
 }
 
 static int
@@ -508,8 +531,10 @@ lenses_write(struct sift *sift)
 		return -ENOMEM;
 	lenses_order(sift);
 	for (uint32_t i = 0; i < sift->lens_count; i++)
-		if (asked_count(&sift->lenses[i], sift->out) > 0)
+		if (asked_count(&sift->lenses[i], sift->out) > 0) {
+			sift->out->number_count += sift->lenses[i].kind == LENS_NUMBER;
 			lenses[sift->out->lens_count++] = sift->lenses[i];
+		}
 	sift->out->lenses = lenses;
 	return 0;
 }
@@ -524,7 +549,7 @@ rule_sieve_make(struct rule_places *make, const struct rule_place *const *places
 	*out = (struct rule_sieve){ .words = (count + 63) / 64, .rule_count = count, .entries = entries };
 	for (uint32_t bit = 0; bit < count; bit++)
 		entries[bit] = (struct rule_entry){ .need = places[bit]->need, .rule_idx = places[bit]->rule_idx,
-			.may_mute = places[bit]->may_mute,
+			.mute_bit = RULE_NOT_MUTED,
 			.quick_count = places[bit]->quick_count, .quicks = places[bit]->quicks };
 	ret = shelves_make(&sift);
 	for (uint32_t bit = 0; ret == 0 && bit < count; bit++)

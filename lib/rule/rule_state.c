@@ -1,17 +1,16 @@
-/* Hot, but for the two functions that make and free the memory: bits of flows and hosts, thresholds. */
+/* Hot, but for the two functions that make and free the memory: bits of flows and hosts. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/hash.h"
 #include "lib/base/mem.h"
-#include "lib/rule/rule_mute.h"
+#include "lib/flow/flow.h"
+#include "lib/rule/rule_internal.h"
 
 enum {
-	TABLE_WAYS = 8,          /* entries looked at for one key */
 	FLOW_BITS_MIN = SLAB_BLOCK_MIN,
 	FLOW_BITS_MAX = 2048,    /* bytes of one flow's bits */
-	UNIQUE_WORDS = 4,
 };
 
 #define NS_PER_S UINT64_C(1000000000)
@@ -191,7 +190,7 @@ struct rule_bit {
 };
 
 struct rule_bit_table {
-	uint32_t mask; /* sets of TABLE_WAYS, less one */
+	uint32_t mask; /* sets of RULE_TABLE_WAYS, less one */
 	struct rule_bit bits[];
 };
 
@@ -215,16 +214,6 @@ bit_key(const struct rule_view *view, const struct rule_state *state, uint32_t i
 	key->addr[1] = swap ? view->src : view->dst;
 }
 
-static uint32_t
-addrs_hash(uint32_t seed, const struct ip_addr addr[2])
-{
-	uint32_t hash = hash_u64(seed, addr[0].halves[0]);
-
-	hash = hash_u64(hash, addr[0].halves[1]);
-	hash = hash_u64(hash, addr[1].halves[0]);
-	return hash_u64(hash, addr[1].halves[1]);
-}
-
 static bool
 bit_same(const struct rule_bit *a, const struct rule_bit *b)
 {
@@ -237,11 +226,11 @@ static struct rule_bit *
 bit_find(const struct rule_view *view, const struct rule_bit *key, bool make)
 {
 	struct rule_bit_table *table = view->matcher->memory->bits;
-	uint32_t hash = addrs_hash(key->id << 8 | key->kind, key->addr);
-	struct rule_bit *set = &table->bits[(size_t)(hash & table->mask) * TABLE_WAYS];
+	uint32_t hash = rule_addrs_hash(key->id << 8 | key->kind, key->addr);
+	struct rule_bit *set = &table->bits[(size_t)(hash & table->mask) * RULE_TABLE_WAYS];
 	struct rule_bit *take = &set[0];
 
-	for (unsigned int i = 0; i < TABLE_WAYS; i++) {
+	for (unsigned int i = 0; i < RULE_TABLE_WAYS; i++) {
 		if (bit_same(&set[i], key)) {
 			if (set[i].expires_ns >= view->ts_ns)
 				return &set[i];
@@ -381,206 +370,24 @@ rule_state_actions(const struct rule_view *view, const struct rule *rule)
 			state_change(view, &rule->states[i]);
 }
 
-/* ---- thresholds ---- */
-
-struct rule_tracked {
-	struct ip_addr addr[2];
-	uint64_t start_ns;
-	uint64_t unique[UNIQUE_WORDS]; /* ports seen, folded to 256 */
-	uint32_t sid, gid;
-	uint32_t count;
-	uint32_t seconds;
-	uint64_t next;   /* THRESHOLD_BACKOFF: the count that speaks next; THRESHOLD_RATE: until when the other action holds, ns */
-	uint8_t type, track, ip_version;
-	bool used;
-};
-
-struct rule_threshold_table {
-	uint32_t mask;
-	struct rule_tracked rows[];
-};
-
-static void
-tracked_key(const struct rule_view *view, const struct rule *rule, const struct rule_threshold *threshold,
-	struct rule_tracked *key)
-{
-	*key = (struct rule_tracked){ .sid = rule->meta.sid, .gid = rule->meta.gid, .type = threshold->type,
-		.track = threshold->track, .ip_version = view->ip_version, .used = true };
-	if (threshold->track == TRACK_FLOW)
-		key->addr[0].halves[0] = view->flow == NULL ? 0 : view->flow->flow_id;
-	if (threshold->track == TRACK_SRC || threshold->track == TRACK_BOTH)
-		key->addr[0] = view->src;
-	if (threshold->track == TRACK_DST || threshold->track == TRACK_BOTH)
-		key->addr[1] = view->dst;
-	if (threshold->track == TRACK_RULE || threshold->track == TRACK_FLOW)
-		key->ip_version = 0;
-}
-
-static bool
-tracked_same(const struct rule_tracked *a, const struct rule_tracked *b)
-{
-	return a->used && a->sid == b->sid && a->gid == b->gid && a->type == b->type && a->track == b->track
-		&& a->ip_version == b->ip_version && memcmp(a->addr, b->addr, sizeof(a->addr)) == 0;
-}
-
-static struct rule_tracked *
-tracked_find(const struct rule_view *view, const struct rule *rule, const struct rule_threshold *threshold)
-{
-	struct rule_threshold_table *table = view->matcher->memory->thresholds;
-	struct rule_tracked key, *take;
-
-	tracked_key(view, rule, threshold, &key);
-	uint32_t hash = addrs_hash(key.sid ^ (uint32_t)key.type << 24, key.addr);
-	struct rule_tracked *set = &table->rows[(size_t)(hash & table->mask) * TABLE_WAYS];
-
-	take = &set[0];
-	for (unsigned int i = 0; i < TABLE_WAYS; i++) {
-		if (tracked_same(&set[i], &key))
-			return &set[i];
-		if (!set[i].used || (take->used && set[i].start_ns < take->start_ns))
-			take = &set[i];
-	}
-	if (take->used && take->start_ns + take->seconds * NS_PER_S > view->ts_ns)
-		rule_count(view, RULE_COUNTER_THRESHOLD_EVICTED);
-	*take = key;
-	take->start_ns = view->ts_ns;
-	take->seconds = threshold->seconds;
-	return take;
-}
-
-/* Whether this packet counts: with unique_on, only a port not seen in the window does. */
-static bool
-tracked_unique(const struct rule_view *view, const struct rule_threshold *threshold, struct rule_tracked *row)
-{
-	if (threshold->unique == 0)
-		return true;
-	uint32_t fold = hash_u64(0, threshold->unique == 1 ? view->sport : view->dport) & 255;
-	uint64_t bit = UINT64_C(1) << (fold & 63);
-	bool fresh = (row->unique[fold >> 6] & bit) == 0;
-
-	row->unique[fold >> 6] |= bit;
-	return fresh;
-}
-
-static bool
-threshold_check(const struct rule_view *view, const struct rule *rule, const struct rule_threshold *threshold, uint32_t rule_idx)
-{
-	struct rule_tracked *row = tracked_find(view, rule, threshold);
-
-	if (threshold->seconds != UINT32_MAX && view->ts_ns >= row->start_ns + threshold->seconds * NS_PER_S) {
-		row->start_ns = view->ts_ns;
-		row->count = 0;
-		memset(row->unique, 0, sizeof(row->unique));
-	}
-	if (!tracked_unique(view, threshold, row))
-		return threshold->type == THRESHOLD_DETECTION && row->count > threshold->count;
-	if (row->count < UINT32_MAX)
-		row->count++;
-	if ((rule->flags & RULE_MAY_MUTE) != 0 && row->count >= threshold->count)
-		rule_mute(view, rule_idx, row->start_ns + row->seconds * NS_PER_S); /* till then only the count would change */
-	switch (threshold->type) {
-	case THRESHOLD_LIMIT:
-		return row->count <= threshold->count;
-	case THRESHOLD_BOTH:
-		return row->count == threshold->count;
-	case THRESHOLD_BACKOFF:
-		row->next = row->next == 0 ? threshold->count : row->next;
-		if (row->count < row->next)
-			return false;
-		row->next *= threshold->multiplier;
-		return true;
-	case THRESHOLD_DETECTION:
-		return row->count > threshold->count;
-	default:
-		if (row->count < threshold->count)
-			return false;
-		row->count = 0;
-		return true;
-	}
-}
-
-static bool
-suppressed(const struct rule_view *view, const struct rule *rule)
-{
-	for (const struct rule_suppress *row = rule->suppress; row != NULL; row = row->next) {
-		bool src = row->track != TRACK_DST && row->addresses != NULL
-			&& rule_addresses_match(row->addresses, view->ip_version, &view->src);
-		bool dst = row->track != TRACK_SRC && row->addresses != NULL
-			&& rule_addresses_match(row->addresses, view->ip_version, &view->dst);
-
-		if (row->track == TRACK_RULE || src || dst)
-			return true;
-	}
-	return false;
-}
-
-/* Whether the rule fires so often that another action holds: beyond its count in its window, and for a time after that. */
-static bool
-rate_exceeded(const struct rule_view *view, const struct rule *rule)
-{
-	const struct rule_threshold *rate = &rule->rate;
-	struct rule_tracked *row = tracked_find(view, rule, rate);
-
-	if (view->ts_ns < row->next)
-		return true;
-	if (view->ts_ns >= row->start_ns + rate->seconds * NS_PER_S) {
-		row->start_ns = view->ts_ns;
-		row->count = 0;
-	}
-	if (++row->count <= rate->count)
-		return false;
-	row->next = view->ts_ns + rate->timeout_s * NS_PER_S;
-	row->start_ns = view->ts_ns;
-	row->count = 0;
-	return true;
-}
-
-bool
-rule_threshold_allows(const struct rule_view *view, const struct rule *rule, uint32_t rule_idx, uint8_t *action)
-{
-	if (rule->suppress != NULL && suppressed(view, rule))
-		return false;
-	if (rule->filter.type != THRESHOLD_NONE && !threshold_check(view, rule, &rule->filter, rule_idx))
-		return false;
-	if (rule->rate.type != THRESHOLD_NONE && rate_exceeded(view, rule)) {
-		*action = rule->rate.action;
-		if (*action == RULE_PASS)
-			return false;
-	}
-	return rule->threshold.type == THRESHOLD_NONE || threshold_check(view, rule, &rule->threshold, rule_idx);
-}
-
 /* ---- cold ---- */
-
-static uint32_t
-table_mask(uint64_t entries)
-{
-	uint32_t sets = 1;
-
-	while ((uint64_t)sets * TABLE_WAYS < entries && sets < 1u << 24)
-		sets *= 2;
-	return sets - 1;
-}
 
 int
 rule_memory_create(struct rule_memory **out, const struct rule_config *config)
 {
 	struct rule_memory *memory = calloc(1, sizeof(*memory));
-	uint32_t thresholds = table_mask(config->thresholds_max), bits = table_mask(config->host_bits_max);
+	uint32_t bits = rule_table_mask(config->host_bits_max);
 
 	if (memory == NULL)
 		return -ENOMEM;
-	/* Large pages, touched now: a worker looks into these tables at random places. */
-	memory->thresholds_len = sizeof(*memory->thresholds) + (thresholds + 1ul) * TABLE_WAYS * sizeof(struct rule_tracked);
-	memory->bits_len = sizeof(*memory->bits) + (bits + 1ul) * TABLE_WAYS * sizeof(struct rule_bit);
-	memory->thresholds = mem_area_create(memory->thresholds_len);
+	/* Large pages, touched now: a worker looks into it at random places. */
+	memory->bits_len = sizeof(*memory->bits) + (bits + 1ul) * RULE_TABLE_WAYS * sizeof(struct rule_bit);
 	memory->bits = mem_area_create(memory->bits_len);
-	if (memory->thresholds == NULL || memory->bits == NULL || rule_vars_create(&memory->vars) != 0
+	if (memory->bits == NULL || rule_thresholds_create(memory, config->thresholds_max) != 0 || rule_vars_create(&memory->vars) != 0
 		|| rule_tags_create(&memory->tags) != 0) {
 		rule_memory_destroy(memory);
 		return -ENOMEM;
 	}
-	memory->thresholds->mask = thresholds;
 	memory->bits->mask = bits;
 	*out = memory;
 	return 0;
@@ -591,7 +398,7 @@ rule_memory_destroy(struct rule_memory *memory)
 {
 	if (memory == NULL)
 		return;
-	mem_area_destroy(memory->thresholds, memory->thresholds_len);
+	rule_thresholds_destroy(memory);
 	mem_area_destroy(memory->bits, memory->bits_len);
 	rule_vars_destroy(memory->vars);
 	rule_tags_destroy(memory->tags);

@@ -406,6 +406,7 @@ static bool
 field_array(const struct field *field, const uint8_t *base, const void *record, void *arg)
 {
 	const struct rule_test *test = arg;
+	size_t size = rule_array_size(field);
 	struct record_ref ref;
 
 	if (!record_is_present(record, field->bit))
@@ -414,9 +415,7 @@ field_array(const struct field *field, const uint8_t *base, const void *record, 
 	for (uint32_t i = 0; i < ref.count; i++) {
 		uint32_t value = 0;
 
-		/* Elements are of 1, 2 or 4 bytes in host order, which is little endian on every supported machine. */
-		size_t size = field->type == FIELD_U16S ? 2 : field->type == FIELD_U32S ? 4 : 1;
-
+		/* Elements are in host order, which is little endian on every supported machine. */
 		memcpy(&value, base + ref.off + i * size, size);
 		if (rule_numbers_match(&test->numbers, value))
 			return true;

@@ -15,4 +15,11 @@
 RULE_TESTS(RULE_TEST_DECLARE)
 #undef RULE_TEST_DECLARE
 
+/** Bytes of an element of an array of numbers. */
+static inline unsigned int
+rule_array_size(const struct field *field)
+{
+	return field->type == FIELD_U16S ? 2 : field->type == FIELD_U32S ? 4 : 1;
+}
+
 #endif

@@ -337,7 +337,9 @@ rule_matcher_create(struct rule_matcher **out, struct ruleset *ruleset, const st
 	matcher->bits = calloc(words, sizeof(uint64_t));
 	matcher->summary = calloc(matcher->summary_words, sizeof(uint64_t));
 	matcher->profiles = calloc(ruleset->rule_count + 1ul, sizeof(*matcher->profiles));
-	matcher->mutes = calloc(RULE_MUTES, sizeof(*matcher->mutes));
+	matcher->mutes = aligned_alloc(RULE_MUTE_ALIGN, RULE_MUTES * sizeof(*matcher->mutes));
+	if (matcher->mutes != NULL)
+		memset(matcher->mutes, 0, RULE_MUTES * sizeof(*matcher->mutes));
 	if (matcher->bits == NULL || matcher->mutes == NULL || matcher->summary == NULL || matcher->profiles == NULL
 		|| rule_memory_create(&matcher->memory, config) != 0 || matcher_scratch(matcher) != 0
 		|| (ruleset->needs_scratch && rule_scratch_create(&matcher->scratch_bytes) != 0)) {

@@ -32,6 +32,7 @@ static const char rules[] =
 	"alert toy any any -> any any (toy.points.index:>300; sid:28;)\n"
 	"alert toy any any -> any any (toy:unit 4; sid:29;)\n"
 	"alert toy any any -> any any (toy_indexed:unit 4; sid:30;)\n"
+	"alert toy any any -> any any (toy_masked:unit 5; sid:33;)\n"
 	/* by a literal of a buffer, the rest verified */
 	"alert toy any any -> any any (toy.request.data; content:\"reactor\"; sid:40;)\n"
 	"alert toy any any -> any any (toy.request.data; content:\"REACTOR\"; nocase; content:\"stop\"; sid:41;)\n"

@@ -66,14 +66,15 @@ toy_test(const struct rule_app_test *test, const void *record)
 static const struct rule_app_keyword toy_keywords[] = {
 	{ "toy", RULE_EITHER, toy_setup, toy_test, "unit N" },
 	{ "toy_indexed", RULE_TO_SERVER, toy_setup, toy_test, "unit N" },
+	{ "toy_masked", RULE_EITHER, toy_setup, toy_test, "unit N, two bits of which are told" },
 };
 
 static bool
-toy_index(const struct rule_app_keyword *keyword, const struct rule_app_test *test, const char **path, uint64_t *value)
+toy_index(const struct rule_app_keyword *keyword, const struct rule_app_test *test, struct rule_app_index *out)
 {
-	*path = "unit";
-	*value = test->words[0];
-	return keyword == &toy_keywords[1];
+	*out = (struct rule_app_index){ "unit", test->words[0], keyword == &toy_keywords[1] ? UINT64_MAX : 6 };
+	out->value &= out->mask;
+	return keyword != &toy_keywords[0];
 }
 
 static const struct rule_app_buffer toy_buffers[] = { { "toy_data", "request.data" } };

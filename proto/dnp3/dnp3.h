@@ -492,9 +492,9 @@ extern const struct field_names dnp3_indicators;
 extern const struct rule_app_event dnp3_events[];
 extern const struct rule_app_keyword dnp3_keywords[];
 extern const struct rule_app_buffer dnp3_buffers[];
-/** struct rule_app.keyword_index: rules with a dnp3_func that names one function are found by it. */
-bool dnp3_keyword_index(const struct rule_app_keyword *keyword, const struct rule_app_test *test, const char **path,
-	uint64_t *value);
+/** struct rule_app.keyword_index: rules that name one function, or bits of the indications, are found by them. */
+bool dnp3_keyword_index(const struct rule_app_keyword *keyword, const struct rule_app_test *test,
+	struct rule_app_index *out);
 enum { DNP3_KEYWORD_COUNT = 6, DNP3_BUFFER_COUNT = 2 };
 
 extern const struct proto dnp3_proto;

@@ -271,14 +271,17 @@ obj_test(const struct rule_app_test *test, const void *record)
 }
 
 bool
-dnp3_keyword_index(const struct rule_app_keyword *keyword, const struct rule_app_test *test, const char **path,
-	uint64_t *value)
+dnp3_keyword_index(const struct rule_app_keyword *keyword, const struct rule_app_test *test, struct rule_app_index *out)
 {
-	if (keyword->test != func_test || test->words[0] != COMPARE_EQUAL)
-		return false;
-	*path = "application.function_code";
-	*value = test->words[1];
-	return true;
+	uint64_t bits = test->words[1];
+
+	if (test->words[0] == COMPARE_EQUAL && keyword->test == func_test) {
+		*out = (struct rule_app_index){ "application.function_code", bits, UINT64_MAX };
+		return true;
+	}
+	*out = (struct rule_app_index){ "iin.raw", test->words[0] == COMPARE_MASK ? test->words[2] : bits, bits };
+	return keyword->test == ind_test
+		&& (test->words[0] == COMPARE_MASK || (test->words[0] == COMPARE_ANY && (bits & (bits - 1)) == 0));
 }
 
 #define FUNC_HELP "application function code: a number, a comparison, or a name as direct_operate; ! negates"

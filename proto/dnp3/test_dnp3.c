@@ -297,6 +297,36 @@ keyword(const char *name, const char *value)
 }
 
 static void
+test_keyword_index(void **unused)
+{
+	static const struct {
+		const char *value;
+		uint16_t mask, bits; /* rules are found by them; mask 0: by nothing */
+	} indicated[] = {
+		{ "device_restart", 0x8000, 0x8000 }, { "+device_restart,need_time", 0x9000, 0x9000 },
+		{ "device_restart,!need_time", 0x9000, 0x8000 }, { "-need_time", 0x1000, 0 },
+		{ "device_restart,need_time", 0, 0 }, { "!0", 0, 0 },
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < TEST_COUNT(indicated); i++) {
+		const struct rule_app_keyword *ind = &dnp3_keywords[2];
+		struct rule_app_test compiled;
+		struct record_path found;
+		struct rule_app_index index;
+		char err[128];
+
+		assert_int_equal(ind->setup(indicated[i].value, &compiled, err, sizeof(err)), 0);
+		assert_int_equal(dnp3_proto.app.keyword_index(ind, &compiled, &index), indicated[i].mask != 0);
+		if (indicated[i].mask == 0)
+			continue;
+		assert_int_equal(record_path_resolve(&dnp3_record_table, index.path, &found), 0);
+		assert_int_equal(index.mask, indicated[i].mask);
+		assert_int_equal(index.value, indicated[i].bits);
+	}
+}
+
+static void
 test_keywords(void **unused)
 {
 	static const uint8_t app[] = { 0xc3, 129, 0x80, 0x00, 30, 1, 0, 1, 1, 0x02, 0x9c, 0xff, 0xff, 0xff };
@@ -343,16 +373,15 @@ test_keywords(void **unused)
 		const struct rule_app_keyword *func = &dnp3_keywords[k];
 		struct rule_app_test compiled;
 		struct record_path found;
-		const char *path;
-		uint64_t value;
+		struct rule_app_index index;
 		char err[128];
 
 		assert_int_equal(func->setup("write", &compiled, err, sizeof(err)), 0);
-		assert_true(dnp3_proto.app.keyword_index(func, &compiled, &path, &value));
-		assert_int_equal(value, 2);
-		assert_int_equal(record_path_resolve(&dnp3_record_table, path, &found), 0);
+		assert_true(dnp3_proto.app.keyword_index(func, &compiled, &index));
+		assert_int_equal(index.value, 2);
+		assert_int_equal(record_path_resolve(&dnp3_record_table, index.path, &found), 0);
 		assert_int_equal(func->setup("!write", &compiled, err, sizeof(err)), 0);
-		assert_false(dnp3_proto.app.keyword_index(func, &compiled, &path, &value));
+		assert_false(dnp3_proto.app.keyword_index(func, &compiled, &index));
 	}
 	/* A frame without a message has neither function code nor indications. */
 	harness_begin();
@@ -375,7 +404,7 @@ main(void)
 		cmocka_unit_test(test_segments), cmocka_unit_test(test_segment_order), cmocka_unit_test(test_too_long),
 		cmocka_unit_test(test_many_reassemblies), cmocka_unit_test(test_bad_crc),
 		cmocka_unit_test(test_resynchronisation), cmocka_unit_test(test_malformed), cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_flood), cmocka_unit_test(test_keywords), cmocka_unit_test(test_random),
+		cmocka_unit_test(test_flood), cmocka_unit_test(test_keywords), cmocka_unit_test(test_keyword_index), cmocka_unit_test(test_random),
 	};
 
 	if (slab_create(&slab, 1 << 20) != 0)

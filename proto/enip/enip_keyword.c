@@ -380,7 +380,8 @@ test_version(const struct rule_app_test *test, const void *blob)
 
 /* ---- tags: what a record carries at any of its places, for rules to be found by ---- */
 
-enum tag { TAG_COMMAND = 0x10000, TAG_SERVICE = 0x20000, TAG_STATUS = 0x30000, TAG_STATUS_BAD = 0x40000, TAG_EXTENDED = 0x50000 };
+enum tag { TAG_COMMAND = 0x10000, TAG_SERVICE = 0x20000, TAG_STATUS = 0x30000, TAG_STATUS_BAD = 0x40000, TAG_EXTENDED = 0x50000,
+	TAG_CLASS = 0x80000000 };
 
 struct tags {
 	uint32_t *tags; /* [RULE_TAGS_MAX] */
@@ -406,6 +407,8 @@ view_tags(const struct view *view, const struct rule_app_test *test)
 
 	if (view_is(view, ENIP_HAS_CIP))
 		tag_add(tags, TAG_SERVICE | view->cip->service);
+	if (view_is(view, ENIP_HAS_CLASS))
+		tag_add(tags, TAG_CLASS | view->cip->class_id);
 	if (view_is(view, ENIP_HAS_STATUS)) {
 		tag_add(tags, TAG_STATUS | view->cip->status);
 		if (view->cip->status != 0)
@@ -449,6 +452,10 @@ enip_keyword_tag(const struct rule_app_keyword *keyword, const struct rule_app_t
 	if (keyword->test == test_extended) {
 		*tag = TAG_EXTENDED;
 		return true;
+	}
+	if (keyword->test == test_class) {
+		*tag = TAG_CLASS | (uint32_t)test->words[1];
+		return equal;
 	}
 	bool bad = test->words[0] == COMPARE_NEGATED && test->words[1] == 0;
 

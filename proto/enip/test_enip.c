@@ -16,14 +16,15 @@ static uint32_t hits; /* records that it holds for */
 
 /* A record that a keyword holds for carries the keyword's tag: the rule would not be found otherwise. */
 static void
-check_tag(const void *record)
+check_tag(const struct enip_record *record)
 {
+	bool to_client = record_is_present(&record->head, ENIP_RESPONSE + ENIP_HAS_HEADER);
 	uint32_t tags[RULE_TAGS_MAX], tag;
 	unsigned int count = enip_record_tags(record, tags);
 	bool found = false;
 
-	if (!enip_keyword_tag(keyword, &keyword_test, &tag))
-		return;
+	if (!enip_keyword_tag(keyword, &keyword_test, &tag) || (keyword->direction == RULE_TO_SERVER && to_client))
+		return; /* of the other direction: not asked */
 	for (unsigned int i = 0; i < count && i < RULE_TAGS_MAX; i++)
 		found = found || tags[i] == tag;
 	assert_true(found);

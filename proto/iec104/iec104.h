@@ -472,8 +472,8 @@ extern const struct record_table *const iec104_object_shapes[];
 extern const struct field_names iec104_type_names;
 extern const struct rule_app_event iec104_events[];
 extern const struct rule_app_keyword iec104_keywords[];
-bool iec104_keyword_index(const struct rule_app_keyword *keyword, const struct rule_app_test *test, const char **path,
-	uint64_t *value);
+bool iec104_keyword_index(const struct rule_app_keyword *keyword, const struct rule_app_test *test,
+	struct rule_app_index *out);
 enum { IEC104_KEYWORD_COUNT = 2 };
 
 extern const struct proto iec104_proto;

@@ -76,11 +76,9 @@ func_test(const struct rule_app_test *test, const void *record)
 }
 
 bool
-iec104_keyword_index(const struct rule_app_keyword *keyword, const struct rule_app_test *test, const char **path,
-	uint64_t *value)
+iec104_keyword_index(const struct rule_app_keyword *keyword, const struct rule_app_test *test, struct rule_app_index *out)
 {
-	*path = keyword->test == func_test ? "type_id_code" : "apci_type";
-	*value = test->words[0];
+	*out = (struct rule_app_index){ keyword->test == func_test ? "type_id_code" : "apci_type", test->words[0], UINT64_MAX };
 	return true;
 }
 

@@ -431,8 +431,7 @@ test_keywords(void **unused)
 	};
 	struct rule_app_test compiled;
 	struct record_path found;
-	const char *path;
-	uint64_t value;
+	struct rule_app_index index;
 	char err[128];
 
 	(void)unused;
@@ -443,9 +442,9 @@ test_keywords(void **unused)
 
 		assert_int_equal(keyword->setup(rows[i].value, &compiled, err, sizeof(err)), 0);
 		assert_int_equal(keyword->test(&compiled, h.last), rows[i].holds);
-		assert_true(iec104_proto.app.keyword_index(keyword, &compiled, &path, &value));
-		assert_int_equal(record_path_resolve(&iec104_record_table, path, &found), 0);
-		assert_int_equal(value, compiled.words[0]);
+		assert_true(iec104_proto.app.keyword_index(keyword, &compiled, &index));
+		assert_int_equal(record_path_resolve(&iec104_record_table, index.path, &found), 0);
+		assert_int_equal(index.value, compiled.words[0]);
 	}
 	for (unsigned int i = 0; i < IEC104_KEYWORD_COUNT; i++) {
 		assert_int_equal(iec104_keywords[i].setup("nothing", &compiled, err, sizeof(err)), -EINVAL);

@@ -161,9 +161,9 @@ extern const struct record_table *const modbus_file_record_tables[];
 extern const struct record_table *const modbus_object_tables[];
 extern const struct rule_app_event modbus_events[];
 extern const struct rule_app_keyword modbus_keywords[];
-/** rule_app.keyword_index: a rule that names a function is asked only for requests of that function. */
-bool modbus_keyword_index(const struct rule_app_keyword *keyword, const struct rule_app_test *compiled, const char **path,
-	uint64_t *value);
+/** rule_app.keyword_index: a rule is asked only for requests of the function, category, unit or access it names. */
+bool modbus_keyword_index(const struct rule_app_keyword *keyword, const struct rule_app_test *compiled,
+	struct rule_app_index *out);
 extern const struct counter_desc modbus_counters[];
 extern const struct knob_table modbus_knobs;
 

@@ -362,21 +362,29 @@ matches(const struct rule_app_test *compiled, const void *blob)
 }
 
 bool
-modbus_keyword_index(const struct rule_app_keyword *keyword, const struct rule_app_test *compiled, const char **path,
-	uint64_t *value)
+modbus_keyword_index(const struct rule_app_keyword *keyword, const struct rule_app_test *compiled, struct rule_app_index *out)
 {
 	const struct test *test = (const void *)compiled->words;
 
-	if (keyword->test != matches || test->access != 0)
+	if (keyword->test != matches)
 		return false;
-	if (test->has_categories) {
-		*path = "request.category"; /* a record has one category: one wanted bit is an equality */
-		*value = test->categories;
-		return test->categories != 0 && (test->categories & (test->categories - 1)) == 0;
+	if (test->has_function) {
+		*out = (struct rule_app_index){ "request.function_code", test->function, UINT64_MAX };
+		return true;
 	}
-	*path = "request.function_code";
-	*value = test->function;
-	return test->has_function;
+	if (test->categories != 0 && (test->categories & (test->categories - 1)) == 0) {
+		/* a record has one category: one wanted bit is an equality */
+		*out = (struct rule_app_index){ "request.category", test->categories, UINT64_MAX };
+		return true;
+	}
+	if (test->unit.kind == RANGE_EXACT) {
+		*out = (struct rule_app_index){ "request.unit_id", test->unit.low, UINT64_MAX };
+		return true;
+	}
+	uint8_t way = test->access & (MODBUS_READ | MODBUS_WRITE);
+
+	*out = (struct rule_app_index){ "request.access_type", way, way };
+	return way == MODBUS_READ || way == MODBUS_WRITE;
 }
 
 const struct rule_app_keyword modbus_keywords[] = {

@@ -386,22 +386,28 @@ test_keyword(void **state)
 	}
 	{
 		struct rule_app_test test;
-		const char *path = NULL;
-		uint64_t value = 0;
+		struct rule_app_index index;
 		char err[128];
 
 		assert_int_equal(keyword->setup("unit 1, function 8", &test, err, sizeof(err)), 0);
-		assert_true(modbus_keyword_index(keyword, &test, &path, &value));
-		assert_string_equal(path, "request.function_code");
-		assert_int_equal(value, 8);
+		assert_true(modbus_keyword_index(keyword, &test, &index));
+		assert_string_equal(index.path, "request.function_code");
+		assert_int_equal(index.value, 8);
 		assert_int_equal(keyword->setup("function reserved", &test, err, sizeof(err)), 0);
-		assert_true(modbus_keyword_index(keyword, &test, &path, &value));
-		assert_string_equal(path, "request.category");
-		assert_int_equal(value, MODBUS_RESERVED);
+		assert_true(modbus_keyword_index(keyword, &test, &index));
+		assert_string_equal(index.path, "request.category");
+		assert_int_equal(index.value, MODBUS_RESERVED);
 		assert_int_equal(keyword->setup("function public", &test, err, sizeof(err)), 0);
-		assert_false(modbus_keyword_index(keyword, &test, &path, &value));
-		assert_int_equal(keyword->setup("access write", &test, err, sizeof(err)), 0);
-		assert_false(modbus_keyword_index(keyword, &test, &path, &value));
+		assert_false(modbus_keyword_index(keyword, &test, &index));
+		assert_int_equal(keyword->setup("unit 7, access write", &test, err, sizeof(err)), 0);
+		assert_true(modbus_keyword_index(keyword, &test, &index));
+		assert_string_equal(index.path, "request.unit_id");
+		assert_int_equal(index.value, 7);
+		assert_int_equal(keyword->setup("unit >7, access write coils", &test, err, sizeof(err)), 0);
+		assert_true(modbus_keyword_index(keyword, &test, &index));
+		assert_string_equal(index.path, "request.access_type");
+		assert_int_equal(index.value, MODBUS_WRITE);
+		assert_int_equal(index.mask, MODBUS_WRITE);
 	}
 	/* A response without its request matches nothing. */
 	rig_renew();

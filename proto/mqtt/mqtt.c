@@ -418,6 +418,8 @@ const struct proto mqtt_proto = {
 		.event_count = MQTT_EVENT_COUNT,
 		.keywords = mqtt_keywords,
 		.keyword_count = MQTT_KEYWORD_COUNT,
+		.record_tags = mqtt_record_tags,
+		.keyword_tag = mqtt_keyword_tag,
 		.buffers = mqtt_buffers,
 		.buffer_count = MQTT_BUFFER_COUNT,
 	},

@@ -282,6 +282,9 @@ extern const struct record_table *const sparkplug_tables[];
 extern const struct record_table *const sparkplug_metric_tables[];
 extern const struct rule_app_event mqtt_events[];
 extern const struct rule_app_keyword mqtt_keywords[];
+/** rule_app.record_tags and .keyword_tag: rules that name a packet's type are found by it. */
+unsigned int mqtt_record_tags(const void *record, uint32_t tags[RULE_TAGS_MAX]);
+bool mqtt_keyword_tag(const struct rule_app_keyword *keyword, const struct rule_app_test *test, uint32_t *tag);
 extern const struct rule_app_buffer mqtt_buffers[];
 extern const struct field_names mqtt_types;
 extern const struct counter_desc mqtt_counters[];

@@ -358,6 +358,28 @@ test_session_present(const struct rule_app_test *compiled, const void *blob)
 	return message != NULL && record->type == MQTT_CONNACK && in_range(test_of(compiled), message->session_present);
 }
 
+/* ---- tags: the packet's type, which most rules name ---- */
+
+unsigned int
+mqtt_record_tags(const void *blob, uint32_t tags[RULE_TAGS_MAX])
+{
+	tags[0] = ((const struct mqtt_record *)blob)->type;
+	return 1;
+}
+
+bool
+mqtt_keyword_tag(const struct rule_app_keyword *keyword, const struct rule_app_test *compiled, uint32_t *tag)
+{
+	const struct test *test = test_of(compiled);
+
+	if (keyword->test == test_type) {
+		*tag = test->low;
+		return test->kind == RANGE_EXACT && test->index_of == INDEX_CURRENT;
+	}
+	*tag = keyword->test == test_connect_flags ? MQTT_CONNECT : MQTT_CONNACK;
+	return keyword->test == test_connect_flags || keyword->test == test_session_present;
+}
+
 const struct rule_app_keyword mqtt_keywords[] = {
 	{ "mqtt.type", RULE_EITHER, setup_type, test_type, "control packet type by name or number; ,N asks the transaction's Nth" },
 	{ "mqtt.protocol_version", RULE_EITHER, setup_number, test_version, "version of the connection: 3, 4 or 5" },

@@ -447,6 +447,7 @@ test_keywords(void **state)
 	for (size_t i = 0; i < TEST_COUNT(asked); i++) {
 		const struct rule_app_keyword *keyword = keyword_of(asked[i].keyword);
 		struct rule_app_test test;
+		uint32_t tags[RULE_TAGS_MAX], tag;
 		char err[128] = "";
 
 		rig_renew();
@@ -456,6 +457,10 @@ test_keywords(void **state)
 			fail_msg("%s: %s", asked[i].value, err);
 		if (keyword->test(&test, matched) != asked[i].match)
 			fail_msg("%s:%s on %s", asked[i].keyword, asked[i].value, asked[i].script);
+		/* a record that a keyword holds for carries its tag: the rule would not be found otherwise */
+		assert_int_equal(mqtt_record_tags(matched, tags), 1);
+		if (asked[i].match && mqtt_keyword_tag(keyword, &test, &tag) && tag != tags[0])
+			fail_msg("%s:%s on %s: other tag", asked[i].keyword, asked[i].value, asked[i].script);
 	}
 }
 
