@@ -255,9 +255,19 @@ failures_are_told_and_over_when_they_are_over(void **state)
 	bed.held.fail_at = RECORDS + 1;
 	submit(&bed, 1);
 	assert_int_equal(take(&bed, WRITER_QUOTA, 0), 1);
-	bed.held.fail_at = 0;
+	/* Where a part of the store is away, the others' records stay. */
+	bed.held.append_err = -EHOSTUNREACH;
+	bed.held.fail_at = 2 * RECORDS + 1;
+	pthread_mutex_lock(&bed.held.gate);
 	submit(&bed, 1);
+	submit(&bed, 2);
+	pthread_mutex_unlock(&bed.held.gate);
+	assert_int_equal(take(&bed, WRITER_FAILED, 0), 2);
 	assert_int_equal(take(&bed, WRITER_STORED, 2 * RECORDS + 1), 1);
+	assert_int_equal(bed.held.rollbacks, 1);
+	bed.held.fail_at = 0;
+	submit(&bed, 2);
+	assert_int_equal(take(&bed, WRITER_STORED, 3 * RECORDS + 1), 2);
 	bed_break(&bed);
 }
 

@@ -237,9 +237,9 @@ append(struct writer *writer, struct writer_job *job)
 		.lines_len = job->lines.len };
 	int err = store_append(writer->store, job->head, &body, job->records, &job->done);
 
-	if (err == -ERANGE || err == -EDQUOT) {
+	if (err == -ERANGE || err == -EDQUOT || err == -EHOSTUNREACH) {
 		let_go(writer);
-		finish(writer, job, err == -ERANGE ? WRITER_HOLE : WRITER_QUOTA);
+		finish(writer, job, err == -ERANGE ? WRITER_HOLE : err == -EDQUOT ? WRITER_QUOTA : WRITER_FAILED);
 	} else if (err == -EAGAIN) {
 		let_go(writer);
 		park(writer, job);

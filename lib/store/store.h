@@ -193,6 +193,7 @@ int store_next_sequence(struct store *store, const struct batch_head *head, uint
  *         -ERANGE: the batch leaves a hole before it, nothing was changed, out->next is the sequence expected;
  *         -EAGAIN: another program is writing this lane, nothing was changed: soon again;
  *         -EDQUOT: the sensor has used up its epochs, nothing was changed;
+ *         -EHOSTUNREACH: the part of the store where it belongs takes nothing at present, nothing was changed;
  *         other -errno: the store failed, store_rollback() must follow
  */
 int store_append(struct store *store, const struct batch_head *head, const struct store_body *body,

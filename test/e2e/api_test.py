@@ -38,8 +38,9 @@ class Api(Case):
         self.audit = os.path.join(self.aggregator.dir.name, 'audit.jsonl')
         self.tokens = os.path.join(self.aggregator.dir.name, 'tokens')
         open(self.tokens, 'w').close()
-        self.aggregator.settings += ['--set', f'api.audit.path={self.audit}', '--set', f'api.tokens={self.tokens}',
-                                     '--set', 'api.audit.size=4096']
+        self.aggregator.settings += ['--set', f'api.audit.path={self.audit}', '--set', 'api.audit.size=4096']
+        if not self.aggregator.cluster:
+            self.aggregator.settings += ['--set', f'api.tokens={self.tokens}']
 
     def open(self, path, method='GET', token=True, headers=None):
         connection = http.client.HTTPSConnection('127.0.0.1', int(self.aggregator.api_port),
@@ -61,13 +62,13 @@ class Api(Case):
         answer = self.kept.getresponse()
         return answer.status, json.loads(answer.read())
 
+    def token(self, *words):
+        """Where the configuration says that tokens are kept: @return what the program says, by words."""
+        return subprocess.run([program('aggregator/millrace-aggregator'), 'token', '-c', self.aggregator.config,
+                               *self.aggregator.settings, *words], capture_output=True, text=True, check=True).stdout.split()
+
     def make_token(self, name, scopes):
-        done = subprocess.run([program('aggregator/millrace-aggregator'), 'token', name, scopes], capture_output=True,
-                              text=True, check=True)
-        words = done.stdout.split()
-        with open(self.tokens, 'a') as file:
-            file.write(' '.join(words[3:]) + '\n')
-        return words[1]
+        return self.token(name, scopes)[1]
 
 
 class TimeLimit(Api):
@@ -114,8 +115,8 @@ class Document(Api):
         for path, operations in document['paths'].items():
             for method, operation in operations.items():
                 if operation['x-scope'] == 'admin':
-                    # Enrolment is not set up: that is known, and said, by the path alone.
-                    self.assertEqual(self.ask(path, method.upper())[0], 404)
+                    # Where enrolment is not set up, that is known, and said, by the path alone.
+                    self.assertIn(self.ask(path, method.upper())[0], (200, 400, 409) if self.aggregator.cluster else (404,))
                     other = 'POST' if method == 'get' else 'GET'
                     self.assertEqual(self.ask(path, other)[0], 405)
                     continue
@@ -168,15 +169,16 @@ class Tokens(Api):
         self.assertEqual(self.ask('/v1/alerts', token=exporter)[0], 403)
         for token in (reader, exporter):
             self.assertEqual(self.ask('/v1/sensors/revoke', method='POST', token=token)[0], 403)
-        # A token is gone as soon as its line is; a line that is none lets nobody in.
-        with open(self.tokens) as file:
-            lines = file.readlines()
-        with open(self.tokens, 'w') as file:
-            file.writelines(lines[:1])
+        self.assertEqual(self.token('--list'), ['archive', 'export', 'grafana', 'read'] if self.aggregator.cluster
+                         else ['grafana', 'read', 'archive', 'export'])
+        self.token('--remove', 'archive')
         self.assertEqual(self.open('/v1/export', token=exporter).status, 401)
         self.assertEqual(self.ask('/v1/alerts', token=reader)[0], 200)
+        if self.aggregator.cluster:
+            return
+        # A line that is none lets nobody in.
         with open(self.tokens, 'a') as file:
-            file.write('nonsense\n')
+            file.write('no line\n')
         self.assertEqual(self.ask('/v1/alerts', token=reader)[0], 401)
         self.assertEqual(self.ask('/v1/alerts')[0], 200)
 

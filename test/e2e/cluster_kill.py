@@ -26,7 +26,7 @@ sys.path.insert(0, os.path.join(ROOT, 'test', 'harness'))
 import cluster  # noqa: E402
 
 SENSORS = ('plant-1', 'plant-2', 'plant-3', 'plant-4')
-NODES = ('ch1', 'ch2', 'ch3', 'zk', 'pg1', 'pg2', 'gateway1', 'gateway2', 'haproxy')
+NODES = ('ch1', 'ch2', 'ch3', *(['ch4'] if len(cluster.SHARDS) == 2 else []), 'zk', 'pg1', 'pg2', 'gateway1', 'gateway2', 'haproxy')
 DIR = os.environ.get('CLUSTER_DIR', 'run/cluster')
 BACK_S = 90  # from the end of a fault to the next acknowledgement of every sensor
 HAPROXY = """defaults
@@ -194,9 +194,9 @@ def check(store, bed, sensors):
     """@return (lost, doubled, wrong) over all replicas, and what the gateways answer."""
     lost = doubled = wrong = 0
     acked = {sensor.name_: sensor.acked for sensor in sensors}
-    for replica in range(3 if len(cluster.SHARDS) == 1 else 1):
-        if len(cluster.SHARDS) == 1:
-            store.clickhouse('SYSTEM SYNC REPLICA records', replica)
+    for replica in range(cluster.REPLICAS):
+        for shard in range(len(cluster.SHARDS)):
+            store.clickhouse('SYSTEM SYNC REPLICA records', replica, shard)
         found = collections.Counter()
         for sensor, _, _, sequence, line in store.records(replica):
             record = json.loads(line)

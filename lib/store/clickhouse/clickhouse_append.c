@@ -243,11 +243,21 @@ note_run(struct clickhouse_store *store, const struct batch_head *head, const st
 	return err < 0 ? err : 0;
 }
 
+/* A sensor's records are together. FNV's low bits alone tell names apart badly. Questions ask every shard, so nothing else
+ * depends on where a record is. */
+static struct clickhouse_shard *
+shard_of(struct clickhouse_store *store, const char *sensor)
+{
+	uint32_t hash = hash_name(sensor);
+
+	return &store->shards[(hash ^ hash >> 16) % store->shard_count];
+}
+
 static int
 add_rows(struct clickhouse_store *store, const struct batch_head *head, const struct store_line *lines,
 	struct store_appended *out)
 {
-	struct clickhouse_shard *shard = &store->shards[hash_name(head->sensor) % store->shard_count];
+	struct clickhouse_shard *shard = shard_of(store, head->sensor);
 	uint32_t from = (uint32_t)(out->next > head->sequence ? out->next - head->sequence : 0);
 	struct clickhouse_block *block = &store->block;
 	size_t before = shard->rows.len;
@@ -301,6 +311,9 @@ clickhouse_store_append(struct store *base, const struct batch_head *head, const
 	int err = 0;
 
 	*out = (struct store_appended){ .next = 1 };
+	/* In one block with the others it would fail them, too. */
+	if (!clickhouse_shard_is_there(store, shard_of(store, head->sensor)))
+		return -EHOSTUNREACH;
 	if (store->block.id == 0)
 		err = clickhouse_block_open(store, (int64_t)time(NULL));
 	if (err == 0)

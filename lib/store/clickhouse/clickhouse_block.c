@@ -19,6 +19,8 @@ enum {
 	PARTS_OF_BOUND = 8,
 	SEND_PAUSE_MS = 50,
 	SEND_PAUSE_MAX_MS = 1000,
+	PROBE_EVERY_MS = 1000,
+	PROBE_TIMEOUT_MS = 1000,
 	CLEAN_EVERY_MS = 5000,
 	PENDING_MIN_S = 5,       /* a younger one may be between its numbering and its lock */
 	GIVEN_UP_KEEP_S = 3600,  /* a node that got it has written it by then, or never will */
@@ -170,10 +172,58 @@ clickhouse_block_send(struct clickhouse_store *store)
 {
 	int err = 0;
 
-	for (unsigned int i = 0; i < store->shard_count && err == 0; i++)
-		if (store->shards[i].row_count > 0)
-			err = send_shard(store, &store->shards[i]);
+	for (unsigned int i = 0; i < store->shard_count && err == 0; i++) {
+		struct clickhouse_shard *shard = &store->shards[i];
+
+		if (shard->row_count == 0)
+			continue;
+		err = send_shard(store, shard);
+		if (err != 0 && err != -ENOMEM) {
+			log_warning("store", "clickhouse: shard %u takes nothing: batches for it are refused until it can", i + 1);
+			shard->away = true;
+			shard->away_ms = clickhouse_clock_ms();
+		}
+	}
 	return err;
+}
+
+/* A quorum of its replicas is at work, and no block of before still waits for one. */
+static bool
+can_take(struct clickhouse_store *store, struct clickhouse_shard *shard, struct clickhouse_node *node)
+{
+	struct clickhouse_call call = { .timeout_ms = PROBE_TIMEOUT_MS };
+	struct clickhouse_bytes answer = { 0 };
+	struct clickhouse_bytes sql = { 0 };
+	bool can;
+
+	clickhouse_bytes_printf(&sql, "SELECT active_replicas >= %u AND NOT is_readonly AND NOT is_session_expired FROM system.replicas"
+		" WHERE database = '%s' AND table = 'records' UNION ALL SELECT count() = 0 FROM system.zookeeper"
+		" WHERE path = '/millrace/%s/%u/records/quorum' AND name = 'status'", shard->quorum, store->database, store->database,
+		(unsigned int)(shard - store->shards) + 1);
+	clickhouse_bytes_put(&sql, "", 1);
+	call.sql = sql.data;
+	can = !sql.failed && clickhouse_ask(store, node, &call, &answer) == 0 && answer.len == 4 &&
+		memcmp(answer.data, "1\n1\n", 4) == 0;
+	clickhouse_bytes_free(&sql);
+	clickhouse_bytes_free(&answer);
+	return can;
+}
+
+bool
+clickhouse_shard_is_there(struct clickhouse_store *store, struct clickhouse_shard *shard)
+{
+	uint64_t now_ms = clickhouse_clock_ms();
+
+	if (!shard->away)
+		return true;
+	if (now_ms - shard->away_ms < PROBE_EVERY_MS)
+		return false;
+	for (unsigned int i = 0; i < shard->node_count && shard->away; i++)
+		shard->away = !can_take(store, shard, &shard->nodes[i]);
+	shard->away_ms = now_ms;
+	if (!shard->away)
+		log_notice("store", "clickhouse: shard %u can take blocks again", (unsigned int)(shard - store->shards) + 1);
+	return !shard->away;
 }
 
 /* ---- settling ---- */

@@ -51,6 +51,8 @@ struct clickhouse_shard {
 	unsigned int node_count;
 	unsigned int current;          /* the node that did what was last asked */
 	unsigned int quorum;
+	bool away;                     /* it took no block, and was not seen to be able to since */
+	uint64_t away_ms;              /* when it was last found so */
 	struct clickhouse_bytes rows;  /* the writer's: of the block that is gathered */
 	uint32_t row_count;
 };
@@ -139,6 +141,8 @@ int clickhouse_node_ready(struct clickhouse_store *store, struct clickhouse_shar
 int clickhouse_block_open(struct clickhouse_store *store, int64_t now_s);
 /** Sends its rows to a quorum of each shard's replicas. @return 0 or -errno: it is not known what became of them */
 int clickhouse_block_send(struct clickhouse_store *store);
+/** Whether the shard can take a block, as far as is known: one that failed is asked again, once a second. */
+bool clickhouse_shard_is_there(struct clickhouse_store *store, struct clickhouse_shard *shard);
 /** The transaction's end: what was sent counts. */
 int clickhouse_block_settle(struct clickhouse_store *store);
 /** Rolls back; what may have come to a node never counts. */

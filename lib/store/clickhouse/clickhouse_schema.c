@@ -98,6 +98,36 @@ migrate(struct clickhouse_store *store, struct clickhouse_shard *shard, struct c
 	return err;
 }
 
+/* Shards are known by their place in the configuration: where two aggregators disagree about it, or one has lost a line, records
+ * would be looked for where they are not. */
+static int
+check_shard(struct clickhouse_store *store, struct clickhouse_shard *shard, struct clickhouse_node *node)
+{
+	struct clickhouse_bytes answer = { 0 };
+	struct clickhouse_bytes path = { 0 };
+	struct clickhouse_call call = { .timeout_ms = DDL_TIMEOUT_MS };
+	struct clickhouse_bytes sql = { 0 };
+	int err;
+
+	clickhouse_bytes_printf(&sql, "SELECT zookeeper_path FROM system.replicas WHERE database = '%s' AND table = 'records'",
+		store->database);
+	clickhouse_bytes_put(&sql, "", 1);
+	clickhouse_bytes_printf(&path, "/millrace/%s/%u/records\n", store->database, (unsigned int)(shard - store->shards) + 1);
+	clickhouse_bytes_put(&path, "", 1);
+	call.sql = sql.data;
+	err = sql.failed || path.failed ? -ENOMEM : clickhouse_ask(store, node, &call, &answer);
+	if (err == 0 && strcmp(answer.data, path.data) != 0) {
+		log_error("store", "clickhouse %s: its records are %.*s, as shard %u it would have %.*s: shards must stand in the same order"
+			" everywhere and for good", node->replica, (int)strcspn(answer.data, "\n"), answer.data,
+			(unsigned int)(shard - store->shards) + 1, (int)strcspn(path.data, "\n"), path.data);
+		err = -EPROTO;
+	}
+	clickhouse_bytes_free(&sql);
+	clickhouse_bytes_free(&path);
+	clickhouse_bytes_free(&answer);
+	return err;
+}
+
 int
 clickhouse_node_ready(struct clickhouse_store *store, struct clickhouse_shard *shard, struct clickhouse_node *node)
 {
@@ -118,6 +148,8 @@ clickhouse_node_ready(struct clickhouse_store *store, struct clickhouse_shard *s
 		err = migrate(store, shard, node);
 		(void)pg_run(store->aside, "SELECT pg_advisory_unlock($1)", "n", (int64_t)LOCK_SCHEMA);
 	}
+	if (err == 0)
+		err = check_shard(store, shard, node);
 	node->ready = err == 0;
 	return err;
 }

@@ -127,6 +127,23 @@ ready_nodes(struct clickhouse_store *store)
 	return 0;
 }
 
+/* What is in a shard that the configuration does not name would be missing from every answer. */
+static int
+check_shards(struct clickhouse_store *store)
+{
+	PGresult *rows = pg_ask(store->aside, "SELECT coalesce(max(s.shard) + 1, 0) FROM stock s JOIN partitions p ON p.id = s.part"
+		" WHERE NOT p.doomed", "");
+	int64_t known = rows == NULL ? 0 : pg_number(rows, 0, 0);
+	int err = rows == NULL ? pg_error(store->aside) : 0;
+
+	PQclear(rows);
+	if (err == 0 && known > store->shard_count) {
+		log_error("store", "store.clickhouse.shards: %u are given, but records are in %lld", store->shard_count, (long long)known);
+		err = -EINVAL;
+	}
+	return err;
+}
+
 static int
 clickhouse_store_open(struct store **out, const struct store_config *config, bool writer)
 {
@@ -137,6 +154,8 @@ clickhouse_store_open(struct store **out, const struct store_config *config, boo
 		err = pg_open(&store->aside, store->postgres, "store");
 	if (err == 0)
 		err = pg_migrate(store->aside, "store", store_migrations, store_migrations_count);
+	if (err == 0)
+		err = check_shards(store);
 	if (err == 0 && writer)
 		err = pg_open(&store->tx, store->postgres, "store");
 	if (err == 0)
