@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "lib/store/clickhouse/clickhouse_group.h"
 #include "lib/store/clickhouse/clickhouse_private.h"
 
 static const struct {
@@ -108,6 +109,46 @@ bytes_grow_and_a_failure_sticks(void **state)
 	clickhouse_bytes_free(&bytes);
 }
 
+static char *
+write_groups(const struct clickhouse_groups *groups)
+{
+	json_t *rows = json_array();
+	char *text;
+
+	for (size_t i = 0; i < groups->count; i++) {
+		json_t *row = json_array();
+
+		for (unsigned int c = 0; c < groups->column_count; c++)
+			json_array_append_new(row, clickhouse_cell_write(&groups->columns[c], &groups->rows[i], groups->rows[i].cells[c]));
+		json_array_append_new(rows, row);
+	}
+	text = json_dumps(rows, JSON_COMPACT);
+	json_decref(rows);
+	return text;
+}
+
+static void
+groups_of_two_shards_become_one(void **state)
+{
+	static const struct clickhouse_column columns[] = { { "type", AS_TEXT, KEY }, { "code", AS_INTEGER, KEY }, { "n", AS_INTEGER, SUM },
+		{ "bytes", AS_WHOLE, SUM }, { "first", AS_INTEGER, LEAST }, { "last", AS_INTEGER, MOST } };
+	static const int order[CLICKHOUSE_ORDER_MAX] = { -3, 1 };
+	struct clickhouse_groups groups = { .columns = columns, .column_count = TEST_COUNT(columns), .order = order };
+	char *text;
+
+	assert_int_equal(clickhouse_groups_read(&groups, "a\\tb\t1\t5\t2.5e18\t7\t8\nmodbus\t\\N\t9223372036854775807\t1\t\\N\t1\n"), 0);
+	assert_int_equal(clickhouse_groups_read(&groups, "modbus\t\\N\t1\t1\t3\t\\N\na\\tb\t1\t6\t9e18\t4\t9\nz\t2\t11\t0\t1\t1\n"), 0);
+	assert_int_equal(clickhouse_groups_join(&groups), 0);
+	text = write_groups(&groups);
+	assert_string_equal(text, "[[\"modbus\",null,9223372036854775807,2,3,1],[\"a\\tb\",1,11,1.15e19,4,9],[\"z\",2,11,0,1,1]]");
+	free(text);
+	clickhouse_groups_cut(&groups, 1);
+	assert_int_equal(groups.count, 1);
+	assert_int_equal(clickhouse_groups_read(&groups, "a\t1\n"), -EBADMSG);
+	clickhouse_groups_free(&groups);
+	assert_int_equal(groups.count, 0);
+}
+
 int
 main(void)
 {
@@ -116,6 +157,7 @@ main(void)
 		cmocka_unit_test(filters_become_sql_that_they_cannot_leave),
 		cmocka_unit_test(a_snapshot_shows_what_is_settled_and_of_the_time),
 		cmocka_unit_test(bytes_grow_and_a_failure_sticks),
+		cmocka_unit_test(groups_of_two_shards_become_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
