@@ -468,45 +468,6 @@ outlet_destroy(struct outlet *outlet)
 	free(outlet);
 }
 
-/* ---- as a sink ---- */
-
-static struct outlet *
-outlet_of(void *self)
-{
-	return ((struct outlet_sink *)self)->outlet;
-}
-
-void
-outlet_sink_write(void *self, enum link_lane lane, const char *line, size_t len)
-{
-	outlet_write(outlet_of(self), lane, line, len);
-}
-
-void
-outlet_sink_flush(void *self, uint64_t now_ns)
-{
-	outlet_flush(outlet_of(self));
-}
-
-int
-outlet_sink_drain(void *self, uint64_t timeout_ms)
-{
-	return outlet_drain(outlet_of(self), timeout_ms);
-}
-
-json_t *
-outlet_sink_status(void *self)
-{
-	return outlet_status(outlet_of(self));
-}
-
-unsigned int
-outlet_sink_counters(void *self, struct counter_set sets[])
-{
-	sets[0] = outlet_get_counters(outlet_of(self));
-	return 1;
-}
-
 const json_t *
 outlet_value_at(const json_t *root, const char *path)
 {

@@ -114,6 +114,38 @@ struct outlet_sink {
 	struct outlet *outlet;
 };
 
+/** What the settings of each such sink begin with. */
+struct outlet_settings {
+	bool enabled;
+	json_t *lanes;        /* names; NULL: those of the kind */
+	const char *spool;    /* folder */
+	uint64_t spool_size;  /* bytes */
+	uint64_t backoff_max_ms;
+	uint64_t drain_ms;
+};
+
+struct outlet_sink_kind {
+	const char *name;                    /* its keys are those of outputs.NAME. */
+	const struct knob_table *knobs;
+	const struct counter_desc *counters; /* [OUTLET_COUNTER_COUNT] */
+	uint32_t lanes;                      /* bit i: of lane i, unless the settings name others */
+	size_t size;                         /* bytes of the sink, which begins with struct outlet_sink */
+	const struct outlet_encoder *encoder;
+	/** Fills the zeroed sink and the wire from the settings, which are lent for the call. @return 0 or -errno with err set */
+	int (*start)(void *self, const struct outlet_settings *settings, struct wire_config *wire, struct config_error *err);
+	/** Takes a sink that start() left half done as well. */
+	void (*destroy)(void *self);
+};
+
+/**
+ * Reads the settings, makes the sink and starts its outlet.
+ *
+ * @param self      out: NULL where it is not enabled
+ * @param settings  the caller's, of the kind's own struct
+ * @return 0 or -errno with err set
+ */
+int outlet_sink_create(void **self, const struct outlet_sink_kind *kind, struct outlet_settings *settings, struct config *config,
+	struct config_error *err);
 void outlet_sink_write(void *self, enum link_lane lane, const char *line, size_t len);
 void outlet_sink_flush(void *self, uint64_t now_ns);
 int outlet_sink_drain(void *self, uint64_t timeout_ms);

@@ -17,17 +17,14 @@ enum {
 static_assert(MESSAGE_MIN >= IPFIX_HEADER_LEN + IPFIX_TYPES_LEN, "the types do not fit the smallest message");
 
 struct ipfix_config {
-	bool enabled;
+	struct outlet_settings outlet; /* first */
 	const char *url;
 	const char *ca, *cert, *key;
-	json_t *lanes;
 	uint64_t domain;
 	uint64_t enterprise;
 	uint64_t template_interval_s;
 	uint64_t message_max;
-	const char *spool;
-	uint64_t spool_size;
-	uint64_t timeout_ms, backoff_max_ms, drain_ms;
+	uint64_t timeout_ms;
 };
 
 struct ipfix_sink {
@@ -41,9 +38,9 @@ struct ipfix_sink {
 #define ROW(key, type_, field, ...) { "outputs.ipfix." key, type_, offsetof(struct ipfix_config, field), __VA_ARGS__ }
 
 static const struct knob rows[] = {
-	ROW("enabled", KNOB_BOOL, enabled, 0, 0, "no", NULL, "send flows to an IPFIX collector (RFC 7011)"),
+	ROW("enabled", KNOB_BOOL, outlet.enabled, 0, 0, "no", NULL, "send flows to an IPFIX collector (RFC 7011)"),
 	ROW("url", KNOB_TEXT, url, 0, 0, "", NULL, "udp://HOST[:4739], tcp://HOST[:4739] or tls://HOST[:4740]"),
-	ROW("lanes", KNOB_LIST, lanes, 0, 0, NULL, NULL,
+	ROW("lanes", KNOB_LIST, outlet.lanes, 0, 0, NULL, NULL,
 		"which events: flow (biflows), event (calls of protocols' functions); default: both"),
 	ROW("domain", KNOB_NUMBER, domain, 0, UINT32_MAX, "1", NULL, "observation domain"),
 	ROW("enterprise", KNOB_NUMBER, enterprise, 2, UINT32_MAX, "32473", NULL,
@@ -53,11 +50,11 @@ static const struct knob rows[] = {
 	ROW("ca", KNOB_TEXT, ca, 0, 0, "", NULL, "CA certificates of a tls:// collector, PEM"),
 	ROW("cert", KNOB_TEXT, cert, 0, 0, "", NULL, "client certificate for a tls:// collector, PEM; empty: none"),
 	ROW("key", KNOB_TEXT, key, 0, 0, "", NULL, "its private key, PEM"),
-	ROW("spool", KNOB_TEXT, spool, 0, 0, "/var/lib/millrace/spool-ipfix", NULL, "folder of events that wait for the collector"),
-	ROW("spool-size", KNOB_SIZE, spool_size, 16ull << 20, 1ull << 40, "64 MiB", NULL, "bound of that folder"),
+	ROW("spool", KNOB_TEXT, outlet.spool, 0, 0, "/var/lib/millrace/spool-ipfix", NULL, "folder of events that wait for the collector"),
+	ROW("spool-size", KNOB_SIZE, outlet.spool_size, 16ull << 20, 1ull << 40, "64 MiB", NULL, "bound of that folder"),
 	ROW("timeout-ms", KNOB_NUMBER, timeout_ms, 100, 600000, "10000", NULL, "give a connection or a message up after this long"),
-	ROW("backoff-max-ms", KNOB_NUMBER, backoff_max_ms, 100, 3600000, "30000", NULL, "longest pause between attempts"),
-	ROW("drain-ms", KNOB_NUMBER, drain_ms, 0, 3600000, "2000", NULL, "how long a stop waits for what is not sent"),
+	ROW("backoff-max-ms", KNOB_NUMBER, outlet.backoff_max_ms, 100, 3600000, "30000", NULL, "longest pause between attempts"),
+	ROW("drain-ms", KNOB_NUMBER, outlet.drain_ms, 0, 3600000, "2000", NULL, "how long a stop waits for what is not sent"),
 };
 
 static const struct knob_table knobs = { "sink/ipfix", rows, sizeof(rows) / sizeof(rows[0]) };
@@ -156,56 +153,41 @@ ops_destroy(void *self)
 }
 
 static int
-start(struct ipfix_sink *sink, struct config_error *err)
+start(void *self, const struct outlet_settings *settings, struct wire_config *wire, struct config_error *err)
 {
-	const struct ipfix_config *config = &sink->config;
-	struct outlet_config outlet = {
-		.name = "ipfix",
-		.counters = counters,
-		.spool = config->spool,
-		.spool_size = config->spool_size,
-		.backoff_max_ms = config->backoff_max_ms,
-		.drain_ms = config->drain_ms,
-		.wire = { .key = "outputs.ipfix", .url = config->url, .ca = config->ca, .cert = config->cert,
-			.cert_key = config->key, .timeout_ms = config->timeout_ms,
-			.default_ports = { [WIRE_UDP] = 4739, [WIRE_TCP] = 4739, [WIRE_TLS] = 4740 } },
-	};
-	int rc = outlet_read_lanes(&outlet.lanes, config->lanes, LANES_DEFAULT, "outputs.ipfix.lanes", err);
+	const struct ipfix_config *config = (const struct ipfix_config *)settings;
+	struct ipfix_sink *sink = self;
 
-	if (rc != 0)
-		return rc;
+	sink->config = *config;
+	*wire = (struct wire_config){ .key = "outputs.ipfix", .url = config->url, .ca = config->ca, .cert = config->cert,
+		.cert_key = config->key, .timeout_ms = config->timeout_ms,
+		.default_ports = { [WIRE_UDP] = 4739, [WIRE_TCP] = 4739, [WIRE_TLS] = 4740 } };
 	sink->message.domain = (uint32_t)config->domain;
 	sink->message.enterprise = (uint32_t)config->enterprise;
 	if (buf_create(&sink->message.out, config->message_max) != 0 || buf_create(&sink->record, IPFIX_RECORD_MAX) != 0) {
 		snprintf(err->text, sizeof(err->text), "outputs.ipfix: no memory");
 		return -ENOMEM;
 	}
-	return outlet_create(&sink->base.outlet, &outlet, &encoder, sink, err);
+	return 0;
 }
+
+static const struct outlet_sink_kind kind = {
+	.name = "ipfix",
+	.knobs = &knobs,
+	.counters = counters,
+	.lanes = LANES_DEFAULT,
+	.size = sizeof(struct ipfix_sink),
+	.encoder = &encoder,
+	.start = start,
+	.destroy = ops_destroy,
+};
 
 static int
 ops_create(void **self, struct config *config, const struct sink_env *env, struct config_error *err)
 {
 	struct ipfix_config own;
-	struct ipfix_sink *sink;
-	int rc = config_apply(config, &knobs, &own, err);
 
-	*self = NULL;
-	if (rc < 0 || !own.enabled)
-		return rc;
-	sink = calloc(1, sizeof(*sink));
-	if (sink == NULL) {
-		snprintf(err->text, sizeof(err->text), "outputs.ipfix: no memory");
-		return -ENOMEM;
-	}
-	sink->config = own;
-	rc = start(sink, err);
-	if (rc < 0) {
-		ops_destroy(sink);
-		return rc;
-	}
-	*self = sink;
-	return 0;
+	return outlet_sink_create(self, &kind, &own.outlet, config, err);
 }
 
 static const struct knob_table *const knob_tables[] = { &knobs, NULL };

@@ -41,21 +41,18 @@ struct flight {
 };
 
 struct kafka_config {
-	bool enabled;
+	struct outlet_settings outlet; /* first */
 	const char *brokers;
 	const char *topic;
 	unsigned int key;
 	const char *sensor;
-	json_t *lanes;
 	unsigned int security;
 	const char *ca, *cert, *cert_key;
 	unsigned int sasl_mechanism;
 	const char *sasl_user, *sasl_password_file;
 	unsigned int compression;
 	json_t *options;
-	const char *spool;
-	uint64_t spool_size;
-	uint64_t timeout_ms, backoff_max_ms, drain_ms;
+	uint64_t timeout_ms;
 };
 
 enum kafka_counter { KAFKA_REPEATED, KAFKA_RENEWED, KAFKA_COUNTER_COUNT };
@@ -82,14 +79,14 @@ static const char *const compressions[] = { "zstd", "lz4", "snappy", "gzip", "no
 #define ROW(key, type_, field, ...) { "outputs.kafka." key, type_, offsetof(struct kafka_config, field), __VA_ARGS__ }
 
 static const struct knob rows[] = {
-	ROW("enabled", KNOB_BOOL, enabled, 0, 0, "no", NULL, "send events to Kafka"),
+	ROW("enabled", KNOB_BOOL, outlet.enabled, 0, 0, "no", NULL, "send events to Kafka"),
 	ROW("brokers", KNOB_TEXT, brokers, 0, 0, "", NULL, "HOST:PORT,... of some brokers; they name the others"),
 	ROW("topic", KNOB_TEXT, topic, 0, 0, "millrace", NULL,
 		"where events go; {lane} in it is alert, asset, event, flow or stats, {type} the event type: a topic a kind of record"),
 	ROW("key", KNOB_CHOICE, key, 0, 0, "flow", keys,
 		"what of a record its messages are kept in order by: flow (its flow_id; where it has none, the sensor), sensor, none"),
 	ROW("sensor", KNOB_TEXT, sensor, 0, 0, "", NULL, "the sensor's name in keys and headers; default: the system's"),
-	ROW("lanes", KNOB_LIST, lanes, 0, 0, NULL, NULL,
+	ROW("lanes", KNOB_LIST, outlet.lanes, 0, 0, NULL, NULL,
 		"which events: alert, asset, event (protocols, anomalies), flow, stats; default: all"),
 	ROW("security", KNOB_CHOICE, security, 0, 0, "plaintext", securities, "plaintext, tls, sasl-plaintext or sasl-tls"),
 	ROW("ca", KNOB_TEXT, ca, 0, 0, "", NULL, "CA certificates of the brokers, PEM"),
@@ -101,11 +98,11 @@ static const struct knob rows[] = {
 	ROW("compression", KNOB_CHOICE, compression, 0, 0, "zstd", compressions, "of batches"),
 	ROW("options", KNOB_LIST, options, 0, 0, NULL, NULL,
 		"settings of librdkafka, each NAME=VALUE, but for those that these keys or the sink itself set"),
-	ROW("spool", KNOB_TEXT, spool, 0, 0, "/var/lib/millrace/spool-kafka", NULL, "folder of events that wait for the brokers"),
-	ROW("spool-size", KNOB_SIZE, spool_size, 16ull << 20, 1ull << 40, "256 MiB", NULL, "bound of that folder"),
+	ROW("spool", KNOB_TEXT, outlet.spool, 0, 0, "/var/lib/millrace/spool-kafka", NULL, "folder of events that wait for the brokers"),
+	ROW("spool-size", KNOB_SIZE, outlet.spool_size, 16ull << 20, 1ull << 40, "256 MiB", NULL, "bound of that folder"),
 	ROW("timeout-ms", KNOB_NUMBER, timeout_ms, 100, 300000, "10000", NULL, "ask again when a request is not answered for this long"),
-	ROW("backoff-max-ms", KNOB_NUMBER, backoff_max_ms, 100, 3600000, "10000", NULL, "longest pause between attempts"),
-	ROW("drain-ms", KNOB_NUMBER, drain_ms, 0, 3600000, "5000", NULL, "how long a stop waits for what is not acknowledged"),
+	ROW("backoff-max-ms", KNOB_NUMBER, outlet.backoff_max_ms, 100, 3600000, "10000", NULL, "longest pause between attempts"),
+	ROW("drain-ms", KNOB_NUMBER, outlet.drain_ms, 0, 3600000, "5000", NULL, "how long a stop waits for what is not acknowledged"),
 };
 
 static const struct knob_table knobs = { "sink/kafka", rows, sizeof(rows) / sizeof(rows[0]) };
@@ -405,59 +402,43 @@ set_names(struct kafka_sink *sink, const struct kafka_config *config, struct con
 }
 
 static int
-start(struct kafka_sink *sink, const struct kafka_config *config, struct config_error *err)
+start(void *self, const struct outlet_settings *settings, struct wire_config *wire, struct config_error *err)
 {
-	struct outlet_config outlet = {
-		.name = "kafka",
-		.counters = outlet_counters,
-		.spool = config->spool,
-		.spool_size = config->spool_size,
-		.backoff_max_ms = config->backoff_max_ms,
-		.drain_ms = config->drain_ms,
-	};
+	const struct kafka_config *config = (const struct kafka_config *)settings;
+	struct kafka_sink *sink = self;
 	const struct producer_config producer = {
 		.key = "outputs.kafka", .brokers = config->brokers, .security = config->security, .ca = config->ca, .cert = config->cert,
 		.cert_key = config->cert_key, .sasl_mechanism = mechanisms[config->sasl_mechanism], .sasl_user = config->sasl_user,
 		.sasl_password_file = config->sasl_password_file, .compression = compressions[config->compression],
-		.timeout_ms = config->timeout_ms, .backoff_max_ms = config->backoff_max_ms,
+		.timeout_ms = config->timeout_ms, .backoff_max_ms = settings->backoff_max_ms,
 		.messages_max = LINK_LANE_COUNT * BATCH_RECORDS, .options = config->options,
 	};
-	int rc = outlet_read_lanes(&outlet.lanes, config->lanes, LANES_DEFAULT, "outputs.kafka.lanes", err);
 
-	sink->backoff_max_ms = config->backoff_max_ms;
+	sink->backoff_max_ms = settings->backoff_max_ms;
 	for (unsigned int i = 0; i < LINK_LANE_COUNT; i++)
 		sink->flights[i].backoff_ms = BACKOFF_MIN_MS;
-	if (rc == 0)
-		rc = set_names(sink, config, err);
-	if (rc == 0)
-		rc = producer_create(&sink->producer, &producer, &events, sink, err);
-	if (rc == 0)
-		rc = outlet_create(&sink->base.outlet, &outlet, &encoder, sink, err);
-	return rc;
+	int rc = set_names(sink, config, err);
+
+	return rc == 0 ? producer_create(&sink->producer, &producer, &events, sink, err) : rc;
 }
+
+static const struct outlet_sink_kind kind = {
+	.name = "kafka",
+	.knobs = &knobs,
+	.counters = outlet_counters,
+	.lanes = LANES_DEFAULT,
+	.size = sizeof(struct kafka_sink),
+	.encoder = &encoder,
+	.start = start,
+	.destroy = ops_destroy,
+};
 
 static int
 ops_create(void **self, struct config *config, const struct sink_env *env, struct config_error *err)
 {
 	struct kafka_config own;
-	struct kafka_sink *sink;
-	int rc = config_apply(config, &knobs, &own, err);
 
-	*self = NULL;
-	if (rc < 0 || !own.enabled)
-		return rc;
-	sink = calloc(1, sizeof(*sink));
-	if (sink == NULL) {
-		snprintf(err->text, sizeof(err->text), "outputs.kafka: no memory");
-		return -ENOMEM;
-	}
-	rc = start(sink, &own, err);
-	if (rc < 0) {
-		ops_destroy(sink);
-		return rc;
-	}
-	*self = sink;
-	return 0;
+	return outlet_sink_create(self, &kind, &own.outlet, config, err);
 }
 
 static unsigned int

@@ -12,17 +12,14 @@
 enum { FRAME_MAX = 16, LANES_DEFAULT = 1u << LINK_LANE_ALERT | 1u << LINK_LANE_ASSET };
 
 struct syslog_config {
-	bool enabled;
+	struct outlet_settings outlet; /* first */
 	const char *url;
 	const char *ca, *cert, *key;
 	unsigned int format;
 	unsigned int facility;
 	const char *hostname;
-	json_t *lanes;
 	uint64_t message_max;
-	const char *spool;
-	uint64_t spool_size;
-	uint64_t timeout_ms, backoff_max_ms, drain_ms;
+	uint64_t timeout_ms;
 };
 
 struct syslog_sink {
@@ -39,10 +36,10 @@ static const char *const facilities[] = { "kern", "user", "mail", "daemon", "aut
 #define ROW(key, type_, field, ...) { "outputs.syslog." key, type_, offsetof(struct syslog_config, field), __VA_ARGS__ }
 
 static const struct knob rows[] = {
-	ROW("enabled", KNOB_BOOL, enabled, 0, 0, "no", NULL, "send events as syslog messages (RFC 5424)"),
+	ROW("enabled", KNOB_BOOL, outlet.enabled, 0, 0, "no", NULL, "send events as syslog messages (RFC 5424)"),
 	ROW("url", KNOB_TEXT, url, 0, 0, "", NULL, "udp://HOST[:514], tcp://HOST[:601] or tls://HOST[:6514]"),
 	ROW("format", KNOB_CHOICE, format, 0, 0, "eve", format_names, "what a message says: EVE JSON, CEF or LEEF"),
-	ROW("lanes", KNOB_LIST, lanes, 0, 0, NULL, NULL,
+	ROW("lanes", KNOB_LIST, outlet.lanes, 0, 0, NULL, NULL,
 		"which events: alert, asset, event (protocols, anomalies), flow, stats; default: alert and asset"),
 	ROW("facility", KNOB_CHOICE, facility, 0, 0, "local5", facilities, "the messages' facility"),
 	ROW("hostname", KNOB_TEXT, hostname, 0, 0, "", NULL, "the sensor's name in messages; default: the system's"),
@@ -51,11 +48,11 @@ static const struct knob rows[] = {
 	ROW("key", KNOB_TEXT, key, 0, 0, "", NULL, "its private key, PEM"),
 	ROW("message-max", KNOB_SIZE, message_max, SYSLOG_MESSAGE_MIN, SYSLOG_MESSAGE_MAX, "8 KiB", NULL,
 		"bytes of a message; longer events go without frames and payload, or are dropped and counted"),
-	ROW("spool", KNOB_TEXT, spool, 0, 0, "/var/lib/millrace/spool-syslog", NULL, "folder of events that wait for the receiver"),
-	ROW("spool-size", KNOB_SIZE, spool_size, 16ull << 20, 1ull << 40, "64 MiB", NULL, "bound of that folder"),
+	ROW("spool", KNOB_TEXT, outlet.spool, 0, 0, "/var/lib/millrace/spool-syslog", NULL, "folder of events that wait for the receiver"),
+	ROW("spool-size", KNOB_SIZE, outlet.spool_size, 16ull << 20, 1ull << 40, "64 MiB", NULL, "bound of that folder"),
 	ROW("timeout-ms", KNOB_NUMBER, timeout_ms, 100, 600000, "10000", NULL, "give a connection or a message up after this long"),
-	ROW("backoff-max-ms", KNOB_NUMBER, backoff_max_ms, 100, 3600000, "30000", NULL, "longest pause between attempts"),
-	ROW("drain-ms", KNOB_NUMBER, drain_ms, 0, 3600000, "2000", NULL, "how long a stop waits for what is not sent"),
+	ROW("backoff-max-ms", KNOB_NUMBER, outlet.backoff_max_ms, 100, 3600000, "30000", NULL, "longest pause between attempts"),
+	ROW("drain-ms", KNOB_NUMBER, outlet.drain_ms, 0, 3600000, "2000", NULL, "how long a stop waits for what is not sent"),
 };
 
 static const struct knob_table knobs = { "sink/syslog", rows, sizeof(rows) / sizeof(rows[0]) };
@@ -181,25 +178,18 @@ set_host(struct syslog_sink *sink, struct config_error *err)
 }
 
 static int
-start(struct syslog_sink *sink, struct config_error *err)
+start(void *self, const struct outlet_settings *settings, struct wire_config *wire, struct config_error *err)
 {
-	const struct syslog_config *config = &sink->config;
-	struct outlet_config outlet = {
-		.name = "syslog",
-		.counters = counters,
-		.spool = config->spool,
-		.spool_size = config->spool_size,
-		.backoff_max_ms = config->backoff_max_ms,
-		.drain_ms = config->drain_ms,
-		.wire = { .key = "outputs.syslog", .url = config->url, .ca = config->ca, .cert = config->cert,
-			.cert_key = config->key, .timeout_ms = config->timeout_ms,
-			.default_ports = { [WIRE_UDP] = 514, [WIRE_TCP] = 601, [WIRE_TLS] = 6514 } },
-	};
+	const struct syslog_config *config = (const struct syslog_config *)settings;
+	struct syslog_sink *sink = self;
 	size_t message_max = config->message_max;
-	int rc = outlet_read_lanes(&outlet.lanes, config->lanes, LANES_DEFAULT, "outputs.syslog.lanes", err);
 
-	if (rc == 0)
-		rc = set_host(sink, err);
+	sink->config = *config;
+	*wire = (struct wire_config){ .key = "outputs.syslog", .url = config->url, .ca = config->ca, .cert = config->cert,
+		.cert_key = config->key, .timeout_ms = config->timeout_ms,
+		.default_ports = { [WIRE_UDP] = 514, [WIRE_TCP] = 601, [WIRE_TLS] = 6514 } };
+	int rc = set_host(sink, err);
+
 	if (rc != 0)
 		return rc;
 	if (strncmp(config->url, "udp:", 4) == 0 && message_max > SYSLOG_DATAGRAM_MAX)
@@ -208,32 +198,26 @@ start(struct syslog_sink *sink, struct config_error *err)
 		snprintf(err->text, sizeof(err->text), "outputs.syslog: no memory");
 		return -ENOMEM;
 	}
-	return outlet_create(&sink->base.outlet, &outlet, &encoder, sink, err);
+	return 0;
 }
+
+static const struct outlet_sink_kind kind = {
+	.name = "syslog",
+	.knobs = &knobs,
+	.counters = counters,
+	.lanes = LANES_DEFAULT,
+	.size = sizeof(struct syslog_sink),
+	.encoder = &encoder,
+	.start = start,
+	.destroy = ops_destroy,
+};
 
 static int
 ops_create(void **self, struct config *config, const struct sink_env *env, struct config_error *err)
 {
 	struct syslog_config own;
-	struct syslog_sink *sink;
-	int rc = config_apply(config, &knobs, &own, err);
 
-	*self = NULL;
-	if (rc < 0 || !own.enabled)
-		return rc;
-	sink = calloc(1, sizeof(*sink));
-	if (sink == NULL) {
-		snprintf(err->text, sizeof(err->text), "outputs.syslog: no memory");
-		return -ENOMEM;
-	}
-	sink->config = own;
-	rc = start(sink, err);
-	if (rc < 0) {
-		ops_destroy(sink);
-		return rc;
-	}
-	*self = sink;
-	return 0;
+	return outlet_sink_create(self, &kind, &own.outlet, config, err);
 }
 
 static const struct knob_table *const knob_tables[] = { &knobs, NULL };
