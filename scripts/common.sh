@@ -37,17 +37,17 @@ need_avx2() {
 		die "this CPU has no AVX2. Millrace is built for x86-64-v3 (Intel since Haswell, AMD since Excavator); no slower way exists."
 }
 
-# build DIR MESON_ARGS...: configures once, then compiles what changed.
+# build DIR TARGET MESON_ARGS...: configures once, then compiles what changed of the target.
 build() {
-	local dir=$1
-	shift
+	local dir=$1 target=$2
+	shift 2
 	if [ ! -f "$dir/build.ninja" ]; then
 		rm -rf "$dir"
 		quietly "run/$dir.log" meson setup "$dir" "$@"
 	fi
 	mkdir -p run
 	# A line for each tenth of the work.
-	if ! ninja -C "$dir" 2>&1 | tee "run/$dir.log" | awk -F '[][/]' '
+	if ! ninja -C "$dir" "$target" 2>&1 | tee "run/$dir.log" | awk -F '[][/]' '
 		/^\[[0-9]+\/[0-9]+\]/ && $3 > 20 && int($2 * 10 / $3) > tenth {
 			tenth = int($2 * 10 / $3)
 			printf "        %3d %% of %d files\n", tenth * 10, $3
@@ -57,4 +57,9 @@ build() {
 		die "failed: ninja -C $dir (all of it: run/$dir.log)"
 	fi
 	mv "run/$dir.log" "$dir/build.log"
+}
+
+# build_release TARGET: what users run. The tests of such a build are not made unless TARGET is `all`.
+build_release() {
+	build build "$1" --buildtype=release -Dlto=true
 }
