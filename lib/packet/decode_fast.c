@@ -25,14 +25,23 @@ enum {
 
 /** Where the headers of a frame are, and what of them decides where the next one is. */
 struct fast {
+	struct packet_decoder *decoder; /* these two are here, not read from struct decode again after every store */
+	struct packet *packet;
 	struct cursor in;      /* behind l4 at last: the payload */
 	const uint8_t *l2, *l3, *l4, *timestamp;
 	size_t segment_len;    /* from l4 on */
 	uint32_t l4_len;
+	uint32_t flags;        /* of the packet, until they are stored */
 	uint16_t ether_type, vlan;
 	bool tagged, timed;
 	uint8_t proto;
 };
+
+static ALWAYS_INLINE void
+tally(const struct fast *f, enum packet_counter counter)
+{
+	f->decoder->pending[counter]++;
+}
 
 static ALWAYS_INLINE uint16_t
 be16_at(const uint8_t *at)
@@ -76,7 +85,7 @@ find_link(struct fast *f)
 	if (cursor_take(&f->in, f->tagged * (size_t)VLAN_TAG_LEN) == NULL)
 		return false;
 	f->ether_type = be16_at(f->in.pos - 2);
-	f->vlan = be16_at(f->in.pos - 4) & (f->tagged ? 0x0fff : 0);
+	f->vlan = (uint16_t)(be16_at(f->in.pos - 4) & -(uint32_t)f->tagged & 0x0fff);
 	return true;
 }
 
@@ -148,56 +157,55 @@ words_sum(const uint8_t *at, unsigned int count)
 }
 
 static ALWAYS_INLINE void
-verify(struct decode *d, const struct fast *f, bool v6, bool tcp)
+verify(struct fast *f, bool v6, bool tcp)
 {
-	struct packet *packet = d->packet;
 	uint64_t addresses = v6 ? words_sum(f->l3 + 8, 8) : words_sum(f->l3 + 12, 2);
 	uint64_t pseudo = addresses + ((uint64_t)f->proto << 8) + __builtin_bswap16((uint16_t)f->segment_len);
 
-	if (!d->decoder->config.checksum_validation)
+	if (!f->decoder->config.checksum_validation)
 		return;
-	if (!v6 && !packet_is(packet, PACKET_L3_CHECKSUM_GOOD) && !checksum_is_right(words_sum(f->l3, 3) + addresses)) {
-		packet->flags |= PACKET_L3_CHECKSUM_BAD;
-		decode_count(d, PACKET_COUNTER_CHECKSUM_IPV4);
+	if (!v6 && (f->flags & PACKET_L3_CHECKSUM_GOOD) == 0 && !checksum_is_right(words_sum(f->l3, 3) + addresses)) {
+		f->flags |= PACKET_L3_CHECKSUM_BAD;
+		tally(f, PACKET_COUNTER_CHECKSUM_IPV4);
 	}
 	/* a zero checksum of UDP is none: RFC 768, RFC 6935 */
-	if (packet_is(packet, PACKET_L4_CHECKSUM_GOOD) || (!tcp && (f->l4[6] | f->l4[7]) == 0))
+	if ((f->flags & PACKET_L4_CHECKSUM_GOOD) != 0 || (!tcp && (f->l4[6] | f->l4[7]) == 0))
 		return;
 	if (!checksum_is_right(pseudo + checksum_segment(f->l4, f->segment_len))) {
-		packet->flags |= PACKET_L4_CHECKSUM_BAD;
-		decode_count(d, tcp ? PACKET_COUNTER_CHECKSUM_TCP : PACKET_COUNTER_CHECKSUM_UDP);
+		f->flags |= PACKET_L4_CHECKSUM_BAD;
+		tally(f, tcp ? PACKET_COUNTER_CHECKSUM_TCP : PACKET_COUNTER_CHECKSUM_UDP);
 	}
 }
 
 static ALWAYS_INLINE void
-fill_link(struct decode *d, const struct fast *f)
+fill_link(const struct fast *f)
 {
-	struct packet *packet = d->packet;
+	struct packet *packet = f->packet;
 
 	packet->ether_type = f->ether_type;
-	decode_count(d, PACKET_COUNTER_ETHERNET);
-	d->decoder->pending[PACKET_COUNTER_VLAN] += f->tagged;
+	tally(f, PACKET_COUNTER_ETHERNET);
+	f->decoder->pending[PACKET_COUNTER_VLAN] += f->tagged;
 	packet->vlan[0] = f->vlan;
 	packet->vlan_count = f->tagged;
 }
 
 static ALWAYS_INLINE uint64_t
-key_tags(const struct decode *d, const struct fast *f)
+key_tags(const struct fast *f)
 {
-	return d->decoder->config.vlan_tracking ? f->vlan : 0;
+	return f->decoder->config.vlan_tracking ? f->vlan : 0;
 }
 
 static ALWAYS_INLINE void
-fill_network(struct decode *d, const struct fast *f, bool v6)
+fill_network(const struct fast *f, bool v6)
 {
-	struct packet *packet = d->packet;
+	struct packet *packet = f->packet;
 
 	packet->l3_off = (uint16_t)(f->l3 - f->l2);
 	packet->l4_off = (uint16_t)(f->l4 - f->l2);
 	packet->l3_len = (uint16_t)(f->l4 - f->l3);
 	packet->l4_len = (uint16_t)f->l4_len;
 	packet->ip_proto = f->proto;
-	decode_count(d, v6 ? PACKET_COUNTER_IPV6 : PACKET_COUNTER_IPV4);
+	tally(f, v6 ? PACKET_COUNTER_IPV6 : PACKET_COUNTER_IPV4);
 	if (v6) {
 		packet->ip_version = 6;
 		packet->ttl = f->l3[7];
@@ -213,36 +221,37 @@ fill_network(struct decode *d, const struct fast *f, bool v6)
 
 /* Read from the frame once more: what was just stored narrow is slow to read back wide. */
 static ALWAYS_INLINE void
-fill_key(struct decode *d, const struct fast *f, bool v6)
+fill_key(const struct fast *f, bool v6)
 {
 	const uint8_t *src = f->l3 + (v6 ? 8 : 12), *dst = f->l3 + (v6 ? 24 : 16);
 	struct decode_words words = { .sport = be16_at(f->l4), .dport = be16_at(f->l4 + 2),
-		.meta = (uint64_t)f->proto << 32 | (uint64_t)(v6 ? 6 : 4) << 40, .tags = key_tags(d, f) };
+		.meta = (uint64_t)f->proto << 32 | (uint64_t)(v6 ? 6 : 4) << 40, .tags = key_tags(f) };
 
 	words.src0 = v6 ? load64(src) : checksum_load32(src);
 	words.dst0 = v6 ? load64(dst) : checksum_load32(dst);
 	words.src1 = v6 ? load64(src + 8) : 0;
 	words.dst1 = v6 ? load64(dst + 8) : 0;
-	d->packet->sport = words.sport;
-	d->packet->dport = words.dport;
-	decode_key_store(d->packet, words, PACKET_FLOW);
+	f->packet->sport = words.sport;
+	f->packet->dport = words.dport;
+	decode_key_store(f->packet, words, PACKET_FLOW);
 }
 
 static ALWAYS_INLINE void
-fill_transport(struct decode *d, const struct fast *f, bool tcp)
+fill_transport(const struct fast *f, bool tcp)
 {
-	struct packet *packet = d->packet;
+	struct packet *packet = f->packet;
 	uint32_t timed = -(uint32_t)f->timed;
 
 	packet->payload = f->in.pos;
 	packet->payload_len = f->in.left;
-	decode_count(d, tcp ? PACKET_COUNTER_TCP : PACKET_COUNTER_UDP);
+	tally(f, tcp ? PACKET_COUNTER_TCP : PACKET_COUNTER_UDP);
+	packet->flags = f->flags;
 	if (tcp) {
 		packet->tcp_seq = be32_at(f->l4 + 4);
 		packet->tcp_ack = be32_at(f->l4 + 8);
 		packet->tcp_flags = f->l4[13];
 		packet->tcp_window = be16_at(f->l4 + 14);
-		packet->flags |= f->timed * (uint32_t)PACKET_TCP_TIMESTAMP;
+		packet->flags = f->flags | f->timed * (uint32_t)PACKET_TCP_TIMESTAMP;
 		packet->tcp_ts_value = be32_at(f->timestamp + 4) & timed;
 		packet->tcp_ts_echo = be32_at(f->timestamp + 8) & timed;
 		if (f->l4_len > (f->timed ? TCP_HEADER_LEN + TCP_TIMESTAMP_LEN : TCP_HEADER_LEN))
@@ -251,45 +260,45 @@ fill_transport(struct decode *d, const struct fast *f, bool tcp)
 }
 
 static ALWAYS_INLINE bool
-decode_transport(struct decode *d, struct fast *f, bool v6, bool tcp)
+decode_transport(struct fast *f, bool v6, bool tcp)
 {
-	if (!(tcp ? find_tcp(f) : find_udp(f, d->decoder->tunnel_ports)))
+	if (!(tcp ? find_tcp(f) : find_udp(f, f->decoder->tunnel_ports)))
 		return false;
-	d->packet->flags |= PACKET_ETHERNET | PACKET_IP | PACKET_L4;
-	fill_link(d, f);
-	fill_network(d, f, v6);
-	verify(d, f, v6, tcp);
-	fill_transport(d, f, tcp);
-	fill_key(d, f, v6);
+	f->flags = f->packet->flags | PACKET_ETHERNET | PACKET_IP | PACKET_L4;
+	fill_link(f);
+	fill_network(f, v6);
+	verify(f, v6, tcp);
+	fill_transport(f, tcp);
+	fill_key(f, v6);
 	return true;
 }
 
 /* One copy of the code for each kind: nothing below asks again which it is. */
 static ALWAYS_INLINE bool
-decode_network(struct decode *d, struct fast *f, bool v6)
+decode_network(struct fast *f, bool v6)
 {
 	if (!find_network(f, v6))
 		return false;
 	if (f->proto == IP_PROTO_TCP)
-		return decode_transport(d, f, v6, true);
-	return f->proto == IP_PROTO_UDP && decode_transport(d, f, v6, false);
+		return decode_transport(f, v6, true);
+	return f->proto == IP_PROTO_UDP && decode_transport(f, v6, false);
 }
 
 /* A flow between two MACs, as decode_ether_flow() makes it. */
 static ALWAYS_INLINE bool
-decode_frame(struct decode *d, const struct fast *f)
+decode_frame(const struct fast *f)
 {
-	struct packet *packet = d->packet;
+	struct packet *packet = f->packet;
 	struct decode_words words = { .src0 = mac_at(f->l2 + 6), .dst0 = mac_at(f->l2), .sport = f->ether_type,
-		.dport = f->ether_type, .tags = key_tags(d, f) };
+		.dport = f->ether_type, .tags = key_tags(f) };
 
 	packet->flags |= PACKET_ETHERNET;
-	fill_link(d, f);
+	fill_link(f);
 	packet->src.halves[0] = words.src0;
 	packet->dst.halves[0] = words.dst0;
 	packet->payload = f->in.pos;
 	packet->payload_len = f->in.left;
-	decode_count(d, PACKET_COUNTER_ETHER_FLOW);
+	tally(f, PACKET_COUNTER_ETHER_FLOW);
 	decode_key_store(packet, words, PACKET_FLOW);
 	return true;
 }
@@ -297,14 +306,14 @@ decode_frame(struct decode *d, const struct fast *f)
 bool
 decode_fast(struct decode *d)
 {
-	struct fast f = { .in = cursor_of(d->packet->data, d->packet->len) };
+	struct fast f = { .decoder = d->decoder, .packet = d->packet, .in = cursor_of(d->packet->data, d->packet->len) };
 
 	if (!find_link(&f))
 		return false;
-	switch (d->decoder->ether_kinds[f.ether_type]) {
-	case LAYER_IPV4: return decode_network(d, &f, false);
-	case LAYER_IPV6: return decode_network(d, &f, true);
-	case LAYER_ETHER_FLOW: return decode_frame(d, &f);
+	switch (f.decoder->ether_kinds[f.ether_type]) {
+	case LAYER_IPV4: return decode_network(&f, false);
+	case LAYER_IPV6: return decode_network(&f, true);
+	case LAYER_ETHER_FLOW: return decode_frame(&f);
 	default: return false;
 	}
 }
