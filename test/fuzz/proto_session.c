@@ -102,7 +102,8 @@ fuzz_flow_data(struct fuzz_flow *flow, bool to_server, const uint8_t *data, uint
 		return;
 	consumed = offer(flow, to_server, pending, *pending_len, missing);
 	*pending_len -= consumed;
-	memmove(pending, pending + consumed, *pending_len);
+	if (consumed > 0)
+		memmove(pending, pending + consumed, *pending_len);
 }
 
 void
