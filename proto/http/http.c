@@ -283,20 +283,25 @@ ends_with_line(struct cursor in)
 	return left > 1 && (text[left - 1] == '\n' || (text[left - 1] == '\r' && text[left - 2] == '\n'));
 }
 
+/* Of a line that fits one of the two. */
+static bool
+is_response(struct cursor line)
+{
+	const uint8_t *begin = cursor_take(&line, 5);
+
+	return begin != NULL && memcmp(begin, "HTTP/", 5) == 0;
+}
+
 static void
 http_parse(struct proto_ctx *ctx, struct cursor in)
 {
 	struct buf derived = { .data = (char *)ctx->record->base, .cap = HTTP_DERIVED_LEN_MAX };
 	struct http_head head = { 0 };
 	struct cursor line = in;
-	enum http_fit fit;
 
 	skip_leading(&line);
-	fit = http_line_fit(&line, false);
-	if (fit < HTTP_FIT_SIMPLE)
-		return;
-	head.is_request = fit != HTTP_FIT_RESPONSE;
-	head.is_cut = fit != HTTP_FIT_SIMPLE && !ends_with_empty_line(line);
+	head.is_request = !is_response(line);
+	head.is_cut = !ends_with_empty_line(line) && http_line_fit(&line, false) != HTTP_FIT_SIMPLE;
 	head.is_cut_at_line = head.is_cut && ends_with_line(in);
 	http_head_read(ctx, in, &head, &derived);
 	check_direction(ctx, head.is_request);

@@ -15,7 +15,7 @@ enum what {
 
 enum { NO_SLICE = HTTP_SLICES_MAX };
 
-/* By length. What a field is in requests and in responses. */
+/* By length, as first_known[] says. What a field is in requests and in responses. */
 static const struct known {
 	const char *name;
 	uint8_t len;
@@ -42,7 +42,10 @@ static const struct known {
 	{ "transfer-encoding", 17, WHAT_TRANSFER, { NO_SLICE, NO_SLICE } },
 };
 
-enum { NAME_LEN_MAX = 17, FIRST = 0xff };
+enum { NAME_LEN_MAX = 17, KNOWN_COUNT = sizeof(known_fields) / sizeof(known_fields[0]), FIRST = 0xff };
+
+/* By length of the name: the first row of known_fields that is no shorter. */
+static const uint8_t first_known[NAME_LEN_MAX + 1] = { 0, 0, 0, 0, 0, 1, 1, 4, 6, 7, 7, 10, 10, 11, 12, 13, 16, 17 };
 
 struct line_field {
 	uint16_t name, name_len;
@@ -108,24 +111,19 @@ same_name(const uint8_t *a, const uint8_t *b, size_t len)
 static uint8_t
 known_of(const uint8_t *name, uint32_t len)
 {
-	const uint8_t count = sizeof(known_fields) / sizeof(known_fields[0]);
-	uint8_t i = 0;
-
 	if (len > NAME_LEN_MAX)
-		return count;
-	for (; known_fields[i].len < len; i++)
-		;
-	for (; i < count && known_fields[i].len == len; i++)
+		return KNOWN_COUNT;
+	for (uint8_t i = first_known[len]; i < KNOWN_COUNT && known_fields[i].len == len; i++)
 		if ((uint8_t)known_fields[i].name[0] == http_lower(name[0]) &&
 			same_name(name, (const uint8_t *)known_fields[i].name, len))
 			return i;
-	return count;
+	return KNOWN_COUNT;
 }
 
 static const struct known *
 known_row(const struct line_field *field)
 {
-	return field->known < sizeof(known_fields) / sizeof(known_fields[0]) ? &known_fields[field->known] : NULL;
+	return field->known < KNOWN_COUNT ? &known_fields[field->known] : NULL;
 }
 
 static void
@@ -186,7 +184,10 @@ read_field(struct reading *r, uint32_t from, uint32_t to, bool crlf)
 	while (name_end > from && http_is_space(r->text[name_end - 1]))
 		name_end--;
 	field->is_plain = field->is_plain && !http_is_space(r->text[value + 1]) && !http_is_space(r->text[to - 1]);
-	trim(r->text, &value, &to);
+	if (field->is_plain && r->text[to - 1] != '\r')
+		value++;
+	else
+		trim(r->text, &value, &to);
 	field->name_len = (uint16_t)(name_end - from);
 	field->value = (uint16_t)value;
 	field->value_len = (uint16_t)(to - value);

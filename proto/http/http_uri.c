@@ -258,18 +258,13 @@ kinds_of(struct part host)
 	return kinds;
 }
 
-static bool
-is_valid_host(struct part host)
-{
-	return host.len > 0 && (kinds_of(host) & HOST_BAD) == 0;
-}
-
+/* @param kinds  of its bytes */
 static void
-put_host(struct http_head *head, const struct http_target *in, struct part host)
+put_host(struct http_head *head, const struct http_target *in, struct part host, uint8_t kinds)
 {
 	size_t start = in->derived->len;
 
-	if ((kinds_of(host) & HOST_UPPER) == 0) {
+	if ((kinds & HOST_UPPER) == 0) {
 		http_put_slice(head, HTTP_HOST, host.off, host.len);
 		return;
 	}
@@ -299,15 +294,16 @@ take_authority(struct part *uri, struct part *authority)
 	return true;
 }
 
+/* @param kinds  of the bytes of the host that is named */
 static void
-judge_host(struct proto_ctx *ctx, const struct http_head *head, const struct authority *named)
+judge_host(struct proto_ctx *ctx, const struct http_head *head, const struct authority *named, uint8_t kinds)
 {
 	if ((head->present >> HTTP_HOST_RAW & 1) == 0) {
 		if (head->major == 1 && head->minor >= 1)
 			proto_event(ctx, HTTP_EVENT_MISSING_HOST);
 		return;
 	}
-	if (!is_valid_host(named->host))
+	if (named->host.len == 0 || (kinds & HOST_BAD) != 0)
 		proto_event(ctx, HTTP_EVENT_INVALID_HOST);
 }
 
@@ -317,12 +313,14 @@ http_target_read(struct proto_ctx *ctx, struct http_head *head, const struct htt
 	struct part uri = part_of(in, head, HTTP_URI_RAW), whole = uri, text = { 0 };
 	struct authority named = split_authority(part_of(in, head, HTTP_HOST_RAW)), host = named;
 	bool has_host = (head->present >> HTTP_HOST_RAW & 1) != 0;
+	uint8_t kinds = kinds_of(named.host);
 
-	judge_host(ctx, head, &named);
+	judge_host(ctx, head, &named, kinds);
 	if (head->is_connect)
 		text = whole;
 	if (head->is_connect || take_authority(&uri, &text)) {
 		host = split_authority(text);
+		kinds = kinds_of(host.host);
 		if (has_host && !same_host(host.host, named.host))
 			proto_event(ctx, HTTP_EVENT_AMBIGUOUS_HOST);
 		if (!has_host)
@@ -335,5 +333,5 @@ http_target_read(struct proto_ctx *ctx, struct http_head *head, const struct htt
 	if (host.bad_port)
 		proto_event(ctx, HTTP_EVENT_INVALID_SERVER_PORT);
 	head->port = host.port;
-	put_host(head, in, host.host);
+	put_host(head, in, host.host, kinds);
 }
