@@ -127,6 +127,7 @@ enum field_flag {
 	FIELD_ONE = 2,    /* FIELD_LIST of one child at most: written as that object, without an array around it;
 	                     FIELD_SCALARS: an array only when there are several */
 	FIELD_BARE = 4,   /* FIELD_LIST: each child is written as the value of its first row, without an object around it */
+	FIELD_LINES = 8,  /* with FIELD_HIDDEN, of text: rules look at each line alone, without its end */
 };
 
 struct record_table;

@@ -17,7 +17,7 @@
 	X(file_data) X(uricontent) X(urilen) \
 	/* keyword_transform.c */ \
 	X(dotprefix) X(to_lowercase) X(to_uppercase) X(strip_whitespace) X(compress_whitespace) X(strip_pseudo_headers) \
-	X(header_lowercase) X(url_decode) X(to_md5) X(to_sha1) X(to_sha256) X(xor) X(pcrexform) X(from_base64) X(subslice) \
+	X(header_lowercase) X(url_decode) X(to_md5) X(to_sha1) X(to_sha256) X(xor) X(pcrexform) X(from_base64) X(subslice) X(gunzip) X(zlib_deflate) \
 	/* keyword_dataset.c */ \
 	X(dataset) X(datarep) \
 	/* keyword_address.c */ \

@@ -6,7 +6,7 @@
 #include "lib/rule/keyword.h"
 #include "lib/rule/rule_transform.h"
 
-enum { XOR_KEY_MAX = 128, SLICE_MAX = RULE_SCRATCH_LEN };
+enum { XOR_KEY_MAX = 128, SLICE_MAX = RULE_SCRATCH_LEN, INFLATE_LEN = 1024 };
 
 #define PLAIN_TRANSFORM(name, kind) \
 	int rule_setup_##name(struct rule_parser *parser, char *value) \
@@ -111,4 +111,34 @@ rule_setup_subslice(struct rule_parser *parser, char *value)
 	transform->offset = (int32_t)numbers[0];
 	transform->count = (int32_t)numbers[1];
 	return 0;
+}
+
+/* gunzip, zlib_deflate: [max-size N] */
+static int
+setup_inflate(struct rule_parser *parser, char *value, enum inflate_format format)
+{
+	struct rule_transform *transform = rule_add_transform(parser, TRANSFORM_INFLATE, value == NULL ? "" : value);
+	int64_t max = INFLATE_LEN;
+	char *word = value == NULL ? NULL : rule_split(&value, ' ');
+
+	if (transform == NULL)
+		return -EINVAL;
+	if (word != NULL && *word != '\0'
+		&& (strcmp(word, "max-size") != 0 || value == NULL || !rule_integer(rule_trim(value), &max) || max < 1 || max > RULE_SCRATCH_LEN))
+		return rule_refuse(parser, "the form is max-size N, 1 to %d", RULE_SCRATCH_LEN);
+	transform->mode = (uint8_t)format;
+	transform->count = (int32_t)max;
+	return 0;
+}
+
+int
+rule_setup_gunzip(struct rule_parser *parser, char *value)
+{
+	return setup_inflate(parser, value, INFLATE_GZIP);
+}
+
+int
+rule_setup_zlib_deflate(struct rule_parser *parser, char *value)
+{
+	return setup_inflate(parser, value, INFLATE_ZLIB);
 }

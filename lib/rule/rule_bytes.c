@@ -17,8 +17,28 @@ each_bytes(const struct each *each, const uint8_t *data, uint32_t len)
 	if (each->buffer->transforms != NULL) {
 		each->view->steps += len / 256;
 		rule_transform(each->view->matcher, each->buffer->transforms, &data, &len);
+		each->view->steps += len / 256; /* what was unpacked may be longer */
 	}
 	return each->fn(each->view, data, len, each->arg);
+}
+
+/* A line feed ends a line, with the carriage return before it. Behind the last one there is none. */
+static bool
+each_line(const struct each *each, const uint8_t *data, uint32_t len)
+{
+	struct cursor cursor = cursor_of(data, len);
+
+	while (cursor_left(&cursor) > 0) {
+		const uint8_t *line = cursor.pos, *end = memchr(line, '\n', cursor_left(&cursor));
+		uint32_t line_len = (uint32_t)(end == NULL ? cursor_left(&cursor) : (size_t)(end - line));
+
+		cursor_skip(&cursor, line_len + (end != NULL));
+		if (end != NULL && line_len > 0 && line[line_len - 1] == '\r')
+			line_len--;
+		if (each_bytes(each, line, line_len))
+			return true;
+	}
+	return false;
 }
 
 bool
@@ -39,10 +59,13 @@ rule_field_bytes(const struct field *field, const uint8_t *base, const void *rec
 static bool
 each_field(const struct field *field, const uint8_t *base, const void *record, void *arg)
 {
+	const struct each *each = arg;
 	const uint8_t *data;
 	uint32_t len;
 
-	return rule_field_bytes(field, base, record, &data, &len) && each_bytes(arg, data, len);
+	if (!rule_field_bytes(field, base, record, &data, &len))
+		return false;
+	return (field->flags & FIELD_LINES) != 0 ? each_line(each, data, len) : each_bytes(each, data, len);
 }
 
 static bool

@@ -118,6 +118,7 @@ enum rule_transform_kind {
 	TRANSFORM_URL_DECODE,
 	TRANSFORM_BASE64,
 	TRANSFORM_SUBSLICE,
+	TRANSFORM_INFLATE,
 	TRANSFORM_KIND_COUNT,
 };
 
@@ -127,12 +128,12 @@ enum rule_base64_mode { BASE64_RFC4648, BASE64_RFC2045, BASE64_STRICT };
 struct rule_transform {
 	uint8_t kind;                 /* enum rule_transform_kind */
 	uint8_t digest;               /* TRANSFORM_DIGEST: index into rule_digests[] */
-	uint8_t mode;                 /* TRANSFORM_BASE64 */
+	uint8_t mode;                 /* TRANSFORM_BASE64; TRANSFORM_INFLATE: enum inflate_format */
 	bool truncate;                /* TRANSFORM_SUBSLICE: a slice beyond the end is cut, not given up */
 	uint16_t key_len;
 	const uint8_t *key;           /* TRANSFORM_XOR */
 	pcre2_code *code;             /* TRANSFORM_PCRE */
-	int32_t offset, count;        /* TRANSFORM_SUBSLICE, TRANSFORM_BASE64; count 0: all */
+	int32_t offset, count;        /* TRANSFORM_SUBSLICE, TRANSFORM_BASE64; count 0: all. TRANSFORM_INFLATE: bytes at most */
 };
 
 /** The transforms of a buffer; equal lists of one rule set are one, so they may be compared by address. */

@@ -87,7 +87,7 @@ static const struct field *
 plain_field(const struct rule_buffer *buffer)
 {
 	bool plain = buffer->kind == BUFFER_FIELD && buffer->transforms == NULL && buffer->path_count == 1
-		&& buffer->paths[0].list_count == 0;
+		&& buffer->paths[0].list_count == 0 && (buffer->paths[0].leaf->flags & FIELD_LINES) == 0;
 
 	return plain ? buffer->paths[0].leaf : NULL;
 }

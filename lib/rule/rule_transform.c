@@ -241,6 +241,13 @@ do_subslice(struct rule_matcher *matcher, const struct rule_transform *transform
 	return keep(in + from, (uint32_t)(to - from), out);
 }
 
+/* What could be unpacked, also of what is cut or damaged; nothing where it is not packed so. */
+static uint32_t
+do_inflate(struct rule_matcher *matcher, const struct rule_transform *transform, const uint8_t *in, uint32_t len, uint8_t *out)
+{
+	return inflate_once(matcher->scratch_bytes->inflate, (enum inflate_format)transform->mode, in, len, out, (uint32_t)transform->count).len;
+}
+
 static const transform_fn transform_fns[TRANSFORM_KIND_COUNT] = {
 	[TRANSFORM_DOTPREFIX] = do_dotprefix,
 	[TRANSFORM_LOWERCASE] = do_case,
@@ -255,6 +262,7 @@ static const transform_fn transform_fns[TRANSFORM_KIND_COUNT] = {
 	[TRANSFORM_URL_DECODE] = do_url_decode,
 	[TRANSFORM_BASE64] = do_base64,
 	[TRANSFORM_SUBSLICE] = do_subslice,
+	[TRANSFORM_INFLATE] = do_inflate,
 };
 
 void
@@ -294,7 +302,8 @@ rule_scratch_create(struct rule_scratch **out)
 	scratch->turns[0] = malloc(RULE_SCRATCH_LEN);
 	scratch->turns[1] = malloc(RULE_SCRATCH_LEN);
 	scratch->decoded = malloc(RULE_SCRATCH_LEN);
-	bool whole = scratch->turns[0] != NULL && scratch->turns[1] != NULL && scratch->decoded != NULL;
+	scratch->inflate = aligned_alloc(INFLATE_ALIGN, sizeof(*scratch->inflate));
+	bool whole = scratch->turns[0] != NULL && scratch->turns[1] != NULL && scratch->decoded != NULL && scratch->inflate != NULL;
 
 	for (unsigned int i = 0; i < RULE_DIGEST_COUNT && whole; i++) {
 		EVP_MD *digest = EVP_MD_fetch(NULL, rule_digests[i], NULL);
@@ -322,5 +331,6 @@ rule_scratch_destroy(struct rule_scratch *scratch)
 	free(scratch->turns[0]);
 	free(scratch->turns[1]);
 	free(scratch->decoded);
+	free(scratch->inflate);
 	free(scratch);
 }

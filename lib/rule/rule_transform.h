@@ -7,6 +7,7 @@
 #ifndef MR_RULE_TRANSFORM_H
 #define MR_RULE_TRANSFORM_H
 
+#include "lib/base/inflate.h"
 #include "lib/rule/rule_internal.h"
 
 enum { RULE_DIGEST_COUNT = 3 };
@@ -18,6 +19,7 @@ extern const char *const rule_digests[RULE_DIGEST_COUNT];
 struct rule_scratch {
 	uint8_t *turns[2];          /* [RULE_SCRATCH_LEN] */
 	uint8_t *decoded;           /* [RULE_SCRATCH_LEN] */
+	struct inflate_area *inflate;
 	void *digests[RULE_DIGEST_COUNT]; /* EVP_MD_CTX, one each: a context that changes its digest allocates */
 	/* the last result, good while the bytes it came from are: rules of one protocol often ask for the same */
 	const struct rule_transforms *last;

@@ -21,15 +21,18 @@ static const struct field web_fields[] = {
 	WEB_FIELD("uri", WEB_URI), WEB_FIELD("uri.raw", WEB_URI_RAW), WEB_FIELD("method", WEB_METHOD),
 	WEB_FIELD("header", WEB_HEADER), WEB_FIELD("request_line", WEB_LINE), WEB_FIELD("request_body", WEB_BODY),
 	WEB_FIELD("response_body", WEB_ANSWER), WEB_FIELD("host", WEB_HOST),
+	{ "header_lines", FIELD_STRING, WEB_HEADER, FIELD_HIDDEN | FIELD_LINES,
+		offsetof(struct web_record, fields) + WEB_HEADER * sizeof(struct record_ref), NULL, NULL, "web", "header_lines" },
 };
-static const struct record_table web_table = { "http", web_fields, WEB_FIELDS, sizeof(struct web_record) };
+static const struct record_table web_table = { "http", web_fields, TEST_COUNT(web_fields), sizeof(struct web_record) };
 static const struct field tls_fields[] = { WEB_FIELD("sni", 0) };
 static const struct record_table tls_table = { "tls", tls_fields, 1, sizeof(struct web_record) };
 static const struct field modbus_fields[] = { WEB_FIELD("request.data", 0) };
 static const struct record_table modbus_table = { "modbus", modbus_fields, 1, sizeof(struct web_record) };
 static const struct rule_app_event modbus_events[] = { { "invalid_length", "length" } };
+static const struct rule_app_buffer web_buffers[] = { { "http.request_header", "header_lines" } };
 static const struct rule_app web_apps[] = {
-	{ .name = "http", .record = &web_table },
+	{ .name = "http", .record = &web_table, .buffers = web_buffers, .buffer_count = 1 },
 	{ .name = "tls", .record = &tls_table },
 	{ .name = "modbus", .record = &modbus_table, .events = modbus_events, .event_count = 1 },
 };
@@ -149,6 +152,20 @@ static const struct web_case web_cases[] = {
 	{ "http.uri; subslice:-2; content:\"cd\"; bsize:2;", WEB_URI, "abcd", true },
 	{ "http.uri; subslice:2,9; content:\"cd\";", WEB_URI, "abcd", false },
 	{ "http.uri; subslice:2,9,truncate; content:\"cd\";", WEB_URI, "abcd", true },
+	/* streams that are cut are unpacked as far as they go; FTEXT and a time keep zeros out of gzip's header */
+	{ "http.request_body; zlib_deflate; content:\"hello\"; bsize:5;", WEB_BODY, "\x78\x9c\xcb\x48\xcd\xc9\xc9\x07", true },
+	{ "http.request_body; zlib_deflate:max-size 3; content:\"hel\"; bsize:3;", WEB_BODY, "\x78\x9c\xcb\x48\xcd\xc9\xc9\x07", true },
+	{ "http.request_body; gunzip; content:\"hello\"; bsize:5;", WEB_BODY,
+		"\x1f\x8b\x08\x01\x01\x01\x01\x01\x02\x03\xcb\x48\xcd\xc9\xc9\x07", true },
+	{ "http.request_body; gunzip; bsize:0;", WEB_BODY, "hello", true },
+	{ "http.request_body; gunzip; content:\"hello\";", WEB_BODY, "\x78\x9c\xcb\x48\xcd\xc9\xc9\x07", false },
+	/* each line alone */
+	{ "http.request_header; content:\"Host: a\"; bsize:7;", WEB_HEADER, "X: y\r\nHost: a\r\nB: c\r\n", true },
+	{ "http.request_header; content:\"B: c\"; startswith; endswith;", WEB_HEADER, "X: y\r\nHost: a\r\nB: c", true },
+	{ "http.request_header; content:\"X: y\"; content:\"Host\";", WEB_HEADER, "X: y\r\nHost: a\r\n", false },
+	{ "http.request_header; content:\"X: y\"; http.header; content:\"Host: a|0d 0a|\";", WEB_HEADER, "X: y\r\nHost: a\r\n", true },
+	{ "http.request_header; header_lowercase; content:\"host\"; startswith;", WEB_HEADER, "X: y\nHOST: a\n", true },
+	{ "http.request_header; content:\"|0d|\";", WEB_HEADER, "X: y\r\nHost: a\r\n", false },
 	/* decoded on the way */
 	{ "http.header; content:\"Basic \"; base64_decode:bytes 12, offset 0, relative; base64_data; content:\"root:\";", WEB_HEADER,
 		"Basic cm9vdDp0b29y", true },
@@ -232,6 +249,9 @@ static const struct {
 	{ "http.uri; xor:\"0\"; content:\"a\";", "hex" },
 	{ "http.uri; pcrexform:\"abc\"; content:\"a\";", "0 groups" },
 	{ "http.uri; subslice:a; content:\"a\";", "offset" },
+	{ "http.uri; gunzip:max-size 0; content:\"a\";", "max-size" },
+	{ "http.uri; zlib_deflate:size 9; content:\"a\";", "max-size" },
+	{ "http.uri; zlib_deflate:max-size; content:\"a\";", "max-size" },
 	{ "http.uri; from_base64:relative; content:\"a\";", "no match before" },
 	{ "http.uri; content:\"a\"; absent;", "stands before" },
 	{ "absent;", "no sticky buffer" },

@@ -97,7 +97,7 @@ enum rule_direction http_buffer_direction(const struct rule_app_buffer *buffer);
 extern const struct counter_desc http_counters[];
 extern const struct knob_table http_knobs;
 
-enum { HTTP_BUFFER_COUNT = 28 };
+enum { HTTP_BUFFER_COUNT = 31 };
 
 /* Index into http_events[]. Those that come in two kinds have the request's first. */
 enum http_event {

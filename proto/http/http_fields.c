@@ -71,6 +71,8 @@ static const struct field http_fields[] = {
 
 	{ "header", FIELD_STRING, MESSAGE(HTTP_HEADER), FIELD_HIDDEN, PLACE(message, HTTP_HEADER), NULL, NULL,
 		"RFC 9112 5", "fields of the message at hand but cookies, as `Name: value` lines, repeated ones joined" },
+	{ "header_lines", FIELD_STRING, MESSAGE(HTTP_HEADER), FIELD_HIDDEN | FIELD_LINES, PLACE(message, HTTP_HEADER), NULL, NULL,
+		"RFC 9112 5", "each line of the same alone" },
 	{ "header_raw", FIELD_STRING, MESSAGE(HTTP_HEADER_RAW), FIELD_HIDDEN, PLACE(message, HTTP_HEADER_RAW), NULL, NULL,
 		"RFC 9112 5", "fields of the message at hand as they are" },
 	{ "header_names", FIELD_STRING, MESSAGE(HTTP_HEADER_NAMES), FIELD_HIDDEN, PLACE(message, HTTP_HEADER_NAMES), NULL,
@@ -98,12 +100,13 @@ const struct record_table http_table = {
 	.size = sizeof(struct http_record),
 };
 
-enum { REQUEST_BUFFERS = 12, RESPONSE_BUFFERS = 6 };
+enum { REQUEST_BUFFERS = 14, RESPONSE_BUFFERS = 7 };
 
 /* Those of requests, then those of responses, then those of both. */
 const struct rule_app_buffer http_buffers[HTTP_BUFFER_COUNT] = {
 	{ "http.method", "http_method" },
 	{ "http.uri", "uri" },
+	{ "http.uri.normalized", "uri" },
 	{ "http.uri.raw", "url" },
 	{ "http.host", "hostname" },
 	{ "http.host.raw", "host_raw" },
@@ -114,12 +117,14 @@ const struct rule_app_buffer http_buffers[HTTP_BUFFER_COUNT] = {
 	{ "http.accept_lang", "accept_lang" },
 	{ "http.request_line", "request_line" },
 	{ "http.request_body", "request_body" },
+	{ "http.request_header", "header_lines" },
 	{ "http.response_line", "response_line" },
 	{ "http.stat_code", "stat_code" },
 	{ "http.stat_msg", "stat_msg" },
 	{ "http.server", "server" },
 	{ "http.location", "redirect" },
 	{ "http.response_body", "response_body" },
+	{ "http.response_header", "header_lines" },
 	{ "http.header", "header" },
 	{ "http.header.raw", "header_raw" },
 	{ "http.header_names", "header_names" },

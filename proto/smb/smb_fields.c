@@ -192,7 +192,7 @@ const struct record_table *const smb_interface_tables[] = { &interface_table, NU
 
 static const struct field smb_fields[] = {
 	{ "id", FIELD_U32, FIELD_ALWAYS, 0, AT(id), NULL, NULL, "own", "number of the command in its flow" },
-	{ "smb_version", FIELD_U8, FIELD_ALWAYS, FIELD_HIDDEN, AT(version), NULL, NULL, "MS-SMB2 2.2.1", "1 or 2 (3 writes as 2)" },
+	{ "version", FIELD_U8, FIELD_ALWAYS, FIELD_HIDDEN, AT(version), NULL, NULL, "MS-SMB2 2.2.1", "1 or 2 (3 writes as 2)" },
 	{ "dialect", FIELD_U16, SMB_HAS_DIALECT, 0, AT(dialect), &dialects, NULL, "MS-SMB2 2.2.4", "version agreed on" },
 	{ "command", FIELD_U16, FIELD_ALWAYS, 0, AT(command), &smb_commands, NULL, "MS-SMB2 2.2.1.2", "command" },
 	{ "status", FIELD_U32, SMB_HAS_STATUS, 0, AT(status), &statuses, NULL, "MS-ERREF 2.3", "of the response" },
