@@ -162,29 +162,25 @@ fail(char error[IDENTITY_ERROR_MAX], int err, const char *what, const char *why)
 	return err;
 }
 
-/* Posts the body and installs what is answered. */
-static int
-ask(struct call *call, const char *dir, EVP_PKEY *key, const char *body, const char *sensor,
+int
+enrol_take_answer(const struct enrol_answered *answered, const char *dir, EVP_PKEY *key, const char *sensor,
 	char error[IDENTITY_ERROR_MAX])
 {
-	CURL *easy = curl_easy_init();
-	int status = easy == NULL || buf_create(&call->answer, ANSWER_MAX) != 0 ? -ENOMEM : perform(easy, call, body);
-	json_t *root = status > 0 ? json_loadb(call->answer.data, call->answer.len, 0, NULL) : NULL;
+	json_t *root = json_loadb(answered->text, answered->len, 0, NULL);
 	const char *certificate = json_string_value(json_object_get(root, "certificate"));
 	const char *refusal = json_string_value(json_object_get(root, "error"));
 	const char *ca = json_string_value(json_object_get(root, "ca"));
+	int status = answered->status;
 	char text[64];
 	int err;
 
 	snprintf(text, sizeof(text), "answered %d without a reason", status);
-	if (status < 0)
-		err = fail(error, status, call->url, call->reason[0] != '\0' ? call->reason : strerror(-status));
-	else if (status != 200)
-		err = fail(error, status == 429 || status >= 500 ? -EAGAIN : -EACCES, call->url, refusal == NULL ? text : refusal);
+	if (status != 200)
+		err = fail(error, status == 429 || status >= 500 ? -EAGAIN : -EACCES, answered->url, refusal == NULL ? text : refusal);
 	else if (certificate == NULL)
-		err = fail(error, -EBADMSG, call->url, "the answer holds no certificate");
+		err = fail(error, -EBADMSG, answered->url, "the answer holds no certificate");
 	else
-		err = call->activation == NULL ? 0 : enrol_identity_put_activation(dir, call->activation, error);
+		err = answered->activation == NULL ? 0 : enrol_identity_put_activation(dir, answered->activation, error);
 	/* Until here a failure has changed nothing of an identity that is there. */
 	/* A CA that cannot be taken is no reason to go without the certificate. */
 	if (err == 0 && ca != NULL && enrol_identity_put_ca(dir, ca, error) != 0)
@@ -192,6 +188,20 @@ ask(struct call *call, const char *dir, EVP_PKEY *key, const char *body, const c
 	if (err == 0)
 		err = enrol_identity_install(dir, key, certificate, sensor, error);
 	json_decref(root);
+	return err;
+}
+
+/* Posts the body and installs what is answered. */
+static int
+ask(struct call *call, const char *dir, EVP_PKEY *key, const char *body, const char *sensor,
+	char error[IDENTITY_ERROR_MAX])
+{
+	CURL *easy = curl_easy_init();
+	int status = easy == NULL || buf_create(&call->answer, ANSWER_MAX) != 0 ? -ENOMEM : perform(easy, call, body);
+	const struct enrol_answered answered = { call->url, call->activation, status, call->answer.data, call->answer.len };
+	int err = status < 0 ? fail(error, status, call->url, call->reason[0] != '\0' ? call->reason : strerror(-status)) :
+		enrol_take_answer(&answered, dir, key, sensor, error);
+
 	buf_destroy(&call->answer);
 	curl_easy_cleanup(easy);
 	return err;

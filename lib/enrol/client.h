@@ -47,6 +47,18 @@ int enrol_activate(const char *dir, const struct activation *activation, const s
 int enrol_renew(const char *dir, const struct enrol_identity *identity, const char *url, const struct enrol_way *way,
 	char error[IDENTITY_ERROR_MAX]);
 
+struct enrol_answered {
+	const char *url;
+	const struct activation *activation; /* kept with what is answered; NULL: it is there already */
+	int status;                          /* of HTTP */
+	const char *text;
+	size_t len;
+};
+
+/** What the two above do with an answer: refuse it, or install it. @return 0 or -errno with error set, printable */
+int enrol_take_answer(const struct enrol_answered *answered, const char *dir, EVP_PKEY *key, const char *sensor,
+	char error[IDENTITY_ERROR_MAX]);
+
 enum enrol_counter { ENROL_RENEWED, ENROL_RENEW_FAILED, ENROL_EXPIRES_S, ENROL_COUNTER_COUNT };
 
 /** When a certificate is due, seconds since the Unix epoch: at two thirds of its lifetime. */

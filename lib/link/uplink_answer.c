@@ -265,6 +265,26 @@ on_failure(struct uplink *uplink, struct uplink_flight *flight, CURLcode result)
 }
 
 void
+uplink_answered(struct uplink *uplink, struct uplink_flight *flight, const struct batch_answer *answer)
+{
+	static const struct {
+		void (*act)(struct uplink *uplink, struct uplink_flight *flight, const struct batch_answer *answer);
+	} acts[] = {
+		[BATCH_ACKED] = { on_acked },
+		[BATCH_HOLE] = { on_hole },
+		[BATCH_TOO_LARGE] = { on_too_large },
+		[BATCH_LATER] = { on_later },
+	};
+
+	if (flight->stale && answer->verdict != BATCH_ACKED)
+		uplink_flight_free(uplink, flight);
+	else if (answer->verdict == BATCH_POISON)
+		on_poison(uplink, flight, answer->error);
+	else
+		acts[answer->verdict].act(uplink, flight, answer);
+}
+
+void
 uplink_finish(struct uplink *uplink, struct uplink_flight *flight, CURLcode result)
 {
 	struct batch_answer answer;
@@ -281,21 +301,7 @@ uplink_finish(struct uplink *uplink, struct uplink_flight *flight, CURLcode resu
 		(void)curl_easy_header(flight->easy, "Retry-After", 0, CURLH_HEADER, -1, &retry_after);
 		batch_answer_parse(&answer, (int)status, retry_after == NULL ? NULL : retry_after->value, flight->answer,
 			flight->answer_len);
-		static const struct {
-			void (*act)(struct uplink *uplink, struct uplink_flight *flight, const struct batch_answer *answer);
-		} acts[] = {
-			[BATCH_ACKED] = { on_acked },
-			[BATCH_HOLE] = { on_hole },
-			[BATCH_TOO_LARGE] = { on_too_large },
-			[BATCH_LATER] = { on_later },
-		};
-
-		if (flight->stale && answer.verdict != BATCH_ACKED)
-			uplink_flight_free(uplink, flight);
-		else if (answer.verdict == BATCH_POISON)
-			on_poison(uplink, flight, answer.error);
-		else
-			acts[answer.verdict].act(uplink, flight, &answer);
+		uplink_answered(uplink, flight, &answer);
 	}
 	/* A lane that went back has no use for a flight that came back without an answer. */
 	if (flight->state == FLIGHT_READY && flight->stale)

@@ -215,6 +215,8 @@ void uplink_flight_free(struct uplink *uplink, struct uplink_flight *flight);
 
 /* uplink_answer.c */
 void uplink_finish(struct uplink *uplink, struct uplink_flight *flight, CURLcode result);
+/* What an answer does to a flight in the air and its lane; uplink_finish() took it from curl. */
+void uplink_answered(struct uplink *uplink, struct uplink_flight *flight, const struct batch_answer *answer);
 
 /* uplink_quarantine.c */
 /* Whether quarantine_path can be written. */

@@ -1,9 +1,17 @@
-/* Enrolment: requests for certificates as anyone with a token may send them, and activation files as anyone may hand them out. */
+/*
+ * Enrolment: requests for certificates as anyone with a token may send them, activation files as anyone may hand them out, and what
+ * an aggregator, or who is in its place, answers a sensor.
+ */
+#include <ftw.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 
+#include <unistd.h>
+
+#include "lib/base/log.h"
 #include "lib/enrol/activation.h"
+#include "lib/enrol/client.h"
 #include "lib/enrol/csr.h"
 #include "lib/link/batch.h"
 #include "test/fuzz/fuzz_input.h"
@@ -118,13 +126,123 @@ read_activation(struct cursor in)
 	free(copy);
 }
 
+static char folder[64];
+
+static int
+remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	return remove(path);
+}
+
+static void
+clean(void)
+{
+	(void)nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+/* PEM of a certificate of the key by itself, that of a CA too. The caller's. */
+static char *
+certify(EVP_PKEY *key)
+{
+	X509 *cert = X509_new();
+	BIO *bio = BIO_new(BIO_s_mem());
+	char *pem;
+
+	FUZZ_MUST(cert != NULL && bio != NULL);
+	X509_set_version(cert, 0); /* of version 1 any may be a CA's */
+	X509_gmtime_adj(X509_getm_notBefore(cert), 0);
+	X509_gmtime_adj(X509_getm_notAfter(cert), 1000000);
+	FUZZ_MUST(X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), "CN", MBSTRING_ASC, (const uint8_t *)"plant-1", -1, -1, 0) == 1);
+	X509_set_issuer_name(cert, X509_get_subject_name(cert));
+	FUZZ_MUST(X509_set_pubkey(cert, key) == 1 && X509_sign(cert, key, EVP_sha384()) > 0 && PEM_write_bio_X509(bio, cert) == 1);
+	long len = BIO_get_mem_data(bio, &pem);
+	char *copy = strndup(pem, (size_t)len);
+
+	BIO_free(bio);
+	X509_free(cert);
+	FUZZ_MUST(copy != NULL);
+	return copy;
+}
+
+struct box {
+	EVP_PKEY *key;
+	char *certificate;
+};
+
+/* A sensor that was enrolled once. */
+static const struct box *
+enrolled(void)
+{
+	static struct box box;
+	char error[IDENTITY_ERROR_MAX];
+
+	if (box.key != NULL)
+		return &box;
+	log_set_level(LOG_LEVEL_ERROR - 1);
+	snprintf(folder, sizeof(folder), "/dev/shm/fuzz-enrol.%d", getpid());
+	atexit(clean);
+	box.key = csr_make_key();
+	FUZZ_MUST(box.key != NULL && enrol_identity_make_dir(folder, error) == 0);
+	box.certificate = certify(box.key);
+	const struct activation activation = { .aggregator = "https://a:1", .enrol = "https://a:2", .sensor = "plant-1", .site = (char *)"",
+		.zone = (char *)"", .ca = box.certificate };
+
+	FUZZ_MUST(enrol_identity_put_activation(folder, &activation, error) == 0);
+	FUZZ_MUST(enrol_identity_install(folder, box.key, box.certificate, "plant-1", error) == 0);
+	return &box;
+}
+
+/* Octets changed in the certificate, so that more than JSON is reached. */
+static char *
+make_answer(const struct box *box, struct cursor *in)
+{
+	char *cert = strdup(box->certificate), *ca = strdup(box->certificate);
+	size_t len = strlen(cert);
+
+	FUZZ_MUST(cert != NULL && ca != NULL);
+	for (unsigned int i = 0; i < EDITS_MAX && cursor_left(in) >= 4; i++) {
+		char *which = cursor_u8(in) & 1 ? cert : ca;
+		uint16_t at = cursor_be16(in);
+
+		which[at % len] = (char)(' ' + cursor_u8(in) % 95);
+	}
+	json_t *root = json_pack("{s:s, s:s}", "certificate", cert, "ca", ca);
+	char *text = json_dumps(root, 0);
+
+	FUZZ_MUST(text != NULL);
+	json_decref(root);
+	free(cert);
+	free(ca);
+	return text;
+}
+
+/* Whatever is answered, the identity is whole afterwards: the one before, or a new one of the same sensor and key. */
+static void
+take_answer(struct cursor in)
+{
+	static const int statuses[] = { 200, 200, 200, 400, 403, 429, 500, 204, 302 };
+	const struct box *box = enrolled();
+	char error[IDENTITY_ERROR_MAX] = "";
+	struct enrol_identity identity;
+	uint8_t how = cursor_u8(&in);
+	char *text = how & 0x80 ? make_answer(box, &in) : (char *)fuzz_copy(in);
+	const struct enrol_answered answered = { "https://a:2", NULL, statuses[how % 9], text, how & 0x80 ? strlen(text) : cursor_left(&in) };
+	int rc = enrol_take_answer(&answered, folder, box->key, "plant-1", error);
+
+	FUZZ_MUST(rc == 0 || (rc < 0 && error[0] != '\0'));
+	for (const char *c = error; rc != 0 && *c != '\0'; c++)
+		FUZZ_MUST(*c >= ' ' && *c < 0x7f);
+	FUZZ_MUST(enrol_identity_load(&identity, folder, error) == 0 && strcmp(identity.sensor, "plant-1") == 0);
+	free(text);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct cursor in = cursor_of(data, len);
 	uint8_t digest[CSR_KEY_DIGEST_LEN];
 
-	switch (cursor_u8(&in) % 4) {
+	switch (cursor_u8(&in) % 5) {
 	case 0:
 		read_text(in);
 		break;
@@ -134,8 +252,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	case 2:
 		read_changed(in);
 		break;
-	default:
+	case 3:
 		read_activation(in);
+		break;
+	default:
+		take_answer(in);
 		break;
 	}
 	return 0;

@@ -185,6 +185,8 @@ clickhouse_groups_join(struct clickhouse_groups *groups)
 	size_t kept = 0;
 	int err = 0;
 
+	if (groups->count == 0)
+		return 0;
 	qsort_r(groups->rows, groups->count, sizeof(*groups->rows), compare_keys, groups);
 	for (size_t i = 0; i < groups->count; i++) {
 		struct clickhouse_group *group = &groups->rows[i];

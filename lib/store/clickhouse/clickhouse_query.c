@@ -94,6 +94,8 @@ take_row(struct cursor *in, struct row *row)
 	row->sequence = cursor_le64(in);
 	row->len = cursor_le32(in);
 	take_text(in, row->event_type, sizeof(row->event_type));
+	/* One that does not exist is as good as none. */
+	in->short_read |= row->lane >= LINK_LANE_COUNT;
 	return !in->short_read;
 }
 

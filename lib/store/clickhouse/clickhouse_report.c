@@ -323,6 +323,9 @@ clickhouse_store_report(struct store *base, enum store_report which, const struc
 		err = put_disk_bytes(&answer);
 	if (err == 0)
 		err = write_rows(&answer, rows);
+	/* A sum has a row, whatever it is of. */
+	if (err == 0 && answer.report->one && json_array_size(rows) == 0)
+		err = -EBADMSG;
 	if (err == 0)
 		*out = answer.report->one ? json_incref(json_array_get(rows, 0)) : json_incref(rows);
 	json_decref(rows);
