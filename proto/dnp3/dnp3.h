@@ -20,6 +20,7 @@ enum {
 	DNP3_SLOT_MAX = 8,       /* messages under reassembly in a flow */
 	DNP3_OPEN_MAX = 32,      /* requests that wait for their response in a flow */
 	DNP3_OBJECTS_MAX = 2048, /* upper bound of max-objects */
+	DNP3_OBJECT_HEADER_MIN = 3, /* bytes on the wire */
 	DNP3_FACTS_MAX = 8,      /* texts of a message that say what a device is */
 	DNP3_IDENTITIES_MAX = 4, /* answers a flow remembers, so as to tell each once */
 	DNP3_REASSEMBLY_FIRST = 2048, /* first block of a reassembly buffer; it doubles */
@@ -419,6 +420,9 @@ struct dnp3_header {
 
 /** A number of 1, 2 or 4 bytes; 0 for no bytes. */
 uint32_t dnp3_number_read(struct cursor *in, uint8_t len);
+
+/** Points leave room in the record for the object headers that so many bytes behind them may have, and for all their ids. */
+void dnp3_leave_room(struct dnp3_message *message, size_t behind);
 
 /**
  * Reads the points of one object header.

@@ -11,10 +11,6 @@ enum {
 	CONTROL_UNS = 0x10,
 	CONTROL_SEQUENCE = 0x0f,
 
-	OBJECT_HEADER_MIN = 3, /* bytes on the wire */
-	/* Room that points leave for object headers after them. */
-	OBJECTS_ROOM = 48 * sizeof(struct dnp3_object),
-
 	GROUP_TIME = 50,
 	GROUP_CLASS = 60,
 	RANGE_RESERVED = 0xff,
@@ -247,17 +243,13 @@ objects_read(struct dnp3_message *message)
 	struct proto_ctx *ctx = message->ctx;
 	const struct dnp3_config *config = ctx->config;
 	struct dnp3_record *record = message->record;
-	uint32_t headers_max;
 	bool complete = true;
 	uint16_t *ids;
 
 	message->points_left = config->max_points;
 	message->objects_left = config->max_objects;
-	headers_max = (uint32_t)cursor_left(&message->in) / OBJECT_HEADER_MIN;
-	headers_max = headers_max < DNP3_OBJECTS_MAX ? headers_max : DNP3_OBJECTS_MAX;
-	message->ids_room = headers_max * (uint32_t)sizeof(*ids) + 8;
-	message->points_room = ctx->record->cap - message->ids_room - OBJECTS_ROOM;
 	message->id_count = 0;
+	dnp3_leave_room(message, cursor_left(&message->in));
 	message->unknown_skipped = false;
 	while (complete && cursor_left(&message->in) > 0)
 		complete = object_read(message);
@@ -308,8 +300,8 @@ compare_values(const struct dnp3_message *message, const struct dnp3_link *link,
 	cursor_skip(&in, 1); /* control: its sequence number changes each time */
 	objects = in;
 	cursor_skip(&objects, record->function == DNP3_READ ? 1 : 3);
-	if (record->function == DNP3_RESPONSE && cursor_left(&objects) > OBJECT_HEADER_MIN)
-		objects = cursor_sub(&objects, OBJECT_HEADER_MIN); /* the first header says which poll is answered */
+	if (record->function == DNP3_RESPONSE && cursor_left(&objects) > DNP3_OBJECT_HEADER_MIN)
+		objects = cursor_sub(&objects, DNP3_OBJECT_HEADER_MIN); /* the first header says which poll is answered */
 	proto_value(ctx, proto_value_hash(ends << 8 | record->function, objects), proto_value_hash(0, in));
 }
 

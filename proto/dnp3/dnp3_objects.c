@@ -7,7 +7,10 @@
 
 #include <assert.h>
 
-enum { POINT_SIZE_MAX = 256 }; /* of the shapes' structs */
+enum {
+	POINT_SIZE_MAX = 256,   /* of the shapes' structs */
+	OBJECTS_LEFT_MAX = 48,  /* object headers that points leave room for behind them */
+};
 
 static_assert(sizeof(struct dnp3_point_file) <= POINT_SIZE_MAX && sizeof(struct dnp3_point_auth) <= POINT_SIZE_MAX,
 	"the largest points fit into the place for points without room");
@@ -143,6 +146,7 @@ packed_read(struct dnp3_message *message, const struct dnp3_header *header, cons
 	in = cursor_sub(&message->in, (count + per_octet - 1) / per_octet);
 	if (in.short_read)
 		return fail(message, DNP3_EVENT_TRUNCATED_OBJECT);
+	dnp3_leave_room(message, cursor_left(&message->in));
 	points = packed_append(message, object, count, &appended);
 	next = appended > 0 ? object->points.first : 0;
 	for (uint32_t i = 0; i < appended; i++, octet >>= layout->packed_bits) {
@@ -233,6 +237,27 @@ takes_nothing(const struct dnp3_header *header, const struct dnp3_layout *layout
 	       layout->elements[0].kind == DNP3_KIND_OCTETS;
 }
 
+void
+dnp3_leave_room(struct dnp3_message *message, size_t behind)
+{
+	size_t headers = behind / DNP3_OBJECT_HEADER_MIN;
+	uint32_t count = headers < DNP3_OBJECTS_MAX ? (uint32_t)headers : DNP3_OBJECTS_MAX;
+	uint32_t objects = count < OBJECTS_LEFT_MAX ? count : OBJECTS_LEFT_MAX;
+
+	message->ids_room = (message->id_count + count) * (uint32_t)sizeof(message->ids[0]) + 8;
+	message->points_room = message->ctx->record->cap - message->ids_room - objects * (uint32_t)sizeof(struct dnp3_object);
+}
+
+/* What follows the points of a size, 0: not known; and these. */
+static size_t
+bytes_behind(const struct dnp3_message *message, const struct dnp3_header *header, uint32_t size)
+{
+	size_t left = cursor_left(&message->in);
+	uint64_t len = size > 0 && !header->sized ? (uint64_t)header->count * (header->prefix_len + size) : 0;
+
+	return len < left ? left - (size_t)len : 0;
+}
+
 bool
 dnp3_points_read(struct dnp3_message *message, const struct dnp3_header *header, struct dnp3_object *object)
 {
@@ -254,6 +279,7 @@ dnp3_points_read(struct dnp3_message *message, const struct dnp3_header *header,
 	size = layout == NULL ? 0 : dnp3_layout_size(layout);
 	if (takes_nothing(header, layout))
 		return header->count <= message->points_left ? true : fail(message, DNP3_EVENT_TOO_MANY_POINTS);
+	dnp3_leave_room(message, bytes_behind(message, header, size));
 	for (uint32_t i = 0; i < header->count; i++) {
 		if (message->points_left == 0)
 			return fail(message, DNP3_EVENT_TOO_MANY_POINTS);

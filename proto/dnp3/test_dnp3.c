@@ -231,6 +231,22 @@ test_limits(void **unused)
 	assert_int_equal(last()->points_truncated, object(0)->points_truncated + object(1)->points_truncated);
 	assert_true(last()->complete);
 	assert_true(json_has("\"points_truncated\":"));
+	/* All of a record, when nothing follows: the state of a station with 1,024 inputs, 512 outputs and 240 measurements. */
+	harness_begin();
+	app.len = 0;
+	put(&app, (uint8_t[]){ 0xc0, 129, 0, 0, 1, 1, 1, 0, 0, 0xff, 0x03 }, 11);
+	app.len += 128;
+	put(&app, (uint8_t[]){ 10, 2, 1, 0, 0, 0xff, 0x01 }, 7);
+	app.len += 512;
+	put(&app, (uint8_t[]){ 30, 5, 1, 0, 0, 239, 0 }, 7);
+	app.len += 240 * 5;
+	out.len = 0;
+	put_fragment(&out, 0x44, app.data, app.len, 249);
+	feed(out.data, out.len, false);
+	assert_int_equal(h.events, 0);
+	assert_int_equal(object(2)->points.count, 240);
+	assert_int_equal(last()->points_truncated, 0);
+	assert_true(last()->complete);
 	/* Headers without points, more than max-objects. */
 	harness_begin();
 	h.config.max_objects = 100;
