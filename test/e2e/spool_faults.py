@@ -24,7 +24,7 @@ import tempfile
 import threading
 import time
 
-from stack import add_row
+from stack import add_row, wait_for
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SKIPPED = 77
@@ -299,11 +299,13 @@ def unread_disk(program, rounds, policy, sealed=False):
                 open(f'{disk.image}.eio', 'w').close()
                 if start:
                     worker = Worker(program, ledger, disk, 'run', fsync=policy, **keys)
-                time.sleep(0.2)
                 written, delivered = len(ledger.written), ledger.last_stored
-                time.sleep(0.3)
-                if len(ledger.written) == written or ledger.last_stored != delivered:
-                    faults.append('the worker does not write, or reads what cannot be read')
+                time.sleep(0.5)
+                if not wait_for(lambda before=written: len(ledger.written) > before, BACK_S):
+                    faults.append('the worker does not write')
+                # What was read before the fault is delivered still, but there was nothing before the start.
+                if start and ledger.last_stored != delivered:
+                    faults.append('the worker reads what cannot be read')
                 os.unlink(f'{disk.image}.eio')
                 wait_delivery(ledger, faults, 'unread disk')
             if worker.end(signal.SIGTERM) != 0:
