@@ -7,49 +7,15 @@
 
 #include "lib/base/cursor.h"
 #include "lib/store/clickhouse/clickhouse_private.h"
+#include "lib/store/walk.h"
 
 enum { FIRST_PARTS = 2, STRING_MAX = 1 << 30 };
-
-/* A record found. */
-struct row {
-	int64_t id;
-	int64_t ts_ns;
-	uint64_t epoch;
-	uint64_t sequence;
-	uint32_t len;
-	enum link_lane lane;
-	char sensor[BATCH_SENSOR_MAX + 1];
-	char event_type[LINE_TEXT_MAX + 1];
-	char *line;
-};
 
 struct question {
 	struct clickhouse_store *store;
 	struct clickhouse_snapshot snapshot;
-	const struct store_filter *filter;
-	struct store_page *page;
-	bool by_time;
-	uint32_t cap;       /* rows looked for: the page's and one, which says that there are more */
-	uint32_t count;
-	struct row *rows;   /* [cap] */
-	struct row *merged; /* [cap] */
-	struct row *more;   /* [cap] */
+	struct store_walk walk;
 };
-
-static bool
-has(const struct store_filter *filter, enum store_filter_key key)
-{
-	return (filter->present >> key & 1) != 0;
-}
-
-/* As the store "sqlite" orders them. */
-static bool
-ordered_by_time(const struct store_filter *filter, const struct store_page *page)
-{
-	return page->order == STORE_NEWEST && (has(filter, STORE_EVENT_TYPE) || has(filter, STORE_SIGNATURE_ID) ||
-		has(filter, STORE_IP) || has(filter, STORE_SRC_IP) || has(filter, STORE_DEST_IP) ||
-		has(filter, STORE_SINCE) || has(filter, STORE_UNTIL));
-}
 
 /* ---- RowBinary ---- */
 
@@ -83,9 +49,9 @@ take_text(struct cursor *in, char *out, size_t size)
 }
 
 static bool
-take_row(struct cursor *in, struct row *row)
+take_row(struct cursor *in, struct store_row *row)
 {
-	*row = (struct row){ 0 };
+	*row = (struct store_row){ 0 };
 	row->id = (int64_t)cursor_le64(in);
 	row->ts_ns = (int64_t)cursor_le64(in);
 	take_text(in, row->sensor, sizeof(row->sensor));
@@ -93,7 +59,6 @@ take_row(struct cursor *in, struct row *row)
 	row->lane = (enum link_lane)cursor_u8(in);
 	row->sequence = cursor_le64(in);
 	row->len = cursor_le32(in);
-	take_text(in, row->event_type, sizeof(row->event_type));
 	/* One that does not exist is as good as none. */
 	in->short_read |= row->lane >= LINK_LANE_COUNT;
 	return !in->short_read;
@@ -104,46 +69,22 @@ take_row(struct cursor *in, struct row *row)
 static void
 put_query(struct clickhouse_bytes *sql, const struct question *question, size_t from, size_t to)
 {
-	const struct store_page *page = question->page;
+	const struct store_page *page = question->walk.page;
 
-	clickhouse_bytes_printf(sql, "SELECT id, ts_ns, sensor, epoch, lane, seq, len, event_type FROM records WHERE ");
-	(void)clickhouse_put_visible(sql, &question->snapshot, question->filter, from, to);
-	clickhouse_put_clauses(sql, question->filter, 0);
+	clickhouse_bytes_printf(sql, "SELECT id, ts_ns, sensor, epoch, lane, seq, len FROM records WHERE ");
+	(void)clickhouse_put_visible(sql, &question->snapshot, question->walk.filter, from, to);
+	clickhouse_put_clauses(sql, question->walk.filter, 0);
 	if (page->order == STORE_ARRIVAL)
 		clickhouse_bytes_printf(sql, " AND id > %" PRId64 " AND block <= %" PRId64, page->after_id,
 			question->snapshot.horizon);
-	else if (page->continues && question->by_time)
+	else if (page->continues && question->walk.by_time)
 		clickhouse_bytes_printf(sql, " AND ts_ns <= %" PRId64 " AND (ts_ns < %" PRId64 " OR id < %" PRId64 ")",
 			page->after_ts_ns, page->after_ts_ns, page->after_id);
 	else if (page->continues)
 		clickhouse_bytes_printf(sql, " AND id < %" PRId64, page->after_id);
-	clickhouse_bytes_printf(sql, " ORDER BY %s LIMIT %u FORMAT RowBinary", question->by_time ? "ts_ns DESC, id DESC"
-		: page->order == STORE_ARRIVAL ? "id" : "id DESC", question->cap);
+	clickhouse_bytes_printf(sql, " ORDER BY %s LIMIT %u FORMAT RowBinary", question->walk.by_time ? "ts_ns DESC, id DESC"
+		: page->order == STORE_ARRIVAL ? "id" : "id DESC", question->walk.cap);
 	clickhouse_bytes_put(sql, "", 1);
-}
-
-static bool
-is_before(const struct question *question, const struct row *a, const struct row *b)
-{
-	if (question->by_time && a->ts_ns != b->ts_ns)
-		return a->ts_ns > b->ts_ns;
-	return question->page->order == STORE_ARRIVAL ? a->id < b->id : a->id > b->id;
-}
-
-/* Both in order; the first cap of them stay. */
-static void
-merge(struct question *question, uint32_t more_count)
-{
-	uint32_t a = 0, b = 0, n = 0;
-
-	while (n < question->cap && (a < question->count || b < more_count)) {
-		if (b == more_count || (a < question->count && is_before(question, &question->rows[a], &question->more[b])))
-			question->merged[n++] = question->rows[a++];
-		else
-			question->merged[n++] = question->more[b++];
-	}
-	memcpy(question->rows, question->merged, n * sizeof(*question->rows));
-	question->count = n;
 }
 
 static int
@@ -162,12 +103,12 @@ ask_shards(struct question *question, size_t from, size_t to)
 		if (err != 0)
 			break;
 		in = cursor_of(answer.data, answer.len);
-		while (cursor_left(&in) > 0 && found < question->cap && take_row(&in, &question->more[found]))
+		while (cursor_left(&in) > 0 && found < question->walk.cap && take_row(&in, &question->walk.more[found]))
 			found++;
 		if (cursor_left(&in) > 0 || in.short_read)
 			err = -EBADMSG;
 		else
-			merge(question, found);
+			store_walk_merge(&question->walk, found);
 	}
 	clickhouse_bytes_free(&answer);
 	clickhouse_bytes_free(&sql);
@@ -182,10 +123,10 @@ is_done(const struct question *question, size_t from)
 
 	if (from >= snapshot->part_count)
 		return true;
-	if (question->count < question->cap || question->page->order == STORE_ARRIVAL)
+	if (question->walk.count < question->walk.cap || question->walk.page->order == STORE_ARRIVAL)
 		return false;
-	for (size_t i = from; i < snapshot->part_count && question->by_time; i++)
-		if (snapshot->parts[i].ts_max_ns >= question->rows[question->count - 1].ts_ns)
+	for (size_t i = from; i < snapshot->part_count && question->walk.by_time; i++)
+		if (snapshot->parts[i].ts_max_ns >= question->walk.rows[question->walk.count - 1].ts_ns)
 			return false;
 	return true;
 }
@@ -195,7 +136,7 @@ static int
 ask_all(struct question *question)
 {
 	size_t from = 0;
-	size_t step = question->page->order == STORE_ARRIVAL ? SIZE_MAX / 2 : FIRST_PARTS;
+	size_t step = question->walk.page->order == STORE_ARRIVAL ? SIZE_MAX / 2 : FIRST_PARTS;
 	int err = 0;
 
 	while (err == 0 && !is_done(question, from)) {
@@ -240,33 +181,13 @@ clickhouse_lines(struct clickhouse_store *store, struct clickhouse_snapshot *sna
 	return err;
 }
 
-/* As many rows as the page takes: at least one. */
-static void
-cut_page(struct question *question)
-{
-	struct store_page *page = question->page;
-	uint64_t bytes = 0;
-	uint32_t count = 0;
-
-	while (count < question->count && count < page->limit) {
-		bytes += question->rows[count].len;
-		if (count > 0 && page->bytes_max != 0 && bytes > page->bytes_max)
-			break;
-		count++;
-	}
-	page->more = count < question->count;
-	if (page->more)
-		page->last_id = question->rows[count - 1].id;
-	question->count = count;
-}
-
 static int
 put_line(void *arg, int64_t id, const char *line, size_t len)
 {
 	struct question *question = arg;
 
-	for (uint32_t i = 0; i < question->count; i++) {
-		struct row *row = &question->rows[i];
+	for (uint32_t i = 0; i < question->walk.count; i++) {
+		struct store_row *row = &question->walk.rows[i];
 
 		if (row->id != id || row->line != NULL)
 			continue;
@@ -284,50 +205,30 @@ read_lines(struct question *question)
 	int64_t first_ns = INT64_MAX, last_ns = INT64_MIN;
 	int err;
 
-	if (question->count == 0)
+	if (question->walk.count == 0)
 		return 0;
 	clickhouse_bytes_printf(&where, "id IN (");
-	for (uint32_t i = 0; i < question->count; i++) {
-		const struct row *row = &question->rows[i];
+	for (uint32_t i = 0; i < question->walk.count; i++) {
+		const struct store_row *row = &question->walk.rows[i];
 
 		clickhouse_bytes_printf(&where, "%s%" PRId64, i == 0 ? "" : ",", row->id);
 		first_ns = row->ts_ns < first_ns ? row->ts_ns : first_ns;
 		last_ns = row->ts_ns > last_ns ? row->ts_ns : last_ns;
 	}
 	clickhouse_bytes_printf(&where, ") AND ts_ns >= %" PRId64 " AND ts_ns <= %" PRId64, first_ns, last_ns);
-	if (has(question->filter, STORE_EVENT_TYPE)) {
+	if (store_filter_has(question->walk.filter, STORE_EVENT_TYPE)) {
 		struct store_filter type = { .present = 1u << STORE_EVENT_TYPE };
 
-		type.value[STORE_EVENT_TYPE] = question->filter->value[STORE_EVENT_TYPE];
+		type.value[STORE_EVENT_TYPE] = question->walk.filter->value[STORE_EVENT_TYPE];
 		clickhouse_put_clauses(&where, &type, 0);
 	}
 	clickhouse_bytes_put(&where, "", 1);
 	err = where.failed ? -ENOMEM : clickhouse_lines(question->store, &question->snapshot, where.data, put_line, question);
-	for (uint32_t i = 0; i < question->count && err == 0; i++)
-		if (question->rows[i].line == NULL)
+	for (uint32_t i = 0; i < question->walk.count && err == 0; i++)
+		if (question->walk.rows[i].line == NULL)
 			err = -EIO;
 	clickhouse_bytes_free(&where);
 	return err;
-}
-
-static void
-give(const struct question *question, store_found_fn found, void *arg)
-{
-	for (uint32_t i = 0; i < question->count; i++) {
-		const struct row *row = &question->rows[i];
-		const struct store_found record = {
-			.id = row->id,
-			.ts_ns = row->ts_ns,
-			.sensor = row->sensor,
-			.epoch = row->epoch,
-			.lane = row->lane,
-			.sequence = row->sequence,
-			.line = row->line,
-			.line_len = row->len,
-		};
-
-		found(arg, &record);
-	}
 }
 
 /* Behind all that is there, and before all that is still to come. */
@@ -343,34 +244,25 @@ int
 clickhouse_store_query(struct store *base, const struct store_filter *filter, struct store_page *page,
 	store_found_fn found, void *arg)
 {
-	struct question question = { .store = clickhouse_of(base), .filter = filter, .page = page };
-	int err = page->limit == 0 || page->limit > STORE_LIMIT_MAX ? -EINVAL : 0;
+	struct question question = { .store = clickhouse_of(base) };
+	int err = store_walk_begin(&question.walk, filter, page);
 
-	if (err != 0)
-		return err;
-	question.by_time = ordered_by_time(filter, page);
-	question.cap = page->limit + 1;
-	question.rows = calloc(question.cap, sizeof(*question.rows));
-	question.merged = calloc(question.cap, sizeof(*question.merged));
-	question.more = calloc(question.cap, sizeof(*question.more));
 	clickhouse_start_deadline(question.store);
-	err = question.rows == NULL || question.merged == NULL || question.more == NULL ? -ENOMEM
-		: clickhouse_snapshot_take(question.store, &question.snapshot);
+	if (err == 0)
+		err = clickhouse_snapshot_take(question.store, &question.snapshot);
 	if (err == 0) {
 		page->last_id = newest_id(&question.snapshot, page);
 		err = ask_all(&question);
 	}
 	if (err == 0) {
-		cut_page(&question);
+		store_walk_cut(&question.walk);
 		err = read_lines(&question);
 	}
 	if (err == 0)
-		give(&question, found, arg);
-	for (uint32_t i = 0; i < question.count; i++)
-		free(question.rows[i].line);
+		store_walk_give(&question.walk, found, arg);
+	for (uint32_t i = 0; i < question.walk.count; i++)
+		free(question.walk.rows[i].line);
 	clickhouse_snapshot_free(&question.snapshot);
-	free(question.rows);
-	free(question.merged);
-	free(question.more);
-	return err == 0 ? (int)question.count : err;
+	store_walk_end(&question.walk);
+	return err == 0 ? (int)question.walk.count : err;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lib/store/sqlite/sqlite_private.h"
+#include "lib/store/walk.h"
 
 enum {
 	SQL_TEXT_MAX = 4096,
@@ -32,36 +33,11 @@ static const char *const clauses[STORE_FILTER_COUNT] = {
 	[STORE_FUNCTION] = "coalesce(function, response_function) = ?13",
 };
 
-/* A record found, without its line. */
-struct row {
-	int64_t id;
-	int64_t ts_ns;
-	uint64_t epoch;
-	uint64_t sequence;
-	int64_t partition;
-	struct sqlite_place place;
-	uint64_t text_at; /* of its line in question.text */
-	enum link_lane lane;
-	char sensor[BATCH_SENSOR_MAX + 1];
-};
-
 struct question {
 	struct sqlite_store *store;
-	const struct store_filter *filter;
-	struct store_page *page;
-	bool by_time;
-	uint32_t cap;       /* rows looked for: the page's and one, which says that there are more */
-	uint32_t count;
-	struct row *rows;   /* [cap] */
-	struct row *merged; /* [cap] */
-	char *text;
+	struct store_walk walk;
+	char *text; /* the lines, one behind the other */
 };
-
-static bool
-has(const struct store_filter *filter, enum store_filter_key key)
-{
-	return (filter->present >> key & 1) != 0;
-}
 
 void
 sqlite_put_clauses(struct buf *sql, const struct store_filter *filter, uint32_t skip)
@@ -99,21 +75,12 @@ sqlite_prepare_filtered(struct sqlite_store *store, const char *sql, const struc
 
 /* ---- one partition's records ---- */
 
-/* Which index leads: it gives the order, the other filters are tested on its rows. */
-static bool
-ordered_by_time(const struct store_filter *filter, const struct store_page *page)
-{
-	return page->order == STORE_NEWEST && (has(filter, STORE_EVENT_TYPE) || has(filter, STORE_SIGNATURE_ID) ||
-		has(filter, STORE_IP) || has(filter, STORE_SRC_IP) || has(filter, STORE_DEST_IP) ||
-		has(filter, STORE_SINCE) || has(filter, STORE_UNTIL));
-}
-
 static const char *
 order_of(const struct question *question)
 {
-	if (question->by_time)
+	if (question->walk.by_time)
 		return " ORDER BY ts_ns DESC, id DESC LIMIT ?42";
-	return question->page->order == STORE_ARRIVAL ? " ORDER BY id LIMIT ?42" : " ORDER BY id DESC LIMIT ?42";
+	return question->walk.page->order == STORE_ARRIVAL ? " ORDER BY id LIMIT ?42" : " ORDER BY id DESC LIMIT ?42";
 }
 
 /* One indexed walk. lead replaces the clauses of skip. */
@@ -123,11 +90,11 @@ put_arm(struct buf *sql, const struct question *question, int64_t partition, con
 	sqlite_put_numbered(sql, "SELECT * FROM (SELECT id, ts_ns, lane_id, seq, block, at, len FROM records_$ WHERE ",
 		partition);
 	sqlite_put_numbered(sql, lead, partition);
-	sqlite_put_clauses(sql, question->filter, skip);
-	if (question->page->order == STORE_ARRIVAL)
+	sqlite_put_clauses(sql, question->walk.filter, skip);
+	if (question->walk.page->order == STORE_ARRIVAL)
 		buf_puts(sql, " AND id > ?41");
-	else if (question->page->continues)
-		buf_puts(sql, question->by_time ? " AND (ts_ns, id) < (?40, ?41)" : " AND id < ?41");
+	else if (question->walk.page->continues)
+		buf_puts(sql, question->walk.by_time ? " AND (ts_ns, id) < (?40, ?41)" : " AND id < ?41");
 	buf_puts(sql, order_of(question));
 	buf_puts(sql, ")");
 }
@@ -140,53 +107,54 @@ static const char every_type[] = "event_type IN (WITH RECURSIVE t(e) AS (SELECT 
 static void
 put_query(struct buf *sql, const struct question *question, int64_t partition)
 {
-	const struct store_filter *filter = question->filter;
+	const struct store_filter *filter = question->walk.filter;
 	uint32_t type_bit = 1u << STORE_EVENT_TYPE;
-	const char *type = has(filter, STORE_EVENT_TYPE) ? "+event_type = ?10" : "1";
+	const char *type = store_filter_has(filter, STORE_EVENT_TYPE) ? "+event_type = ?10" : "1";
 	char lead[128];
 
 	buf_puts(sql, "SELECT r.id, r.ts_ns, s.name, l.epoch, l.lane, r.seq, r.block, r.at, r.len FROM (");
-	if (question->page->order == STORE_ARRIVAL) {
+	if (question->walk.page->order == STORE_ARRIVAL) {
 		put_arm(sql, question, partition, type, type_bit);
-	} else if (has(filter, STORE_IP)) {
+	} else if (store_filter_has(filter, STORE_IP)) {
 		/* Two walks, one an index, merged: a record with both addresses alike is found by the first. */
 		snprintf(lead, sizeof(lead), "src_ip = ?6 AND %s", type);
 		put_arm(sql, question, partition, lead, type_bit | 1u << STORE_IP);
 		buf_puts(sql, " UNION ALL ");
 		snprintf(lead, sizeof(lead), "dest_ip = ?6 AND +src_ip IS NOT ?6 AND %s", type);
 		put_arm(sql, question, partition, lead, type_bit | 1u << STORE_IP);
-	} else if (has(filter, STORE_SIGNATURE_ID) || has(filter, STORE_SRC_IP) || has(filter, STORE_DEST_IP)) {
+	} else if (store_filter_has(filter, STORE_SIGNATURE_ID) || store_filter_has(filter, STORE_SRC_IP) || store_filter_has(filter, STORE_DEST_IP)) {
 		put_arm(sql, question, partition, type, type_bit);
-	} else if (question->by_time && !has(filter, STORE_EVENT_TYPE)) {
+	} else if (question->walk.by_time && !store_filter_has(filter, STORE_EVENT_TYPE)) {
 		put_arm(sql, question, partition, every_type, 0);
 	} else {
 		put_arm(sql, question, partition, "1", 0);
 	}
 	buf_puts(sql, order_of(question));
 	buf_puts(sql, ") r JOIN lanes l ON l.id = r.lane_id JOIN sensors s ON s.id = l.sensor_id");
-	buf_puts(sql, question->by_time ? " ORDER BY r.ts_ns DESC, r.id DESC"
-		: question->page->order == STORE_ARRIVAL ? " ORDER BY r.id" : " ORDER BY r.id DESC");
+	buf_puts(sql, question->walk.by_time ? " ORDER BY r.ts_ns DESC, r.id DESC"
+		: question->walk.page->order == STORE_ARRIVAL ? " ORDER BY r.id" : " ORDER BY r.id DESC");
 }
 
 static int
-read_rows(struct question *question, sqlite3_stmt *statement, int64_t partition, struct row *rows, uint32_t *count)
+read_rows(struct question *question, sqlite3_stmt *statement, int64_t partition, struct store_row *rows, uint32_t *count)
 {
 	int code;
 
 	*count = 0;
-	while ((code = sqlite3_step(statement)) == SQLITE_ROW && *count < question->cap) {
-		struct row *row = &rows[(*count)++];
+	while ((code = sqlite3_step(statement)) == SQLITE_ROW && *count < question->walk.cap) {
+		struct store_row *row = &rows[(*count)++];
 		const char *sensor = (const char *)sqlite3_column_text(statement, 2);
 
-		*row = (struct row){
+		*row = (struct store_row){
 			.id = sqlite3_column_int64(statement, 0),
 			.ts_ns = sqlite3_column_int64(statement, 1),
 			.epoch = (uint64_t)sqlite3_column_int64(statement, 3),
 			.lane = (enum link_lane)sqlite3_column_int(statement, 4),
 			.sequence = (uint64_t)sqlite3_column_int64(statement, 5),
 			.partition = partition,
-			.place = { .block = sqlite3_column_int64(statement, 6), .at = (uint64_t)sqlite3_column_int64(statement, 7),
-				.len = (uint64_t)sqlite3_column_int64(statement, 8) },
+			.block = sqlite3_column_int64(statement, 6),
+			.at = (uint64_t)sqlite3_column_int64(statement, 7),
+			.len = (uint64_t)sqlite3_column_int64(statement, 8),
 		};
 		snprintf(row->sensor, sizeof(row->sensor), "%s", sensor == NULL ? "" : sensor);
 	}
@@ -194,9 +162,9 @@ read_rows(struct question *question, sqlite3_stmt *statement, int64_t partition,
 }
 
 static int
-ask_partition(struct question *question, int64_t partition, struct row *rows, uint32_t *count)
+ask_partition(struct question *question, int64_t partition, struct store_row *rows, uint32_t *count)
 {
-	const struct store_page *page = question->page;
+	const struct store_page *page = question->walk.page;
 	char text[SQL_TEXT_MAX];
 	struct buf sql = { .data = text, .cap = sizeof(text) - 1 };
 	sqlite3_stmt *statement = NULL;
@@ -204,9 +172,9 @@ ask_partition(struct question *question, int64_t partition, struct row *rows, ui
 
 	put_query(&sql, question, partition);
 	text[sql.len] = '\0';
-	err = sql.full ? -E2BIG : sqlite_prepare_filtered(question->store, text, question->filter, &statement);
+	err = sql.full ? -E2BIG : sqlite_prepare_filtered(question->store, text, question->walk.filter, &statement);
 	if (err == 0) {
-		sqlite3_bind_int64(statement, PARAM_LIMIT, question->cap);
+		sqlite3_bind_int64(statement, PARAM_LIMIT, question->walk.cap);
 		sqlite3_bind_int64(statement, PARAM_AFTER_TS, page->after_ts_ns);
 		sqlite3_bind_int64(statement, PARAM_AFTER_ID, page->after_id);
 		err = read_rows(question, statement, partition, rows, count);
@@ -216,30 +184,6 @@ ask_partition(struct question *question, int64_t partition, struct row *rows, ui
 }
 
 /* ---- all partitions ---- */
-
-static bool
-is_before(const struct question *question, const struct row *a, const struct row *b)
-{
-	if (question->by_time && a->ts_ns != b->ts_ns)
-		return a->ts_ns > b->ts_ns;
-	return question->page->order == STORE_ARRIVAL ? a->id < b->id : a->id > b->id;
-}
-
-/* Both in order; the first cap of them stay. */
-static void
-merge(struct question *question, const struct row *more, uint32_t more_count)
-{
-	uint32_t a = 0, b = 0, n = 0;
-
-	while (n < question->cap && (a < question->count || b < more_count)) {
-		if (b == more_count || (a < question->count && is_before(question, &question->rows[a], &more[b])))
-			question->merged[n++] = question->rows[a++];
-		else
-			question->merged[n++] = more[b++];
-	}
-	memcpy(question->rows, question->merged, n * sizeof(*question->rows));
-	question->count = n;
-}
 
 static int
 by_ts_max(const void *a, const void *b)
@@ -262,62 +206,58 @@ sqlite_partition_has(const struct sqlite_partition *partition, const struct stor
 {
 	if (partition->next_id == partition->first_id)
 		return false;
-	if (has(filter, STORE_SINCE) && partition->ts_max_ns < filter->value[STORE_SINCE].number)
+	if (store_filter_has(filter, STORE_SINCE) && partition->ts_max_ns < filter->value[STORE_SINCE].number)
 		return false;
-	return !has(filter, STORE_UNTIL) || partition->ts_min_ns < filter->value[STORE_UNTIL].number;
+	return !store_filter_has(filter, STORE_UNTIL) || partition->ts_min_ns < filter->value[STORE_UNTIL].number;
 }
 
 /* Whether it lies wholly before the page's beginning. */
 static bool
 is_passed(const struct question *question, const struct sqlite_partition *partition)
 {
-	const struct store_page *page = question->page;
+	const struct store_page *page = question->walk.page;
 
 	if (page->order == STORE_ARRIVAL)
 		return partition->next_id <= page->after_id;
 	if (!page->continues)
 		return false;
-	return question->by_time ? partition->ts_min_ns > page->after_ts_ns : partition->first_id > page->after_id;
+	return question->walk.by_time ? partition->ts_min_ns > page->after_ts_ns : partition->first_id > page->after_id;
 }
 
 /* Whether nothing of it, nor of those behind it, can be among the rows any more. */
 static bool
 is_beyond(const struct question *question, const struct sqlite_partition *partition)
 {
-	if (question->count < question->cap)
+	if (question->walk.count < question->walk.cap)
 		return false;
-	return !question->by_time || partition->ts_max_ns < question->rows[question->cap - 1].ts_ns;
+	return !question->walk.by_time || partition->ts_max_ns < question->walk.rows[question->walk.cap - 1].ts_ns;
 }
 
 static int
 ask_all(struct question *question)
 {
 	struct sqlite_partition *partitions;
-	struct row *rows = calloc(question->cap, sizeof(*rows));
-	int count = rows == NULL ? -ENOMEM : sqlite_partitions(question->store, false, &partitions);
+	int count = sqlite_partitions(question->store, false, &partitions);
 	int err = 0;
 
-	if (count < 0) {
-		free(rows);
+	if (count < 0)
 		return count;
-	}
 	for (int i = 0; i < count; i++)
-		if (partitions[i].next_id > question->page->last_id)
-			question->page->last_id = partitions[i].next_id - 1;
-	if (question->by_time)
+		if (partitions[i].next_id > question->walk.page->last_id)
+			question->walk.page->last_id = partitions[i].next_id - 1;
+	if (question->walk.by_time)
 		qsort(partitions, (size_t)count, sizeof(*partitions), by_ts_max);
-	else if (question->page->order == STORE_NEWEST)
+	else if (question->walk.page->order == STORE_NEWEST)
 		qsort(partitions, (size_t)count, sizeof(*partitions), by_id_down);
 	for (int i = 0; i < count && err == 0 && !is_beyond(question, &partitions[i]); i++) {
 		uint32_t found = 0;
 
-		if (is_passed(question, &partitions[i]) || !sqlite_partition_has(&partitions[i], question->filter))
+		if (is_passed(question, &partitions[i]) || !sqlite_partition_has(&partitions[i], question->walk.filter))
 			continue;
-		err = ask_partition(question, partitions[i].id, rows, &found);
-		merge(question, rows, found);
+		err = ask_partition(question, partitions[i].id, question->walk.more, &found);
+		store_walk_merge(&question->walk, found);
 	}
 	free(partitions);
-	free(rows);
 	return err;
 }
 
@@ -326,108 +266,68 @@ ask_all(struct question *question)
 static int
 by_place(const void *a, const void *b)
 {
-	const struct row *const *x = a;
-	const struct row *const *y = b;
+	const struct store_row *const *x = a;
+	const struct store_row *const *y = b;
 
-	return (*x)->place.block < (*y)->place.block ? -1 : (*x)->place.block > (*y)->place.block;
-}
-
-/* As many rows as the page takes: at least one. */
-static void
-cut_page(struct question *question)
-{
-	struct store_page *page = question->page;
-	uint64_t bytes = 0;
-	uint32_t count = 0;
-
-	while (count < question->count && count < page->limit) {
-		bytes += question->rows[count].place.len;
-		if (count > 0 && page->bytes_max != 0 && bytes > page->bytes_max)
-			break;
-		count++;
-	}
-	page->more = count < question->count;
-	if (page->more)
-		page->last_id = question->rows[count - 1].id;
-	question->count = count;
+	return (*x)->block < (*y)->block ? -1 : (*x)->block > (*y)->block;
 }
 
 /* In the order of blocks, so that each is unpacked once, however the page's order jumps among them. */
 static int
 read_lines(struct question *question)
 {
-	const struct row **order = calloc(question->count + 1, sizeof(const struct row *));
+	struct store_walk *walk = &question->walk;
+	struct store_row **order = calloc(walk->count + 1, sizeof(struct store_row *));
 	uint64_t at = 0;
-	int err = order == NULL ? -ENOMEM : 0;
+	int err = 0;
 
-	for (uint32_t i = 0; i < question->count && err == 0; i++) {
-		order[i] = &question->rows[i];
-		question->rows[i].text_at = at;
-		at += question->rows[i].place.len;
+	for (uint32_t i = 0; i < walk->count; i++)
+		at += walk->rows[i].len;
+	question->text = malloc(at + 1);
+	if (order == NULL || question->text == NULL) {
+		free(order);
+		return -ENOMEM;
 	}
-	question->text = err == 0 ? malloc(at + 1) : NULL;
-	if (err == 0 && question->text == NULL)
-		err = -ENOMEM;
-	if (err == 0)
-		qsort(order, question->count, sizeof(const struct row *), by_place);
-	for (uint32_t i = 0; i < question->count && err == 0; i++) {
+	at = 0;
+	for (uint32_t i = 0; i < walk->count; i++) {
+		order[i] = &walk->rows[i];
+		order[i]->line = question->text + at;
+		at += order[i]->len;
+	}
+	qsort(order, walk->count, sizeof(struct store_row *), by_place);
+	for (uint32_t i = 0; i < walk->count && err == 0; i++) {
+		const struct sqlite_place place = { .block = order[i]->block, .at = order[i]->at, .len = order[i]->len };
 		const char *line;
 
-		err = sqlite_block_line(question->store, order[i]->partition, &order[i]->place, &line);
+		err = sqlite_block_line(question->store, order[i]->partition, &place, &line);
 		if (err == 0)
-			memcpy(question->text + order[i]->text_at, line, order[i]->place.len);
+			memcpy(order[i]->line, line, place.len);
 	}
 	free(order);
 	return err;
-}
-
-static void
-give(const struct question *question, store_found_fn found, void *arg)
-{
-	for (uint32_t i = 0; i < question->count; i++) {
-		const struct row *row = &question->rows[i];
-		const struct store_found record = {
-			.id = row->id,
-			.ts_ns = row->ts_ns,
-			.sensor = row->sensor,
-			.epoch = row->epoch,
-			.lane = row->lane,
-			.sequence = row->sequence,
-			.line = question->text + row->text_at,
-			.line_len = row->place.len,
-		};
-
-		found(arg, &record);
-	}
 }
 
 int
 sqlite_store_query(struct store *base, const struct store_filter *filter, struct store_page *page,
 	store_found_fn found, void *arg)
 {
-	struct question question = { .store = sqlite_of(base), .filter = filter, .page = page };
-	int err = page->limit == 0 || page->limit > STORE_LIMIT_MAX ? -EINVAL : 0;
+	struct question question = { .store = sqlite_of(base) };
+	int err = store_walk_begin(&question.walk, filter, page);
 
-	if (err != 0)
-		return err;
 	page->last_id = page->after_id;
-	question.by_time = ordered_by_time(filter, page);
-	question.cap = page->limit + 1;
-	question.rows = calloc(question.cap, sizeof(*question.rows));
-	question.merged = calloc(question.cap, sizeof(*question.merged));
 	sqlite_start_deadline(question.store);
-	err = question.rows == NULL || question.merged == NULL ? -ENOMEM : sqlite_begin_read(question.store);
+	if (err == 0)
+		err = sqlite_begin_read(question.store);
 	if (err == 0) {
 		err = ask_all(&question);
-		cut_page(&question);
+		store_walk_cut(&question.walk);
 		if (err == 0)
 			err = read_lines(&question);
 		sqlite_end_read(question.store);
 	}
 	if (err == 0)
-		give(&question, found, arg);
+		store_walk_give(&question.walk, found, arg);
 	free(question.text);
-	free(question.merged);
-	free(question.rows);
-	return err == 0 ? (int)question.count : err;
+	store_walk_end(&question.walk);
+	return err == 0 ? (int)question.walk.count : err;
 }
