@@ -37,6 +37,7 @@ struct options {
 /* Nanoseconds of each stage. */
 struct spent {
 	uint64_t decode, check, append, commit;
+	uint64_t door_cpu, store_cpu; /* this thread's */
 	uint64_t commits, commit_worst;
 };
 
@@ -74,12 +75,25 @@ open_store(struct store **out, const struct options *options, bool writer)
 }
 
 static uint64_t
-clock_ns(void)
+read_clock(clockid_t clock)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
+	clock_gettime(clock, &now);
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static uint64_t
+clock_ns(void)
+{
+	return read_clock(CLOCK_MONOTONIC);
+}
+
+/* What others on this machine do does not count here. */
+static uint64_t
+cpu_ns(void)
+{
+	return read_clock(CLOCK_THREAD_CPUTIME_ID);
 }
 
 /* Every loop over the file is a later time, so that indexes grow as they do in a plant. */
@@ -103,9 +117,10 @@ check_lines(struct bench *bench, const char *text, size_t len, uint64_t loop)
 static int
 commit(struct bench *bench)
 {
-	uint64_t start = clock_ns(), took;
+	uint64_t start = clock_ns(), cpu = cpu_ns(), took;
 	int err = store_commit(bench->store);
 
+	bench->spent.store_cpu += cpu_ns() - cpu;
 	took = clock_ns() - start;
 	bench->spent.commit += took;
 	bench->spent.commits++;
@@ -122,7 +137,7 @@ deliver(struct bench *bench, uint32_t at, uint64_t loop, uint32_t sensor)
 		.count = batch->count, .encoding = BATCH_ZSTD };
 	char error[BATCH_ERROR_MAX];
 	struct store_appended done;
-	uint64_t start = clock_ns(), now;
+	uint64_t start = clock_ns(), cpu = cpu_ns(), now;
 	struct store_body body = { .data = batch->body, .len = batch->body_len };
 	int err;
 
@@ -138,10 +153,13 @@ deliver(struct bench *bench, uint32_t at, uint64_t loop, uint32_t sensor)
 		err = check_lines(bench, body.lines, body.lines_len, loop);
 	now = clock_ns();
 	bench->spent.check += now - start;
+	bench->spent.door_cpu += cpu_ns() - cpu;
 	start = now;
+	cpu = cpu_ns();
 	if (err == 0)
 		err = store_append(bench->store, &head, &body, bench->lines, &done);
 	bench->spent.append += clock_ns() - start;
+	bench->spent.store_cpu += cpu_ns() - cpu;
 	bench->next[sensor] += batch->count;
 	return err > 0 ? commit(bench) : err;
 }
@@ -261,6 +279,8 @@ print(const struct bench *bench, uint64_t wall_ns, const struct reader *reader)
 	printf("commit             %12.0f  records/s, %" PRIu64 " commits, worst %.1f ms\n", rate(records, spent->commit),
 		spent->commits, (double)spent->commit_worst / 1e6);
 	printf("store: both        %12.0f  records/s\n", rate(records, store));
+	printf("CPU: door, store   %12.0f  %12.0f  records/s of this thread's CPU time\n", rate(records, spent->door_cpu),
+		rate(records, spent->store_cpu));
 	printf("all, by the clock  %12.0f  records/s\n", rate(records, wall_ns));
 	if (bench->options.shards == NULL)
 		printf("database           %12.0f  bytes a record\n", (double)size_of(bench->options.path, "") / (double)records);
