@@ -1,6 +1,7 @@
 #include "lib/store/sqlite/sqlite_store.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -14,6 +15,8 @@ enum {
 	BUSY_TIMEOUT_MS = 10000,
 	DEADLINE_STEPS = 10000,       /* virtual machine steps between two looks at the clock */
 	PARTITION_RECORDS = 4000000,
+	LOOKASIDE_LEN = 1200,
+	LOOKASIDE_SLOTS = 500,
 };
 
 /* What is not a partition's. A run is what a sensor counted between a start and an end: it keeps its name, and its totals
@@ -239,6 +242,13 @@ open_reader(struct sqlite_store *store)
 	return sqlite_exec(store, "PRAGMA query_only = 1; PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY");
 }
 
+/* SQLite counts its memory under a lock, at each allocation of each row. Refused, harmlessly, when it is in use already. */
+static void
+stop_counting_memory(void)
+{
+	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 static int
 create(struct sqlite_store **out, const struct store_config *config)
 {
@@ -263,8 +273,11 @@ create(struct sqlite_store **out, const struct store_config *config)
 static int
 sqlite_store_open(struct store **out, const struct store_config *config, bool writer)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct sqlite_store *store = NULL;
 	int err = create(&store, config);
+
+	pthread_once(&once, stop_counting_memory);
 
 	if (err == 0 && sqlite3_open_v2(config->path, &store->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX |
 	    (writer ? SQLITE_OPEN_CREATE : 0), NULL) != SQLITE_OK) {
@@ -274,6 +287,8 @@ sqlite_store_open(struct store **out, const struct store_config *config, bool wr
 	}
 	if (err == 0) {
 		sqlite3_busy_timeout(store->db, BUSY_TIMEOUT_MS);
+		/* A row's five cursors and keys come from there. */
+		(void)sqlite3_db_config(store->db, SQLITE_DBCONFIG_LOOKASIDE, NULL, LOOKASIDE_LEN, LOOKASIDE_SLOTS);
 		sqlite3_limit(store->db, SQLITE_LIMIT_ATTACHED, 0);
 		err = sqlite_block_functions(store);
 	}
