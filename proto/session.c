@@ -234,14 +234,42 @@ begin(struct proto_engine *engine, struct proto_session *session, unsigned int p
 	session->proto = proto;
 	session->proto_idx = (uint8_t)proto_idx;
 	session->found = PROTO_FOUND;
+	memset(session->seen_len, 0, sizeof(session->seen_len));
 	counter_add(&engine->counters[PROTO_COUNTER_DETECTED], 1);
 	return true;
 }
 
-/* @return whether the protocol is known now; if not, *consumed of the data are done with. */
+/* The input without its first bytes. */
+static struct proto_input
+rest_of(const struct proto_input *input, uint32_t len)
+{
+	struct proto_input rest = *input;
+
+	rest.data += len;
+	rest.len -= len;
+	return rest;
+}
+
+/*
+ * A probe that waits keeps the bytes it waits with, which may be none of its protocol: another one may begin behind them, where
+ * it would have been asked had nobody waited.
+ */
+static bool
+detect_behind(struct proto_engine *engine, const struct proto_input *input, uint32_t waited_len, unsigned int *proto_idx)
+{
+	struct proto_input rest;
+
+	if (waited_len == 0 || waited_len >= input->len)
+		return false;
+	rest = rest_of(input, waited_len);
+	return proto_detect(engine->settings, &rest, proto_idx) == PROTO_PROBE_YES;
+}
+
+/* @return whether the protocol is known now, behind *consumed of the data; if not, they are done with. */
 static bool
 detect(struct proto_engine *engine, struct proto_session *session, const struct proto_input *input, uint32_t *consumed)
 {
+	uint32_t waited_len = input->missing > 0 ? 0 : session->seen_len[input->to_server];
 	unsigned int proto_idx = 0;
 	enum proto_probe verdict;
 	bool on_port;
@@ -249,11 +277,18 @@ detect(struct proto_engine *engine, struct proto_session *session, const struct 
 	*consumed = 0;
 	if (input->len == 0)
 		return false;
+	session->seen_len[input->to_server] = 0;
 	verdict = proto_detect(engine->settings, input, &proto_idx);
+	if (verdict != PROTO_PROBE_YES && detect_behind(engine, input, waited_len, &proto_idx)) {
+		*consumed = waited_len;
+		verdict = PROTO_PROBE_YES;
+	}
 	if (verdict == PROTO_PROBE_YES)
 		return begin(engine, session, proto_idx);
-	if (verdict == PROTO_PROBE_MORE && input->tcp && input->len < PROTO_DETECT_LEN_MAX)
+	if (verdict == PROTO_PROBE_MORE && input->tcp && input->len < PROTO_DETECT_LEN_MAX) {
+		session->seen_len[input->to_server] = input->len;
 		return false;
+	}
 	*consumed = input->len;
 	on_port = input->link != NULL || proto_is_port(engine, input->tcp, input->sport) ||
 		proto_is_port(engine, input->tcp, input->dport);
@@ -386,7 +421,8 @@ lose(struct proto_engine *engine, struct proto_session *session, const struct pr
 static uint32_t
 advance(struct proto_engine *engine, struct proto_session *session, const struct proto_input *input)
 {
-	uint32_t consumed;
+	uint32_t consumed = 0;
+	struct proto_input rest;
 
 	if (session->found == PROTO_GIVEN_UP)
 		return input->len;
@@ -394,7 +430,10 @@ advance(struct proto_engine *engine, struct proto_session *session, const struct
 		return session->found == PROTO_GIVEN_UP ? input->len : consumed;
 	if (input->missing > pass_over(session, input->to_server, input->missing))
 		lose(engine, session, input);
-	return read_pdus(engine, session, input);
+	if (consumed == 0)
+		return read_pdus(engine, session, input);
+	rest = rest_of(input, consumed);
+	return consumed + read_pdus(engine, session, &rest);
 }
 
 /* The protocol says that what follows is another one, once or more. @return bytes consumed, by all of them */

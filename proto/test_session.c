@@ -181,6 +181,29 @@ pdus_come_whole(void **state)
 	teardown(&bench);
 }
 
+/* Bytes that a probe waits with may be no one's: what begins behind them is found all the same, and not taken for garbage. */
+static void
+found_behind_what_waited(void **state)
+{
+	struct bench bench;
+	struct proto_session session = { 0 };
+
+	setup(&bench, NULL);
+	assert_int_equal(feed(&bench, &session, "x", 1, 0), 0);
+	assert_int_equal(feed(&bench, &session, "xP\x01zP", 5, 0), 4);
+	assert_int_equal(feed(&bench, &session, "P\x02zz", 4, 0), 4);
+	assert_string_equal(bench.log, "1 2 ");
+	proto_session_end(bench.engine, &session, 0);
+	/* not where bytes are lost between */
+	session = (struct proto_session){ 0 };
+	bench.log[0] = '\0';
+	assert_int_equal(feed(&bench, &session, "x", 1, 0), 0);
+	assert_int_equal(feed(&bench, &session, "zP\x01z", 4, 3), 4);
+	assert_int_equal(session.found, PROTO_UNKNOWN);
+	proto_session_end(bench.engine, &session, 0);
+	teardown(&bench);
+}
+
 static void
 garbage_and_loss_are_left_behind(void **state)
 {
@@ -392,6 +415,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pdus_come_whole),
+		cmocka_unit_test(found_behind_what_waited),
 		cmocka_unit_test(garbage_and_loss_are_left_behind),
 		cmocka_unit_test(every_cut_gives_the_same),
 		cmocka_unit_test(ethernet_is_told_by_its_type),

@@ -29,7 +29,6 @@ NOT_HERE = {
     "tcpdump__arcnet-rfc1201-arp-icmp-http.pcap": "ARCNET frames",
     "arkime__nflog.pcap": "NFLOG frames",
     "arkime__sctp-www.pcap": "HTTP over SCTP",
-    "arkime__socks-http-pass.pcap": "HTTP within SOCKS",
     "ndpi__false_positives.pcapng": "HTTP within GTP",
     "zeek__tunnels-gtp-gtp2_different_udp_port.pcap": "HTTP within GTP",
     "ndpi__ndpi_match_string_subprotocol__error.pcapng": "a frame with damaged numbers, far outside of the window",
