@@ -61,5 +61,5 @@ build() {
 
 # build_release TARGET: what users run. The tests of such a build are not made unless TARGET is `all`.
 build_release() {
-	build build "$1" --buildtype=release -Dlto=true
+	build build "$1" --buildtype=release
 }
