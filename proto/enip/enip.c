@@ -167,7 +167,7 @@ prefix_plausible(struct cursor in)
 
 /* Off the usual port a body must be what its command says. */
 static enum proto_probe
-body_fits(const struct header *header, struct cursor body)
+body_fits(const struct header *header, struct cursor body, bool to_server)
 {
 	const struct command *command = command_of(header->command);
 
@@ -185,9 +185,11 @@ body_fits(const struct header *header, struct cursor body)
 
 		return body.short_read ? PROTO_PROBE_MORE : version == 1 && options == 0 ? PROTO_PROBE_YES : PROTO_PROBE_NO;
 	}
-	if (header->length == 0) /* a list request, or the end of a session: the context is free, the rest must say it */
-		return header->command != ENIP_UNREGISTER_SESSION || header->session_handle != 0 ? PROTO_PROBE_YES
-												 : PROTO_PROBE_NO;
+	if (header->length == 0) { /* the end of a session, or a list request, which is nearly all zeros: a client's alone */
+		bool fits = header->command == ENIP_UNREGISTER_SESSION ? header->session_handle != 0 : to_server && header->status == 0;
+
+		return fits ? PROTO_PROBE_YES : PROTO_PROBE_NO;
+	}
 	return enip_cpf_plausible(body);
 }
 
@@ -198,7 +200,6 @@ enip_probe(struct cursor in, bool to_server, bool on_port)
 	struct header header;
 	uint16_t version, len;
 
-	(void)to_server;
 	if (enip_is_io(in))
 		return enip_io_frame(in) > 0 ? PROTO_PROBE_YES : PROTO_PROBE_NO;
 	if (on_port && is_tls(in, &version, &len))
@@ -210,7 +211,7 @@ enip_probe(struct cursor in, bool to_server, bool on_port)
 		return PROTO_PROBE_MORE;
 	if (!header_plausible(&header, body))
 		return PROTO_PROBE_NO;
-	return on_port ? PROTO_PROBE_YES : body_fits(&header, body);
+	return on_port ? PROTO_PROBE_YES : body_fits(&header, body, to_server);
 }
 
 /* ---- which half a PDU is ---- */

@@ -377,11 +377,17 @@ test_security(void **state)
 }
 
 static enum proto_probe
-probe(const char *hex, bool on_port)
+probe_of(const char *hex, bool to_server, bool on_port)
 {
 	uint8_t data[PDU_MAX];
 
-	return enip_proto.probe(cursor_of(data, unhex(hex, data, sizeof(data))), true, on_port);
+	return enip_proto.probe(cursor_of(data, unhex(hex, data, sizeof(data))), to_server, on_port);
+}
+
+static enum proto_probe
+probe(const char *hex, bool on_port)
+{
+	return probe_of(hex, true, on_port);
 }
 
 static void
@@ -389,6 +395,10 @@ test_probe(void **state)
 {
 	(void)state;
 	assert_int_equal(probe("6300 0000 00000000 00000000 0000000000000000 00000000", false), PROTO_PROBE_YES);
+	/* a list request asks a server: what a server sends like one is 24 octets of nearly nothing */
+	assert_int_equal(probe_of("6300 0000 00000000 00000000 0000000000002c0e 00000000", false, false), PROTO_PROBE_NO);
+	assert_int_equal(probe("0400 0000 00000000 18000000 0000000006000000 00000000", false), PROTO_PROBE_NO);
+	assert_int_equal(probe_of("6600 0000 01000000 00000000 0000000000000000 00000000", false, false), PROTO_PROBE_YES);
 	assert_int_equal(probe("6500 0400 00000000 00000000 0000000000000000 00000000 0100 0000", false), PROTO_PROBE_YES);
 	assert_int_equal(probe("6500 0400 00000000 00000000 0000000000000000 00000000 0200 0000", false), PROTO_PROBE_NO);
 	assert_int_equal(probe("6500 0400 00000000 00000000 0000000000000000 00000000", false), PROTO_PROBE_MORE);

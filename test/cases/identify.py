@@ -28,7 +28,10 @@ PROTOCOLS = {"modbus": ("mbtcp",), "dnp3": ("dnp3",), "s7comm": ("s7comm",), "s7
 PDUS_MIN = 3
 SETS = ["dpdk.huge-pages=no", "events.arp=no", "alert.packet=no"]
 # (protocol, capture) -> why the two differ.
-EXPLAINED = {}
+EXPLAINED = {
+    ("s7comm", "iti__profinet-Profinet_Failed.pcap"):
+        "COTP connections to port 102 whose TSAPs are S7's, rack 0 and slot 2 for an operator panel; none gets to its first S7 PDU",
+}
 
 
 def pdus_of(truth, protocol):
