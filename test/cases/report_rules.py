@@ -67,8 +67,6 @@ ALARM_REASONS = {
     9101044: 'a test of conformance that sends such functions',
     9101047: 'made by hand',
     9102039: 'a client that asks without waiting, in a capture that lost the answers',
-    9103033: 'Exchange\'s MAPI, whose first message has the bytes of List Identity',
-    9103037: 'the same flow',
     9104056: 'the capture has such a time',
     9105008: 'the publisher does change values under one state number, in one of its bursts',
     9105028: 'a simulator that switches every 7 ms',
