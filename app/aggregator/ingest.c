@@ -15,6 +15,7 @@
 #include "app/aggregator/enrol.h"
 #include "app/aggregator/fair.h"
 #include "app/aggregator/writer.h"
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/enrol/activation.h"
 #include "lib/link/server.h"
@@ -76,15 +77,6 @@ static void
 count(struct ingest *ingest, enum ingest_counter which, uint64_t n)
 {
 	counter_add(&ingest->counters[which], n);
-}
-
-static uint64_t
-clock_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 /* ---- the end of a delivery: exactly one answer, then it is freed ---- */

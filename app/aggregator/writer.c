@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
 
 enum {
@@ -43,15 +44,6 @@ struct writer {
 	uint64_t expire_ms;     /* when to look at retention again */
 	uint64_t take_up_ms;    /* when to look at those that wait again */
 };
-
-static uint64_t
-clock_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 /* ---- the door's side ---- */
 

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "lib/enrol/registry_private.h"
+#include "lib/base/clock.h"
 #include "lib/postgres/pg.h"
 
 enum {
@@ -22,15 +23,6 @@ struct shared {
 
 extern const struct pg_migration enrol_migrations[];
 extern const unsigned int enrol_migrations_count;
-
-static uint64_t
-clock_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 static bool
 is_pausing(const struct shared *shared)

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
 
 enum { ASK_MS = 1000, LISTEN_SQL_MAX = 96 };
@@ -28,15 +29,6 @@ struct pg_listener {
 	bool running;
 	int stop_fd;
 };
-
-static uint64_t
-clock_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 /* What was committed before the question is heard before the time of its answer counts. */
 static bool

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "lib/base/clock.h"
 #include "lib/sink/file/file.h"
 #include "lib/sink/ipfix/ipfix.h"
 #include "lib/sink/kafka/kafka.h"
@@ -97,24 +98,15 @@ sink_set_reopen(struct sink_set *set)
 			set->sinks[i].ops->reopen(set->sinks[i].self);
 }
 
-static uint64_t
-now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 int
 sink_set_drain(struct sink_set *set, uint64_t timeout_ms)
 {
-	uint64_t begin_ms = now_ms();
+	uint64_t begin_ms = clock_ms();
 	int rc = 0;
 
 	sink_set_flush(set, begin_ms * 1000000);
 	for (unsigned int i = 0; i < set->count; i++) {
-		uint64_t spent_ms = now_ms() - begin_ms;
+		uint64_t spent_ms = clock_ms() - begin_ms;
 		uint64_t left_ms = spent_ms < timeout_ms ? timeout_ms - spent_ms : 1;
 
 		if (set->sinks[i].ops->drain == NULL)

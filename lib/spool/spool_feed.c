@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/base/clock.h"
 #include "lib/spool/spool_private.h"
 
 enum {
@@ -49,15 +50,6 @@ struct spool_feed {
 	uint64_t reported[LINK_LANE_COUNT]; /* of shed */
 	uint64_t flushed_ms;
 };
-
-static uint64_t
-now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 /* Whether records were shed since they were last reported. Reports cost a segment each: one a flush, when all is taken. */
 static void
@@ -100,7 +92,7 @@ flush(struct spool_feed *feed, uint64_t asked, bool empty)
 	if (empty)
 		report_shed(feed);
 	spool_flush(feed->spool);
-	feed->flushed_ms = now_ms();
+	feed->flushed_ms = clock_ms();
 	if (empty)
 		atomic_store_explicit(&feed->done, asked, memory_order_release);
 	if (feed->config.flushed != NULL)
@@ -118,7 +110,7 @@ run(void *arg)
 		uint64_t asked = atomic_load_explicit(&feed->asked, memory_order_acquire);
 		bool empty = take(feed);
 
-		if (now_ms() >= feed->flushed_ms + SPOOL_FEED_FLUSH_MS ||
+		if (clock_ms() >= feed->flushed_ms + SPOOL_FEED_FLUSH_MS ||
 			(empty && asked != atomic_load_explicit(&feed->done, memory_order_relaxed)))
 			flush(feed, asked, empty);
 		if (!empty) {
@@ -205,10 +197,10 @@ has_room(struct spool_feed *feed, uint64_t need)
 	feed->shedding = false;
 	if (used(feed) + need <= feed->size)
 		return true;
-	uint64_t end_ms = now_ms() + SPOOL_FEED_WAIT_MS;
+	uint64_t end_ms = clock_ms() + SPOOL_FEED_WAIT_MS;
 
 	wake(feed);
-	while (feed->config.waits || now_ms() < end_ms) {
+	while (feed->config.waits || clock_ms() < end_ms) {
 		usleep(WAIT_STEP_US);
 		if (used(feed) + need <= feed->size)
 			return true;
@@ -257,11 +249,11 @@ spool_feed_ask(struct spool_feed *feed)
 int
 spool_feed_flush(struct spool_feed *feed, uint64_t timeout_ms)
 {
-	uint64_t end_ms = now_ms() + timeout_ms;
+	uint64_t end_ms = clock_ms() + timeout_ms;
 
 	spool_feed_ask(feed);
 	while (atomic_load_explicit(&feed->done, memory_order_acquire) < counter_get(&feed->asked)) {
-		if (now_ms() >= end_ms)
+		if (clock_ms() >= end_ms)
 			return -ETIMEDOUT;
 		usleep(WAIT_STEP_US);
 	}

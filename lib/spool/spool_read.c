@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "lib/spool/spool_private.h"
+#include "lib/base/clock.h"
 
 /* The lane's segments around seq: the last that begins at or before it, the next one behind; 0: none. */
 static int
@@ -26,20 +27,11 @@ find_segments(const struct spool_lane *lane, uint64_t seq, uint64_t readable, ui
 	return count < 0 ? count : 0;
 }
 
-static uint64_t
-now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 /* What cannot be read may be readable soon; after a while the lane no longer waits for it. */
 static bool
 lane_gives_up(const struct spool *spool, struct spool_lane *lane, uint64_t seq)
 {
-	uint64_t now = now_ms();
+	uint64_t now = clock_ms();
 
 	if (lane->fault_seq != seq) {
 		lane->fault_seq = seq;

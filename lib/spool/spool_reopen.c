@@ -13,21 +13,13 @@
 #include <unistd.h>
 
 #include "lib/base/log.h"
+#include "lib/base/clock.h"
 #include "lib/spool/spool_private.h"
 
 enum {
 	LOOK_MS = 1000,     /* between two looks for the folder */
 	DELIVERY_MS = 5000, /* a folder that is only read from is kept while acknowledgements come at least so often */
 };
-
-static uint64_t
-now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 void
 spool_fault(struct spool *spool, int error)
@@ -37,7 +29,7 @@ spool_fault(struct spool *spool, int error)
 		return;
 	spool->fault = error;
 	if (spool->fault_ms == 0)
-		spool->fault_ms = now_ms();
+		spool->fault_ms = clock_ms();
 }
 
 static bool
@@ -175,7 +167,7 @@ spool_is_away(struct spool *spool)
 {
 	if (!spool->away && spool->fault_ms == 0)
 		return false;
-	uint64_t now = now_ms();
+	uint64_t now = clock_ms();
 
 	if (!spool->away && is_mended(spool)) {
 		spool->fault_ms = 0;

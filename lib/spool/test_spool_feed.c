@@ -1,5 +1,6 @@
 /* The queue before the spool: everything in order while the disk is well, a bounded wait and a reported loss when not. */
 #include "lib/spool/spool_feed.h"
+#include "lib/base/clock.h"
 #include "lib/spool/test_spool.h"
 
 #include <time.h>
@@ -19,15 +20,6 @@ setup_feed(void **state)
 	config.size = 256 << 20; /* nothing is evicted, however much the queue passes on before the disk hangs */
 	hang = false;
 	return rc;
-}
-
-static uint64_t
-now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 /* A disk that does not answer holds the thread. */
@@ -86,12 +78,12 @@ test_hanging_disk(void **state)
 
 	memset(line, 'x', sizeof(line));
 	atomic_store(&hang, true);
-	uint64_t begin_ms = now_ms();
+	uint64_t begin_ms = clock_ms();
 
 	for (unsigned int i = 0; i < 2 * FEED_RECORDS; i++)
 		taken += spool_feed_put(feed, LINK_LANE_STATS, line, sizeof(line));
 	/* One wait, and the queue's bytes moved: with a wait for each it were hours. */
-	assert_true(now_ms() - begin_ms < 3000);
+	assert_true(clock_ms() - begin_ms < 3000);
 	assert_true(taken < 2 * FEED_RECORDS);
 	assert_int_equal(counter_of(spool, SPOOL_SHED), 2 * FEED_RECORDS - taken);
 	assert_int_equal(spool_feed_flush(feed, 20), -ETIMEDOUT);

@@ -17,7 +17,7 @@
 enum {
 	INPUT_LEN = 64 * 1024,
 	STEPS_MAX = 80,    /* a byte: 5 ms for 64 KiB at 4 GHz */
-	STEPS_FLOOR = 2,   /* below it a doubling measures the clock, not the parser */
+	STEPS_FLOOR = 4,   /* below it a doubling measures the clock, not the parser */
 	RUNS = 5,
 	RETRIES = 6,
 	SEED_LEN_MAX = 64,

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/base/clock.h"
 #include "lib/sink/kafka/producer.h"
 #include "lib/sink/outlet.h"
 
@@ -112,15 +113,6 @@ static const struct counter_desc own_counters[KAFKA_COUNTER_COUNT] = {
 	[KAFKA_REPEATED] = { "sink.kafka.repeated", "records sent again that a broker may have stored already" },
 	[KAFKA_RENEWED] = { "sink.kafka.renewed", "producers that took another's place: a certificate was renewed, or a fatal error" },
 };
-
-static uint64_t
-clock_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 /* ---- a record to a message ---- */
 

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/enrol/client.h"
 #include "lib/link/way.h"
@@ -216,27 +217,18 @@ ops_flush(void *self, uint64_t now_ns)
 		spool_feed_ask(sink->feed);
 }
 
-static uint64_t
-now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 /* The spool is flushed again and again, since the uplink may find losses that the spool must report. */
 static int
 ops_drain(void *self, uint64_t timeout_ms)
 {
 	struct uplink_sink *sink = self;
-	uint64_t end_ms = now_ms() + (timeout_ms == 0 ? sink->drain_ms : timeout_ms);
+	uint64_t end_ms = clock_ms() + (timeout_ms == 0 ? sink->drain_ms : timeout_ms);
 	uint64_t left = 0;
 
 	do {
 		if (spool_feed_flush(sink->feed, DRAIN_STEP_MS) == 0 && uplink_wait_drained(sink->uplink, DRAIN_STEP_MS) == 0)
 			return 0;
-	} while (now_ms() < end_ms);
+	} while (clock_ms() < end_ms);
 	for (unsigned int i = 0; i < LINK_LANE_COUNT; i++)
 		left += spool_get_appended(sink->spool, i) - spool_get_acked(sink->spool, i);
 	log_warning("sink", "%llu records are not acknowledged yet; they stay in the spool", (unsigned long long)left);

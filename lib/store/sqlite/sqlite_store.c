@@ -7,6 +7,7 @@
 #include <time.h>
 #include <zstd.h>
 
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/store/sqlite/sqlite_private.h"
 
@@ -69,15 +70,6 @@ static const char *const statement_texts[SQL_COUNT] = {
 	[SQL_PARTITION_KEEP] = "UPDATE partitions SET next_id = ?1, next_block = ?2, day = ?3 WHERE id = 0",
 	[SQL_PARTITION_FORGET] = "DELETE FROM partitions WHERE id = ?1",
 };
-
-static uint64_t
-clock_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 int
 sqlite_failed(struct sqlite_store *store, const char *what)
