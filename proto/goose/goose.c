@@ -9,7 +9,6 @@
 enum { RESERVED_EXTENSION = 0x0fff }; /* IEC 62351-6: bytes of the extension behind the APDU */
 
 static const uint64_t NS_PER_S = UINT64_C(1000000000);
-static const uint64_t NS_PER_MS = 1000000;
 
 /* Causes that stay with a publication: told when they begin, not with every message. */
 static const uint64_t STANDING = 1u << GOOSE_EVENT_INVALID_LENGTH | 1u << GOOSE_EVENT_INVALID_APDU |
@@ -117,20 +116,6 @@ open_apdu(struct publication *publication, uint32_t *tag, struct cursor *content
 
 /* ---- records ---- */
 
-static struct goose_record *
-begin_record(struct proto_ctx *ctx, const struct publication_source *source, enum goose_reason reason)
-{
-	struct goose_record *record = record_begin(ctx->record, &goose_table);
-
-	record->reason = (uint8_t)reason;
-	record->source = *source;
-	if (source->linked)
-		record_present(&record->head, GOOSE_HAS_LINK);
-	if (source->tagged)
-		record_present(&record->head, GOOSE_HAS_VLAN);
-	return record;
-}
-
 static void
 put_header(struct goose_record *record, const struct publication *publication)
 {
@@ -177,25 +162,6 @@ put_apdu(struct proto_ctx *ctx, struct goose_record *record, const struct goose_
 	record->security_len = apdu->security_len;
 }
 
-static void
-put_summary(struct proto_ctx *ctx, struct goose_record *record, struct goose_stream *stream)
-{
-	record->messages = stream->messages;
-	record->states = stream->states;
-	record->lost = stream->lost;
-	record->anomalies = stream->anomalies;
-	record->duration_ms = ctx->ts_ns > stream->since_ns ? (ctx->ts_ns - stream->since_ns) / NS_PER_MS : 0;
-	record->gap_min_us = stream->gap_min_us;
-	record->gap_max_us = stream->gap_max_us;
-	record_present(&record->head, GOOSE_HAS_SUMMARY);
-	if (stream->gap_max_us > 0)
-		record_present(&record->head, GOOSE_HAS_GAPS);
-	stream->messages = stream->states = stream->lost = stream->anomalies = 0;
-	stream->gap_min_us = stream->gap_max_us = 0;
-	stream->told = 0;
-	stream->since_ns = ctx->ts_ns;
-}
-
 /* A cause that stays is an event only when it begins. */
 static void
 raise_once(struct proto_ctx *ctx, uint64_t *standing, uint64_t which)
@@ -204,96 +170,6 @@ raise_once(struct proto_ctx *ctx, uint64_t *standing, uint64_t which)
 
 	ctx->events &= ~(now & *standing);
 	*standing = now;
-}
-
-/* ---- streams ---- */
-
-/* What a publication said, from memory: its last summary. */
-static void
-tell_end(struct proto_ctx *ctx, struct goose_stream *stream)
-{
-	struct goose_record *record = begin_record(ctx, &stream->source, GOOSE_END);
-	struct record_ref *refs[] = { &record->ref, NULL, &record->dat_set, &record->go_id };
-
-	for (unsigned int i = 0; i < 4; i++)
-		if (refs[i] != NULL && stream->text_len[i] > 0) {
-			record_put_bytes(ctx->record, refs[i], stream->texts[i], stream->text_len[i]);
-			record_present(&record->head, (uint8_t)i);
-		}
-	record->ttl_ms = stream->ttl_ms;
-	record->st_num = stream->st_num;
-	record->sq_num = stream->sq_num;
-	record->conf_rev = stream->conf_rev;
-	record->head.present |= 1u << GOOSE_HAS_TTL | 1u << GOOSE_HAS_ST_NUM | 1u << GOOSE_HAS_SQ_NUM | 1u << GOOSE_HAS_CONF_REV;
-	put_summary(ctx, record, stream);
-	proto_deliver(ctx, PROTO_EMIT | PROTO_CYCLIC | PROTO_SUMMARY, 0);
-}
-
-/* The one that was silent for the longest time. */
-static uint8_t
-oldest_stream(const struct goose_state *state)
-{
-	uint8_t oldest = 0;
-
-	for (uint8_t i = 1; i < state->stream_count; i++)
-		if (state->streams[i]->last_ns < state->streams[oldest]->last_ns)
-			oldest = i;
-	return oldest;
-}
-
-/* What belongs to no publication, and publications beyond those followed, are told within a budget. */
-static void
-renew_budget(struct proto_ctx *ctx)
-{
-	struct goose_state *state = ctx->state;
-
-	if (ctx->ts_ns <= state->broken_ns || ctx->ts_ns - state->broken_ns < ctx->levels.summary_interval_s * NS_PER_S)
-		return;
-	state->broken_ns = ctx->ts_ns;
-	state->broken = 0;
-}
-
-/* Room for another publication; the oldest one goes when there are too many. NULL: no memory. */
-static struct goose_stream *
-add_stream(struct proto_ctx *ctx, const struct publication *publication, const struct cursor *ref)
-{
-	struct goose_state *state = ctx->state;
-	struct goose_stream *stream;
-
-	renew_budget(ctx);
-	if (state->stream_count == GOOSE_STREAMS_MAX && state->broken >= GOOSE_ANOMALIES_MAX)
-		return NULL; /* made up by somebody: not one more record for each */
-	if (state->stream_count == GOOSE_STREAMS_MAX) {
-		uint64_t events = ctx->events;
-		uint8_t oldest = oldest_stream(state);
-
-		ctx->events = 0;
-		tell_end(ctx, state->streams[oldest]);
-		ctx->events = events;
-		if (!state->overflowed)
-			proto_event(ctx, GOOSE_EVENT_TOO_MANY_STREAMS);
-		state->overflowed = true;
-		state->broken++;
-		goose_known_drop(ctx, state->streams[oldest]);
-		goose_form_drop(ctx, state->streams[oldest]);
-		slab_free(ctx->slab, state->streams[oldest], sizeof(*stream));
-		state->streams[oldest] = state->streams[--state->stream_count];
-	}
-	stream = slab_alloc(ctx->slab, sizeof(*stream));
-	if (stream == NULL) {
-		counter_add(&ctx->counters[GOOSE_COUNT_SHED], 1);
-		return NULL;
-	}
-	memset(stream, 0, offsetof(struct goose_stream, texts));
-	publication_source_fill(&stream->source, ctx->link);
-	stream->appid = publication->appid;
-	stream->since_ns = ctx->ts_ns;
-	stream->text_len[GOOSE_HAS_REF] = (uint8_t)cursor_left(ref);
-	memcpy(stream->texts[GOOSE_HAS_REF], ref->pos, cursor_left(ref));
-	state->last_idx = state->stream_count;
-	state->streams[state->stream_count++] = stream;
-	counter_add(&ctx->counters[GOOSE_COUNT_STREAMS], 1);
-	return stream;
 }
 
 /* ---- telling ---- */
@@ -342,7 +218,7 @@ put_message(struct proto_ctx *ctx, const struct publication *publication, const 
 	struct goose_record *record;
 
 	publication_source_fill(&source, ctx->link);
-	record = begin_record(ctx, &source, reason);
+	record = goose_record_begin(ctx, &source, reason);
 	put_header(record, publication);
 	put_apdu(ctx, record, apdu);
 	if ((apdu->present & 1u << GOOSE_HAS_ALL_DATA) != 0) {
@@ -362,7 +238,7 @@ tell_loose(struct proto_ctx *ctx, const struct publication *publication, const s
 {
 	struct goose_state *state = ctx->state;
 
-	renew_budget(ctx);
+	goose_budget_renew(ctx);
 	if (state->broken++ >= GOOSE_ANOMALIES_MAX) {
 		counter_add(&ctx->counters[GOOSE_COUNT_SUPPRESSED], 1);
 		ctx->events = 0;
@@ -437,7 +313,7 @@ handle_message(struct proto_ctx *ctx, struct goose_stream *stream, const struct 
 	put_previous(ctx, record, &before);
 	goose_data_put_changes(ctx, record, &changes);
 	if (reason == GOOSE_SUMMARY)
-		put_summary(ctx, record, stream);
+		goose_summary_put(ctx, record, stream);
 	proto_deliver(ctx, told_flags(reason), 0);
 	if (reason == GOOSE_FIRST)
 		tell_identity(ctx, &apdu->texts[GOOSE_HAS_REF]);
@@ -452,8 +328,8 @@ stream_of(struct proto_ctx *ctx, const struct publication *publication, const st
 
 	if ((apdu->present & TRACKED) != TRACKED || cursor_left(ref) == 0)
 		return NULL;
-	stream = goose_find_stream(ctx->state, ref);
-	return stream != NULL ? stream : add_stream(ctx, publication, ref);
+	stream = goose_stream_find(ctx->state, ref);
+	return stream != NULL ? stream : goose_stream_add(ctx, publication, ref);
 }
 
 /* ---- GSE management, 8-1 annex A: who asks which references or elements a control block has ---- */
@@ -466,7 +342,7 @@ read_management(struct proto_ctx *ctx, const struct publication *publication, st
 	struct ber ber, service;
 
 	publication_source_fill(&source, ctx->link);
-	record = begin_record(ctx, &source, GOOSE_MANAGEMENT);
+	record = goose_record_begin(ctx, &source, GOOSE_MANAGEMENT);
 	put_header(record, publication);
 	if (ber_next(&in, &ber) && ber.tag == 0x80 && ber_u32(ber.content, &record->state_id))
 		record_present(&record->head, GOOSE_HAS_MANAGEMENT);
@@ -556,20 +432,6 @@ goose_parse(struct proto_ctx *ctx, struct cursor pdu)
 	handle_message(ctx, stream, &stream->form->publication, &stream->form->apdu);
 }
 
-static void
-goose_end(struct proto_ctx *ctx)
-{
-	struct goose_state *state = ctx->state;
-
-	for (uint8_t i = 0; i < state->stream_count; i++) {
-		tell_end(ctx, state->streams[i]);
-		goose_known_drop(ctx, state->streams[i]);
-		goose_form_drop(ctx, state->streams[i]);
-		slab_free(ctx->slab, state->streams[i], sizeof(*state->streams[i]));
-	}
-	state->stream_count = 0;
-}
-
 static enum proto_probe
 goose_probe(struct cursor in, bool to_server, bool on_port)
 {
@@ -614,7 +476,7 @@ const struct proto goose_proto = {
 	.probe = goose_probe,
 	.frame = goose_frame,
 	.parse = goose_parse,
-	.end = goose_end,
+	.end = goose_streams_end,
 	.state_len = sizeof(struct goose_state),
 	.counters = goose_counters,
 	.counter_count = GOOSE_COUNTER_COUNT,

@@ -238,10 +238,21 @@ extern const struct record_table *const goose_value_tables[]; /* by enum goose_s
 extern const struct rule_app_event goose_events[];
 extern const struct counter_desc goose_counters[];
 
-/* ---- goose_track.c ---- */
+/* ---- goose_stream.c ---- */
 
 /** The publication of a control block; NULL: it was not seen. */
-struct goose_stream *goose_find_stream(struct goose_state *state, const struct cursor *ref);
+struct goose_stream *goose_stream_find(struct goose_state *state, const struct cursor *ref);
+/** Room for another publication; the oldest one ends when there are too many. @return NULL: no memory, or too many new ones */
+struct goose_stream *goose_stream_add(struct proto_ctx *ctx, const struct publication *publication, const struct cursor *ref);
+/** Tells of every publication what it said, and forgets them. */
+void goose_streams_end(struct proto_ctx *ctx);
+/** What belongs to no publication, and publications beyond those followed, are told within a budget: one a summary interval. */
+void goose_budget_renew(struct proto_ctx *ctx);
+struct goose_record *goose_record_begin(struct proto_ctx *ctx, const struct publication_source *source, enum goose_reason reason);
+/** What the publication did since its last summary; the next interval begins. */
+void goose_summary_put(struct proto_ctx *ctx, struct goose_record *record, struct goose_stream *stream);
+
+/* ---- goose_track.c ---- */
 
 /**
  * Compares a message with what its publication said before and takes it over; names what is wrong as events of ctx.

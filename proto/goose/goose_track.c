@@ -9,27 +9,6 @@
 
 static const uint64_t NS_PER_MS = 1000000;
 
-static bool
-stream_is(const struct goose_stream *stream, const struct cursor *ref)
-{
-	size_t len = cursor_left(ref);
-
-	return stream->text_len[GOOSE_HAS_REF] == len && memcmp(stream->texts[GOOSE_HAS_REF], ref->pos, len) == 0;
-}
-
-struct goose_stream *
-goose_find_stream(struct goose_state *state, const struct cursor *ref)
-{
-	if (state->last_idx < state->stream_count && stream_is(state->streams[state->last_idx], ref))
-		return state->streams[state->last_idx];
-	for (uint8_t i = 0; i < state->stream_count; i++)
-		if (stream_is(state->streams[i], ref)) {
-			state->last_idx = i;
-			return state->streams[i];
-		}
-	return NULL;
-}
-
 enum verdict {
 	VERDICT_REPETITION, /* of the same state */
 	VERDICT_STATE,      /* another state */
