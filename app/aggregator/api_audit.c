@@ -21,6 +21,8 @@ static const struct counter_desc counters[API_AUDIT_COUNTERS] = {
 	[API_AUDIT_LOST] = { "api.audit_lost", "requests that could not be written there" },
 };
 
+const struct counter_table api_audit_counter_table = { counters, API_AUDIT_COUNTERS };
+
 struct api_audit {
 	struct api_audit_config config;
 	int fd; /* -1: none */

@@ -36,5 +36,6 @@ int api_audit_create(struct api_audit **out, const struct api_audit_config *conf
 void api_audit_destroy(struct api_audit *audit);
 void api_audit_note(struct api_audit *audit, const struct api_audit_entry *entry);
 struct counter_set api_audit_counter_set(struct api_audit *audit);
+extern const struct counter_table api_audit_counter_table;
 
 #endif

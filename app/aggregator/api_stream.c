@@ -50,6 +50,8 @@ static const struct counter_desc counters[API_STREAM_COUNTERS] = {
 	[API_STREAM_RECORDS] = { "api.stream_records", "records sent in them" },
 };
 
+const struct counter_table api_streams_counter_table = { counters, API_STREAM_COUNTERS };
+
 static void
 forget(struct stream *stream)
 {

@@ -20,6 +20,7 @@ int api_streams_create(struct api_streams **out, struct api *api);
 /** Ends all of them. */
 void api_streams_destroy(struct api_streams *streams);
 struct counter_set api_streams_counter_set(struct api_streams *streams);
+extern const struct counter_table api_streams_counter_table;
 
 /** Begin a stream as the answer to question->request. @return 0, -EBUSY (there are too many), other -errno. */
 int api_export(struct api *api, const struct api_route *route, struct question *question);

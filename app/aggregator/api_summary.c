@@ -14,8 +14,8 @@ enum {
 /* A counter whose name has one of these tells of something that was not done: it is a loss. */
 static const char *const loss_words[] = { "drop", "lost", "shed", "evict", "full", "missed", "nombuf", "overflow" };
 
-/* Per-worker counters are parts of the totals beside them. */
-static const char *const parts[] = { "workers", "ports", "queues" };
+/* Per-worker counters are parts of the totals beside them; so are the spreader's, of capture. */
+static const char *const parts[] = { "workers", "ports", "queues", "spreader" };
 
 static bool
 is_loss(const char *path)
@@ -128,18 +128,31 @@ frames_of(json_t *runs, json_t *losses)
 }
 
 /* What the link and the store lost: named as the sensors' own losses are. */
+enum { LOST_LINK, LOST_AGE, LOST_BYTES, LOST_RECORDS, LOST_COUNT };
+
+static const struct counter_desc own_losses[LOST_COUNT] = {
+	[LOST_LINK] = { "link.records_lost_at_sensor", "records that sensors reported as lost, by gap records" },
+	[LOST_AGE] = { "store.deleted_by_age", "records deleted because of store.age-max" },
+	[LOST_BYTES] = { "store.deleted_by_bytes", "records deleted because of store.bytes-max" },
+	[LOST_RECORDS] = { "store.deleted_by_records", "records deleted because of store.records-max" },
+};
+
+const struct counter_table api_summary_losses = { own_losses, LOST_COUNT };
+
 static void
 add_own_losses(json_t *losses, json_t *sensors, json_t *retention)
 {
 	json_t *sensor;
 	size_t i;
 
-	add(losses, "link.records_lost_at_sensor", 0);
+	add(losses, own_losses[LOST_LINK].name, 0);
 	json_array_foreach(sensors, i, sensor)
-		add(losses, "link.records_lost_at_sensor", json_integer_value(json_object_get(sensor, "lost")));
-	add(losses, "store.deleted_by_age", json_integer_value(json_object_get(retention, "deleted_by_age")));
-	add(losses, "store.deleted_by_bytes", json_integer_value(json_object_get(retention, "deleted_by_bytes")));
-	add(losses, "store.deleted_by_records", json_integer_value(json_object_get(retention, "deleted_by_records")));
+		add(losses, own_losses[LOST_LINK].name, json_integer_value(json_object_get(sensor, "lost")));
+	for (i = LOST_AGE; i < LOST_COUNT; i++) {
+		const char *key = own_losses[i].name + sizeof("store.") - 1;
+
+		add(losses, own_losses[i].name, json_integer_value(json_object_get(retention, key)));
+	}
 }
 
 static json_t *

@@ -11,5 +11,7 @@ int api_summary(struct store *store, const struct store_filter *filter, const st
 /** {aggregator, retention, sensors: [{sensor, epoch, run, record}]}. */
 int api_counters(struct store *store, const struct store_filter *filter, const struct counter_set *counters,
 	json_t **out);
+/** Losses that the summary adds to the sensors' own, for the reference page. */
+extern const struct counter_table api_summary_losses;
 
 #endif

@@ -11,6 +11,9 @@
 #include <jansson.h>
 
 #include "app/aggregator/api.h"
+#include "app/aggregator/api_audit.h"
+#include "app/aggregator/api_stream.h"
+#include "app/aggregator/api_summary.h"
 #include "app/aggregator/api_token.h"
 #include "app/aggregator/enrol.h"
 #include "app/aggregator/ingest.h"
@@ -24,7 +27,7 @@ static const char usage[] =
 	"       millrace-aggregator backup -c FILE [--set KEY=VALUE]... TARGET\n"
 	"       millrace-aggregator token [-c FILE [--set KEY=VALUE]...] NAME SCOPE[,SCOPE]...\n"
 	"       millrace-aggregator token -c FILE [--set KEY=VALUE]... --list | --remove NAME\n"
-	"       millrace-aggregator reference | --version | --help\n"
+	"       millrace-aggregator reference [counters] | --version | --help\n"
 	"\n"
 	"run    listens for sensors and for questions until SIGTERM. When both are open it prints\n"
 	"       \"ready INGEST_PORT API_PORT [ENROL_PORT]\", and writes the same line to the ready file.\n"
@@ -33,7 +36,7 @@ static const char usage[] =
 	"       database like the one it was taken from.\n"
 	"token  makes a token of the API (scopes: read, export, admin). With -c it is kept where the configuration says, in the file\n"
 	"       api.tokens or beside the store clickhouse, and is good at once; else its line for that file is printed.\n"
-	"reference  prints the configuration's keys.\n"
+	"reference  prints the configuration's keys, or the counters, as the reference pages have them.\n"
 	"\n"
 	"exit status: 0 done, 1 failed, 2 wrong usage or configuration\n";
 
@@ -314,6 +317,30 @@ check(const struct settings *settings)
 	return ingest_err != 0 || api_err != 0 || enrol_err != 0 ? EXIT_USAGE : EXIT_SUCCESS;
 }
 
+static int
+print_reference(const char *what)
+{
+	static const struct knob_table *const knobs[] = { &settings_knobs };
+	const struct counter_table counters[] = {
+		{ ingest_counters, INGEST_COUNTERS },
+		{ enrol_counters, ENROL_COUNTERS },
+		api_audit_counter_table,
+		api_streams_counter_table,
+		api_summary_losses,
+	};
+
+	if (what == NULL) {
+		config_reference(knobs, 1, stdout);
+		return EXIT_SUCCESS;
+	}
+	if (strcmp(what, "counters") != 0)
+		return wrong_usage("reference: of nothing but counters");
+	for (size_t i = 0; i < sizeof(counters) / sizeof(counters[0]); i++)
+		for (unsigned int k = 0; k < counters[i].count; k++)
+			printf("| `%s` | %s |\n", counters[i].descs[k].name, counters[i].descs[k].help);
+	return EXIT_SUCCESS;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -328,10 +355,8 @@ main(int argc, char **argv)
 		printf("%s", strcmp(verb, "--version") == 0 ? "millrace-aggregator " MILLRACE_VERSION "\n" : usage);
 		return EXIT_SUCCESS;
 	}
-	if (strcmp(verb, "reference") == 0) {
-		config_reference(tables, 1, stdout);
-		return EXIT_SUCCESS;
-	}
+	if (strcmp(verb, "reference") == 0)
+		return print_reference(argc > 2 ? argv[2] : NULL);
 	if (strcmp(verb, "run") != 0 && strcmp(verb, "check") != 0 && strcmp(verb, "backup") != 0 && strcmp(verb, "token") != 0)
 		return wrong_usage("run, check, backup, token or reference is wanted");
 	if (read_options(argc - 1, argv + 1, &options) != 0)

@@ -11,7 +11,7 @@
 #include "lib/record/summary.h"
 #include "lib/stream/stream_event.h"
 
-enum { PAGE_LEN_MAX = 4 * 1024 * 1024 };
+enum { PAGE_LEN_MAX = 4 * 1024 * 1024, COUNTER_TABLES_MAX = 32 };
 
 static FILE *
 open_page(const char *dir, const char *name, const char *title)
@@ -135,12 +135,18 @@ put_counters(FILE *page, const struct counter_desc *descs, unsigned int count)
 static int
 write_counters(const char *dir, const struct settings *settings)
 {
-	FILE *page = open_page(dir, "counters", "Counters of the sensor");
+	const struct counter_table *tables[COUNTER_TABLES_MAX];
+	unsigned int table_count = sink_get_counter_tables(tables, COUNTER_TABLES_MAX);
+	FILE *page = open_page(dir, "counters", "Counters");
 
 	if (page == NULL)
 		return 1;
-	fprintf(page, "\nIn `stats` events, in the control socket's `counters`, nested by their dotted names. `capture` closes the "
-		      "books: received = processed + the sum of dropped.\n\n| name | meaning |\n|---|---|\n");
+	fprintf(page, "\n## Sensor\n\nIn `stats` events, in the control socket's `counters`, nested by their dotted names. `capture` closes the "
+		      "books: received = processed + the sum of dropped. `ports` and `workers` are lists with the same books for each. "
+		      "Counters of what is not turned on (rules, sinks, protocols, capture files) are left out.\n\n| name | meaning |\n|---|---|\n");
+	put_counters(page, stats_capture_table.descs, stats_capture_table.count);
+	put_counters(page, source_file_counters, SOURCE_FILE_COUNTER_COUNT);
+	put_counters(page, spreader_counters, SPREADER_COUNTER_COUNT);
 	put_counters(page, worker_counters, WORKER_COUNTER_COUNT);
 	put_counters(page, packet_counters, PACKET_COUNTER_COUNT);
 	put_counters(page, flow_counters, FLOW_COUNTER_COUNT);
@@ -151,9 +157,12 @@ write_counters(const char *dir, const struct settings *settings)
 
 		put_counters(page, proto->counters, proto->counter_count);
 	}
+	put_counters(page, stats_rules_table.descs, stats_rules_table.count);
+	put_counters(page, rule_counter_table.descs, rule_counter_table.count);
 	put_counters(page, event_ring_counters, EVENT_RING_COUNTER_COUNT);
 	put_counters(page, exporter_counters, EXPORTER_COUNTER_COUNT);
-	put_counters(page, spreader_counters, SPREADER_COUNTER_COUNT);
+	for (unsigned int i = 0; i < table_count; i++)
+		put_counters(page, tables[i]->descs, tables[i]->count);
 	return fclose(page);
 }
 

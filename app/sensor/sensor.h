@@ -58,6 +58,10 @@ int sensor_reload_rules(struct sensor *sensor, struct config_error *err);
 
 /* ---- stats.c ---- */
 
+/** Counters that a stats event has beside those of the modules, for the reference page. */
+extern const struct counter_table stats_capture_table;
+extern const struct counter_table stats_rules_table;
+
 /** All counters, nested by their names, with the books of frames: a new object. Any thread. */
 json_t *stats_collect(struct sensor *sensor);
 /** One stats event. For exporter_config.stats. */

@@ -40,6 +40,40 @@ add_set(json_t *root, const struct counter_set *set)
 			add_at(root, set->descs[i].name, counter_get(&set->values[i]));
 }
 
+enum { CAPTURE_RECEIVED, CAPTURE_PROCESSED, CAPTURE_BYTES, CAPTURE_MISSED, CAPTURE_ERRORS, CAPTURE_NO_BUFFER, CAPTURE_KERNEL,
+	CAPTURE_SPREADER, CAPTURE_COUNT };
+
+static const struct counter_desc capture_descs[CAPTURE_COUNT] = {
+	[CAPTURE_RECEIVED] = { "capture.received", "frames that came, the lost ones included" },
+	[CAPTURE_PROCESSED] = { "capture.processed", "frames whose whole path was gone" },
+	[CAPTURE_BYTES] = { "capture.bytes", "bytes of frames on the wire" },
+	[CAPTURE_MISSED] = { "capture.dropped.nic_missed", "frames lost: the port's queues were full" },
+	[CAPTURE_ERRORS] = { "capture.dropped.nic_errors", "frames that the port found damaged" },
+	[CAPTURE_NO_BUFFER] = { "capture.dropped.no_buffer", "frames lost: no free buffer" },
+	[CAPTURE_KERNEL] = { "capture.dropped.kernel", "frames that the kernel lost before an af_packet port had them" },
+	[CAPTURE_SPREADER] = { "capture.dropped.spreader_ring_full", "frames lost between a port and its workers" },
+};
+
+const struct counter_table stats_capture_table = { capture_descs, CAPTURE_COUNT };
+
+enum { RULES_LOADED, RULES_FAILED, RULES_DATABASES, RULES_DATABASE_BYTES, RULES_COUNT };
+
+static const struct counter_desc rules_descs[RULES_COUNT] = {
+	[RULES_LOADED] = { "rules.loaded", "rules in force" },
+	[RULES_FAILED] = { "rules.failed", "rules that could not be read, and are left out" },
+	[RULES_DATABASES] = { "rules.databases", "Hyperscan databases" },
+	[RULES_DATABASE_BYTES] = { "rules.database_bytes", "bytes of them" },
+};
+
+const struct counter_table stats_rules_table = { rules_descs, RULES_COUNT };
+
+static void
+add_values(json_t *root, const struct counter_table *table, const uint64_t values[])
+{
+	for (unsigned int i = 0; i < table->count; i++)
+		add_at(root, table->descs[i].name, values[i]);
+}
+
 static json_t *
 worker_books(struct worker *worker)
 {
@@ -52,24 +86,19 @@ worker_books(struct worker *worker)
 		(json_int_t)counter_get(&event_ring_counters_get(worker->ring).values[EVENT_RING_DROPPED]));
 }
 
-/* Frames lost before a worker had them, by name. */
-struct drops {
-	uint64_t nic, errors, no_buffer, kernel, spreader;
-};
-
 static json_t *
-port_books(struct port *port, uint64_t *received, struct drops *drops)
+port_books(struct port *port, uint64_t sums[CAPTURE_COUNT])
 {
 	struct port_counts counts;
 	uint64_t lost;
 
 	port_get_counts(port, &counts);
 	lost = counts.missed + counts.errors + counts.no_buffer + counts.kernel_lost;
-	*received += counts.received + lost;
-	drops->nic += counts.missed;
-	drops->errors += counts.errors;
-	drops->no_buffer += counts.no_buffer;
-	drops->kernel += counts.kernel_lost;
+	sums[CAPTURE_RECEIVED] += counts.received + lost;
+	sums[CAPTURE_MISSED] += counts.missed;
+	sums[CAPTURE_ERRORS] += counts.errors;
+	sums[CAPTURE_NO_BUFFER] += counts.no_buffer;
+	sums[CAPTURE_KERNEL] += counts.kernel_lost;
 	return json_pack("{s:s,s:I,s:I,s:I,s:{s:I,s:I,s:I,s:I}}", "port", port->name, "received",
 		(json_int_t)(counts.received + lost), "processed", (json_int_t)counts.received, "bytes", (json_int_t)counts.bytes,
 		"dropped", "nic_missed", (json_int_t)counts.missed, "nic_errors", (json_int_t)counts.errors, "no_buffer",
@@ -79,27 +108,22 @@ port_books(struct port *port, uint64_t *received, struct drops *drops)
 static void
 add_capture(json_t *root, struct sensor *sensor)
 {
-	uint64_t received = 0, processed = 0, bytes = 0;
-	struct drops drops = { 0 };
+	uint64_t sums[CAPTURE_COUNT] = { 0 };
 	json_t *ports = json_array(), *workers = json_array();
 
 	/* Read from the end of the way to its beginning: what moves meanwhile is not yet processed, never lost. */
 	for (unsigned int i = 0; i < sensor->worker_count; i++) {
-		processed += counter_get(&sensor->workers[i]->counters[WORKER_PROCESSED]);
-		bytes += counter_get(&sensor->workers[i]->counters[WORKER_BYTES]);
+		sums[CAPTURE_PROCESSED] += counter_get(&sensor->workers[i]->counters[WORKER_PROCESSED]);
+		sums[CAPTURE_BYTES] += counter_get(&sensor->workers[i]->counters[WORKER_BYTES]);
 		json_array_append_new(workers, worker_books(sensor->workers[i]));
 	}
 	if (sensor->spreader != NULL)
-		drops.spreader = counter_get(&spreader_get_counters(sensor->spreader).values[SPREADER_DROPPED]);
+		sums[CAPTURE_SPREADER] = counter_get(&spreader_get_counters(sensor->spreader).values[SPREADER_DROPPED]);
 	for (unsigned int i = 0; i < sensor->ports_started; i++)
-		json_array_append_new(ports, port_books(&sensor->ports[i], &received, &drops));
+		json_array_append_new(ports, port_books(&sensor->ports[i], sums));
 	if (sensor->reading)
-		received = counter_get(&source_file_counters_get(sensor->file).values[SOURCE_FILE_FRAMES]);
-	json_object_set_new(root, "capture",
-		json_pack("{s:I,s:I,s:I,s:{s:I,s:I,s:I,s:I,s:I}}", "received", (json_int_t)received, "processed",
-			(json_int_t)processed, "bytes", (json_int_t)bytes, "dropped", "nic_missed", (json_int_t)drops.nic, "nic_errors",
-			(json_int_t)drops.errors, "no_buffer", (json_int_t)drops.no_buffer, "kernel", (json_int_t)drops.kernel,
-			"spreader_ring_full", (json_int_t)drops.spreader));
+		sums[CAPTURE_RECEIVED] = counter_get(&source_file_counters_get(sensor->file).values[SOURCE_FILE_FRAMES]);
+	add_values(root, &stats_capture_table, sums);
 	json_object_set_new(root, "ports", ports);
 	json_object_set_new(root, "workers", workers);
 }
@@ -108,13 +132,16 @@ static void
 add_rules(json_t *root, struct sensor *sensor)
 {
 	const struct ruleset_stats *rules;
+	uint64_t values[RULES_COUNT];
 
 	if (sensor->ruleset == NULL)
 		return;
 	rules = ruleset_stats_get(sensor->ruleset);
-	json_object_set_new(root, "rules",
-		json_pack("{s:I,s:I,s:I,s:I}", "loaded", (json_int_t)rules->rules_loaded, "failed", (json_int_t)rules->rules_failed,
-			"databases", (json_int_t)rules->databases, "database_bytes", (json_int_t)rules->database_bytes));
+	values[RULES_LOADED] = rules->rules_loaded;
+	values[RULES_FAILED] = rules->rules_failed;
+	values[RULES_DATABASES] = rules->databases;
+	values[RULES_DATABASE_BYTES] = rules->database_bytes;
+	add_values(root, &stats_rules_table, values);
 }
 
 json_t *
@@ -141,10 +168,15 @@ stats_collect(struct sensor *sensor)
 	count = sensor->sinks == NULL ? 0 : sink_set_counters(sensor->sinks, sets, WORKER_COUNTER_SETS_MAX);
 	for (unsigned int j = 0; j < count; j++)
 		add_set(root, &sets[j]);
-	if (sensor->exporter != NULL) {
-		sets[0] = exporter_get_counters(sensor->exporter);
-		add_set(root, &sets[0]);
-	}
+	count = 0;
+	if (sensor->exporter != NULL)
+		sets[count++] = exporter_get_counters(sensor->exporter);
+	if (sensor->spreader != NULL)
+		sets[count++] = spreader_get_counters(sensor->spreader);
+	if (sensor->reading)
+		sets[count++] = source_file_counters_get(sensor->file);
+	for (unsigned int j = 0; j < count; j++)
+		add_set(root, &sets[j]);
 	return root;
 }
 

@@ -13,6 +13,12 @@ struct counter_desc {
 	const char *help; /* one line for the reference page */
 };
 
+/** A module's names alone, for the reference page. */
+struct counter_table {
+	const struct counter_desc *descs;
+	unsigned int count;
+};
+
 /** One instance of a module's counters: values[i] is named by descs[i]. */
 struct counter_set {
 	const struct counter_desc *descs;

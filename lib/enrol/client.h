@@ -72,5 +72,6 @@ int enrol_renewer_create(struct enrol_renewer **out, const struct enrol_config *
 /** Stops the thread; waits for a request that is under way. NULL is accepted. */
 void enrol_renewer_destroy(struct enrol_renewer *renewer);
 struct counter_set enrol_renewer_get_counters(struct enrol_renewer *renewer);
+extern const struct counter_table enrol_counter_table;
 
 #endif

@@ -52,6 +52,8 @@ static const struct counter_desc counter_descs[ENROL_COUNTER_COUNT] = {
 	[ENROL_EXPIRES_S] = { "enrol.expires_s", "end of the certificate, seconds since the Unix epoch" },
 };
 
+const struct counter_table enrol_counter_table = { counter_descs, ENROL_COUNTER_COUNT };
+
 uint64_t
 enrol_due_s(uint64_t not_before_s, uint64_t not_after_s)
 {

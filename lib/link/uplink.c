@@ -43,6 +43,8 @@ static const struct counter_desc counter_descs[UPLINK_COUNTER_COUNT] = {
 	[UPLINK_EPOCHS] = { "uplink.epochs", "epochs begun because the aggregator knew more than the spool" },
 };
 
+const struct counter_table uplink_counter_table = { counter_descs, UPLINK_COUNTER_COUNT };
+
 uint64_t
 uplink_now_ms(void)
 {

@@ -101,5 +101,6 @@ void uplink_wake(struct uplink *uplink);
 int uplink_wait_drained(struct uplink *uplink, uint64_t timeout_ms);
 void uplink_get_status(struct uplink *uplink, struct uplink_status *status);
 struct counter_set uplink_get_counters(struct uplink *uplink);
+extern const struct counter_table uplink_counter_table;
 
 #endif

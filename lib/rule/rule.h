@@ -159,6 +159,7 @@ int rule_matcher_create(struct rule_matcher **out, struct ruleset *ruleset, cons
 void rule_matcher_destroy(struct rule_matcher *matcher);
 /** Counter indexes and names ("rule.hits"); values belong to the matcher, inherited on reload. */
 struct counter_set rule_matcher_counters(struct rule_matcher *matcher);
+extern const struct counter_table rule_counter_table;
 struct ruleset *rule_matcher_ruleset(const struct rule_matcher *matcher);
 
 /** Called with each block of bytes before it is scanned. @param database  hs_database_t of the ruleset */

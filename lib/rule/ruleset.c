@@ -283,6 +283,8 @@ static const struct counter_desc rule_counter_descs[RULE_COUNTER_COUNT] = {
 	[RULE_COUNTER_HOST_BITS_EVICTED] = { "rule.host_bits_evicted", "host bits forgotten for want of room" },
 };
 
+const struct counter_table rule_counter_table = { rule_counter_descs, RULE_COUNTER_COUNT };
+
 struct counter_set
 rule_matcher_counters(struct rule_matcher *matcher)
 {

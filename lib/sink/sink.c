@@ -40,6 +40,17 @@ sink_get_knobs(const struct knob_table *tables[], unsigned int table_max)
 	return count;
 }
 
+unsigned int
+sink_get_counter_tables(const struct counter_table *tables[], unsigned int table_max)
+{
+	unsigned int count = 0;
+
+	for (unsigned int i = 0; sinks[i] != NULL; i++)
+		for (unsigned int k = 0; sinks[i]->counter_tables[k] != NULL && count < table_max; k++)
+			tables[count++] = sinks[i]->counter_tables[k];
+	return count;
+}
+
 int
 sink_set_create(struct sink_set **out, struct config *config, const struct sink_env *env, struct config_error *err)
 {

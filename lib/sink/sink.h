@@ -46,6 +46,8 @@ struct sink_ops {
 	int (*drain)(void *self, uint64_t timeout_ms);
 	/** An object for the control socket, owned by the caller; any thread. NULL: nothing to say. */
 	json_t *(*status)(void *self);
+	/** What counters() may give, for the reference page; ends with NULL. */
+	const struct counter_table *const *counter_tables;
 	/** @param sets  out [SINK_COUNTER_SETS_MAX]. @return how many; values live as long as the sink */
 	unsigned int (*counters)(void *self, struct counter_set sets[]);
 	void (*destroy)(void *self);
@@ -58,6 +60,9 @@ struct sink_set;
 
 /** Tables of all sinks' keys, for config_check_unknown() and the reference page. @return how many */
 unsigned int sink_get_knobs(const struct knob_table *tables[], unsigned int table_max);
+
+/** Names of all sinks' counters. @return how many tables */
+unsigned int sink_get_counter_tables(const struct counter_table *tables[], unsigned int table_max);
 
 /** Creates every enabled sink. @return 0, or -errno with err set. */
 int sink_set_create(struct sink_set **out, struct config *config, const struct sink_env *env, struct config_error *err);

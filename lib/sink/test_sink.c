@@ -188,6 +188,7 @@ test_set(void **state)
 	struct config_error err = { "" };
 	struct counter_set counters[SINK_MAX];
 	const struct knob_table *tables[SINK_MAX];
+	const struct counter_table *names[SINK_MAX];
 	struct config *settings = NULL;
 	struct sink_set *set = NULL;
 
@@ -200,6 +201,9 @@ test_set(void **state)
 	assert_int_equal(sink_set_drain(set, 100), 0);
 	expect_file("", "{}\n");
 	assert_int_equal(sink_set_counters(set, counters, SINK_MAX), 1);
+	assert_int_equal(sink_get_counter_tables(names, SINK_MAX), 8);
+	assert_ptr_equal(names[0]->descs, counters[0].descs);
+	assert_int_equal(names[0]->count, counters[0].count);
 	sink_set_reopen(set);
 	json_decref(sink_set_status(set));
 	sink_set_destroy(set);

@@ -66,6 +66,8 @@ static const struct counter_desc counter_descs[SPOOL_COUNTER_COUNT] = {
 	[SPOOL_SYNC_ERRORS] = { "spool.sync_errors", "failed forced writes" },
 };
 
+const struct counter_table spool_counter_table = { counter_descs, SPOOL_COUNTER_COUNT };
+
 static void
 read_boot_id(char boot_id[SPOOL_BOOT_ID_LEN])
 {

@@ -189,5 +189,6 @@ uint64_t spool_get_bytes(const struct spool *spool, enum link_lane lane);
 bool spool_is_drained(const struct spool *spool);
 /** Names and values, enum spool_counter. */
 struct counter_set spool_get_counters(struct spool *spool);
+extern const struct counter_table spool_counter_table;
 
 #endif

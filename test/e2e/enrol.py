@@ -9,6 +9,7 @@ import base64
 import http.client
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -22,7 +23,7 @@ import time
 import unittest
 
 import uplink_test
-from stack import Stack, build_dir, wait_for
+from stack import ROOT, Stack, build_dir, wait_for
 
 LIFETIME_S = 15  # longer than a sensor with sanitizers takes to start on a busy machine
 RENEW_S = 60
@@ -177,6 +178,15 @@ class RolloverStack(EnrolStack):
             text = text.replace(f' ca: {self.path("pki/ca.pem")}', f' ca: {self.path("bundle.pem")}')
         with open(self.path('aggregator.yaml'), 'w') as file:
             file.write(text)
+
+
+def names(tree, above=''):
+    """Of all that a stats event counts."""
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from names(value, f'{above}{key}.')
+        else:
+            yield above + key
 
 
 def openssl(*arguments, text=None):
@@ -363,7 +373,18 @@ class EnrolTest(unittest.TestCase):
         audit = json.loads(self.stack.millrace('sensors', 'audit', '--json').stdout)['audit']
         deeds = [row['action'] for row in audit if row['sensor'] == 'plant-7']
         self.assertEqual(deeds[-2:], ['enrol', 'invite'])
+        self.counters_are_documented()
         self.assertTrue({'renew', 'revoke'} <= set(deeds))
+
+    def counters_are_documented(self):
+        with open(os.path.join(ROOT, 'docs/reference/counters.md')) as file:
+            page = set(re.findall(r'^\| `([\w.]+)` \|', file.read(), re.M))
+        stats = self.stack.events('stats')[-1]['stats']
+        shown = {name for name in names(stats) if name.split('.')[0] not in ('uptime', 'run', 'ports', 'workers')}
+        self.assertTrue({'spool.appended', 'uplink.batches', 'enrol.renewed', 'capture.received', 'exporter.events'} <= shown)
+        shown |= set(json.loads(self.stack.millrace('counters', '--json').stdout)['aggregator'])
+        shown |= set(json.loads(self.stack.millrace('summary', '--json').stdout)['losses'])
+        self.assertEqual(shown - page, set())
 
     def use_crl(self, name):
         os.replace(shutil.copy(self.stack.path(f'pki/{name}.pem'), self.stack.path('crl.new')), self.stack.path('crl.pem'))

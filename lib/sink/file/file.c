@@ -46,6 +46,8 @@ static const struct counter_desc counter_descs[FILE_SINK_COUNTER_COUNT] = {
 	[FILE_SINK_TORN_BYTES] = { "sink.file.torn_bytes", "bytes cut from a torn last line at start" },
 };
 
+const struct counter_table file_sink_counter_table = { counter_descs, FILE_SINK_COUNTER_COUNT };
+
 static void
 fail(struct file_sink *sink, int error, const char *what)
 {

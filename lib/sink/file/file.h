@@ -45,5 +45,6 @@ void file_sink_write(struct file_sink *sink, const char *line, size_t len);
 void file_sink_flush(struct file_sink *sink);
 void file_sink_reopen(struct file_sink *sink);
 struct counter_set file_sink_get_counters(struct file_sink *sink);
+extern const struct counter_table file_sink_counter_table;
 
 #endif

@@ -61,6 +61,8 @@ ops_destroy(void *self)
 
 static const struct knob_table *const knob_tables[] = { &file_sink_knobs, NULL };
 
+static const struct counter_table *const counter_tables[] = { &file_sink_counter_table, NULL };
+
 const struct sink_ops file_sink_ops = {
 	.name = "file",
 	.knobs = knob_tables,
@@ -68,6 +70,7 @@ const struct sink_ops file_sink_ops = {
 	.write = ops_write,
 	.flush = ops_flush,
 	.reopen = ops_reopen,
+	.counter_tables = counter_tables,
 	.counters = ops_counters,
 	.destroy = ops_destroy,
 };

@@ -60,6 +60,7 @@ static const struct knob rows[] = {
 static const struct knob_table knobs = { "sink/ipfix", rows, sizeof(rows) / sizeof(rows[0]) };
 
 static const struct counter_desc counters[OUTLET_COUNTER_COUNT] = OUTLET_COUNTERS("sink.ipfix");
+static const struct counter_table own_counter_table = { counters, OUTLET_COUNTER_COUNT };
 
 /* ---- messages ---- */
 
@@ -192,6 +193,8 @@ ops_create(void **self, struct config *config, const struct sink_env *env, struc
 
 static const struct knob_table *const knob_tables[] = { &knobs, NULL };
 
+static const struct counter_table *const counter_tables[] = { &own_counter_table, NULL };
+
 const struct sink_ops ipfix_sink_ops = {
 	.name = "ipfix",
 	.knobs = knob_tables,
@@ -200,6 +203,7 @@ const struct sink_ops ipfix_sink_ops = {
 	.flush = outlet_sink_flush,
 	.drain = outlet_sink_drain,
 	.status = outlet_sink_status,
+	.counter_tables = counter_tables,
 	.counters = outlet_sink_counters,
 	.destroy = ops_destroy,
 };

@@ -113,6 +113,8 @@ static const struct counter_desc own_counters[KAFKA_COUNTER_COUNT] = {
 	[KAFKA_REPEATED] = { "sink.kafka.repeated", "records sent again that a broker may have stored already" },
 	[KAFKA_RENEWED] = { "sink.kafka.renewed", "producers that took another's place: a certificate was renewed, or a fatal error" },
 };
+static const struct counter_table outlet_counter_table = { outlet_counters, OUTLET_COUNTER_COUNT };
+static const struct counter_table own_counter_table = { own_counters, KAFKA_COUNTER_COUNT };
 
 /* ---- a record to a message ---- */
 
@@ -445,6 +447,8 @@ ops_counters(void *self, struct counter_set sets[])
 
 static const struct knob_table *const knob_tables[] = { &knobs, NULL };
 
+static const struct counter_table *const counter_tables[] = { &outlet_counter_table, &own_counter_table, NULL };
+
 const struct sink_ops kafka_sink_ops = {
 	.name = "kafka",
 	.knobs = knob_tables,
@@ -453,6 +457,7 @@ const struct sink_ops kafka_sink_ops = {
 	.flush = outlet_sink_flush,
 	.drain = outlet_sink_drain,
 	.status = outlet_sink_status,
+	.counter_tables = counter_tables,
 	.counters = ops_counters,
 	.destroy = ops_destroy,
 };

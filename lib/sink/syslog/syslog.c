@@ -58,6 +58,7 @@ static const struct knob rows[] = {
 static const struct knob_table knobs = { "sink/syslog", rows, sizeof(rows) / sizeof(rows[0]) };
 
 static const struct counter_desc counters[OUTLET_COUNTER_COUNT] = OUTLET_COUNTERS("sink.syslog");
+static const struct counter_table own_counter_table = { counters, OUTLET_COUNTER_COUNT };
 
 /* ---- messages ---- */
 
@@ -222,6 +223,8 @@ ops_create(void **self, struct config *config, const struct sink_env *env, struc
 
 static const struct knob_table *const knob_tables[] = { &knobs, NULL };
 
+static const struct counter_table *const counter_tables[] = { &own_counter_table, NULL };
+
 const struct sink_ops syslog_sink_ops = {
 	.name = "syslog",
 	.knobs = knob_tables,
@@ -230,6 +233,7 @@ const struct sink_ops syslog_sink_ops = {
 	.flush = outlet_sink_flush,
 	.drain = outlet_sink_drain,
 	.status = outlet_sink_status,
+	.counter_tables = counter_tables,
 	.counters = outlet_sink_counters,
 	.destroy = ops_destroy,
 };

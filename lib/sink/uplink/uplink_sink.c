@@ -273,6 +273,8 @@ ops_destroy(void *self)
 
 static const struct knob_table *const knob_tables[] = { &spool_knobs, &uplink_knobs, &enrol_knobs, NULL };
 
+static const struct counter_table *const counter_tables[] = { &spool_counter_table, &uplink_counter_table, &enrol_counter_table, NULL };
+
 const struct sink_ops uplink_sink_ops = {
 	.name = "uplink",
 	.knobs = knob_tables,
@@ -281,6 +283,7 @@ const struct sink_ops uplink_sink_ops = {
 	.flush = ops_flush,
 	.drain = ops_drain,
 	.status = ops_status,
+	.counter_tables = counter_tables,
 	.counters = ops_counters,
 	.destroy = ops_destroy,
 };
