@@ -167,7 +167,7 @@ struct http_config {
 	uint64_t body_limit[2]; /* by is_request */
 };
 
-/* ---- a head being read (http_head.c) ---- */
+/* ---- a head being read (http_head.c, http_start.c) ---- */
 
 enum http_coding { HTTP_CODING_NONE, HTTP_CODING_ZLIB, HTTP_CODING_OTHER };
 
@@ -211,6 +211,8 @@ uint32_t http_head_len(struct cursor in, uint32_t seen_len);
  *                 lie there
  */
 void http_head_read(struct proto_ctx *ctx, struct cursor in, struct http_head *head, struct buf *derived);
+/** Reads the start line. @return where the first field begins; len: the line has no end */
+uint32_t http_start_read(struct proto_ctx *ctx, struct http_head *head, const uint8_t *text, uint32_t len);
 /** The head that a target is in, and the room for its normal form. */
 struct http_target {
 	const uint8_t *text; /* [len] */
@@ -232,6 +234,16 @@ static inline bool
 http_is_leading(uint8_t c)
 {
 	return c == '\r' || c == '\n';
+}
+
+/** Takes blanks off both ends of text[*from, *to), and what ends a line off its end. */
+static inline void
+http_trim(const uint8_t *text, uint32_t *from, uint32_t *to)
+{
+	while (*from < *to && http_is_space(text[*from]))
+		++*from;
+	while (*to > *from && (http_is_space(text[*to - 1]) || text[*to - 1] == '\r' || text[*to - 1] == '\n'))
+		--*to;
 }
 
 static inline uint8_t

@@ -1,4 +1,4 @@
-/* The head of a message: start line and header fields, in one pass; and the forms in which rules see them. */
+/* The head of a message: its fields, in one pass, and the forms in which rules see them. */
 #include "proto/http/http.h"
 
 enum { REPETITION_MAX = 64 };
@@ -126,15 +126,6 @@ known_row(const struct line_field *field)
 	return field->known < KNOWN_COUNT ? &known_fields[field->known] : NULL;
 }
 
-static void
-trim(const uint8_t *text, uint32_t *from, uint32_t *to)
-{
-	while (*from < *to && http_is_space(text[*from]))
-		++*from;
-	while (*to > *from && (http_is_space(text[*to - 1]) || text[*to - 1] == '\r' || text[*to - 1] == '\n'))
-		--*to;
-}
-
 /* ---- lines ---- */
 
 static void
@@ -187,7 +178,7 @@ read_field(struct reading *r, uint32_t from, uint32_t to, bool crlf)
 	if (field->is_plain && r->text[to - 1] != '\r')
 		value++;
 	else
-		trim(r->text, &value, &to);
+		http_trim(r->text, &value, &to);
 	field->name_len = (uint16_t)(name_end - from);
 	field->value = (uint16_t)value;
 	field->value_len = (uint16_t)(to - value);
@@ -206,7 +197,7 @@ continue_field(struct reading *r, uint32_t from, uint32_t to)
 	struct line_field *last = &r->fields[r->field_count - 1];
 	uint32_t value = last->value_len == 0 ? from : last->value;
 
-	trim(r->text, &value, &to);
+	http_trim(r->text, &value, &to);
 	if (last->value_len > 0 && to < last->value + last->value_len)
 		return;
 	last->value = (uint16_t)value;
@@ -459,116 +450,6 @@ judge(struct reading *r)
 		proto_event(r->ctx, HTTP_EVENT_CHUNKED_OLD_PROTOCOL);
 }
 
-/* ---- start lines ---- */
-
-static uint32_t
-word_end(const uint8_t *text, uint32_t at, uint32_t to)
-{
-	while (at < to && !http_is_space(text[at]))
-		at++;
-	return at;
-}
-
-static uint32_t
-space_end(const uint8_t *text, uint32_t at, uint32_t to)
-{
-	while (at < to && http_is_space(text[at]))
-		at++;
-	return at;
-}
-
-static uint32_t
-digits_end(const uint8_t *text, uint32_t at, uint32_t to)
-{
-	while (at < to && text[at] >= '0' && text[at] <= '9')
-		at++;
-	return at;
-}
-
-static void
-read_version(struct reading *r, uint32_t from, uint32_t to)
-{
-	const uint8_t *text = r->text + from;
-
-	http_put_slice(r->head, HTTP_PROTOCOL, from, to - from);
-	if (to - from == 8 && memcmp(text, "HTTP/", 5) == 0 && text[5] >= '0' && text[5] <= '9' && text[6] == '.' &&
-		text[7] >= '0' && text[7] <= '9') {
-		r->head->major = (uint8_t)(text[5] - '0');
-		r->head->minor = (uint8_t)(text[7] - '0');
-	} else {
-		proto_event(r->ctx, HTTP_EVENT_INVALID_PROTOCOL);
-		r->head->major = 1;
-	}
-}
-
-/* RFC 9112 3. The target may hold spaces: the last word is the protocol. */
-static void
-read_request_line(struct reading *r, uint32_t from, uint32_t to)
-{
-	struct http_head *head = r->head;
-	uint32_t end = word_end(r->text, from, to), target = space_end(r->text, end, to), last = to;
-
-	http_put_slice(head, HTTP_METHOD, from, end - from);
-	head->is_head = end - from == 4 && memcmp(r->text + from, "HEAD", 4) == 0;
-	head->is_connect = end - from == 7 && memcmp(r->text + from, "CONNECT", 7) == 0;
-	if (target > end && (target - end > 1 || r->text[end] != ' '))
-		proto_event(r->ctx, HTTP_EVENT_METHOD_DELIMITER);
-	trim(r->text, &target, &to);
-	for (last = to; last > target && !http_is_space(r->text[last - 1]); last--)
-		;
-	if (last > target && to - last >= 5 && memcmp(r->text + last, "HTTP/", 5) == 0) {
-		read_version(r, last, to);
-		if (r->text[last - 1] != ' ')
-			proto_event(r->ctx, HTTP_EVENT_URI_DELIMITER);
-		to = last;
-		trim(r->text, &target, &to);
-	} else {
-		proto_event(r->ctx, HTTP_EVENT_MISSING_PROTOCOL);
-	}
-	http_put_slice(head, HTTP_URI_RAW, target, to - target);
-}
-
-/* RFC 9112 4. */
-static void
-read_status_line(struct reading *r, uint32_t from, uint32_t to)
-{
-	uint32_t end = word_end(r->text, from, to), code = space_end(r->text, end, to);
-	uint32_t code_end = digits_end(r->text, code, to), message = space_end(r->text, code_end, to);
-	struct http_head *head = r->head;
-
-	read_version(r, from, end);
-	http_put_slice(head, HTTP_STAT_CODE, code, code_end - code);
-	http_put_slice(head, HTTP_STAT_MSG, message, to - message);
-	if (code_end - code != 3 || (code_end < to && message == code_end))
-		proto_event(r->ctx, HTTP_EVENT_INVALID_STATUS);
-	for (uint32_t i = code; i < code_end && code_end - code == 3; i++)
-		head->status = (uint16_t)(head->status * 10 + (r->text[i] - '0'));
-}
-
-static void
-read_start_line(struct reading *r)
-{
-	uint32_t at = 0, to;
-	const uint8_t *line_end;
-
-	while (at < r->len && (r->text[at] == '\r' || r->text[at] == '\n'))
-		at++;
-	if (at > 2)
-		proto_event(r->ctx, HTTP_EVENT_LEADING_WHITESPACE);
-	line_end = memchr(r->text + at, '\n', r->len - at);
-	to = line_end == NULL ? r->len : (uint32_t)(line_end - r->text);
-	r->fields_off = line_end == NULL ? r->len : to + 1;
-	r->fields_end = r->fields_off;
-	if (to > at && r->text[to - 1] == '\r')
-		to--;
-	http_put_slice(r->head, HTTP_START_LINE, at, to - at);
-	http_put_slice(r->head, HTTP_START, at, r->len - at);
-	if (r->head->is_request)
-		read_request_line(r, at, to);
-	else
-		read_status_line(r, at, to);
-}
-
 void
 http_head_read(struct proto_ctx *ctx, struct cursor in, struct http_head *head, struct buf *derived)
 {
@@ -582,7 +463,7 @@ http_head_read(struct proto_ctx *ctx, struct cursor in, struct http_head *head, 
 	r.field_count = 0;
 	r.repetitions = 0;
 	memset(r.hashes, 0, sizeof(r.hashes));
-	read_start_line(&r);
+	r.fields_off = r.fields_end = http_start_read(ctx, head, r.text, r.len);
 	if (r.fields_off < r.len) {
 		read_fields(&r);
 		http_put_slice(head, HTTP_HEADER_RAW, r.fields_off, r.len - r.fields_off);

@@ -35,6 +35,7 @@ struct rig {
 };
 
 extern struct rig *rig;
+extern const char get_request[], ok_response[];
 
 int rig_create(void **state);
 int rig_destroy(void **state);

@@ -2,6 +2,14 @@
 
 struct rig *rig;
 
+const char get_request[] =
+	"GET /status.html?unit=3 HTTP/1.1\r\nHost: PLC-7.plant.example:8080\r\nUser-Agent: Panel/2.1\r\nAccept: text/html\r\n"
+	"Accept-Encoding: gzip\r\nAccept-Language: en\r\nCookie: id=42\r\nReferer: http://plc-7/\r\nConnection: keep-alive\r\n"
+	"X-Forwarded-For: 10.1.2.3\r\n\r\n";
+const char ok_response[] =
+	"HTTP/1.1 200 OK\r\nServer: Goahead\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: 5\r\n"
+	"Set-Cookie: id=43\r\n\r\nhello";
+
 static void
 collect(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id)
 {
