@@ -194,8 +194,7 @@ deliver_stream(void *arg, struct flow *flow, struct packet *packet, const struct
 	worker->chunk = data;
 	if (worker->settings->sensor.acked_frame_numbers)
 		hold_stream(worker, flow, data);
-	if (wanted)
-		worker_match_stream(worker, flow, packet, data, kept);
+	uint32_t again_len = wanted ? worker_match_stream(worker, flow, packet, data, kept) : 0;
 	uint32_t done = kept + parse(worker, flow, &input);
 
 	worker->chunk = NULL;
@@ -204,6 +203,7 @@ deliver_stream(void *arg, struct flow *flow, struct packet *packet, const struct
 		return done;
 	kept = wanted ? worker_straddle_len(flow, data, done) : 0;
 	session->kept_len[data->to_server] = (uint16_t)kept;
+	session->again_len[data->to_server] = (uint16_t)(again_len < RULE_AGAIN_MAX ? again_len : RULE_AGAIN_MAX);
 	return done - kept;
 }
 

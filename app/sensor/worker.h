@@ -59,6 +59,7 @@ struct flow_session {
 	struct mac_lists *macs;        /* macs.c's; NULL: each end had one address */
 	uint16_t kept_len[2];          /* by to_server: bytes at the front of the stream's data that the protocol is done with,
 	                                  kept so that rules find what straddles */
+	uint16_t again_len[2];         /* by to_server: rule_match_stream() returned it last */
 	uint64_t quiet_txs;            /* bit tx_id & 63: a config rule matched, the transaction is not logged */
 };
 
@@ -150,8 +151,9 @@ struct flow_session *worker_session(struct worker *worker, struct flow *flow);
 /** Shows the rules what is new of a direction's data. Rules count their places from the beginning of a PDU, so each one is
  *  shown by itself; what an earlier call showed of it is context. Bytes of no protocol are context too, kept only so that
  *  matches may straddle: places count behind them.
- *  @param kept  bytes at the front that the protocol is done with */
-void worker_match_stream(struct worker *worker, struct flow *flow, const struct packet *packet, const struct stream_data *data,
+ *  @param kept  bytes at the front that the protocol is done with
+ *  @return again_len of the session */
+uint32_t worker_match_stream(struct worker *worker, struct flow *flow, const struct packet *packet, const struct stream_data *data,
 	uint32_t kept);
 /** How many of the `done` bytes that the protocol is done with rules must see once more. The flow has a session. */
 uint32_t worker_straddle_len(const struct flow *flow, const struct stream_data *data, uint32_t done);

@@ -4,20 +4,24 @@
  */
 #include "app/sensor/worker.h"
 
-enum {
-	STRADDLE_LEN = 512,        /* bytes of no protocol that rules see again with the next ones */
-	STRADDLE_SMALL_LEN = 2048, /* the same where few come at once: who cuts finely must not gain by it */
-	SMALL_LEN = 256,
-};
+/*
+ * Bytes of no protocol that rules see again with the next ones. Suricata looks at a stream in pieces of at least
+ * toserver-chunk-size bytes, 2,560, which randomize-chunk-range moves by 10 in 100, and a rule's contents must lie in one
+ * piece: behind so many bytes, whatever lies in one of its pieces lies in one of ours.
+ */
+enum { STRADDLE_LEN = 2816 };
 
-static void
+static uint32_t
 match_chunk(struct worker *worker, struct flow *flow, const struct packet *packet, const struct rule_chunk *chunk)
 {
+	uint32_t again_len;
+
 	if (chunk->len <= chunk->seen_len)
-		return;
+		return 0;
 	rule_hits_reset(&worker->hits);
-	rule_match_stream(worker->matcher, packet, flow, chunk, &worker->hits);
+	again_len = rule_match_stream(worker->matcher, packet, flow, chunk, &worker->hits);
 	emit_alerts(worker, chunk->to_server, NULL, 0, false);
+	return again_len;
 }
 
 /* Length of what rules see as one piece at the front of a direction's data: a PDU where one is whole, else the rest. */
@@ -31,34 +35,36 @@ unit_len(const struct flow_session *session, const uint8_t *data, uint32_t len, 
 	return pdu_len > 0 && (uint32_t)pdu_len < len ? (uint32_t)pdu_len : len;
 }
 
-void
+uint32_t
 worker_match_stream(struct worker *worker, struct flow *flow, const struct packet *packet, const struct stream_data *data,
 	uint32_t kept)
 {
 	const struct flow_session *session = flow->session;
+	uint32_t again_len = session == NULL ? 0 : session->again_len[data->to_server];
 	uint64_t offset;
 
 	if (data->len <= data->fresh_off)
-		return;
+		return again_len;
 	offset = stream_size(flow, data->to_server) - data->len;
 	for (uint32_t at = 0, context = kept, len; at < data->len; at += len, context = 0) {
 		struct rule_chunk chunk = { .data = data->data + at, .unit_off = context, .to_server = data->to_server,
-			.offset = offset + at };
+			.offset = offset + at, .again_len = again_len };
 
 		len = context + unit_len(session, chunk.data + context, data->len - at - context, data->to_server);
 		chunk.len = len;
 		chunk.seen_len = data->fresh_off <= at ? 0 : data->fresh_off - at < len ? data->fresh_off - at : len;
 		if (session == NULL || session->proto.found == PROTO_GIVEN_UP)
 			chunk.unit_off = chunk.seen_len;
-		match_chunk(worker, flow, packet, &chunk);
+		again_len = match_chunk(worker, flow, packet, &chunk);
 	}
+	return again_len;
 }
 
 uint32_t
 worker_straddle_len(const struct flow *flow, const struct stream_data *data, uint32_t done)
 {
 	const struct flow_session *session = flow->session;
-	uint32_t len = data->len - data->fresh_off < SMALL_LEN ? STRADDLE_SMALL_LEN : STRADDLE_LEN;
+	uint32_t len = STRADDLE_LEN;
 
 	if ((flow->flags & FLOW_APP_GIVEN_UP) != 0)
 		return 0;

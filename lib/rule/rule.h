@@ -234,17 +234,23 @@ struct rule_chunk {
 	                         before are only kept so that patterns may straddle (no protocol was recognised) */
 	uint64_t offset;      /* of data[0] in the direction's stream; 0 with a unit_off above 0: places count from the
 	                         stream's beginning too */
+	uint32_t again_len;   /* what the call before returned of the direction; 0: nothing before, or not known */
 	bool to_server;
-	bool whole_pdu;       /* data is one PDU of the flow's protocol */
 };
+
+/** The most bytes before new ones that patterns are searched for in again: of longer PDUs, contents of one rule that lie
+ *  further apart are found only where they came together. */
+enum { RULE_AGAIN_MAX = 16 * 1024 };
 
 /**
  * Payload rules over reassembled data: each byte of a stream is given once as new (after seen_len).
  *
  * @param packet  the packet whose arrival released the bytes; its addresses are used when its direction is
  *                the chunk's, the flow's otherwise; NULL: the flow's always
+ * @return how many bytes at the end of the data some rule has found a part of itself in whose other parts may be still to
+ *         come: again_len of the next call
  */
-void rule_match_stream(struct rule_matcher *matcher, const struct packet *packet, struct flow *flow,
+uint32_t rule_match_stream(struct rule_matcher *matcher, const struct packet *packet, struct flow *flow,
 	const struct rule_chunk *chunk, struct rule_hits *hits);
 
 /** A record of a protocol, as proto_deliver() hands it on. */

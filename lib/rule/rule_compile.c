@@ -118,12 +118,23 @@ draft_link(struct group_draft *draft, uint32_t offset, const struct rule_link *l
 	return 0;
 }
 
+/* Whether a rule that its pattern found may hold only when later bytes have come. */
+static bool
+rule_is_spread(const struct rule *rule, const struct rule_plan *plan)
+{
+	for (unsigned int i = 0; i < rule->buffer_count; i++)
+		if (rule->buffers[i].kind == BUFFER_PAYLOAD)
+			return plan->kind != PLAN_LITERAL || rule->buffers[i].node_count > 1 || plan->count < plan->node->content.len;
+	return false;
+}
+
 static int
-draft_add(struct group_draft *draft, const struct rule *rule, uint32_t rule_idx)
+draft_add(struct group_draft *draft, struct rule *rule, uint32_t rule_idx)
 {
 	struct rule_plan plan;
 
 	rule_plan_make(rule, &plan);
+	rule->flags |= rule_is_spread(rule, &plan) ? RULE_SPREAD : 0;
 	switch (plan.kind) {
 	case PLAN_INDEX: {
 		const struct rule_link link = { .rule_idx = rule_idx, .value = plan.value, .mask = plan.mask, .len = plan.len,

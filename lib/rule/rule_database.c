@@ -77,8 +77,10 @@ rule_patterns_add(struct rule_patterns *patterns, const struct rule_plan *plan, 
 
 	if (text == NULL)
 		return -ENOMEM;
-	uint32_t len = literal ? plan->count : 1;
+	uint32_t len = literal ? plan->count : 1, reach = literal ? plan->count : plan->reach;
 
+	if (reach > patterns->reach)
+		patterns->reach = reach;
 	if (patterns->count == 0 || len < patterns->len_min)
 		patterns->len_min = len;
 	patterns->texts[patterns->count] = text;
@@ -142,6 +144,7 @@ rule_database_add(struct ruleset *set, struct rule_patterns *patterns, const str
 	made->rules = rule_arena_copy(&set->arena, patterns->rules, patterns->count * sizeof(uint32_t));
 	made->pattern_count = patterns->count;
 	made->len_min = patterns->len_min;
+	made->reach = patterns->reach;
 	made->patterns = *patterns;
 	*patterns = (struct rule_patterns){ 0 };
 	if (made->rules == NULL || database_digest(made, made->digest) != 0) {

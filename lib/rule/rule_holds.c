@@ -155,6 +155,9 @@ rule_holds(struct rule_view *view, const struct rule *rule)
 		return false;
 	bool asked = (rule->flags & RULE_ASKED) != 0;
 
+	/* Whether it holds now or not: its other parts may come, also a second time. */
+	if ((rule->flags & RULE_SPREAD) != 0 && ((rule->flags & RULE_ANCHORED) == 0 || view->unit_off == 0 || view->from_start))
+		view->unsettled = true;
 	for (unsigned int i = 0; i < rule->test_count; i++)
 		if ((!asked || rule->tests[i].app == RULE_APP_NONE) && !rule->tests[i].fn(view, &rule->tests[i]))
 			return false;

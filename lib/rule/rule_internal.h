@@ -56,6 +56,7 @@ struct rule_patterns {
 	uint32_t *rules;              /* what each stands for */
 	uint32_t count, cap;
 	uint32_t len_min;
+	uint32_t reach;
 };
 
 struct rule_database {
@@ -63,6 +64,7 @@ struct rule_database {
 	uint32_t *rules;              /* by Hyperscan id */
 	uint32_t pattern_count;
 	uint32_t len_min;             /* shorter payloads cannot match */
+	uint32_t reach;               /* bytes of the longest match; UINT32_MAX: it has no bound */
 	size_t size;
 	uint8_t digest[32];           /* of what it was compiled from: equal groups share */
 	struct rule_database *same;   /* an earlier one with the same patterns, whose db this is; NULL: its own */
@@ -195,9 +197,11 @@ struct rule_view {
 	uint32_t payload_len;
 	uint32_t seen_len;
 	uint32_t unit_off;                /* of the payload: where a unit starts */
-	bool anchored_only;               /* only rules that count from there are asked */
+	uint32_t again_len;               /* bytes before seen_len that are searched again */
+	uint32_t first_hit;               /* the first byte that any pattern found so far may begin with */
+	bool from_start;                  /* places count from the payload's first byte as well as from unit_off */
+	bool unsettled;                   /* a rule that a pattern found may find its other parts later */
 	uint8_t protocol_news;            /* enum rule_news: whether the protocol became known in this packet */
-	uint16_t hits_before;             /* hits of the same piece, whose rules are not asked again */
 	bool to_server;
 	uint8_t phase;
 	uint8_t ip_version;
@@ -393,6 +397,7 @@ struct rule_plan {
 	uint64_t value, mask;          /* PLAN_INDEX, little endian from offset on */
 	const struct rule_node *node;  /* PLAN_LITERAL, PLAN_PCRE */
 	uint32_t from, count;          /* PLAN_LITERAL: the part of the content */
+	uint32_t reach;                /* PLAN_PCRE: bytes of the longest match; UINT32_MAX: it has no bound */
 };
 
 void rule_plan_make(const struct rule *rule, struct rule_plan *out);

@@ -12,10 +12,6 @@
 #include "lib/rule/rule_records.h"
 #include "lib/rule/rule_transform.h"
 
-enum {
-	CONTEXT_MAX = 4096,             /* bytes seen before that are searched again: data that trickles in stays cheap */
-};
-
 /* ---- candidates ---- */
 
 void
@@ -33,40 +29,56 @@ rule_scan(struct rule_view *view, const struct rule_database *database, const ui
 }
 
 struct pattern_arg {
-	struct rule_matcher *matcher;
-	const uint32_t *rules; /* by pattern */
+	struct rule_view *view;
+	const struct rule_database *database;
+	uint32_t from; /* where in the payload the scan began */
 };
 
 static int
 on_pattern(unsigned int id, unsigned long long from, unsigned long long to, unsigned int flags, void *arg)
 {
 	const struct pattern_arg *found = arg;
+	uint32_t end = found->from + (uint32_t)to, reach = found->database->reach;
+	uint32_t start = end > reach ? end - reach : 0;
 
 	(void)from;
-	(void)to;
 	(void)flags;
-	rule_candidate_add(found->matcher, found->rules[id]);
+	if (start < found->view->first_hit)
+		found->view->first_hit = start;
+	rule_candidate_add(found->view->matcher, found->database->rules[id]);
 	return 0;
+}
+
+/* Where a group's scan begins: new bytes, those before them that a pattern may straddle, and all behind the first hit of a
+ * rule that may still find its other parts. */
+static uint32_t
+scan_from(const struct rule_view *view, const struct rule_database *database)
+{
+	uint32_t straddle = database->reach - 1, back = straddle > view->again_len ? straddle : view->again_len;
+
+	if (back > RULE_AGAIN_MAX)
+		back = RULE_AGAIN_MAX;
+	return view->seen_len > back ? view->seen_len - back : 0;
 }
 
 static void
 group_scan(struct rule_view *view, const struct rule_database *database)
 {
-	struct pattern_arg arg = { view->matcher, database->rules };
+	struct pattern_arg arg = { view, database, scan_from(view, database) };
 	struct cursor cursor = cursor_of(view->payload, view->payload_len);
 
-	cursor_skip(&cursor, view->seen_len > CONTEXT_MAX ? view->seen_len - CONTEXT_MAX : 0);
+	cursor_skip(&cursor, arg.from);
 	rule_scan(view, database, cursor.pos, (uint32_t)cursor_left(&cursor), on_pattern, &arg);
 }
 
-/* Up to 8 bytes of the payload's unit from offset on, first byte lowest. @return how many there were */
+/* Up to 8 bytes of the payload from offset on in a unit, first byte lowest. @return how many there were */
 static uint32_t
-payload_word(const struct rule_view *view, uint32_t offset, uint64_t *word)
+payload_word(const struct rule_view *view, uint32_t unit_off, uint32_t offset, uint64_t *word)
 {
 	struct cursor cursor = cursor_of(view->payload, view->payload_len);
 
 	*word = 0;
-	cursor_skip(&cursor, view->unit_off);
+	cursor_skip(&cursor, unit_off);
 	cursor_skip(&cursor, offset);
 	size_t len = cursor_left(&cursor);
 
@@ -92,10 +104,10 @@ gate_lets(const struct rule_view *view, const struct rule_gate *gate)
 }
 
 static void
-index_payload(struct rule_view *view, const struct rule_group *group, const struct rule_index *index)
+index_payload(struct rule_view *view, const struct rule_group *group, const struct rule_index *index, uint32_t unit_off)
 {
 	uint64_t word;
-	uint32_t len = payload_word(view, index->offset, &word);
+	uint32_t len = payload_word(view, unit_off, index->offset, &word);
 
 	if (len == 0)
 		return;
@@ -120,7 +132,9 @@ group_candidates(struct rule_view *view, uint16_t group_idx)
 	if (view->payload == NULL)
 		return;
 	for (uint32_t i = 0; i < group->index_count; i++)
-		index_payload(view, group, &group->indexes[i]);
+		index_payload(view, group, &group->indexes[i], view->unit_off);
+	for (uint32_t i = 0; view->from_start && i < group->index_count; i++)
+		index_payload(view, group, &group->indexes[i], 0);
 	if (group->database != NULL && view->payload_len >= group->database->len_min)
 		group_scan(view, group->database);
 }
@@ -193,19 +207,6 @@ ticks_now(void)
 #endif
 }
 
-/* Whether this look at a piece of a stream may ask the rule: with the stream's start as the unit's only those that count from
- * it, and then not again those that fired so. */
-static bool
-candidate_asked(const struct rule_view *view, uint32_t rule_idx, const struct rule_hits *hits)
-{
-	if (view->anchored_only)
-		return (view->matcher->set->rules[rule_idx]->flags & RULE_ANCHORED) != 0;
-	for (unsigned int i = 0; i < view->hits_before; i++)
-		if (hits->hit[i].rule_idx == rule_idx)
-			return false;
-	return true;
-}
-
 /* Counts what it costs; the clock is read for one candidate in RULE_PROFILE_TURN. */
 static bool
 candidate_holds(struct rule_view *view, uint32_t rule_idx)
@@ -247,7 +248,7 @@ candidates_verify(struct rule_view *view, struct rule_hits *hits, uint32_t limit
 			for (; going && bits != 0; bits &= bits - 1) {
 				uint32_t idx = w * 64 + (uint32_t)__builtin_ctzll(bits);
 
-				if (idx < limit && candidate_asked(view, idx, hits) && candidate_holds(view, idx))
+				if (idx < limit && candidate_holds(view, idx))
 					going = rule_fires(view, matcher->set->rules[idx], idx, hits);
 			}
 		}
@@ -289,9 +290,11 @@ view_init(struct rule_view *view, struct rule_matcher *matcher, const struct pac
 	view->payload_len = 0;
 	view->seen_len = 0;
 	view->unit_off = 0;
-	view->anchored_only = false;
+	view->from_start = false;
+	view->unsettled = false;
+	view->again_len = 0;
+	view->first_hit = UINT32_MAX;
 	view->protocol_news = NEWS_NOT_ASKED;
-	view->hits_before = 0;
 	view->steps_max = (uint32_t)matcher->set->verify_steps_max;
 	rule_scratch_forget(matcher->scratch_bytes);
 	view->captured_count = 0;
@@ -418,25 +421,7 @@ rule_match_packet(struct rule_matcher *matcher, const struct packet *packet, str
 		(void)candidates_verify(&view, hits, UINT32_MAX);
 }
 
-/* The rules whose places count from the start of a unit, asked with the stream's start as such. @return false: a pass rule
- * ended it */
-static bool
-match_from_start(struct rule_view *view, const struct rule_table *table, struct rule_hits *hits)
-{
-	uint32_t unit_off = view->unit_off;
-
-	view->unit_off = 0;
-	view->anchored_only = true;
-	table_candidates(view, table);
-	bool going = !view->matcher->found || candidates_verify(view, hits, UINT32_MAX);
-
-	view->unit_off = unit_off;
-	view->anchored_only = false;
-	view->hits_before = hits->count;
-	return going;
-}
-
-void
+uint32_t
 rule_match_stream(struct rule_matcher *matcher, const struct packet *packet, struct flow *flow,
 	const struct rule_chunk *chunk, struct rule_hits *hits)
 {
@@ -444,7 +429,7 @@ rule_match_stream(struct rule_matcher *matcher, const struct packet *packet, str
 	struct rule_view view;
 
 	if (table->empty || chunk->len <= chunk->seen_len || packet_passes(matcher, packet, flow, hits))
-		return;
+		return 0;
 	view_init(&view, matcher, packet, flow);
 	view_ends(&view, chunk->to_server);
 	view.phase = PHASE_STREAM;
@@ -452,12 +437,13 @@ rule_match_stream(struct rule_matcher *matcher, const struct packet *packet, str
 	view.payload_len = chunk->len;
 	view.seen_len = chunk->seen_len;
 	view.unit_off = chunk->unit_off < chunk->seen_len ? chunk->unit_off : chunk->seen_len;
+	view.again_len = chunk->again_len;
 	/* Places also count from the stream's beginning, as long as it is in view: a cut must not hide what stands there. */
-	if (chunk->offset == 0 && view.unit_off > 0 && !match_from_start(&view, table, hits))
-		return;
+	view.from_start = chunk->offset == 0 && view.unit_off > 0;
 	table_candidates(&view, table);
 	if (matcher->found)
 		(void)candidates_verify(&view, hits, UINT32_MAX);
+	return view.unsettled && view.first_hit < view.payload_len ? view.payload_len - view.first_hit : 0;
 }
 
 /* Whether this is the first message of its direction; only asked where some rule waits for it. */

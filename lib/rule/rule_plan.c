@@ -175,6 +175,7 @@ plan_pcre(const struct rule_buffer *buffer, unsigned int width_min, bool anchore
 			continue;
 		bool usable = hs_expression_info(node->pcre.pattern, pcre_hs_flags(node->pcre.options), &info, &error) == HS_SUCCESS
 			&& info->min_width >= width_min;
+		uint32_t reach = usable && info->max_width < RULE_AGAIN_MAX ? info->max_width : UINT32_MAX;
 
 		free(info);
 		hs_free_compile_error(error);
@@ -182,6 +183,7 @@ plan_pcre(const struct rule_buffer *buffer, unsigned int width_min, bool anchore
 			continue;
 		plan->kind = PLAN_PCRE;
 		plan->node = node;
+		plan->reach = reach;
 		return true;
 	}
 	return false;

@@ -497,9 +497,22 @@ instance_match(struct rule_view *view, const uint8_t *data, uint32_t len, void *
 	return instances->buffer->absent != ABSENT_ONLY && buffer_match(view, instances->buffer, data, len, 0);
 }
 
+/* The payload from `from` on, of which what an earlier call showed must not be all that matches. */
+static bool
+payload_match(struct rule_view *view, const struct rule_buffer *buffer, uint32_t from)
+{
+	struct cursor cursor = cursor_of(view->payload, view->payload_len);
+	uint32_t seen = view->seen_len - from;
+
+	cursor_skip(&cursor, from);
+	return buffer_match(view, buffer, cursor.pos, (uint32_t)cursor_left(&cursor), seen > 0 ? seen + 1 : 0);
+}
+
 static bool
 one_buffer_match(struct rule_view *view, const struct rule *rule, const struct rule_buffer *buffer)
 {
+	bool from_unit = (rule->flags & RULE_ANCHORED) != 0 && view->unit_off > 0;
+
 	if (buffer->kind != BUFFER_PAYLOAD) {
 		struct instances instances = { .buffer = buffer };
 
@@ -507,15 +520,8 @@ one_buffer_match(struct rule_view *view, const struct rule *rule, const struct r
 	}
 	if (view->payload == NULL)
 		return false;
-	if ((rule->flags & RULE_ANCHORED) != 0 && view->unit_off > 0) {
-		struct cursor cursor = cursor_of(view->payload, view->payload_len);
-
-		cursor_skip(&cursor, view->unit_off);
-		uint32_t seen = view->seen_len - view->unit_off;
-
-		return buffer_match(view, buffer, cursor.pos, (uint32_t)cursor_left(&cursor), seen > 0 ? seen + 1 : 0);
-	}
-	return buffer_match(view, buffer, view->payload, view->payload_len, view->seen_len > 0 ? view->seen_len + 1 : 0);
+	return ((!from_unit || view->from_start) && payload_match(view, buffer, 0))
+		|| (from_unit && payload_match(view, buffer, view->unit_off));
 }
 
 bool

@@ -45,12 +45,12 @@ pending_reserve(struct stream_engine *engine, struct stream_dir *dir, uint32_t l
 
 	if (dir->pending_off + need <= dir->pending_cap)
 		return true;
-	if (need <= dir->pending_cap / 2) { /* moving half the buffer at most: each byte moves once on average */
+	if (need <= dir->pending_cap - dir->pending_cap / 3) { /* moving two thirds at most: each byte moves twice on average */
 		memmove(dir->pending, dir->pending + dir->pending_off, dir->pending_len);
 		dir->pending_off = 0;
 		return true;
 	}
-	while (cap < need * 2 && cap < SLAB_BLOCK_MAX)
+	while (cap < need + need / 2 && cap < SLAB_BLOCK_MAX)
 		cap *= 2;
 	if (need > cap)
 		return false;

@@ -28,6 +28,7 @@ static struct {
 	struct buf json;
 	struct fuzz_flow *sessions[PROTO_MAX];
 	unsigned int proto_count, proto_idx;
+	uint32_t again_len;
 } world;
 
 static void
@@ -165,10 +166,10 @@ static void
 match_stream(uint8_t control, const uint8_t *data, uint32_t len)
 {
 	struct rule_chunk chunk = { .data = data, .len = len, .seen_len = len * (uint32_t)(control >> 4 & 3) / 4,
-		.offset = control & 0x40 ? 0 : 5000, .to_server = control & 1, .whole_pdu = (control & 8) != 0 };
+		.offset = control & 0x40 ? 0 : 5000, .to_server = control & 1, .again_len = world.again_len };
 
 	chunk.unit_off = control & 0x80 ? chunk.seen_len : 0;
-	rule_match_stream(world.matcher, control & 4 ? &world.packet : NULL, &world.flow, &chunk, &world.hits);
+	world.again_len = rule_match_stream(world.matcher, control & 4 ? &world.packet : NULL, &world.flow, &chunk, &world.hits);
 }
 
 static void
@@ -208,6 +209,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	world.flow.key.ip_version = 4;
 	world.flow.key.ip_proto = IP_PROTO_TCP;
 	world.packet.ts_ns = 1000000000;
+	world.again_len = 0;
 	rule_hits_reset(&world.hits);
 	fuzz_flow_begin(session, (session->proto->transports & PROTO_TCP) != 0, true);
 	while (cursor_left(&in) > 0)
