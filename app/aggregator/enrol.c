@@ -273,6 +273,36 @@ on_request(void *arg, struct evhttp_request *request)
 	json_decref(body);
 }
 
+/* @return whether there is one, of lengths that may be */
+static bool
+read_proof(const json_t *body, struct proof *out)
+{
+	const json_t *proof = json_object_get(body, "proof");
+	const char *serial = json_string_value(json_object_get(proof, "serial"));
+	const char *signature = json_string_value(json_object_get(proof, "signature"));
+
+	if (serial == NULL || signature == NULL || strlen(serial) > PROOF_SERIAL_MAX || strlen(signature) > PROOF_SIGNATURE_MAX)
+		return false;
+	snprintf(out->serial, sizeof(out->serial), "%s", serial);
+	snprintf(out->signature, sizeof(out->signature), "%s", signature);
+	return true;
+}
+
+/* The certificate that is to be followed: the one that is proven, else (sensors of releases before) the connection's.
+ * @param serial out */
+static enum registry_verdict
+find_present(struct enrol *enrol, struct evhttp_request *request, const json_t *body, const char *sensor,
+	char serial[LINK_SERIAL_MAX + 1])
+{
+	const char *csr = json_string_value(json_object_get(body, "csr"));
+	struct proof proof;
+
+	if (!read_proof(body, &proof))
+		return json_object_get(body, "proof") == NULL && link_server_serial(request, serial) ? REGISTRY_ISSUED : REGISTRY_NOT_PROVEN;
+	snprintf(serial, LINK_SERIAL_MAX + 1, "%s", proof.serial);
+	return registry_check_proof(enrol->registry, sensor, &proof, csr, now_s());
+}
+
 void
 enrol_renewal(struct enrol *enrol, struct evhttp_request *request, const char *sensor)
 {
@@ -284,18 +314,19 @@ enrol_renewal(struct enrol *enrol, struct evhttp_request *request, const char *s
 	json_t *body = read_body(request);
 	int status = read_csr(body, &csr, &why);
 
-	json_decref(body);
-	if (enrol->issuer == NULL || !link_server_serial(request, serial)) {
+	if (enrol->issuer == NULL || status != 200) {
+		json_decref(body);
 		csr_free(&csr);
-		refuse(enrol, request, 403, 0, "certificates are not renewed here");
+		if (enrol->issuer != NULL)
+			count(enrol, ENROL_BAD_REQUESTS);
+		refuse(enrol, request, enrol->issuer == NULL ? 403 : status, 0, enrol->issuer == NULL ? "certificates are not renewed here" :
+			status == 400 ? why : "no memory");
 		return;
 	}
-	if (status != 200) {
-		count(enrol, ENROL_BAD_REQUESTS);
-		refuse(enrol, request, status, 0, status == 400 ? why : "no memory");
-		return;
-	}
-	verdict = registry_renew(enrol->registry, enrol->issuer, sensor, serial, &csr, now_s(), &issued);
+	verdict = find_present(enrol, request, body, sensor, serial);
+	if (verdict == REGISTRY_ISSUED)
+		verdict = registry_renew(enrol->registry, enrol->issuer, sensor, serial, &csr, now_s(), &issued);
+	json_decref(body);
 	csr_free(&csr);
 	if (verdict == REGISTRY_ISSUED)
 		count(enrol, ENROL_RENEWALS);

@@ -10,6 +10,7 @@
 
 #include "lib/base/log.h"
 #include "lib/enrol/csr.h"
+#include "lib/enrol/proof.h"
 #include "lib/link/key.h"
 #include "lib/link/relay_easy.h"
 
@@ -25,6 +26,7 @@ struct call {
 	const char *identity; /* file of key and certificate; NULL: none is shown */
 	const struct activation *activation; /* kept with what is answered; NULL: it is there already */
 	const struct enrol_way *way;
+	bool inspected; /* out: the answer came by a way whose proxy opens TLS */
 	struct buf answer;
 	char reason[CURL_ERROR_SIZE];
 };
@@ -61,25 +63,30 @@ is_set(const char *text)
 static void
 set_tls(CURL *easy, struct call *call)
 {
-	struct curl_blob ca = { .data = (void *)call->ca, .len = call->ca == NULL ? 0 : strlen(call->ca),
-		.flags = CURL_BLOB_NOCOPY };
-
 	curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	curl_easy_setopt(easy, CURLOPT_SSL_CIPHER_LIST, tls12_ciphers);
 	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
 	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
 	curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
-	curl_easy_setopt(easy, CURLOPT_CAINFO, call->ca_file);
-	if (call->ca != NULL)
-		curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, &ca);
-	if (is_set(call->way->crl))
-		curl_easy_setopt(easy, CURLOPT_CRLFILE, call->way->crl);
-	if (is_set(call->way->pin))
-		curl_easy_setopt(easy, CURLOPT_PINNEDPUBLICKEY, call->way->pin);
+	curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, 0L); /* ways differ in it */
 	if (call->identity != NULL) {
 		curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, use_identity);
 		curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, call);
 	}
+}
+
+/* Who may answer on this way: the aggregator, or the proxy whose CA the operator named, and then none but that. */
+static void
+set_trust(CURL *easy, struct call *call, const struct way *way)
+{
+	struct curl_blob ca = { .data = (void *)call->ca, .len = call->ca == NULL ? 0 : strlen(call->ca),
+		.flags = CURL_BLOB_NOCOPY };
+
+	call->inspected = is_set(way->inspect_ca);
+	curl_easy_setopt(easy, CURLOPT_CAINFO, call->inspected ? way->inspect_ca : call->ca_file);
+	curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, call->inspected || call->ca == NULL ? NULL : &ca);
+	curl_easy_setopt(easy, CURLOPT_CRLFILE, call->inspected || !is_set(call->way->crl) ? NULL : call->way->crl);
+	curl_easy_setopt(easy, CURLOPT_PINNEDPUBLICKEY, call->inspected || !is_set(call->way->pin) ? NULL : call->way->pin);
 }
 
 static CURLcode
@@ -91,6 +98,7 @@ go(CURL *easy, struct call *call, const struct way_set *set, const struct way *w
 
 	call->reason[0] = '\0';
 	buf_reset(&call->answer);
+	set_trust(easy, call, way);
 	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)(step_ms * (3 + 3 * way->hop_count)));
 	if (relay_easy_attach(&relay, easy, set, way, to, step_ms) == 0)
 		code = curl_easy_perform(easy);
@@ -182,8 +190,8 @@ enrol_take_answer(const struct enrol_answered *answered, const char *dir, EVP_PK
 	else
 		err = answered->activation == NULL ? 0 : enrol_identity_put_activation(dir, answered->activation, error);
 	/* Until here a failure has changed nothing of an identity that is there. */
-	/* A CA that cannot be taken is no reason to go without the certificate. */
-	if (err == 0 && ca != NULL && enrol_identity_put_ca(dir, ca, error) != 0)
+	/* A CA that cannot be taken is no reason to go without the certificate. A proxy that opens TLS could name its own one. */
+	if (err == 0 && ca != NULL && !answered->inspected && enrol_identity_put_ca(dir, ca, error) != 0)
 		log_warning("enrol", "%s", error);
 	if (err == 0)
 		err = enrol_identity_install(dir, key, certificate, sensor, error);
@@ -198,7 +206,8 @@ ask(struct call *call, const char *dir, EVP_PKEY *key, const char *body, const c
 {
 	CURL *easy = curl_easy_init();
 	int status = easy == NULL || buf_create(&call->answer, ANSWER_MAX) != 0 ? -ENOMEM : perform(easy, call, body);
-	const struct enrol_answered answered = { call->url, call->activation, status, call->answer.data, call->answer.len };
+	const struct enrol_answered answered = { call->url, call->activation, status, call->answer.data, call->answer.len,
+		call->inspected };
 	int err = status < 0 ? fail(error, status, call->url, call->reason[0] != '\0' ? call->reason : strerror(-status)) :
 		enrol_take_answer(&answered, dir, key, sensor, error);
 
@@ -207,21 +216,54 @@ ask(struct call *call, const char *dir, EVP_PKEY *key, const char *body, const c
 	return err;
 }
 
-/* {"token": .., "csr": ..}; the caller's. @param token NULL: none */
+static bool
+put_csr(char out[CSR_LEN_MAX], EVP_PKEY *key, const char *sensor)
+{
+	struct buf pem = { .data = out, .cap = CSR_LEN_MAX - 1 };
+
+	if (csr_put(key, sensor, &pem) != 0)
+		return false;
+	pem.data[pem.len] = '\0';
+	return true;
+}
+
+/* @return the body's text, the caller's; NULL: no memory. root is taken */
+static char *
+give_body(json_t *root)
+{
+	char *body = root == NULL ? NULL : json_dumps(root, JSON_COMPACT);
+
+	json_decref(root);
+	return body;
+}
+
+/* {"token": .., "csr": ..} */
 static char *
 make_body(EVP_PKEY *key, const char *sensor, const char *token)
 {
-	char text[CSR_LEN_MAX];
-	struct buf pem = { .data = text, .cap = sizeof(text) - 1 };
-	json_t *root;
-	char *body;
+	char csr[CSR_LEN_MAX];
 
-	if (csr_put(key, sensor, &pem) != 0)
+	return put_csr(csr, key, sensor) ? give_body(json_pack("{s:s, s:s}", "csr", csr, "token", token)) : NULL;
+}
+
+/* {"csr": .., "proof": {"serial": .., "signature": ..}}. @return NULL: with error set */
+static char *
+make_renewal(EVP_PKEY *key, const struct enrol_identity *identity, char error[IDENTITY_ERROR_MAX])
+{
+	char csr[CSR_LEN_MAX];
+	struct proof proof;
+	X509 *cert = NULL;
+	EVP_PKEY *present = NULL;
+	char *body = NULL;
+
+	if (enrol_identity_read_pair(identity, &present, &cert, error) != 0)
 		return NULL;
-	pem.data[pem.len] = '\0';
-	root = json_pack("{s:s, s:s*}", "csr", text, "token", token);
-	body = root == NULL ? NULL : json_dumps(root, JSON_COMPACT);
-	json_decref(root);
+	if (put_csr(csr, key, identity->sensor) && proof_make(&proof, present, cert, csr))
+		body = give_body(json_pack("{s:s, s:{s:s, s:s}}", "csr", csr, "proof", "serial", proof.serial, "signature", proof.signature));
+	if (body == NULL)
+		fail(error, -EINVAL, identity->pem, "its key did not sign a request, or no memory");
+	X509_free(cert);
+	EVP_PKEY_free(present);
 	return body;
 }
 
@@ -279,11 +321,9 @@ enrol_renew(const char *dir, const struct enrol_identity *identity, const char *
 		: enrol_identity_pending_key(&key, dir, way->key == ENROL_KEY_TPM, error);
 
 	if (err == 0) {
-		body = make_body(key, identity->sensor, NULL);
-		err = body == NULL ? fail(error, -ENOMEM, dir, "no memory") : 0;
+		body = make_renewal(key, identity, error);
+		err = body == NULL ? -EINVAL : ask(&call, dir, key, body, identity->sensor, error);
 	}
-	if (err == 0)
-		err = ask(&call, dir, key, body, identity->sensor, error);
 	free(body);
 	EVP_PKEY_free(key);
 	return err;

@@ -53,6 +53,7 @@ struct enrol_answered {
 	int status;                          /* of HTTP */
 	const char *text;
 	size_t len;
+	bool inspected;                      /* by a way whose proxy opens TLS: what it says of CAs does not count */
 };
 
 /** What the two above do with an answer: refuse it, or install it. @return 0 or -errno with error set, printable */

@@ -123,6 +123,27 @@ enrol_identity_read(struct buf *text, const char *path)
 	return err;
 }
 
+int
+enrol_identity_read_pair(const struct enrol_identity *identity, EVP_PKEY **key, X509 **cert, char error[IDENTITY_ERROR_MAX])
+{
+	struct buf text = { 0 };
+	const char *why = "cannot be read";
+	bool there = enrol_identity_read(&text, identity->pem) == 0;
+	BIO *bio = there ? BIO_new_mem_buf(text.data, (int)text.len) : NULL;
+
+	*cert = bio == NULL ? NULL : PEM_read_bio_X509(bio, NULL, NULL, NULL);
+	*key = *cert == NULL ? NULL : link_key_read(text.data, text.len, &why);
+	BIO_free(bio);
+	if (text.data != NULL)
+		explicit_bzero(text.data, text.len);
+	buf_destroy(&text);
+	if (*key != NULL)
+		return 0;
+	X509_free(*cert);
+	*cert = NULL;
+	return fail(error, -EINVAL, identity->pem, why);
+}
+
 static EVP_PKEY *
 read_key(const char *path)
 {

@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include <openssl/evp.h>
+#include <openssl/x509.h>
 
 #include "lib/base/buf.h"
 #include "lib/enrol/activation.h"
@@ -47,6 +48,8 @@ int enrol_identity_load(struct enrol_identity *out, const char *dir, char error[
 int enrol_identity_pending_key(EVP_PKEY **key, const char *dir, bool tpm, char error[IDENTITY_ERROR_MAX]);
 /** What identity.pem holds: key and certificate. @param text out: the caller's buf_destroy(), ends in \0. @return 0 or -errno */
 int enrol_identity_read(struct buf *text, const char *path);
+/** Key and certificate, the caller's. @return 0 or -errno with error set */
+int enrol_identity_read_pair(const struct enrol_identity *identity, EVP_PKEY **key, X509 **cert, char error[IDENTITY_ERROR_MAX]);
 /** Makes the pending key the identity. The certificate must be the key's, and the sensor's. @return 0 or -errno */
 int enrol_identity_install(const char *dir, EVP_PKEY *key, const char *certificate, const char *sensor,
 	char error[IDENTITY_ERROR_MAX]);

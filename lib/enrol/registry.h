@@ -19,6 +19,7 @@
 
 #include "lib/enrol/csr.h"
 #include "lib/enrol/issuer.h"
+#include "lib/enrol/proof.h"
 #include "lib/link/batch.h"
 
 enum {
@@ -69,6 +70,7 @@ enum registry_verdict {
 	REGISTRY_EXPIRED,
 	REGISTRY_WITHDRAWN,
 	REGISTRY_REVOKED,       /* the certificate that asks for its renewal, or that was to be given again */
+	REGISTRY_NOT_PROVEN,    /* the request is not signed by the key of the valid certificate that it names */
 	REGISTRY_TOO_MANY,      /* certificates are valid already: come back later */
 	REGISTRY_FAILED,        /* the registry or the issuer: logged */
 };
@@ -88,6 +90,11 @@ enum registry_verdict registry_check_token(struct registry *registry, const char
  */
 enum registry_verdict registry_enrol(struct registry *registry, struct issuer *issuer, const char *token,
 	const struct csr *csr, const char *from, uint64_t now_s, char sensor[BATCH_SENSOR_MAX + 1], struct issued *issued);
+
+/** Whether a request comes from who holds the key of the valid certificate that the proof names.
+ *  @return REGISTRY_ISSUED (it does), REGISTRY_NOT_PROVEN, REGISTRY_REVOKED or REGISTRY_FAILED */
+enum registry_verdict registry_check_proof(struct registry *registry, const char *sensor, const struct proof *proof,
+	const char *csr, uint64_t now_s);
 
 /** A new certificate for the holder of the valid one with that serial; asked again with the same key, the same one. */
 enum registry_verdict registry_renew(struct registry *registry, struct issuer *issuer, const char *sensor,

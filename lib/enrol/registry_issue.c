@@ -6,6 +6,9 @@
 #include <string.h>
 
 #include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
 
 #include "lib/base/log.h"
 #include "lib/enrol/registry_private.h"
@@ -36,6 +39,7 @@ registry_verdict_text(enum registry_verdict verdict)
 		[REGISTRY_EXPIRED] = "the invitation has expired",
 		[REGISTRY_WITHDRAWN] = "the invitation was withdrawn",
 		[REGISTRY_REVOKED] = "the certificate is revoked",
+		[REGISTRY_NOT_PROVEN] = "the request is not signed by the key of a valid certificate of this sensor",
 		[REGISTRY_TOO_MANY] = "the sensor has too many valid certificates: come back when one has ended",
 		[REGISTRY_FAILED] = "the aggregator could not issue a certificate",
 	};
@@ -211,6 +215,44 @@ registry_enrol(struct registry *registry, struct issuer *issuer, const char *tok
 		issued_free(issued);
 	memcpy(sensor, invitation.sensor, sizeof(invitation.sensor));
 	return err != 0 ? REGISTRY_FAILED : verdict;
+}
+
+/* A proof, and whom the certificate that it names is of. */
+struct proving {
+	const char *sensor;
+	const struct proof *proof;
+	const char *csr;
+	uint64_t now_s;
+	enum registry_verdict verdict;
+};
+
+static int
+take_proven(void *arg, const struct registry_cell cells[REGISTRY_CELLS_MAX])
+{
+	struct proving *proving = arg;
+	bool valid = registry_cell_number(&cells[2]) <= proving->now_s && proving->now_s < registry_cell_number(&cells[3]);
+	BIO *bio = BIO_new_mem_buf(cells[5].data, (int)cells[5].len);
+	X509 *cert = bio == NULL ? NULL : PEM_read_bio_X509(bio, NULL, NULL, NULL);
+
+	if (cert == NULL)
+		proving->verdict = REGISTRY_FAILED;
+	else if (!valid || strcmp(cells[0].data, proving->sensor) != 0 || !proof_holds(proving->proof, X509_get0_pubkey(cert), proving->csr))
+		proving->verdict = REGISTRY_NOT_PROVEN;
+	else
+		proving->verdict = cells[4].data != NULL ? REGISTRY_REVOKED : REGISTRY_ISSUED;
+	X509_free(cert);
+	BIO_free(bio);
+	ERR_clear_error();
+	return 0;
+}
+
+enum registry_verdict
+registry_check_proof(struct registry *registry, const char *sensor, const struct proof *proof, const char *csr, uint64_t now_s)
+{
+	struct proving proving = { sensor, proof, csr, now_s, REGISTRY_NOT_PROVEN };
+	const struct registry_question question = { .which = SQL_CERT_GET, .row = take_proven, .arg = &proving, .types = "t" };
+
+	return registry_ask(registry, &question, proof->serial) < 0 ? REGISTRY_FAILED : proving.verdict;
 }
 
 static int

@@ -67,16 +67,24 @@ rig_teardown(void **unused)
 }
 
 struct csr
-rig_csr(void)
+rig_csr_of(EVP_PKEY *key)
 {
 	char text[CSR_LEN_MAX];
 	struct buf pem = { .data = text, .cap = sizeof(text) };
-	EVP_PKEY *key = csr_make_key();
 	struct csr csr;
 	const char *why;
 
 	assert_int_equal(csr_put(key, "whoever", &pem), 0);
 	assert_int_equal(csr_read(&csr, text, pem.len, &why), 0);
+	return csr;
+}
+
+struct csr
+rig_csr(void)
+{
+	EVP_PKEY *key = csr_make_key();
+	struct csr csr = rig_csr_of(key);
+
 	EVP_PKEY_free(key);
 	return csr;
 }

@@ -20,5 +20,6 @@ int rig_teardown(void **unused);
 void rig_write_ca(bool may_sign);
 /** With a new key. */
 struct csr rig_csr(void);
+struct csr rig_csr_of(EVP_PKEY *key);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <libpq-fe.h>
+#include <openssl/pem.h>
 #include <pthread.h>
 #include <unistd.h>
 
@@ -438,6 +439,47 @@ a_lost_connection_is_made_again_and_told(void **unused)
 	close_books(&books);
 }
 
+static enum registry_verdict
+check_proof(struct books *books, const char *sensor, EVP_PKEY *key, const char *pem, uint64_t now_s)
+{
+	BIO *bio = BIO_new_mem_buf(pem, -1);
+	X509 *cert = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+	struct proof proof;
+
+	assert_true(proof_make(&proof, key, cert, "a request"));
+	assert_int_equal(registry_check_proof(books->registry, sensor, &proof, "another request", now_s), REGISTRY_NOT_PROVEN);
+	X509_free(cert);
+	BIO_free(bio);
+	return registry_check_proof(books->registry, sensor, &proof, "a request", now_s);
+}
+
+static void
+a_proof_is_of_the_valid_certificate(void **unused)
+{
+	struct books books = open_books();
+	EVP_PKEY *key = csr_make_key(), *other = csr_make_key();
+	struct csr csr = rig_csr_of(key);
+	char token[REGISTRY_TOKEN_LEN + 1];
+	struct proof stranger = { .serial = "00", .signature = "AAAA" };
+	struct issued issued;
+	uint64_t count;
+
+	invite(&books, "plant-1", token);
+	assert_int_equal(enrol(&books, token, &csr, NOW_S, &issued), REGISTRY_ISSUED);
+	assert_int_equal(check_proof(&books, "plant-1", key, issued.pem, NOW_S + 1), REGISTRY_ISSUED);
+	assert_int_equal(check_proof(&books, "plant-2", key, issued.pem, NOW_S + 1), REGISTRY_NOT_PROVEN);
+	assert_int_equal(check_proof(&books, "plant-1", other, issued.pem, NOW_S + 1), REGISTRY_NOT_PROVEN);
+	assert_int_equal(check_proof(&books, "plant-1", key, issued.pem, issued.not_after_s), REGISTRY_NOT_PROVEN);
+	assert_int_equal(registry_check_proof(books.registry, "plant-1", &stranger, "a request", NOW_S + 1), REGISTRY_NOT_PROVEN);
+	assert_int_equal(registry_revoke(books.registry, "plant-1", "admin", false, NOW_S + 2, &count), 0);
+	assert_int_equal(check_proof(&books, "plant-1", key, issued.pem, NOW_S + 3), REGISTRY_REVOKED);
+	issued_free(&issued);
+	csr_free(&csr);
+	EVP_PKEY_free(key);
+	EVP_PKEY_free(other);
+	close_books(&books);
+}
+
 static void
 creation_survives_no_memory(void **unused)
 {
@@ -463,6 +505,7 @@ main(void)
 		IN_BOTH(revocation_holds),
 		IN_BOTH(a_new_box_replaces_the_old_one),
 		IN_BOTH(renewals_are_bounded),
+		IN_BOTH(a_proof_is_of_the_valid_certificate),
 		IN_BOTH(the_trail_is_kept),
 		IN_BOTH(creation_survives_no_memory),
 		cmocka_unit_test_prestate_setup_teardown(others_hear_whose_certificates_changed, setup, teardown, &postgres_place),

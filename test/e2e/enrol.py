@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A box becomes a sensor: invited, enrolled, streaming, renewed, revoked, by the real programs.
 
-usage: test/e2e/enrol.py [BUILD_DIR]
+usage: test/e2e/enrol.py [BUILD_DIR [NAME]...]
 
 Certificates live for a few seconds here, so that their renewal and their end are seen.
 """
@@ -23,7 +23,10 @@ import time
 import unittest
 
 import uplink_test
+from proxies import Squid
 from stack import ROOT, Stack, build_dir, wait_for
+
+import parallel  # noqa: E402
 
 LIFETIME_S = 15  # longer than a sensor with sanitizers takes to start on a busy machine
 RENEW_S = 60
@@ -70,6 +73,7 @@ class EnrolStack(Stack):
     def __init__(self, build):
         super().__init__(build)
         self.enrol_port = 0
+        self.only = 'yes'
         self.settings = []
 
     def write_aggregator_config(self):
@@ -83,7 +87,7 @@ class EnrolStack(Stack):
   ca-cert: {self.path("pki/ca.pem")}
   ca-key: {self.path("pki/ca.key")}
   lifetime: {LIFETIME_S}
-  only: yes
+  only: {self.only}
   failures-max: 1000
 ''')
             for line in self.settings:
@@ -386,6 +390,44 @@ class EnrolTest(unittest.TestCase):
         shown |= set(json.loads(self.stack.millrace('summary', '--json').stdout)['losses'])
         self.assertEqual(shown - page, set())
 
+    @unittest.skipUnless(os.path.exists('/usr/lib/squid/security_file_certgen'), 'squid that opens TLS (squid-openssl) is not installed')
+    def test_past_a_proxy_that_opens_tls(self):
+        """The proxy shows the aggregator a certificate of its own; the sensor's next one follows the sensor's, not that."""
+        stack = EnrolStack(self.stack.build)
+        stack.only = 'no'
+        self.addCleanup(stack.__exit__, None, None, None)
+        stack.start()
+        pki = stack.path('pki')
+        uplink_test.make_ca(pki, 'inspector')
+        uplink_test.make_leaf(pki, 'inside', 'ca', 'opened', 'DNS:opened')
+        proxy = Squid(inspect={'ca': f'{pki}/inspector', 'own': f'{pki}/inside', 'server_ca': f'{pki}/ca'})
+        self.addCleanup(proxy.close)
+        proxy.start()
+        way = {'hops': f'http://127.0.0.1:{proxy.port}'}
+        activation = stack.invite('opened')
+        run = stack.enrol(activation, 'box', '--set', f'uplink.ways={json.dumps([way])}')
+        self.assertEqual(run.returncode, 1)
+        self.assertIn('certificate', run.stderr)
+        # What only the aggregator itself can satisfy does not hold on such a way.
+        way['inspect-ca'] = f'{pki}/inspector.pem'
+        pin = 'sha256//' + base64.b64encode(bytes(32)).decode()
+        ways = f'  ways: {json.dumps([way])}\n  pin: "{pin}"\n'
+        run = stack.enrol(activation, 'box', '--set', f'uplink.ways={json.dumps([way])}', '--set', f'uplink.pin={pin}')
+        self.assertEqual(run.returncode, 0, run.stderr)
+        identity = lambda: open(stack.path('box/identity.pem')).read()
+        first = identity()
+        sensor = self.start_sensor('box', stack, uplink=ways)
+        try:
+            renewed = lambda: stack.state("SELECT count(*) FROM audit WHERE action = 'renew' AND sensor = 'opened'")[0][0]
+            self.assertTrue(wait_for(lambda: renewed() >= 1 and identity() != first, RENEW_S), stack.tail('sensor.log'))
+            before = stack.delivered()
+            self.assertTrue(wait_for(lambda: stack.delivered() > before, 30), stack.tail('sensor.log'))
+        finally:
+            sensor.send_signal(signal.SIGTERM)
+            sensor.wait(60)
+        # It read them all.
+        self.assertTrue({'/v1/enrolment', '/v1/enrolment/renew', '/v1/records'} <= set(re.findall(r'POST https://localhost:\d+(/\S+)', proxy.access())))
+
     def use_crl(self, name):
         os.replace(shutil.copy(self.stack.path(f'pki/{name}.pem'), self.stack.path('crl.new')), self.stack.path('crl.pem'))
 
@@ -503,4 +545,7 @@ class EnrolTest(unittest.TestCase):
 
 
 if __name__ == '__main__':
-    unittest.main(argv=sys.argv[:1], verbosity=2, warnings='ignore')
+    if sys.argv[2:]:
+        unittest.main(argv=[sys.argv[0], *sys.argv[2:]], verbosity=2, warnings='ignore')
+    else:
+        parallel.main([__file__, build_dir()])

@@ -65,9 +65,10 @@ class Program:
 
 
 class Squid(Program):
-    """auth: None, 'basic' or 'digest' with user `user` and password `secret`; parent: a Squid that all goes through."""
+    """auth: None, 'basic' or 'digest' with user `user` and password `secret`; parent: a Squid that all goes through;
+    inspect: opens TLS, see inspect_lines()."""
 
-    def __init__(self, auth=None, parent=None, tls=None):
+    def __init__(self, auth=None, parent=None, tls=None, inspect=None):
         super().__init__()
         # Squid gives up root for a user of its own, who must reach its folder.
         os.chmod(self.folder, 0o755)
@@ -75,11 +76,11 @@ class Squid(Program):
             shutil.chown(self.folder, 'proxy')
         port = f'http_port 127.0.0.1:{self.port}'
         if tls is not None:
-            pem = self.write('tls.pem', ''.join(pathlib.Path(f'{tls}.{part}').read_text() for part in ('pem', 'key')))
-            os.chmod(pem, 0o644)
-            port = f'https_port 127.0.0.1:{self.port} tls-cert={pem}'
+            port = f'https_port 127.0.0.1:{self.port} tls-cert={self.copy_pair(tls)}'
+        if inspect is not None:
+            port += f' ssl-bump tls-cert={self.copy_pair(inspect["ca"])} generate-host-certificates=on'
         self.conf = self.write('squid.conf', '\n'.join([
-            port, *self.auth_lines(auth), *self.parent_lines(parent), 'pid_filename none', 'cache deny all', 'cache_mem 8 MB',
+            port, *self.inspect_lines(inspect), *self.auth_lines(auth), *self.parent_lines(parent), 'pid_filename none', 'cache deny all', 'cache_mem 8 MB',
             f'access_log stdio:{self.folder}/access', f'cache_log {self.folder}/cache', f'coredump_dir {self.folder}',
             'shutdown_lifetime 0 seconds', 'netdb_filename none', 'pinger_enable off', 'visible_hostname squid.test',
             f'unique_hostname squid{self.port}.test', 'max_filedescriptors 1024', '']))
@@ -98,6 +99,24 @@ class Squid(Program):
         os.chmod(users, 0o644)
         return [f'auth_param {auth} program {program}', f'auth_param {auth} realm plant', f'auth_param {auth} children 1 startup=1',
                 'acl known proxy_auth REQUIRED', 'http_access allow known', 'http_access deny all']
+
+    def copy_pair(self, name):
+        """Certificate and key in a file that squid's own user may read."""
+        pem = self.write(f'{os.path.basename(name)}.both', ''.join(pathlib.Path(f'{name}.{part}').read_text() for part in ('pem', 'key')))
+        os.chmod(pem, 0o644)
+        return pem
+
+    def inspect_lines(self, inspect):
+        """Certificates of inspect['ca'] are made for whoever is asked for; its own towards servers is inspect['own'], and
+        theirs must be of inspect['server_ca']. All are paths without .pem and .key."""
+        if inspect is None:
+            return []
+        maker, made = '/usr/lib/squid/security_file_certgen', f'{self.folder}/made'
+        subprocess.run([maker, '-c', '-s', made, '-M', '4MB'], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(['chown', '-R', 'proxy', made], check=os.geteuid() == 0)
+        return [f'sslcrtd_program {maker} -s {made} -M 4MB', 'sslcrtd_children 1 startup=1', 'ssl_bump bump all',
+                f'tls_outgoing_options cert={self.copy_pair(inspect["own"])} cafile={self.copy_pair(inspect["server_ca"])}'
+                ' min-version=1.2 flags=NO_DEFAULT_CA']
 
     @staticmethod
     def parent_lines(parent):

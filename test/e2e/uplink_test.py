@@ -66,13 +66,17 @@ def make_leaf(path, name, ca, cn, alt, *dates, bits=0):
         f'{path}/{ca}.key', '-startdate', begin, '-enddate', end, '-extfile', f'{path}/{name}.ext', '-out', f'{path}/{name}.pem')
 
 
+def make_ca(path, name):
+    make_key(path, name)
+    run('openssl', 'req', '-x509', '-new', '-key', f'{path}/{name}.key', '-subj', f'/CN={name}', '-days', '2', '-out', f'{path}/{name}.pem')
+
+
 def make_pki(path):
     def leaf(*args):
         make_leaf(path, *args)
 
     for ca in ('ca', 'otherca'):
-        make_key(path, ca)
-        run('openssl', 'req', '-x509', '-new', '-key', f'{path}/{ca}.key', '-subj', f'/CN={ca}', '-days', '2', '-out', f'{path}/{ca}.pem')
+        make_ca(path, ca)
     leaf('server', 'ca', 'aggregator', 'DNS:localhost,DNS:aggregator.plant.test')
     leaf('othername', 'ca', 'other', 'DNS:other.test')
     leaf('sensor', 'ca', 'sensor-1', 'DNS:sensor-1')

@@ -226,7 +226,8 @@ take_answer(struct cursor in)
 	struct enrol_identity identity;
 	uint8_t how = cursor_u8(&in);
 	char *text = how & 0x80 ? make_answer(box, &in) : (char *)fuzz_copy(in);
-	const struct enrol_answered answered = { "https://a:2", NULL, statuses[how % 9], text, how & 0x80 ? strlen(text) : cursor_left(&in) };
+	const struct enrol_answered answered = { "https://a:2", NULL, statuses[how % 9], text, how & 0x80 ? strlen(text) : cursor_left(&in),
+		how & 0x40 };
 	int rc = enrol_take_answer(&answered, folder, box->key, "plant-1", error);
 
 	FUZZ_MUST(rc == 0 || (rc < 0 && error[0] != '\0'));
