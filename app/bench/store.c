@@ -16,11 +16,14 @@
 #include "lib/store/store.h"
 
 enum {
-	BATCH_RECORDS = 4000,       /* as uplink.batch-records */
+	BATCH_RECORDS = 4000,       /* as uplink.batch-records, unless --batch says otherwise */
 	BATCH_BYTES = 1024 * 1024,  /* as uplink.batch-bytes */
 	GROUP_RECORDS = 20000,      /* as limits.group-records */
 	READ_QUERY_MAX_MS = 10000,
 	INSERT_TIMEOUT_MS = 20000,
+	ASK_MAX = 32,
+	ASK_TIMES = 20,
+	ASK_TEXT_MAX = 256,
 };
 
 struct options {
@@ -28,8 +31,11 @@ struct options {
 	const char *path;
 	uint64_t records;
 	uint32_t sensors;
+	uint32_t batch;
 	bool read;
 	bool keep;
+	const char *asks[ASK_MAX]; /* questions for afterwards */
+	uint32_t ask_count;
 	json_t *shards;       /* NULL: the store sqlite */
 	const char *postgres;
 };
@@ -244,6 +250,103 @@ read_on(void *arg)
 	return NULL;
 }
 
+/* ---- questions afterwards ---- */
+
+static const struct {
+	const char *name;
+	enum store_report report;
+} ask_reports[] = {
+	{ "events", STORE_REPORT_EVENTS }, { "protocols", STORE_REPORT_PROTOCOLS }, { "apps", STORE_REPORT_APPS },
+	{ "flows", STORE_REPORT_FLOWS }, { "talkers", STORE_REPORT_TALKERS }, { "signatures", STORE_REPORT_SIGNATURES },
+};
+
+/* "[REPORT?]NAME=VALUE&NAME=VALUE". @return the report's place, -1: records, -EINVAL */
+static int
+read_question(char *text, struct store_filter *filter)
+{
+	char *pairs = strchr(text, '?');
+	int report = -1;
+
+	*filter = (struct store_filter){ 0 };
+	if (pairs != NULL) {
+		*pairs++ = '\0';
+		for (report = (int)(sizeof(ask_reports) / sizeof(ask_reports[0])) - 1; report >= 0; report--)
+			if (strcmp(ask_reports[report].name, text) == 0)
+				break;
+		if (report < 0)
+			return -EINVAL;
+	}
+	if (pairs == NULL)
+		pairs = text;
+	for (char *value = strsep(&pairs, "&"); value != NULL && *value != '\0'; value = strsep(&pairs, "&")) {
+		const char *name = strsep(&value, "=");
+
+		if (value == NULL || store_filter_set(filter, name, value) != 0)
+			return -EINVAL;
+	}
+	return report;
+}
+
+static int
+answer(struct store *store, const struct store_filter *filter, int report, size_t *rows)
+{
+	struct store_page page = { .limit = 100 };
+	uint64_t bytes = 0;
+	json_t *answer = NULL;
+	int result;
+
+	if (report < 0) {
+		result = store_query(store, filter, &page, found, &bytes);
+		*rows = result < 0 ? 0 : (size_t)result;
+		return result < 0 ? result : 0;
+	}
+	result = store_report(store, ask_reports[report].report, filter, &answer);
+	*rows = json_array_size(answer);
+	json_decref(answer);
+	return result;
+}
+
+static int
+ask_again(struct store *store, const char *question)
+{
+	char text[ASK_TEXT_MAX];
+	struct store_filter filter;
+	uint64_t first = 0, total = 0;
+	size_t rows = 0;
+	int report, err = 0;
+
+	snprintf(text, sizeof(text), "%s", question);
+	report = read_question(text, &filter);
+	if (report < -1)
+		return report;
+	for (unsigned int i = 0; i <= ASK_TIMES && err == 0; i++) {
+		uint64_t start = clock_ns();
+
+		err = answer(store, &filter, report, &rows);
+		if (i == 0)
+			first = clock_ns() - start;
+		else
+			total += clock_ns() - start;
+	}
+	printf("%-48s %6zu rows, first %8.2f ms, then %8.2f ms\n", question, rows, (double)first / 1e6,
+		(double)total / ASK_TIMES / 1e6);
+	return err;
+}
+
+static int
+ask_all(const struct options *options)
+{
+	struct store *store;
+	int err = options->ask_count == 0 ? 0 : open_store(&store, options, false);
+
+	if (options->ask_count == 0 || err != 0)
+		return err;
+	for (uint32_t i = 0; i < options->ask_count && err == 0; i++)
+		err = ask_again(store, options->asks[i]);
+	store_close(store);
+	return err;
+}
+
 /* ---- what comes out ---- */
 
 static uint64_t
@@ -308,19 +411,22 @@ measure(struct bench *bench)
 		pthread_join(reader.thread, NULL);
 	if (err == 0)
 		print(bench, wall_ns, reading ? &reader : NULL);
-	return err;
+	return err != 0 ? err : ask_all(&bench->options);
 }
 
 /* ---- the command line ---- */
 
 static const char usage[] =
-	"usage: millrace-bench store FILE [--path FILE] [--records N] [--sensors N] [--read] [--keep]\n"
+	"usage: millrace-bench store FILE [--path FILE] [--records N] [--sensors N] [--batch N] [--read] [--keep] [--ask Q]\n"
 	"  FILE         EVE lines, as millrace-sensor writes them: cut into batches and played over and over\n"
 	"  --path FILE  the database, which must not exist (default bench.sqlite)\n"
 	"  --records N  records to store (default 3000000)\n"
 	"  --sensors N  sensors they come from (default 100)\n"
+	"  --batch N    records of a batch at most (default 4000)\n"
 	"  --read       ask questions on a second thread meanwhile\n"
 	"  --keep       leave the database\n"
+	"  --ask Q      afterwards, a page of 100 records (NAME=VALUE&NAME=VALUE, as the API's) or a report (events?, protocols?, apps?,\n"
+	"               flows?, talkers?, signatures?, filters behind it), 21 times; once for each question\n"
 	"  --shard URLS --postgres URL  the store clickhouse instead (what scripts/cluster starts): its database \"bench\", which is\n"
 	"               left; once for each shard, URLS of its replicas separated by spaces\n";
 
@@ -328,12 +434,12 @@ static int
 parse(struct options *out, int argc, char **argv)
 {
 	static const struct option longs[] = { { "path", 1, NULL, 'p' }, { "records", 1, NULL, 'n' },
-		{ "sensors", 1, NULL, 's' }, { "read", 0, NULL, 'r' }, { "keep", 0, NULL, 'k' },
+		{ "sensors", 1, NULL, 's' }, { "read", 0, NULL, 'r' }, { "keep", 0, NULL, 'k' }, { "ask", 1, NULL, 'a' }, { "batch", 1, NULL, 'b' },
 		{ "shard", 1, NULL, 'c' }, { "postgres", 1, NULL, 'g' },
 		{ "help", 0, NULL, 'h' }, { NULL, 0, NULL, 0 } };
 	int option;
 
-	*out = (struct options){ .path = "bench.sqlite", .records = 3000000, .sensors = 100 };
+	*out = (struct options){ .path = "bench.sqlite", .records = 3000000, .sensors = 100, .batch = BATCH_RECORDS };
 	optind = 1;
 	while ((option = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
 		switch (option) {
@@ -346,12 +452,17 @@ parse(struct options *out, int argc, char **argv)
 			break;
 		case 'n': out->records = strtoull(optarg, NULL, 10); break;
 		case 's': out->sensors = (uint32_t)strtoul(optarg, NULL, 10); break;
+		case 'b': out->batch = (uint32_t)strtoul(optarg, NULL, 10); break;
 		case 'r': out->read = true; break;
 		case 'k': out->keep = true; break;
+		case 'a':
+			if (out->ask_count < ASK_MAX)
+				out->asks[out->ask_count++] = optarg;
+			break;
 		default: fputs(usage, option == 'h' ? stdout : stderr); return option == 'h' ? -1 : 2;
 		}
 	}
-	if (optind + 1 != argc || out->records == 0 || out->sensors == 0 || access(out->path, F_OK) == 0) {
+	if (optind + 1 != argc || out->records == 0 || out->sensors == 0 || out->batch == 0 || out->batch > BATCH_COUNT_MAX || access(out->path, F_OK) == 0) {
 		fputs(usage, stderr);
 		return 2;
 	}
@@ -362,7 +473,7 @@ parse(struct options *out, int argc, char **argv)
 static int
 run(struct bench *bench)
 {
-	int err = bench_batches_load(&bench->batches, bench->options.file, BATCH_RECORDS, BATCH_BYTES);
+	int err = bench_batches_load(&bench->batches, bench->options.file, bench->options.batch, BATCH_BYTES);
 
 	if (err != 0)
 		return err;

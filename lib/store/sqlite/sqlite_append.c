@@ -9,7 +9,7 @@ enum {
 	LANES_PER_SENSOR_MAX = 20480, /* 4096 epochs: a sensor that starts a spool daily for ten years */
 	WHOLE_BYTES_MAX = 2 * 1024 * 1024, /* a body of more lines is packed anew, in runs: a line is found by unpacking its block */
 	PACK_BYTES = 1024 * 1024,
-	RECORD_BYTES = 160,           /* of a record's row and its places in indexes, about */
+	RECORD_BYTES = 80,            /* of a record's row, about */
 };
 
 static void
@@ -100,8 +100,8 @@ bind_ip(sqlite3_stmt *statement, int at, const struct line_ip *ip)
 		sqlite3_bind_blob(statement, at, ip->bytes, (int)ip->len, SQLITE_STATIC);
 }
 
-static void
-bind_number(sqlite3_stmt *statement, int at, const struct line_number *number)
+void
+sqlite_bind_number(sqlite3_stmt *statement, int at, const struct line_number *number)
 {
 	if (number->present)
 		sqlite3_bind_int64(statement, at, number->value);
@@ -143,15 +143,15 @@ record_add(struct sqlite_store *store, int64_t lane_id, uint64_t sequence, const
 	bind_text(statement, 6, &line->proto);
 	bind_text(statement, 7, &line->app_proto);
 	bind_ip(statement, 8, &line->src_ip);
-	bind_number(statement, 9, &line->src_port);
+	sqlite_bind_number(statement, 9, &line->src_port);
 	bind_ip(statement, 10, &line->dest_ip);
-	bind_number(statement, 11, &line->dest_port);
-	bind_number(statement, 12, &line->signature_id);
-	bind_number(statement, 13, &line->severity);
-	bind_number(statement, 14, &line->function);
-	bind_number(statement, 15, &line->response_function);
-	bind_number(statement, 16, &packets);
-	bind_number(statement, 17, &bytes);
+	sqlite_bind_number(statement, 11, &line->dest_port);
+	sqlite_bind_number(statement, 12, &line->signature_id);
+	sqlite_bind_number(statement, 13, &line->severity);
+	sqlite_bind_number(statement, 14, &line->function);
+	sqlite_bind_number(statement, 15, &line->response_function);
+	sqlite_bind_number(statement, 16, &packets);
+	sqlite_bind_number(statement, 17, &bytes);
 	sqlite3_bind_int64(statement, 18, placing->block);
 	sqlite3_bind_int64(statement, 19, line->text.data - placing->lines);
 	sqlite3_bind_int64(statement, 20, line->text.len);
@@ -263,6 +263,7 @@ records_add(struct sqlite_store *store, int64_t lane_id, const struct batch_head
 	int err = 0;
 
 	out->skipped = from;
+	sqlite_spans_clear(store->spans);
 	if (whole)
 		err = place_whole(store, body, &placing);
 	for (uint32_t i = from; i < head->count && err == 0; i++) {
@@ -272,12 +273,14 @@ records_add(struct sqlite_store *store, int64_t lane_id, const struct batch_head
 			err = place_packed(store, line, head->count - i, &placing);
 		if (err == 0)
 			err = record_add(store, lane_id, head->sequence + i, line, &placing);
+		if (err == 0)
+			err = sqlite_spans_note(store, lane_id, store->next_id - 1, line);
 		if (err == 0 && head->lane == LINK_LANE_STATS && line->uptime_s.present)
 			err = run_note(store, lane_id, line);
 	}
 	out->stored = head->count - from;
 	out->next = head->sequence + head->count;
-	return err;
+	return err != 0 ? err : sqlite_spans_write(store, lane_id);
 }
 
 static int

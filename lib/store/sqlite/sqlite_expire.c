@@ -7,15 +7,15 @@
 
 #include "lib/store/sqlite/sqlite_private.h"
 
-enum { SQL_TEXT_MAX = 256, TAKE_APART_STEPS = 5 };
+enum { SQL_TEXT_MAX = 512, TAKE_APART_STEPS = 5 };
 
 /* How a doomed partition is taken apart. The first deletes little by little; the others go once it finds nothing. */
 static const char *const steps[TAKE_APART_STEPS] = {
 	"DELETE FROM blocks_$ WHERE id IN (SELECT id FROM blocks_$ ORDER BY id LIMIT 256)",
-	"DROP INDEX IF EXISTS type_$",
-	"DROP INDEX IF EXISTS src_$",
-	"DROP INDEX IF EXISTS dest_$",
-	"DROP INDEX IF EXISTS signature_$; DROP TABLE records_$; DROP TABLE blocks_$",
+	"DROP INDEX IF EXISTS flow_$",
+	"DROP INDEX IF EXISTS signature_$",
+	"DROP TABLE IF EXISTS spans_$",
+	"DROP TABLE IF EXISTS tallies_$; DROP TABLE records_$; DROP TABLE blocks_$",
 };
 
 /* What there is, against the bounds. */
@@ -156,26 +156,52 @@ take_apart(struct sqlite_store *store)
 
 /* ---- records of the only partition ---- */
 
+/* ?1 is the first record that stays. The run that it cuts is tallied anew; its spans are what they were: a question finds less in them. */
+static const char *const delete_texts[] = {
+	"DELETE FROM records_$ WHERE id < ?1",
+	"DELETE FROM blocks_$ WHERE id < coalesce((SELECT block FROM records_$ ORDER BY id LIMIT 1), 9223372036854775807)",
+	"DELETE FROM spans_$ WHERE last_id < ?1",
+	"INSERT INTO tallies_$ SELECT ?1, t.last_id, t.lane_id, t.ts_min_ns, t.ts_max_ns, r.event_type, r.function,"
+	" r.response_function, count(*), max(r.id) FROM (SELECT * FROM tallies_$ WHERE first_id < ?1 AND last_id >= ?1 LIMIT 1) t"
+	" CROSS JOIN records_$ r ON r.id BETWEEN ?1 AND t.last_id GROUP BY r.event_type, r.function, r.response_function",
+	"DELETE FROM tallies_$ WHERE first_id < ?1",
+};
+
+static int
+delete_before(struct sqlite_store *store, int64_t partition, int64_t bound)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < sizeof(delete_texts) / sizeof(delete_texts[0]) && err == 0; i++) {
+		char text[SQL_TEXT_MAX];
+		struct buf sql = { .data = text, .cap = sizeof(text) - 1 };
+		sqlite3_stmt *statement = NULL;
+
+		sqlite_put_numbered(&sql, delete_texts[i], partition);
+		text[sql.len] = '\0';
+		if (sql.full || sqlite3_prepare_v2(store->db, text, -1, &statement, NULL) != SQLITE_OK)
+			return sqlite_failed(store, "delete");
+		sqlite3_bind_int64(statement, 1, bound);
+		if (sqlite3_step(statement) != SQLITE_DONE)
+			err = sqlite_failed(store, "delete");
+		sqlite3_finalize(statement);
+	}
+	return err;
+}
+
 static int
 delete_oldest(struct sqlite_store *store, const struct sqlite_partition *partition, int64_t bound, const char *reason,
 	uint64_t *deleted)
 {
 	sqlite3_stmt *first = store->statements[SQL_PARTITION_FIRST];
-	char text[SQL_TEXT_MAX];
-	struct buf sql = { .data = text, .cap = sizeof(text) - 1 };
 	int err;
 
 	if (bound > partition->first_id + STORE_EXPIRE_CHUNK)
 		bound = partition->first_id + STORE_EXPIRE_CHUNK;
-	buf_printf(&sql, "DELETE FROM records_%lld WHERE id < %lld;", (long long)partition->id, (long long)bound);
-	buf_printf(&sql, "DELETE FROM blocks_%lld WHERE id < coalesce((SELECT block FROM records_%lld ORDER BY id LIMIT 1),"
-		" 9223372036854775807)",
-		(long long)partition->id, (long long)partition->id);
-	text[sql.len] = '\0';
 	err = begin(store);
 	if (err != 0)
 		return err;
-	err = sqlite_exec(store, text);
+	err = delete_before(store, partition->id, bound);
 	sqlite3_bind_int64(first, 1, partition->id);
 	sqlite3_bind_int64(first, 2, bound);
 	if (err == 0)

@@ -19,7 +19,8 @@ enum {
 	SQL_TEXT_MAX = 2048,
 };
 
-/* The columns of a record are those that questions filter and count by; its line is in a block. */
+/* The columns of a record are those that questions filter and count by; its line is in a block. What few records are, has
+ * an index of records; what most are, spans and tallies of runs (sqlite_spans.c). */
 static const char tables[] =
 	"CREATE TABLE blocks_$(id INTEGER PRIMARY KEY, lines_len INTEGER NOT NULL, body BLOB NOT NULL);"
 	"CREATE TABLE records_$(id INTEGER PRIMARY KEY, lane_id INTEGER NOT NULL, seq INTEGER NOT NULL,"
@@ -27,16 +28,21 @@ static const char tables[] =
 	" dest_ip BLOB, dest_port INTEGER, signature_id INTEGER, severity INTEGER, function INTEGER,"
 	" response_function INTEGER, packets INTEGER, bytes INTEGER, block INTEGER NOT NULL, at INTEGER NOT NULL,"
 	" len INTEGER NOT NULL);"
-	"CREATE INDEX type_$ ON records_$(event_type, ts_ns, function, response_function, lane_id);"
-	"CREATE INDEX src_$ ON records_$(src_ip, ts_ns) WHERE src_ip IS NOT NULL;"
-	"CREATE INDEX dest_$ ON records_$(dest_ip, ts_ns) WHERE dest_ip IS NOT NULL;"
-	"CREATE INDEX signature_$ ON records_$(signature_id, ts_ns, severity, lane_id) WHERE signature_id IS NOT NULL;";
+	"CREATE INDEX flow_$ ON records_$(ts_ns) WHERE event_type = 'flow';"
+	"CREATE INDEX signature_$ ON records_$(signature_id, ts_ns, severity, lane_id) WHERE signature_id IS NOT NULL;"
+	"CREATE TABLE spans_$(kind INTEGER NOT NULL, key BLOB NOT NULL, ts_max_ns INTEGER NOT NULL, first_id INTEGER NOT NULL,"
+	" ts_min_ns INTEGER NOT NULL, last_id INTEGER NOT NULL, PRIMARY KEY(kind, key, ts_max_ns, first_id)) WITHOUT ROWID;"
+	"CREATE TABLE tallies_$(first_id INTEGER NOT NULL, last_id INTEGER NOT NULL, lane_id INTEGER NOT NULL,"
+	" ts_min_ns INTEGER NOT NULL, ts_max_ns INTEGER NOT NULL, event_type TEXT NOT NULL, function INTEGER,"
+	" response_function INTEGER, records INTEGER NOT NULL, sample INTEGER NOT NULL);";
 
 static const char *const part_texts[PART_COUNT] = {
 	[PART_RECORD_ADD] = "INSERT INTO records_$(id, lane_id, seq, ts_ns, event_type, proto, app_proto, src_ip, src_port,"
 		" dest_ip, dest_port, signature_id, severity, function, response_function, packets, bytes, block, at, len)"
 		" VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)",
 	[PART_BLOCK_ADD] = "INSERT INTO blocks_$(id, lines_len, body) VALUES(?1, ?2, ?3)",
+	[PART_SPAN_ADD] = "INSERT INTO spans_$(kind, key, ts_max_ns, first_id, ts_min_ns, last_id) VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+	[PART_TALLY_ADD] = "INSERT INTO tallies_$ VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
 };
 
 void

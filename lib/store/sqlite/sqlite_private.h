@@ -23,7 +23,7 @@ enum sqlite_statement {
 };
 
 /** Statements of the partition that is written. */
-enum sqlite_partition_statement { PART_RECORD_ADD, PART_BLOCK_ADD, PART_COUNT };
+enum sqlite_partition_statement { PART_RECORD_ADD, PART_BLOCK_ADD, PART_SPAN_ADD, PART_TALLY_ADD, PART_COUNT };
 
 /** A day's records, or a part of a busy day's: tables of its own. A row of the table "partitions". */
 struct sqlite_partition {
@@ -54,8 +54,17 @@ struct sqlite_block {
 	uint64_t used; /* turn of the last use */
 };
 
+/** What a span is of. Stored: numbers stay. */
+enum sqlite_span_kind {
+	SPAN_ALL,     /* all records of a run; its key is empty */
+	SPAN_SRC_IP,
+	SPAN_DEST_IP,
+	SPAN_TYPE,
+};
+
 struct ZSTD_CCtx_s;
 struct ZSTD_DCtx_s;
+struct sqlite_spans;
 
 struct sqlite_store {
 	struct store base;
@@ -63,6 +72,7 @@ struct sqlite_store {
 	sqlite3_stmt *statements[SQL_COUNT];      /* the writer's */
 	sqlite3_stmt *part_statements[PART_COUNT]; /* the writer's */
 	struct ZSTD_CCtx_s *packer;   /* the writer's */
+	struct sqlite_spans *spans;   /* the writer's; of the run that is being added */
 	struct ZSTD_DCtx_s *unpacker;
 	struct sqlite_block blocks[SQLITE_BLOCKS_CACHED];
 	uint64_t block_turn;
@@ -110,6 +120,8 @@ int sqlite_store_next(struct store *base, const struct batch_head *head, uint64_
 int sqlite_store_append(struct store *base, const struct batch_head *head, const struct store_body *body,
 	const struct store_line *lines, struct store_appended *out);
 
+void sqlite_bind_number(sqlite3_stmt *statement, int at, const struct line_number *number);
+
 /* ---- sqlite_partition.c ---- */
 
 /** Appends text with a partition's number for each '$'. */
@@ -137,6 +149,18 @@ int sqlite_block_line(struct sqlite_store *store, int64_t partition, const struc
 /** Makes record_line(partition, id) known to SQL. */
 int sqlite_block_functions(struct sqlite_store *store);
 void sqlite_blocks_free(struct sqlite_store *store);
+
+/* ---- sqlite_spans.c ---- */
+
+int sqlite_spans_create(struct sqlite_spans **out);
+/** NULL is accepted. */
+void sqlite_spans_destroy(struct sqlite_spans *spans);
+/** Forgets what was noted. */
+void sqlite_spans_clear(struct sqlite_spans *spans);
+/** Notes a record. Ids of a run follow one another; its lines stay until it is written. @return 0 or -errno */
+int sqlite_spans_note(struct sqlite_store *store, int64_t lane_id, int64_t id, const struct store_line *line);
+/** Ends the run: what it has becomes rows. @return 0 or -errno */
+int sqlite_spans_write(struct sqlite_store *store, int64_t lane_id);
 
 /* ---- sqlite_query.c, sqlite_report.c, sqlite_expire.c ---- */
 

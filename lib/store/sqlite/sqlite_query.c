@@ -9,16 +9,19 @@
 
 enum {
 	SQL_TEXT_MAX = 4096,
+	SPANS_TEXT_MAX = 256,
 	/* Parameters behind those of the filters, which are 1 + key. */
 	PARAM_AFTER_TS = 40,
 	PARAM_AFTER_ID = 41,
 	PARAM_LIMIT = 42,
+	PARAM_FIRST_ID = 43,
+	PARAM_LAST_ID = 44,
+	PARAM_OLDEST_TS = 45,
 };
 
-/* Indexed by key; parameter numbers are 1 + key. A unary plus keeps a column's index from being chosen over the
- * one that gives the order. */
+/* Indexed by key; parameter numbers are 1 + key. */
 static const char *const clauses[STORE_FILTER_COUNT] = {
-	[STORE_SENSOR] = "+lane_id IN (SELECT l.id FROM lanes l JOIN sensors s ON s.id = l.sensor_id WHERE s.name = ?1)",
+	[STORE_SENSOR] = "lane_id IN (SELECT l.id FROM lanes l JOIN sensors s ON s.id = l.sensor_id WHERE s.name = ?1)",
 	[STORE_SINCE] = "ts_ns >= ?2",
 	[STORE_UNTIL] = "ts_ns < ?3",
 	[STORE_SRC_IP] = "src_ip = ?4",
@@ -83,66 +86,47 @@ order_of(const struct question *question)
 	return question->walk.page->order == STORE_ARRIVAL ? " ORDER BY id LIMIT ?42" : " ORDER BY id DESC LIMIT ?42";
 }
 
-/* One indexed walk. lead replaces the clauses of skip. */
+/* What leads to the records that a question is about. */
+struct lead {
+	const char *from;   /* behind the table's name */
+	const char *where;
+	uint32_t implied;   /* bits of filters that need no clause */
+};
+
+static const struct lead every_record = { " NOT INDEXED", "1", 0 };
+static const struct lead by_signature = { "", "signature_id = ?11", 1u << STORE_SIGNATURE_ID };
+
 static void
-put_arm(struct buf *sql, const struct question *question, int64_t partition, const char *lead, uint32_t skip)
+put_query(struct buf *sql, const struct question *question, int64_t partition, const struct lead *lead)
 {
-	sqlite_put_numbered(sql, "SELECT * FROM (SELECT id, ts_ns, lane_id, seq, block, at, len FROM records_$ WHERE ",
-		partition);
-	sqlite_put_numbered(sql, lead, partition);
-	sqlite_put_clauses(sql, question->walk.filter, skip);
-	if (question->walk.page->order == STORE_ARRIVAL)
+	const struct store_page *page = question->walk.page;
+
+	buf_puts(sql, "SELECT r.id, r.ts_ns, s.name, l.epoch, l.lane, r.seq, r.block, r.at, r.len FROM ("
+		"SELECT id, ts_ns, lane_id, seq, block, at, len FROM ");
+	sqlite_put_numbered(sql, "records_$", partition);
+	buf_puts(sql, lead->from);
+	buf_puts(sql, " WHERE ");
+	buf_puts(sql, lead->where);
+	sqlite_put_clauses(sql, question->walk.filter, lead->implied);
+	if (page->order == STORE_ARRIVAL)
 		buf_puts(sql, " AND id > ?41");
-	else if (question->walk.page->continues)
+	else if (page->continues)
 		buf_puts(sql, question->walk.by_time ? " AND (ts_ns, id) < (?40, ?41)" : " AND id < ?41");
-	buf_puts(sql, order_of(question));
-	buf_puts(sql, ")");
-}
-
-/* Without a type, a time is looked up under each type that there is: the index has no other beginning. */
-static const char every_type[] = "event_type IN (WITH RECURSIVE t(e) AS (SELECT min(event_type) FROM records_$ UNION ALL"
-	" SELECT (SELECT min(event_type) FROM records_$ WHERE event_type > t.e) FROM t WHERE t.e IS NOT NULL)"
-	" SELECT e FROM t WHERE e IS NOT NULL)";
-
-static void
-put_query(struct buf *sql, const struct question *question, int64_t partition)
-{
-	const struct store_filter *filter = question->walk.filter;
-	uint32_t type_bit = 1u << STORE_EVENT_TYPE;
-	const char *type = store_filter_has(filter, STORE_EVENT_TYPE) ? "+event_type = ?10" : "1";
-	char lead[128];
-
-	buf_puts(sql, "SELECT r.id, r.ts_ns, s.name, l.epoch, l.lane, r.seq, r.block, r.at, r.len FROM (");
-	if (question->walk.page->order == STORE_ARRIVAL) {
-		put_arm(sql, question, partition, type, type_bit);
-	} else if (store_filter_has(filter, STORE_IP)) {
-		/* Two walks, one an index, merged: a record with both addresses alike is found by the first. */
-		snprintf(lead, sizeof(lead), "src_ip = ?6 AND %s", type);
-		put_arm(sql, question, partition, lead, type_bit | 1u << STORE_IP);
-		buf_puts(sql, " UNION ALL ");
-		snprintf(lead, sizeof(lead), "dest_ip = ?6 AND +src_ip IS NOT ?6 AND %s", type);
-		put_arm(sql, question, partition, lead, type_bit | 1u << STORE_IP);
-	} else if (store_filter_has(filter, STORE_SIGNATURE_ID) || store_filter_has(filter, STORE_SRC_IP) || store_filter_has(filter, STORE_DEST_IP)) {
-		put_arm(sql, question, partition, type, type_bit);
-	} else if (question->walk.by_time && !store_filter_has(filter, STORE_EVENT_TYPE)) {
-		put_arm(sql, question, partition, every_type, 0);
-	} else {
-		put_arm(sql, question, partition, "1", 0);
-	}
 	buf_puts(sql, order_of(question));
 	buf_puts(sql, ") r JOIN lanes l ON l.id = r.lane_id JOIN sensors s ON s.id = l.sensor_id");
 	buf_puts(sql, question->walk.by_time ? " ORDER BY r.ts_ns DESC, r.id DESC"
-		: question->walk.page->order == STORE_ARRIVAL ? " ORDER BY r.id" : " ORDER BY r.id DESC");
+		: page->order == STORE_ARRIVAL ? " ORDER BY r.id" : " ORDER BY r.id DESC");
 }
 
+/* Those found are merged into the page. */
 static int
-read_rows(struct question *question, sqlite3_stmt *statement, int64_t partition, struct store_row *rows, uint32_t *count)
+read_rows(struct question *question, sqlite3_stmt *statement, int64_t partition)
 {
+	uint32_t count = 0;
 	int code;
 
-	*count = 0;
-	while ((code = sqlite3_step(statement)) == SQLITE_ROW && *count < question->walk.cap) {
-		struct store_row *row = &rows[(*count)++];
+	while ((code = sqlite3_step(statement)) == SQLITE_ROW && count < question->walk.cap) {
+		struct store_row *row = &question->walk.more[count++];
 		const char *sensor = (const char *)sqlite3_column_text(statement, 2);
 
 		*row = (struct store_row){
@@ -158,28 +142,144 @@ read_rows(struct question *question, sqlite3_stmt *statement, int64_t partition,
 		};
 		snprintf(row->sensor, sizeof(row->sensor), "%s", sensor == NULL ? "" : sensor);
 	}
-	return code == SQLITE_DONE || code == SQLITE_ROW ? 0 : sqlite_failed(question->store, "query");
+	if (code != SQLITE_DONE && code != SQLITE_ROW)
+		return sqlite_failed(question->store, "query");
+	if (count > 0)
+		store_walk_merge(&question->walk, count);
+	return 0;
 }
 
 static int
-ask_partition(struct question *question, int64_t partition, struct store_row *rows, uint32_t *count)
+prepare(const struct question *question, int64_t partition, const struct lead *lead, sqlite3_stmt **out)
 {
 	const struct store_page *page = question->walk.page;
 	char text[SQL_TEXT_MAX];
 	struct buf sql = { .data = text, .cap = sizeof(text) - 1 };
-	sqlite3_stmt *statement = NULL;
 	int err;
 
-	put_query(&sql, question, partition);
+	put_query(&sql, question, partition, lead);
 	text[sql.len] = '\0';
-	err = sql.full ? -E2BIG : sqlite_prepare_filtered(question->store, text, question->walk.filter, &statement);
-	if (err == 0) {
-		sqlite3_bind_int64(statement, PARAM_LIMIT, question->walk.cap);
-		sqlite3_bind_int64(statement, PARAM_AFTER_TS, page->after_ts_ns);
-		sqlite3_bind_int64(statement, PARAM_AFTER_ID, page->after_id);
-		err = read_rows(question, statement, partition, rows, count);
+	err = sql.full ? -E2BIG : sqlite_prepare_filtered(question->store, text, question->walk.filter, out);
+	if (err != 0)
+		return err;
+	sqlite3_bind_int64(*out, PARAM_LIMIT, question->walk.cap);
+	sqlite3_bind_int64(*out, PARAM_AFTER_TS, page->after_ts_ns);
+	sqlite3_bind_int64(*out, PARAM_AFTER_ID, page->after_id);
+	return 0;
+}
+
+/* ---- spans ---- */
+
+/* What spans a question goes over: those that have one of its filters' values. */
+struct through {
+	enum sqlite_span_kind kind;
+	enum store_filter_key key; /* where its value is; STORE_FILTER_COUNT: none */
+	const char *where;         /* of a span's records */
+	uint32_t implied;
+};
+
+#define IN_SPAN "id BETWEEN ?43 AND ?44 AND ts_ns >= ?45"
+/* An address at either end is two walks; a record with both alike is found by the first. */
+static const struct through throughs[] = {
+	{ SPAN_SRC_IP, STORE_SRC_IP, IN_SPAN, 0 },
+	{ SPAN_DEST_IP, STORE_DEST_IP, IN_SPAN, 0 },
+	{ SPAN_SRC_IP, STORE_IP, IN_SPAN " AND src_ip = ?6", 1u << STORE_IP },
+	{ SPAN_DEST_IP, STORE_IP, IN_SPAN " AND dest_ip = ?6 AND src_ip IS NOT ?6", 1u << STORE_IP },
+	{ SPAN_TYPE, STORE_EVENT_TYPE, IN_SPAN, 0 },
+	{ SPAN_ALL, STORE_FILTER_COUNT, IN_SPAN, 0 },
+};
+
+static int64_t
+oldest_ts(const struct question *question)
+{
+	const struct store_walk *walk = &question->walk;
+
+	return walk->count < walk->cap ? INT64_MIN : walk->rows[walk->cap - 1].ts_ns;
+}
+
+static int
+prepare_spans(const struct question *question, int64_t partition, const struct through *through, sqlite3_stmt **out)
+{
+	const struct store_filter *filter = question->walk.filter;
+	const struct store_page *page = question->walk.page;
+	int64_t since = store_filter_has(filter, STORE_SINCE) ? filter->value[STORE_SINCE].number : INT64_MIN;
+	int64_t newest = page->continues ? page->after_ts_ns : INT64_MAX;
+	char text[SPANS_TEXT_MAX];
+	struct buf sql = { .data = text, .cap = sizeof(text) - 1 };
+
+	if (store_filter_has(filter, STORE_UNTIL) && filter->value[STORE_UNTIL].number <= newest)
+		newest = filter->value[STORE_UNTIL].number;
+	sqlite_put_numbered(&sql, "SELECT first_id, last_id, ts_max_ns FROM spans_$ WHERE kind = ?1 AND key = ?2 AND ts_max_ns >= ?3"
+		" AND ts_min_ns <= ?4 ORDER BY ts_max_ns DESC", partition);
+	text[sql.len] = '\0';
+	if (sqlite3_prepare_v2(question->store->db, text, -1, out, NULL) != SQLITE_OK)
+		return sqlite_failed(question->store, "spans");
+	sqlite3_bind_int(*out, 1, (int)through->kind);
+	if (through->key == STORE_FILTER_COUNT)
+		sqlite3_bind_zeroblob(*out, 2, 0);
+	else if (store_filters[through->key].type == STORE_IS_IP)
+		sqlite3_bind_blob(*out, 2, filter->value[through->key].ip.bytes, (int)filter->value[through->key].ip.len, SQLITE_STATIC);
+	else
+		sqlite3_bind_blob(*out, 2, filter->value[through->key].text, (int)strlen(filter->value[through->key].text), SQLITE_STATIC);
+	sqlite3_bind_int64(*out, 3, since);
+	sqlite3_bind_int64(*out, 4, newest);
+	return 0;
+}
+
+/* Newest first, until what is left is older than what the page has. */
+static int
+walk_spans(struct question *question, int64_t partition, const struct through *through)
+{
+	const struct lead lead = { " NOT INDEXED", through->where, through->implied };
+	sqlite3_stmt *spans = NULL;
+	sqlite3_stmt *rows = NULL;
+	int err = prepare(question, partition, &lead, &rows);
+	int code = SQLITE_DONE;
+
+	if (err == 0)
+		err = prepare_spans(question, partition, through, &spans);
+	while (err == 0 && (code = sqlite3_step(spans)) == SQLITE_ROW && sqlite3_column_int64(spans, 2) >= oldest_ts(question)) {
+		sqlite3_bind_int64(rows, PARAM_FIRST_ID, sqlite3_column_int64(spans, 0));
+		sqlite3_bind_int64(rows, PARAM_LAST_ID, sqlite3_column_int64(spans, 1));
+		sqlite3_bind_int64(rows, PARAM_OLDEST_TS, oldest_ts(question));
+		err = read_rows(question, rows, partition);
+		sqlite3_reset(rows);
 	}
+	if (err == 0 && code != SQLITE_DONE && code != SQLITE_ROW)
+		err = sqlite_failed(question->store, "spans");
+	sqlite3_finalize(spans);
+	sqlite3_finalize(rows);
+	return err;
+}
+
+static int
+walk_records(struct question *question, int64_t partition, const struct lead *lead)
+{
+	sqlite3_stmt *statement = NULL;
+	int err = prepare(question, partition, lead, &statement);
+
+	if (err == 0)
+		err = read_rows(question, statement, partition);
 	sqlite3_finalize(statement);
+	return err;
+}
+
+static int
+ask_partition(struct question *question, int64_t partition)
+{
+	const struct store_filter *filter = question->walk.filter;
+	unsigned int at = 0;
+	int err;
+
+	if (!question->walk.by_time)
+		return walk_records(question, partition, &every_record);
+	if (store_filter_has(filter, STORE_SIGNATURE_ID))
+		return walk_records(question, partition, &by_signature);
+	while (throughs[at].key != STORE_FILTER_COUNT && !store_filter_has(filter, throughs[at].key))
+		at++;
+	err = walk_spans(question, partition, &throughs[at]);
+	if (err == 0 && throughs[at].key == STORE_IP)
+		err = walk_spans(question, partition, &throughs[at + 1]);
 	return err;
 }
 
@@ -250,12 +350,8 @@ ask_all(struct question *question)
 	else if (question->walk.page->order == STORE_NEWEST)
 		qsort(partitions, (size_t)count, sizeof(*partitions), by_id_down);
 	for (int i = 0; i < count && err == 0 && !is_beyond(question, &partitions[i]); i++) {
-		uint32_t found = 0;
-
-		if (is_passed(question, &partitions[i]) || !sqlite_partition_has(&partitions[i], question->walk.filter))
-			continue;
-		err = ask_partition(question, partitions[i].id, question->walk.more, &found);
-		store_walk_merge(&question->walk, found);
+		if (!is_passed(question, &partitions[i]) && sqlite_partition_has(&partitions[i], question->walk.filter))
+			err = ask_partition(question, partitions[i].id);
 	}
 	free(partitions);
 	return err;

@@ -11,7 +11,7 @@
 #include "lib/store/sqlite/sqlite_private.h"
 
 enum {
-	ARM_TEXT_MAX = 1024,
+	ARM_TEXT_MAX = 2048,
 	OUTER_TEXT_MAX = 4096,
 	/* Parameters behind those of the filters, which are 1 + key. */
 	PARAM_LIMIT = 42,
@@ -36,6 +36,16 @@ struct report {
 	FILTER(APP_PROTO))
 #define ALERT_FILTERS (FLOW_FILTERS | FILTER(SIGNATURE_ID) | FILTER(SEVERITY))
 
+/* Counts come from the tallies of the runs that lie within the times asked for, and from the records of those that
+ * reach over them: a text for each, the clauses of the filters follow. */
+#define WITHIN "((?2 IS NULL OR ts_min_ns >= ?2) AND (?3 IS NULL OR ts_max_ns < ?3))"
+#define OF_SENSOR "(?1 IS NULL OR lane_id IN (SELECT l.id FROM lanes l JOIN sensors s ON s.id = l.sensor_id WHERE s.name = ?1))"
+#define FROM_TALLIES " FROM tallies_$ WHERE " WITHIN " AND " OF_SENSOR
+#define FROM_EDGES " FROM (SELECT first_id, last_id FROM spans_$ WHERE kind = 0 AND NOT " WITHIN \
+	" AND (?2 IS NULL OR ts_max_ns >= ?2) AND (?3 IS NULL OR ts_min_ns < ?3)) e" \
+	" CROSS JOIN records_$ NOT INDEXED ON id BETWEEN e.first_id AND e.last_id WHERE 1"
+#define HAS_FUNCTION " AND event_type NOT IN ('alert', 'anomaly') AND (function IS NOT NULL OR response_function IS NOT NULL)"
+
 static const struct report reports[STORE_REPORT_COUNT] = {
 	[STORE_REPORT_SENSORS] = {
 		.before = "SELECT s.name AS sensor, s.first_seen_s AS \"first_seen:s\", s.last_seen_s AS \"last_seen:s\","
@@ -58,8 +68,9 @@ static const struct report reports[STORE_REPORT_COUNT] = {
 	[STORE_REPORT_EVENTS] = {
 		.filters = TIME_FILTERS,
 		.before = "SELECT event_type, sum(n) AS records FROM (",
-		.arm = "SELECT event_type, count(*) AS n FROM records_$ INDEXED BY type_$ WHERE 1",
-		.arm_after = " GROUP BY event_type",
+		.arm = "SELECT event_type, sum(n) AS n FROM (SELECT event_type, records AS n" FROM_TALLIES
+			" UNION ALL SELECT event_type, 1" FROM_EDGES,
+		.arm_after = ") GROUP BY event_type",
 		.after = ") GROUP BY event_type ORDER BY event_type",
 	},
 	[STORE_REPORT_PROTOCOLS] = {
@@ -68,10 +79,11 @@ static const struct report reports[STORE_REPORT_COUNT] = {
 			" protocol, function, sum(requests) AS requests, sum(responses) AS responses, sum(records) AS records,"
 			" record_line(max(part), max(sample)) AS line FROM (",
 		.arm = "SELECT event_type AS protocol, coalesce(function, response_function) AS function,"
-			" count(function) AS requests, count(response_function) AS responses, count(*) AS records, $ AS part,"
-			" max(id) AS sample FROM records_$ INDEXED BY type_$ WHERE event_type NOT IN ('alert', 'anomaly')"
-			" AND (function IS NOT NULL OR response_function IS NOT NULL)",
-		.arm_after = " GROUP BY 1, 2",
+			" sum(iif(function IS NULL, 0, n)) AS requests, sum(iif(response_function IS NULL, 0, n)) AS responses,"
+			" sum(n) AS records, $ AS part, max(sample) AS sample FROM (SELECT event_type, function, response_function,"
+			" records AS n, sample" FROM_TALLIES HAS_FUNCTION
+			" UNION ALL SELECT event_type, function, response_function, 1, id" FROM_EDGES HAS_FUNCTION,
+		.arm_after = ") GROUP BY 1, 2",
 		.after = ") GROUP BY 1, 2) ORDER BY protocol, function",
 	},
 	[STORE_REPORT_APPS] = {

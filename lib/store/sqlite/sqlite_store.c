@@ -12,7 +12,7 @@
 #include "lib/store/sqlite/sqlite_private.h"
 
 enum {
-	SCHEMA_VERSION = 2,
+	SCHEMA_VERSION = 3,
 	BUSY_TIMEOUT_MS = 10000,
 	DEADLINE_STEPS = 10000,       /* virtual machine steps between two looks at the clock */
 	PARTITION_RECORDS = 4000000,
@@ -169,6 +169,7 @@ sqlite_store_close(struct store *base)
 	for (unsigned int i = 0; i < SQL_COUNT; i++)
 		sqlite3_finalize(store->statements[i]);
 	sqlite_blocks_free(store);
+	sqlite_spans_destroy(store->spans);
 	sqlite3_close(store->db);
 	free(store);
 }
@@ -204,7 +205,7 @@ make_schema(struct sqlite_store *store)
 	if (err == 0)
 		err = sqlite_partition_make(store, 0);
 	if (err == 0)
-		err = sqlite_exec(store, "PRAGMA user_version = 2; COMMIT");
+		err = sqlite_exec(store, "PRAGMA user_version = 3; COMMIT");
 	return err;
 }
 
@@ -224,6 +225,8 @@ open_writer(struct sqlite_store *store)
 		if (sqlite3_prepare_v3(store->db, statement_texts[i], -1, SQLITE_PREPARE_PERSISTENT,
 		    &store->statements[i], NULL) != SQLITE_OK)
 			err = sqlite_failed(store, statement_texts[i]);
+	if (err == 0)
+		err = sqlite_spans_create(&store->spans);
 	return err != 0 ? err : sqlite_partition_load(store);
 }
 
