@@ -75,6 +75,8 @@ struct proto_ctx {
 	bool over;                   /* set by parse or raw: what follows in both directions is another protocol; end() is
 	                                called and the flow's protocol is looked for anew */
 	uint64_t events;             /* bits set by proto_event(); taken by the next deliver */
+	uint64_t undecided;          /* around a deliver with PROTO_MATCH: presence bits of the record that another message of the
+	                                direction sets or leaves clear; the keyword absent says nothing of them here. Else 0 */
 	struct proto_levels levels;  /* how much the user wants written */
 	enum proto_values values;    /* what proto_value() found of the record at hand */
 	struct proto_volume **volume; /* the flow's; NULL: nothing is left out */

@@ -108,7 +108,7 @@ worker_deliver_message(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id
 	struct flow_session *session = flow->session;
 	uint64_t quiet_bit = UINT64_C(1) << (tx_id & 63);
 	struct rule_message message = { .app_idx = session->proto.proto_idx, .record = ctx->record->base,
-		.events = ctx->events, .pdu = ctx->pdu, .pdu_len = ctx->pdu_len, .to_server = ctx->to_server };
+		.events = ctx->events, .undecided = ctx->undecided, .pdu = ctx->pdu, .pdu_len = ctx->pdu_len, .to_server = ctx->to_server };
 
 	flow->app_proto = (uint16_t)(session->proto.proto_idx + 1); /* known since the first PDU was found */
 	if (flags == PROTO_IDENTITY) {

@@ -12,12 +12,13 @@
 	X(isdataat) X(bsize) X(pkt_data) X(buffer_ether) X(buffer_ipv4) X(buffer_ipv6) X(buffer_tcp) X(buffer_udp) \
 	X(buffer_icmpv4) X(buffer_icmpv6) \
 	/* keyword_payload.c */ \
-	X(absent) X(base64_decode) X(base64_data) X(entropy) X(rpc) X(ip_src) X(ip_dst) X(buffer_igmp) X(buffer_sctp) X(replace) \
+	X(absent) X(base64_decode) X(base64_data) X(entropy) X(asn1) X(rpc) X(ip_src) X(ip_dst) X(buffer_igmp) X(buffer_sctp) X(buffer_sctp_data) X(replace) \
 	/* keyword_buffer.c */ \
 	X(file_data) X(uricontent) X(urilen) \
 	/* keyword_transform.c */ \
 	X(dotprefix) X(to_lowercase) X(to_uppercase) X(strip_whitespace) X(compress_whitespace) X(strip_pseudo_headers) \
 	X(header_lowercase) X(url_decode) X(to_md5) X(to_sha1) X(to_sha256) X(xor) X(pcrexform) X(from_base64) X(subslice) X(gunzip) X(zlib_deflate) \
+	X(domain) X(tld) \
 	/* keyword_dataset.c */ \
 	X(dataset) X(datarep) \
 	/* keyword_address.c */ \
@@ -34,6 +35,7 @@
 	/* keyword_packet.c */ \
 	X(dsize) X(ttl) X(itype) X(icode) X(icmp_id) X(ip_proto) X(tcp_flags) X(seq) X(ack) X(window) X(tcp_mss) X(tcp_wscale) \
 	X(ipopts) X(vlan_id) X(vlan_layers) X(id) X(tos) X(fragoffset) X(fragbits) X(sameip) X(icmpv6_mtu) X(icmp_seq) X(l3_proto) X(igmp_type) \
+	X(sctp_vtag) X(sctp_chunk_cnt) X(sctp_chunk_type) X(tcp_session) \
 	X(ipv4_csum) X(tcpv4_csum) X(tcpv6_csum) X(udpv4_csum) X(udpv6_csum) X(icmpv4_csum) X(icmpv6_csum) X(igmp_csum) \
 	/* keyword_event.c */ \
 	X(app_layer_event) X(app_layer_protocol) X(decode_event) X(stream_event) \

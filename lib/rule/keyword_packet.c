@@ -28,6 +28,8 @@ NUMBER_KEYWORD(tos)
 NUMBER_KEYWORD(fragoffset)
 NUMBER_KEYWORD(icmpv6_mtu)
 NUMBER_KEYWORD(igmp_type)
+NUMBER_KEYWORD(sctp_vtag)
+NUMBER_KEYWORD(sctp_chunk_cnt)
 
 int
 rule_setup_dsize(struct rule_parser *parser, char *value)
@@ -56,6 +58,44 @@ int
 rule_setup_l3_proto(struct rule_parser *parser, char *value)
 {
 	return rule_add_number_test(parser, value, &l3_proto_names, rule_test_l3_proto);
+}
+
+/* RFC 9260 3.2, RFC 3758, RFC 4895, RFC 5061, RFC 6525, RFC 8260 */
+static const struct field_name sctp_chunk_rows[] = {
+	{ 0, "data" }, { 1, "init" }, { 2, "init_ack" }, { 3, "sack" }, { 4, "heartbeat" }, { 5, "heartbeat_ack" }, { 6, "abort" },
+	{ 7, "shutdown" }, { 8, "shutdown_ack" }, { 9, "error" }, { 10, "cookie_echo" }, { 11, "cookie_ack" }, { 12, "ecne" },
+	{ 13, "cwr" }, { 14, "shutdown_complete" }, { 15, "auth" }, { 64, "i_data" }, { 128, "asconf_ack" }, { 130, "re_config" },
+	{ 132, "pad" }, { 192, "forward_tsn" }, { 193, "asconf" }, { 194, "i_forward_tsn" },
+};
+static const struct field_names sctp_chunk_names = FIELD_NAMES(sctp_chunk_rows, NULL);
+
+int
+rule_setup_sctp_chunk_type(struct rule_parser *parser, char *value)
+{
+	return rule_add_number_test(parser, value, &sctp_chunk_names, rule_test_sctp_chunk_type);
+}
+
+/* bits[0]: a bit for each enum rule_session_phase */
+int
+rule_setup_tcp_session(struct rule_parser *parser, char *value)
+{
+	static const char *const phases[] = { "setup", "established", "closing" };
+	struct rule_test *test = rule_add_test(parser, rule_test_tcp_session);
+	char *word;
+
+	if (test == NULL)
+		return -EINVAL;
+	while ((word = rule_split(&value, ',')) != NULL) {
+		unsigned int i = 0;
+
+		while (i < sizeof(phases) / sizeof(phases[0]) && strcmp(phases[i], word) != 0)
+			i++;
+		if (i == sizeof(phases) / sizeof(phases[0]))
+			return rule_refuse(parser, "\"%.20s\" is not setup, established or closing", word);
+		test->bits[0] |= UINT64_C(1) << i;
+	}
+	parser->draft.flags |= RULE_ON_PACKET;
+	return 0;
 }
 
 /* bits[0] the flags wanted, bits[1] those ignored, extra: '=' exactly, '+' at least, '*' any, '!' none of */

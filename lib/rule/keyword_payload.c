@@ -127,6 +127,57 @@ rule_setup_entropy(struct rule_parser *parser, char *value)
 	return 0;
 }
 
+/* "oversize_length N", or a word alone. @return 0 or -EINVAL */
+static int
+asn1_word(struct rule_parser *parser, char *word, struct rule_node *node)
+{
+	static const struct {
+		const char *name;
+		uint8_t check;  /* 0: it places */
+		bool number;
+	} rows[] = {
+		{ "oversize_length", RULE_ASN1_OVERSIZE, true }, { "bitstring_overflow", RULE_ASN1_BITSTRING, false },
+		{ "double_overflow", RULE_ASN1_DOUBLE, false }, { "absolute_offset", 0, true }, { "relative_offset", 0, true },
+	};
+	char *argument = word + strcspn(word, " \t");
+	int64_t number = 0;
+	unsigned int i = 0;
+
+	if (*argument != '\0')
+		*argument++ = '\0';
+	argument = rule_trim(argument);
+	while (i < sizeof(rows) / sizeof(rows[0]) && strcmp(rows[i].name, word) != 0)
+		i++;
+	if (i == sizeof(rows) / sizeof(rows[0]) || rows[i].number != (*argument != '\0')
+		|| (rows[i].number && (!rule_integer(argument, &number) || number > INT32_MAX / 4 || number < -INT32_MAX / 4)))
+		return rule_refuse(parser, "\"%.20s %.20s\" is not bitstring_overflow, double_overflow, or oversize_length, "
+			"absolute_offset or relative_offset with a number", word, argument);
+	if (number < 0 && strcmp(word, "relative_offset") != 0)
+		return rule_refuse(parser, "%s cannot be negative", word);
+	node->asn1.checks |= rows[i].check;
+	if (rows[i].check == RULE_ASN1_OVERSIZE)
+		node->asn1.oversize = (uint32_t)number;
+	else if (rows[i].number)
+		node->asn1.offset = (int32_t)number;
+	if (strcmp(word, "relative_offset") == 0)
+		node->flags |= NODE_RELATIVE;
+	return 0;
+}
+
+int
+rule_setup_asn1(struct rule_parser *parser, char *value)
+{
+	struct rule_node *node = rule_add_node(parser, NODE_ASN1);
+	char *word;
+
+	if (node == NULL)
+		return -EINVAL;
+	while ((word = rule_split(&value, ',')) != NULL)
+		if (asn1_word(parser, word, node) != 0)
+			return -EINVAL;
+	return node->asn1.checks != 0 ? 0 : rule_refuse(parser, "it does not say what to look for");
+}
+
 /* rpc:program[,version|*[,procedure|*]]; RFC 5531 9 */
 int
 rule_setup_rpc(struct rule_parser *parser, char *value)
@@ -164,6 +215,7 @@ STICKY_BUFFER(ip_src, BUFFER_IP_SRC)
 STICKY_BUFFER(ip_dst, BUFFER_IP_DST)
 STICKY_BUFFER(buffer_igmp, BUFFER_IGMP_HDR)
 STICKY_BUFFER(buffer_sctp, BUFFER_SCTP_HDR)
+STICKY_BUFFER(buffer_sctp_data, BUFFER_SCTP_DATA)
 
 /* What a passive sensor cannot do at all. */
 int

@@ -6,6 +6,8 @@
 #include "lib/rule/keyword.h"
 #include "lib/rule/rule_transform.h"
 
+#define SUFFIX_FILE "/usr/share/publicsuffix/public_suffix_list.dafsa"
+
 enum { XOR_KEY_MAX = 128, SLICE_MAX = RULE_SCRATCH_LEN, INFLATE_LEN = 1024 };
 
 #define PLAIN_TRANSFORM(name, kind) \
@@ -111,6 +113,36 @@ rule_setup_subslice(struct rule_parser *parser, char *value)
 	transform->offset = (int32_t)numbers[0];
 	transform->count = (int32_t)numbers[1];
 	return 0;
+}
+
+/* What can be registered of a host's name, or what nobody can: by the public suffix list, newer or as libpsl has it. */
+static int
+setup_domain(struct rule_parser *parser, bool suffix)
+{
+	struct rule_transform *transform = rule_add_transform(parser, TRANSFORM_DOMAIN, "");
+
+	if (transform == NULL)
+		return -EINVAL;
+	if (parser->set->suffixes == NULL)
+		parser->set->suffixes = psl_latest(SUFFIX_FILE);
+	if (parser->set->suffixes == NULL)
+		return rule_refuse(parser, "there is no public suffix list: neither " SUFFIX_FILE " nor one in libpsl");
+	transform->suffix = suffix;
+	return 0;
+}
+
+int
+rule_setup_domain(struct rule_parser *parser, char *value)
+{
+	(void)value;
+	return setup_domain(parser, false);
+}
+
+int
+rule_setup_tld(struct rule_parser *parser, char *value)
+{
+	(void)value;
+	return setup_domain(parser, true);
 }
 
 /* gunzip, zlib_deflate: [max-size N] */

@@ -258,6 +258,7 @@ struct rule_message {
 	unsigned int app_idx;
 	const void *record;   /* blob; NULL: only events */
 	uint64_t events;      /* a bit for each row of rule_app.events */
+	uint64_t undecided;   /* presence bits of the record's root that another message sets or leaves clear: not absent here */
 	const uint8_t *pdu;   /* the bytes it came from, for rules that also have plain content; NULL: such do not fire */
 	uint32_t pdu_len;
 	bool to_server;

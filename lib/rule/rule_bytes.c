@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "lib/base/cursor.h"
+#include "lib/rule/rule_sctp.h"
 #include "lib/rule/rule_transform.h"
 
 struct each {
@@ -101,7 +102,7 @@ header_bytes(const struct packet *packet, uint8_t kind, uint32_t *off, uint32_t 
 		[BUFFER_ICMPV4_HDR] = { l4 && proto == IP_PROTO_ICMP, packet->l4_off, packet->l4_len + packet->payload_len },
 		[BUFFER_ICMPV6_HDR] = { l4 && proto == IP_PROTO_ICMPV6, packet->l4_off, packet->l4_len + packet->payload_len },
 		[BUFFER_IGMP_HDR] = { ip && proto == IP_PROTO_IGMP, igmp_off, packet->len },
-		[BUFFER_SCTP_HDR] = { l4 && proto == IP_PROTO_SCTP, packet->l4_off, 12 },
+		[BUFFER_SCTP_HDR] = { l4 && proto == IP_PROTO_SCTP, packet->l4_off, packet->len },
 	};
 
 	if (kind >= sizeof(rows) / sizeof(rows[0]) || !rows[kind].present || rows[kind].off > packet->len)
@@ -119,6 +120,22 @@ address_each(const struct each *each, const struct ip_addr *addr)
 	return version != 0 && each_bytes(each, addr->bytes, version == 4 ? 4 : 16);
 }
 
+/* RFC 9260 3.3.1: the user's bytes of each DATA chunk. */
+static bool
+sctp_data_each(const struct each *each)
+{
+	struct rule_sctp_chunks chunks = rule_sctp_chunks_of(each->view->packet);
+	struct rule_sctp_chunk chunk;
+
+	while (rule_sctp_chunk_next(&chunks, &chunk)) {
+		cursor_skip(&chunk.value, SCTP_DATA_HEADER_LEN);
+		if (chunk.type == SCTP_DATA && !chunk.value.short_read
+			&& each_bytes(each, chunk.value.pos, (uint32_t)cursor_left(&chunk.value)))
+			return true;
+	}
+	return false;
+}
+
 bool
 rule_buffer_each(struct rule_view *view, const struct rule_buffer *buffer, rule_bytes_fn fn, void *arg)
 {
@@ -134,6 +151,8 @@ rule_buffer_each(struct rule_view *view, const struct rule_buffer *buffer, rule_
 		return address_each(&each, &view->src);
 	case BUFFER_IP_DST:
 		return address_each(&each, &view->dst);
+	case BUFFER_SCTP_DATA:
+		return sctp_data_each(&each);
 	case BUFFER_BASE64:
 		return view->decoded && each_bytes(&each, view->matcher->scratch_bytes->decoded, view->decoded_len);
 	default:

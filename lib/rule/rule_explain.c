@@ -16,12 +16,12 @@ static const char *const buffer_names[] = {
 	[BUFFER_IPV6_HDR] = "the IPv6 header", [BUFFER_TCP_HDR] = "the TCP header", [BUFFER_UDP_HDR] = "the UDP header",
 	[BUFFER_ICMPV4_HDR] = "the ICMP header", [BUFFER_ICMPV6_HDR] = "the ICMPv6 header",
 	[BUFFER_IGMP_HDR] = "the IGMP message", [BUFFER_SCTP_HDR] = "the SCTP header", [BUFFER_IP_SRC] = "the source address",
-	[BUFFER_IP_DST] = "the destination address", [BUFFER_BASE64] = "what base64_decode made",
+	[BUFFER_SCTP_DATA] = "a DATA chunk of SCTP", [BUFFER_IP_DST] = "the destination address", [BUFFER_BASE64] = "what base64_decode made",
 };
 static const char *const node_names[NODE_KIND_COUNT] = {
 	[NODE_CONTENT] = "content", [NODE_PCRE] = "pcre", [NODE_ISDATAAT] = "isdataat", [NODE_BYTE_TEST] = "byte_test",
 	[NODE_BYTE_JUMP] = "byte_jump", [NODE_BYTE_EXTRACT] = "byte_extract", [NODE_BYTE_MATH] = "byte_math", [NODE_BSIZE] = "bsize",
-	[NODE_BASE64] = "base64_decode", [NODE_ENTROPY] = "entropy", [NODE_DATASET] = "dataset",
+	[NODE_BASE64] = "base64_decode", [NODE_ENTROPY] = "entropy", [NODE_DATASET] = "dataset", [NODE_ASN1] = "asn1",
 };
 
 static const char *

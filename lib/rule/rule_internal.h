@@ -6,6 +6,7 @@
 #define MR_RULE_INTERNAL_H
 
 #include <hs/hs.h>
+#include <libpsl.h>
 #include <stdatomic.h>
 
 #include "lib/base/hash.h"
@@ -144,6 +145,7 @@ struct ruleset {
 	struct rule_dataset_decl *datasets;
 	struct rule_reputation *reputation; /* NULL: none */
 	struct rule_geoip *geoip;     /* NULL: none */
+	psl_ctx_t *suffixes;          /* of domain and tld; NULL: no rule asks */
 	bool quiet_flows;             /* some config rule silences whole flows */
 	bool flow_vars;               /* some expression captures for its flow */
 	bool needs_scratch;           /* some buffer is transformed or decoded */

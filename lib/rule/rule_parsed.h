@@ -96,6 +96,7 @@ enum rule_buffer_kind {
 	BUFFER_SCTP_HDR,
 	BUFFER_IP_SRC, /* the address in network order */
 	BUFFER_IP_DST,
+	BUFFER_SCTP_DATA, /* of each DATA chunk */
 	BUFFER_BASE64, /* what base64_decode made of another buffer */
 	BUFFER_FIELD,  /* bytes of a record field */
 };
@@ -119,6 +120,7 @@ enum rule_transform_kind {
 	TRANSFORM_BASE64,
 	TRANSFORM_SUBSLICE,
 	TRANSFORM_INFLATE,
+	TRANSFORM_DOMAIN,
 	TRANSFORM_KIND_COUNT,
 };
 
@@ -130,6 +132,7 @@ struct rule_transform {
 	uint8_t digest;               /* TRANSFORM_DIGEST: index into rule_digests[] */
 	uint8_t mode;                 /* TRANSFORM_BASE64; TRANSFORM_INFLATE: enum inflate_format */
 	bool truncate;                /* TRANSFORM_SUBSLICE: a slice beyond the end is cut, not given up */
+	bool suffix;                  /* TRANSFORM_DOMAIN: only what nobody registers of it */
 	uint16_t key_len;
 	const uint8_t *key;           /* TRANSFORM_XOR */
 	pcre2_code *code;             /* TRANSFORM_PCRE */
@@ -156,6 +159,7 @@ enum rule_node_kind {
 	NODE_BASE64,
 	NODE_ENTROPY,
 	NODE_DATASET,
+	NODE_ASN1,
 	NODE_KIND_COUNT,
 };
 
@@ -200,6 +204,18 @@ struct rule_dataset_decl {
 	struct rule_dataset_values values;
 	struct rule_dataset *set;
 	struct rule_dataset_decl *next;
+};
+
+enum rule_asn1_check {
+	RULE_ASN1_OVERSIZE = 1 << 0,  /* an element says it is longer than .oversize */
+	RULE_ASN1_BITSTRING = 1 << 1, /* a bit string has fewer bits than it says are unused */
+	RULE_ASN1_DOUBLE = 1 << 2,    /* a real number written in digits is longer than 256 octets */
+};
+
+struct rule_asn1 {
+	uint8_t checks;               /* enum rule_asn1_check: any of them */
+	uint32_t oversize;
+	int32_t offset;               /* where the first element begins; with NODE_RELATIVE behind the match before */
 };
 
 /** A variable that a group of an expression fills. */
@@ -250,6 +266,7 @@ struct rule_node {
 			struct rule_value offset;
 			struct rule_numbers value;
 		} entropy;
+		struct rule_asn1 asn1;
 		struct {
 			const struct rule_dataset_decl *decl;
 			struct rule_numbers weights; /* DATASET_WEIGHT */

@@ -2,8 +2,11 @@
 #include "lib/base/cursor.h"
 #include "lib/flow/flow.h"
 #include "lib/rule/rule_reputation.h"
+#include "lib/rule/rule_sctp.h"
 #include "lib/rule/rule_tests.h"
 #include "lib/stream/stream.h"
+
+enum rule_session_phase { SESSION_SETUP, SESSION_ESTABLISHED, SESSION_CLOSING };
 
 enum { NS_PER_S = 1000000000, VLAN_LAYER_ANY = 100, VLAN_LAYER_ALL = 101 };
 
@@ -87,6 +90,43 @@ rule_test_icmpv6_mtu(const struct rule_view *view, const struct rule_test *test)
 	uint32_t mtu = cursor_be32(&cursor);
 
 	return packet_number(view, test, too_big && !cursor.short_read, mtu);
+}
+
+/* RFC 9260 3.1 */
+bool
+rule_test_sctp_vtag(const struct rule_view *view, const struct rule_test *test)
+{
+	bool sctp = is_l4(view, IP_PROTO_SCTP);
+	struct cursor cursor = packet_at(view, sctp ? view->packet->l4_off : 0);
+
+	cursor_skip(&cursor, 4);
+	uint32_t tag = cursor_be32(&cursor);
+
+	return packet_number(view, test, sctp && !cursor.short_read, tag);
+}
+
+PACKET_NUMBER(sctp_chunk_cnt, is_l4(view, IP_PROTO_SCTP), view->packet->sctp_chunk_count)
+
+bool
+rule_test_sctp_chunk_type(const struct rule_view *view, const struct rule_test *test)
+{
+	struct rule_sctp_chunks chunks = rule_sctp_chunks_of(view->packet);
+	struct rule_sctp_chunk chunk;
+
+	while (rule_sctp_chunk_next(&chunks, &chunk))
+		if (packet_number(view, test, true, chunk.type))
+			return true;
+	return false;
+}
+
+/* The phase of the connection behind this packet. */
+bool
+rule_test_tcp_session(const struct rule_view *view, const struct rule_test *test)
+{
+	unsigned int state = view->flow == NULL ? FLOW_TCP_NONE : view->flow->tcp_state;
+	unsigned int phase = state < FLOW_TCP_ESTABLISHED ? SESSION_SETUP : state == FLOW_TCP_ESTABLISHED ? SESSION_ESTABLISHED : SESSION_CLOSING;
+
+	return is_l4(view, IP_PROTO_TCP) && state != FLOW_TCP_NONE && (test->bits[0] >> phase & 1) != 0;
 }
 
 /* RFC 791 3.1, from byte 1 on. */

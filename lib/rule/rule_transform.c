@@ -7,6 +7,8 @@
 
 #include "lib/rule/rule_transform.h"
 
+enum { HOST_NAME_LEN_MAX = 253 }; /* RFC 1035 2.3.4, as text */
+
 const char *const rule_digests[RULE_DIGEST_COUNT] = { "md5", "sha1", "sha256" };
 
 /** One transform: len bytes at in become at most RULE_SCRATCH_LEN at out. @return how many */
@@ -248,6 +250,29 @@ do_inflate(struct rule_matcher *matcher, const struct rule_transform *transform,
 	return inflate_once(matcher->scratch_bytes->inflate, (enum inflate_format)transform->mode, in, len, out, (uint32_t)transform->count).len;
 }
 
+/* The name is made small for the list, which is asked without allocating as long as it is ASCII; a dot at its end is not of it. */
+static uint32_t
+do_domain(struct rule_matcher *matcher, const struct rule_transform *transform, const uint8_t *in, uint32_t len, uint8_t *out)
+{
+	const psl_ctx_t *suffixes = matcher->set->suffixes;
+	char name[HOST_NAME_LEN_MAX + 1];
+
+	if (len > 0 && in[len - 1] == '.')
+		len--;
+	if (len > HOST_NAME_LEN_MAX)
+		return 0;
+	for (uint32_t i = 0; i < len; i++) {
+		if (in[i] == 0 || in[i] >= 0x80)
+			return 0;
+		name[i] = (char)lower(in[i]);
+	}
+	name[len] = '\0';
+	const char *part = transform->suffix ? psl_unregistrable_domain(suffixes, name) : psl_registrable_domain(suffixes, name);
+	uint32_t part_len = part == NULL ? 0 : (uint32_t)strlen(part);
+
+	return keep(in + (len - part_len), part_len, out);
+}
+
 static const transform_fn transform_fns[TRANSFORM_KIND_COUNT] = {
 	[TRANSFORM_DOTPREFIX] = do_dotprefix,
 	[TRANSFORM_LOWERCASE] = do_case,
@@ -263,6 +288,7 @@ static const transform_fn transform_fns[TRANSFORM_KIND_COUNT] = {
 	[TRANSFORM_BASE64] = do_base64,
 	[TRANSFORM_SUBSLICE] = do_subslice,
 	[TRANSFORM_INFLATE] = do_inflate,
+	[TRANSFORM_DOMAIN] = do_domain,
 };
 
 void

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "lib/base/cursor.h"
+#include "lib/rule/rule_asn1.h"
 #include "lib/rule/rule_find.h"
 #include "lib/rule/rule_transform.h"
 
@@ -407,13 +408,31 @@ dataset_match(struct verify *verify, const struct rule_node *node, struct verify
 	}
 }
 
+static bool
+asn1_match(struct verify *verify, const struct rule_node *node, struct verify_frame *frame)
+{
+	int64_t start = node->asn1.offset + ((node->flags & NODE_RELATIVE) != 0 ? (int64_t)verify->pos : 0);
+	uint32_t end;
+
+	(void)frame;
+	if (start < 0 || start >= verify->len || !steps_spend(verify, verify->len - (uint32_t)start))
+		return false;
+	struct cursor cursor = cursor_of(verify->data, verify->len);
+
+	cursor_skip(&cursor, (size_t)start);
+	if (!rule_asn1_match(&node->asn1, cursor.pos, (uint32_t)cursor_left(&cursor), &end))
+		return false;
+	reach_to(verify, start + end);
+	return true;
+}
+
 static bool (*const node_matches[NODE_KIND_COUNT])(struct verify *verify, const struct rule_node *node,
 	struct verify_frame *frame) = {
 	[NODE_CONTENT] = content_match,           [NODE_PCRE] = pcre_match,           [NODE_ISDATAAT] = isdataat_match,
 	[NODE_BYTE_TEST] = byte_test_match,       [NODE_BYTE_JUMP] = byte_jump_match, [NODE_BYTE_EXTRACT] = byte_extract_match,
 	[NODE_BYTE_MATH] = byte_math_match,       [NODE_BSIZE] = bsize_match,
 	[NODE_BASE64] = base64_match,             [NODE_ENTROPY] = entropy_match,
-	[NODE_DATASET] = dataset_match,
+	[NODE_DATASET] = dataset_match,           [NODE_ASN1] = asn1_match,
 };
 
 /* ---- the chain ---- */
@@ -508,6 +527,20 @@ payload_match(struct rule_view *view, const struct rule_buffer *buffer, uint32_t
 	return buffer_match(view, buffer, cursor.pos, (uint32_t)cursor_left(&cursor), seen > 0 ? seen + 1 : 0);
 }
 
+/* Whether a buffer that did not occur is absent: of a message that does not decide it, that is not known. */
+static bool
+is_absent(const struct rule_view *view, const struct rule_buffer *buffer)
+{
+	for (unsigned int i = 0; view->message != NULL && i < buffer->path_count; i++) {
+		const struct record_path *path = &buffer->paths[i];
+		uint8_t bit = path->list_count > 0 ? path->lists[0]->bit : path->leaf->bit;
+
+		if (bit < 64 && (view->message->undecided >> bit & 1) != 0)
+			return false;
+	}
+	return buffer->absent != ABSENT_NO;
+}
+
 static bool
 one_buffer_match(struct rule_view *view, const struct rule *rule, const struct rule_buffer *buffer)
 {
@@ -516,7 +549,7 @@ one_buffer_match(struct rule_view *view, const struct rule *rule, const struct r
 	if (buffer->kind != BUFFER_PAYLOAD) {
 		struct instances instances = { .buffer = buffer };
 
-		return rule_buffer_each(view, buffer, instance_match, &instances) || (buffer->absent != ABSENT_NO && instances.count == 0);
+		return rule_buffer_each(view, buffer, instance_match, &instances) || (instances.count == 0 && is_absent(view, buffer));
 	}
 	if (view->payload == NULL)
 		return false;

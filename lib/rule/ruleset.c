@@ -246,6 +246,7 @@ ruleset_destroy(struct ruleset *ruleset)
 	rule_datasets_free(ruleset);
 	rule_reputation_destroy(ruleset->reputation);
 	rule_geoip_destroy(ruleset->geoip);
+	psl_free(ruleset->suffixes);
 	for (uint32_t i = 0; i < ruleset->code_count; i++)
 		pcre2_code_free(ruleset->codes[i]);
 	free(ruleset->codes);

@@ -125,6 +125,12 @@ static const struct web_case web_cases[] = {
 	{ "http.host; dotprefix; content:\".a.b\"; endswith;", WEB_HOST, "a.b", true },
 	{ "http.host; dotprefix; content:\".a.b\"; endswith;", WEB_HOST, "xa.b", false },
 	{ "http.host; content:\"a\"; startswith; http.host; dotprefix; content:\".a\"; startswith;", WEB_HOST, "a.b", true },
+	{ "http.host; domain; content:\"Example.co.uk\"; bsize:13;", WEB_HOST, "www.Example.co.uk", true },
+	{ "http.host; domain; content:\"example.com\"; bsize:11;", WEB_HOST, "example.com.", true },
+	{ "http.host; domain; bsize:0;", WEB_HOST, "co.uk", true },
+	{ "http.host; domain; bsize:0;", WEB_HOST, "caf\xc3\xa9.example", true },
+	{ "http.host; tld; content:\"co.uk\"; bsize:5;", WEB_HOST, "www.example.co.uk", true },
+	{ "http.host; tld; content:\"uk\"; bsize:2;", WEB_HOST, "www.example.co.uk", false },
 	{ "http.uri; to_lowercase; content:\"abc\";", WEB_URI, "ABC", true },
 	{ "http.uri; to_lowercase; content:\"ABC\";", WEB_URI, "ABC", false },
 	{ "http.uri; to_uppercase; content:\"ABC1\";", WEB_URI, "abc1", true },
@@ -274,7 +280,11 @@ static const struct {
 	{ "tag:session,3,packets,src;", "neither" },
 	{ "lua:x.lua;", "scripts" },
 	{ "filemd5:list;", "files are not extracted" },
-	{ "domain;", "public suffix" },
+	{ "domain;", "follows the sticky buffer" },
+	{ "content:\"a\"; asn1:absolute_offset 3;", "what to look for" },
+	{ "content:\"a\"; asn1:oversize_length;", "with a number" },
+	{ "content:\"a\"; asn1:oversize_length -1;", "negative" },
+	{ "tcp.session:new;", "setup, established or closing" },
 };
 
 static void

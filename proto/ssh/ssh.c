@@ -190,6 +190,8 @@ emit(struct proto_ctx *ctx)
 static void
 deliver(struct proto_ctx *ctx, struct ssh_record *record, uint64_t bits)
 {
+	/* a banner has no key exchange, and the key exchange no banner */
+	const uint64_t hassh_bits = UINT64_C(1) << SSH_HAS_HASSH | UINT64_C(1) << (SSH_BITS_OF_END + SSH_HAS_HASSH);
 	struct ssh_state *state = ctx->state;
 	uint64_t present;
 	bool kept;
@@ -199,7 +201,9 @@ deliver(struct proto_ctx *ctx, struct ssh_record *record, uint64_t bits)
 	record->head.present = present;
 	kept = state->emitted || keep(ctx);
 	record->head.present = bits;
+	ctx->undecided = (bits & UINT64_C(1) << SSH_HAS_RULE_PROTO) != 0 ? hassh_bits : ~hassh_bits;
 	proto_deliver(ctx, PROTO_MATCH | (state->emitted || !kept ? 0 : PROTO_HOLD), TX_ID);
+	ctx->undecided = 0;
 	if (!kept) {
 		record->head.present = present;
 		state->emitted = true;

@@ -287,6 +287,21 @@ emit(struct tls_pdu *pdu)
 	proto_deliver(pdu->ctx, PROTO_EMIT, TX_ID);
 }
 
+/* What this record cannot tell to be missing: only a hello lacks what hellos have, and only who begins to encrypt without
+ * having shown a certificate has none. */
+static uint64_t
+undecided(const struct tls_pdu *pdu)
+{
+	const uint64_t certs = (UINT64_C(1) << TLS_CERT_BITS) - 1, chain = TLS_BIT(CHAIN) | TLS_BIT(CERTS);
+	uint64_t bits = UINT64_MAX;
+
+	if ((pdu->states & (TLS_STATE_CLIENT_HELLO | TLS_STATE_SERVER_HELLO)) != 0)
+		bits &= certs | chain;
+	if (pdu->ciphers && !pdu->end->certified && !pdu->end->lost)
+		bits &= ~(certs | chain);
+	return bits;
+}
+
 /* The rules see the record with what is new in it; the event waits until the session is complete. */
 static void
 deliver(struct tls_pdu *pdu)
@@ -305,7 +320,9 @@ deliver(struct tls_pdu *pdu)
 	cert = record->cert;
 	put_for_rules(pdu, record);
 	record->head.present = pdu->match;
+	pdu->ctx->undecided = undecided(pdu);
 	proto_deliver(pdu->ctx, PROTO_MATCH | (state->emitted || state->blob == NULL ? 0 : PROTO_HOLD), TX_ID);
+	pdu->ctx->undecided = 0;
 	if (!kept) { /* said now or never */
 		record->head.present = present;
 		record->cert = cert;
@@ -428,6 +445,7 @@ read_change_cipher(struct tls_pdu *pdu, struct cursor body)
 		tls_open(pdu)->resumed = true;
 		tls_has(pdu, TLS_BIT(RESUMED));
 	}
+	pdu->ciphers = !pdu->end->ciphered;
 	pdu->end->ciphered = true;
 	if (known || (state->states & TLS_STATE_CLIENT_KEYX))
 		pdu->end->encrypted = true;

@@ -210,6 +210,7 @@ struct tls_pdu {
 	uint32_t used_len;
 	uint16_t version;      /* of the record layer, then of the hello */
 	uint8_t states;
+	bool ciphers;          /* its end encrypts from here on */
 	bool changed;          /* the record must be kept */
 };
 
