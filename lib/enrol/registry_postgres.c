@@ -10,30 +10,37 @@
 
 enum {
 	LOCK_REGISTRY = 0x6d720005, /* advisory: one program at a time changes it */
-	PAUSE_MS = 1000, /* after a server that was not there: the listener's thread does not stand still over it */
+	/* The door's thread has others to serve: these bound how long it stands still, and how much of the time. */
+	QUESTION_MS = 1000,
+	CHANGE_MS = 3000,        /* each step of one; its commit waits for the standby, too */
+	PAUSE_MS = 1000,         /* after a server that was not there */
+	PAUSE_FACTOR = 4,        /* of how long it took to fail */
 	OID_BYTEA = 17,  /* src/include/catalog/pg_type.dat: fixed for good */
 };
 
 struct shared {
 	struct pg *pg;
 	char *url;
-	uint64_t failed_ms; /* when it was not there; 0: it is */
+	uint64_t pause_ms[2]; /* until when nothing is tried: questions, changes; CLOCK_MONOTONIC */
+	uint64_t begun_ms;    /* the change that goes on */
 	char *texts[REGISTRY_SQL_COUNT];
 };
 
 extern const struct pg_migration enrol_migrations[];
 extern const unsigned int enrol_migrations_count;
 
-static bool
-is_pausing(const struct shared *shared)
-{
-	return shared->failed_ms != 0 && clock_ms() - shared->failed_ms < PAUSE_MS;
-}
+enum { QUESTIONS, CHANGES };
 
+/* What failed at once because of what was asked is no reason to pause. */
 static int
-note(struct shared *shared, int result)
+note(struct shared *shared, int which, uint64_t begun_ms, int result)
 {
-	shared->failed_ms = result < 0 && !pg_is_connected(shared->pg) ? clock_ms() : 0;
+	uint64_t now_ms = clock_ms();
+	uint64_t pause_ms = (now_ms - begun_ms) * PAUSE_FACTOR;
+
+	if (result < 0 && pause_ms < PAUSE_MS && !pg_is_connected(shared->pg))
+		pause_ms = PAUSE_MS;
+	shared->pause_ms[which] = result < 0 ? now_ms + pause_ms : 0;
 	return result;
 }
 
@@ -69,46 +76,58 @@ static int
 shared_ask(void *books, const struct registry_question *question, va_list arguments)
 {
 	struct shared *shared = books;
+	uint64_t begun_ms = clock_ms();
 	PGresult *rows;
 	int count;
 	int err = 0;
 
-	if (is_pausing(shared))
+	if (begun_ms < shared->pause_ms[QUESTIONS])
 		return -EIO;
 	rows = pg_ask_list(shared->pg, shared->texts[question->which], question->types, arguments);
 	if (rows == NULL)
-		return note(shared, pg_error(shared->pg));
+		return note(shared, QUESTIONS, begun_ms, pg_error(shared->pg));
 	count = pg_count(rows);
 	for (int i = 0; i < PQntuples(rows) && question->row != NULL && err == 0; i++)
 		err = give(rows, i, question);
 	PQclear(rows);
-	return note(shared, err != 0 ? err : count);
+	shared->pause_ms[QUESTIONS] = 0;
+	return err != 0 ? err : count;
 }
 
 static int
 shared_begin(void *books)
 {
 	struct shared *shared = books;
-	int err = is_pausing(shared) ? -EIO : pg_begin(shared->pg);
+	int err;
 
+	shared->begun_ms = clock_ms();
+	if (shared->begun_ms < shared->pause_ms[CHANGES])
+		return -EIO;
+	pg_set_patience(shared->pg, CHANGE_MS);
+	err = pg_begin(shared->pg);
 	if (err == 0)
-		err = pg_script(shared->pg, "SET LOCAL lock_timeout = 5000");
+		err = pg_script(shared->pg, "SET LOCAL lock_timeout = 2000");
 	if (err == 0)
 		err = pg_run(shared->pg, "SELECT pg_advisory_xact_lock($1)", "n", (int64_t)LOCK_REGISTRY);
-	if (err < 0)
-		pg_rollback(shared->pg);
-	return err < 0 ? note(shared, err) : 0;
+	if (err >= 0)
+		return 0;
+	pg_rollback(shared->pg);
+	pg_set_patience(shared->pg, QUESTION_MS);
+	return note(shared, CHANGES, shared->begun_ms, err);
 }
 
 static int
 shared_end(void *books, bool keep)
 {
 	struct shared *shared = books;
+	int err = 0;
 
 	if (keep)
-		return note(shared, pg_commit(shared->pg));
-	pg_rollback(shared->pg);
-	return 0;
+		err = note(shared, CHANGES, shared->begun_ms, pg_commit(shared->pg));
+	else
+		pg_rollback(shared->pg);
+	pg_set_patience(shared->pg, QUESTION_MS);
+	return err;
 }
 
 static int
@@ -167,6 +186,7 @@ shared_open(void **books, const char *where)
 		shared_close(shared);
 		return err;
 	}
+	pg_set_patience(shared->pg, QUESTION_MS);
 	*books = shared;
 	return 0;
 }

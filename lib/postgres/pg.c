@@ -2,24 +2,34 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <time.h>
 
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
 
 enum {
 	PARAMS_MAX = 12,
 	NUMBER_TEXT = 24,
+	GREETING_MS = 5000,
 	LOCK_MIGRATE = 0x6d720001, /* advisory: one program at a time changes the schema */
 };
 
 struct pg {
-	PGconn *connection;
+	PGconn *connection; /* the mender's while there is one that is not done */
 	const char *topic;
 	int error;
 	bool in_transaction;
+	uint64_t patience_ms; /* 0: every call waits as long as it takes */
+	bool mending;
+	pthread_t mender;
 };
 
 /* Values as libpq takes them; numbers are written here. */
@@ -53,29 +63,140 @@ fail(struct pg *pg, const char *what, const PGresult *result)
 	return pg->error;
 }
 
-static int
+/* Until an answer has begun. @return false: it took too long */
+static bool
+wait_for_answer(PGconn *connection, uint64_t end_ms)
+{
+	while (PQisBusy(connection) == 1) {
+		uint64_t now_ms = clock_ms();
+		struct pollfd wait = { .fd = PQsocket(connection), .events = POLLIN };
+
+		if (now_ms >= end_ms)
+			return false;
+		if (poll(&wait, 1, (int)(end_ms - now_ms)) > 0 && PQconsumeInput(connection) == 0)
+			return true;
+	}
+	return true;
+}
+
+/* The last answer to what was sent. Of pg it touches the connection alone. @param sent whether it was */
+static PGresult *
+take_answer(struct pg *pg, bool sent, uint64_t wait_ms)
+{
+	uint64_t end_ms = clock_ms() + wait_ms;
+	PGconn *connection = pg->connection;
+	PGresult *last = NULL, *next;
+
+	while (sent) {
+		if (!wait_for_answer(connection, end_ms)) {
+			log_error(pg->topic, "postgres: no answer within %llu ms", (unsigned long long)wait_ms);
+			/* What comes of it is not known: so it is with a connection that broke. */
+			shutdown(PQsocket(connection), SHUT_RDWR);
+		}
+		next = PQgetResult(connection);
+		if (next == NULL)
+			break;
+		PQclear(last);
+		last = next;
+	}
+	return last;
+}
+
+/* Also on the mender's thread, so that it touches the connection alone. A server may accept it and then be silent. */
+static bool
 greet(struct pg *pg)
 {
 	PGresult *result;
-	bool ok;
+	bool fine = PQstatus(pg->connection) == CONNECTION_OK;
 
-	if (PQstatus(pg->connection) != CONNECTION_OK)
-		return fail(pg, "connect", NULL);
-	result = PQexec(pg->connection, session);
-	ok = PQresultStatus(result) == PGRES_COMMAND_OK;
-	if (!ok)
-		(void)fail(pg, "session", result);
-	PQclear(result);
-	return ok ? 0 : pg->error;
+	if (fine) {
+		result = take_answer(pg, PQsendQuery(pg->connection, session) == 1, GREETING_MS);
+		fine = PQresultStatus(result) == PGRES_COMMAND_OK;
+		PQclear(result);
+	}
+	if (!fine)
+		log_error(pg->topic, "postgres: connect: %.*s", (int)strcspn(PQerrorMessage(pg->connection), "\n"),
+			PQerrorMessage(pg->connection));
+	return fine;
+}
+
+/* ---- with patience: nobody waits for a server that is not there, nor for one that does not answer ---- */
+
+static void *
+mend(void *arg)
+{
+	struct pg *pg = arg;
+
+	/* Names, every host with its own bound: this may take long. */
+	PQreset(pg->connection);
+	(void)greet(pg);
+	return NULL;
+}
+
+/* @return whether the connection is the caller's again */
+static bool
+take_back(struct pg *pg)
+{
+	if (pg->mending)
+		pg->mending = pthread_tryjoin_np(pg->mender, NULL) != 0;
+	return !pg->mending;
+}
+
+/* A server that is there is back at once; another is left to the mender. */
+static void
+start_mending(struct pg *pg)
+{
+	sigset_t all, before;
+	struct timespec end;
+
+	/* Signals are the main thread's. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	pg->mending = pthread_create(&pg->mender, NULL, mend, pg) == 0;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_sec += (time_t)(pg->patience_ms / 1000);
+	end.tv_nsec += (long)(pg->patience_ms % 1000) * 1000000;
+	end.tv_sec += end.tv_nsec / 1000000000;
+	end.tv_nsec %= 1000000000;
+	if (pg->mending)
+		pg->mending = pthread_clockjoin_np(pg->mender, NULL, CLOCK_MONOTONIC, &end) != 0;
 }
 
 static int
 reconnect(struct pg *pg)
 {
-	if (PQstatus(pg->connection) == CONNECTION_OK)
+	if (pg_is_connected(pg))
 		return 0;
-	PQreset(pg->connection);
-	return greet(pg);
+	if (pg->patience_ms == 0) {
+		PQreset(pg->connection);
+		(void)greet(pg);
+	} else if (!pg->mending) {
+		start_mending(pg);
+	}
+	pg->error = pg_is_connected(pg) ? 0 : -EIO;
+	return pg->error;
+}
+
+static PGresult *
+run_text(struct pg *pg, const char *sql)
+{
+	return pg->patience_ms == 0 ? PQexec(pg->connection, sql) : take_answer(pg, PQsendQuery(pg->connection, sql) == 1, pg->patience_ms);
+}
+
+static PGresult *
+run_params(struct pg *pg, const char *sql, const struct params *params)
+{
+	if (pg->patience_ms != 0)
+		return take_answer(pg, PQsendQueryParams(pg->connection, sql, params->count, NULL, params->values, params->lengths,
+			params->formats, 0) == 1, pg->patience_ms);
+	return PQexecParams(pg->connection, sql, params->count, NULL, params->values, params->lengths, params->formats, 0);
+}
+
+void
+pg_set_patience(struct pg *pg, uint64_t ms)
+{
+	pg->patience_ms = ms;
 }
 
 int
@@ -91,7 +212,7 @@ pg_open(struct pg **out, const char *url, const char *topic)
 		return -ENOMEM;
 	pg->topic = topic;
 	pg->connection = PQconnectdbParams(keys, values, 1);
-	err = pg->connection == NULL ? -ENOMEM : greet(pg);
+	err = pg->connection == NULL ? -ENOMEM : greet(pg) ? 0 : -EIO;
 	if (err != 0) {
 		pg_close(pg);
 		return err;
@@ -105,6 +226,8 @@ pg_close(struct pg *pg)
 {
 	if (pg == NULL)
 		return;
+	if (pg->mending)
+		pthread_join(pg->mender, NULL);
 	PQfinish(pg->connection);
 	free(pg);
 }
@@ -116,9 +239,9 @@ pg_error(const struct pg *pg)
 }
 
 bool
-pg_is_connected(const struct pg *pg)
+pg_is_connected(struct pg *pg)
 {
-	return PQstatus(pg->connection) == CONNECTION_OK;
+	return take_back(pg) && PQstatus(pg->connection) == CONNECTION_OK;
 }
 
 bool
@@ -163,7 +286,7 @@ ask(struct pg *pg, const char *sql, const struct params *params)
 
 		if (!pg->in_transaction && reconnect(pg) != 0)
 			return NULL;
-		result = PQexecParams(pg->connection, sql, params->count, NULL, params->values, params->lengths, params->formats, 0);
+		result = run_params(pg, sql, params);
 		if (went_well(result))
 			return result;
 		lost = PQstatus(pg->connection) != CONNECTION_OK;
@@ -230,7 +353,7 @@ pg_script(struct pg *pg, const char *sql)
 
 	if (!pg->in_transaction && reconnect(pg) != 0)
 		return pg->error;
-	result = PQexec(pg->connection, sql);
+	result = run_text(pg, sql);
 	ok = went_well(result);
 	if (!ok)
 		(void)fail(pg, sql, result);
@@ -257,7 +380,7 @@ pg_commit(struct pg *pg)
 
 	if (!pg->in_transaction)
 		return 0;
-	result = PQexec(pg->connection, "COMMIT");
+	result = run_text(pg, "COMMIT");
 	/* A transaction that failed is answered "ROLLBACK", without an error. */
 	ok = went_well(result) && strcmp(PQcmdStatus(result), "COMMIT") == 0;
 	if (!ok)
@@ -271,7 +394,7 @@ void
 pg_rollback(struct pg *pg)
 {
 	if (pg->in_transaction && PQstatus(pg->connection) == CONNECTION_OK)
-		PQclear(PQexec(pg->connection, "ROLLBACK"));
+		PQclear(run_text(pg, "ROLLBACK"));
 	pg->in_transaction = false;
 }
 

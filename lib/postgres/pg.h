@@ -27,8 +27,16 @@ struct pg_migration {
  * @return 0 or -errno, logged
  */
 int pg_open(struct pg **out, const char *url, const char *topic);
-/** NULL is accepted. */
+/** Waits for a connection that is being made. NULL is accepted. */
 void pg_close(struct pg *pg);
+/**
+ * From now on no call waits longer than this for an answer, nor for a connection: a server that does not answer in time counts as
+ * lost, and a lost connection is made again on a thread of its own; while that takes longer, calls fail at once (-EIO). For
+ * threads that have others to serve. A commit that is given up may have happened.
+ *
+ * @param ms  0: as long as it takes, which is how it begins
+ */
+void pg_set_patience(struct pg *pg, uint64_t ms);
 
 /**
  * Runs one statement. Outside a transaction it is tried once more when the connection was lost, so it must be one that
@@ -51,7 +59,7 @@ int pg_script(struct pg *pg, const char *sql);
 int pg_error(const struct pg *pg);
 
 /** Whether the server was there when it was last asked. */
-bool pg_is_connected(const struct pg *pg);
+bool pg_is_connected(struct pg *pg);
 
 int pg_begin(struct pg *pg);
 /** @return 0: it is durable, on the synchronous standby as well where there is one; -errno: it is not known to be */

@@ -8,6 +8,7 @@ import concurrent.futures
 import http.client
 import json
 import os
+import signal
 import ssl
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from stack import skip
 sys.path.insert(0, os.path.join(ROOT, 'test', 'harness'))
 import cluster  # noqa: E402
 
+BACK_S = 10  # after the end of a fault
 HEARD_S = 2  # within which a revocation said at one holds at the other: PG_LISTEN_CURRENT_MS
 
 
@@ -62,6 +64,14 @@ class EnrolGateway(Gateway):
     def token_verb(self, *words):
         return subprocess.run([aggregator_test.program('aggregator/millrace-aggregator'), 'token', '-c', self.config, *words],
                               capture_output=True, text=True, timeout=60)
+
+
+def primary():
+    """The processes of the PostgreSQL that takes changes."""
+    with open(os.path.join(cluster.DIR, 'pg1', 'pid')) as file:
+        pid = int(file.read().split()[0])
+    with open(f'/proc/{pid}/task/{pid}/children') as file:
+        return [pid, *map(int, file.read().split())]
 
 
 def wait_until_listening(gateway):
@@ -155,6 +165,41 @@ class Shared(unittest.TestCase):
         finally:
             done.set()
             cutter.join()
+
+    def test_the_door_does_not_stand_still_when_postgres_hangs(self):
+        """The primary is stopped, as a machine that is gone looks: a strange sensor is sent away soon, again and again."""
+        one = self.gateways[0]
+        self.box('plant-11')
+        self.assertEqual(one.post(1, [event(1)], sensor='plant-11'), (200, {'acked': 1}))
+        pids = primary()
+        took = []
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            # Until the aggregator knows that it does not hear news any more.
+            time.sleep(HEARD_S + 1)
+            end = time.monotonic() + 12
+            while time.monotonic() < end:
+                begin = time.monotonic()
+                with self.assertRaises((OSError, http.client.HTTPException)):
+                    one.post(2, [event(2)], sensor='plant-11')
+                took.append(time.monotonic() - begin)
+                time.sleep(0.1)
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+        took.sort()
+        print(f'{len(took)} times: {took[len(took) // 2] * 1000:.0f} ms in the median, {took[-1] * 1000:.0f} ms at most', file=sys.stderr)
+        self.assertLess(took[len(took) // 2], 0.5)
+        self.assertLess(took[-1], 3)
+        end = time.monotonic() + BACK_S
+        while True:
+            try:
+                self.assertEqual(one.post(2, [event(2)], sensor='plant-11'), (200, {'acked': 2}))
+                break
+            except (OSError, http.client.HTTPException):
+                self.assertLess(time.monotonic(), end)
+                time.sleep(0.1)
 
     def test_an_invitation_is_good_once_at_both_together(self):
         requests = [make_request(self.dir, *P384) for _ in range(4)]
