@@ -4,6 +4,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/store/cell.h"
 #include "lib/store/store.h"
 
 /* ---- the store ---- */
@@ -355,6 +356,34 @@ reports_answer_on_an_empty_store_and_a_full_one(void **state)
 	store_close(store);
 }
 
+static void
+is_written(json_t *value, const char *expected)
+{
+	char *text = json_dumps(value, JSON_ENCODE_ANY);
+
+	assert_string_equal(text, expected);
+	free(text);
+	json_decref(value);
+}
+
+static void
+values_are_written(void **state)
+{
+	is_written(store_cell_time(1767323045, 6000), "\"2026-01-02T03:04:05.000006+0000\"");
+	is_written(store_cell_ip("\x0a\0\0\1", 4), "\"10.0.0.1\"");
+	is_written(store_cell_ip("\x20\1\xd\xb8\0\0\0\0\0\0\0\0\0\0\0\1", 16), "\"2001:db8::1\"");
+	is_written(store_cell_ip("\x0a\0\0\1\2", 5), "null");
+	is_written(store_cell_lane(LINK_LANE_EVENT), "\"event\"");
+	is_written(store_cell_lane(LINK_LANE_COUNT), "null");
+	is_written(store_cell_lane(-1), "null");
+	is_written(store_cell_hex(0xa1), "\"00000000000000a1\"");
+	is_written(store_cell_whole(3), "3");
+	is_written(store_cell_whole(1e19), "1e19");
+	is_written(store_cell_line("{\"a\":1}x", 7), "{\"a\": 1}");
+	is_written(store_cell_line("{", 1), "null");
+	is_written(store_cell_line(NULL, 0), "null");
+}
+
 /* Until nothing is left to do. @return what was deleted */
 static uint64_t
 expire(struct store *store, uint64_t now_s)
@@ -454,6 +483,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(a_page_does_not_move_when_records_arrive, make_path, remove_path),
 		cmocka_unit_test_setup_teardown(a_backup_is_a_store, make_path, remove_path),
 		cmocka_unit_test(filters_of_the_wrong_kind_are_refused),
+		cmocka_unit_test(values_are_written),
 		cmocka_unit_test_setup_teardown(reports_answer_on_an_empty_store_and_a_full_one, make_path, remove_path),
 		cmocka_unit_test_setup_teardown(retention_deletes_the_oldest_and_counts, make_path, remove_path),
 		cmocka_unit_test_setup_teardown(retention_gives_up_partitions, make_path, remove_path),

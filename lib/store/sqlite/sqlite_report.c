@@ -1,12 +1,10 @@
 /* Reports: one row each, asked of every partition and summed; a column's name says how its value is written ("updated:s" is a time). */
-#include <arpa/inet.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "lib/store/cell.h"
 #include "lib/store/function.h"
 #include "lib/store/sqlite/sqlite_private.h"
 
@@ -154,21 +152,9 @@ static const struct report reports[STORE_REPORT_COUNT] = {
 /* ---- how a column's value is written ---- */
 
 static json_t *
-write_time(int64_t seconds, int64_t ns)
-{
-	char day[32];
-	time_t at = (time_t)seconds;
-	struct tm tm;
-
-	gmtime_r(&at, &tm);
-	strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &tm);
-	return json_sprintf("%s.%06u+0000", day, (unsigned int)(ns / 1000));
-}
-
-static json_t *
 write_seconds(sqlite3_stmt *statement, int column)
 {
-	return write_time(sqlite3_column_int64(statement, column), 0);
+	return store_cell_time(sqlite3_column_int64(statement, column), 0);
 }
 
 static json_t *
@@ -176,42 +162,35 @@ write_ns(sqlite3_stmt *statement, int column)
 {
 	int64_t ns = sqlite3_column_int64(statement, column);
 
-	return write_time(ns / 1000000000, ns % 1000000000);
+	return store_cell_time(ns / 1000000000, ns % 1000000000);
 }
 
 static json_t *
 write_hex(sqlite3_stmt *statement, int column)
 {
-	return json_sprintf("%016" PRIx64, (uint64_t)sqlite3_column_int64(statement, column));
+	return store_cell_hex((uint64_t)sqlite3_column_int64(statement, column));
 }
 
 static json_t *
 write_lane(sqlite3_stmt *statement, int column)
 {
-	int lane = sqlite3_column_int(statement, column);
-
-	return lane < 0 || lane >= LINK_LANE_COUNT ? json_null() : json_string(link_lane_name((enum link_lane)lane));
+	return store_cell_lane(sqlite3_column_int64(statement, column));
 }
 
 static json_t *
 write_ip(sqlite3_stmt *statement, int column)
 {
 	const void *bytes = sqlite3_column_blob(statement, column);
-	int len = sqlite3_column_bytes(statement, column);
-	char text[INET6_ADDRSTRLEN];
 
-	if ((len != 4 && len != 16) || inet_ntop(len == 4 ? AF_INET : AF_INET6, bytes, text, sizeof(text)) == NULL)
-		return json_null();
-	return json_string(text);
+	return store_cell_ip(bytes, (size_t)sqlite3_column_bytes(statement, column));
 }
 
 static json_t *
 write_record(sqlite3_stmt *statement, int column)
 {
-	json_t *record = json_loadb((const char *)sqlite3_column_text(statement, column),
-		(size_t)sqlite3_column_bytes(statement, column), JSON_ALLOW_NUL, NULL);
+	const char *line = (const char *)sqlite3_column_text(statement, column);
 
-	return record == NULL ? json_null() : record;
+	return store_cell_line(line, (size_t)sqlite3_column_bytes(statement, column));
 }
 
 /* What the record asks or answers. */
@@ -226,13 +205,10 @@ write_function(sqlite3_stmt *statement, int column)
 	return text;
 }
 
-/* total() is a double, so that a hostile sum cannot overflow; a whole one is written as an integer. */
 static json_t *
 write_whole(sqlite3_stmt *statement, int column)
 {
-	double value = sqlite3_column_double(statement, column);
-
-	return value < 9e18 ? json_integer((json_int_t)value) : json_real(value);
+	return store_cell_whole(sqlite3_column_double(statement, column));
 }
 
 static json_t *
