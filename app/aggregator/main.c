@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 
 #include <event2/event.h>
 #include <jansson.h>
@@ -18,6 +19,7 @@
 #include "app/aggregator/enrol.h"
 #include "app/aggregator/ingest.h"
 #include "lib/base/log.h"
+#include "lib/enrol/registry.h"
 
 enum { EXIT_USAGE = 2, PRIORITIES = 3, DRAIN_MS = 300, SET_MAX = 64, FILES_BESIDE = 128, WORDS_MAX = 2 };
 
@@ -27,6 +29,7 @@ static const char usage[] =
 	"       millrace-aggregator backup -c FILE [--set KEY=VALUE]... TARGET\n"
 	"       millrace-aggregator token [-c FILE [--set KEY=VALUE]...] NAME SCOPE[,SCOPE]...\n"
 	"       millrace-aggregator token -c FILE [--set KEY=VALUE]... --list | --remove NAME\n"
+	"       millrace-aggregator import -c FILE [--set KEY=VALUE]... STATE\n"
 	"       millrace-aggregator reference [counters] | --version | --help\n"
 	"\n"
 	"run    listens for sensors and for questions until SIGTERM. When both are open it prints\n"
@@ -36,6 +39,9 @@ static const char usage[] =
 	"       database like the one it was taken from.\n"
 	"token  makes a token of the API (scopes: read, export, admin). With -c it is kept where the configuration says, in the file\n"
 	"       api.tokens or beside the store clickhouse, and is good at once; else its line for that file is printed.\n"
+	"import takes invitations, certificates, revocations and their trail from STATE, a file that was some aggregator's enrol.state,\n"
+	"       to where the configuration keeps them, beside the store clickhouse or in its own enrol.state. STATE is renamed to\n"
+	"       STATE.imported; the aggregator that used it must have ended.\n"
 	"reference  prints the configuration's keys, or the counters, as the reference pages have them.\n"
 	"\n"
 	"exit status: 0 done, 1 failed, 2 wrong usage or configuration\n";
@@ -43,7 +49,7 @@ static const char usage[] =
 struct options {
 	const char *config_path;
 	const char *ready_file;
-	const char *words[WORDS_MAX]; /* of backup, of token */
+	const char *words[WORDS_MAX]; /* of backup, of token, of import */
 	unsigned int word_count;
 	const char *remove; /* of token */
 	bool list;
@@ -242,6 +248,29 @@ backup(const struct options *options, const struct settings *settings)
 }
 
 static int
+import(const struct options *options, const struct settings *settings)
+{
+	struct registry *registry = NULL;
+	struct registry_taken taken;
+	int err;
+
+	if (options->word_count != 1)
+		return wrong_usage("import: the file to take from is wanted");
+	if (!settings_enrols(settings)) {
+		fprintf(stderr, "millrace-aggregator: enrol.state: must be given\n");
+		return EXIT_USAGE;
+	}
+	err = settings_open_registry(settings, &registry);
+	if (err == 0)
+		err = registry_import(registry, options->words[0], (uint64_t)time(NULL), &taken);
+	registry_close(registry);
+	if (err == 0)
+		printf("%llu sensors, %llu invitations, %llu certificates, %llu rows of the trail\n", (unsigned long long)taken.sensors,
+			(unsigned long long)taken.invitations, (unsigned long long)taken.certificates, (unsigned long long)taken.audit);
+	return err == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int
 keep_token(const struct options *options, const struct api_token_keep *keep, void *kept)
 {
 	char text[API_TOKEN_TEXT_LEN + 1] = "";
@@ -357,8 +386,9 @@ main(int argc, char **argv)
 	}
 	if (strcmp(verb, "reference") == 0)
 		return print_reference(argc > 2 ? argv[2] : NULL);
-	if (strcmp(verb, "run") != 0 && strcmp(verb, "check") != 0 && strcmp(verb, "backup") != 0 && strcmp(verb, "token") != 0)
-		return wrong_usage("run, check, backup, token or reference is wanted");
+	if (strcmp(verb, "run") != 0 && strcmp(verb, "check") != 0 && strcmp(verb, "backup") != 0 && strcmp(verb, "token") != 0 &&
+	    strcmp(verb, "import") != 0)
+		return wrong_usage("run, check, backup, token, import or reference is wanted");
 	if (read_options(argc - 1, argv + 1, &options) != 0)
 		return wrong_usage("an option that is not known, or too many words");
 	if (strcmp(verb, "token") == 0 && options.word_count + 2 * options.list + (options.remove == NULL ? 0 : 2) != 2)
@@ -379,6 +409,8 @@ main(int argc, char **argv)
 		status = check(&settings);
 	} else if (strcmp(verb, "token") == 0) {
 		status = token_of(&options, &settings);
+	} else if (strcmp(verb, "import") == 0) {
+		status = import(&options, &settings);
 	} else if (strcmp(verb, "backup") == 0) {
 		status = backup(&options, &settings);
 	} else {

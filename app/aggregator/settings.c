@@ -111,11 +111,11 @@ require(const char *key, const char *value, struct config_error *err)
 
 /* What several aggregators share is in PostgreSQL. Files that were in use are not passed over in silence. */
 static int
-refuse_file(const char *key, const char *value, struct config_error *err)
+refuse_file(const char *key, const char *value, const char *instead, struct config_error *err)
 {
 	if (value[0] == '\0')
 		return 0;
-	snprintf(err->text, sizeof(err->text), "%s: with the store clickhouse this is kept in PostgreSQL, not in a file", key);
+	snprintf(err->text, sizeof(err->text), "%s: with the store clickhouse this is kept in PostgreSQL, not in a file: %s", key, instead);
 	return -EINVAL;
 }
 
@@ -126,7 +126,8 @@ check_store(const struct settings *out, struct config_error *err)
 		return require("store.path", out->store_path, err);
 	if (json_array_size(out->cluster.shards) == 0)
 		return require("store.clickhouse.shards", "", err);
-	if (refuse_file("enrol.state", out->enrol_state, err) != 0 || refuse_file("api.tokens", out->api_tokens, err) != 0)
+	if (refuse_file("enrol.state", out->enrol_state, "millrace-aggregator import takes it over", err) != 0 ||
+	    refuse_file("api.tokens", out->api_tokens, "millrace-aggregator token makes new ones", err) != 0)
 		return -EINVAL;
 	return require("store.postgres.url", out->cluster.postgres, err);
 }

@@ -112,6 +112,20 @@ bool registry_admits(struct registry *registry, const char *sensor, const char *
 /** [{sensor, state, site, zone, expires}], by name; state: invited, enrolled, expired, revoked.
  *  expires is RFC 3339, of the invitation or of the certificate. @return 0 or -errno */
 int registry_list(struct registry *registry, uint64_t now_s, json_t **out);
+/** What was taken over. */
+struct registry_taken {
+	uint64_t sensors, invitations, certificates, audit;
+};
+
+/**
+ * Takes over what a file has that was a registry of its own (of the kind REGISTRY_SQLITE), the audit trail behind what is
+ * there. Where both know of something, a revocation, a withdrawal and a use of either hold. All of it or nothing; the file is
+ * renamed to FILE.imported then, so that nobody goes on with it.
+ *
+ * @return 0, -ENOENT (no such file), -EBUSY (it is open elsewhere) or -errno, logged
+ */
+int registry_import(struct registry *registry, const char *path, uint64_t now_s, struct registry_taken *out);
+
 /** [{at, actor, action, sensor, detail}], newest first. @return 0 or -errno */
 int registry_audit(struct registry *registry, unsigned int limit, json_t **out);
 

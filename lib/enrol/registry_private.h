@@ -13,13 +13,15 @@ enum registry_sql {
 	SQL_ADMIT_SERIAL, SQL_ADMIT_NAME,
 	SQL_PRUNE_INVITATIONS, SQL_PRUNE_CERTIFICATES, SQL_PRUNE_AUDIT,
 	SQL_AUDIT_ADD, SQL_AUDIT_LIST, SQL_LIST,
+	SQL_ALL_SENSORS, SQL_ALL_INVITATIONS, SQL_ALL_CERTIFICATES, SQL_ALL_AUDIT,
+	SQL_TAKE_SENSOR, SQL_TAKE_INVITATION, SQL_TAKE_CERTIFICATE,
 	REGISTRY_SQL_COUNT,
 };
 
 /** Parameters are ?1, ?2, ...; tables are of the schema enrol. The same text for every row of registry_books. */
 extern const char *const registry_texts[REGISTRY_SQL_COUNT];
 
-enum { REGISTRY_CELLS_MAX = 8 };
+enum { REGISTRY_CELLS_MAX = 9 };
 
 /** A value of a row; numbers are decimal text. data NULL: null. Lent for the row; text ends with a NUL. */
 struct registry_cell {
@@ -50,6 +52,9 @@ struct registry_books {
 	/** Within a change: other programs are to ask about this sensor again when it is committed. NULL: nobody else asks. */
 	int (*announce)(void *books, const char *sensor);
 };
+
+/** Of a file: nobody else has it open, nor opens it before it is closed. @return 0 or -errno (-EBUSY: somebody has), logged */
+int registry_file_hold(void *books);
 
 extern const struct registry_books registry_sqlite;
 extern const struct registry_books registry_postgres;

@@ -39,4 +39,19 @@ const char *const registry_texts[REGISTRY_SQL_COUNT] = {
 		" CASE WHEN r.site IS NULL OR r.site = '' THEN coalesce(i.site, '') ELSE r.site END,"
 		" CASE WHEN r.zone IS NULL OR r.zone = '' THEN coalesce(i.zone, '') ELSE r.zone END"
 		" FROM rows r LEFT JOIN enrol.invitations i ON i.id = r.invitation ORDER BY r.name",
+	/* What one registry has, into another: what shuts out in either holds. 0 and "" stand for null. */
+	[SQL_ALL_SENSORS] = "SELECT name, site, zone, revoked_s, barred FROM enrol.sensors",
+	[SQL_ALL_INVITATIONS] = "SELECT id, secret, sensor, site, zone, created_s, expires_s, withdrawn_s, serial FROM enrol.invitations",
+	[SQL_ALL_CERTIFICATES] = "SELECT serial, sensor, key_digest, not_before_s, not_after_s, revoked_s, pem FROM enrol.certificates",
+	[SQL_ALL_AUDIT] = "SELECT at_s, actor, action, sensor, detail FROM enrol.audit ORDER BY id",
+	[SQL_TAKE_SENSOR] = "INSERT INTO enrol.sensors(name, site, zone, revoked_s, barred)"
+		" VALUES(?1, ?2, ?3, nullif(?4, CAST(0 AS bigint)), ?5) ON CONFLICT(name) DO UPDATE"
+		" SET barred = CASE WHEN excluded.barred > sensors.barred THEN excluded.barred ELSE sensors.barred END",
+	[SQL_TAKE_INVITATION] = "INSERT INTO enrol.invitations(id, secret, sensor, site, zone, created_s, expires_s, withdrawn_s, serial)"
+		" VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, nullif(?8, CAST(0 AS bigint)), nullif(?9, '')) ON CONFLICT(id) DO UPDATE"
+		" SET withdrawn_s = coalesce(invitations.withdrawn_s, excluded.withdrawn_s),"
+		" serial = coalesce(invitations.serial, excluded.serial)",
+	[SQL_TAKE_CERTIFICATE] = "INSERT INTO enrol.certificates(serial, sensor, key_digest, not_before_s, not_after_s, revoked_s, pem)"
+		" VALUES(?1, ?2, ?3, ?4, ?5, nullif(?6, CAST(0 AS bigint)), ?7) ON CONFLICT(serial) DO UPDATE"
+		" SET revoked_s = coalesce(certificates.revoked_s, excluded.revoked_s)",
 };

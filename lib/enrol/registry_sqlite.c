@@ -145,16 +145,27 @@ prepare(struct file *file)
 	return err;
 }
 
-/* Made beforehand, so that it is nobody else's from the first byte on. */
+int
+registry_file_hold(void *books)
+{
+	struct file *file = books;
+
+	/* Who has it open does not close it soon. */
+	sqlite3_busy_timeout(file->db, 0);
+	return run(file, "PRAGMA locking_mode = EXCLUSIVE; BEGIN IMMEDIATE; COMMIT");
+}
+
+/* Made beforehand, so that it is nobody else's from the first byte on. One that is there is not opened: to close it would
+ * let go of the locks that other handles of this program hold on it. */
 static int
 make_file(const char *path)
 {
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	int err = fd < 0 ? -errno : 0;
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	int err = fd < 0 && errno != EEXIST ? -errno : 0;
 
 	if (err != 0)
 		log_error("enrol", "enrol.state: %s: %s", path, strerror(-err));
-	else
+	if (fd >= 0)
 		close(fd);
 	return err;
 }
