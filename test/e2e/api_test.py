@@ -98,10 +98,11 @@ class TimeLimit(Api):
         self.assertLess(time.monotonic() - started, 20)
         self.assertEqual(answers, [(503, '1', 'application/json',
                                     {'error': {'status': 503, 'reason': 'the query took too long: narrow it'}})] * 12)
-        # What is short is answered by the same threads.
+        # What is short is answered by the same threads; on a machine that a whole cluster shares that is what asks PostgreSQL alone.
+        path, key, rows = ('/v1/lanes', 'lanes', 2) if self.aggregator.cluster else ('/v1/events?limit=1', 'records', 1)
         for _ in range(8):
-            status, page = self.ask('/v1/events?limit=1')
-            self.assertEqual((status, len(page['records'])), (200, 1))
+            status, page = self.ask(path)
+            self.assertEqual((status, len(page[key])), (200, rows))
         self.assertEqual([row['acked'] for row in self.ask('/v1/lanes')[1]['lanes']], [3 * self.count, 1])
 
 
