@@ -1,4 +1,5 @@
 """Rewrites captures of the generator: the same conversations in other frames."""
+import copy
 import struct
 
 ETHERNET_LEN = 14
@@ -41,6 +42,14 @@ def write(path, frames):
         out.write(struct.pack("<IHHIIII", 0xa1b2c3d4, 2, 4, 0, 0, 262144, 1))
         for frame in frames:
             out.write(struct.pack("<IIII", *frame.stamp, len(frame.data), len(frame.data)) + frame.data)
+
+
+def later(frames, seconds):
+    """The same frames, that many seconds later."""
+    for frame in frames:
+        moved = copy.copy(frame)
+        moved.stamp = (frame.stamp[0] + seconds, frame.stamp[1])
+        yield moved
 
 
 def checksum(data):

@@ -2,16 +2,18 @@
 """No way to cut a conversation into frames hides it from a rule.
 
 Every rule of a table in test/cases has a scenario that fires it. The scenarios are made into a capture, read as they
-are, and read again with each TCP payload cut at every byte, in overlapping segments, out of order, twice, and with each
+are, and again with each TCP payload cut at every byte, in overlapping segments, out of order, twice, and with each
 datagram in fragments, overlapping and the last one first. Each scenario must give the same alerts each time, and as
-many; thresholds are left out, so that every match is seen.
+many; thresholds are left out, so that every match is seen. All variants are one capture, one behind the other: most of
+what a run of the sensor takes is its start.
 
-With --full there is a run for a cut at each of the first bytes, and for more sizes; --only FOLDER takes one table.
+With --full there is a cut at each of the first bytes, and more sizes; --only FOLDER takes one table.
 
 Last line: 'N passed, N failed, N skipped'.
 """
 import argparse
 import collections
+import itertools
 import re
 import sys
 import tempfile
@@ -45,19 +47,24 @@ def variants(original, full):
     yield "overlapping, swapped, twice", list(frames.duplicate(frames.swap(list(frames.overlap(original, 6)), 4)))
 
 
-def scenario_of(event):
-    """An alert belongs to where its flow began: what a timer finds may come with a later scenario's frames."""
+def place_of(event):
+    """How many scenarios begin before it. An alert belongs to where its flow began: what a timer finds may come with
+    a later scenario's frames."""
     began = {"timestamp": event.get("flow", {}).get("start", event["timestamp"])}
     return int((cases.seconds_of(began) - cases.FIRST) // cases.WINDOW)
 
 
-def alerts_of(args, capture, rules, sets):
-    """How often each sid alerted in each scenario."""
+def alerts_of(args, capture, rules, sets, scenario_count):
+    """Of each variant how often each sid alerted in each scenario."""
     ran = common.run_sensor(args, capture, rules, sets)
     if ran.error:
         raise RuntimeError(ran.error)
-    return collections.Counter((scenario_of(event), event["alert"]["signature_id"])
-                               for event in ran.events() if event["event_type"] == "alert")
+    found = collections.defaultdict(collections.Counter)
+    for event in ran.events():
+        if event["event_type"] == "alert":
+            variant, scenario = divmod(place_of(event), scenario_count)
+            found[variant][scenario, event["alert"]["signature_id"]] += 1
+    return found
 
 
 def without_thresholds(work, rules):
@@ -80,20 +87,20 @@ def run_variants(args, work, rules, sets, chosen):
     capture = Path(work) / "evasion.pcap"
     cases.scenarios_capture(args, capture, scenarios)
     original = frames.read(capture)
-    expected = alerts_of(args, capture, rules, sets)
-    silent = [case.sid for i, case in enumerate(chosen) if expected[i, case.sid] == 0]
+    tried = list(variants(original, args.full))
+    frames.write(capture, itertools.chain(original, *(frames.later(changed, i * len(scenarios) * cases.WINDOW)
+                                                      for i, (_, changed) in enumerate(tried, 1))))
+    try:
+        found = alerts_of(args, capture, rules, sets, len(scenarios))
+    except RuntimeError as err:
+        return [f"{' '.join(sets) or 'as it is'}: {err}"], len(tried)
+    silent = [case.sid for i, case in enumerate(chosen) if found[0][i, case.sid] == 0]
     failures = [f"sids {silent} do not fire as it is"] if silent else []
-    tried = 0
-    for name, changed in variants(original, args.full):
-        frames.write(capture, changed)
-        try:
-            wrong = difference(expected, alerts_of(args, capture, rules, sets), scenarios)
-        except RuntimeError as err:
-            wrong = str(err)
-        tried += 1
+    for i, (name, changed) in enumerate(tried, 1):
+        wrong = difference(found[0], found[i], scenarios)
         if wrong:
             failures.append(f"{' '.join(sets) or 'as it is'}: {name} ({len(changed)} frames): {wrong}")
-    return failures, tried
+    return failures, len(tried)
 
 
 def run_table(args, folder):
