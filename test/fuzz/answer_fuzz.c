@@ -5,7 +5,6 @@
  * The input is a script: records come in, batches go out, one of those on their way is answered.
  */
 #include <errno.h>
-#include <ftw.h>
 #include <inttypes.h>
 #include <unistd.h>
 
@@ -15,19 +14,7 @@
 
 enum { STEPS_MAX = 400, ROUNDS_MAX = 4000, APPENDS_MAX = 24, NOW_MS = 1 << 30 /* behind every pause */ };
 
-static char folder[64];
-
-static int
-remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	return remove(path);
-}
-
-static void
-clean(void)
-{
-	(void)nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
+static const char *folder;
 
 static void
 set_up(struct uplink *uplink)
@@ -36,7 +23,7 @@ set_up(struct uplink *uplink)
 	const struct uplink_config config = { .window = 6, .batch_records = 16, .batch_bytes = 4096, .backoff_max_ms = 1000,
 		.quarantine_size = 4096 };
 
-	snprintf(folder, sizeof(folder), "/dev/shm/fuzz-answer.%d", getpid());
+	folder = fuzz_folder("answer");
 	log_set_level(LOG_LEVEL_ERROR - 1);
 	uplink->config = config;
 	uplink->target.ways = &ways;
@@ -46,7 +33,6 @@ set_up(struct uplink *uplink)
 	for (unsigned int i = 0; i < config.window; i++)
 		FUZZ_MUST(buf_create(&uplink->flights[i].body, batch_body_bound(SPOOL_RECORD_LEN_MAX + 1)) == 0);
 	snprintf(uplink->quarantine_path, sizeof(uplink->quarantine_path), "%s/quarantine.ndjson", folder);
-	atexit(clean);
 }
 
 /* As uplink_create() leaves it. The spool goes on, drained: making one costs more than all else here, and only its numbers differ. */
@@ -55,10 +41,8 @@ begin(struct uplink *uplink)
 {
 	const struct spool_config config = { .path = folder, .size = 16 << 20, .segment_size = 65536, .fsync = SPOOL_FSYNC_NEVER };
 
-	if (uplink->spool == NULL) {
-		clean();
+	if (uplink->spool == NULL)
 		FUZZ_MUST(spool_create(&uplink->spool, &config) == 0);
-	}
 	uplink->backoff_ms = UPLINK_BACKOFF_MIN_MS;
 	uplink->poison_run = 0;
 	uplink->random = 1;

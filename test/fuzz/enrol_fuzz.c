@@ -2,7 +2,6 @@
  * Enrolment: requests for certificates as anyone with a token may send them, activation files as anyone may hand them out, and what
  * an aggregator, or who is in its place, answers a sensor.
  */
-#include <ftw.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
@@ -126,19 +125,7 @@ read_activation(struct cursor in)
 	free(copy);
 }
 
-static char folder[64];
-
-static int
-remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	return remove(path);
-}
-
-static void
-clean(void)
-{
-	(void)nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
+static const char *folder;
 
 /* PEM of a certificate of the key by itself, that of a CA too. The caller's. */
 static char *
@@ -179,8 +166,7 @@ enrolled(void)
 	if (box.key != NULL)
 		return &box;
 	log_set_level(LOG_LEVEL_ERROR - 1);
-	snprintf(folder, sizeof(folder), "/dev/shm/fuzz-enrol.%d", getpid());
-	atexit(clean);
+	folder = fuzz_folder("enrol");
 	box.key = csr_make_key();
 	FUZZ_MUST(box.key != NULL && enrol_identity_make_dir(folder, error) == 0);
 	box.certificate = certify(box.key);

@@ -1,5 +1,6 @@
 #include "test/fuzz/fuzz_input.h"
 
+#include <ftw.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -16,4 +17,27 @@ fuzz_file(struct cursor in, int *fd)
 	FUZZ_MUST(lseek(*fd, 0, SEEK_SET) == 0);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", *fd);
 	return path;
+}
+
+static char folder[64];
+
+static int
+remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	return remove(path);
+}
+
+static void
+remove_folder(void)
+{
+	(void)nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+const char *
+fuzz_folder(const char *name)
+{
+	snprintf(folder, sizeof(folder), "/dev/shm/fuzz-%s.%d", name, getpid());
+	remove_folder();
+	FUZZ_MUST(atexit(remove_folder) == 0);
+	return folder;
 }

@@ -46,4 +46,7 @@ fuzz_copy(struct cursor in)
 /** A file with the bytes, in memory. @return its path in a static buffer; close *fd afterwards */
 const char *fuzz_file(struct cursor in, int *fd);
 
+/** The path of a folder in memory, which is not there yet and goes when the process ends. One a process. */
+const char *fuzz_folder(const char *name);
+
 #endif
