@@ -8,7 +8,6 @@ is put from there on must be acknowledged within 10 s. After the last round the 
 what was put, is compared with the store: each record is stored once, or within what was reported as lost, and each
 flow's records are in order.
 """
-import argparse
 import collections
 import contextlib
 import json
@@ -22,7 +21,7 @@ import threading
 import time
 
 from spool_faults import disk_of, shut_down, wait_unmounted
-from stack import ROOT, SKIPPED, Stack, add_row, build_dir, wait_for
+from stack import ROOT, SKIPPED, Stack, build_dir, fault_options, play_faults, wait_for
 
 RATE = 400
 FLOWS = 100
@@ -327,31 +326,19 @@ def why_not():
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument('build', nargs='?')
-    parser.add_argument('--rounds', type=int, default=1)
-    parser.add_argument('--only')
-    parser.add_argument('--rows')
-    options = parser.parse_args()
+    options = fault_options('build', nargs='?')
     reason = why_not()
     if reason:
         print(f'skipped: {reason}')
         return SKIPPED
-    failed = shown = 0
-    print(f'{"FAULT":30} {"ROUNDS":>6} {"RECORDS":>8} {"REPORTED":>8} {"LOST":>5} {"TWICE":>5} {"BACK AFTER":>10}')
-    for name, course in FAULTS.items():
-        if options.only and options.only not in name:
-            continue
-        shown += 1
-        row, faults = course.play(build_dir(), options.rounds)
-        print(f'{name:30} {row["rounds"]:6} {row["records"]:8} {row["reported"]:8} {row["losses"]:5} {row["duplicates"]:5} '
-              f'{row["back_s"]:8} s', flush=True)
-        add_row(options.rows, fault=name, **row)
-        for fault in faults:
-            print(f'  {fault}')
-        failed += bool(faults)
-    print(f'{shown - failed} passed, {failed} failed, 0 skipped')
-    return failed > 0
+
+    def play(name):
+        row, faults = FAULTS[name].play(build_dir(), options.rounds)
+        return (f'{row["rounds"]:6} {row["records"]:8} {row["reported"]:8} {row["losses"]:5} {row["duplicates"]:5} '
+                f'{row["back_s"]:8} s'), row, faults
+
+    heading = f'{"ROUNDS":>6} {"RECORDS":>8} {"REPORTED":>8} {"LOST":>5} {"TWICE":>5} {"BACK AFTER":>10}'
+    return play_faults([name for name in FAULTS if not options.only or options.only in name], heading, play, options.rows)
 
 
 if __name__ == '__main__':

@@ -8,7 +8,6 @@ After the last round of a fault all is delivered. Then every record that was wri
 number came with two contents, and the epoch never changed. With `batch` nothing is lost that a flush had returned for,
 with `interval` nothing that is older than the interval.
 """
-import argparse
 import collections
 import contextlib
 import fcntl
@@ -24,10 +23,9 @@ import tempfile
 import threading
 import time
 
-from stack import add_row, wait_for
+from stack import SKIPPED, fault_options, play_faults, wait_for
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-SKIPPED = 77
 MESSAGE = struct.Struct('<cB6xQQ')
 EXT4_IOC_SHUTDOWN = 0x8004587d
 EXT4_GOING_FLAGS_NOLOGFLUSH = 2
@@ -449,34 +447,25 @@ def why_not():
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument('worker')
-    parser.add_argument('--rounds', type=int, default=1)
-    parser.add_argument('--only')
-    parser.add_argument('--rows')
-    options = parser.parse_args()
+    options = fault_options('worker')
     reason = why_not()
     if reason:
         print(f'skipped: {reason}')
         return SKIPPED
-    shown = failed = 0
-    print(f'{"FAULT":29} {"ROUNDS":>6} {"WRITTEN":>8} {"SHED":>7} {"LOST, REPORTED":>14} {"SILENT":>6} {"WRONG":>5} {"LONGEST":>8}')
-    for name, test in FAULTS.items():
-        if options.only not in name if options.only else name in LONG:
-            continue
-        shown += 1
-        ledger, lost, counters, faults = test(os.path.abspath(options.worker), options.rounds)
+
+    def play(name):
+        ledger, lost, counters, faults = FAULTS[name](os.path.abspath(options.worker), options.rounds)
         silent = sum(1 for key in ledger.written if key not in ledger.stored and not ledger.is_reported(key))
-        print(f'{name:29} {options.rounds:6} {len(ledger.written):8} {ledger.shed:7} {lost:14} {silent:6} {ledger.wrong:5} '
-              f'{ledger.longest_ms:5} ms')
+        line = (f'{options.rounds:6} {len(ledger.written):8} {ledger.shed:7} {lost:14} {silent:6} {ledger.wrong:5} '
+                f'{ledger.longest_ms:5} ms')
         # What is stored by its number cannot be stored twice; two contents of one number would be the same fault.
-        add_row(options.rows, fault=name, rounds=options.rounds, records=len(ledger.written) + ledger.shed,
-                reported=lost + ledger.shed, losses=silent, duplicates=ledger.wrong, faults=len(faults))
-        for fault in faults:
-            print(f'  {fault}')
-        failed += bool(faults)
-    print(f'{shown - failed} passed, {failed} failed, 0 skipped')
-    return failed > 0
+        row = {'rounds': options.rounds, 'records': len(ledger.written) + ledger.shed, 'reported': lost + ledger.shed,
+               'losses': silent, 'duplicates': ledger.wrong, 'faults': len(faults)}
+        return line, row, faults
+
+    heading = f'{"ROUNDS":>6} {"WRITTEN":>8} {"SHED":>7} {"LOST, REPORTED":>14} {"SILENT":>6} {"WRONG":>5} {"LONGEST":>8}'
+    names = [name for name in FAULTS if (options.only in name if options.only else name not in LONG)]
+    return play_faults(names, heading, play, options.rows)
 
 
 if __name__ == '__main__':

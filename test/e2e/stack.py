@@ -1,4 +1,5 @@
 """Sensor and aggregator of a build, joined by mutual TLS in a folder of their own: for the tests beside it."""
+import argparse
 import json
 import os
 import shutil
@@ -37,6 +38,32 @@ def add_row(path, **row):
     if path:
         with open(path, 'a') as file:
             file.write(json.dumps(row) + '\n')
+
+
+def fault_options(argument, **how):
+    """The command line of a program that plays faults; argument: its first."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument(argument, **how)
+    parser.add_argument('--rounds', type=int, default=1)
+    parser.add_argument('--only', help='faults that have this in their name')
+    parser.add_argument('--rows', help='a file for add_row()')
+    return parser.parse_args()
+
+
+def play_faults(names, heading, play, rows):
+    """Plays each fault and prints a line of the table; play(name) gives that line, the row of the file, and what went wrong.
+    Returns the status of the program."""
+    failed = 0
+    print(f'{"FAULT":30} {heading}')
+    for name in names:
+        line, row, faults = play(name)
+        print(f'{name:30} {line}', flush=True)
+        add_row(rows, fault=name, **row)
+        for fault in faults:
+            print(f'  {fault}')
+        failed += bool(faults)
+    print(f'{len(names) - failed} passed, {failed} failed, 0 skipped')
+    return failed > 0
 
 
 def report(passed, failed, skipped=0):
