@@ -166,13 +166,6 @@ parse(struct worker *worker, struct flow *flow, const struct proto_input *input)
 	return consumed;
 }
 
-static bool
-rules_want(const struct worker *worker, const struct flow *flow)
-{
-	return worker->matcher != NULL &&
-		rule_wants(worker->matcher, flow->key.ip_proto, flow_originator_port(flow), flow_responder_port(flow));
-}
-
 /* Contiguous bytes of one direction: the rules see what is new, the protocol takes whole PDUs. */
 static uint32_t
 deliver_stream(void *arg, struct flow *flow, struct packet *packet, const struct stream_data *data)
@@ -187,7 +180,7 @@ deliver_stream(void *arg, struct flow *flow, struct packet *packet, const struct
 		.ts_ns = packet != NULL ? packet->ts_ns : flow->last_ns, .sport = flow_originator_port(flow),
 		.dport = flow_responder_port(flow), .client_addr = flow_originator(flow)->bytes,
 		.server_addr = flow_responder(flow)->bytes, .to_server = data->to_server, .tcp = true };
-	bool wanted = worker->matcher != NULL && rule_wants(worker->matcher, flow->key.ip_proto, input.sport, input.dport);
+	bool wanted = (worker_rules_want(worker, flow) & (data->to_server ? RULE_WANTS_TO_SERVER : RULE_WANTS_TO_CLIENT)) != 0;
 
 	worker->flow = flow;
 	worker->packet = packet;
@@ -215,7 +208,7 @@ settle_stream(struct worker *worker, struct flow *flow)
 
 	if (session == NULL || session->proto.found != PROTO_GIVEN_UP || (flow->flags & FLOW_APP_GIVEN_UP) != 0)
 		return;
-	if (rules_want(worker, flow))
+	if (worker_rules_want(worker, flow) != 0)
 		return;
 	flow->flags |= FLOW_APP_GIVEN_UP;
 	stream_give_up(worker->streams, flow);
@@ -301,15 +294,27 @@ deliver_nothing(void *arg, struct flow *flow, struct packet *packet, const struc
 	return data->len;
 }
 
+/* Whether no rule on packets could match: the flow is TCP whose ports none names, and not at its first packet. */
+static inline bool
+is_plain(const struct worker *worker, const struct flow *flow, const struct packet *packet)
+{
+	const struct flow_session *session = flow == NULL || packet->ip_proto != IP_PROTO_TCP ? NULL : flow->session;
+
+	return session != NULL && session->wants_epoch == worker->matcher_epoch && (session->wants & RULE_WANTS_PACKETS) == 0
+		&& flow->packets[flow_to_server(packet)] > 1 && !packet_has_events(packet);
+}
+
 static void
 match_packet(struct worker *worker, struct flow *flow, const struct packet *packet)
 {
 	if (worker->matcher == NULL)
 		return;
-	rule_hits_reset(&worker->hits);
-	rule_match_packet(worker->matcher, packet, flow, &worker->hits);
-	if (worker->hits.count > 0)
-		emit_alerts(worker, flow == NULL || flow_to_server(packet), NULL, 0, false);
+	if (!is_plain(worker, flow, packet)) {
+		rule_hits_reset(&worker->hits);
+		rule_match_packet(worker->matcher, packet, flow, &worker->hits);
+		if (worker->hits.count > 0)
+			emit_alerts(worker, flow == NULL || flow_to_server(packet), NULL, 0, false);
+	}
 	if (rule_packet_tagged(worker->matcher, packet, flow) && worker->settings->sensor.alert_tagged)
 		emit_tagged(worker);
 }
@@ -520,6 +525,7 @@ take_rules(struct worker *worker)
 		rule_matcher_inherit(next, worker->matcher);
 	atomic_store_explicit(&worker->matcher_old, worker->matcher, memory_order_release);
 	worker->matcher = next;
+	worker->matcher_epoch++;
 	worker_tell_readers(worker);
 	counter_add(&worker->counters[WORKER_RELOADS], 1);
 }

@@ -60,6 +60,8 @@ struct flow_session {
 	uint16_t kept_len[2];          /* by to_server: bytes at the front of the stream's data that the protocol is done with,
 	                                  kept so that rules find what straddles */
 	uint16_t again_len[2];         /* by to_server: rule_match_stream() returned it last */
+	uint8_t wants;                 /* enum rule_want, when wants_epoch is the worker's */
+	uint32_t wants_epoch;
 	uint64_t quiet_txs;            /* bit tx_id & 63: a config rule matched, the transaction is not logged */
 };
 
@@ -82,6 +84,7 @@ struct worker {
 	struct hold *hold;
 	struct event_ring *ring;
 	struct rule_matcher *matcher;
+	uint32_t matcher_epoch;    /* of flow_session.wants; from 1 on */
 	_Atomic(struct rule_matcher *) matcher_next; /* given by the control thread, taken between bursts */
 	_Atomic(struct rule_matcher *) matcher_old;  /* given back to the control thread */
 	_Atomic bool stop;
@@ -147,6 +150,9 @@ void worker_tell_readers(struct worker *worker);
 struct flow_session *worker_session(struct worker *worker, struct flow *flow);
 
 /* ---- worker_stream.c ---- */
+
+/** What the rules want of a TCP flow: bits of enum rule_want, kept in its session until the rules are other ones. */
+unsigned int worker_rules_want(const struct worker *worker, const struct flow *flow);
 
 /** Shows the rules what is new of a direction's data. Rules count their places from the beginning of a PDU, so each one is
  *  shown by itself; what an earlier call showed of it is context. Bytes of no protocol are context too, kept only so that

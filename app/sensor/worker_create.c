@@ -42,6 +42,7 @@ create_parts(struct worker *worker, struct ruleset *ruleset)
 	if (rc == 0)
 		rc = proto_engine_create(&worker->protos, s->protos, worker->slab, worker_deliver_message, worker_report_garbage,
 			worker);
+	worker->matcher_epoch = 1;
 	if (rc == 0 && ruleset != NULL)
 		rc = rule_matcher_create(&worker->matcher, ruleset, &s->rule, worker->slab);
 	if (rc == 0)

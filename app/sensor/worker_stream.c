@@ -11,6 +11,24 @@
  */
 enum { STRADDLE_LEN = 2816 };
 
+unsigned int
+worker_rules_want(const struct worker *worker, const struct flow *flow)
+{
+	struct flow_session *session = flow->session;
+	unsigned int wants;
+
+	if (worker->matcher == NULL)
+		return 0;
+	if (session != NULL && session->wants_epoch == worker->matcher_epoch)
+		return session->wants;
+	wants = rule_wants(worker->matcher, flow->key.ip_proto, flow_originator_port(flow), flow_responder_port(flow));
+	if (session != NULL) {
+		session->wants_epoch = worker->matcher_epoch;
+		session->wants = (uint8_t)wants;
+	}
+	return wants;
+}
+
 static uint32_t
 match_chunk(struct worker *worker, struct flow *flow, const struct packet *packet, const struct rule_chunk *chunk)
 {

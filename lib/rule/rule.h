@@ -275,9 +275,11 @@ void rule_flow_end(struct rule_matcher *matcher, struct flow *flow);
  *  nothing at all leaves out empty. Call right after the rule_match_ call that fired. @param flow  or NULL */
 void rule_metadata_json(const struct rule_matcher *matcher, const struct flow *flow, struct buf *out);
 
-/** Whether some rule could match packets or stream data of a flow, in either direction: its bytes need not be
- *  reassembled for the rules otherwise. */
-bool rule_wants(const struct rule_matcher *matcher, uint8_t ip_proto, uint16_t client_port, uint16_t server_port);
+enum rule_want { RULE_WANTS_TO_CLIENT = 1, RULE_WANTS_TO_SERVER = 2, RULE_WANTS_PACKETS = 4 };
+
+/** What of a flow some rule could match: stream data of a direction; packets, apart from the first of a direction and those with
+ *  events. Bits of enum rule_want. Nothing: its bytes need not be reassembled for the rules. */
+unsigned int rule_wants(const struct rule_matcher *matcher, uint8_t ip_proto, uint16_t client_port, uint16_t server_port);
 
 /** Whether some rule looks at an application's messages of this direction, their records or their events. */
 bool rule_reads_messages(const struct rule_matcher *matcher, unsigned int app_idx, bool to_server);

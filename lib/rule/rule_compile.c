@@ -28,6 +28,7 @@ struct compile {
 	const struct rule_app *app; /* whose records the groups being made are asked with; NULL: payload */
 	bool to_server;          /* with app */
 	enum rule_message_kind kind; /* with app */
+	uint16_t *by_port;       /* [RULE_PORTS] of the table's side */
 	uint16_t *known;         /* [known_cap] groups by their list: index + 1 */
 	uint32_t known_cap;
 };
@@ -358,7 +359,7 @@ ports_have(const struct rule_ports *ports, uint32_t port)
 
 /* A group for each stretch of ports between two places where some rule begins or ends. */
 static int
-side_fill(struct compile *compile, enum rule_side side, uint16_t *by_port)
+side_fill(struct compile *compile, enum rule_side side, const struct rule_port_map **out)
 {
 	uint8_t *edges = calloc(RULE_PORTS + 1, 1);
 	uint16_t group = RULE_GROUP_NONE;
@@ -379,10 +380,10 @@ side_fill(struct compile *compile, enum rule_side side, uint16_t *by_port)
 					compile->list[count++] = compile->keyed[i];
 			ret = group_of(compile, count, &group);
 		}
-		by_port[port] = group;
+		compile->by_port[port] = group;
 	}
 	free(edges);
-	return ret;
+	return ret != 0 ? ret : rule_port_map_make(&compile->set->arena, compile->by_port, out);
 }
 
 static int
@@ -399,15 +400,7 @@ table_side(struct compile *compile, unsigned int phase, unsigned int class, unsi
 		memcpy(compile->list, compile->keyed, compile->keyed_count * sizeof(uint32_t));
 		return group_of(compile, compile->keyed_count, side == SIDE_ANY ? &table->any : &table->once);
 	}
-	uint16_t *by_port = rule_arena_alloc(&compile->set->arena, RULE_PORTS * sizeof(*by_port));
-
-	if (by_port == NULL)
-		return -ENOMEM;
-	if (side == SIDE_DST)
-		table->by_dst = by_port;
-	else
-		table->by_src = by_port;
-	return side_fill(compile, side, by_port);
+	return side_fill(compile, side, side == SIDE_DST ? &table->by_dst : &table->by_src);
 }
 
 static int
@@ -558,7 +551,8 @@ rule_compile(struct ruleset *set, const char *cache_dir)
 	compile.list = calloc(count, sizeof(uint32_t));
 	compile.keyed = calloc(count, sizeof(uint32_t));
 	compile.swapped = calloc(count, sizeof(bool));
-	if (compile.list != NULL && compile.keyed != NULL && compile.swapped != NULL)
+	compile.by_port = calloc(RULE_PORTS, sizeof(uint16_t));
+	if (compile.list != NULL && compile.keyed != NULL && compile.swapped != NULL && compile.by_port != NULL)
 		ret = known_grow(&compile);
 	if (ret == 0)
 		ret = tables_make(&compile);
@@ -577,6 +571,7 @@ rule_compile(struct ruleset *set, const char *cache_dir)
 	free(compile.list);
 	free(compile.keyed);
 	free(compile.swapped);
+	free(compile.by_port);
 	free(compile.known);
 	return ret;
 }

@@ -92,10 +92,28 @@ struct rule_group {
 	const uint32_t *rules;        /* all of the group, ascending */
 };
 
+enum { RULE_PORT_PAGE = 256, RULE_PORT_PAGES = RULE_PORTS / RULE_PORT_PAGE };
+
+/** Groups by port, in pages of which equal ones are one: few rules name ports, so that what each packet asks stays in the cache. */
+struct rule_port_map {
+	uint8_t page_of[RULE_PORT_PAGES];
+	uint16_t (*pages)[RULE_PORT_PAGE]; /* index into groups, RULE_GROUP_NONE */
+};
+
+/** @param map  NULL: no rule has such a port */
+static inline uint16_t
+rule_port_group(const struct rule_port_map *map, uint16_t port)
+{
+	return map == NULL ? RULE_GROUP_NONE : map->pages[map->page_of[port / RULE_PORT_PAGE]][port % RULE_PORT_PAGE];
+}
+
+/** @param by_port  [RULE_PORTS] @return 0 or -ENOMEM. rule_ports.c */
+int rule_port_map_make(struct rule_arena *arena, const uint16_t *by_port, const struct rule_port_map **out);
+
 /** The groups a packet of one class, direction and phase may meet. */
 struct rule_table {
-	const uint16_t *by_dst;       /* [RULE_PORTS] index into groups, RULE_GROUP_NONE; NULL: no rule has such a port */
-	const uint16_t *by_src;
+	const struct rule_port_map *by_dst; /* NULL: no rule has such a port */
+	const struct rule_port_map *by_src;
 	uint16_t any;                 /* rules without ports */
 	uint16_t once;                /* RULE_ONCE rules */
 	bool empty;

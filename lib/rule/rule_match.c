@@ -344,10 +344,8 @@ view_ends(struct rule_view *view, bool to_server)
 static inline void
 table_candidates(struct rule_view *view, const struct rule_table *table)
 {
-	if (table->by_dst != NULL)
-		group_candidates(view, table->by_dst[view->dport]);
-	if (table->by_src != NULL)
-		group_candidates(view, table->by_src[view->sport]);
+	group_candidates(view, rule_port_group(table->by_dst, view->dport));
+	group_candidates(view, rule_port_group(table->by_src, view->sport));
 	group_candidates(view, table->any);
 }
 
@@ -379,8 +377,8 @@ pass_rules_hold(struct rule_matcher *matcher, const struct packet *packet, struc
 static inline bool
 packet_passes(struct rule_matcher *matcher, const struct packet *packet, struct flow *flow, struct rule_hits *hits)
 {
-	return (flow != NULL && flow->rule_state != NULL && rule_flow_passed(flow))
-		|| (matcher->set->pass_count > 0 && packet != NULL && pass_rules_hold(matcher, packet, flow, hits));
+	return matcher->set->pass_count > 0
+		&& (rule_flow_passed(flow) || (packet != NULL && pass_rules_hold(matcher, packet, flow, hits)));
 }
 
 /* ---- entry points ---- */
@@ -401,10 +399,10 @@ rule_match_packet(struct rule_matcher *matcher, const struct packet *packet, str
 		return;
 	bool first = flow == NULL || flow->packets[to_server] <= 1;
 	bool reached = events || table->any != RULE_GROUP_NONE || (first && table->once != RULE_GROUP_NONE)
-		|| (table->by_dst != NULL && table->by_dst[packet->dport] != RULE_GROUP_NONE)
-		|| (table->by_src != NULL && table->by_src[packet->sport] != RULE_GROUP_NONE);
+		|| rule_port_group(table->by_dst, packet->dport) != RULE_GROUP_NONE
+		|| rule_port_group(table->by_src, packet->sport) != RULE_GROUP_NONE;
 
-	if (!reached || rule_flow_passed(flow))
+	if (!reached || (set->pass_count > 0 && rule_flow_passed(flow)))
 		return;
 	view_init(&view, matcher, packet, flow);
 	view_ends_of_packet(&view, packet);
@@ -475,8 +473,11 @@ rule_match_message(struct rule_matcher *matcher, const struct packet *packet, st
 	view.payload = message->pdu;
 	view.payload_len = message->pdu_len;
 	view.ts_ns = packet != NULL ? packet->ts_ns : flow->last_ns; /* as view_ends() will say */
-	if (records != NULL)
+	if (records != NULL) {
+		if (flow != NULL)
+			__builtin_prefetch(rule_mute_at(&view, rule_mute_key(&view)));
 		rule_records_candidates(&view, records);
+	}
 	event_candidates(&view, events, app->events[direction]);
 	if (once && message_is_first(&view))
 		group_candidates(&view, app->once[direction]);
@@ -491,21 +492,25 @@ table_wants(const struct rule_table *table, uint16_t sport, uint16_t dport)
 {
 	if (table->empty)
 		return false;
-	return table->any != RULE_GROUP_NONE || table->once != RULE_GROUP_NONE
-		|| (table->by_dst != NULL && table->by_dst[dport] != RULE_GROUP_NONE)
-		|| (table->by_src != NULL && table->by_src[sport] != RULE_GROUP_NONE);
+	return table->any != RULE_GROUP_NONE || rule_port_group(table->by_dst, dport) != RULE_GROUP_NONE
+		|| rule_port_group(table->by_src, sport) != RULE_GROUP_NONE;
 }
 
-bool
+unsigned int
 rule_wants(const struct rule_matcher *matcher, uint8_t ip_proto, uint16_t client_port, uint16_t server_port)
 {
 	uint8_t class = rule_class_of_ip_proto[ip_proto];
+	const struct rule_table *packet = matcher->set->tables[PHASE_PACKET][class];
+	const struct rule_table *stream = matcher->set->tables[PHASE_STREAM][class];
+	unsigned int wants = 0;
 
-	for (unsigned int phase = PHASE_PACKET; phase <= PHASE_STREAM; phase++)
-		if (table_wants(&matcher->set->tables[phase][class][1], client_port, server_port)
-			|| table_wants(&matcher->set->tables[phase][class][0], server_port, client_port))
-			return true;
-	return false;
+	if (table_wants(&stream[1], client_port, server_port))
+		wants |= RULE_WANTS_TO_SERVER;
+	if (table_wants(&stream[0], server_port, client_port))
+		wants |= RULE_WANTS_TO_CLIENT;
+	if (table_wants(&packet[1], client_port, server_port) || table_wants(&packet[0], server_port, client_port))
+		wants |= RULE_WANTS_PACKETS;
+	return wants;
 }
 
 bool

@@ -347,8 +347,9 @@ test_stream(void **state)
 	rule_match_packet(b.matcher, &packet, &b.flow, &b.hits);
 	assert_int_equal(b.hits.count, 1);
 	assert_int_equal(b.hits.hit[0].sid, 4);
-	assert_true(rule_wants(b.matcher, IP_PROTO_TCP, 1, 502));
-	assert_false(rule_wants(b.matcher, IP_PROTO_UDP, 1, 502));
+	assert_int_equal(rule_wants(b.matcher, IP_PROTO_TCP, 1, 502), RULE_WANTS_TO_SERVER | RULE_WANTS_TO_CLIENT | RULE_WANTS_PACKETS);
+	assert_int_equal(rule_wants(b.matcher, IP_PROTO_TCP, 1, 503), RULE_WANTS_PACKETS);
+	assert_int_equal(rule_wants(b.matcher, IP_PROTO_UDP, 1, 502), 0);
 	bench_end(&b);
 }
 
