@@ -25,6 +25,8 @@ static const struct knob spool_rows[] = {
 		"when records are forced to the disk: never, at an interval, with each batch written" },
 	{ "spool.fsync-interval-ms", KNOB_NUMBER, offsetof(struct spool_config, fsync_interval_ms), 10, 600000, "1000",
 		NULL, "time between forced writes when spool.fsync is interval" },
+	{ "spool.read-patience-ms", KNOB_NUMBER, offsetof(struct spool_config, read_patience_ms), 1000, 604800000, "30000", NULL,
+		"how long a place that cannot be read is tried again before what is behind it goes on, and a gap is reported for it" },
 	{ "spool.queue-size", KNOB_SIZE, offsetof(struct spool_config, queue_size), 4ull << 20, 1ull << 30, "16 MiB", NULL,
 		"memory for records that wait for a slow disk; what does not fit is dropped, counted and reported" },
 	{ "spool.key-file", KNOB_TEXT, offsetof(struct spool_config, key_file), 0, 0, "", NULL,
@@ -255,7 +257,7 @@ spool_create(struct spool **out, const struct spool_config *config)
 		return -ENOMEM;
 	memset(spool, 0, sizeof(*spool));
 	spool->config = *config;
-	spool->read_patience_ms = SPOOL_READ_PATIENCE_MS;
+	spool->read_patience_ms = config->read_patience_ms == 0 ? SPOOL_READ_PATIENCE_MS : config->read_patience_ms;
 	spool->let_go_ms = SPOOL_LET_GO_MS;
 	pthread_mutex_init(&spool->folder_lock, NULL);
 	spool->dir_fd = spool->lock_fd = spool->damaged_dir_fd = spool->writer_slot.fd = spool->reader_slot.fd = -1;

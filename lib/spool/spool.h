@@ -61,6 +61,7 @@ struct spool_config {
 	uint64_t fsync_interval_ms;
 	const char *key_file;       /* of the key that records are encrypted with (seal.h); NULL or "": they are not */
 	const char *key_tpm;        /* key of a TPM2 that with key_file's public key makes that key (seal.h); NULL or "": the file holds it */
+	uint64_t read_patience_ms;  /* before a place that cannot be read is given up for what is behind it; 0: 30 s */
 	uint64_t queue_size;        /* bytes that wait in memory for a slow disk; for struct spool_feed */
 	bool waits;                 /* the same: records wait for the disk and are never shed; not a key */
 	uint64_t lane_percent[LINK_LANE_COUNT]; /* of size, that a lane may take, 1..100; 0: all */
