@@ -270,7 +270,7 @@ def play(options, dir, store):
     print(f'{options.rounds} rounds {dict(kills)}: {sum(s.acked for s in sensors)} records acknowledged, {lost} lost, {doubled} doubled, '
           f'{wrong} wrong; answers {dict(answers)}; slowest return {slowest:.1f} s; {hidden} blocks given up')
     faults = lost + doubled + wrong + failed + answers['unexpected']
-    add_row(options.rows, fault='kill -9 in the cluster', rounds=options.rounds, records=sum(s.acked for s in sensors), reported=0,
+    add_row(options.rows, fault=f'kill -9 in the cluster, {len(cluster.SHARDS)} shard{"s" * (len(cluster.SHARDS) > 1)}', rounds=options.rounds, records=sum(s.acked for s in sensors), reported=0,
             losses=lost, duplicates=doubled, faults=faults)
     return faults
 

@@ -20,11 +20,13 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'harness'))
 import store  # noqa: E402
 import uplink_test  # noqa: E402
+from stack import add_row  # noqa: E402
 from proxies import Dante, FaultyProxy, Haproxy, Squid, free_port, wait_for_port  # noqa: E402
 from uplink_server import Aggregator, Proxy  # noqa: E402
 from uplink_test import Feed, make_pki, numbers, run  # noqa: E402
 
 SENSOR = ''
+ROWS = os.environ.get('SOAK_ROWS')  # a file for scripts/soak
 BACK_WITHIN_S = 10
 HAVE_SQUID = shutil.which('squid') is not None
 
@@ -410,12 +412,24 @@ class Ways(WaysCase):
 class Faults(WaysCase):
     """Each ends in an error of its name, nothing is lost, and service is back within 10 s of the fault's end."""
 
-    def fault(self, feed, want, begin, end):
+    def setUp(self):
+        super().setUp()
+        self.said = 0
+
+    def back(self, feed, name):
+        """The fault is over: all that was put is there, once and in order. For scripts/soak a row is written."""
+        ended = time.monotonic()
+        self.arrives(feed, seconds=BACK_WITHIN_S)
+        add_row(ROWS, fault=name, rounds=1, records=self.n - self.said, reported=0, losses=0, duplicates=0, faults=0,
+                back_s=round(time.monotonic() - ended, 1))
+        self.said = self.n
+
+    def fault(self, feed, want, begin, end, name):
         begin()
         self.put(feed)
         error = self.error(feed, want)
         end()
-        self.arrives(feed, seconds=BACK_WITHIN_S)
+        self.back(feed, name)
         return error
 
     def test_proxy(self):
@@ -437,9 +451,9 @@ class Faults(WaysCase):
                     put_noise(feed, 'flow', 50)
                     error = self.error(feed, want)
                     mode('good')
-                    self.arrives(feed, seconds=BACK_WITHIN_S)
+                    self.back(feed, f'proxy: {name} amid a batch ({want})')
                 else:
-                    error = self.fault(feed, want, lambda: mode(name), lambda: mode('good'))
+                    error = self.fault(feed, want, lambda: mode(name), lambda: mode('good'), f'proxy: {name} ({want})')
                 self.assertNotIn('\n', error)
         self.good_end(feed)
 
@@ -460,11 +474,11 @@ class Faults(WaysCase):
         with self.subTest('tls-revoked'):
             # The list is read again at each connection.
             self.fault(feed, 'tls-revoked', lambda: (shutil.copy(f'{self.pki}/bad.pem', f'{self.pki}/crl.pem'), restart('server')),
-                       lambda: shutil.copy(f'{self.pki}/good.pem', f'{self.pki}/crl.pem'))
+                       lambda: shutil.copy(f'{self.pki}/good.pem', f'{self.pki}/crl.pem'), 'server: tls-revoked')
         for name, want, keys in (('weak', 'tls-weak', {}), ('expired', 'tls-expired', {}), ('future', 'tls-not-yet', {}), ('othername', 'tls-name', {}),
                                  ('strange', 'tls-unknown-ca', {}), ('server', 'tls-version', {'version': ssl.TLSVersion.TLSv1})):
             with self.subTest(want):
-                self.fault(feed, want, lambda: restart(name, **keys), lambda: restart('server', version=None))
+                self.fault(feed, want, lambda: restart(name, **keys), lambda: restart('server', version=None), f'server: {want}')
         for answer, want in ((b'HTTP/1.1 400 Bad Request\r\n\r\n<html>', 'tls-garbage'), (b'', 'tls-closed'), (None, 'tls-timeout')):
             with self.subTest(want):
                 self.aggregator.stop()
@@ -473,13 +487,13 @@ class Faults(WaysCase):
                 self.error(feed, want)
                 plain.close()
                 self.aggregator.start()
-                self.arrives(feed, seconds=BACK_WITHIN_S)
+                self.back(feed, f'server: {want}')
         with self.subTest('stalled'):
             self.aggregator.delay = 30
             self.put(feed)
             self.error(feed, 'stalled')
             self.aggregator.delay = 0
-            self.arrives(feed, seconds=BACK_WITHIN_S)
+            self.back(feed, 'server: stalled')
         self.good_end(feed)
 
     def test_own_certificate(self):
