@@ -217,6 +217,7 @@ run(const struct options *options, const struct settings *settings)
 	int err = base == NULL || event_base_priority_init(base, PRIORITIES) != 0 ? -ENOMEM : 0;
 
 	raise_files(settings);
+	(void)settings_warn(settings);
 	settings_store(settings, &config);
 	if (err == 0)
 		err = store_open(&store, settings->store_kind, &config, true);
@@ -339,6 +340,7 @@ check(const struct settings *settings)
 	int api_err;
 	int enrol_err;
 
+	(void)settings_warn(settings);
 	settings_ingest_server(settings, &server);
 	ingest_err = link_server_check(&server);
 	api_err = api_check(settings);

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/base/log.h"
+#include "lib/postgres/pg.h"
 #include "lib/store/store.h"
 
 enum { QUESTION_BODY_MAX = 4096 }; /* a question has no body */
@@ -225,6 +227,46 @@ settings_api_server(const struct settings *settings, struct link_server_config *
 		.connections_max = settings->connections_max,
 		.request_timeout_s = settings->request_timeout_s,
 	};
+}
+
+static bool
+is_plain_http(const char *urls)
+{
+	static const char *const local[] = { "http://127.", "http://localhost", "http://[::1]" };
+	bool plain = false;
+
+	for (const char *at = strstr(urls, "http://"); at != NULL; at = strstr(at + 1, "http://")) {
+		bool near = false;
+
+		for (size_t i = 0; i < sizeof(local) / sizeof(local[0]); i++)
+			near = near || strncmp(at, local[i], strlen(local[i])) == 0;
+		plain = plain || !near;
+	}
+	return plain;
+}
+
+unsigned int
+settings_warn(const struct settings *settings)
+{
+	const char *password = settings->cluster.password_file;
+	const char *weakness;
+	unsigned int count = 0;
+	json_t *urls;
+	size_t i;
+
+	if (settings->store_kind != STORE_KIND_CLICKHOUSE)
+		return 0;
+	json_array_foreach(settings->cluster.shards, i, urls) {
+		if (password == NULL || password[0] == '\0' || !is_plain_http(json_string_value(urls)))
+			continue;
+		log_warning("settings", "store.clickhouse.shards: the password goes over the network in the clear, as the records do: \"%s\""
+			" should be https://", json_string_value(urls));
+		count++;
+	}
+	weakness = pg_weakness(settings->cluster.postgres);
+	if (weakness != NULL)
+		log_warning("settings", "store.postgres.url: the connection %s", weakness);
+	return count + (weakness != NULL);
 }
 
 void

@@ -68,6 +68,9 @@ int settings_open_registry(const struct settings *settings, struct registry **ou
 /** Where further tokens of the API are; NULL: nowhere. @param where out: for its open() */
 const struct api_token_keep *settings_tokens(const struct settings *settings, const char **where);
 
+/** Logs what of it an operator should think about: passwords that others on the network could read. @return how many */
+unsigned int settings_warn(const struct settings *settings);
+
 /** What opens the store. */
 void settings_store(const struct settings *settings, struct store_config *out);
 

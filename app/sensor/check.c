@@ -134,6 +134,16 @@ check_rules(struct report *report, const struct settings *settings)
 	ruleset_destroy(ruleset);
 }
 
+static void
+check_sinks(struct report *report, const struct settings *settings)
+{
+	const char *texts[SINK_MAX];
+	unsigned int count = sink_get_warnings(settings->config, texts, SINK_MAX);
+
+	for (unsigned int i = 0; i < count; i++)
+		warn(report, "%s", texts[i]);
+}
+
 int
 command_check(int argc, char **argv)
 {
@@ -152,6 +162,7 @@ command_check(int argc, char **argv)
 	check_machine(&report, &settings);
 	check_ports(&report, &settings);
 	check_rules(&report, &settings);
+	check_sinks(&report, &settings);
 	printf("%u faults, %u warnings\n", report.faults, report.warnings);
 	settings_destroy(&settings);
 	return report.faults == 0 ? 0 : 1;

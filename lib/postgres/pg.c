@@ -232,6 +232,49 @@ pg_close(struct pg *pg)
 	free(pg);
 }
 
+static bool
+is_local(const char *host)
+{
+	return host[0] == '/' || host[0] == '@' || host[0] == '\0' || strcmp(host, "localhost") == 0 || strncmp(host, "127.", 4) == 0 ||
+		strcmp(host, "::1") == 0;
+}
+
+/* @param hosts  with commas between them; NULL: the local one */
+static bool
+are_local(const char *hosts)
+{
+	char text[1024];
+	char *rest = text, *host;
+
+	snprintf(text, sizeof(text), "%s", hosts == NULL ? "" : hosts);
+	while ((host = strsep(&rest, ",")) != NULL)
+		if (!is_local(host))
+			return false;
+	return true;
+}
+
+const char *
+pg_weakness(const char *url)
+{
+	PQconninfoOption *options = PQconninfoParse(url, NULL);
+	const char *mode = getenv("PGSSLMODE");
+	bool local = true, required, checked;
+
+	for (const PQconninfoOption *option = options; option != NULL && option->keyword != NULL; option++) {
+		if (strcmp(option->keyword, "host") == 0 || strcmp(option->keyword, "hostaddr") == 0)
+			local = local && are_local(option->val);
+		else if (strcmp(option->keyword, "sslmode") == 0 && option->val != NULL)
+			mode = option->val;
+	}
+	required = mode != NULL && strcmp(mode, "require") == 0;
+	checked = mode != NULL && strncmp(mode, "verify-", strlen("verify-")) == 0;
+	PQconninfoFree(options);
+	if (local || checked)
+		return NULL;
+	return required ? "does not check who the server is: set sslmode=verify-full and sslrootcert" :
+		"may go unencrypted, the password too: set sslmode=verify-full and sslrootcert";
+}
+
 int
 pg_error(const struct pg *pg)
 {

@@ -27,6 +27,8 @@ struct pg_migration {
  * @return 0 or -errno, logged
  */
 int pg_open(struct pg **out, const char *url, const char *topic);
+/** What is weak about the way to the server, static text; NULL: it is local, or TLS is wanted and the server's certificate checked. */
+const char *pg_weakness(const char *url);
 /** Waits for a connection that is being made. NULL is accepted. */
 void pg_close(struct pg *pg);
 /**

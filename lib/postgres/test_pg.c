@@ -205,12 +205,32 @@ without_patience_it_waits(void **unused)
 	assert_int_equal(pg_open(&pg, url, "test"), -EIO);
 }
 
+static void
+weak_ways_are_named(void **unused)
+{
+	static const char *const good[] = { "host=127.0.0.1,::1 dbname=x", "postgresql:///x", "host=/run/postgresql", "dbname=x",
+		"postgresql://u:p@db.example/x?sslmode=verify-full", "host=db.example sslmode=verify-ca" };
+	static const char *const plain[] = { "postgresql://u:p@db.example/x", "host=127.0.0.1,db.example", "host=db.example sslmode=prefer",
+		"hostaddr=192.0.2.1 host=localhost" };
+
+	unsetenv("PGSSLMODE");
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		assert_null(pg_weakness(good[i]));
+	for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
+		assert_non_null(strstr(pg_weakness(plain[i]), "unencrypted"));
+	assert_non_null(strstr(pg_weakness("host=db.example sslmode=require"), "who the server is"));
+	setenv("PGSSLMODE", "verify-full", 1);
+	assert_null(pg_weakness(plain[0]));
+	assert_non_null(pg_weakness(plain[2]));
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_silent_server_is_given_up, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_commit_is_given_up, setup, teardown),
+		cmocka_unit_test(weak_ways_are_named),
 		cmocka_unit_test_setup_teardown(without_patience_it_waits, setup, teardown),
 	};
 

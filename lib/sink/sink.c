@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "lib/base/clock.h"
+#include "lib/base/log.h"
 #include "lib/sink/file/file.h"
 #include "lib/sink/ipfix/ipfix.h"
 #include "lib/sink/kafka/kafka.h"
@@ -41,6 +42,20 @@ sink_get_knobs(const struct knob_table *tables[], unsigned int table_max)
 }
 
 unsigned int
+sink_get_warnings(struct config *config, const char *texts[], unsigned int text_max)
+{
+	unsigned int count = 0;
+
+	for (unsigned int i = 0; sinks[i] != NULL && count < text_max; i++) {
+		const char *text = sinks[i]->warn == NULL ? NULL : sinks[i]->warn(config);
+
+		if (text != NULL)
+			texts[count++] = text;
+	}
+	return count;
+}
+
+unsigned int
 sink_get_counter_tables(const struct counter_table *tables[], unsigned int table_max)
 {
 	unsigned int count = 0;
@@ -70,6 +85,10 @@ sink_set_create(struct sink_set **out, struct config *config, const struct sink_
 		}
 		if (self == NULL)
 			continue;
+		const char *warning = sinks[i]->warn == NULL ? NULL : sinks[i]->warn(config);
+
+		if (warning != NULL)
+			log_warning("sink", "%s", warning);
 		set->sinks[set->count].ops = sinks[i];
 		set->sinks[set->count++].self = self;
 	}

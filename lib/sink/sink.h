@@ -46,6 +46,9 @@ struct sink_ops {
 	int (*drain)(void *self, uint64_t timeout_ms);
 	/** An object for the control socket, owned by the caller; any thread. NULL: nothing to say. */
 	json_t *(*status)(void *self);
+	/** What of the settings an operator should think about, static text; NULL: there is nothing, also as a function. The
+	 *  sink may not be enabled: then there is nothing. */
+	const char *(*warn)(struct config *config);
 	/** What counters() may give, for the reference page; ends with NULL. */
 	const struct counter_table *const *counter_tables;
 	/** @param sets  out [SINK_COUNTER_SETS_MAX]. @return how many; values live as long as the sink */
@@ -60,6 +63,9 @@ struct sink_set;
 
 /** Tables of all sinks' keys, for config_check_unknown() and the reference page. @return how many */
 unsigned int sink_get_knobs(const struct knob_table *tables[], unsigned int table_max);
+
+/** What operators should think about in the settings of the enabled sinks. @param texts  out, static. @return how many */
+unsigned int sink_get_warnings(struct config *config, const char *texts[], unsigned int text_max);
 
 /** Names of all sinks' counters. @return how many tables */
 unsigned int sink_get_counter_tables(const struct counter_table *tables[], unsigned int table_max);

@@ -189,6 +189,7 @@ test_set(void **state)
 	struct counter_set counters[SINK_MAX];
 	const struct knob_table *tables[SINK_MAX];
 	const struct counter_table *names[SINK_MAX];
+	const char *warnings[SINK_MAX];
 	struct config *settings = NULL;
 	struct sink_set *set = NULL;
 
@@ -201,9 +202,20 @@ test_set(void **state)
 	assert_int_equal(sink_set_drain(set, 100), 0);
 	expect_file("", "{}\n");
 	assert_int_equal(sink_set_counters(set, counters, SINK_MAX), 1);
+	assert_int_equal(sink_get_warnings(settings, warnings, SINK_MAX), 0);
 	assert_int_equal(sink_get_counter_tables(names, SINK_MAX), 8);
 	assert_ptr_equal(names[0]->descs, counters[0].descs);
 	assert_int_equal(names[0]->count, counters[0].count);
+	/* Only the settings are looked at. */
+	assert_int_equal(config_set(settings, "outputs.kafka.security=sasl-plaintext", &err), 0);
+	assert_int_equal(config_set(settings, "outputs.kafka.sasl-mechanism=PLAIN", &err), 0);
+	assert_int_equal(sink_get_warnings(settings, warnings, SINK_MAX), 0);
+	assert_int_equal(config_set(settings, "outputs.kafka.enabled=yes", &err), 0);
+	assert_int_equal(sink_get_warnings(settings, warnings, SINK_MAX), 1);
+	assert_non_null(strstr(warnings[0], "in the clear"));
+	assert_int_equal(config_set(settings, "outputs.kafka.security=sasl-tls", &err), 0);
+	assert_int_equal(sink_get_warnings(settings, warnings, SINK_MAX), 0);
+	assert_int_equal(config_set(settings, "outputs.kafka.enabled=no", &err), 0);
 	sink_set_reopen(set);
 	json_decref(sink_set_status(set));
 	sink_set_destroy(set);

@@ -435,6 +435,19 @@ ops_create(void **self, struct config *config, const struct sink_env *env, struc
 	return outlet_sink_create(self, &kind, &own.outlet, config, err);
 }
 
+static const char *
+ops_warn(struct config *config)
+{
+	struct config_error err;
+	struct kafka_config own;
+
+	if (config_apply(config, &knobs, &own, &err) != 0 || !own.outlet.enabled || own.security != PRODUCER_SASL_PLAINTEXT)
+		return NULL;
+	return strcmp(mechanisms[own.sasl_mechanism], "PLAIN") == 0 ?
+		"outputs.kafka: the password goes over the network in the clear (sasl-plaintext with PLAIN): use sasl-tls" :
+		"outputs.kafka: a password is used without TLS (sasl-plaintext), events can be read on their way: use sasl-tls";
+}
+
 static unsigned int
 ops_counters(void *self, struct counter_set sets[])
 {
@@ -457,6 +470,7 @@ const struct sink_ops kafka_sink_ops = {
 	.flush = outlet_sink_flush,
 	.drain = outlet_sink_drain,
 	.status = outlet_sink_status,
+	.warn = ops_warn,
 	.counter_tables = counter_tables,
 	.counters = ops_counters,
 	.destroy = ops_destroy,
