@@ -22,6 +22,7 @@ struct event_json {
 	struct event_json_config config;
 	struct record_writer *flow, *tcp, *anomaly, *arp, *identity, *summary;
 	struct record_writer *apps[RULE_APPS_MAX];
+	struct record_writer *beside[RULE_APPS_MAX]; /* NULL: the protocol has no keys beside its object */
 	struct community *community; /* direct-mapped by flow_id: a SHA-1 a flow, not a record */
 };
 
@@ -52,6 +53,9 @@ event_json_create(struct event_json **out, const struct event_json_config *confi
 	for (unsigned int i = 0; rc == 0 && i < config->app_count; i++)
 		if (config->apps[i]->record != NULL)
 			rc = record_writer_create(&json->apps[i], config->apps[i]->record);
+	for (unsigned int i = 0; rc == 0 && i < config->app_count; i++)
+		if (config->apps[i]->record != NULL)
+			rc = record_writer_create_beside(&json->beside[i], config->apps[i]->record);
 	if (rc != 0) {
 		event_json_destroy(json);
 		return rc;
@@ -71,8 +75,10 @@ event_json_destroy(struct event_json *json)
 	record_writer_destroy(json->arp);
 	record_writer_destroy(json->identity);
 	record_writer_destroy(json->summary);
-	for (unsigned int i = 0; i < RULE_APPS_MAX; i++)
+	for (unsigned int i = 0; i < RULE_APPS_MAX; i++) {
 		record_writer_destroy(json->apps[i]);
+		record_writer_destroy(json->beside[i]);
+	}
 	free(json->community);
 	free(json);
 }
@@ -402,6 +408,8 @@ put_app(const struct event_json *json, struct buf *out, const struct event *even
 		key = json->config.apps[event->app_idx]->alert_key[(event->flags & EVENT_TO_SERVER) != 0];
 	if (key == NULL) {
 		put_record(out, json->apps[event->app_idx], name, blob, len);
+		if (json->beside[event->app_idx] != NULL)
+			record_write_json_beside(json->beside[event->app_idx], out, blob, len);
 		return;
 	}
 	buf_puts(out, ",\"");

@@ -142,3 +142,20 @@ field_value_of(const struct field_names *names, const char *name, uint32_t *out)
 		}
 	return false;
 }
+
+void
+record_write_json_beside(const struct record_writer *writer, struct buf *out, const void *blob, uint32_t blob_len)
+{
+	size_t from = out->len;
+
+	record_write_json(writer, out, blob, blob_len);
+	if (out->full)
+		return;
+	/* The object's braces are the outer object's: {"email":{}} becomes ,"email":{} */
+	if (out->len <= from + 2) {
+		out->len = from;
+		return;
+	}
+	out->data[from] = ',';
+	out->len--;
+}

@@ -128,6 +128,7 @@ enum field_flag {
 	                     FIELD_SCALARS: an array only when there are several */
 	FIELD_BARE = 4,   /* FIELD_LIST: each child is written as the value of its first row, without an object around it */
 	FIELD_LINES = 8,  /* with FIELD_HIDDEN, of text: rules look at each line alone, without its end */
+	FIELD_BESIDE = 16, /* "email.from" is a key of the event, beside the record's object and not in it */
 };
 
 struct record_table;
@@ -265,10 +266,15 @@ bool field_value_of(const struct field_names *names, const char *name, uint32_t 
 struct record_writer;
 
 int record_writer_create(struct record_writer **out, const struct record_table *table);
+/** The same for the rows with FIELD_BESIDE. *out is NULL where the table has none. */
+int record_writer_create_beside(struct record_writer **out, const struct record_table *table);
 void record_writer_destroy(struct record_writer *writer);
 /** Writes {"...":...} for a blob of blob_len bytes. Offsets are checked against blob_len. Fields that are not
  *  present leave no key; an object whose fields are all absent leaves no key. */
 void record_write_json(const struct record_writer *writer, struct buf *out, const void *blob, uint32_t blob_len);
+
+/** Adds the keys for a blob to an object that is being written and has some: ,"email":{...} */
+void record_write_json_beside(const struct record_writer *writer, struct buf *out, const void *blob, uint32_t blob_len);
 
 /** The reference page's table of one record table and its children (Markdown). */
 void record_reference(const struct record_table *table, struct buf *out);

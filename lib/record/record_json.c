@@ -134,8 +134,9 @@ row_create(struct record_writer *writer, struct row *row, const struct field *fi
 	return field->type == FIELD_LIST ? row_create_children(row) : 0;
 }
 
-int
-record_writer_create(struct record_writer **out, const struct record_table *table)
+/* Of the rows that stand beside the record's object, or of the others. */
+static int
+create_of(struct record_writer **out, const struct record_table *table, bool beside)
 {
 	struct record_writer *writer = calloc(1, sizeof(*writer));
 
@@ -152,7 +153,7 @@ record_writer_create(struct record_writer **out, const struct record_table *tabl
 	for (uint16_t i = 0; i < table->field_count; i++) {
 		int rc;
 
-		if (table->fields[i].flags & FIELD_HIDDEN)
+		if ((table->fields[i].flags & FIELD_HIDDEN) != 0 || ((table->fields[i].flags & FIELD_BESIDE) != 0) != beside)
 			continue;
 		rc = row_create(writer, &writer->rows[writer->row_count++], &table->fields[i]);
 		if (rc != 0) {
@@ -167,6 +168,23 @@ record_writer_create(struct record_writer **out, const struct record_table *tabl
 	}
 	*out = writer;
 	return 0;
+}
+
+int
+record_writer_create(struct record_writer **out, const struct record_table *table)
+{
+	return create_of(out, table, false);
+}
+
+int
+record_writer_create_beside(struct record_writer **out, const struct record_table *table)
+{
+	uint16_t i = 0;
+
+	*out = NULL;
+	while (i < table->field_count && (table->fields[i].flags & FIELD_BESIDE) == 0)
+		i++;
+	return i == table->field_count ? 0 : create_of(out, table, true);
 }
 
 void

@@ -43,7 +43,10 @@ write_rows(const struct record_table *table, const char *prefix, struct buf *out
 	for (uint16_t i = 0; i < table->field_count; i++) {
 		const struct field *field = &table->fields[i];
 
-		snprintf(nested, sizeof(nested), "%s.%s", prefix, field->path);
+		if (field->flags & FIELD_BESIDE)
+			snprintf(nested, sizeof(nested), "%s", field->path);
+		else
+			snprintf(nested, sizeof(nested), "%s.%s", prefix, field->path);
 		buf_printf(out, "| `%s` | %s", nested, type_text(field));
 		if (field->names != NULL)
 			write_names(out, field->names);

@@ -94,14 +94,14 @@ rule_buffer_keyword(struct rule_parser *parser, const char *name, char *value)
 	return rule_move_node(parser, parser->last_content, buffer_rows[at].buffer);
 }
 
-/* file_data and file.data: the body that the rule's direction carries, where no protocol has a buffer of that name. */
+/* file_data and file.data: the body that the rule's direction carries, where the rule's protocol has no file_data of its own. */
 int
 rule_setup_file_data(struct rule_parser *parser, char *value)
 {
 	bool to_server = (parser->draft.flow & RULE_FLOW_TO_SERVER) != 0;
 
 	(void)value;
-	int ret = rule_field_keyword(parser, "file.data", NULL);
+	int ret = rule_app_buffer(parser, "file_data");
 
 	return ret != 1 ? ret : rule_use_named(parser, to_server ? "http.request_body" : "http.response_body");
 }

@@ -1,5 +1,6 @@
 /* Keywords that come from the protocols' tables: fields by JSON path, their own buffers and keywords. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/rule/keyword.h"
@@ -154,6 +155,37 @@ own_name(struct rule_parser *parser, unsigned int app, const char *name, char *v
 }
 
 int
+rule_app_buffer(struct rule_parser *parser, const char *name)
+{
+	const struct rule_world *world = &parser->set->world;
+	char full[64];
+
+	if (parser->draft.app >= world->app_count)
+		return 1;
+	snprintf(full, sizeof(full), "%s.%s", world->apps[parser->draft.app]->name, name);
+	return own_name(parser, parser->draft.app, full, NULL);
+}
+
+/* A path that names no protocol: an object that one has beside its own. */
+static int
+field_beside(struct rule_parser *parser, const char *path, char *value)
+{
+	const struct rule_world *world = &parser->set->world;
+
+	for (unsigned int app = 0; app < world->app_count; app++) {
+		struct record_path found;
+		const struct field *first;
+
+		if (world->apps[app]->record == NULL || record_path_resolve(world->apps[app]->record, path, &found) != 0)
+			continue;
+		first = found.list_count > 0 ? found.lists[0] : found.leaf;
+		if ((first->flags & FIELD_BESIDE) != 0)
+			return field_by_path(parser, app, path, value);
+	}
+	return 1;
+}
+
+int
 rule_field_keyword(struct rule_parser *parser, const char *name, char *value)
 {
 	const struct rule_world *world = &parser->set->world;
@@ -174,5 +206,5 @@ rule_field_keyword(struct rule_parser *parser, const char *name, char *value)
 			continue;
 		return field_by_path(parser, app, dot + 1, value);
 	}
-	return 1;
+	return field_beside(parser, name, value);
 }

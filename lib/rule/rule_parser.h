@@ -166,6 +166,8 @@ int rule_add_number_test(struct rule_parser *parser, char *value, const struct f
 /* ---- keyword_field.c: names that are not in the table ---- */
 
 /** A protocol's own keyword, buffer or field. @return 1 when name is none of these, 0, -EINVAL, -ENOMEM */
+/* A buffer that the rule's protocol calls its own by that name ("smtp.file_data"). 1: none */
+int rule_app_buffer(struct rule_parser *parser, const char *name);
 int rule_field_keyword(struct rule_parser *parser, const char *name, char *value);
 
 /* ---- keyword_buffer.c: other names of the protocols' buffers ---- */

@@ -1,9 +1,7 @@
 /* FTP: finding lines, recognising the protocol, commands and their replies. */
 #include "proto/ftp/ftp.h"
 
-#include <errno.h>
-#include <string.h>
-#include <strings.h>
+#include "proto/line.h"
 
 enum {
 	CODE_LEN = 3,
@@ -37,20 +35,12 @@ ftp_frame(struct cursor in, bool to_server)
 /* ---- recognising ---- */
 
 static bool
-begins_with(const struct cursor *line, const char *word)
-{
-	size_t len = strlen(word);
-
-	return cursor_left(line) >= len && strncasecmp((const char *)line->pos, word, len) == 0;
-}
-
-static bool
 is_command(const struct cursor *line, const char *const words[])
 {
 	for (unsigned int i = 0; words[i] != NULL; i++) {
 		size_t len = strlen(words[i]);
 
-		if (begins_with(line, words[i]) && cursor_left(line) > len && strchr(" \r\n", line->pos[len]) != NULL)
+		if (line_begins(line, words[i]) && cursor_left(line) > len && strchr(" \r\n", line->pos[len]) != NULL)
 			return true;
 	}
 	return false;
@@ -65,25 +55,13 @@ is_reply(const struct cursor *line)
 		at[2] <= '9' && (at[3] == ' ' || at[3] == '-' || at[3] == '\r');
 }
 
+/* SMTP greets with the same code. A host's name may have either word in it: SMTP's says its protocol behind the name. */
 static bool
-says_ftp(struct cursor line)
+greets_as_ftp(const struct cursor *line, bool on_port)
 {
-	for (; cursor_left(&line) >= 3; cursor_skip(&line, 1))
-		if (begins_with(&line, "FTP"))
-			return true;
-	return false;
-}
+	bool says_smtp = line_says(*line, "SMTP");
 
-static bool
-is_text(struct cursor line)
-{
-	while (cursor_left(&line) > 0) {
-		uint8_t byte = cursor_u8(&line);
-
-		if (byte < ' ' && byte != '\r' && byte != '\n' && byte != '\t')
-			return false;
-	}
-	return true;
+	return on_port ? !says_smtp : !says_smtp && line_begins(line, "220") && line_says(*line, "FTP");
 }
 
 static enum proto_probe
@@ -95,15 +73,15 @@ ftp_probe(struct cursor in, bool to_server, bool on_port)
 	if (cursor_left(&in) > 0 && (*in.pos < '1' || *in.pos > 'z' || (*in.pos > '6' && *in.pos < 'A')))
 		return PROTO_PROBE_NO;
 	if (len <= 0)
-		return is_text(in) ? PROTO_PROBE_MORE : PROTO_PROBE_NO;
+		return line_is_text(in) ? PROTO_PROBE_MORE : PROTO_PROBE_NO;
 	line = cursor_sub(&in, (size_t)len);
-	if (!is_text(line))
+	if (!line_is_text(line))
 		return PROTO_PROBE_NO;
 	if (is_reply(&line)) {
-		if (on_port || (begins_with(&line, "220") && says_ftp(line)))
+		if (greets_as_ftp(&line, on_port))
 			return PROTO_PROBE_YES;
 		for (unsigned int i = 0; own_replies[i] != NULL; i++)
-			if (begins_with(&line, own_replies[i]))
+			if (line_begins(&line, own_replies[i]))
 				return PROTO_PROBE_YES;
 		return PROTO_PROBE_NO;
 	}
@@ -119,15 +97,6 @@ ftp_sender_is_server(struct cursor in)
 }
 
 /* ---- lines ---- */
-
-/* Without its end; a line that was cut keeps what is there. */
-static struct cursor
-line_of(struct cursor pdu)
-{
-	while (pdu.left > 0 && (pdu.pos[pdu.left - 1] == '\n' || pdu.pos[pdu.left - 1] == '\r'))
-		pdu.left--;
-	return pdu;
-}
 
 /* @return whether the line at hand is the rest of one that was too long */
 static bool
@@ -389,7 +358,7 @@ ftp_parse(struct proto_ctx *ctx, struct cursor pdu)
 {
 	struct ftp_state *state = ctx->state;
 	bool to_server = ctx->to_server, is_cut;
-	struct cursor line = line_of(pdu);
+	struct cursor line = line_bare(pdu);
 
 	if (state->encrypted[to_server]) {
 		counter_add(&ctx->counters[FTP_COUNT_ENCRYPTED], 1);
