@@ -10,16 +10,12 @@ ICSNPP-DNP3 (corpus/oracles.tar.xz).
 
 A difference that the specification explains stands in EXPLAINED with its reason. Any other makes the exit code 1.
 """
-import argparse
-import collections
-import json
 import os
-import subprocess
 import sys
-import tarfile
-import tempfile
+from pathlib import Path
 
-SKIPPED = 77
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "harness"))
+from oracle import Corpus, Table, counts_by_text as counts, rows_of_log   # noqa: E402
 
 # ICSNPP's names of objects: group and variation.
 OBJECTS = {
@@ -44,60 +40,6 @@ EXPLAINED = {
 }
 
 
-class Table:
-    """One row for each field compared."""
-
-    def __init__(self):
-        self.rows = []
-        self.failed = 0
-
-    def add(self, oracle, capture, field, theirs, ours):
-        if theirs == ours:
-            verdict = 'agree'
-        else:
-            verdict = EXPLAINED.get((oracle, capture, field)) or EXPLAINED.get((oracle, '*', field))
-            if verdict is None:
-                verdict = 'DIFFERENT'
-                self.failed += 1
-        self.rows.append((oracle, capture, field, theirs, ours, verdict))
-
-    def print(self):
-        for oracle, capture, field, theirs, ours, verdict in self.rows:
-            if verdict == 'agree':
-                print(f'{oracle:8} {capture:60.60} {field:30} agree      {short(theirs)}')
-            else:
-                print(f'{oracle:8} {capture:60.60} {field:30} {verdict}')
-                print(f'{"":8}     theirs {short(theirs)}')
-                print(f'{"":8}     ours   {short(ours)}')
-        agreed = sum(row[5] == 'agree' for row in self.rows)
-        print(f'{len(self.rows)} fields compared: {agreed} agree, '
-              f'{len(self.rows) - agreed - self.failed} differ with a reason, {self.failed} differ')
-
-
-def short(value):
-    text = json.dumps(value, sort_keys=True, default=str)
-    return text if len(text) <= 300 else text[:297] + '...'
-
-
-def counts(values):
-    """How often each value occurs, with keys that JSON can print and sort."""
-    return {str(value): count for value, count in sorted(collections.Counter(values).items(), key=str)}
-
-
-def run_sensor(sensor, capture):
-    """The DNP3 events of a capture, confirmations too, in the order written."""
-    with tempfile.TemporaryDirectory() as out:
-        command = [sensor, 'read', '-r', capture, '-k', 'none', '-l', out,
-                   '--set', 'app-layer.protocols.dnp3.log-confirms=yes']
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600, check=False)
-        path = os.path.join(out, 'eve.json')
-        if done.returncode != 0 or not os.path.exists(path):
-            sys.exit(f'{" ".join(command)}: exit code {done.returncode}\n{done.stdout.decode(errors="replace")}')
-        with open(path, encoding='utf-8') as lines:
-            events = [json.loads(line) for line in lines]
-    return [event['dnp3'] for event in events if event['event_type'] == 'dnp3']
-
-
 # ---- tshark ----
 
 def compare_tshark(table, capture, truth, messages):
@@ -107,17 +49,6 @@ def compare_tshark(table, capture, truth, messages):
 
 
 # ---- Zeek's logs ----
-
-def read_log(text):
-    """Rows of a log as dictionaries; unset fields are left out."""
-    names, rows = [], []
-    for line in text.splitlines():
-        if line.startswith('#fields'):
-            names = line.split('\t')[1:]
-        elif line and not line.startswith('#'):
-            rows.append({name: value for name, value in zip(names, line.split('\t')) if value != '-'})
-    return rows
-
 
 def compare_zeek(table, capture, rows, messages):
     replies = [m for m in messages if m['type'] in ('response', 'unsolicited_response')]
@@ -211,49 +142,18 @@ def compare_control(table, capture, rows, messages):
 LOGS = {'dnp3.log': compare_zeek, 'dnp3_objects.log': compare_objects, 'dnp3_control.log': compare_control}
 
 
-def read_oracles(path, captures):
-    """capture -> {path: text} of the logs that are about DNP3."""
-    out = collections.defaultdict(dict)
-    if not os.path.exists(path):
-        return out
-    with tarfile.open(path) as archive:
-        for member in archive:
-            parts = member.name.split('/')
-            if member.isfile() and len(parts) > 2 and parts[1] in captures and parts[-1] in LOGS:
-                out[parts[1]][member.name] = archive.extractfile(member).read().decode(errors='replace')
-    return out
-
-
-def shared_folder():
-    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    return os.environ.get('MILLRACE_SHARED', os.path.join(root, '..', 'shared'))
-
-
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('sensor')
-    parser.add_argument('shared', nargs='?', default=shared_folder())
-    parser.add_argument('-k', dest='only', help='captures whose name has this in it')
-    args = parser.parse_args()
-    corpus = os.path.join(args.shared, 'corpus')
-    if not os.path.isdir(os.path.join(corpus, 'truth')):
-        print(f'oracle_dnp3: skipped: no corpus in {args.shared}')
-        return SKIPPED
-    truths = {}
-    for name in sorted(os.listdir(os.path.join(corpus, 'truth'))):
-        with open(os.path.join(corpus, 'truth', name), encoding='utf-8') as text:
-            services = json.load(text).get('services') or {}
-        if 'dnp3' in services and (args.only is None or args.only in name):
-            truths[name[:-len('.json')]] = services['dnp3']
-    oracles = read_oracles(os.path.join(corpus, 'oracles.tar.xz'), truths)
-    table = Table()
+    corpus = Corpus(__doc__)
+    truths = corpus.services('dnp3')
+    logs = corpus.logs(truths, lambda path: os.path.basename(path) in LOGS)
+    table = Table(EXPLAINED)
     for capture, truth in truths.items():
-        messages = run_sensor(args.sensor, os.path.join(corpus, 'captures', capture))
-        compare_tshark(table, capture, truth, messages)
-        for path, text in oracles[capture].items():
-            LOGS[os.path.basename(path)](table, capture, read_log(text), messages)
-    table.print()
-    return 1 if table.failed else 0
+        events = corpus.events(capture, 'app-layer.protocols.dnp3.log-confirms=yes')
+        messages = [event['dnp3'] for event in events if event['event_type'] == 'dnp3']
+        compare_tshark(table, capture, truth['dnp3'], messages)
+        for path, text in logs[capture].items():
+            LOGS[os.path.basename(path)](table, capture, rows_of_log(text), messages)
+    return table.end()
 
 
 if __name__ == '__main__':

@@ -11,19 +11,18 @@ must not lose a state.
 
 A difference that the specification explains stands in EXPLAINED with its reason. Any other makes the exit code 1.
 """
-import argparse
 import collections
-import json
-import os
 import shutil
 import subprocess
 import sys
-import tempfile
+from pathlib import Path
 
-SKIPPED = 77
-ALL = ['--set', 'app-layer.protocols.goose.log-cyclic=all', '--set', 'app-layer.protocols.sv.log-cyclic=all']
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "harness"))
+from oracle import Corpus, Table   # noqa: E402
 
-# (capture or '*', field) -> why the two differ. So far nothing does.
+ALL = ('app-layer.protocols.goose.log-cyclic=all', 'app-layer.protocols.sv.log-cyclic=all')
+
+# (oracle, capture or '*', field) -> why the two differ. So far nothing does.
 EXPLAINED = {}
 
 # tshark's field -> where it stands in our record; a list gives one value for each entry.
@@ -90,39 +89,6 @@ def sample(asdu):
                    for channel in asdu.get('channels', []))
 
 
-class Table:
-    """One row for each field compared."""
-
-    def __init__(self):
-        self.rows, self.explained, self.failed = 0, 0, 0
-
-    def add(self, oracle, capture, field, theirs, ours, note=None):
-        self.rows += 1
-        if theirs == ours:
-            verdict = f'agree      {json.dumps(theirs)[:100] if note is None else note}'
-        else:
-            verdict = EXPLAINED.get((capture, field)) or EXPLAINED.get(('*', field))
-            self.explained += verdict is not None
-            if verdict is None:
-                verdict = 'DIFFERENT'
-                self.failed += 1
-        print(f'{oracle:12} {capture:48.48} {field:24} {verdict}')
-        if verdict == 'DIFFERENT':
-            print(f'     theirs {json.dumps(theirs)[:600]}\n     ours   {json.dumps(ours)[:600]}')
-
-
-def run_sensor(sensor, capture, options=()):
-    """The sensor's events of a capture, in the order written."""
-    with tempfile.TemporaryDirectory() as out:
-        done = subprocess.run([sensor, 'read', '-r', capture, '-k', 'none', '-l', out, *options], stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, timeout=600, check=False)
-        path = os.path.join(out, 'eve.json')
-        if done.returncode != 0 or not os.path.exists(path):
-            sys.exit(f'{sensor} read -r {capture}: exit code {done.returncode}\n{done.stdout.decode(errors="replace")}')
-        with open(path, encoding='utf-8') as lines:
-            return [json.loads(line) for line in lines]
-
-
 def records(events, proto):
     """(frame number, record) of every message."""
     return [(event['pcap_cnt'], event[proto]) for event in events
@@ -176,46 +142,31 @@ def compare_fields(table, capture, path, messages, proto):
             theirs, ours = rows.get(frame, {}).get(field, []), listed(record, field)
             if len(theirs) != len(ours) or not all(same(a, b) for a, b in zip(theirs, ours)):
                 different.append((frame, theirs, ours))
-        table.add('tshark', capture, field, [], different, f'in {len(messages)} messages')
+        table.add('tshark', capture, f'{field} x {len(messages)}', [], different)
 
 
-def compare_states(table, capture, sensor, path, messages):
+def compare_states(table, capture, corpus, messages):
     """With the defaults no state may be lost: each (publication, stNum) has a record."""
-    told = {(r['gocbRef'], r['stNum']) for _, r in records(run_sensor(sensor, path), 'goose')}
+    told = {(r['gocbRef'], r['stNum']) for _, r in records(corpus.events(capture), 'goose')}
     table.add('own', capture, 'states told', sorted({(r['gocbRef'], r['stNum']) for _, r in messages}), sorted(told))
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('sensor')
-    parser.add_argument('shared', nargs='?', default=os.environ.get('MILLRACE_SHARED') or os.path.join(
-        os.path.dirname(os.path.abspath(__file__)), '..', '..', '..', 'shared'))
-    parser.add_argument('-k', metavar='CAPTURE', default='', help='only captures whose name has this in it')
-    args = parser.parse_args()
-    corpus = os.path.join(args.shared, 'corpus')
-    if not os.path.isdir(corpus):
-        print(f'no corpus at {corpus}: nothing is compared')
-        return SKIPPED
+    corpus = Corpus(__doc__)
     if shutil.which('tshark') is None:
-        print('no tshark here: only the counts are compared')
-    table = Table()
-    for name in sorted(os.listdir(os.path.join(corpus, 'truth'))):
-        with open(os.path.join(corpus, 'truth', name), encoding='utf-8') as file:
-            truth = json.load(file)
-        capture = name[:-len('.json')]
-        path = os.path.join(corpus, 'captures', capture)
+        print('oracle_goose: no tshark is installed: only the counts are compared')
+    table = Table(EXPLAINED)
+    for capture, truth in corpus.truths():
         for proto in ('goose', 'sv'):
-            if proto not in truth['protocols'] or args.k not in capture or not os.path.exists(path):
+            if proto not in truth['protocols']:
                 continue
-            messages = records(run_sensor(args.sensor, path, ALL), proto)
+            messages = records(corpus.events(capture, *ALL), proto)
             compare_counts(table, capture, truth, messages, proto)
             if shutil.which('tshark') is not None:
-                compare_fields(table, capture, path, messages, proto)
+                compare_fields(table, capture, corpus.path('captures', capture), messages, proto)
             if proto == 'goose':
-                compare_states(table, capture, args.sensor, path, messages)
-    print(f'{table.rows} fields compared: {table.rows - table.explained - table.failed} agree, '
-          f'{table.explained} differ with a reason, {table.failed} differ')
-    return 1 if table.failed else 0
+                compare_states(table, capture, corpus, messages)
+    return table.end()
 
 
 if __name__ == '__main__':

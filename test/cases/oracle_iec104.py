@@ -10,17 +10,15 @@ installed, every field and value that it reads of the same captures.
 
 A difference that the specification explains stands in EXPLAINED with its reason. Any other makes the exit code 1.
 """
-import argparse
-import collections
-import json
 import os
 import shutil
 import struct
 import subprocess
 import sys
-import tempfile
+from pathlib import Path
 
-SKIPPED = 77
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "harness"))
+from oracle import Corpus, Table, counts_by_text as counts   # noqa: E402
 
 # (oracle, capture or '*', field) -> why the two differ.
 EXPLAINED = {
@@ -31,60 +29,6 @@ EXPLAINED = {
         'the times are marked as summer time: tshark subtracts the hour, we show what the clock shows and say '
         'summer_time (60870-5-101 7.2.6.18)',
 }
-
-
-class Table:
-    """One row for each field compared."""
-
-    def __init__(self):
-        self.rows = []
-        self.failed = 0
-
-    def add(self, oracle, capture, field, theirs, ours):
-        if theirs == ours:
-            verdict = 'agree'
-        else:
-            verdict = EXPLAINED.get((oracle, capture, field)) or EXPLAINED.get((oracle, '*', field))
-            if verdict is None:
-                verdict = 'DIFFERENT'
-                self.failed += 1
-        self.rows.append((oracle, capture, field, theirs, ours, verdict))
-
-    def print(self):
-        for oracle, capture, field, theirs, ours, verdict in self.rows:
-            if verdict == 'agree':
-                print(f'{oracle:8} {capture:50.50} {field:28} agree      {short(theirs)}')
-            else:
-                print(f'{oracle:8} {capture:50.50} {field:28} {verdict}')
-                print(f'{"":8}     theirs {short(theirs)}')
-                print(f'{"":8}     ours   {short(ours)}')
-        agreed = sum(row[5] == 'agree' for row in self.rows)
-        print(f'{len(self.rows)} fields compared: {agreed} agree, '
-              f'{len(self.rows) - agreed - self.failed} differ with a reason, {self.failed} differ')
-
-
-def short(value):
-    text = json.dumps(value, sort_keys=True, default=str)
-    return text if len(text) <= 200 else text[:197] + '...'
-
-
-def counts(values):
-    """How often each value occurs, with keys that JSON can print and sort."""
-    return {str(value): count for value, count in sorted(collections.Counter(values).items(), key=str)}
-
-
-def run_sensor(sensor, capture):
-    """The IEC 104 events of a capture, acknowledgements and tests too, in the order written."""
-    with tempfile.TemporaryDirectory() as out:
-        command = [sensor, 'read', '-r', capture, '-k', 'none', '-l', out, '--set', 'dpdk.huge-pages=no',
-                   '--set', 'app-layer.protocols.iec104.log-supervisory=yes']
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600, check=False)
-        path = os.path.join(out, 'eve.json')
-        if done.returncode != 0 or not os.path.exists(path):
-            sys.exit(f'{" ".join(command)}: exit code {done.returncode}\n{done.stdout.decode(errors="replace")}')
-        with open(path, encoding='utf-8') as lines:
-            events = [json.loads(line) for line in lines]
-    return [event['iec104'] for event in events if event['event_type'] == 'iec104' and 'apci_type' in event['iec104']]
 
 
 FORMATS = {'I': 0, 'S': 1, 'U': 3}
@@ -185,37 +129,18 @@ def compare_fields(table, capture, path, apdus):
             table.add('fields', capture, field, theirs, mine)
 
 
-def shared_folder():
-    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    return os.environ.get('MILLRACE_SHARED', os.path.join(root, '..', 'shared'))
-
-
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('sensor')
-    parser.add_argument('shared', nargs='?', default=shared_folder())
-    parser.add_argument('-k', dest='only', help='captures whose name has this in it')
-    args = parser.parse_args()
-    corpus = os.path.join(args.shared, 'corpus')
-    if not os.path.isdir(os.path.join(corpus, 'truth')):
-        print(f'oracle_iec104: skipped: no corpus in {args.shared}')
-        return SKIPPED
-    table = Table()
+    corpus = Corpus(__doc__)
+    table = Table(EXPLAINED)
     if shutil.which('tshark') is None:
         print('oracle_iec104: no tshark is installed: counts are compared, values are not')
-    for name in sorted(os.listdir(os.path.join(corpus, 'truth'))):
-        with open(os.path.join(corpus, 'truth', name), encoding='utf-8') as text:
-            services = json.load(text).get('services') or {}
-        if 'iec60870_104' not in services or (args.only is not None and args.only not in name):
-            continue
-        capture = name[:-len('.json')]
-        path = os.path.join(corpus, 'captures', capture)
-        apdus = run_sensor(args.sensor, path)
+    for capture, services in corpus.services('iec60870_104').items():
+        events = corpus.events(capture, 'app-layer.protocols.iec104.log-supervisory=yes')
+        apdus = [event['iec104'] for event in events if event['event_type'] == 'iec104' and 'apci_type' in event['iec104']]
         compare_truth(table, capture, services, apdus)
         if shutil.which('tshark') is not None:
-            compare_fields(table, capture, path, apdus)
-    table.print()
-    return 1 if table.failed else 0
+            compare_fields(table, capture, corpus.path('captures', capture), apdus)
+    return table.end()
 
 
 if __name__ == '__main__':

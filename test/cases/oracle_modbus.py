@@ -10,16 +10,13 @@ ICSNPP-Modbus (corpus/oracles.tar.xz).
 
 A difference that the specification explains stands in EXPLAINED with its reason. Any other makes the exit code 1.
 """
-import argparse
 import collections
-import json
 import os
-import subprocess
 import sys
-import tarfile
-import tempfile
+from pathlib import Path
 
-SKIPPED = 77
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "harness"))
+from oracle import Corpus, Table, counts, read_log, rows_of_log   # noqa: E402
 
 # Zeek's names of function codes.
 ZEEK_FUNCTIONS = {
@@ -66,60 +63,8 @@ EXPLAINED = {
 }
 
 
-class Table:
-    """One row for each field compared."""
-
-    def __init__(self):
-        self.rows = []
-        self.failed = 0
-
-    def add(self, oracle, capture, field, theirs, ours):
-        if theirs == ours:
-            verdict = 'agree'
-        else:
-            verdict = EXPLAINED.get((oracle, capture, field)) or EXPLAINED.get((oracle, '*', field))
-            if verdict is None:
-                verdict = 'DIFFERENT'
-                self.failed += 1
-        self.rows.append((oracle, capture, field, theirs, ours, verdict))
-
-    def print(self):
-        for oracle, capture, field, theirs, ours, verdict in self.rows:
-            if verdict == 'agree':
-                print(f'{oracle:8} {capture:60.60} {field:28} agree      {short(theirs)}')
-            else:
-                print(f'{oracle:8} {capture:60.60} {field:28} {verdict}')
-                print(f'{"":8}     theirs {short(theirs)}')
-                print(f'{"":8}     ours   {short(ours)}')
-        agreed = sum(row[5] == 'agree' for row in self.rows)
-        print(f'{len(self.rows)} fields compared: {agreed} agree, '
-              f'{len(self.rows) - agreed - self.failed} differ with a reason, {self.failed} differ')
-
-
-def short(value):
-    text = json.dumps(value, sort_keys=True, default=str)
-    return text if len(text) <= 300 else text[:297] + '...'
-
-
-def run_sensor(sensor, capture):
-    """The Modbus events of a capture, in the order written."""
-    with tempfile.TemporaryDirectory() as out:
-        done = subprocess.run([sensor, 'read', '-r', capture, '-k', 'none', '-l', out], stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, timeout=600, check=False)
-        path = os.path.join(out, 'eve.json')
-        if done.returncode != 0 or not os.path.exists(path):
-            sys.exit(f'{sensor} read -r {capture}: exit code {done.returncode}\n{done.stdout.decode(errors="replace")}')
-        with open(path, encoding='utf-8') as lines:
-            events = [json.loads(line) for line in lines]
-    return [event for event in events if event['event_type'] == 'modbus']
-
-
 def halves(event):
     return [event['modbus'][half] for half in ('request', 'response') if half in event['modbus']]
-
-
-def counts(values):
-    return dict(sorted(collections.Counter(values).items()))
 
 
 # ---- tshark ----
@@ -140,19 +85,6 @@ def compare_tshark(table, capture, truth, events):
 
 
 # ---- Zeek ----
-
-def read_log(text):
-    """Rows of a Zeek log as dictionaries; unset fields are left out."""
-    names, rows = None, []
-    for line in text.splitlines():
-        if line.startswith('#fields'):
-            names = line.split('\t')[1:]
-        elif line and not line.startswith('#'):
-            rows.append(line.split('\t'))
-    if names is None:
-        return None, rows
-    return names, [{name: value for name, value in zip(names, row) if value != '-'} for row in rows]
-
 
 def numbers(text):
     return [int(number) for number in text.split(',')] if text else None
@@ -187,10 +119,10 @@ def compare_zeek(table, capture, files, events):
     for path, text in files.items():
         if not path.endswith('/modbus.log') or 'zeek' not in path:
             continue
-        names, rows = read_log(text)
+        names, _ = read_log(text)
         if names is None or 'pdu_type' not in names:
             continue
-        theirs, ours = zeek_messages(rows), our_messages(events)
+        theirs, ours = zeek_messages(rows_of_log(text)), our_messages(events)
         table.add('zeek', capture, 'messages', sum(theirs.values()), sum((theirs & ours).values()))
         table.add('zeek', capture, 'messages only ours', [], sorted(map(str, (ours - theirs).elements())))
 
@@ -307,52 +239,20 @@ def compare_icsnpp(table, capture, files, events):
     for path, text in files.items():
         compare = ICSNPP_LOGS.get(os.path.basename(path))
         if compare is not None and 'icsnpp-modbus' in path:
-            compare(table, capture, read_log(text)[1], ours)
-
-
-def read_oracles(path, captures):
-    """capture -> {path: text} of the logs that are about Modbus."""
-    out = collections.defaultdict(dict)
-    if not os.path.exists(path):
-        return out
-    with tarfile.open(path) as archive:
-        for member in archive:
-            parts = member.name.split('/')
-            if member.isfile() and len(parts) > 2 and parts[1] in captures and 'modbus' in parts[-1]:
-                out[parts[1]][member.name] = archive.extractfile(member).read().decode(errors='replace')
-    return out
-
-
-def shared_folder():
-    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    return os.environ.get('MILLRACE_SHARED', os.path.join(root, '..', 'shared'))
+            compare(table, capture, rows_of_log(text), ours)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('sensor')
-    parser.add_argument('shared', nargs='?', default=shared_folder())
-    parser.add_argument('-k', dest='only', help='captures whose name has this in it')
-    args = parser.parse_args()
-    corpus = os.path.join(args.shared, 'corpus')
-    if not os.path.isdir(os.path.join(corpus, 'truth')):
-        print(f'oracle_modbus: skipped: no corpus in {args.shared}')
-        return SKIPPED
-    truths = {}
-    for name in sorted(os.listdir(os.path.join(corpus, 'truth'))):
-        with open(os.path.join(corpus, 'truth', name), encoding='utf-8') as text:
-            services = json.load(text).get('services') or {}
-        if 'modbus' in services and (args.only is None or args.only in name):
-            truths[name[:-len('.json')]] = services['modbus']
-    oracles = read_oracles(os.path.join(corpus, 'oracles.tar.xz'), truths)
-    table = Table()
+    corpus = Corpus(__doc__)
+    truths = corpus.services('modbus')
+    logs = corpus.logs(truths, lambda path: 'modbus' in os.path.basename(path))
+    table = Table(EXPLAINED)
     for capture, truth in truths.items():
-        events = run_sensor(args.sensor, os.path.join(corpus, 'captures', capture))
-        compare_tshark(table, capture, truth, events)
-        compare_zeek(table, capture, oracles[capture], events)
-        compare_icsnpp(table, capture, oracles[capture], events)
-    table.print()
-    return 1 if table.failed else 0
+        events = [event for event in corpus.events(capture) if event['event_type'] == 'modbus']
+        compare_tshark(table, capture, truth['modbus'], events)
+        compare_zeek(table, capture, logs[capture], events)
+        compare_icsnpp(table, capture, logs[capture], events)
+    return table.end()
 
 
 if __name__ == '__main__':

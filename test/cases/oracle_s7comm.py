@@ -10,18 +10,14 @@ and the logs of ICSNPP-S7comm (corpus/oracles.tar.xz).
 
 A difference that has a reason stands in EXPLAINED with it. Any other makes the exit code 1.
 """
-import argparse
-import collections
-import json
 import os
-import subprocess
 import sys
-import tarfile
-import tempfile
+from pathlib import Path
 
-SKIPPED = 77
-EVERYTHING = ('dpdk.huge-pages=no', 'app-layer.protocols.s7comm.log-cyclic=all',
-              'app-layer.protocols.s7comm_plus.log-cyclic=all')
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "harness"))
+from oracle import Corpus, Table, counts, rows_of_log   # noqa: E402
+
+EVERYTHING = ('app-layer.protocols.s7comm.log-cyclic=all', 'app-layer.protocols.s7comm_plus.log-cyclic=all')
 
 COPIES = ('tshark dissects no segment that it takes for a retransmission; some of these are the only copy of their '
           'message, captured late, and our count is that of the distinct ones')
@@ -45,60 +41,6 @@ EXPLAINED = {
         'read_szl', 's7comm: rosctr_name', 's7comm: pdu_reference', 's7comm: function_code', 's7comm: function_name',
         's7comm: subfunction_name', 's7comm: error_code')},
 }
-
-
-class Table:
-    """One row for each field compared."""
-
-    def __init__(self):
-        self.rows = []
-        self.failed = 0
-
-    def add(self, oracle, capture, field, theirs, ours):
-        if theirs == ours:
-            verdict = 'agree'
-        else:
-            verdict = EXPLAINED.get((oracle, capture, field)) or EXPLAINED.get((oracle, '*', field))
-            if verdict is None:
-                verdict = 'DIFFERENT'
-                self.failed += 1
-        self.rows.append((oracle, capture, field, theirs, ours, verdict))
-
-    def print(self):
-        for oracle, capture, field, theirs, ours, verdict in self.rows:
-            if verdict == 'agree':
-                print(f'{oracle:8} {capture:60.60} {field:28} agree      {short(theirs)}')
-            else:
-                print(f'{oracle:8} {capture:60.60} {field:28} {verdict}')
-                print(f'{"":8}     theirs {short(theirs)}')
-                print(f'{"":8}     ours   {short(ours)}')
-        agreed = sum(row[5] == 'agree' for row in self.rows)
-        print(f'{len(self.rows)} fields compared: {agreed} agree, '
-              f'{len(self.rows) - agreed - self.failed} differ with a reason, {self.failed} differ')
-
-
-def short(value):
-    text = json.dumps(value, sort_keys=True, default=str)
-    return text if len(text) <= 300 else text[:297] + '...'
-
-
-def run_sensor(sensor, capture):
-    """The events of both protocols, in the order written."""
-    with tempfile.TemporaryDirectory() as out:
-        sets = [word for value in EVERYTHING for word in ('--set', value)]
-        done = subprocess.run([sensor, 'read', '-r', capture, '-k', 'none', '-l', out, *sets], stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, timeout=600, check=False)
-        path = os.path.join(out, 'eve.json')
-        if done.returncode != 0 or not os.path.exists(path):
-            sys.exit(f'{sensor} read -r {capture}: exit code {done.returncode}\n{done.stdout.decode(errors="replace")}')
-        with open(path, encoding='utf-8') as lines:
-            events = [json.loads(line) for line in lines]
-    return ([event['s7comm'] for event in events if event['event_type'] == 's7comm'],
-            [event['s7comm_plus'] for event in events if event['event_type'] == 's7comm_plus'])
-
-
-def counts(values):
-    return dict(sorted(collections.Counter(values).items()))
 
 
 def messages(events):
@@ -145,17 +87,6 @@ def compare_patterns(table, capture, truth, events):
 
 
 # ---- ICSNPP ----
-
-def read_log(text):
-    """Rows of a Zeek log as dictionaries; unset fields are left out."""
-    names, rows = None, []
-    for line in text.splitlines():
-        if line.startswith('#fields'):
-            names = line.split('\t')[1:]
-        elif line and not line.startswith('#'):
-            rows.append(line.split('\t'))
-    return [{name: value for name, value in zip(names, row) if value != '-'} for row in rows]
-
 
 def our_row(event, half, answer):
     userdata = half['rosctr_code'] == 7
@@ -258,54 +189,26 @@ ICSNPP_LOGS = {
 }
 
 
-def read_oracles(path, captures):
-    """capture -> {path: text} of the logs of ICSNPP-S7comm."""
-    out = collections.defaultdict(dict)
-    if not os.path.exists(path):
-        return out
-    with tarfile.open(path) as archive:
-        for member in archive:
-            parts = member.name.split('/')
-            if member.isfile() and len(parts) > 2 and parts[1] in captures and parts[-1] in ICSNPP_LOGS:
-                out[parts[1]][member.name] = archive.extractfile(member).read().decode(errors='replace')
-    return out
-
-
-def shared_folder():
-    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    return os.environ.get('MILLRACE_SHARED', os.path.join(root, '..', 'shared'))
-
-
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('sensor')
-    parser.add_argument('shared', nargs='?', default=shared_folder())
-    parser.add_argument('-k', dest='only', help='captures whose name has this in it')
-    args = parser.parse_args()
-    corpus = os.path.join(args.shared, 'corpus')
-    if not os.path.isdir(os.path.join(corpus, 'truth')):
-        print(f'oracle_s7comm: skipped: no corpus in {args.shared}')
-        return SKIPPED
+    corpus = Corpus(__doc__)
     truths = {}
-    for name in sorted(os.listdir(os.path.join(corpus, 'truth'))):
-        with open(os.path.join(corpus, 'truth', name), encoding='utf-8') as text:
-            truth = json.load(text)
+    for capture, truth in corpus.truths():
         classic = (truth.get('services') or {}).get('s7comm')
         plus = (truth.get('payload_signatures') or {}).get('s7comm-plus')
-        if (classic or plus) and (args.only is None or args.only in name):
-            truths[name[:-len('.json')]] = (classic, plus)
-    oracles = read_oracles(os.path.join(corpus, 'oracles.tar.xz'), truths)
-    table = Table()
+        if classic or plus:
+            truths[capture] = (classic, plus)
+    logs = corpus.logs(truths, lambda path: os.path.basename(path) in ICSNPP_LOGS)
+    table = Table(EXPLAINED)
     for capture, (classic_truth, plus_truth) in truths.items():
-        classic, plus = run_sensor(args.sensor, os.path.join(corpus, 'captures', capture))
+        events = corpus.events(capture, *EVERYTHING)
+        classic, plus = ([event[kind] for event in events if event['event_type'] == kind] for kind in ('s7comm', 's7comm_plus'))
         if classic_truth:
             compare_tshark(table, capture, classic_truth, classic)
         if plus_truth:
             compare_patterns(table, capture, plus_truth, plus)
-        for path, text in oracles[capture].items():
-            ICSNPP_LOGS[os.path.basename(path)](table, capture, swapped(read_log(text)), classic, plus)
-    table.print()
-    return 1 if table.failed else 0
+        for path, text in logs[capture].items():
+            ICSNPP_LOGS[os.path.basename(path)](table, capture, swapped(rows_of_log(text)), classic, plus)
+    return table.end()
 
 
 if __name__ == '__main__':

@@ -10,15 +10,14 @@ Suricata's own tests that ask for tls and ssh events.
 
 A difference with a reason stands in EXPLAINED. Any other makes the exit code 1.
 """
-import argparse
 import json
 import os
-import subprocess
 import sys
-import tarfile
-import tempfile
+from pathlib import Path
 
-SKIPPED = 77
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "harness"))
+from oracle import Corpus, Table   # noqa: E402
+
 VERSIONS = {'SSLv2': 'SSLv2', 'SSLv3': 'SSLv3', 'TLSv10': 'TLSv1', 'TLSv11': 'TLS 1.1', 'TLSv12': 'TLS 1.2',
             'TLSv13': 'TLS 1.3'}
 
@@ -48,54 +47,19 @@ EXPLAINED = [
 ]
 
 
-def reason(oracle, capture, field):
-    for row in EXPLAINED:
-        if row[0] == oracle and row[1] in capture and row[2] in ('*', field):
-            return row[3]
-    return None
+class TlsTable(Table):
+    """Captures go by a part of their name."""
 
-
-class Table:
-    """One row for each field compared."""
-
-    def __init__(self):
-        self.rows = []
-        self.failed = 0
-
-    def add(self, oracle, capture, field, theirs, ours):
-        verdict = 'agree' if theirs == ours else reason(oracle, capture, field)
-        if verdict is None:
-            verdict = 'DIFFERENT'
-            self.failed += 1
-        self.rows.append((oracle, capture, field, theirs, ours, verdict))
-
-    def print(self):
-        for oracle, capture, field, theirs, ours, verdict in self.rows:
-            if verdict != 'agree':
-                print(f'{oracle:8} {capture:60.60} {field:16} {verdict}')
-                print(f'{"":8}     theirs {theirs}')
-                print(f'{"":8}     ours   {ours}')
-        agreed = sum(row[5] == 'agree' for row in self.rows)
-        print(f'{len(self.rows)} fields compared: {agreed} agree, '
-              f'{len(self.rows) - agreed - self.failed} differ with a reason, {self.failed} differ')
-
-
-def run_sensor(sensor, capture):
-    """The TLS and SSH objects of a capture, in the order written."""
-    with tempfile.TemporaryDirectory() as out:
-        done = subprocess.run([sensor, 'read', '-r', capture, '-k', 'none', '-l', out, '--set', 'dpdk.huge-pages=no'],
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600, check=False)
-        path = os.path.join(out, 'eve.json')
-        if done.returncode != 0 or not os.path.exists(path):
-            sys.exit(f'{sensor} read -r {capture}: exit code {done.returncode}\n{done.stdout.decode(errors="replace")}')
-        with open(path, encoding='utf-8') as lines:
-            events = [json.loads(line) for line in lines]
-    return [event for event in events if event['event_type'] in ('tls', 'ssh')]
+    def reason(self, oracle, capture, field):
+        for row in self.explained:
+            if row[0] == oracle and row[1] in capture and row[2] in ('*', field):
+                return row[3]
+        return None
 
 
 def zeek_rows(data):
     fields = []
-    for line in data.decode(errors='replace').splitlines():
+    for line in data.splitlines():
         if line.startswith('#fields'):
             fields = line.split('\t')[1:]
         elif line and not line.startswith('#') and fields:
@@ -180,46 +144,25 @@ def compare_suricata(table, capture, expected, events):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('sensor')
-    root = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..')
-    parser.add_argument('shared', nargs='?', default=os.environ.get('MILLRACE_SHARED', os.path.join(root, '..', 'shared')))
-    parser.add_argument('-k', metavar='CAPTURE', help='only captures whose name contains this')
-    args = parser.parse_args()
-    corpus = os.path.join(args.shared, 'corpus')
-    if not os.path.isdir(corpus):
-        print(f'no captures in {args.shared}: nothing compared')
-        return SKIPPED
-    table = Table()
-    logs = {}
-    with tarfile.open(os.path.join(corpus, 'oracles.tar.xz')) as tar:
-        for member in tar:
-            base = os.path.basename(member.name)
-            if member.isfile() and (base in ('ssl.log', 'ssh.log') or base.endswith('.test')):
-                logs.setdefault(member.name.split('/')[1], []).append((base, tar.extractfile(member).read()))
-    for name in sorted(os.listdir(os.path.join(corpus, 'truth'))):
-        capture = name[:-len('.json')]
-        with open(os.path.join(corpus, 'truth', name), encoding='utf-8') as file:
-            found = json.load(file).get('protocols', {})
-        path = os.path.join(corpus, 'captures', capture)
-        if not (found.get('tls') or found.get('ssh')) or (args.k and args.k not in capture) or not os.path.exists(path):
-            continue
-        expected = os.path.join(corpus, 'expected', name)
+    corpus = Corpus(__doc__)
+    table = TlsTable(EXPLAINED)
+    truths = {capture: truth for capture, truth in corpus.truths() if {'tls', 'ssh'} & truth.get('protocols', {}).keys()}
+    logs = corpus.logs(truths, lambda path: path.endswith(('/ssl.log', '/ssh.log', '.test')))
+    for capture in truths:
         checks = []
-        if os.path.exists(expected):
-            with open(expected, encoding='utf-8') as file:
+        if os.path.exists(corpus.path('expected', capture + '.json')):
+            with open(corpus.path('expected', capture + '.json'), encoding='utf-8') as file:
                 checks = json.load(file)
-        events = run_sensor(args.sensor, path)
+        events = [event for event in corpus.events(capture) if event['event_type'] in ('tls', 'ssh')]
         compare_suricata(table, capture, checks, events)
-        for base, data in logs.get(capture, []):
-            if base == 'ssl.log':
-                compare_zeek_ssl(table, capture, data, events)
-            elif base == 'ssh.log':
-                compare_zeek_ssh(table, capture, data, events)
+        for path, text in logs[capture].items():
+            if path.endswith('/ssl.log'):
+                compare_zeek_ssl(table, capture, text, events)
+            elif path.endswith('/ssh.log'):
+                compare_zeek_ssh(table, capture, text, events)
             else:
-                compare_arkime(table, capture, data, events)
-    table.print()
-    return 1 if table.failed else 0
+                compare_arkime(table, capture, text, events)
+    return table.end(with_agreed=False)
 
 
 if __name__ == '__main__':
