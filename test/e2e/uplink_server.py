@@ -165,6 +165,11 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers['Content-Length']))
         head = self.read_head(body, aggregator.wrong)
         lines = (unzstd(body) if self.headers['Content-Encoding'] == 'zstd' else body).split(b'\n')
+        if self.path == '/v1/check' and aggregator.check in ('silence', 'cut'):
+            threading.Event().wait(8 if aggregator.check == 'silence' else 0)
+            self.connection.shutdown(socket.SHUT_RDWR)
+            self.close_connection = True
+            return
         if self.path == '/v1/check':
             self.answer(*(aggregator.check or (200, {'acked': 0})))
             return

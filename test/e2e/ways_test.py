@@ -618,6 +618,7 @@ class Walk(WaysCase):
     def test_network(self):
         self.fault('name', 'name-(unknown|timeout)', host='nosuch.invalid')
         self.fault('tcp', 'tcp-refused', port=free_port())
+        self.fault('tcp', 'tcp-unreachable', host='aggregator.test', uplink__hosts='["aggregator.test 255.255.255.255"]')
         self.fault('tcp', 'source', {'source': '192.0.2.77'})
         with socket.socket() as full:
             full.bind(('127.0.0.1', 0))
@@ -646,7 +647,8 @@ class Walk(WaysCase):
         self.fault('certificate', 'tls-unknown-ca', uplink__ca=f'{self.pki}/otherca.pem')
         self.fault('certificate', 'tls-pin', uplink__pin='sha256//' + base64.b64encode(bytes(32)).decode())
         self.fault('authorisation', 'tls-client', uplink__cert=f'{self.pki}/stranger.pem', uplink__key=f'{self.pki}/stranger.key')
-        for name, step, error, version in (('expired', 'certificate', 'tls-expired', None), ('othername', 'certificate', 'tls-name', None),
+        uplink_test.make_leaf(self.pki, 'future', 'ca', 'aggregator', 'DNS:localhost', '490101000000Z', '490201000000Z')
+        for name, step, error, version in (('expired', 'certificate', 'tls-expired', None), ('future', 'certificate', 'tls-not-yet', None), ('othername', 'certificate', 'tls-name', None),
                                            ('server', 'tls', 'tls-version', ssl.TLSVersion.TLSv1),
                                            ('server', 'tls', 'tls-version', ssl.TLSVersion.TLSv1_1), ('weak', 'certificate', 'tls-weak', None)):
             other = Aggregator(self.pki, name=name)
@@ -669,6 +671,9 @@ class Walk(WaysCase):
             self.aggregator.check = check
             out = self.fault(step, error)
             self.assertRegex(out, 'ok +tls ')
+        for check, error in (('cut', 'cut'), ('silence', 'stalled')):
+            self.aggregator.check = check
+            self.fault('test batch', error, uplink__connect_timeout_ms=500)
 
 
 class PlainServer:
