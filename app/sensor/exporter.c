@@ -39,6 +39,7 @@ static const enum link_lane lanes[EVENT_TYPE_COUNT] = {
 
 struct exporter {
 	struct exporter_config config;
+	struct event_ring *rings[WORKER_MAX]; /* by worker; a worker's own memory is not looked at while it works */
 	struct event_json *json;
 	struct buf line;
 	pthread_t thread;
@@ -173,7 +174,7 @@ turn(struct exporter *exporter)
 	unsigned int count = 0;
 
 	for (unsigned int i = 0; i < exporter->config.worker_count; i++)
-		count += serve(exporter, exporter->config.workers[i]->ring);
+		count += serve(exporter, exporter->rings[i]);
 	do_timed(exporter);
 	return count;
 }
@@ -205,6 +206,8 @@ exporter_start(struct exporter *exporter)
 	cpu_set_t cpus;
 	int rc;
 
+	for (unsigned int i = 0; i < exporter->config.worker_count; i++)
+		exporter->rings[i] = exporter->config.workers[i]->ring;
 	pthread_attr_init(&attr);
 	if (exporter->config.core >= 0) {
 		CPU_ZERO(&cpus);
@@ -235,9 +238,9 @@ exporter_barrier(struct exporter *exporter)
 	if (!exporter->started)
 		return;
 	for (unsigned int i = 0; i < exporter->config.worker_count; i++)
-		heads[i] = event_ring_head(exporter->config.workers[i]->ring);
+		heads[i] = event_ring_head(exporter->rings[i]);
 	for (unsigned int i = 0; i < exporter->config.worker_count; i++)
-		while (event_ring_tail(exporter->config.workers[i]->ring) < heads[i])
+		while (event_ring_tail(exporter->rings[i]) < heads[i])
 			usleep(IDLE_SLEEP_US);
 }
 
