@@ -149,6 +149,21 @@ setting_create(struct proto_settings *settings, const struct proto *proto, struc
 }
 
 static void
+add_carried(struct proto_settings *settings, bool tcp, struct proto_candidate candidate)
+{
+	static const struct proto_bytes any = { 0, 255 };
+	const struct proto *proto = settings->each[candidate.proto_idx].proto;
+	unsigned int place = settings->carried_count[tcp]++, count = proto->start_count;
+	const struct proto_bytes *starts = count == 0 ? &any : proto->starts;
+
+	settings->carried[tcp][place] = candidate;
+	settings->own[tcp][candidate.proto_idx + 1] = UINT64_C(1) << place;
+	for (unsigned int i = 0; i < (count == 0 ? 1 : count); i++)
+		for (unsigned int byte = starts[i].low; byte <= starts[i].high; byte++)
+			settings->starts[tcp][byte] |= UINT64_C(1) << place;
+}
+
+static void
 add_candidate(struct proto_settings *settings, unsigned int proto_idx)
 {
 	const struct proto *proto = settings->each[proto_idx].proto;
@@ -159,11 +174,11 @@ add_candidate(struct proto_settings *settings, unsigned int proto_idx)
 	if (proto->ether_types != NULL)
 		settings->linked[settings->linked_count++] = candidate;
 	if ((proto->transports & PROTO_TCP) != 0)
-		settings->carried[true][settings->carried_count[true]++] = candidate;
+		add_carried(settings, true, candidate);
 	if (proto->probe_datagram != NULL)
 		candidate.probe = proto->probe_datagram;
 	if ((proto->transports & PROTO_UDP) != 0)
-		settings->carried[false][settings->carried_count[false]++] = candidate;
+		add_carried(settings, false, candidate);
 }
 
 int
@@ -268,31 +283,40 @@ detect_link(const struct proto_settings *settings, const struct proto_input *inp
 	return verdict;
 }
 
+/* Those whose bits are set in left, until one is certain. @return the strongest verdict, at least that before */
+static enum proto_probe
+ask(const struct proto_settings *settings, const struct proto_input *input, uint64_t left, enum proto_probe verdict,
+	unsigned int *proto_idx)
+{
+	unsigned int server = settings->by_port[input->tcp][input->dport];
+	unsigned int client = settings->by_port[input->tcp][input->sport];
+
+	for (; left != 0 && verdict != PROTO_PROBE_YES; left &= left - 1) {
+		const struct proto_candidate *candidate = &settings->carried[input->tcp][__builtin_ctzll(left)];
+		unsigned int number = candidate->proto_idx + 1u;
+		enum proto_probe other = candidate->probe(cursor_of(input->data, input->len), input->to_server,
+			number == server || number == client);
+
+		if (other == PROTO_PROBE_YES)
+			*proto_idx = candidate->proto_idx;
+		verdict = other > verdict ? other : verdict;
+	}
+	return verdict;
+}
+
+/* The port's own protocol is asked first. It may wait for more; another one's certainty ends the wait. */
 enum proto_probe
 proto_detect(const struct proto_settings *settings, const struct proto_input *input, unsigned int *proto_idx)
 {
-	const struct proto_candidate *candidates = settings->carried[input->tcp];
-	unsigned int count = settings->carried_count[input->tcp];
 	unsigned int server = settings->by_port[input->tcp][input->dport];
 	unsigned int client = settings->by_port[input->tcp][input->sport];
-	unsigned int first = server != 0 ? server : client;
+	uint64_t first = settings->own[input->tcp][server != 0 ? server : client];
 	enum proto_probe verdict = PROTO_PROBE_NO;
+	uint64_t left;
 
 	if (input->link != NULL)
 		return detect_link(settings, input, proto_idx);
-	/* The port's own protocol is asked first. It may wait for more; another one's certainty ends the wait. */
-	for (unsigned int pass = first != 0 ? 0 : 1; pass < 2; pass++)
-		for (unsigned int i = 0; i < count && verdict != PROTO_PROBE_YES; i++) {
-			unsigned int number = candidates[i].proto_idx + 1u;
-			enum proto_probe other;
-
-			if ((number == first) != (pass == 0))
-				continue;
-			other = candidates[i].probe(cursor_of(input->data, input->len), input->to_server,
-				number == server || number == client);
-			if (other == PROTO_PROBE_YES)
-				*proto_idx = candidates[i].proto_idx;
-			verdict = other > verdict ? other : verdict;
-		}
-	return verdict;
+	left = settings->starts[input->tcp][input->data[0]];
+	verdict = ask(settings, input, left & first, verdict, proto_idx);
+	return ask(settings, input, left & ~first, verdict, proto_idx);
 }

@@ -32,10 +32,13 @@ struct proto_settings {
 	struct proto_candidate carried[2][PROTO_MAX]; /* [tcp]: the enabled protocols that come over it */
 	struct proto_candidate linked[PROTO_MAX];     /* those that come without IP */
 	unsigned int carried_count[2], linked_count;
+	uint64_t starts[2][256];          /* [tcp][first byte]: those of carried that may begin with it, a bit each */
+	uint64_t own[2][PROTO_MAX + 1];   /* [tcp][index + 1]: a protocol's bit in starts; 0: it does not come over that */
 };
 
 /**
  * Asks the protocols in turn, that of the port first.
+ * @param input      with at least one byte
  * @param proto_idx  out with PROTO_PROBE_YES
  */
 enum proto_probe proto_detect(const struct proto_settings *settings, const struct proto_input *input,

@@ -17,6 +17,8 @@
 #include "lib/rule/rule_app.h"
 #include "proto/volume.h"
 
+enum { PROTO_STARTS_MAX = 4 };
+
 enum proto_transport { PROTO_TCP = 1, PROTO_UDP = 2, PROTO_ETHERNET = 4 };
 
 enum proto_probe {
@@ -120,6 +122,11 @@ proto_deliver(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id)
 	ctx->deliver(ctx, flags, tx_id);
 }
 
+/** Values of a byte, both ends included. */
+struct proto_bytes {
+	uint8_t low, high;
+};
+
 struct proto {
 	struct rule_app app;         /* app.name is the EVE event type */
 	uint8_t transports;          /* enum proto_transport, or-ed */
@@ -136,6 +143,10 @@ struct proto {
 	enum proto_probe (*probe)(struct cursor in, bool to_server, bool on_port);
 	/** The same for a datagram, where it is not what a stream begins with; NULL: probe. */
 	enum proto_probe (*probe_datagram)(struct cursor in, bool to_server, bool on_port);
+	/** First bytes at which the probes do not always say PROTO_PROBE_NO, so that they are not asked in vain.
+	 *  start_count 0: they may say yes at any. */
+	struct proto_bytes starts[PROTO_STARTS_MAX];
+	uint8_t start_count;
 	/** Which end is the server, when a flow was picked up midstream: 1 the sender of these bytes is the server,
 	 *  0 it is the client, -1 cannot say. NULL: never says. */
 	int (*sender_is_server)(struct cursor in);
