@@ -39,21 +39,31 @@ gather(struct worker *worker, struct rte_mbuf *mbuf, uint32_t *len)
 	return rte_pktmbuf_read(mbuf, 0, mbuf->pkt_len, to);
 }
 
+/* What the port verified. */
+static uint32_t
+checksum_flags(uint64_t checked)
+{
+	uint32_t flags = 0;
+
+	if ((checked & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD)
+		flags |= PACKET_L3_CHECKSUM_GOOD;
+	if ((checked & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_GOOD)
+		flags |= PACKET_L4_CHECKSUM_GOOD;
+	return flags;
+}
+
 static void
 fill_packet(struct worker *worker, struct packet *packet, struct rte_mbuf *mbuf, uint64_t now_ns)
 {
 	const struct frame_meta *meta = frame_meta_of(mbuf);
 	bool timed = (mbuf->ol_flags & frame_time_flag) != 0;
+	uint64_t checked = mbuf->ol_flags & (RTE_MBUF_F_RX_IP_CKSUM_MASK | RTE_MBUF_F_RX_L4_CKSUM_MASK);
 
 	packet->len = mbuf->data_len;
 	packet->data = mbuf->nb_segs == 1 ? rte_pktmbuf_mtod(mbuf, const uint8_t *) : gather(worker, mbuf, &packet->len);
 	packet->ts_ns = timed ? *frame_time_of(mbuf) : now_ns;
 	packet->port_idx = worker->source->port_idx;
-	packet->flags = 0;
-	if ((mbuf->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD)
-		packet->flags |= PACKET_L3_CHECKSUM_GOOD;
-	if ((mbuf->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_GOOD)
-		packet->flags |= PACKET_L4_CHECKSUM_GOOD;
+	packet->flags = checked == 0 ? 0 : checksum_flags(checked);
 	if (worker->source->live) {
 		packet->frame_number = 0;
 		packet->wire_len = packet->len;
@@ -360,7 +370,10 @@ end_flow(void *arg, struct flow *flow)
 {
 	struct worker *worker = arg;
 	struct flow_session *session;
+	const struct flow *next = flow_next_ended(worker->flows);
 
+	if (next != NULL && next->session != NULL)
+		proto_session_prefetch(&((const struct flow_session *)next->session)->proto);
 	worker->flow = flow;
 	worker->packet = NULL;
 	worker->chunk = NULL;

@@ -154,6 +154,19 @@ index_remove(struct flow_table *table, const struct flow *flow)
 		first->spilled--;
 }
 
+/* What hangs from a flow. Both may be NULL: no pointer arithmetic. */
+static inline void
+prefetch_hung(const struct flow *flow)
+{
+	uintptr_t stream = (uintptr_t)flow->stream, session = (uintptr_t)flow->session;
+
+	__builtin_prefetch((const void *)stream, 1);
+	__builtin_prefetch((const void *)(stream + 64), 1);
+	__builtin_prefetch((const void *)(stream + 128), 1);
+	__builtin_prefetch((const void *)session, 1);
+	__builtin_prefetch((const void *)(session + 64), 1);
+}
+
 void
 flow_finish(struct flow_table *table, struct flow *flow, enum flow_end reason)
 {
@@ -164,6 +177,7 @@ flow_finish(struct flow_table *table, struct flow *flow, enum flow_end reason)
 	flow->flags |= FLOW_ENDED;
 	flow->end_reason = (uint8_t)reason;
 	flow->timer_next = FLOW_IDX_NONE;
+	prefetch_hung(flow); /* flow_expire() is about to hand it out */
 	if (table->ended_tail == FLOW_IDX_NONE)
 		table->ended_head = idx;
 	else
@@ -254,11 +268,7 @@ flow_lookup_burst(struct flow_table *table, struct packet packets[], uint16_t co
 		if (flows[i] == NULL)
 			continue;
 		found++;
-		__builtin_prefetch(flows[i]->stream, 1);
-		__builtin_prefetch((const void *)((uintptr_t)flows[i]->stream + 64), 1); /* may be NULL: no pointer arithmetic */
-		__builtin_prefetch((const void *)((uintptr_t)flows[i]->stream + 128), 1);
-		__builtin_prefetch(flows[i]->session, 1);
-		__builtin_prefetch((const void *)((uintptr_t)flows[i]->session + 64), 1);
+		prefetch_hung(flows[i]);
 	}
 	return found;
 }

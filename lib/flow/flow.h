@@ -221,6 +221,8 @@ typedef void (*flow_end_fn)(void *arg, struct flow *flow);
  * @return flows handed out
  */
 unsigned int flow_expire(struct flow_table *table, uint64_t now_ns, unsigned int budget, flow_end_fn end_fn, void *arg);
+/** In a flow_end_fn: the flow whose turn comes next, to be asked for ahead; NULL: none. */
+const struct flow *flow_next_ended(const struct flow_table *table);
 /** At the end of a capture: first flow_expire() with the capture's last time (the same on all workers), then this:
  *  every flow left ends with FLOW_END_SHUTDOWN, in table order. */
 unsigned int flow_expire_all(struct flow_table *table, flow_end_fn end_fn, void *arg);

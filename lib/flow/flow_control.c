@@ -309,6 +309,12 @@ ended_drain(struct flow_table *table, flow_end_fn end_fn, void *arg)
 	return drained;
 }
 
+const struct flow *
+flow_next_ended(const struct flow_table *table)
+{
+	return table->ended_head == FLOW_IDX_NONE ? NULL : &table->flows[table->ended_head];
+}
+
 unsigned int
 flow_expire(struct flow_table *table, uint64_t now_ns, unsigned int budget, flow_end_fn end_fn, void *arg)
 {
