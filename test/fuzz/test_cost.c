@@ -25,7 +25,7 @@ enum {
 
 /* The sanitizers make everything slower, not worse; but not a step, which touches no memory. */
 #if defined(__SANITIZE_ADDRESS__)
-static const double slowness = 20;
+static const double slowness = 24;
 #else
 static const double slowness = 1;
 #endif
