@@ -128,7 +128,7 @@ log: {{level: error}}
         return context
 
     def connect(self, sensor="plant-1"):
-        return http.client.HTTPSConnection("localhost", int(self.port), context=self.tls(sensor), timeout=30)
+        return http.client.HTTPSConnection("localhost", int(self.port), context=self.tls(sensor), timeout=60)
 
     def post(self, first, records, lane="event", sensor="plant-1", connection=None, raw=None, path="/v1/records",
              **changes):

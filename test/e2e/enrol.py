@@ -28,7 +28,7 @@ from stack import ROOT, Stack, build_dir, wait_for
 
 import parallel  # noqa: E402
 
-LIFETIME_S = 15  # longer than a sensor with sanitizers takes to start on a busy machine
+LIFETIME_S = 25  # longer than a sensor with sanitizers takes to start on a busy machine
 RENEW_S = 60
 
 
