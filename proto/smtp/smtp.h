@@ -202,6 +202,7 @@ struct smtp_mail {
 	uint32_t id;           /* its tx_id */
 	uint64_t since_ns;     /* its message ended */
 	uint64_t size;
+	uint64_t events;       /* of its message, told when that is whole: each once, however its bytes came */
 	uint16_t rcpt_count, part_count, received_count;
 	uint8_t status;        /* enum smtp_status */
 	bool matched, rcpts_cut;

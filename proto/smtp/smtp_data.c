@@ -43,8 +43,11 @@ feed(struct proto_ctx *ctx, struct cursor piece)
 {
 	struct smtp_state *state = ctx->state;
 
-	if (state->mail != NULL)
-		smtp_mime_feed(ctx, state->mail, piece);
+	if (state->mail == NULL)
+		return;
+	smtp_mime_feed(ctx, state->mail, piece);
+	state->mail->events |= ctx->events;
+	ctx->events = 0;
 }
 
 /* RFC 5321 4.5.2: a dot before a line's first dot is not the message's. */

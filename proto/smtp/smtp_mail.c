@@ -175,6 +175,8 @@ smtp_mail_match(struct proto_ctx *ctx, struct smtp_mail *mail)
 	if (mail->matched)
 		return;
 	mail->matched = true;
+	ctx->events |= mail->events;
+	mail->events = 0;
 	if (proto_is_unread(ctx, true))
 		return;
 	record = record_begin(ctx->record, &smtp_table);

@@ -303,6 +303,24 @@ test_ambiguous_end(void **state)
 	assert_int_equal(rig->events, E(MIME_MALFORMED_MSG)); /* x is no header field */
 }
 
+/* What is wrong with a message is told once, however its bytes are cut. */
+static void
+test_events_once(void **state)
+{
+	static const size_t cuts[] = { 1000, 1, 5 };
+
+	(void)state;
+	for (size_t i = 0; i < TEST_COUNT(cuts); i++) {
+		renew();
+		talk(DATA_BEGIN);
+		talk_cut("> no colon|> nor here|> Content-Transfer-Encoding: base64|> |> !|> !|", cuts[i]);
+		assert_int_equal(rig->events, 0);
+		talk("> .|");
+		assert_int_equal(rig->events_last, E(MIME_MALFORMED_MSG) | E(MIME_INVALID_BASE64));
+		assert_int_equal(rig->emitted, 0);
+	}
+}
+
 static void
 test_gaps(void **state)
 {
@@ -375,7 +393,7 @@ test_message_limits(void **state)
 	line[sizeof(line) - 1] = '\n';
 	feed_bytes(line, sizeof(line), true);
 	talk("> |");
-	assert_int_equal(rig->events, E(MIME_LONG_LINE) | E(MIME_LONG_HEADER_VALUE));
+	assert_int_equal(flow.mail->events, E(MIME_LONG_LINE) | E(MIME_LONG_HEADER_VALUE));
 	repeat("> a line of text that fills the body up to its limit and beyond it, which is counted then|", 1000);
 	talk(DATA_END);
 	assert_int_equal(rig->counters[SMTP_COUNT_BODIES_CUT], 1);
@@ -387,10 +405,10 @@ test_message_limits(void **state)
 	renew();
 	talk(DATA_BEGIN MULTI);
 	repeat("> Content-Type: multipart/mixed; boundary=in|> |> --in|", SMTP_DEPTH_MAX);
-	assert_int_equal(rig->events, E(MIME_TOO_DEEP));
+	assert_int_equal(flow.mail->events, E(MIME_TOO_DEEP));
 	renew();
 	talk(DATA_BEGIN "> Content-Type: multipart/mixed; boundary=12345678901234567890123456789012345678901234567890123456789012345678901|> |");
-	assert_int_equal(rig->events, E(MIME_LONG_BOUNDARY));
+	assert_int_equal(flow.mail->events, E(MIME_LONG_BOUNDARY));
 }
 
 /* RFC 2231: pieces, and percent signs. */
@@ -489,7 +507,7 @@ main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, rig_destroy)
 	const struct CMUnitTest tests[] = { CASE(test_talks), CASE(test_cut), CASE(test_alerts_belong), CASE(test_passwords),
-		CASE(test_starttls), CASE(test_ambiguous_end), CASE(test_gaps), CASE(test_limits), CASE(test_message_limits), CASE(test_names),
+		CASE(test_starttls), CASE(test_ambiguous_end), CASE(test_events_once), CASE(test_gaps), CASE(test_limits), CASE(test_message_limits), CASE(test_names),
 		CASE(test_no_memory), CASE(test_probe), CASE(test_tables) };
 
 	return cmocka_run_group_tests_name("smtp", tests, NULL, NULL);
