@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#include "proto/line.h"
+
 enum { STATUS_SWITCHING = 101 };
 
 /* Empty lines before a start line are not wrong. */
@@ -82,17 +84,23 @@ http_frame(struct cursor in, bool to_server)
 	return frame_of(in, 0);
 }
 
+/* A request of HTTP/0.9 is a line that anything may begin with, so only a usual port's, and no other method had it (RFC 1945 4.1). */
+static bool
+is_simple_get(const struct cursor *in)
+{
+	return line_begins(in, "GET /") && http_line_fit(in, false) == HTTP_FIT_SIMPLE;
+}
+
 static enum proto_probe
 http_probe(struct cursor in, bool to_server, bool on_port)
 {
 	enum http_fit fit;
 
 	(void)to_server;
-	(void)on_port;
 	skip_leading(&in);
 	fit = http_line_fit(&in, true);
 	if (fit == HTTP_FIT_NO)
-		return PROTO_PROBE_NO;
+		return on_port && is_simple_get(&in) ? PROTO_PROBE_YES : PROTO_PROBE_NO;
 	return fit == HTTP_FIT_MORE ? PROTO_PROBE_MORE : PROTO_PROBE_YES;
 }
 

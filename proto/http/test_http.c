@@ -250,6 +250,12 @@ test_probe(void **state)
 			fail_msg("%s", probe_rows[i].text);
 		assert_int_equal(http_proto.probe(in, false, false), probe_rows[i].verdict);
 	}
+	/* HTTP/0.9: on a usual port alone. */
+	assert_int_equal(http_proto.probe(cursor_of("GET /a\r\n", 8), true, true), PROTO_PROBE_YES);
+	assert_int_equal(http_proto.probe(cursor_of("GET /a\r\n", 8), true, false), PROTO_PROBE_NO);
+	assert_int_equal(http_proto.probe(cursor_of("POST /a\r\n", 9), true, true), PROTO_PROBE_NO);
+	assert_int_equal(http_proto.probe(cursor_of("GET a\r\n", 7), true, true), PROTO_PROBE_NO);
+	assert_int_equal(http_proto.probe(cursor_of("GET /a RTSP/1.0\r\n", 17), true, true), PROTO_PROBE_NO);
 	assert_int_equal(http_proto.sender_is_server(cursor_of("HTTP/1.1 200 OK", 15)), 1);
 	assert_int_equal(http_proto.sender_is_server(cursor_of("GET / HTTP/1.1\r\n", 16)), 0);
 	assert_int_equal(http_proto.sender_is_server(cursor_of("GET ", 4)), -1);
