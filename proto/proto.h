@@ -51,6 +51,14 @@ struct proto_link {
 	bool tagged;
 };
 
+/** A flow that nothing is known of yet but its ends; as in struct proto_ctx. */
+struct proto_ends {
+	const uint8_t *client_addr; /* [16] */
+	const uint8_t *server_addr; /* [16] */
+	uint16_t sport, dport;      /* of the originator, of the responder */
+	uint64_t ts_ns;
+};
+
 struct proto_ctx;
 
 /** What parse hands on, through ctx->deliver. The record is ctx->record's content. */
@@ -147,6 +155,9 @@ struct proto {
 	 *  start_count 0: they may say yes at any. */
 	struct proto_bytes starts[PROTO_STARTS_MAX];
 	uint8_t start_count;
+	/** Whether another flow announced this one, over TCP, of which its bytes say nothing: asked before any probe.
+	 *  @param shared  as ctx->shared. NULL: never */
+	bool (*expects)(void *shared, const struct proto_ends *ends);
 	/** Which end is the server, when a flow was picked up midstream: 1 the sender of these bytes is the server,
 	 *  0 it is the client, -1 cannot say. NULL: never says. */
 	int (*sender_is_server)(struct cursor in);
@@ -181,6 +192,7 @@ struct proto {
 	size_t state_len;            /* at most SLAB_BLOCK_MAX */
 	bool pairs;                  /* the state begins with its pair_table: what waits longest is fetched ahead */
 	size_t shared_len;           /* of ctx->shared; 0: nothing */
+	const struct proto *shares;  /* what ctx->shared is of, where it is another protocol's; NULL: its own */
 	const struct counter_desc *counters;
 	uint8_t counter_count;
 	uint8_t cyclic;              /* enum proto_log: what is written of records with PROTO_CYCLIC unless the user says otherwise.

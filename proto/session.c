@@ -29,11 +29,30 @@ struct proto_engine {
 	struct record_builder record;
 	_Atomic uint64_t counters[PROTO_COUNTER_COUNT];
 	_Atomic uint64_t *proto_counters[PROTO_MAX];
-	void *shared[PROTO_MAX]; /* of each protocol's flows */
+	void *shared[PROTO_MAX]; /* of each protocol's flows; some have another's */
+	uint8_t expecting[PROTO_MAX]; /* protocols whose flows others announce */
+	unsigned int expecting_count;
 	uint8_t *area; /* of the record under construction */
 	struct proto_meter *meters; /* NULL: nothing is measured */
 	bool unread[PROTO_MAX][2];  /* by to_server */
 };
+
+/* Protocols that know what another one's flows know, and those whose flows others announce. */
+static void
+find_shares(struct proto_engine *engine)
+{
+	const struct proto_settings *settings = engine->settings;
+
+	for (unsigned int i = 0; i < settings->count; i++) {
+		const struct proto *proto = settings->each[i].proto;
+
+		for (unsigned int of = 0; proto->shares != NULL && of < settings->count; of++)
+			if (settings->each[of].proto == proto->shares)
+				engine->shared[i] = engine->shared[of];
+		if (proto->expects != NULL && settings->each[i].enabled)
+			engine->expecting[engine->expecting_count++] = (uint8_t)i;
+	}
+}
 
 int
 proto_engine_create(struct proto_engine **out, const struct proto_settings *settings, struct slab *slab,
@@ -59,6 +78,7 @@ proto_engine_create(struct proto_engine **out, const struct proto_settings *sett
 		if (engine->shared[i] == NULL && proto->shared_len > 0)
 			goto no_memory;
 	}
+	find_shares(engine);
 	record_builder_init(&engine->record, engine->area, RECORD_LEN_MAX);
 	engine->ctx = (struct proto_ctx){ .slab = slab, .record = &engine->record, .deliver = deliver, .owner = owner,
 		.volume_counters = &engine->counters[PROTO_COUNTER_VOLUME] };
@@ -76,7 +96,8 @@ proto_engine_destroy(struct proto_engine *engine)
 		return;
 	for (unsigned int i = 0; i < PROTO_MAX; i++) {
 		free(engine->proto_counters[i]);
-		free(engine->shared[i]);
+		if (i < engine->settings->count && engine->settings->each[i].proto->shares == NULL)
+			free(engine->shared[i]);
 	}
 	free(engine->area);
 	free(engine);
@@ -265,10 +286,33 @@ detect_behind(struct proto_engine *engine, const struct proto_input *input, uint
 	return proto_detect(engine->settings, &rest, proto_idx) == PROTO_PROBE_YES;
 }
 
+/* A flow that another one announced is what that said, whatever its bytes look like. */
+static bool
+detect_expected(const struct proto_engine *engine, const struct proto_ends *ends, unsigned int *proto_idx)
+{
+	if (ends->client_addr == NULL || ends->server_addr == NULL)
+		return false;
+	for (unsigned int i = 0; i < engine->expecting_count; i++) {
+		*proto_idx = engine->expecting[i];
+		if (engine->settings->each[*proto_idx].proto->expects(engine->shared[*proto_idx], ends))
+			return true;
+	}
+	return false;
+}
+
+bool
+proto_session_expected(struct proto_engine *engine, struct proto_session *session, const struct proto_ends *ends)
+{
+	unsigned int proto_idx;
+
+	return session->found == PROTO_UNKNOWN && detect_expected(engine, ends, &proto_idx) && begin(engine, session, proto_idx);
+}
+
 /* @return whether the protocol is known now, behind *consumed of the data; if not, they are done with. */
 static bool
 detect(struct proto_engine *engine, struct proto_session *session, const struct proto_input *input, uint32_t *consumed)
 {
+	const struct proto_ends ends = { input->client_addr, input->server_addr, input->sport, input->dport, input->ts_ns };
 	uint32_t waited_len = input->missing > 0 ? 0 : session->seen_len[input->to_server];
 	unsigned int proto_idx = 0;
 	enum proto_probe verdict;
@@ -278,6 +322,8 @@ detect(struct proto_engine *engine, struct proto_session *session, const struct 
 	if (input->len == 0)
 		return false;
 	session->seen_len[input->to_server] = 0;
+	if (input->tcp && proto_session_expected(engine, session, &ends))
+		return true;
 	verdict = proto_detect(engine->settings, input, &proto_idx);
 	if (verdict != PROTO_PROBE_YES && detect_behind(engine, input, waited_len, &proto_idx)) {
 		*consumed = waited_len;

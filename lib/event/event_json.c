@@ -88,6 +88,15 @@ static const char *const type_names[EVENT_TYPE_COUNT] = {
 	[EVENT_ASSET] = "asset", [EVENT_PACKET] = "packet", [EVENT_SUMMARY] = "summary",
 };
 
+/* The key of its object, which is the type of its events: "ftp_data" of ftp-data. */
+static const char *
+object_name(const struct event_json *json, const struct event *event)
+{
+	const struct rule_app *app = event->app_idx < json->config.app_count ? json->config.apps[event->app_idx] : NULL;
+
+	return app == NULL ? NULL : app->record != NULL ? app->record->name : app->name;
+}
+
 static const char *
 app_name(const struct event_json *json, const struct event *event)
 {
@@ -97,7 +106,7 @@ app_name(const struct event_json *json, const struct event *event)
 const char *
 event_json_type(const struct event_json *json, const struct event *event)
 {
-	return event->type == EVENT_APP ? app_name(json, event) : type_names[event->type];
+	return event->type == EVENT_APP ? object_name(json, event) : type_names[event->type];
 }
 
 static void
@@ -399,7 +408,7 @@ put_record(struct buf *out, const struct record_writer *writer, const char *name
 static void
 put_app(const struct event_json *json, struct buf *out, const struct event *event, const uint8_t *blob, uint32_t len)
 {
-	const char *name = app_name(json, event);
+	const char *name = object_name(json, event);
 	const char *key = NULL;
 
 	if (name == NULL)

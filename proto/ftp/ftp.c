@@ -155,6 +155,18 @@ is_word(const char *word, size_t len, const char *wanted)
 	return len == strlen(wanted) && memcmp(word, wanted, len) == 0;
 }
 
+/* A data connection will come between the same two hosts, whatever address was named: translation changes it. */
+static void
+announce(struct proto_ctx *ctx, bool by_server, uint16_t port)
+{
+	struct ftp_state *state = ctx->state;
+
+	state->data_port = port;
+	state->data_by_server = by_server;
+	if (ftp_expect(ctx, by_server, port))
+		counter_add(&ctx->counters[FTP_COUNT_EXPECTED_EVICTED], 1);
+}
+
 /* PORT and EPRT: the client listens. Another's address is how a server is made to attack a third host. */
 static void
 read_active(struct proto_ctx *ctx, struct ftp_record *record, bool extended, struct cursor data)
@@ -169,11 +181,37 @@ read_active(struct proto_ctx *ctx, struct ftp_record *record, bool extended, str
 	record->dynamic_port = address.port;
 	record->mode = FTP_ACTIVE;
 	record_present(&record->head, FTP_HAS_PORT);
+	announce(ctx, false, address.port);
 	if (ctx->client_addr == NULL || address.version == 0)
 		return;
 	record->bounce = memcmp(address.bytes, ctx->client_addr, address.version == 4 ? 4 : 16) != 0;
 	if (record->bounce)
 		proto_event(ctx, FTP_EVENT_BOUNCE);
+}
+
+/* RFC 959 4.1.3, RFC 3659 7: commands whose data comes over the connection announced before. */
+static const char *const transfers[] = { "RETR", "STOR", "STOU", "APPE", NULL };
+static const char *const listings[] = { "LIST", "NLST", "MLSD", NULL };
+
+static bool
+is_one_of(const char *const words[], const char *word, size_t len)
+{
+	for (unsigned int i = 0; words[i] != NULL; i++)
+		if (is_word(word, len, words[i]))
+			return true;
+	return false;
+}
+
+static void
+tell_transfer(struct proto_ctx *ctx, const char *word, size_t len, struct cursor name)
+{
+	struct ftp_state *state = ctx->state;
+	bool is_file = is_one_of(transfers, word, len);
+
+	if (state->data_port == 0 || (!is_file && !is_one_of(listings, word, len)))
+		return;
+	ftp_expect_command(ctx, state->data_by_server, state->data_port, cursor_of(word, len), is_file ? name : cursor_of(word, 0));
+	state->data_port = 0;
 }
 
 /* Of a password the rules see all and the event what the configuration lets it. */
@@ -201,6 +239,8 @@ read_command(struct proto_ctx *ctx, struct cursor line, bool is_cut, bool for_ru
 		record_present(&record->head, FTP_HAS_COMMAND_TRUNCATED);
 	if (is_word(word, len, "PORT") || is_word(word, len, "EPRT"))
 		read_active(ctx, record, word[0] == 'E', line);
+	else if (for_rules)
+		tell_transfer(ctx, word, len, line);
 	return record;
 }
 
@@ -284,7 +324,9 @@ read_passive(struct proto_ctx *ctx, struct reply *reply)
 	if (!known) {
 		reply->address.port = 0;
 		proto_event(ctx, FTP_EVENT_MALFORMED_ADDRESS);
+		return;
 	}
+	announce(ctx, true, reply->address.port);
 }
 
 /* RFC 959 4.2: "code-" opens a reply of several lines, "code " and the same code ends it. */
@@ -419,6 +461,7 @@ const struct proto ftp_proto = {
 	.gap = ftp_gap,
 	.end = ftp_end,
 	.state_len = sizeof(struct ftp_state),
+	.shared_len = sizeof(struct ftp_shared),
 	.pairs = true,
 	.counters = ftp_counters,
 	.counter_count = FTP_COUNTER_COUNT,

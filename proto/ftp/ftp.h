@@ -7,6 +7,7 @@
 #ifndef MR_PROTO_FTP_H
 #define MR_PROTO_FTP_H
 
+#include "proto/ftp/ftp_expect.h"
 #include "proto/pair.h"
 #include "proto/proto.h"
 
@@ -83,6 +84,7 @@ enum ftp_counter {
 	FTP_COUNT_ENCRYPTED,
 	FTP_COUNT_LINES_CUT,
 	FTP_COUNT_SHED,
+	FTP_COUNT_EXPECTED_EVICTED,
 	FTP_COUNTER_COUNT,
 };
 
@@ -93,6 +95,8 @@ struct ftp_config {
 struct ftp_state {
 	struct pair_table pairs; /* commands that wait for their last reply: in order, the key is nothing */
 	uint32_t last_id;
+	uint16_t data_port;    /* of the data connection announced last; 0: none */
+	bool data_by_server;   /* the server listens there */
 	uint16_t multi_code;   /* of the reply whose lines go on; 0: none */
 	bool cutting[2];       /* by to_server: the rest of a line that was too long follows */
 	bool encrypted[2];     /* the rest is TLS */

@@ -87,6 +87,7 @@ const struct counter_desc ftp_counters[] = {
 	[FTP_COUNT_UNANSWERED] = { "ftp.unanswered", "commands given up without their last reply" },
 	[FTP_COUNT_ENCRYPTED] = { "ftp.encrypted", "directions that went on under TLS and were not read further" },
 	[FTP_COUNT_LINES_CUT] = { "ftp.lines_cut", "lines of which only the first 4096 bytes were read" },
+	[FTP_COUNT_EXPECTED_EVICTED] = { "ftp.expected_evicted", "announced data connections forgotten for others before they came" },
 	[FTP_COUNT_SHED] = { "ftp.shed", "commands written without waiting for their replies: no memory" },
 };
 
