@@ -43,7 +43,7 @@ read_command(struct proto_ctx *ctx)
 	struct ftp_data_state *state = ctx->state;
 	const struct ftp_expected *entry;
 
-	if (state->word_len > 0)
+	if (state->word_len > 0 || !state->has_ends)
 		return;
 	state->ends.client_addr = state->client_addr;
 	state->ends.server_addr = state->server_addr;
@@ -61,16 +61,19 @@ begin(struct proto_ctx *ctx)
 {
 	struct ftp_data_state *state = ctx->state;
 
-	if (state->begun || ctx->client_addr == NULL || ctx->server_addr == NULL)
+	if (state->begun)
 		return;
 	state->begun = true;
 	state->to_server = ctx->to_server;
+	counter_add(&ctx->counters[FTP_DATA_COUNT_TRANSFERS], 1);
+	if (ctx->client_addr == NULL || ctx->server_addr == NULL)
+		return;
+	state->has_ends = true;
 	memcpy(state->client_addr, ctx->client_addr, sizeof(state->client_addr));
 	memcpy(state->server_addr, ctx->server_addr, sizeof(state->server_addr));
 	state->ends.sport = ctx->sport;
 	state->ends.dport = ctx->dport;
 	read_command(ctx);
-	counter_add(&ctx->counters[FTP_DATA_COUNT_TRANSFERS], 1);
 }
 
 /* ---- bytes ---- */

@@ -45,6 +45,7 @@ struct ftp_data_state {
 	uint8_t client_addr[16], server_addr[16];
 	uint8_t word_len, name_len;
 	bool begun, closed;  /* closed: no more is kept */
+	bool has_ends;       /* the addresses are known */
 	bool matched, gaps;
 	bool to_server;      /* the transfer's direction: of its first bytes */
 	char word[FTP_EXPECT_WORD_LEN];

@@ -170,6 +170,13 @@ test_limits(void **state)
 	rig_end();
 	assert_non_null(strstr(rig->json.data, "\"size\":14,\"gaps\":true"));
 	memset(&flow, 0, sizeof(flow));
+	/* Addresses that are not known: no command, but all memory comes back. */
+	rig->ctx.client_addr = NULL;
+	feed("ab", 2, false);
+	rig_end();
+	assert_string_equal(rig->json.data, "{\"size\":2,\"gaps\":false}");
+	memset(&flow, 0, sizeof(flow));
+	rig->ctx.client_addr = client_addr;
 	/* No memory. */
 	rig->ctx.slab = NULL;
 	feed("ab", 2, false);
