@@ -42,6 +42,26 @@ line_is_text(struct cursor line)
 	return true;
 }
 
+/** A command's word in capitals, taken off the line's front.
+ *  @return its length; 0: there are not 1 to cap letters with a space or the end behind them */
+static inline size_t
+line_take_word(struct cursor *line, char *word, size_t cap)
+{
+	size_t len = 0;
+
+	while (cursor_left(line) > 0 && len < cap) {
+		uint8_t byte = *line->pos;
+
+		if (byte >= 'a' && byte <= 'z')
+			byte = (uint8_t)(byte - 'a' + 'A');
+		if (byte < 'A' || byte > 'Z')
+			break;
+		word[len++] = (char)byte;
+		cursor_skip(line, 1);
+	}
+	return cursor_left(line) > 0 && *line->pos != ' ' ? 0 : len;
+}
+
 /** Without its end; a line that was cut keeps what is there. */
 static inline struct cursor
 line_bare(struct cursor line)

@@ -3,16 +3,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "lib/base/hex.h"
 #include "lib/rule/keyword.h"
-
-static int
-hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
 
 /* Text with |00 01| and escapes into bytes. @return the count, or -EINVAL */
 int

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/hex.h"
 #include "lib/rule/rule_transform.h"
 
 enum { HOST_NAME_LEN_MAX = 253 }; /* RFC 1035 2.3.4, as text */
@@ -139,15 +140,6 @@ do_pcre(struct rule_matcher *matcher, const struct rule_transform *transform, co
 	return keep(in + match[2], (uint32_t)(match[3] - match[2]), out);
 }
 
-static int
-hex_value(uint8_t c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = lower(c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static uint32_t
 do_url_decode(struct rule_matcher *matcher, const struct rule_transform *transform, const uint8_t *in, uint32_t len, uint8_t *out)
 {
@@ -156,8 +148,8 @@ do_url_decode(struct rule_matcher *matcher, const struct rule_transform *transfo
 	(void)matcher;
 	(void)transform;
 	for (uint32_t i = 0; i < len; i++) {
-		int high = in[i] == '%' && i + 2 < len ? hex_value(in[i + 1]) : -1;
-		int low = high >= 0 ? hex_value(in[i + 2]) : -1;
+		int high = in[i] == '%' && i + 2 < len ? hex_digit(in[i + 1]) : -1;
+		int low = high >= 0 ? hex_digit(in[i + 2]) : -1;
 
 		if (low >= 0) {
 			out[used++] = (uint8_t)(high << 4 | low);

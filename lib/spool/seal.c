@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/base/hex.h"
 #include "lib/spool/segment.h"
 
 enum { NONCE_LEN = 12, FILE_LEN_MAX = 2 * SEAL_KEY_LEN + 2 };
@@ -68,12 +69,6 @@ name_key(struct seal_key *key)
 		return -EIO;
 	memcpy(&key->id, id, sizeof(key->id));
 	return 0;
-}
-
-static int
-hex_digit(char c)
-{
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
 static int

@@ -125,27 +125,17 @@ put_text(struct proto_ctx *ctx, struct record_ref *ref, struct cursor text)
 
 /* ---- commands ---- */
 
-/* The command's word in capitals. @return its length; 0: there is none */
+/* The command's word in capitals, without what Telnet puts before it; the space behind it goes. @return as line_take_word() */
 static size_t
 take_word(struct cursor *line, char word[FTP_COMMAND_LEN_MAX])
 {
-	size_t len = 0;
+	size_t len;
 
 	while (cursor_left(line) >= 2 && *line->pos == TELNET_IAC)
 		cursor_skip(line, 2);
-	while (cursor_left(line) > 0 && len < FTP_COMMAND_LEN_MAX) {
-		uint8_t byte = *line->pos;
-
-		if (byte >= 'a' && byte <= 'z')
-			byte = (uint8_t)(byte - 'a' + 'A');
-		if (byte < 'A' || byte > 'Z')
-			break;
-		word[len++] = (char)byte;
+	len = line_take_word(line, word, FTP_COMMAND_LEN_MAX);
+	if (cursor_left(line) > 0 && *line->pos == ' ')
 		cursor_skip(line, 1);
-	}
-	if (cursor_left(line) > 0 && *line->pos != ' ')
-		return 0;
-	cursor_skip(line, cursor_left(line) > 0 ? 1 : 0);
 	return len;
 }
 

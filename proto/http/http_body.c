@@ -1,6 +1,8 @@
 /* Bodies: how long they are (RFC 9112 6.3), and the bytes as they come, of which the first are kept. */
 #include "proto/http/http.h"
 
+#include "lib/base/hex.h"
+
 enum { CHUNK_DIGITS_MAX = 15, STATUS_NO_CONTENT = 204, STATUS_NOT_MODIFIED = 304 };
 
 static bool
@@ -71,15 +73,6 @@ take_data(struct proto_ctx *ctx, struct http_body *body, const uint8_t *data, ui
 
 /* ---- chunks (RFC 9112 7.1) ---- */
 
-static int
-hex_value(uint8_t c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = http_lower(c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static void
 bad_chunk(struct proto_ctx *ctx, struct http_body *body)
 {
@@ -104,7 +97,7 @@ end_chunk_line(struct proto_ctx *ctx, struct http_body *body)
 static void
 step_chunk_size(struct proto_ctx *ctx, struct http_body *body, uint8_t c)
 {
-	int value = hex_value(c);
+	int value = hex_digit(c);
 
 	if (value >= 0 && body->digits < CHUNK_DIGITS_MAX) {
 		body->left = body->left << 4 | (uint64_t)value;

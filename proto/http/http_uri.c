@@ -1,6 +1,8 @@
 /* A request's target in normal form (RFC 3986 6.2.2, and what servers do beyond it), and the host it is for. */
 #include "proto/http/http.h"
 
+#include "lib/base/hex.h"
+
 struct part {
 	const uint8_t *text;
 	uint32_t off, len; /* as a slice */
@@ -21,15 +23,6 @@ static struct part
 part_sub(struct part part, uint32_t from, uint32_t len)
 {
 	return (struct part){ part.text + from, part.off + from, len };
-}
-
-static int
-hex_digit(uint8_t c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = http_lower(c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 /* A number of so many hex digits at the place; -1: not there. */

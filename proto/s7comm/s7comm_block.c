@@ -1,6 +1,8 @@
 /* Blocks: their names, lists of them, what a block says of itself. */
 #include "proto/s7comm/s7comm.h"
 
+#include "lib/base/hex.h"
+
 enum {
 	FILENAME_LEN = 9,      /* '_', type, number, file system */
 	PI_BLOCK_LEN = 8,      /* type, number, file system */
@@ -8,18 +10,12 @@ enum {
 	TEXT_LEN = 8,
 };
 
-static uint8_t
-hex_digit(uint8_t c)
-{
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : c >= 'a' && c <= 'f' ? c - 'a' + 10 : 0;
-}
-
 uint8_t
 s7_hex_pair(struct cursor *in)
 {
-	uint8_t high = hex_digit(cursor_u8(in));
+	int high = hex_digit(cursor_u8(in)), low = hex_digit(cursor_u8(in));
 
-	return (uint8_t)(high << 4 | hex_digit(cursor_u8(in)));
+	return (uint8_t)((high < 0 ? 0 : high) << 4 | (low < 0 ? 0 : low));
 }
 
 bool

@@ -178,25 +178,6 @@ find_verb(const char *word, size_t len)
 	return i;
 }
 
-/* The command's word in capitals. @return its length; 0: there is none */
-static size_t
-take_word(struct cursor *line, char word[SMTP_VERB_LEN_MAX])
-{
-	size_t len = 0;
-
-	while (cursor_left(line) > 0 && len < SMTP_VERB_LEN_MAX) {
-		uint8_t byte = *line->pos;
-
-		if (byte >= 'a' && byte <= 'z')
-			byte = (uint8_t)(byte - 'a' + 'A');
-		if (byte < 'A' || byte > 'Z')
-			break;
-		word[len++] = (char)byte;
-		cursor_skip(line, 1);
-	}
-	return cursor_left(line) > 0 && *line->pos != ' ' ? 0 : len;
-}
-
 /* A line of AUTH's dialogue, which is a password or as good as one: it is not a command, and in no record. */
 static bool
 is_credential(const struct smtp_state *state, unsigned int verb)
@@ -227,7 +208,7 @@ smtp_parse_command(struct proto_ctx *ctx, struct cursor line)
 	struct smtp_state *state = ctx->state;
 	struct cursor rest = line, argument;
 	char word[SMTP_VERB_LEN_MAX];
-	size_t len = take_word(&rest, word);
+	size_t len = line_take_word(&rest, word, SMTP_VERB_LEN_MAX);
 	unsigned int verb = find_verb(word, len);
 	enum smtp_kind kind = SMTP_KIND_OTHER;
 	uint32_t tx_id;

@@ -1,4 +1,5 @@
 /* Transfer encodings (RFC 2045 6): a body's lines, as they come, to the bytes of a part. */
+#include "lib/base/hex.h"
 #include "proto/line.h"
 #include "proto/smtp/smtp.h"
 
@@ -129,22 +130,12 @@ base64_line(struct sink *sink, struct cursor line)
 
 /* ---- quoted-printable ---- */
 
-static int
-hex_value(uint8_t c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* Behind = come two hex digits; what is not as it should be stays as it is. */
 static void
 quoted_put(struct sink *sink, uint8_t c)
 {
 	struct smtp_mime *mime = &sink->mail->mime;
-	int value = hex_value(c);
+	int value = hex_digit(c);
 
 	if (mime->held == 0 && c != '=') {
 		sink_put(sink, c);
@@ -161,7 +152,7 @@ quoted_put(struct sink *sink, uint8_t c)
 		mime->group = c;
 		mime->held = 2;
 	} else {
-		sink_put(sink, (uint8_t)(hex_value((uint8_t)mime->group) << 4 | value));
+		sink_put(sink, (uint8_t)(hex_digit((uint8_t)mime->group) << 4 | value));
 		mime->held = 0;
 	}
 }

@@ -1,4 +1,5 @@
 /* Header fields of a message and of its parts (RFC 5322 2.2, RFC 2045, RFC 2183, RFC 2231). */
+#include "lib/base/hex.h"
 #include "proto/line.h"
 #include "proto/smtp/smtp.h"
 
@@ -99,26 +100,16 @@ add_to_name(struct proto_ctx *ctx, struct smtp_mime *mime, uint8_t byte)
 	mime->name[mime->name_len++] = byte;
 }
 
-static int
-hex_value(uint8_t c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* The byte at hand, with its escape taken off. */
 static uint8_t
 take_byte(struct cursor *in, bool percent)
 {
 	uint8_t byte = cursor_u8(in);
 
-	if (percent && byte == '%' && cursor_left(in) >= 2 && hex_value(in->pos[0]) >= 0 && hex_value(in->pos[1]) >= 0) {
-		int high = hex_value(cursor_u8(in));
+	if (percent && byte == '%' && cursor_left(in) >= 2 && hex_digit(in->pos[0]) >= 0 && hex_digit(in->pos[1]) >= 0) {
+		int high = hex_digit(cursor_u8(in));
 
-		return (uint8_t)(high << 4 | hex_value(cursor_u8(in)));
+		return (uint8_t)(high << 4 | hex_digit(cursor_u8(in)));
 	}
 	if (!percent && byte == '\\' && cursor_left(in) > 0)
 		return cursor_u8(in);
