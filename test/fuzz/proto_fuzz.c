@@ -124,8 +124,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 
 	driver = driver_of(choose_proto(cursor_u8(&in)));
 	mode = cursor_u8(&in);
+	/* As detection does: no protocol is found over what does not carry it. */
 	if ((driver->flow->proto->transports & PROTO_TCP) == 0)
 		mode |= SCRIPT_UDP;
+	else if ((driver->flow->proto->transports & ~PROTO_TCP) == 0)
+		mode &= (uint8_t)~SCRIPT_UDP;
 	garbage = garbage_count(driver);
 	run_script(driver, in, mode, false);
 	if (mode & (SCRIPT_UDP | SCRIPT_DETECT | SCRIPT_GAPS))
