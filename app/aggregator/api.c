@@ -17,7 +17,7 @@ enum { AUDIT_FILES = 4, ADDRESS_MAX = 64, URI_MAX = 1024, TASKS_MAX = 1024, STAT
 
 /* What is noted of a request once it is answered; streams are noted when they begin. */
 struct asked {
-	struct evhttp_request *request; /* NULL: the peer has gone */
+	struct link_request *request; /* NULL: the peer has gone */
 	const char *name; /* of the token */
 	const char *address;
 	const char *uri;
@@ -52,20 +52,20 @@ answer_error(struct api *api, const struct asked *asked, int status, const char 
 		root = json_pack("{s:{s:i}}", "error", "status", status);
 	(void)api_write_json(api->answer, root);
 	note(api, asked, status);
-	link_server_answer(asked->request, status, status == 503 ? 1 : 0, api->answer);
+	link_request_answer(asked->request, status, status == 503 ? 1 : 0, api->answer);
 }
 
 /* What changes something, and its trail: sensors. */
 static void
 answer_change(struct api *api, const struct asked *asked, const char *path)
 {
-	struct evbuffer *input = evhttp_request_get_input_buffer(asked->request);
+	struct evbuffer *input = link_request_body(asked->request);
 	const struct api_sensors_request change = {
 		.path = path,
-		.post = evhttp_request_get_command(asked->request) == EVHTTP_REQ_POST,
+		.post = link_request_is_post(asked->request),
 		.body = (const char *)evbuffer_pullup(input, -1),
 		.body_len = evbuffer_get_length(input),
-		.actor = link_server_address(asked->request),
+		.actor = link_request_address(asked->request),
 	};
 	const char *reason = NULL;
 	json_t *root = NULL;
@@ -76,7 +76,7 @@ answer_change(struct api *api, const struct asked *asked, const char *path)
 		return;
 	}
 	note(api, asked, status);
-	link_server_answer(asked->request, status, 0, api->answer);
+	link_request_answer(asked->request, status, 0, api->answer);
 }
 
 /* A question on its way through the pool, with what is noted of it when its request is gone. */
@@ -92,7 +92,7 @@ struct call {
 };
 
 static void
-peer_closed(struct evhttp_connection *connection, void *arg)
+peer_closed(void *arg)
 {
 	struct call *call = arg;
 
@@ -138,12 +138,12 @@ answered(struct api_task *task)
 		/* Whoever asked has gone. */
 		note(call->api, &call->asked, STATUS_GONE);
 	} else {
-		link_server_on_close(call->asked.request, NULL, NULL);
+		link_request_on_close(call->asked.request, NULL, NULL);
 		if (task->err != 0) {
 			answer_failure(call->api, &call->asked, task->err);
 		} else {
 			note(call->api, &call->asked, 200);
-			link_server_answer(call->asked.request, 200, 0, call->question.answer);
+			link_request_answer(call->asked.request, 200, 0, call->question.answer);
 		}
 	}
 	call_free(call);
@@ -175,7 +175,7 @@ call_submit(struct api *api, const struct asked *asked, const struct api_route *
 	if (err != 0)
 		call_free(call);
 	else
-		link_server_on_close(asked->request, peer_closed, call);
+		link_request_on_close(asked->request, peer_closed, call);
 	return err;
 }
 
@@ -211,16 +211,15 @@ refuse(struct api *api, const struct asked *asked, enum api_scope scope)
 }
 
 static void
-on_request(void *arg, struct evhttp_request *request)
+on_request(void *arg, struct link_request *request)
 {
-	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
-	const char *header = evhttp_find_header(evhttp_request_get_input_headers(request), "Authorization");
-	bool post = evhttp_request_get_command(request) == EVHTTP_REQ_POST;
-	struct asked asked = { .request = request, .address = link_server_address(request),
-		.uri = evhttp_request_get_uri(request), .post = post };
+	const char *header = link_request_header(request, "Authorization");
+	bool post = link_request_is_post(request);
+	struct asked asked = { .request = request, .address = link_request_address(request),
+		.uri = link_request_uri(request), .post = post };
 	struct api *api = arg;
 	const char *allowed;
-	const struct api_route *route = api_route_find(evhttp_uri_get_path(uri), post, &allowed);
+	const struct api_route *route = api_route_find(link_request_path(request), post, &allowed);
 	enum api_scope scope = route == NULL ? API_SCOPE_READ : route->scope;
 	bool may = api_tokens_allow(api->tokens, header, scope, &asked.name);
 
@@ -231,7 +230,7 @@ on_request(void *arg, struct evhttp_request *request)
 		answer_error(api, &asked, allowed == NULL ? 404 : 405, allowed == NULL ? "no such resource"
 			: post ? "only GET" : "only POST");
 	else if (route->answer != NULL)
-		answer_question(api, &asked, route, evhttp_uri_get_query(uri));
+		answer_question(api, &asked, route, link_request_query(request));
 	else if (api->sensors != NULL)
 		answer_change(api, &asked, route->path);
 	else

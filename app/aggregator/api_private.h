@@ -6,7 +6,6 @@
 
 #include <event2/buffer.h>
 #include <event2/event.h>
-#include <event2/http.h>
 
 #include "app/aggregator/api_audit.h"
 #include "app/aggregator/api_pool.h"
@@ -37,7 +36,7 @@ struct api {
 
 /* A question as it is read from the URI. */
 struct question {
-	struct evhttp_request *request; /* for streams */
+	struct link_request *request; /* for streams */
 	struct store *store;            /* for the others: the handle of the thread that answers */
 	struct evbuffer *answer;        /* and what it writes to */
 	struct store_filter filter;

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include <event2/http.h>
 #include <event2/keyvalq_struct.h>
 
 #include "app/aggregator/api_private.h"

@@ -22,7 +22,7 @@ enum {
 struct stream {
 	struct api_task task;
 	struct api_streams *streams;
-	struct evhttp_request *request; /* NULL: the peer has gone */
+	struct link_request *request; /* NULL: the peer has gone */
 	struct evbuffer *chunk;
 	unsigned int found;   /* records in it */
 	struct store_filter filter;
@@ -64,7 +64,7 @@ forget(struct stream *stream)
 }
 
 static void
-peer_closed(struct evhttp_connection *connection, void *arg)
+peer_closed(void *arg)
 {
 	struct stream *stream = arg;
 
@@ -133,7 +133,7 @@ work(struct api_task *task, struct store *store)
 static void next_page(struct stream *stream);
 
 static void
-chunk_taken(struct evhttp_connection *connection, void *arg)
+chunk_taken(void *arg)
 {
 	struct stream *stream = arg;
 
@@ -147,30 +147,30 @@ send_chunk(struct stream *stream)
 {
 	stream->waits = true;
 	stream->polls = 0;
-	link_server_stream_chunk(stream->request, stream->chunk, chunk_taken, stream);
+	link_request_stream_chunk(stream->request, stream->chunk, chunk_taken, stream);
 }
 
 /* A stream that cannot go on is cut, so that the peer does not take it for whole. */
 static void
 fail(struct stream *stream)
 {
-	struct evhttp_request *request = stream->request;
+	struct link_request *request = stream->request;
 
 	if (request != NULL)
-		link_server_on_close(request, NULL, NULL);
+		link_request_on_close(request, NULL, NULL);
 	forget(stream);
 	if (request != NULL)
-		link_server_stream_cut(request);
+		link_request_stream_cut(request);
 }
 
 static void
 end(struct stream *stream)
 {
-	struct evhttp_request *request = stream->request;
+	struct link_request *request = stream->request;
 
-	link_server_on_close(request, NULL, NULL);
+	link_request_on_close(request, NULL, NULL);
 	forget(stream);
-	link_server_stream_end(request);
+	link_request_stream_end(request);
 }
 
 /* The chunk goes out as it is; for a live stream behind it is all that was looked at, alert or not. */
@@ -283,8 +283,8 @@ api_export(struct api *api, const struct api_route *route, struct question *ques
 	if (err != 0)
 		return err;
 	stream->page.limit = PAGE_RECORDS;
-	link_server_on_close(question->request, peer_closed, stream);
-	link_server_stream_begin(question->request, "application/x-ndjson");
+	link_request_on_close(question->request, peer_closed, stream);
+	link_request_stream_begin(question->request, "application/x-ndjson");
 	next_page(stream);
 	return 0;
 }
@@ -292,7 +292,7 @@ api_export(struct api *api, const struct api_route *route, struct question *ques
 int
 api_follow(struct api *api, const struct api_route *route, struct question *question)
 {
-	const char *last = evhttp_find_header(evhttp_request_get_input_headers(question->request), "Last-Event-ID");
+	const char *last = link_request_header(question->request, "Last-Event-ID");
 	struct stream *stream;
 	int err = begin(api, question, &stream);
 
@@ -306,8 +306,8 @@ api_follow(struct api *api, const struct api_route *route, struct question *ques
 		stream->page.after_id = (int64_t)strtoll(last, NULL, 10);
 	else if (!stream->page.continues)
 		stream->begins = true;
-	link_server_on_close(question->request, peer_closed, stream);
-	link_server_stream_begin(question->request, "text/event-stream");
+	link_request_on_close(question->request, peer_closed, stream);
+	link_request_stream_begin(question->request, "text/event-stream");
 	/* The headers go out with the first chunk: at once, or when the newest is found. */
 	if (stream->begins) {
 		next_page(stream);

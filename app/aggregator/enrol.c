@@ -11,7 +11,6 @@
 
 #include <event2/buffer.h>
 #include <event2/event.h>
-#include <event2/http.h>
 #include <jansson.h>
 
 #include "app/aggregator/admit.h"
@@ -72,21 +71,21 @@ now_s(void)
 /* ---- answers ---- */
 
 static void
-answer(struct enrol *enrol, struct evhttp_request *request, int status, unsigned int retry_after_s, json_t *body)
+answer(struct enrol *enrol, struct link_request *request, int status, unsigned int retry_after_s, json_t *body)
 {
 	char *text = body == NULL ? NULL : json_dumps(body, JSON_COMPACT);
 
 	evbuffer_add_printf(enrol->answer, "%s\n", text == NULL ? "{}" : text);
-	link_server_answer(request, status, retry_after_s, enrol->answer);
+	link_request_answer(request, status, retry_after_s, enrol->answer);
 	evbuffer_drain(enrol->answer, evbuffer_get_length(enrol->answer));
 	free(text);
 	json_decref(body);
 }
 
 static void
-refuse(struct enrol *enrol, struct evhttp_request *request, int status, unsigned int retry_after_s, const char *why)
+refuse(struct enrol *enrol, struct link_request *request, int status, unsigned int retry_after_s, const char *why)
 {
-	log_warning("enrol", "%s: %s", link_server_address(request), why);
+	log_warning("enrol", "%s: %s", link_request_address(request), why);
 	answer(enrol, request, status, retry_after_s, json_pack("{s:s}", "error", why));
 }
 
@@ -116,7 +115,7 @@ enrol_read_ca(const struct settings *settings)
 
 /* What the registry decided, to the sensor. issued is freed. */
 static void
-tell(struct enrol *enrol, struct evhttp_request *request, enum registry_verdict verdict, const char *sensor,
+tell(struct enrol *enrol, struct link_request *request, enum registry_verdict verdict, const char *sensor,
 	struct issued *issued)
 {
 	char *ca;
@@ -183,9 +182,9 @@ note_failure(struct enrol *enrol, const char *address)
 /* ---- requests ---- */
 
 static json_t *
-read_body(struct evhttp_request *request)
+read_body(struct link_request *request)
 {
-	struct evbuffer *input = evhttp_request_get_input_buffer(request);
+	struct evbuffer *input = link_request_body(request);
 	size_t len = evbuffer_get_length(input);
 	const char *text = len == 0 || len > BODY_MAX ? NULL : (const char *)evbuffer_pullup(input, -1);
 
@@ -208,10 +207,10 @@ read_csr(const json_t *body, struct csr *csr, const char **why)
 
 /* The token first: a stranger's request costs no signature to check. */
 static void
-enrol_box(struct enrol *enrol, struct evhttp_request *request, const json_t *body)
+enrol_box(struct enrol *enrol, struct link_request *request, const json_t *body)
 {
 	const char *token = json_string_value(json_object_get(body, "token"));
-	const char *address = link_server_address(request);
+	const char *address = link_request_address(request);
 	enum registry_verdict verdict = registry_check_token(enrol->registry, token == NULL ? "" : token, now_s());
 	char sensor[BATCH_SENSOR_MAX + 1] = "";
 	struct issued issued = { 0 };
@@ -245,11 +244,11 @@ enrol_box(struct enrol *enrol, struct evhttp_request *request, const json_t *bod
 }
 
 static void
-on_request(void *arg, struct evhttp_request *request)
+on_request(void *arg, struct link_request *request)
 {
 	struct enrol *enrol = arg;
-	const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(request));
-	unsigned int wait_s = hold_off_s(enrol, link_server_address(request));
+	const char *path = link_request_path(request);
+	unsigned int wait_s = hold_off_s(enrol, link_request_address(request));
 	json_t *body;
 
 	if (wait_s > 0) {
@@ -257,7 +256,7 @@ on_request(void *arg, struct evhttp_request *request)
 		answer(enrol, request, 429, wait_s, json_pack("{s:s}", "error", "too many failures from your address: come back later"));
 		return;
 	}
-	if (path == NULL || strcmp(path, ENROL_PATH) != 0 || evhttp_request_get_command(request) != EVHTTP_REQ_POST) {
+	if (path == NULL || strcmp(path, ENROL_PATH) != 0 || !link_request_is_post(request)) {
 		count(enrol, ENROL_BAD_REQUESTS);
 		refuse(enrol, request, 404, 0, "only POST " ENROL_PATH " is served here");
 		return;
@@ -265,7 +264,7 @@ on_request(void *arg, struct evhttp_request *request)
 	body = read_body(request);
 	if (body == NULL) {
 		count(enrol, ENROL_BAD_REQUESTS);
-		note_failure(enrol, link_server_address(request));
+		note_failure(enrol, link_request_address(request));
 		refuse(enrol, request, 400, 0, "the body is no JSON object of at most 16 KiB");
 		return;
 	}
@@ -291,20 +290,20 @@ read_proof(const json_t *body, struct proof *out)
 /* The certificate that is to be followed: the one that is proven, else (sensors of releases before) the connection's.
  * @param serial out */
 static enum registry_verdict
-find_present(struct enrol *enrol, struct evhttp_request *request, const json_t *body, const char *sensor,
+find_present(struct enrol *enrol, struct link_request *request, const json_t *body, const char *sensor,
 	char serial[LINK_SERIAL_MAX + 1])
 {
 	const char *csr = json_string_value(json_object_get(body, "csr"));
 	struct proof proof;
 
 	if (!read_proof(body, &proof))
-		return json_object_get(body, "proof") == NULL && link_server_serial(request, serial) ? REGISTRY_ISSUED : REGISTRY_NOT_PROVEN;
+		return json_object_get(body, "proof") == NULL && link_request_serial(request, serial) ? REGISTRY_ISSUED : REGISTRY_NOT_PROVEN;
 	snprintf(serial, LINK_SERIAL_MAX + 1, "%s", proof.serial);
 	return registry_check_proof(enrol->registry, sensor, &proof, csr, now_s());
 }
 
 void
-enrol_renewal(struct enrol *enrol, struct evhttp_request *request, const char *sensor)
+enrol_renewal(struct enrol *enrol, struct link_request *request, const char *sensor)
 {
 	char serial[LINK_SERIAL_MAX + 1];
 	enum registry_verdict verdict;

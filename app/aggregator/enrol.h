@@ -12,7 +12,7 @@
 #include "lib/base/counter.h"
 
 struct event_base;
-struct evhttp_request;
+struct link_request;
 struct enrol;
 
 enum enrol_counter {
@@ -39,7 +39,7 @@ bool enrol_admit(void *enrol, const char *name, const char *serial);
 /** Whose clients are asked about again after a revocation; NULL: nobody's. Borrowed. */
 void enrol_watch(struct enrol *enrol, struct link_server *server);
 /** Answers a sensor's request to renew. */
-void enrol_renewal(struct enrol *enrol, struct evhttp_request *request, const char *sensor);
+void enrol_renewal(struct enrol *enrol, struct link_request *request, const char *sensor);
 
 /** The sensor's certificates changed: whoever may not come in any more is cut off. Any thread. */
 void enrol_notify(struct enrol *enrol, const char *sensor);

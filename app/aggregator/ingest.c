@@ -8,8 +8,6 @@
 
 #include <event2/buffer.h>
 #include <event2/event.h>
-#include <event2/http.h>
-#include <event2/keyvalq_struct.h>
 #include <jansson.h>
 
 #include "app/aggregator/enrol.h"
@@ -55,7 +53,7 @@ const struct counter_desc ingest_counters[INGEST_COUNTERS] = {
 struct delivery {
 	struct fair_item item; /* while it waits for its turn */
 	struct ingest *ingest;
-	struct evhttp_request *request;
+	struct link_request *request;
 	struct batch_head head;
 	bool check_only;       /* answered as if it were stored, and is not */
 };
@@ -89,9 +87,9 @@ finish(struct delivery *delivery, int status, unsigned int retry_after_s, const 
 	char *text = body == NULL ? NULL : json_dumps(body, JSON_COMPACT);
 
 	if (delivery->request != NULL) {
-		link_server_on_close(delivery->request, NULL, NULL);
+		link_request_on_close(delivery->request, NULL, NULL);
 		evbuffer_add_printf(answer, "%s\n", text == NULL ? "{}" : text);
-		link_server_answer(delivery->request, status, retry_after_s, answer);
+		link_request_answer(delivery->request, status, retry_after_s, answer);
 		evbuffer_drain(answer, evbuffer_get_length(answer));
 	}
 	free(text);
@@ -131,7 +129,7 @@ finish_later(struct delivery *delivery, int status, unsigned int retry_after_s, 
 }
 
 static void
-peer_closed(struct evhttp_connection *connection, void *arg)
+peer_closed(void *arg)
 {
 	struct delivery *delivery = arg;
 
@@ -168,9 +166,9 @@ read_lines(const struct batch_head *head, struct writer_job *job)
 
 /* The body as it came: one copy, where the store may keep it. */
 static int
-take_body(struct evhttp_request *request, struct buf *body)
+take_body(struct link_request *request, struct buf *body)
 {
-	struct evbuffer *input = evhttp_request_get_input_buffer(request);
+	struct evbuffer *input = link_request_body(request);
 	size_t len = evbuffer_get_length(input);
 
 	if (len > body->cap) {
@@ -283,7 +281,7 @@ queue(struct ingest *ingest, struct delivery *delivery)
 		finish_later(delivery, 503, RETRY_S, "the aggregator stops");
 		return;
 	}
-	delivery->item.bytes = evbuffer_get_length(evhttp_request_get_input_buffer(delivery->request));
+	delivery->item.bytes = evbuffer_get_length(link_request_body(delivery->request));
 	if (fair_is_full(ingest->fair, delivery->head.sensor, delivery->item.bytes)) {
 		count(ingest, INGEST_BEHIND, 1);
 		finish_later(delivery, 429, RETRY_S, "the store is behind");
@@ -317,27 +315,27 @@ on_turn(evutil_socket_t fd, short what, void *arg)
 static const char *
 get_header(void *arg, const char *name)
 {
-	return evhttp_find_header(arg, name);
+	return link_request_header(arg, name);
 }
 
 /* @return whether the request was one to renew a certificate, and is answered */
 static bool
-answer_renewal(struct ingest *ingest, struct evhttp_request *request, const char *path)
+answer_renewal(struct ingest *ingest, struct link_request *request, const char *path)
 {
 	char peer[BATCH_SENSOR_MAX + 1];
 
 	if (ingest->enrol == NULL || path == NULL || strcmp(path, ENROL_RENEW_PATH) != 0 ||
-	    evhttp_request_get_command(request) != EVHTTP_REQ_POST || !link_server_peer(request, peer))
+	    !link_request_is_post(request) || !link_request_peer(request, peer))
 		return false;
 	enrol_renewal(ingest->enrol, request, peer);
 	return true;
 }
 
 static void
-on_request(void *arg, struct evhttp_request *request)
+on_request(void *arg, struct link_request *request)
 {
 	struct ingest *ingest = arg;
-	const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(request));
+	const char *path = link_request_path(request);
 	struct delivery *delivery;
 	char peer[BATCH_SENSOR_MAX + 1];
 	char error[BATCH_ERROR_MAX];
@@ -347,22 +345,22 @@ on_request(void *arg, struct evhttp_request *request)
 	count(ingest, INGEST_REQUESTS, 1);
 	delivery = calloc(1, sizeof(*delivery));
 	if (delivery == NULL) {
-		link_server_answer(request, 503, RETRY_S, ingest->answer);
+		link_request_answer(request, 503, RETRY_S, ingest->answer);
 		return;
 	}
 	delivery->ingest = ingest;
 	delivery->request = request;
 	delivery->check_only = path != NULL && strcmp(path, BATCH_CHECK_PATH) == 0;
 	if (path == NULL || (strcmp(path, BATCH_PATH) != 0 && !delivery->check_only) ||
-		evhttp_request_get_command(request) != EVHTTP_REQ_POST) {
+		!link_request_is_post(request)) {
 		finish_poison(delivery, 404, "only POST " BATCH_PATH " and " BATCH_CHECK_PATH " are served here");
 		return;
 	}
-	if (!link_server_peer(request, peer)) {
+	if (!link_request_peer(request, peer)) {
 		finish_poison(delivery, 403, "the certificate's subject CN is no sensor name");
 		return;
 	}
-	int rc = batch_head_parse(&delivery->head, get_header, evhttp_request_get_input_headers(request), error);
+	int rc = batch_head_parse(&delivery->head, get_header, request, error);
 
 	if (rc == -EPROTONOSUPPORT) {
 		count(ingest, INGEST_VERSION, 1);
@@ -378,11 +376,11 @@ on_request(void *arg, struct evhttp_request *request)
 		finish_poison(delivery, 403, "Millrace-Sensor is not the certificate's subject CN");
 		return;
 	}
-	if (evbuffer_get_length(evhttp_request_get_input_buffer(request)) > ingest->settings->body_max) {
+	if (evbuffer_get_length(link_request_body(request)) > ingest->settings->body_max) {
 		finish_too_large(delivery, ingest->settings->body_max);
 		return;
 	}
-	link_server_on_close(request, peer_closed, delivery);
+	link_request_on_close(request, peer_closed, delivery);
 	if (delivery->check_only)
 		take(ingest, delivery);
 	else

@@ -1,11 +1,9 @@
-#include "lib/link/server.h"
-
+/* The listener: who may come in, for how long, and how many. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -13,55 +11,20 @@
 #include <event2/bufferevent_ssl.h>
 #include <event2/event.h>
 #include <event2/http.h>
-#include <event2/keyvalq_struct.h>
 #include <event2/listener.h>
 #include <event2/util.h>
 
 #include "lib/base/counter.h"
 #include "lib/base/log.h"
+#include "lib/link/server_private.h"
 #include "lib/link/server_tls.h"
 
-enum {
-	HEADERS_MAX = 16 * 1024,
-	BODY_SLACK = 64 * 1024, /* a body a little above the bound is read, so that the answer can name the bound */
-	BACKLOG = 1024,
-	NAME_BUCKETS = 4096,
-};
-
-/* A connection: lives as long as its SSL, which frees it. */
-struct peer {
-	struct link_server *server; /* NULL once it is destroyed */
-	struct bufferevent *bev;
-	uint64_t since_s; /* the connection, or the first sign of the next request, or the answer; 0: a request is being handled */
-	uint64_t read;    /* bytes from the wire when the last answer went out; UINT64_MAX: more have come, or none went out */
-	uint64_t number;  /* connections are numbered in the order they came */
-	char name[BATCH_SENSOR_MAX + 1]; /* of the client's certificate, once a request came; "" */
-	LIST_ENTRY(peer) same; /* in the bucket of the name */
-	time_t until;     /* end of its certificate, since the Unix epoch; 0: it has none */
-	LIST_ENTRY(peer) link;
-};
-
-struct link_server {
-	struct link_server_config config;
-	struct event_base *base;
-	SSL_CTX *tls;
-	struct evhttp *http;
-	struct evconnlistener *listener; /* http's */
-	struct event *sweep;
-	link_server_handler handler;
-	void *arg;
-	LIST_HEAD(, peer) peers;
-	LIST_HEAD(, peer) names[NAME_BUCKETS];
-	uint64_t accepted;
-	uint64_t peer_count;
-	uint16_t port;
-	bool paused;
-};
+enum { BACKLOG = 1024 };
 
 static int peer_slot = -1; /* of SSL's ex_data; given once for the process */
 
-static uint64_t
-clock_s(void)
+uint64_t
+server_clock_s(void)
 {
 	struct timespec now;
 
@@ -69,11 +32,17 @@ clock_s(void)
 	return (uint64_t)now.tv_sec + 1;
 }
 
-static void
-count(struct link_server *server, enum link_server_counter which)
+void
+server_count(struct link_server *server, enum link_server_counter which)
 {
 	if (server->config.counters != NULL)
 		counter_add(&server->config.counters[which], 1);
+}
+
+struct peer *
+server_peer_of(const SSL *ssl)
+{
+	return SSL_get_ex_data(ssl, peer_slot);
 }
 
 static void
@@ -99,8 +68,8 @@ peer_gone(void *ssl, void *ptr, CRYPTO_EX_DATA *data, int slot, long number, voi
 }
 
 /* Without memory there is no TLS: evhttp then talks plain HTTP, where handle() finds no peer and refuses. */
-static struct bufferevent *
-accept_peer(struct event_base *base, void *arg)
+struct bufferevent *
+server_accept(struct event_base *base, void *arg)
 {
 	struct link_server *server = arg;
 	struct peer *peer = calloc(1, sizeof(*peer));
@@ -112,12 +81,13 @@ accept_peer(struct event_base *base, void *arg)
 		return NULL;
 	}
 	peer->server = server;
-	peer->since_s = clock_s();
+	peer->ssl = ssl;
+	peer->since_s = server_clock_s();
 	peer->read = UINT64_MAX;
 	peer->number = server->accepted++;
 	LIST_INSERT_HEAD(&server->peers, peer, link);
 	if (++server->peer_count >= server->config.connections_max) {
-		count(server, LINK_SERVER_FULL);
+		server_count(server, LINK_SERVER_FULL);
 		server->paused = true;
 		evconnlistener_disable(server->listener);
 	}
@@ -166,14 +136,13 @@ verify_peer(int fine, X509_STORE_CTX *check)
 static bool
 is_welcome(const struct link_server *server, const struct peer *peer, time_t now)
 {
-	const X509 *certificate = peer->until == 0 ? NULL
-		: server_tls_certificate(bufferevent_openssl_get_ssl(peer->bev));
+	const X509 *certificate = peer->until == 0 ? NULL : server_tls_certificate(peer->ssl);
 
 	return peer->until == 0 || (certificate != NULL && now < peer->until && is_admitted(server, certificate));
 }
 
-static void
-cut(struct peer *peer)
+void
+server_cut(struct peer *peer)
 {
 	shutdown(bufferevent_getfd(peer->bev), SHUT_RDWR);
 }
@@ -186,19 +155,7 @@ link_server_recheck(struct link_server *server)
 
 	LIST_FOREACH(peer, &server->peers, link)
 		if (!is_welcome(server, peer, now))
-			cut(peer);
-}
-
-/* A request has begun when bytes have come since the last answer: libevent does not tell. */
-static void
-note_begin(struct peer *peer, uint64_t now_s)
-{
-	SSL *ssl = bufferevent_openssl_get_ssl(peer->bev);
-
-	if (peer->read == UINT64_MAX || ssl == NULL || BIO_number_read(SSL_get_rbio(ssl)) == peer->read)
-		return;
-	peer->read = UINT64_MAX;
-	peer->since_s = now_s;
+			server_cut(peer);
 }
 
 /* Ends the connections whose peer took too long to say a whole request, whatever it trickles, or is silent. */
@@ -207,47 +164,22 @@ sweep(evutil_socket_t fd, short what, void *arg)
 {
 	struct link_server *server = arg;
 	const struct link_server_config *config = &server->config;
-	uint64_t now_s = clock_s();
+	uint64_t now_s = server_clock_s();
 	time_t now = time(NULL);
 	struct peer *peer;
 
 	LIST_FOREACH(peer, &server->peers, link) {
 		bool idle;
 
-		if (peer->since_s != 0)
-			note_begin(peer, now_s);
+		server_h1_look(peer, now_s);
 		idle = peer->read != UINT64_MAX && config->idle_timeout_s != 0;
 		if (peer->since_s != 0 && now_s - peer->since_s > (idle ? config->idle_timeout_s : config->request_timeout_s)) {
-			count(server, idle ? LINK_SERVER_IDLE : LINK_SERVER_SLOW);
-			cut(peer);
+			server_count(server, idle ? LINK_SERVER_IDLE : LINK_SERVER_SLOW);
+			server_cut(peer);
 		} else if (peer->until != 0 && now >= peer->until) {
-			cut(peer);
+			server_cut(peer);
 		}
 	}
-}
-
-static SSL *
-ssl_of(struct evhttp_request *request)
-{
-	struct evhttp_connection *connection = evhttp_request_get_connection(request);
-
-	return connection == NULL ? NULL : bufferevent_openssl_get_ssl(evhttp_connection_get_bufferevent(connection));
-}
-
-static const X509 *
-certificate_of(struct evhttp_request *request)
-{
-	SSL *ssl = ssl_of(request);
-
-	return ssl == NULL ? NULL : server_tls_certificate(ssl);
-}
-
-static struct peer *
-peer_of(struct evhttp_request *request)
-{
-	SSL *ssl = ssl_of(request);
-
-	return ssl == NULL ? NULL : SSL_get_ex_data(ssl, peer_slot);
 }
 
 static uint32_t
@@ -257,7 +189,7 @@ bucket_of(const char *name)
 
 	for (; *name != '\0'; name++)
 		hash = (hash ^ (uint8_t)*name) * 16777619u;
-	return hash % NAME_BUCKETS;
+	return hash % SERVER_NAME_BUCKETS;
 }
 
 /* A sensor that lost its connections without knowing must get in again: so its oldest goes, not its newest. */
@@ -282,30 +214,25 @@ note_name(struct link_server *server, struct peer *peer, const X509 *certificate
 	LIST_INSERT_HEAD(&server->names[bucket_of(peer->name)], peer, same);
 	if (found < server->config.name_connections_max)
 		return;
-	count(server, LINK_SERVER_CROWDED);
-	cut(oldest);
+	server_count(server, LINK_SERVER_CROWDED);
+	server_cut(oldest);
 }
 
-static void
-handle(struct evhttp_request *request, void *arg)
+bool
+server_hand_on(struct link_request *request)
 {
-	struct link_server *server = arg;
-	struct peer *peer = peer_of(request);
+	struct peer *peer = request->peer;
+	struct link_server *server = peer->server;
 
-	if (peer == NULL) {
-		evhttp_send_error(request, HTTP_INTERNAL, NULL);
-		return;
-	}
-	peer->since_s = 0;
 	/* What is in the socket's buffer already comes through after a cut: it is not looked at. No answer either, which the
 	 * peer would take for the batch's. */
-	if (!is_welcome(server, peer, time(NULL))) {
-		cut(peer);
-		evhttp_send_error(request, HTTP_INTERNAL, NULL);
-		return;
+	if (server == NULL || !is_welcome(server, peer, time(NULL))) {
+		server_cut(peer);
+		return false;
 	}
-	note_name(server, peer, certificate_of(request));
+	note_name(server, peer, server_tls_certificate(peer->ssl));
 	server->handler(server->arg, request);
+	return true;
 }
 
 /* "ADDRESS:PORT" or "[ADDRESS]:PORT"; libevent's own parser takes no port 0. */
@@ -365,22 +292,17 @@ bind_http(struct link_server *server)
 }
 
 static int
-start_http(struct link_server *server)
+start(struct link_server *server)
 {
 	static const struct timeval second = { .tv_sec = 1 };
 
-	server->http = evhttp_new(server->base);
+	int err = server_h1_create(server);
+
+	if (err != 0)
+		return err;
 	server->sweep = event_new(server->base, -1, EV_PERSIST, sweep, server);
-	if (server->http == NULL || server->sweep == NULL || event_add(server->sweep, &second) != 0)
+	if (server->sweep == NULL || event_add(server->sweep, &second) != 0)
 		return -ENOMEM;
-	evhttp_set_bevcb(server->http, accept_peer, server);
-	evhttp_set_gencb(server->http, handle, server);
-	evhttp_set_allowed_methods(server->http, EVHTTP_REQ_GET | EVHTTP_REQ_POST);
-	evhttp_set_max_headers_size(server->http, HEADERS_MAX);
-	evhttp_set_max_body_size(server->http, (ev_ssize_t)(server->config.body_max + BODY_SLACK));
-	/* A backstop for what the sweep does exactly. */
-	evhttp_set_timeout(server->http, (int)(server->config.request_timeout_s + server->config.idle_timeout_s));
-	evhttp_set_default_content_type(server->http, "application/json");
 	return bind_http(server);
 }
 
@@ -404,7 +326,7 @@ link_server_create(struct link_server **out, struct event_base *base, const stru
 	if (err == 0 && config->client_ca != NULL)
 		SSL_CTX_set_verify(server->tls, SSL_CTX_get_verify_mode(server->tls), verify_peer);
 	if (err == 0)
-		err = start_http(server);
+		err = start(server);
 	if (err != 0) {
 		link_server_destroy(server);
 		return err;
@@ -457,105 +379,4 @@ uint64_t
 link_server_connections(const struct link_server *server)
 {
 	return server->peer_count;
-}
-
-bool
-link_server_peer(struct evhttp_request *request, char name[BATCH_SENSOR_MAX + 1])
-{
-	const X509 *certificate = certificate_of(request);
-
-	return certificate != NULL && server_tls_name(certificate, name);
-}
-
-bool
-link_server_serial(struct evhttp_request *request, char serial[LINK_SERIAL_MAX + 1])
-{
-	const X509 *certificate = certificate_of(request);
-
-	return certificate != NULL && server_tls_serial(certificate, serial);
-}
-
-const char *
-link_server_address(struct evhttp_request *request)
-{
-	struct evhttp_connection *connection = evhttp_request_get_connection(request);
-	char *address = NULL;
-	ev_uint16_t port;
-
-	if (connection != NULL)
-		evhttp_connection_get_peer(connection, &address, &port);
-	return address == NULL ? "?" : address;
-}
-
-void
-link_server_on_close(struct evhttp_request *request, link_server_closed closed, void *arg)
-{
-	struct evhttp_connection *connection = evhttp_request_get_connection(request);
-
-	if (connection != NULL)
-		evhttp_connection_set_closecb(connection, closed, arg);
-}
-
-static void
-note_answer(struct peer *peer)
-{
-	SSL *ssl = bufferevent_openssl_get_ssl(peer->bev);
-
-	peer->since_s = clock_s();
-	peer->read = ssl == NULL ? UINT64_MAX : BIO_number_read(SSL_get_rbio(ssl));
-}
-
-void
-link_server_answer(struct evhttp_request *request, int status, unsigned int retry_after_s, struct evbuffer *body)
-{
-	struct evkeyvalq *headers = evhttp_request_get_output_headers(request);
-	struct peer *peer = peer_of(request);
-	char seconds[16];
-
-	if (peer != NULL)
-		note_answer(peer);
-	evhttp_add_header(headers, "Content-Type", "application/json");
-	evhttp_add_header(headers, "Cache-Control", "no-store");
-	evhttp_add_header(headers, "X-Content-Type-Options", "nosniff");
-	if (retry_after_s > 0) {
-		snprintf(seconds, sizeof(seconds), "%u", retry_after_s);
-		evhttp_add_header(headers, "Retry-After", seconds);
-	}
-	evhttp_send_reply(request, status, NULL, body);
-}
-
-void
-link_server_stream_begin(struct evhttp_request *request, const char *content_type)
-{
-	struct evkeyvalq *headers = evhttp_request_get_output_headers(request);
-
-	evhttp_add_header(headers, "Content-Type", content_type);
-	evhttp_add_header(headers, "Cache-Control", "no-store");
-	evhttp_add_header(headers, "X-Content-Type-Options", "nosniff");
-	evhttp_send_reply_start(request, HTTP_OK, NULL);
-}
-
-void
-link_server_stream_chunk(struct evhttp_request *request, struct evbuffer *chunk, link_server_closed taken, void *arg)
-{
-	evhttp_send_reply_chunk_with_cb(request, chunk, taken, arg);
-}
-
-void
-link_server_stream_end(struct evhttp_request *request)
-{
-	struct peer *peer = peer_of(request);
-
-	if (peer != NULL)
-		note_answer(peer);
-	evhttp_send_reply_end(request);
-}
-
-void
-link_server_stream_cut(struct evhttp_request *request)
-{
-	struct evhttp_connection *connection = evhttp_request_get_connection(request);
-
-	if (connection != NULL)
-		evhttp_connection_free(connection);
 }

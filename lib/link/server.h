@@ -17,8 +17,6 @@
 
 struct event_base;
 struct evbuffer;
-struct evhttp_connection;
-struct evhttp_request;
 
 /** What befell connections. */
 enum link_server_counter {
@@ -53,12 +51,10 @@ enum { LINK_SERIAL_MAX = 64 }; /* hexadecimal digits */
 
 struct link_server;
 
-/**
- * A request with its whole body. The handler answers with link_server_answer(), now or later on the same
- * thread; the request is owned by the server until then, and may vanish when the peer goes away: see
- * link_server_on_close().
- */
-typedef void (*link_server_handler)(void *arg, struct evhttp_request *request);
+/** A request with its whole body. The handler answers it, now or later on the same thread; until then it is lent, and may
+ *  vanish when the peer goes away: see link_request_on_close(). */
+struct link_request;
+typedef void (*link_server_handler)(void *arg, struct link_request *request);
 
 /** @return 0 or -errno, logged with the file or address at fault. */
 int link_server_create(struct link_server **out, struct event_base *base, const struct link_server_config *config,
@@ -74,28 +70,44 @@ uint64_t link_server_connections(const struct link_server *server);
 
 /** Asks about every client again, and cuts the connections of those who may not come in any more. */
 void link_server_recheck(struct link_server *server);
-/** The peer's address as text; lent for the request. */
-const char *link_server_address(struct evhttp_request *request);
+
+/* ---- what was asked; all of it is lent until the answer ---- */
+
+/** GET or POST: others never come here. */
+bool link_request_is_post(const struct link_request *request);
+/** As it was sent: path and query. */
+const char *link_request_uri(const struct link_request *request);
+/** Of the URI, as it was sent; NULL: none that can be read. */
+const char *link_request_path(const struct link_request *request);
+const char *link_request_query(const struct link_request *request);
+/** @param name in any case. @return the first of that name; NULL: none */
+const char *link_request_header(const struct link_request *request, const char *name);
+/** The handler may take it away. */
+struct evbuffer *link_request_body(struct link_request *request);
+/** The peer's address as text. */
+const char *link_request_address(const struct link_request *request);
 /** The serial of the client's verified certificate. @return false when there is none, or it is too long. */
-bool link_server_serial(struct evhttp_request *request, char serial[LINK_SERIAL_MAX + 1]);
-
+bool link_request_serial(const struct link_request *request, char serial[LINK_SERIAL_MAX + 1]);
 /** The subject CN of the client's verified certificate. @return false when there is none that could be a sensor's. */
-bool link_server_peer(struct evhttp_request *request, char name[BATCH_SENSOR_MAX + 1]);
+bool link_request_peer(const struct link_request *request, char name[BATCH_SENSOR_MAX + 1]);
 
-typedef void (*link_server_closed)(struct evhttp_connection *connection, void *arg);
+/* ---- its answer ---- */
 
-/** Asks to be told once when the peer goes away before the answer; then the request must not be touched. NULL stops. */
-void link_server_on_close(struct evhttp_request *request, link_server_closed closed, void *arg);
+typedef void (*link_request_told)(void *arg);
 
-/** Answers; body is JSON and is drained. @param retry_after_s 0: no such header. */
-void link_server_answer(struct evhttp_request *request, int status, unsigned int retry_after_s, struct evbuffer *body);
+/** Asks to be told once when the peer goes away before the answer, or before the end of a stream; from then on the request must
+ *  not be touched. NULL stops. */
+void link_request_on_close(struct link_request *request, link_request_told closed, void *arg);
+
+/** Answers; body is JSON and is drained. The request is gone. @param retry_after_s 0: no such header. */
+void link_request_answer(struct link_request *request, int status, unsigned int retry_after_s, struct evbuffer *body);
 
 /** An answer in chunks: begun once, then chunks, each when taken() told that the one before is on its way; then ended, or cut,
- *  which the peer sees as a fault. */
-void link_server_stream_begin(struct evhttp_request *request, const char *content_type);
+ *  which the peer sees as a fault, and the request is gone. */
+void link_request_stream_begin(struct link_request *request, const char *content_type);
 /** @param chunk is drained; not empty. */
-void link_server_stream_chunk(struct evhttp_request *request, struct evbuffer *chunk, link_server_closed taken, void *arg);
-void link_server_stream_end(struct evhttp_request *request);
-void link_server_stream_cut(struct evhttp_request *request);
+void link_request_stream_chunk(struct link_request *request, struct evbuffer *chunk, link_request_told taken, void *arg);
+void link_request_stream_end(struct link_request *request);
+void link_request_stream_cut(struct link_request *request);
 
 #endif
