@@ -36,7 +36,8 @@ CASE_REASONS = {
                     'the `flow` event has both directions\' counts',
     'eve-overlap-payload-02-policy-oldlinux': 'a segment that comes in order is the application\'s at once; one that comes later with '
                                               'other bytes is told (`reassembly_overlap_different_data`), not believed',
-    'http-not09-spaces': 'requests of HTTP/0.9 are not recognised as HTTP',
+    'http-not09-spaces': 'the anomaly is told, as `request_line_missing_protocol`: names of anomalies are in small letters for every '
+                         'protocol here, and the case has capitals',
     'output-eve-anomaly-02': 'an HTTP request that an SSH server answers is told as `resynchronised` of the HTTP parser, not by the name '
                              'that the case expects',
 }
@@ -187,7 +188,7 @@ def load(sensor):
 
 # What is said of a keyword that stands alone in a rule because it stands alone: it is there.
 ALONE = re.compile('value is missing: (?!refused)|sticky buffer has nothing|there is no .* before it|a transform follows|expected|is not a number'
-                   '|wanted|not a flag|not a number|not a date|not a control packet type|not the UUID|not operation numbers')
+                   '|wanted|is neither|not a flag|not a number|not a date|not a control packet type|not the UUID|not operation numbers')
 
 
 def keyword_classes():
