@@ -390,6 +390,8 @@ door_config(const struct settings *settings, struct link_server_config *out)
 		.key = settings->tls_key,
 		.body_max = BODY_MAX,
 		.connections_max = settings->connections_max,
+		.http2 = settings->http2,
+		.streams_max = settings->streams_max,
 		.request_timeout_s = settings->request_timeout_s,
 	};
 }

@@ -17,6 +17,8 @@ static const char *const levels[] = { "error", "warning", "notice", "info", "deb
 static const struct knob knobs[] = {
 	{ "listen", KNOB_TEXT, AT(listen), 0, 0, "0.0.0.0:8443", NULL,
 		"ADDRESS:PORT where sensors deliver; port 0: any free one" },
+	{ "http2", KNOB_BOOL, AT(http2), 0, 0, "yes", NULL,
+		"no: HTTP/1.1 alone is offered; yes: HTTP/2 as well, at every listener" },
 	{ "tls.cert", KNOB_TEXT, AT(tls_cert), 0, 0, NULL, NULL, "the aggregator's certificate chain, PEM" },
 	{ "tls.key", KNOB_TEXT, AT(tls_key), 0, 0, NULL, NULL, "its private key, PEM" },
 	{ "tls.ca", KNOB_TEXT, AT(tls_ca), 0, 0, NULL, NULL, "the CA whose certificates sensors must show, PEM" },
@@ -57,6 +59,8 @@ static const struct knob knobs[] = {
 		"connections of a listener; more wait in the kernel" },
 	{ "limits.sensor-connections", KNOB_NUMBER, AT(connections_per_sensor), 1, 1024, "8", NULL,
 		"connections of a sensor; beyond it its oldest is cut" },
+	{ "limits.streams", KNOB_NUMBER, AT(streams_max), 1, 1024, "32", NULL,
+		"requests of an HTTP/2 connection at once; more are refused" },
 	{ "limits.sensor-records", KNOB_NUMBER, AT(records_per_sensor), 0, 100000000, "50000", NULL,
 		"records a second of a sensor, four seconds' worth at once; beyond it batches are answered 429; 0: no bound" },
 	{ "limits.idle-timeout", KNOB_NUMBER, AT(idle_timeout_s), 1, 86400, "300", NULL,
@@ -210,6 +214,8 @@ settings_ingest_server(const struct settings *settings, struct link_server_confi
 		.body_max = settings->body_max,
 		.connections_max = settings->connections_max,
 		.name_connections_max = settings->connections_per_sensor,
+		.http2 = settings->http2,
+		.streams_max = settings->streams_max,
 		.idle_timeout_s = settings->idle_timeout_s,
 		.request_timeout_s = settings->request_timeout_s,
 	};
@@ -225,6 +231,8 @@ settings_api_server(const struct settings *settings, struct link_server_config *
 		.key = settings->api_key,
 		.body_max = QUESTION_BODY_MAX,
 		.connections_max = settings->connections_max,
+		.http2 = settings->http2,
+		.streams_max = settings->streams_max,
 		.request_timeout_s = settings->request_timeout_s,
 	};
 }

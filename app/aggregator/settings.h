@@ -30,6 +30,8 @@ struct settings {
 	uint64_t lines_max;
 	uint64_t connections_max;
 	uint64_t connections_per_sensor;
+	uint64_t streams_max;
+	bool http2;
 	uint64_t records_per_sensor;
 	uint64_t idle_timeout_s;
 	uint64_t request_timeout_s;

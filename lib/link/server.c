@@ -101,6 +101,26 @@ server_accept(struct event_base *base, void *arg)
 	return peer->bev;
 }
 
+static int
+choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_len, const unsigned char *offered, unsigned int offered_len,
+	void *arg)
+{
+	static const unsigned char known[] = "\x02h2\x08http/1.1";
+	const struct link_server *server = arg;
+	struct peer *peer = server_peer_of(ssl);
+	const unsigned char *from = known + (server->config.http2 ? 0 : 3);
+	unsigned char *chosen;
+
+	/* Whoever offers others alone gets HTTP/1.1, as who offers none. */
+	if (SSL_select_next_proto(&chosen, out_len, from, (unsigned int)(known + sizeof(known) - 1 - from), offered, offered_len) !=
+	    OPENSSL_NPN_NEGOTIATED)
+		return SSL_TLSEXT_ERR_NOACK;
+	*out = chosen;
+	if (chosen[0] == 'h' && chosen[1] == '2')
+		server_h2_take(peer);
+	return SSL_TLSEXT_ERR_OK;
+}
+
 /* ---- who may come in ---- */
 
 static bool
@@ -171,6 +191,12 @@ sweep(evutil_socket_t fd, short what, void *arg)
 	LIST_FOREACH(peer, &server->peers, link) {
 		bool idle;
 
+		if (peer->h2 != NULL) {
+			server_h2_sweep(peer, now_s);
+			if (peer->until != 0 && now >= peer->until)
+				server_cut(peer);
+			continue;
+		}
 		server_h1_look(peer, now_s);
 		idle = peer->read != UINT64_MAX && config->idle_timeout_s != 0;
 		if (peer->since_s != 0 && now_s - peer->since_s > (idle ? config->idle_timeout_s : config->request_timeout_s)) {
@@ -194,8 +220,9 @@ bucket_of(const char *name)
 
 /* A sensor that lost its connections without knowing must get in again: so its oldest goes, not its newest. */
 static void
-note_name(struct link_server *server, struct peer *peer, const X509 *certificate)
+note_name(struct link_server *server, struct peer *peer)
 {
+	const X509 *certificate = peer->ssl == NULL ? NULL : server_tls_certificate(peer->ssl);
 	char name[BATCH_SENSOR_MAX + 1] = "";
 	struct peer *other, *oldest = NULL;
 	uint64_t found = 0;
@@ -230,7 +257,7 @@ server_hand_on(struct link_request *request)
 		server_cut(peer);
 		return false;
 	}
-	note_name(server, peer, server_tls_certificate(peer->ssl));
+	note_name(server, peer);
 	server->handler(server->arg, request);
 	return true;
 }
@@ -326,6 +353,8 @@ link_server_create(struct link_server **out, struct event_base *base, const stru
 	if (err == 0 && config->client_ca != NULL)
 		SSL_CTX_set_verify(server->tls, SSL_CTX_get_verify_mode(server->tls), verify_peer);
 	if (err == 0)
+		SSL_CTX_set_alpn_select_cb(server->tls, choose_protocol, server);
+	if (err == 0)
 		err = start(server);
 	if (err != 0) {
 		link_server_destroy(server);
@@ -359,14 +388,26 @@ link_server_destroy(struct link_server *server)
 	if (server == NULL)
 		return;
 	/* libevent frees connections later, from the base: by then the server is gone. */
-	LIST_FOREACH(peer, &server->peers, link)
+	LIST_FOREACH(peer, &server->peers, link) {
+		server_h2_release(peer);
 		peer->server = NULL;
+	}
 	if (server->sweep != NULL)
 		event_free(server->sweep);
 	if (server->http != NULL)
 		evhttp_free(server->http);
 	SSL_CTX_free(server->tls);
 	free(server);
+}
+
+void
+link_server_stop(struct link_server *server)
+{
+	struct peer *peer;
+
+	LIST_FOREACH(peer, &server->peers, link)
+		if (peer->h2 != NULL)
+			server_h2_stop(peer);
 }
 
 uint16_t

@@ -1,8 +1,8 @@
 /*
  * The aggregator's half of the link: an HTTPS listener with bounds, on a libevent base.
- * TLS 1.3, or 1.2 with ECDHE and AES-256-GCM. Bounds hold for headers, bodies, connections
- * and for how long a peer may take to say a whole request; beyond the bound on connections
- * new ones wait in the kernel.
+ * TLS 1.3, or 1.2 with ECDHE and AES-256-GCM. HTTP/2 or HTTP/1.1, as the handshake chooses (ALPN); a handler cannot tell.
+ * Bounds hold for headers, bodies, connections and for how long a peer may take to say a whole request; beyond the bound on
+ * connections new ones wait in the kernel.
  *
  * Thread: the one that runs the base.
  */
@@ -20,10 +20,17 @@ struct evbuffer;
 
 /** What befell connections. */
 enum link_server_counter {
-	LINK_SERVER_SLOW,    /* cut: their peer took too long to say a request */
+	LINK_SERVER_SLOW,    /* cut, of HTTP/2 the request: their peer took too long to say a request */
 	LINK_SERVER_IDLE,    /* cut: silent for too long */
 	LINK_SERVER_CROWDED, /* cut: their peer had opened too many since */
 	LINK_SERVER_FULL,    /* times that the bound on connections was reached */
+	/* of HTTP/2 */
+	LINK_SERVER_HTTP2,   /* connections that speak it */
+	LINK_SERVER_STREAMS, /* requests refused: more at once than streams_max */
+	LINK_SERVER_HEADERS, /* requests refused: their headers are too long */
+	LINK_SERVER_STALLED, /* cut, or the request: their peer does not take its answers */
+	LINK_SERVER_FLOOD,   /* cut: their peer sent floods of resets, pings, settings, empty frames or headers */
+	LINK_SERVER_BROKEN,  /* cut: what their peer sent is no HTTP/2 */
 	LINK_SERVER_COUNTERS,
 };
 
@@ -38,6 +45,8 @@ struct link_server_config {
 	uint64_t name_connections_max; /* of one client_ca name, beyond it its oldest is cut; 0: no bound */
 	uint64_t request_timeout_s; /* from the connection, or from a request's first byte, to the whole request */
 	uint64_t idle_timeout_s;    /* from an answer to the next request's first byte; 0: as request_timeout_s */
+	bool http2;                 /* offered beside HTTP/1.1 */
+	uint64_t streams_max;       /* requests of an HTTP/2 connection at once */
 	_Atomic uint64_t *counters; /* [LINK_SERVER_COUNTERS]; NULL: not counted */
 	/**
 	 * Whether a client whose certificate is of client_ca may come in; NULL: every one may. Asked in each handshake, before
@@ -63,6 +72,9 @@ void link_server_destroy(struct link_server *server);
 /** Reads the files and the address without listening. @return 0 or -errno, logged. */
 int link_server_check(const struct link_server_config *config);
 
+/** Tells peers whose protocol has a word for it that no further requests are taken; what was taken is answered. */
+void link_server_stop(struct link_server *server);
+
 /** The port listened on, host order. */
 uint16_t link_server_port(const struct link_server *server);
 /** Connections open now. */
@@ -84,6 +96,8 @@ const char *link_request_query(const struct link_request *request);
 const char *link_request_header(const struct link_request *request, const char *name);
 /** The handler may take it away. */
 struct evbuffer *link_request_body(struct link_request *request);
+/** Bytes, as they came or were announced. What is longer than body_max may come without its body. */
+uint64_t link_request_body_len(const struct link_request *request);
 /** The peer's address as text. */
 const char *link_request_address(const struct link_request *request);
 /** The serial of the client's verified certificate. @return false when there is none, or it is too long. */

@@ -186,6 +186,7 @@ wrap(struct evhttp_request *http)
 	request->head.uri = evhttp_request_get_uri(http);
 	request->head.parts = evhttp_request_get_evhttp_uri(http);
 	request->head.body = evhttp_request_get_input_buffer(http);
+	request->head.body_len = evbuffer_get_length(request->head.body);
 	request->head.post = evhttp_request_get_command(http) == EVHTTP_REQ_POST;
 	evhttp_connection_set_closecb(connection, gone, request);
 	return &request->head;

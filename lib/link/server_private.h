@@ -1,6 +1,10 @@
 /*
  * Shared by the files of the server: server.c has the listener and who may come in, server_h1.c what is said in HTTP/1.1, by
- * libevent's own server. A request is a struct link_request that its protocol embeds.
+ * libevent's own server, server_h2.c what is said in HTTP/2, by nghttp2. A request is a struct link_request that its protocol
+ * embeds.
+ *
+ * Every connection is evhttp's, from accept to free. When the handshake chooses HTTP/2 its bufferevent's callbacks are exchanged,
+ * and given back with the event that ends the connection, so that evhttp frees it as one that never said anything.
  */
 #ifndef MR_LINK_SERVER_PRIVATE_H
 #define MR_LINK_SERVER_PRIVATE_H
@@ -8,13 +12,14 @@
 #include <sys/queue.h>
 #include <time.h>
 
+#include <event2/bufferevent.h>
 #include <openssl/ssl.h>
 
 #include "lib/link/server.h"
 
-struct bufferevent;
 struct evhttp;
 struct evhttp_uri;
+struct h2;
 
 enum {
 	SERVER_HEADERS_MAX = 16 * 1024,
@@ -26,12 +31,18 @@ enum {
 struct peer {
 	struct link_server *server; /* NULL once it is destroyed */
 	struct bufferevent *bev;
-	SSL *ssl;
+	SSL *ssl; /* NULL: in tests, there is none */
 	uint64_t since_s; /* the connection, or the first sign of the next request, or the answer; 0: a request is being handled */
 	uint64_t read;    /* bytes from the wire when the last answer went out; UINT64_MAX: more have come, or none went out */
 	uint64_t number;  /* connections are numbered in the order they came */
 	char name[BATCH_SENSOR_MAX + 1]; /* of the client's certificate, once a request came; "" */
 	LIST_ENTRY(peer) same; /* in the bucket of the name */
+	struct h2 *h2;    /* what it speaks; NULL: HTTP/1.1, or nothing yet */
+	struct {
+		bufferevent_data_cb read, write;
+		bufferevent_event_cb event;
+		void *arg;
+	} owner;          /* evhttp's callbacks, while they are not the bufferevent's */
 	time_t until;     /* end of its certificate, since the Unix epoch; 0: it has none */
 	LIST_ENTRY(peer) link;
 };
@@ -70,6 +81,7 @@ struct link_request {
 	const char *uri;
 	const struct evhttp_uri *parts; /* of the uri; NULL: it cannot be read */
 	struct evbuffer *body;
+	uint64_t body_len;
 	link_request_told closed;
 	void *closed_arg;
 	link_request_told taken;        /* of the chunk on its way */
@@ -95,5 +107,14 @@ void server_tell_closed(struct link_request *request);
 int server_h1_create(struct link_server *server);
 /** Whether the peer's next request has begun is looked at. */
 void server_h1_look(struct peer *peer, uint64_t now_s);
+
+/** The handshake chose it: the connection is its own from here until server_h2_release(). */
+void server_h2_take(struct peer *peer);
+/** Ends the session and gives the connection back. */
+void server_h2_release(struct peer *peer);
+/** Cuts what is too slow, each second. */
+void server_h2_sweep(struct peer *peer, uint64_t now_s);
+/** Tells the peer that further requests are not taken. */
+void server_h2_stop(struct peer *peer);
 
 #endif

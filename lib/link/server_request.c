@@ -40,6 +40,12 @@ link_request_body(struct link_request *request)
 	return request->body;
 }
 
+uint64_t
+link_request_body_len(const struct link_request *request)
+{
+	return request->body_len;
+}
+
 const char *
 link_request_address(const struct link_request *request)
 {
