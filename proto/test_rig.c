@@ -105,6 +105,42 @@ rig_destroy(void **state)
 	return 0;
 }
 
+/* One PDU, with what it lets be skipped behind it. */
+static void
+parse_pdu(struct cursor *in, size_t pdu_len, bool to_server)
+{
+	size_t left;
+
+	rig->ctx.events = 0;
+	rig->ctx.skip_len = 0;
+	rig->desc->proto->parse(&rig->ctx, cursor_sub(in, pdu_len));
+	assert_int_equal(rig->ctx.to_server, to_server);
+	rig->events |= rig->ctx.events;
+	rig->ctx.events = 0;
+	left = cursor_left(in);
+	cursor_skip(in, rig->ctx.skip_len < left ? rig->ctx.skip_len : left);
+}
+
+size_t
+rig_feed(const void *data, size_t len, bool to_server)
+{
+	uint8_t *copy = malloc(len == 0 ? 1 : len);
+	struct cursor in = cursor_of(copy, len);
+
+	assert_non_null(copy);
+	memcpy(copy, data, len);
+	rig->ctx.to_server = to_server;
+	while (cursor_left(&in) > 0) {
+		int pdu_len = rig->desc->proto->frame(in, to_server);
+
+		if (pdu_len <= 0 || (size_t)pdu_len > cursor_left(&in))
+			break;
+		parse_pdu(&in, (size_t)pdu_len, to_server);
+	}
+	free(copy);
+	return len - cursor_left(&in);
+}
+
 size_t
 unhex(const char *hex, uint8_t *out, size_t cap)
 {

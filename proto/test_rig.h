@@ -56,6 +56,10 @@ void rig_renew(void);
 /** cmocka's teardown: ends the flow and frees everything. */
 int rig_destroy(void **state);
 
+/** Feeds one direction as the session does, PDU by PDU and over what the parser wants skipped. The bytes stand at the end of a
+ *  heap block, so that the sanitizer sees every read beyond them. @return bytes up to the first that begin no whole PDU */
+size_t rig_feed(const void *data, size_t len, bool to_server);
+
 /** Bytes of hex digits; spaces are for the reader. @return how many */
 size_t unhex(const char *hex, uint8_t *out, size_t cap);
 /** Whether an event was told; its index. */

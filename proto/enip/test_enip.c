@@ -59,25 +59,10 @@ renew(void)
 	hits = 0;
 }
 
-/* The bytes stand at the end of a heap block, so that the sanitizer sees every read beyond them. */
 static void
 feed_bytes(const uint8_t *data, size_t len, bool to_server)
 {
-	uint8_t *copy = malloc(len == 0 ? 1 : len);
-	struct cursor in;
-
-	assert_non_null(copy);
-	memcpy(copy, data, len);
-	in = cursor_of(copy, len);
-	rig->ctx.to_server = to_server;
-	while (cursor_left(&in) > 0) {
-		int pdu_len = enip_proto.frame(in, to_server);
-
-		assert_true(pdu_len > 0);
-		enip_proto.parse(&rig->ctx, cursor_sub(&in, (size_t)pdu_len));
-		assert_false(in.short_read);
-	}
-	free(copy);
+	assert_int_equal(rig_feed(data, len, to_server), len);
 }
 
 static void

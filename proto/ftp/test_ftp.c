@@ -43,33 +43,6 @@ renew(void)
 	bounced = false;
 }
 
-/* Whole lines; the bytes end where their block ends, so that the sanitizer sees every read beyond them. */
-static void
-feed_bytes(const void *data, size_t len, bool to_server)
-{
-	uint8_t *copy = malloc(len == 0 ? 1 : len);
-	struct cursor in = cursor_of(copy, len);
-
-	assert_non_null(copy);
-	memcpy(copy, data, len);
-	rig->ctx.to_server = to_server;
-	while (cursor_left(&in) > 0) {
-		int line_len = ftp_proto.frame(in, to_server);
-
-		assert_true(line_len >= 0);
-		if (line_len == 0)
-			break;
-		rig->ctx.events = 0;
-		rig->ctx.skip_len = 0;
-		ftp_proto.parse(&rig->ctx, cursor_sub(&in, (size_t)line_len));
-		rig->events |= rig->ctx.events;
-		assert_int_equal(rig->ctx.to_server, to_server);
-		if (rig->ctx.skip_len > 0)
-			break;
-	}
-	free(copy);
-}
-
 /* Lines of both ends: "> TEXT" from the client, "< TEXT" from the server; each ends with a bar. */
 static void
 talk(const char *script)
@@ -81,7 +54,7 @@ talk(const char *script)
 		assert_true(len + 3 < sizeof(line));
 		memcpy(line, script + 2, len);
 		memcpy(line + len, "\r\n", 2);
-		feed_bytes(line, len + 2, *script == '>');
+		rig_feed(line, len + 2, *script == '>');
 		script += len + 3;
 	}
 }
@@ -158,9 +131,9 @@ test_addresses(void **state)
 		if (known != rows[i].known || (known && (address.version != rows[i].version || address.port != rows[i].port)))
 			fail_msg("%s: %d, version %u, port %u", rows[i].text, known, address.version, address.port);
 	}
-	feed_bytes("EPRT |1|10.10.64.5|50001|\r\n", 27, true);
+	rig_feed("EPRT |1|10.10.64.5|50001|\r\n", 27, true);
 	assert_int_equal(rig->events, 0);
-	feed_bytes("EPRT |1|10.10.64.9|50001|\r\n", 27, true);
+	rig_feed("EPRT |1|10.10.64.9|50001|\r\n", 27, true);
 	assert_int_equal(rig->events, E(BOUNCE));
 	assert_true(bounced);
 }
@@ -181,7 +154,7 @@ test_encrypted(void **state)
 {
 	(void)state;
 	talk("> AUTH TLS|< 234 Go on|");
-	feed_bytes("\x16\x03\x01\n", 4, true);
+	rig_feed("\x16\x03\x01\n", 4, true);
 	assert_int_equal(rig->ctx.skip_len, UINT32_MAX);
 	assert_int_equal(rig->counters[FTP_COUNT_ENCRYPTED], 1);
 	assert_int_equal(rig->matched, 2);
@@ -195,11 +168,11 @@ test_limits(void **state)
 	(void)state;
 	memset(line, 'A', sizeof(line));
 	line[sizeof(line) - 1] = '\n';
-	feed_bytes(line, sizeof(line), true);
+	rig_feed(line, sizeof(line), true);
 	assert_int_equal(rig->events, E(REQUEST_COMMAND_TOO_LONG) | E(MALFORMED_COMMAND));
 	assert_int_equal(rig->matched, 1);
 	memcpy(line, "200 ", 4);
-	feed_bytes(line, sizeof(line), false);
+	rig_feed(line, sizeof(line), false);
 	assert_true((rig->events & E(RESPONSE_COMMAND_TOO_LONG)) != 0);
 	assert_non_null(strstr(rig->json.data, "\"command_truncated\":true"));
 	renew();
@@ -240,8 +213,8 @@ test_cut(void **state)
 			(void)ftp_proto.probe(cursor_of(copy, cut), true, cut % 2);
 			copy[cut] = '\n';
 			(void)ftp_proto.probe(cursor_of(copy, cut + 1), true, cut % 2);
-			feed_bytes(copy, cut + 1, true);
-			feed_bytes(copy, cut + 1, false);
+			rig_feed(copy, cut + 1, true);
+			rig_feed(copy, cut + 1, false);
 			free(copy);
 		}
 		renew();

@@ -37,36 +37,10 @@ renew(void)
 	matches = 0;
 }
 
-/* Framed and parsed as the session does it, at the end of a heap block. */
-static void
-feed(const void *data, size_t len, bool to_server)
-{
-	uint8_t *copy = malloc(len == 0 ? 1 : len);
-	struct cursor in;
-
-	assert_non_null(copy);
-	memcpy(copy, data, len);
-	in = cursor_of(copy, len);
-	rig->ctx.to_server = to_server;
-	while (cursor_left(&in) > 0) {
-		int pdu_len = ssh_proto.frame(in, to_server);
-
-		if (pdu_len <= 0 || (size_t)pdu_len > cursor_left(&in))
-			break;
-		rig->ctx.events = 0;
-		rig->ctx.skip_len = 0;
-		ssh_proto.parse(&rig->ctx, cursor_sub(&in, (size_t)pdu_len));
-		rig->events |= rig->ctx.events;
-		if (rig->ctx.skip_len > 0)
-			break;
-	}
-	free(copy);
-}
-
 static void
 say(const char *text, bool to_server)
 {
-	feed(text, strlen(text), to_server);
+	rig_feed(text, strlen(text), to_server);
 }
 
 /* A packet: its length, 4 bytes of padding, the body. @return its length */
@@ -111,11 +85,11 @@ whole_session(void)
 
 	say("SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n", false);
 	say("SSH-2.0-PuTTY_Release_0.78\r\n", true);
-	feed(data, len, true);
-	feed(data, len, false);
+	rig_feed(data, len, true);
+	rig_feed(data, len, false);
 	len = packet(data, SSH_NEWKEYS, "123456", 6);
-	feed(data, len, true);
-	feed(data, len, false);
+	rig_feed(data, len, true);
+	rig_feed(data, len, false);
 }
 
 static void
@@ -184,12 +158,12 @@ test_kexinit_bad(void **state)
 	say("SSH-2.0-a\r\n", true);
 	memset(body + 16, 0x7f, 4);
 	len = packet(data, SSH_KEXINIT, body, 40);
-	feed(data, len, true);
+	rig_feed(data, len, true);
 	assert_true(rig->events == 1u << SSH_EVENT_INVALID_RECORD);
 	renew();
 	len = packet(data, SSH_KEXINIT, body, 6);
 	data[4] = 7; /* more padding than there is behind the type */
-	feed(data, len, true);
+	rig_feed(data, len, true);
 	rig_end();
 }
 
@@ -202,7 +176,7 @@ test_long_lists(void **state)
 	(void)state;
 	memcpy(body + 16, (uint8_t[]){ 0, 0, (uint8_t)(list_len >> 8), (uint8_t)list_len }, 4);
 	memset(body + 20, 'a', list_len);
-	feed(data, packet(data, SSH_KEXINIT, body, 20 + list_len + 9 * 4 + 5), true);
+	rig_feed(data, packet(data, SSH_KEXINIT, body, 20 + list_len + 9 * 4 + 5), true);
 	assert_true(rig->events == 1u << SSH_EVENT_LONG_KEX_RECORD);
 }
 
@@ -230,7 +204,7 @@ test_cut(void **state)
 		copy[2] = (uint8_t)((cut - 4) >> 8);
 		copy[3] = (uint8_t)(cut - 4);
 		renew();
-		feed(copy, cut, true);
+		rig_feed(copy, cut, true);
 		free(copy);
 	}
 }
@@ -245,7 +219,7 @@ test_lost(void **state)
 	say("SSH-2.0-a\r\n", true);
 	rig->ctx.to_server = true;
 	ssh_proto.gap(&rig->ctx, 10);
-	feed(data, len, true);
+	rig_feed(data, len, true);
 	assert_true(rig->ctx.skip_len == PROTO_SKIP_ALL);
 	rig_end();
 	assert_int_equal(rig->emitted, 1);
