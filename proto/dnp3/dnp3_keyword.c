@@ -4,76 +4,13 @@
  */
 #include "proto/dnp3/dnp3.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "proto/compare.h"
+
 enum { VALUE_LEN_MAX = 255, ANY_VARIATION = 256 };
-
-/* What a number is asked: words[0] the comparison, words[1] and [2] its operands. */
-enum compare {
-	COMPARE_EQUAL,
-	COMPARE_BELOW,
-	COMPARE_ABOVE,
-	COMPARE_BETWEEN, /* both ends excluded */
-	COMPARE_MASK,    /* (value & words[1]) == words[2] */
-	COMPARE_ANY,     /* (value & words[1]) != 0 */
-	COMPARE_NEGATED = 0x100,
-};
-
-static bool
-number_test(const struct rule_app_test *test, uint64_t value)
-{
-	uint64_t a = test->words[1];
-	uint64_t b = test->words[2];
-	bool holds = false;
-
-	switch (test->words[0] & ~(uint64_t)COMPARE_NEGATED) {
-	case COMPARE_EQUAL:
-		holds = value == a;
-		break;
-	case COMPARE_BELOW:
-		holds = value < a;
-		break;
-	case COMPARE_ABOVE:
-		holds = value > a;
-		break;
-	case COMPARE_BETWEEN:
-		holds = value > a && value < b;
-		break;
-	case COMPARE_MASK:
-		holds = (value & a) == b;
-		break;
-	case COMPARE_ANY:
-		holds = (value & a) != 0;
-		break;
-	}
-	return holds != ((test->words[0] & COMPARE_NEGATED) != 0);
-}
-
-static const char *
-skip_space(const char *at)
-{
-	while (isspace((unsigned char)*at))
-		at++;
-	return at;
-}
-
-/* A decimal or 0x number up to max, *at left after it. */
-static bool
-number_parse(const char **at, uint64_t max, uint64_t *out)
-{
-	char *end;
-
-	*at = skip_space(*at);
-	if (!isdigit((unsigned char)**at))
-		return false;
-	*out = strtoull(*at, &end, (*at)[0] == '0' && ((*at)[1] | 0x20) == 'x' ? 16 : 10);
-	*at = skip_space(end);
-	return *out <= max;
-}
 
 static int
 refuse(char *err, size_t err_len, const char *value, const char *expected)
@@ -82,71 +19,17 @@ refuse(char *err, size_t err_len, const char *value, const char *expected)
 	return -EINVAL;
 }
 
-/* "&mask=value", "&mask!=value", after the ampersand. */
-static bool
-mask_parse(const char *at, uint64_t max, struct rule_app_test *out)
-{
-	if (!number_parse(&at, max, &out->words[1]))
-		return false;
-	if (at[0] == '!') {
-		out->words[0] ^= COMPARE_NEGATED;
-		at++;
-	}
-	if (*at++ != '=')
-		return false;
-	out->words[0] |= COMPARE_MASK;
-	return number_parse(&at, max, &out->words[2]) && *at == '\0';
-}
-
-/* The integer forms: n, =n, !n, !=n, <n, <=n, >n, >=n, a-b, !a-b, &mask=n, &mask!=n. */
-static bool
-compare_parse(const char *at, uint64_t max, struct rule_app_test *out)
-{
-	char sign = '=';
-
-	at = skip_space(at);
-	out->words[0] = COMPARE_EQUAL;
-	if (*at == '!') {
-		out->words[0] = COMPARE_NEGATED;
-		at = skip_space(at + 1);
-	}
-	if (*at == '&')
-		return mask_parse(at + 1, max, out);
-	if (*at == '<' || *at == '>')
-		sign = *at++;
-	/* "<=" is "not above", ">=" is "not below". */
-	if (*at == '=') {
-		at++;
-		if (sign != '=') {
-			sign = sign == '<' ? '>' : '<';
-			out->words[0] ^= COMPARE_NEGATED;
-		}
-	}
-	if (!number_parse(&at, max, &out->words[1]))
-		return false;
-	if (sign == '<')
-		out->words[0] |= COMPARE_BELOW;
-	else if (sign == '>')
-		out->words[0] |= COMPARE_ABOVE;
-	else if (*at == '-' || (at[0] == '<' && at[1] == '>')) {
-		at += *at == '-' ? 1 : 2;
-		out->words[0] |= COMPARE_BETWEEN;
-		return number_parse(&at, max, &out->words[2]) && *at == '\0' && out->words[1] < out->words[2];
-	}
-	return *at == '\0';
-}
-
 static int
 func_setup(const char *value, struct rule_app_test *out, char *err, size_t err_len)
 {
-	const char *name = skip_space(value);
+	const char *name = compare_skip_space(value);
 	bool negated = *name == '!';
 	uint32_t code;
 
 	memset(out, 0, sizeof(*out));
 	if (compare_parse(value, UINT8_MAX, out))
 		return 0;
-	name = skip_space(name + negated);
+	name = compare_skip_space(name + negated);
 	/* The standard's own name of code 33 is accepted beside the one that rules use. */
 	if (strcasecmp(name, "authenticate_req_nr") == 0)
 		name = "authenticate_err";
@@ -162,7 +45,7 @@ func_test(const struct rule_app_test *test, const void *record)
 {
 	const struct dnp3_record *dnp3 = record;
 
-	return record_is_present(record, DNP3_HAS_APPLICATION) && number_test(test, dnp3->function);
+	return record_is_present(record, DNP3_HAS_APPLICATION) && compare_holds(test, dnp3->function);
 }
 
 /* One name of a list into the mask of what is looked at and the bits that must be set. */
@@ -173,7 +56,7 @@ indicator_parse(const char *name, uint64_t *mask, uint64_t *set, bool *negated)
 
 	if (*name == '!') {
 		*negated = true;
-		name = skip_space(name + 1);
+		name = compare_skip_space(name + 1);
 	}
 	if (!field_value_of(&dnp3_indicators, name, &bit))
 		return false;
@@ -211,7 +94,7 @@ indicators_parse(const char *list, uint64_t *mask, uint64_t *set, bool *any_nega
 static int
 ind_setup(const char *value, struct rule_app_test *out, char *err, size_t err_len)
 {
-	const char *list = skip_space(value);
+	const char *list = compare_skip_space(value);
 	char sign = *list != '\0' && strchr("+*-=", *list) != NULL ? *list++ : '\0';
 	uint64_t mask = 0;
 	uint64_t set = 0;
@@ -237,7 +120,7 @@ ind_test(const struct rule_app_test *test, const void *record)
 {
 	const struct dnp3_record *dnp3 = record;
 
-	return record_is_present(record, DNP3_HAS_IIN) && number_test(test, dnp3->iin);
+	return record_is_present(record, DNP3_HAS_IIN) && compare_holds(test, dnp3->iin);
 }
 
 /* "group,variation", or a group alone for all its variations. */
@@ -248,11 +131,11 @@ obj_setup(const char *value, struct rule_app_test *out, char *err, size_t err_le
 
 	memset(out, 0, sizeof(*out));
 	out->words[1] = ANY_VARIATION;
-	if (!number_parse(&at, UINT8_MAX, &out->words[0]))
+	if (!compare_number(&at, UINT8_MAX, &out->words[0]))
 		return refuse(err, err_len, value, "a group and a variation, as \"12,1\"");
 	if (*at == ',') {
 		at++;
-		if (!number_parse(&at, UINT8_MAX, &out->words[1]))
+		if (!compare_number(&at, UINT8_MAX, &out->words[1]))
 			return refuse(err, err_len, value, "a variation 0 to 255 after the comma");
 	}
 	return *at == '\0' ? 0 : refuse(err, err_len, value, "nothing after the variation");

@@ -6,110 +6,13 @@
 #include "proto/enip/enip.h"
 
 #include <assert.h>
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <strings.h>
 
+#include "proto/compare.h"
+
 /* ---- reading the text ---- */
-
-/* words[0] the comparison, words[1] and [2] its operands. */
-enum compare { COMPARE_EQUAL, COMPARE_BELOW, COMPARE_ABOVE, COMPARE_BETWEEN, COMPARE_MASK, COMPARE_NEGATED = 0x100 };
-
-static const char *
-skip_space(const char *at)
-{
-	while (isspace((unsigned char)*at))
-		at++;
-	return at;
-}
-
-static bool
-number_parse(const char **at, uint64_t max, uint64_t *out)
-{
-	char *end;
-
-	*at = skip_space(*at);
-	if (!isdigit((unsigned char)**at))
-		return false;
-	*out = strtoull(*at, &end, (*at)[0] == '0' && ((*at)[1] | 0x20) == 'x' ? 16 : 10);
-	*at = skip_space(end);
-	return *out <= max;
-}
-
-/* "&mask=n", "&mask!=n", behind the ampersand. */
-static bool
-mask_parse(const char *at, uint64_t max, struct rule_app_test *out)
-{
-	if (!number_parse(&at, max, &out->words[1]))
-		return false;
-	out->words[0] |= COMPARE_MASK;
-	if (*at == '!') {
-		out->words[0] ^= COMPARE_NEGATED;
-		at++;
-	}
-	return *at == '=' && (at++, number_parse(&at, max, &out->words[2])) && *at == '\0';
-}
-
-/* n, !n, <n, <=n, >n, >=n, a-b, a<>b, !a-b, &mask=n: as integers are compared in rules. */
-static bool
-compare_parse(const char *at, uint64_t max, struct rule_app_test *out)
-{
-	char sign;
-
-	at = skip_space(at);
-	if (*at == '!') {
-		out->words[0] = COMPARE_NEGATED;
-		at = skip_space(at + 1);
-	}
-	if (*at == '&')
-		return mask_parse(at + 1, max, out);
-	sign = *at == '<' || *at == '>' ? *at++ : '=';
-	if (*at == '=') {
-		at++;
-		if (sign != '=') { /* "<=" is "not above" */
-			sign = sign == '<' ? '>' : '<';
-			out->words[0] ^= COMPARE_NEGATED;
-		}
-	}
-	if (!number_parse(&at, max, &out->words[1]))
-		return false;
-	if (sign != '=') {
-		out->words[0] |= sign == '<' ? COMPARE_BELOW : COMPARE_ABOVE;
-		return *at == '\0';
-	}
-	if (*at != '-' && strncmp(at, "<>", 2) != 0)
-		return *at == '\0';
-	at += *at == '-' ? 1 : 2;
-	out->words[0] |= COMPARE_BETWEEN;
-	return number_parse(&at, max, &out->words[2]) && *at == '\0' && out->words[1] < out->words[2];
-}
-
-static bool
-number_test(const struct rule_app_test *test, uint64_t value)
-{
-	uint64_t a = test->words[1], b = test->words[2];
-	bool holds = false;
-
-	switch (test->words[0] & ~(uint64_t)COMPARE_NEGATED) {
-	case COMPARE_EQUAL:
-		holds = value == a;
-		break;
-	case COMPARE_BELOW:
-		holds = value < a;
-		break;
-	case COMPARE_ABOVE:
-		holds = value > a;
-		break;
-	case COMPARE_BETWEEN:
-		holds = value > a && value < b;
-		break;
-	default:
-		holds = (value & a) == b;
-	}
-	return holds != ((test->words[0] & COMPARE_NEGATED) != 0);
-}
 
 static int
 number_setup(const char *value, const struct field_names *names, uint64_t max, struct rule_app_test *out, char *err,
@@ -118,8 +21,8 @@ number_setup(const char *value, const struct field_names *names, uint64_t max, s
 	uint32_t code;
 
 	memset(out, 0, sizeof(*out));
-	value = skip_space(value);
-	if (names != NULL && field_value_of(names, value[0] == '!' ? skip_space(value + 1) : value, &code)) {
+	value = compare_skip_space(value);
+	if (names != NULL && field_value_of(names, value[0] == '!' ? compare_skip_space(value + 1) : value, &code)) {
 		out->words[0] = value[0] == '!' ? COMPARE_NEGATED : COMPARE_EQUAL;
 		out->words[1] = code;
 		return 0;
@@ -155,11 +58,11 @@ setup_service(const char *value, struct rule_app_test *out, char *err, size_t er
 	for (;;) {
 		bool negated;
 
-		at = skip_space(at);
+		at = compare_skip_space(at);
 		negated = count == 2 && *at == '!';
 		if (negated)
 			at++;
-		if (!number_parse(&at, maxima[count], &out->words[count]))
+		if (!compare_number(&at, maxima[count], &out->words[count]))
 			break;
 		if (!negated)
 			out->words[3] |= UINT64_C(1) << count;
@@ -246,7 +149,7 @@ test_command(const struct rule_app_test *test, const void *blob)
 	uint8_t bit;
 	const struct enip_half *half = half_of(blob, &bit);
 
-	return half != NULL && number_test(test, half->command);
+	return half != NULL && compare_holds(test, half->command);
 }
 
 static bool
@@ -255,7 +158,7 @@ test_status(const struct rule_app_test *test, const void *blob)
 	uint8_t bit;
 	const struct enip_half *half = half_of(blob, &bit);
 
-	return half != NULL && number_test(test, half->status);
+	return half != NULL && compare_holds(test, half->status);
 }
 
 static bool
@@ -296,13 +199,13 @@ test_service(const struct rule_app_test *test, const void *blob)
 static bool
 view_class(const struct view *view, const struct rule_app_test *test)
 {
-	return view_is(view, ENIP_HAS_CLASS) && number_test(test, view->cip->class_id);
+	return view_is(view, ENIP_HAS_CLASS) && compare_holds(test, view->cip->class_id);
 }
 
 static bool
 view_instance(const struct view *view, const struct rule_app_test *test)
 {
-	return view_is(view, ENIP_HAS_INSTANCE) && number_test(test, view->cip->instance_id);
+	return view_is(view, ENIP_HAS_INSTANCE) && compare_holds(test, view->cip->instance_id);
 }
 
 static bool
@@ -310,10 +213,10 @@ view_attribute(const struct view *view, const struct rule_app_test *test)
 {
 	const uint16_t *ids = (const void *)((const uint8_t *)view->record + view->cip->attribute_list.off);
 
-	if (view_is(view, ENIP_HAS_ATTRIBUTE) && number_test(test, view->cip->attribute_id))
+	if (view_is(view, ENIP_HAS_ATTRIBUTE) && compare_holds(test, view->cip->attribute_id))
 		return true;
 	for (uint32_t i = 0; i < view->cip->attribute_list.count; i++)
-		if (number_test(test, ids[i]))
+		if (compare_holds(test, ids[i]))
 			return true;
 	return false;
 }
@@ -321,14 +224,14 @@ view_attribute(const struct view *view, const struct rule_app_test *test)
 static bool
 view_status(const struct view *view, const struct rule_app_test *test)
 {
-	return view_is(view, ENIP_HAS_STATUS) && number_test(test, view->cip->status);
+	return view_is(view, ENIP_HAS_STATUS) && compare_holds(test, view->cip->status);
 }
 
 static bool
 view_extended(const struct view *view, const struct rule_app_test *test)
 {
 	return view_is(view, ENIP_HAS_STATUS_EXTENDED) && view->cip->status_extended.count == 2 &&
-		number_test(test, view->cip->status_extended_code);
+		compare_holds(test, view->cip->status_extended_code);
 }
 
 #define TEST_CIP(name, ask, half) \
@@ -348,7 +251,7 @@ TEST_CIP(test_extended, view_extended, ENIP_RESPONSE)
 	static bool name(const struct rule_app_test *test, const void *blob) \
 	{ \
 		const struct enip_record *record = blob; \
-		return record_is_present(&record->head, ENIP_RESPONSE + (bit)) && number_test(test, record->member); \
+		return record_is_present(&record->head, ENIP_RESPONSE + (bit)) && compare_holds(test, record->member); \
 	}
 
 TEST_MEMBER(test_vendor, ENIP_HAS_IDENTITY, identity.vendor_id)
@@ -370,12 +273,12 @@ test_version(const struct rule_app_test *test, const void *blob)
 	if (half == NULL)
 		return false;
 	if (record_is_present(&record->head, (uint8_t)(bit + ENIP_HAS_REGISTER)))
-		return number_test(test, half->protocol_version);
+		return compare_holds(test, half->protocol_version);
 	return bit == ENIP_RESPONSE &&
 		((record_is_present(&record->head, ENIP_RESPONSE + ENIP_HAS_IDENTITY) &&
-			 number_test(test, record->identity.protocol_version)) ||
+			 compare_holds(test, record->identity.protocol_version)) ||
 			(record_is_present(&record->head, ENIP_RESPONSE + ENIP_HAS_SERVICES) &&
-				number_test(test, record->services.protocol_version)));
+				compare_holds(test, record->services.protocol_version)));
 }
 
 /* ---- tags: what a record carries at any of its places, for rules to be found by ---- */

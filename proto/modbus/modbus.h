@@ -269,6 +269,9 @@ modbus_record_has(const struct modbus_record *record, unsigned int half, enum mo
 
 /** The rest of the body as the half's data. */
 const uint8_t *modbus_take_data(struct modbus_pdu *pdu, struct cursor *body, uint32_t *len);
+/** The type of an encapsulated interface (V1.1b3 6.19) and all behind it as data. @return whether a device identification
+ *  follows: its code is read, inner stands behind it */
+bool modbus_take_mei(struct modbus_pdu *pdu, struct cursor *body, struct cursor *inner);
 /** Registers from bytes; an odd last byte is left out. */
 void modbus_put_registers(struct modbus_pdu *pdu, struct record_ref *ref, const uint8_t *data, uint32_t len);
 /** The first count bits, least significant first (V1.1b3 6.1), as far as there are bytes. */

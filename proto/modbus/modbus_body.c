@@ -15,6 +15,29 @@ modbus_take_data(struct modbus_pdu *pdu, struct cursor *body, uint32_t *len)
 	return data;
 }
 
+bool
+modbus_take_mei(struct modbus_pdu *pdu, struct cursor *body, struct cursor *inner)
+{
+	struct modbus_half *half = pdu->half;
+	uint32_t len;
+
+	half->mei_type = cursor_u8(body);
+	if (body->short_read)
+		return false;
+	*inner = *body;
+	modbus_take_data(pdu, body, &len);
+	modbus_has(pdu, MODBUS_HAS_MEI);
+	if (half->mei_type == MODBUS_MEI_CANOPEN)
+		return false;
+	if (half->mei_type != MODBUS_MEI_DEVICE_ID) {
+		half->category = MODBUS_RESERVED;
+		proto_event(pdu->ctx, MODBUS_EVENT_UNKNOWN_MEI_TYPE);
+		return false;
+	}
+	half->device_id_code = cursor_u8(inner);
+	return true;
+}
+
 void
 modbus_put_registers(struct modbus_pdu *pdu, struct record_ref *ref, const uint8_t *data, uint32_t len)
 {

@@ -221,22 +221,9 @@ modbus_response_mei(struct modbus_pdu *pdu, struct cursor *body)
 {
 	struct modbus_half *half = pdu->half;
 	struct cursor inner;
-	uint32_t len;
 
-	half->mei_type = cursor_u8(body);
-	if (body->short_read)
+	if (!modbus_take_mei(pdu, body, &inner))
 		return;
-	inner = *body;
-	modbus_take_data(pdu, body, &len);
-	modbus_has(pdu, MODBUS_HAS_MEI);
-	if (half->mei_type == MODBUS_MEI_CANOPEN)
-		return;
-	if (half->mei_type != MODBUS_MEI_DEVICE_ID) {
-		half->category = MODBUS_RESERVED;
-		proto_event(pdu->ctx, MODBUS_EVENT_UNKNOWN_MEI_TYPE);
-		return;
-	}
-	half->device_id_code = cursor_u8(&inner);
 	half->conformity_level = cursor_u8(&inner);
 	half->more_follows = cursor_u8(&inner);
 	half->object_id = cursor_u8(&inner);

@@ -370,6 +370,18 @@ s7_has(struct s7_message *message, enum s7_bit bit)
 	record_present(&message->record->head, (uint8_t)bit);
 }
 
+/** What is left at the cursor as the message's data: what the tables do not know the form of. */
+static inline void
+s7_put_data(struct s7_message *message, struct cursor *in)
+{
+	uint32_t len = (uint32_t)cursor_left(in);
+
+	if (len == 0)
+		return;
+	record_put_bytes(message->ctx->record, &message->record->data, cursor_take(in, len), len);
+	s7_has(message, S7_HAS_DATA);
+}
+
 static inline struct s7_config
 s7_config_of(const struct proto_ctx *ctx)
 {

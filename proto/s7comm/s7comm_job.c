@@ -11,23 +11,11 @@ read_nothing(struct s7_message *message)
 	(void)message;
 }
 
-/* What the tables do not know the form of. */
-static void
-put_rest(struct s7_message *message, struct cursor *in)
-{
-	uint32_t len = (uint32_t)cursor_left(in);
-
-	if (len == 0)
-		return;
-	record_put_bytes(message->ctx->record, &message->record->data, cursor_take(in, len), len);
-	s7_has(message, S7_HAS_DATA);
-}
-
 static void
 read_rest(struct s7_message *message)
 {
-	put_rest(message, &message->parameters);
-	put_rest(message, &message->data);
+	s7_put_data(message, &message->parameters);
+	s7_put_data(message, &message->data);
 }
 
 static void
@@ -177,7 +165,7 @@ read_piece(struct s7_message *message)
 	s7_has(message, S7_HAS_BLOCK_LENGTH);
 	cursor_skip(in, 2);
 	piece = cursor_sub(in, message->record->block_length);
-	put_rest(message, &piece);
+	s7_put_data(message, &piece);
 	if (in->short_read)
 		proto_event(message->ctx, S7_EVENT_INVALID_LENGTH);
 }

@@ -47,17 +47,6 @@ s7_read_userdata_head(struct s7_message *message)
 	s7_has(message, S7_HAS_ERROR);
 }
 
-static void
-put_data(struct s7_message *message, struct cursor *in)
-{
-	uint32_t len = (uint32_t)cursor_left(in);
-
-	if (len == 0)
-		return;
-	record_put_bytes(message->ctx->record, &message->record->data, cursor_take(in, len), len);
-	s7_has(message, S7_HAS_DATA);
-}
-
 /* Two octets of which the second is the century, then the clock. */
 static void
 read_time(struct s7_message *message, struct cursor *in)
@@ -105,7 +94,7 @@ read_cyclic(struct s7_message *message, struct cursor *in)
 	unsigned int count, base, factor;
 
 	if (message->record->subfunction == CYCLIC_UNSUBSCRIBE || cursor_left(in) < 2) {
-		put_data(message, in);
+		s7_put_data(message, in);
 		return;
 	}
 	count = cursor_be16(in);
@@ -130,7 +119,7 @@ read_cyclic_services(struct s7_message *message, struct cursor *in)
 	if (subfunction == 1 || subfunction == 5)
 		read_cyclic(message, in);
 	else
-		put_data(message, in);
+		s7_put_data(message, in);
 }
 
 static void
@@ -139,7 +128,7 @@ read_cpu(struct s7_message *message, struct cursor *in)
 	if (message->record->subfunction == 1)
 		s7_read_szl(message, in);
 	else
-		put_data(message, in);
+		s7_put_data(message, in);
 }
 
 static void (*const groups[16])(struct s7_message *message, struct cursor *in) = {
@@ -174,5 +163,5 @@ s7_read_userdata(struct s7_message *message)
 	if (groups[group] != NULL)
 		groups[group](message, &payload);
 	else
-		put_data(message, &payload);
+		s7_put_data(message, &payload);
 }
