@@ -11,7 +11,9 @@
 #include "app/aggregator/api_private.h"
 #include "lib/base/log.h"
 
-enum { AUDIT_FILES = 4, ADDRESS_MAX = 64, URI_MAX = 1024, TASKS_MAX = 1024, STATUS_GONE = 499 };
+const struct counter_desc api_server_counters[LINK_SERVER_COUNTERS] = { LINK_SERVER_COUNTER_ROWS(0, "api") };
+
+enum { AUDIT_FILES = 4, ADDRESS_MAX = 64, URI_MAX = 1024, TASKS_MAX = 1024, STATUS_GONE = 499, FAREWELL_MS = 10 };
 
 /* ---- a request ---- */
 
@@ -242,9 +244,11 @@ on_request(void *arg, struct link_request *request)
 static void
 on_stop(evutil_socket_t fd, short what, void *arg)
 {
+	static const struct timeval farewell = { .tv_usec = FAREWELL_MS * 1000 };
 	struct api *api = arg;
 
-	event_base_loopbreak(api->base);
+	link_server_stop(api->server);
+	event_base_loopexit(api->base, &farewell);
 }
 
 static void *
@@ -284,6 +288,7 @@ start(struct api *api)
 	int err = api_tokens_create(&api->tokens, settings->api_token_file, keep, where);
 
 	settings_api_server(settings, &server);
+	server.counters = api->server_counters;
 	settings_store(settings, &pool.store);
 	if (err == 0)
 		err = api_audit_create(&api->audit, &audit);

@@ -7,6 +7,7 @@
 #include <event2/buffer.h>
 #include <event2/event.h>
 
+#include "app/aggregator/api.h"
 #include "app/aggregator/api_audit.h"
 #include "app/aggregator/api_pool.h"
 #include "app/aggregator/api_sensors.h"
@@ -27,6 +28,7 @@ struct api {
 	struct api_pool *pool;
 	struct event_base *base;
 	struct link_server *server;
+	_Atomic uint64_t server_counters[LINK_SERVER_COUNTERS];
 	struct event *stop;
 	struct evbuffer *answer;
 	pthread_t thread;

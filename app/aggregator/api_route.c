@@ -146,6 +146,7 @@ write_with_counters(struct api *api, struct evbuffer *answer, json_t *root)
 		add_counters(own, enrol_counter_set(api->enrol));
 	add_counters(own, api_audit_counter_set(api->audit));
 	add_counters(own, api_streams_counter_set(api->streams));
+	add_counters(own, (struct counter_set){ api_server_counters, api->server_counters, LINK_SERVER_COUNTERS });
 	return api_write_json(answer, root);
 }
 

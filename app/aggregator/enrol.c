@@ -33,6 +33,7 @@ const struct counter_desc enrol_counters[ENROL_COUNTERS] = {
 	[ENROL_REFUSED] = { "enrol.refused", "tokens and renewals refused" },
 	[ENROL_HELD_OFF] = { "enrol.held_off", "requests not looked at, since their address had failed too often" },
 	[ENROL_BAD_REQUESTS] = { "enrol.bad_requests", "requests that could not be read, or with a key that is not taken" },
+	LINK_SERVER_COUNTER_ROWS(ENROL_SERVER, "enrol"),
 };
 
 /* An address that failed, and how often since its window began. */
@@ -442,6 +443,7 @@ enrol_create(struct enrol **out, struct event_base *base, const struct settings 
 		err = admit_create(&enrol->admit, enrol->registry, settings, wake, enrol);
 	if (err == 0 && settings->enrol_listen[0] != '\0') {
 		door_config(settings, &door);
+		door.counters = &enrol->counters[ENROL_SERVER];
 		err = open_issuer(&enrol->issuer, settings);
 		if (err == 0)
 			err = link_server_create(&enrol->door, base, &door, on_request, enrol);

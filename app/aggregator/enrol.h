@@ -17,7 +17,8 @@ struct enrol;
 
 enum enrol_counter {
 	ENROL_ISSUED, ENROL_RENEWALS, ENROL_REFUSED, ENROL_HELD_OFF, ENROL_BAD_REQUESTS,
-	ENROL_COUNTERS,
+	ENROL_SERVER, /* and on, enum link_server_counter */
+	ENROL_COUNTERS = ENROL_SERVER + LINK_SERVER_COUNTERS,
 };
 
 extern const struct counter_desc enrol_counters[ENROL_COUNTERS];

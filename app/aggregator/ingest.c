@@ -42,16 +42,7 @@ const struct counter_desc ingest_counters[INGEST_COUNTERS] = {
 	[INGEST_LATER] = { "ingest.later", "batches answered 429 or 503" },
 	[INGEST_BEHIND] = { "ingest.behind", "batches answered 429 because the store was behind: limits.queue" },
 	[INGEST_LIMITED] = { "ingest.limited", "batches answered 429 because of limits.sensor-records" },
-	[INGEST_SLOW] = { "ingest.slow_cut", "connections, of HTTP/2 requests, cut because a request took too long to come" },
-	[INGEST_IDLE] = { "ingest.idle_cut", "connections cut because they were silent too long" },
-	[INGEST_CROWDED] = { "ingest.crowded_cut", "connections cut because their sensor had opened too many since" },
-	[INGEST_FULL] = { "ingest.full", "times that limits.connections was reached" },
-	[INGEST_HTTP2] = { "ingest.http2", "connections that spoke HTTP/2" },
-	[INGEST_STREAMS] = { "ingest.streams_refused", "HTTP/2 requests refused because of limits.streams" },
-	[INGEST_HEADERS] = { "ingest.headers_refused", "HTTP/2 requests answered 431 because their headers were longer than 16 KiB" },
-	[INGEST_STALLED] = { "ingest.stalled_cut", "HTTP/2 connections and requests cut because their answers were not taken" },
-	[INGEST_FLOOD] = { "ingest.flood_cut", "HTTP/2 connections cut because of floods of resets, pings, settings, empty frames or headers" },
-	[INGEST_BROKEN] = { "ingest.broken_cut", "HTTP/2 connections cut because what came is no HTTP/2" },
+	LINK_SERVER_COUNTER_ROWS(INGEST_SERVER, "ingest"),
 	[INGEST_COMMITS] = { "ingest.commits", "transactions made durable" },
 };
 
@@ -435,7 +426,7 @@ ingest_create(struct ingest **out, struct event_base *base, const struct setting
 	if (ingest == NULL)
 		return -ENOMEM;
 	settings_ingest_server(settings, &server);
-	server.counters = &ingest->counters[INGEST_SLOW];
+	server.counters = &ingest->counters[INGEST_SERVER];
 	ingest->settings = settings;
 	ingest->enrol = enrol;
 	if (enrol != NULL) {

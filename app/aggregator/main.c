@@ -357,6 +357,7 @@ print_reference(const char *what)
 		{ enrol_counters, ENROL_COUNTERS },
 		api_audit_counter_table,
 		api_streams_counter_table,
+		{ api_server_counters, LINK_SERVER_COUNTERS },
 		api_summary_losses,
 	};
 

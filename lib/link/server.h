@@ -34,6 +34,21 @@ enum link_server_counter {
 	LINK_SERVER_COUNTERS,
 };
 
+/** Their rows in the table of whoever owns the listener, from the place base on. @param name of the listener, a literal */
+#define LINK_SERVER_COUNTER_ROWS(base, name) \
+	[(base) + LINK_SERVER_SLOW] = { name ".slow_cut", "connections, of HTTP/2 requests, cut because a request took too long to come" }, \
+	[(base) + LINK_SERVER_IDLE] = { name ".idle_cut", "connections cut because they were silent too long" }, \
+	[(base) + LINK_SERVER_CROWDED] = { name ".crowded_cut", "connections cut because their sensor had opened too many since" }, \
+	[(base) + LINK_SERVER_FULL] = { name ".full", "times that limits.connections was reached" }, \
+	[(base) + LINK_SERVER_HTTP2] = { name ".http2", "connections that spoke HTTP/2" }, \
+	[(base) + LINK_SERVER_STREAMS] = { name ".streams_refused", "HTTP/2 requests refused because of limits.streams" }, \
+	[(base) + LINK_SERVER_HEADERS] = { name ".headers_refused", \
+		"HTTP/2 requests answered 431 because their headers were longer than 16 KiB" }, \
+	[(base) + LINK_SERVER_STALLED] = { name ".stalled_cut", "HTTP/2 connections and requests cut because their answers were not taken" }, \
+	[(base) + LINK_SERVER_FLOOD] = { name ".flood_cut", \
+		"HTTP/2 connections cut because of floods of resets, pings, settings, empty frames or headers" }, \
+	[(base) + LINK_SERVER_BROKEN] = { name ".broken_cut", "HTTP/2 connections cut because what came is no HTTP/2" }
+
 struct link_server_config {
 	const char *topic;          /* what log lines call it: "ingest" */
 	const char *listen;         /* "ADDRESS:PORT", "[ADDRESS]:PORT"; port 0: any */

@@ -134,7 +134,8 @@ server_h2_pump(struct h2 *h2)
 		err = nghttp2_session_send(h2->session);
 		if (err != 0)
 			fail(h2, err);
-		again = err == 0 && (tell_taken(h2) | hand_on(h2));
+		again = tell_taken(h2);
+		again = (hand_on(h2) || again) && err == 0;
 	}
 	h2->pumping = false;
 	end_when_said(h2);

@@ -374,7 +374,8 @@ on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 		/* Answered before all of it came: the rest is not wanted. */
 		(void)nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_NO_ERROR);
 	} else if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR && !h2->cut) {
-		server_count(h2->peer->server, LINK_SERVER_BROKEN);
+		/* An internal error is nghttp2's own bound on resets. */
+		server_count(h2->peer->server, frame->goaway.error_code == NGHTTP2_INTERNAL_ERROR ? LINK_SERVER_FLOOD : LINK_SERVER_BROKEN);
 	}
 	return 0;
 }

@@ -3,6 +3,7 @@
 
 usage: test/e2e/aggregator_test.py [BUILD_DIR]     (default: build-test, else build)
        MILLRACE_STORE=clickhouse: against what scripts/cluster has started
+       MILLRACE_HTTP=2: the same over HTTP/2
 """
 import base64
 import concurrent.futures
@@ -25,11 +26,13 @@ import urllib.parse
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "harness"))
 import cluster  # noqa: E402
+import http2  # noqa: E402
 import parallel  # noqa: E402
 import store  # noqa: E402
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 EPOCH = "00000000000000a1"
+CONNECTION = http2.Connection if os.environ.get("MILLRACE_HTTP") == "2" else http.client.HTTPSConnection
 
 
 def build_dir():
@@ -128,7 +131,7 @@ log: {{level: error}}
         return context
 
     def connect(self, sensor="plant-1"):
-        return http.client.HTTPSConnection("localhost", int(self.port), context=self.tls(sensor), timeout=60)
+        return CONNECTION("localhost", int(self.port), context=self.tls(sensor), timeout=60)
 
     def post(self, first, records, lane="event", sensor="plant-1", connection=None, raw=None, path="/v1/records",
              **changes):
@@ -153,7 +156,7 @@ log: {{level: error}}
 
     def get(self, path, token=True, **parameters):
         context = self.tls(None)
-        connection = http.client.HTTPSConnection("127.0.0.1", int(self.api_port), context=context, timeout=60)
+        connection = CONNECTION("127.0.0.1", int(self.api_port), context=context, timeout=60)
         query = "?" + urllib.parse.urlencode(parameters) if parameters else ""
         headers = {"Authorization": "Bearer " + (self.token if token is True else token)} if token else {}
         connection.request("GET", path + query, headers=headers)
@@ -439,7 +442,10 @@ class Limits(Case):
         # makes everything late.
         connection = self.aggregator.connect()
         self.assertEqual(self.post(3, [event(3)], connection=connection), (200, {"acked": 3}))
-        connection.sock.sendall(b"POST /v1/records HTTP/1.1\r\nHost: x\r\n")
+        if CONNECTION is http2.Connection:
+            connection.begin("POST", "/v1/records")
+        else:
+            connection.sock.sendall(b"POST /v1/records HTTP/1.1\r\nHost: x\r\n")
         self.assertGreater(self.time_of("slow_cut"), 3.9)
         self.assertEqual(self.counter("idle_cut"), 1)
 

@@ -3,8 +3,8 @@
 
 usage: test/e2e/api_test.py [BUILD_DIR]     (default: build-test, else build)
        MILLRACE_STORE=clickhouse: against what scripts/cluster has started
+       MILLRACE_HTTP=2: the same over HTTP/2
 """
-import http.client
 import json
 import os
 import signal
@@ -43,8 +43,7 @@ class Api(Case):
             self.aggregator.settings += ['--set', f'api.tokens={self.tokens}']
 
     def open(self, path, method='GET', token=True, headers=None):
-        connection = http.client.HTTPSConnection('127.0.0.1', int(self.aggregator.api_port),
-                                                 context=self.aggregator.tls(None), timeout=20)
+        connection = aggregator_test.CONNECTION('127.0.0.1', int(self.aggregator.api_port), context=self.aggregator.tls(None), timeout=20)
         token = self.aggregator.token if token is True else token
         connection.request(method, path, headers={'Authorization': f'Bearer {token}', **(headers or {})})
         answer = connection.getresponse()
@@ -54,8 +53,7 @@ class Api(Case):
     def ask(self, path, method='GET', token=True):
         """A whole answer, on a connection that stays open."""
         if self.kept is None or self.kept.port != int(self.aggregator.api_port):
-            self.kept = http.client.HTTPSConnection('127.0.0.1', int(self.aggregator.api_port),
-                                                    context=self.aggregator.tls(None), timeout=20)
+            self.kept = aggregator_test.CONNECTION('127.0.0.1', int(self.aggregator.api_port), context=self.aggregator.tls(None), timeout=20)
             self.addCleanup(self.kept.close)
         token = self.aggregator.token if token is True else token
         self.kept.request(method, path, headers={'Authorization': f'Bearer {token}'})
