@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Seeds for the parsers' fuzzer, of captures: each flow of the protocol becomes one script of pieces (proto_fuzz.c says which form).
+"""Seeds for the parsers' fuzzer, of captures: each flow of the protocol becomes scripts of pieces (proto_fuzz.c says which form).
+They are short, since the fuzzer reads each in many cuts: one of 32 KiB costs as much as ten of 2.
 
   test/fuzz/seeds.py PROTOCOL FOLDER CAPTURE...    the flows that have the protocol by their port or EtherType
 
@@ -13,7 +14,8 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-SCRIPT_MAX = 32 * 1024
+SCRIPT_MAX = 2 * 1024  # beyond it a flow goes on in another script; a longer payload has one of its own
+FLOW_SCRIPTS_MAX = 8
 MODE_TCP, MODE_UDP = 0, 1
 TAGS = (0x8100, 0x88a8, 0x9100)
 
@@ -75,10 +77,11 @@ def main():
                 if found is None or not found[3]:
                     continue
                 flow, to_server, mode, payload = found
-                script = scripts.setdefault(flow, bytearray([0, mode]))
-                if len(script) + len(payload) < SCRIPT_MAX:
-                    script += struct.pack("!BH", to_server, len(payload)) + payload
-            for script in list(scripts.values())[:50]:
+                parts = scripts.setdefault(flow, [bytearray([0, mode])])
+                if len(parts[-1]) > 2 and len(parts[-1]) + len(payload) > SCRIPT_MAX:
+                    parts.append(bytearray([0, mode]))
+                parts[-1] += struct.pack("!BH", to_server, len(payload)) + payload
+            for script in [part for parts in list(scripts.values())[:50] for part in parts[:FLOW_SCRIPTS_MAX]]:
                 (out / f"{protocol}-{count}").write_bytes(script)
                 count += 1
     print(f"{count} seeds of {protocol} ({', '.join(map(str, sorted(numbers)))})")
