@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@
 #include <event2/event.h>
 
 #include "app/bench/batches.h"
+#include "app/bench/sender_h2.h"
 #include "app/bench/sender_tls.h"
 
 enum {
@@ -29,6 +31,7 @@ enum state { SENDER_SHAKING, SENDER_READY, SENDER_WAITING, SENDER_LOST };
 struct sender {
 	struct fleet *fleet;
 	struct bufferevent *bev;
+	struct sender_h2 *h2; /* NULL: HTTP/1.1 */
 	uint64_t next;    /* sequence */
 	uint64_t due_ns;  /* of the next batch */
 	uint64_t sent_ns;
@@ -77,6 +80,8 @@ lose(struct sender *sender)
 		fleet->tally->ready--;
 	sender->state = SENDER_LOST;
 	fleet->tally->lost++;
+	sender_h2_destroy(sender->h2);
+	sender->h2 = NULL;
 	bufferevent_free(sender->bev);
 	sender->bev = NULL;
 }
@@ -90,22 +95,31 @@ send_batch(struct sender *sender, uint64_t now_ns)
 		.count = batch->count, .encoding = BATCH_ZSTD };
 	char text[HEAD_MAX];
 	struct buf out = { .data = text, .cap = sizeof(text) };
+	const char *path = fleet->options.check ? BATCH_CHECK_PATH : BATCH_PATH;
 
 	name_of(sender, head.sensor);
 	memcpy(head.digest, batch->digest, sizeof(head.digest));
-	buf_printf(&out, "POST %s HTTP/1.1\r\nHost: localhost\r\n", fleet->options.check ? BATCH_CHECK_PATH : BATCH_PATH);
+	sender->state = SENDER_WAITING;
+	sender->sent_ns = now_ns;
+	if (sender->h2 != NULL) {
+		batch_write_headers(&out, &head, "\r\n");
+		buf_printf(&out, "%c", '\0');
+		if (sender_h2_post(sender->h2, path, out.data, batch->body, batch->body_len) != 0)
+			lose(sender);
+		return;
+	}
+	buf_printf(&out, "POST %s HTTP/1.1\r\nHost: localhost\r\n", path);
 	batch_write_headers(&out, &head, "\r\n");
 	buf_printf(&out, "Content-Length: %zu\r\n\r\n", batch->body_len);
 	evbuffer_add(bufferevent_get_output(sender->bev), out.data, out.len);
 	/* The body is one for all: it is lent. */
 	evbuffer_add_reference(bufferevent_get_output(sender->bev), batch->body, batch->body_len, NULL, NULL);
-	sender->state = SENDER_WAITING;
-	sender->sent_ns = now_ns;
 }
 
 static void
-take_answer(struct sender *sender, int status)
+take_answer(void *arg, int status)
 {
+	struct sender *sender = arg;
 	struct fleet *fleet = sender->fleet;
 	uint64_t now_ns = fleet_clock_ns();
 	uint64_t took_ms = (now_ns - sender->sent_ns) / 1000000;
@@ -141,6 +155,11 @@ on_read(struct bufferevent *bev, void *arg)
 	size_t body_len;
 	int status;
 
+	if (sender->h2 != NULL) {
+		if (sender_h2_read(sender->h2) != 0)
+			lose(sender);
+		return;
+	}
 	if (end.pos < 0)
 		return;
 	if ((size_t)end.pos + 4 >= sizeof(head)) {
@@ -166,10 +185,17 @@ on_event(struct bufferevent *bev, short what, void *arg)
 	struct sender *sender = arg;
 	struct fleet *fleet = sender->fleet;
 
+	int on = 1;
+
 	if (what & BEV_EVENT_CONNECTED) {
+		/* As libcurl has it. */
+		(void)setsockopt(bufferevent_getfd(bev), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 		fleet->shaking--;
 		fleet->tally->ready++;
 		sender->state = SENDER_READY;
+		sender->h2 = fleet->options.http2 ? sender_h2_create(bev, take_answer, sender) : NULL;
+		if (fleet->options.http2 && sender->h2 == NULL)
+			lose(sender);
 	} else {
 		lose(sender);
 	}
@@ -244,7 +270,7 @@ static int
 start(struct fleet *fleet)
 {
 	static const struct timeval tick = { .tv_usec = TICK_MS * 1000 };
-	int err = sender_tls_create(&fleet->tls, fleet->options.pki);
+	int err = sender_tls_create(&fleet->tls, fleet->options.pki, fleet->options.http2);
 
 	if (err != 0)
 		return err;
@@ -263,9 +289,11 @@ fleet_run(const struct fleet_options *options, const struct bench_batches *batch
 
 	if (err == 0)
 		event_base_dispatch(fleet.base);
-	for (uint32_t i = 0; i < fleet.begun; i++)
+	for (uint32_t i = 0; i < fleet.begun; i++) {
+		sender_h2_destroy(fleet.senders[i].h2);
 		if (fleet.senders[i].bev != NULL)
 			bufferevent_free(fleet.senders[i].bev);
+	}
 	if (fleet.tick != NULL)
 		event_free(fleet.tick);
 	if (fleet.base != NULL)

@@ -21,6 +21,7 @@ struct fleet_options {
 	uint32_t senders;
 	uint32_t batch_records;
 	uint32_t seconds;
+	bool http2;
 	bool check;        /* batches are checked, and not stored: the door alone */
 	double interval_s; /* between a sensor's batches; 0: as soon as the last is acknowledged */
 };

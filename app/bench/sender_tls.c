@@ -1,7 +1,6 @@
 #include "app/bench/sender_tls.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -43,7 +42,7 @@ read_ca(struct sender_tls *tls, const char *pki)
 }
 
 int
-sender_tls_create(struct sender_tls **out, const char *pki)
+sender_tls_create(struct sender_tls **out, const char *pki, bool http2)
 {
 	struct sender_tls *tls = calloc(1, sizeof(*tls));
 	int err;
@@ -60,6 +59,8 @@ sender_tls_create(struct sender_tls **out, const char *pki)
 		sender_tls_destroy(tls);
 		return err;
 	}
+	if (http2)
+		(void)SSL_CTX_set_alpn_protos(tls->context, (const unsigned char *)"\x02h2", 3);
 	SSL_CTX_set_min_proto_version(tls->context, TLS1_3_VERSION);
 	SSL_CTX_set_verify(tls->context, SSL_VERIFY_PEER, NULL);
 	SSL_CTX_set_session_cache_mode(tls->context, SSL_SESS_CACHE_OFF);

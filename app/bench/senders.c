@@ -173,7 +173,7 @@ print(const struct options *options, const struct fleet_tally *sum, const struct
 
 static const char usage[] =
 	"usage: millrace-bench senders FILE --pki DIR --port PORT [--address IPV4] [--senders N] [--batch N] [--interval S]\n"
-	"         [--seconds N] [--processes N] [--pid PID] [--check]\n"
+	"         [--seconds N] [--processes N] [--pid PID] [--check] [--http2]\n"
 	"  FILE           EVE lines, as millrace-sensor writes them; each sensor sends batches of it\n"
 	"  --pki DIR      ca.pem and ca.key, as scripts/pki makes them: certificates are issued here\n"
 	"  --senders N    sensors, a connection each (default 100)\n"
@@ -182,14 +182,15 @@ static const char usage[] =
 	"  --seconds N    of delivery, once all are connected (default 10)\n"
 	"  --processes N  that share the senders (default 1, at most 64): one has no more connections than open files\n"
 	"  --pid PID      the aggregator's, to tell its memory and CPU\n"
-	"  --check        batches are unpacked and checked, and not stored: the door alone\n";
+	"  --check        batches are unpacked and checked, and not stored: the door alone\n"
+	"  --http2        by HTTP/2; without it by HTTP/1.1\n";
 
 static int
 parse(struct options *out, int argc, char **argv)
 {
 	static const struct option longs[] = { { "pki", 1, NULL, 'k' }, { "port", 1, NULL, 'p' }, { "address", 1, NULL, 'a' },
 		{ "senders", 1, NULL, 'n' }, { "batch", 1, NULL, 'b' }, { "interval", 1, NULL, 'i' }, { "seconds", 1, NULL, 's' },
-		{ "pid", 1, NULL, 'P' }, { "check", 0, NULL, 'c' },
+		{ "pid", 1, NULL, 'P' }, { "check", 0, NULL, 'c' }, { "http2", 0, NULL, '2' },
 		{ "processes", 1, NULL, 'j' }, { "help", 0, NULL, 'h' }, { NULL, 0, NULL, 0 } };
 	int option;
 
@@ -210,6 +211,7 @@ parse(struct options *out, int argc, char **argv)
 		case 's': fleet->seconds = (uint32_t)strtoul(optarg, NULL, 10); break;
 		case 'j': out->processes = (uint32_t)strtoul(optarg, NULL, 10); break;
 		case 'c': fleet->check = true; break;
+		case '2': fleet->http2 = true; break;
 		case 'P': out->pid = (int)strtol(optarg, NULL, 10); break;
 		default: fputs(usage, option == 'h' ? stdout : stderr); return option == 'h' ? -1 : 2;
 		}

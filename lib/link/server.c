@@ -1,6 +1,7 @@
 /* The listener: who may come in, for how long, and how many. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -290,6 +291,7 @@ bind_http(struct link_server *server)
 {
 	struct sockaddr_storage address;
 	int len = sizeof(address);
+	int on = 1;
 	socklen_t name_len = sizeof(address);
 	struct evhttp_bound_socket *bound;
 
@@ -306,6 +308,8 @@ bind_http(struct link_server *server)
 		log_error("link", "%s: %s: %s", server->config.topic, server->config.listen, strerror(err));
 		return err == 0 ? -EADDRNOTAVAIL : -err;
 	}
+	/* Connections have it from here: an answer's last part does not wait until the peer acknowledged the one before. */
+	(void)setsockopt(evconnlistener_get_fd(server->listener), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	bound = evhttp_bind_listener(server->http, server->listener);
 	if (bound == NULL) {
 		evconnlistener_free(server->listener);

@@ -256,7 +256,8 @@ create_session(struct h2 *h2)
 		nghttp2_option_set_max_outbound_ack(option, ACKS_MAX);
 		nghttp2_option_set_max_continuations(option, CONTINUATIONS_MAX);
 		nghttp2_option_set_stream_reset_rate_limit(option, H2_PATIENCE_MAX, H2_PATIENCE_A_SECOND);
-		err = nghttp2_session_server_new2(&h2->session, callbacks, h2, option);
+		nghttp2_option_set_max_deflate_dynamic_table_size(option, 0);
+		err = nghttp2_session_server_new3(&h2->session, callbacks, h2, option, &server_h2_memory);
 	}
 	nghttp2_option_del(option);
 	nghttp2_session_callbacks_del(callbacks);
@@ -269,6 +270,8 @@ greet(struct h2 *h2)
 {
 	const struct link_server_config *config = &h2->peer->server->config;
 	const nghttp2_settings_entry settings[] = {
+		/* A table of headers of each peer would be memory for a few bytes of the wire: those of a batch are never the same twice. */
+		{ NGHTTP2_SETTINGS_HEADER_TABLE_SIZE, 0 },
 		{ NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, (uint32_t)config->streams_max },
 		{ NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, H2_WINDOW },
 		{ NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, SERVER_HEADERS_MAX },

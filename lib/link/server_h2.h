@@ -1,6 +1,6 @@
 /*
  * HTTP/2 (RFC 9113), by nghttp2, on a connection whose TLS handshake chose it. server_h2.c has the connection: bytes in and out,
- * what it may cost, its end. server_h2_stream.c has a request from its headers to the last byte of its answer.
+ * what it may cost, its end; server_h2_memory.c its memory; server_h2_stream.c has a request from its headers to the last byte of its answer.
  *
  * What a connection can hold is bounded by what it was promised. A body of up to one window comes at once; a longer one when
  * its length fits what the connection has for bodies in all, the oldest first, and then it comes whole: bodies never wait for each
@@ -91,6 +91,10 @@ void server_h2_pump(struct h2 *h2);
  * @return whether it could be paid; else the connection is given up
  */
 bool server_h2_spend(struct h2 *h2, int64_t cost);
+
+/* ---- server_h2_memory.c ---- */
+
+extern nghttp2_mem server_h2_memory;
 
 /* ---- server_h2_stream.c ---- */
 

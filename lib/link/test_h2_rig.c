@@ -205,5 +205,4 @@ rig_greet(struct rig *rig)
 {
 	bufferevent_write(rig->ends[1], NGHTTP2_CLIENT_MAGIC, NGHTTP2_CLIENT_MAGIC_LEN);
 	rig_put_frame(rig, NGHTTP2_SETTINGS, 0, 0, NULL, 0);
-	rig_put_frame(rig, NGHTTP2_SETTINGS, NGHTTP2_FLAG_ACK, 0, NULL, 0);
 }

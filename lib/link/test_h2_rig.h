@@ -39,7 +39,7 @@ void rig_client(struct rig *rig, uint32_t window);
 /** @param left bytes of the body that are still to come; NULL: GET. @return the stream's place in rig's arrays */
 int rig_ask(struct rig *rig, const char *path, size_t *left, bool tells_length);
 
-/** What a client says first. */
+/** What a client says first; the server's settings are not acknowledged. */
 void rig_greet(struct rig *rig);
 void rig_put_frame(struct rig *rig, uint8_t type, uint8_t flags, uint32_t stream, const void *payload, size_t len);
 

@@ -133,7 +133,8 @@ put_frame(struct world *world, uint8_t type, uint8_t flags, uint32_t stream, str
 static void
 put_request(struct world *world, struct cursor *in, uint8_t how)
 {
-	static const uint8_t fields[2][6] = { { 0x82, 0x84, 0x87, 0x41, 1, 'x' }, { 0x83, 0x84, 0x87, 0x41, 1, 'x' } };
+	/* The first byte says that nothing is remembered, as our settings wanted. */
+	static const uint8_t fields[2][7] = { { 0x20, 0x82, 0x84, 0x87, 0x41, 1, 'x' }, { 0x20, 0x83, 0x84, 0x87, 0x41, 1, 'x' } };
 	uint8_t block[sizeof(fields[0]) + 255];
 	struct cursor more = fuzz_take(in, how % 4 == 0 ? cursor_u8(in) : 0);
 	size_t len = cursor_left(&more);

@@ -104,6 +104,7 @@ class Connection:
         self.sock = self.context.wrap_socket(socket.create_connection((self.host, self.port), self.timeout), server_hostname=self.host)
         assert self.sock.selected_alpn_protocol() == 'h2', self.sock.selected_alpn_protocol()
         self.file = self.sock.makefile('rb')
+        self.before = b''  # the next block of headers
         self.inflater, self.next, self.answers, self.last, self.goaway = Inflater(), 1, {}, None, None
         self.windows, self.first_window = {0: WINDOW}, WINDOW
         self.sock.sendall(MAGIC + frame(SETTINGS))
@@ -119,8 +120,12 @@ class Connection:
         stream, self.next = self.next, self.next + 2
         fields = [(':method', method), (':path', path), (':scheme', 'https'), (':authority', self.host)]
         self.last = self.answers[stream] = Answer(self, stream)
-        self.sock.sendall(frame(HEADERS, flags, stream, pack(fields)))
+        self.sock.sendall(frame(HEADERS, flags, stream, self.pack(fields)))
         return stream
+
+    def pack(self, fields):
+        before, self.before = self.before, b''
+        return before + pack(fields)
 
     def request(self, method, path, body=None, headers=()):
         if self.sock is None:
@@ -133,7 +138,7 @@ class Connection:
             fields.append(('content-length', len(body)))
         self.last = self.answers[stream] = Answer(self, stream)
         self.windows.setdefault(stream, self.first_window)
-        self.sock.sendall(frame(HEADERS, END_HEADERS | (0 if body else END_STREAM), stream, pack(fields)))
+        self.sock.sendall(frame(HEADERS, END_HEADERS | (0 if body else END_STREAM), stream, self.pack(fields)))
         while body and not self.last.ended:
             room = min(16384, self.windows[0], self.windows[stream])
             if room <= 0:
@@ -183,6 +188,8 @@ class Connection:
             raise ConnectionResetError(f'reset: {payload.hex()}')
         elif kind == SETTINGS and not flags & ACK:
             self.sock.sendall(frame(SETTINGS, ACK))
+            # RFC 7541 4.2: a table that became smaller is said before it is used; here it has no room at all.
+            self.before = b'\x20'
         elif kind == WINDOW_UPDATE:
             self.windows[stream] = self.windows.get(stream, self.first_window) + int.from_bytes(payload, 'big')
         elif kind == GOAWAY:
