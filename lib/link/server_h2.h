@@ -48,7 +48,7 @@ struct h2_request {
 	struct evbuffer *out; /* of the answer, not framed yet */
 	uint64_t length;      /* of the body, as declared; UINT64_MAX: not */
 	uint64_t received;
-	uint64_t promised;    /* beyond the first window, of what the connection has for bodies */
+	uint64_t promised;    /* beyond the first window, of what the connection has for bodies; until it is handed on */
 	uint64_t since_s;     /* first byte, or when it was promised its body */
 	uint64_t moved_s;     /* when some of the answer was framed */
 	bool waits;           /* for its promise */
@@ -65,7 +65,7 @@ struct h2 {
 	nghttp2_session *session;
 	struct h2_requests requests; /* in the order they came */
 	struct h2_requests ready;    /* those in H2_WHOLE */
-	uint64_t promised;  /* to bodies in H2_COMES */
+	uint64_t promised;  /* to bodies in H2_COMES and H2_WHOLE */
 	uint64_t unsent;    /* bytes in all out */
 	int64_t patience;
 	uint64_t idle_s;    /* since when there is no request; the connection's beginning */

@@ -242,15 +242,20 @@ become_whole(struct h2_request *request)
 	request->state = H2_WHOLE;
 	TAILQ_INSERT_TAIL(&request->h2->ready, request, turn);
 	request->h2->asked = true;
-	take_back(request);
-	server_h2_promise(request->h2);
+	request->waits = false;
+}
+
+static void
+drop_body(struct h2_request *request)
+{
+	evbuffer_drain(request->head.body, evbuffer_get_length(request->head.body));
 }
 
 /* A body that is longer than is taken is not kept: its length is answered, not it. */
 static void
 refuse_body(struct h2_request *request)
 {
-	evbuffer_drain(request->head.body, evbuffer_get_length(request->head.body));
+	drop_body(request);
 	become_whole(request);
 }
 
@@ -466,6 +471,8 @@ respond(struct h2_request *request, int status, unsigned int retry_after_s, cons
 		fields[count++] = field("content-length", length);
 	}
 	request->moved_s = server_clock_s();
+	/* However long the peer takes for the answer. */
+	drop_body(request);
 	if (nghttp2_submit_response(request->h2->session, request->stream, fields, count, &body) != 0)
 		server_h2_reset(request, NGHTTP2_INTERNAL_ERROR);
 }
@@ -584,11 +591,11 @@ server_h2_hand_on(struct h2_request *request)
 	struct h2 *h2 = request->h2;
 
 	TAILQ_REMOVE(&h2->ready, request, turn);
-	if (request->status != 0) {
-		answer_status(request);
-		return;
-	}
+	take_back(request);
 	request->state = H2_HANDED;
-	if (!server_hand_on(&request->head))
+	if (request->status != 0)
+		answer_status(request);
+	else if (!server_hand_on(&request->head))
 		h2->cut = true;
+	server_h2_promise(h2);
 }

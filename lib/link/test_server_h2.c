@@ -229,6 +229,72 @@ test_stalled(void **state)
 	rig_destroy(&rig);
 }
 
+/* Answers that wait hold no bodies, and neither do requests that wait behind them, beyond what the connection has for bodies. */
+static void
+test_stalled_bodies(void **state)
+{
+	struct rig rig;
+	size_t left[RIG_STREAMS_MAX];
+	struct h2_request *request;
+	uint64_t held = 0;
+	char *long_text = malloc(H2_UNSENT_MAX);
+
+	memset(long_text, 'x', H2_UNSENT_MAX - 1);
+	long_text[H2_UNSENT_MAX - 1] = '\0';
+	rig_create(&rig);
+	rig_client(&rig, 0);
+	for (unsigned int i = 0; i < RIG_STREAMS_MAX; i++) {
+		left[i] = RIG_BODY_MAX;
+		rig_ask(&rig, "/", &left[i], true);
+	}
+	rig_run(&rig);
+	/* One behind the other, none is answered yet. */
+	assert_int_equal(rig.count, RIG_STREAMS_MAX);
+	for (unsigned int i = 0; i < RIG_STREAMS_MAX; i++)
+		rig_answer(&rig, i, 429, i == 0 ? long_text : "{}");
+	rig_run(&rig);
+	TAILQ_FOREACH(request, &rig.peer.h2->requests, link)
+		held += evbuffer_get_length(request->head.body);
+	assert_int_equal(held, 0);
+	assert_int_equal(rig.peer.h2->unsent, H2_UNSENT_MAX - 1 + 2 * (RIG_STREAMS_MAX - 1));
+	rig_destroy(&rig);
+	free(long_text);
+}
+
+static void
+test_whole_bodies_wait(void **state)
+{
+	struct rig rig;
+	size_t left[4];
+	struct h2_request *request;
+	uint64_t held = 0;
+	char *long_text = malloc(H2_UNSENT_MAX + 1);
+
+	memset(long_text, 'x', H2_UNSENT_MAX);
+	long_text[H2_UNSENT_MAX] = '\0';
+	rig_create(&rig);
+	rig_client(&rig, 0);
+	rig_ask(&rig, "/", NULL, false);
+	rig_run(&rig);
+	rig_answer(&rig, 0, 200, long_text);
+	for (unsigned int i = 0; i < TEST_COUNT(left); i++) {
+		left[i] = RIG_BODY_MAX;
+		rig_ask(&rig, "/", &left[i], true);
+	}
+	rig_run(&rig);
+	assert_int_equal(rig.count, 1);
+	TAILQ_FOREACH(request, &rig.peer.h2->requests, link)
+		held += evbuffer_get_length(request->head.body);
+	assert_int_equal(held, RIG_BODY_MAX + (TEST_COUNT(left) - 1) * H2_WINDOW);
+	/* The answer is given up, and they go on. */
+	server_h2_sweep(&rig.peer, server_clock_s() + 62);
+	rig_run(&rig);
+	assert_int_equal(rig_counted(&rig, LINK_SERVER_STALLED), 1);
+	assert_int_equal(rig.count, 1 + TEST_COUNT(left));
+	rig_destroy(&rig);
+	free(long_text);
+}
+
 /* ---- ends ---- */
 
 static void
@@ -330,6 +396,8 @@ main(void)
 		cmocka_unit_test(test_too_long),
 		cmocka_unit_test(test_streams),
 		cmocka_unit_test(test_stalled),
+		cmocka_unit_test(test_stalled_bodies),
+		cmocka_unit_test(test_whole_bodies_wait),
 		cmocka_unit_test(test_the_peer_goes),
 		cmocka_unit_test(test_stop),
 		cmocka_unit_test(test_time),

@@ -103,7 +103,7 @@ check(const struct world *world)
 	TAILQ_FOREACH(request, &h2->requests, link) {
 		unsent += evbuffer_get_length(request->out);
 		promised += request->promised;
-		coming += request->state == H2_COMES ? evbuffer_get_length(request->head.body) : 0;
+		coming += request->state != H2_HANDED ? evbuffer_get_length(request->head.body) : 0;
 		whole += request->state == H2_WHOLE;
 		open++;
 		FUZZ_MUST(request->fields_len <= request->fields_cap && request->fields_len <= 2 * SERVER_HEADERS_MAX);
