@@ -14,6 +14,7 @@
 struct h1_request {
 	struct link_request head;
 	struct evhttp_request *http;
+	bool chunk; /* one is on its way */
 };
 
 static struct evhttp_request *
@@ -126,14 +127,19 @@ h1_stream_begin(struct link_request *request, const char *content_type)
 static void
 taken(struct evhttp_connection *connection, void *arg)
 {
-	struct link_request *request = arg;
+	struct h1_request *request = arg;
 
-	request->taken(request->taken_arg);
+	/* libevent also tells, late, of what went out before the chunk was put behind it, and then again. */
+	if (!request->chunk || evbuffer_get_length(bufferevent_get_output(evhttp_connection_get_bufferevent(connection))) > 0)
+		return;
+	request->chunk = false;
+	request->head.taken(request->head.taken_arg);
 }
 
 static void
 h1_stream_chunk(struct link_request *request, struct evbuffer *chunk)
 {
+	((struct h1_request *)request)->chunk = true;
 	evhttp_send_reply_chunk_with_cb(http_of(request), chunk, taken, request);
 }
 
