@@ -70,12 +70,13 @@ bool
 goose_known_compare(struct goose_changes *out, const struct goose_stream *stream, struct cursor all_data)
 {
 	size_t len = cursor_left(&all_data), at = 0;
-	const uint8_t *data = cursor_take(&all_data, len);
+	const uint8_t *data;
 
 	out->known = NULL;
 	out->count = 0;
-	if (!stream->known_is_current || len != stream->data_len)
+	if (!stream->known_is_current || len == 0 || len != stream->data_len) /* a message without data has no bytes to point at */
 		return false;
+	data = cursor_take(&all_data, len);
 	for (; at + 8 <= len; at += 8) {
 		uint64_t diff = word_at(data + at, 8) ^ word_at(stream->data + at, 8);
 

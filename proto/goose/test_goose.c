@@ -382,6 +382,21 @@ publications_are_bounded(void **state)
 	assert_true(say(m) == 0);
 }
 
+/* allData is missing: there are no bytes, in this state or the next. */
+static void
+states_without_data(void **state)
+{
+	struct message m = usual;
+
+	m.left_out = 1 << 11;
+	m.entries = 0;
+	for (; m.st < 9; m.st++) {
+		(void)say(m);
+		m.sq = 0;
+	}
+	assert_json("\"reason\":\"state_change\"");
+}
+
 static void
 without_memory(void **state)
 {
@@ -581,6 +596,7 @@ main(void)
 		WITH_RIG(all_messages_when_asked_for),
 		WITH_RIG(anomalies_are_bounded),
 		WITH_RIG(publications_are_bounded),
+		WITH_RIG(states_without_data),
 		WITH_RIG(without_memory),
 		WITH_RIG(management),
 		WITH_RIG(routed),
