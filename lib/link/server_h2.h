@@ -1,6 +1,6 @@
 /*
  * HTTP/2 (RFC 9113), by nghttp2, on a connection whose TLS handshake chose it. server_h2.c has the connection: bytes in and out,
- * what it may cost, its end; server_h2_memory.c its memory; server_h2_stream.c has a request from its headers to the last byte of its answer.
+ * what it may cost, its end; server_h2_memory.c its memory; server_h2_stream.c has a request until it is handed on, server_h2_answer.c its answer.
  *
  * What a connection can hold is bounded by what it was promised. A body of up to one window comes at once; a longer one when
  * its length fits what the connection has for bodies in all, the oldest first, and then it comes whole: bodies never wait for each
@@ -22,6 +22,14 @@ enum {
 	H2_OUT_MAX = 128 * 1024,       /* bytes that wait for the wire, beyond which none are framed */
 	H2_PATIENCE_MAX = 1000,        /* see server_h2_spend() */
 	H2_PATIENCE_A_SECOND = 50,
+	H2_WORTH_BYTES = 64,           /* of a body or of an answer, that pay 1 */
+};
+
+/** What is answered without the handler. */
+enum h2_status {
+	STATUS_URI = 400,
+	STATUS_HEADERS = 431,
+	STATUS_METHOD = 501,
 };
 
 enum h2_state {
@@ -107,5 +115,14 @@ void server_h2_hand_on(struct h2_request *request);
 void server_h2_reset(struct h2_request *request, uint32_t why);
 /** Forgets a request; its handler is told. */
 void server_h2_forget(struct h2_request *request);
+/** A header's value, lent; NULL: not there. The name in any case. */
+const char *server_h2_field(const struct h2_request *request, const char *name);
+void server_h2_drop_body(struct h2_request *request);
+
+/* ---- server_h2_answer.c ---- */
+
+extern const struct request_kind server_h2_kind;
+/** Answers what never comes to the handler, by its status. */
+void server_h2_answer_status(struct h2_request *request);
 
 #endif

@@ -1,12 +1,10 @@
-/* A request over HTTP/2: its headers, its body as far as it was promised room, its turn, its answer. */
-#include <stdio.h>
+/* A request over HTTP/2: its headers, its body as far as it was promised room, its turn. */
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include <event2/buffer.h>
 #include <event2/http.h>
-#include <event2/util.h>
 
 #include "lib/link/server_h2.h"
 
@@ -14,14 +12,9 @@ enum {
 	COST_FRAME = 1,
 	COST_RESET = 5,
 	WORTH_REQUEST = 8,      /* that was answered */
-	WORTH_BYTES = 64,       /* of a body or of an answer, for 1 */
 	FIELD_EXTRA = 32,       /* RFC 9113 6.5.2 */
 	LISTED_MAX = 4 * SERVER_HEADERS_MAX, /* headers beyond it are an attack: they are unpacked for nothing */
 	FIELDS_START = 1024,
-	HEADERS_SENT_MAX = 8,
-	STATUS_HEADERS = 431,
-	STATUS_METHOD = 501,
-	STATUS_URI = 400,
 };
 
 #define LENGTH_UNKNOWN UINT64_MAX
@@ -102,8 +95,8 @@ server_h2_reset(struct h2_request *request, uint32_t why)
 
 /* ---- headers ---- */
 
-static const char *
-find_field(const struct h2_request *request, const char *name)
+const char *
+server_h2_field(const struct h2_request *request, const char *name)
 {
 	const char *at = request->fields;
 	const char *end = at + request->fields_len;
@@ -167,20 +160,6 @@ on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *n
 	return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 }
 
-static const char *
-h2_header(const struct link_request *request, const char *name)
-{
-	return find_field((const struct h2_request *)request, name);
-}
-
-static const char *
-h2_address(const struct link_request *request)
-{
-	return ((const struct h2_request *)request)->h2->address;
-}
-
-static const struct request_kind h2_kind;
-
 static int
 on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 {
@@ -198,7 +177,7 @@ on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *use
 		request_free(request);
 		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 	}
-	request->head.kind = &h2_kind;
+	request->head.kind = &server_h2_kind;
 	request->head.peer = h2->peer;
 	request->h2 = h2;
 	request->stream = frame->hd.stream_id;
@@ -245,8 +224,8 @@ become_whole(struct h2_request *request)
 	request->waits = false;
 }
 
-static void
-drop_body(struct h2_request *request)
+void
+server_h2_drop_body(struct h2_request *request)
 {
 	evbuffer_drain(request->head.body, evbuffer_get_length(request->head.body));
 }
@@ -255,7 +234,7 @@ drop_body(struct h2_request *request)
 static void
 refuse_body(struct h2_request *request)
 {
-	drop_body(request);
+	server_h2_drop_body(request);
 	become_whole(request);
 }
 
@@ -266,7 +245,7 @@ on_data(nghttp2_session *session, uint8_t flags, int32_t stream, const uint8_t *
 	struct h2 *h2 = user;
 
 	(void)nghttp2_session_consume_connection(session, len);
-	(void)server_h2_spend(h2, -(int64_t)(len / WORTH_BYTES));
+	(void)server_h2_spend(h2, -(int64_t)(len / H2_WORTH_BYTES));
 	if (request == NULL || request->state != H2_COMES)
 		return 0;
 	request->received += len;
@@ -286,7 +265,7 @@ on_data(nghttp2_session *session, uint8_t flags, int32_t stream, const uint8_t *
 static void
 read_length(struct h2_request *request)
 {
-	const char *text = find_field(request, "content-length");
+	const char *text = server_h2_field(request, "content-length");
 
 	if (text != NULL)
 		request->length = strtoull(text, NULL, 10);
@@ -295,9 +274,9 @@ read_length(struct h2_request *request)
 static void
 read_headers(struct h2_request *request)
 {
-	const char *method = find_field(request, ":method");
+	const char *method = server_h2_field(request, ":method");
 
-	request->head.uri = find_field(request, ":path");
+	request->head.uri = server_h2_field(request, ":path");
 	request->head.post = method != NULL && strcmp(method, "POST") == 0;
 	if (request->status != 0)
 		return;
@@ -329,7 +308,7 @@ on_headers(struct h2 *h2, struct h2_request *request, bool last)
 		refuse_body(request);
 		return;
 	}
-	expect = find_field(request, "expect");
+	expect = server_h2_field(request, "expect");
 	if (expect != NULL && strcasecmp(expect, "100-continue") == 0)
 		(void)nghttp2_submit_headers(h2->session, NGHTTP2_FLAG_NONE, request->stream, NULL, &go_on, 1, NULL);
 	request->waits = request->length > H2_WINDOW;
@@ -412,178 +391,7 @@ server_h2_set_callbacks(nghttp2_session_callbacks *callbacks)
 	nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_closed);
 }
 
-/* ---- the answer ---- */
-
-static ssize_t
-read_answer(nghttp2_session *session, int32_t stream, uint8_t *to, size_t len, uint32_t *flags, nghttp2_data_source *source,
-	void *user)
-{
-	struct h2_request *request = source->ptr;
-	struct h2 *h2 = user;
-	int got = evbuffer_remove(request->out, to, len);
-	bool empty = evbuffer_get_length(request->out) == 0;
-
-	if (got > 0) {
-		h2->unsent -= (uint64_t)got;
-		request->moved_s = server_clock_s();
-		(void)server_h2_spend(h2, -(got / WORTH_BYTES));
-	}
-	if (empty && request->ends) {
-		*flags |= NGHTTP2_DATA_FLAG_EOF;
-	} else if (empty && got > 0 && request->head.taken != NULL) {
-		request->due = true;
-		h2->due = true;
-	} else if (empty && got <= 0) {
-		request->deferred = true;
-		return NGHTTP2_ERR_DEFERRED;
-	}
-	return got > 0 ? got : 0;
-}
-
-static nghttp2_nv
-field(const char *name, const char *value)
-{
-	return (nghttp2_nv){ (uint8_t *)name, (uint8_t *)value, strlen(name), strlen(value), NGHTTP2_NV_FLAG_NONE };
-}
-
-/* The body, if any, is read from out. */
-static void
-respond(struct h2_request *request, int status, unsigned int retry_after_s, const char *content_type)
-{
-	const nghttp2_data_provider body = { .source.ptr = request, .read_callback = read_answer };
-	nghttp2_nv fields[HEADERS_SENT_MAX];
-	char code[16], seconds[16], length[24], date[32];
-	size_t count = 0;
-
-	snprintf(code, sizeof(code), "%d", status);
-	fields[count++] = field(":status", code);
-	fields[count++] = field("content-type", content_type);
-	fields[count++] = field("cache-control", "no-store");
-	fields[count++] = field("x-content-type-options", "nosniff");
-	if (evutil_date_rfc1123(date, sizeof(date), NULL) > 0)
-		fields[count++] = field("date", date);
-	if (retry_after_s > 0) {
-		snprintf(seconds, sizeof(seconds), "%u", retry_after_s);
-		fields[count++] = field("retry-after", seconds);
-	}
-	if (request->ends) {
-		snprintf(length, sizeof(length), "%zu", evbuffer_get_length(request->out));
-		fields[count++] = field("content-length", length);
-	}
-	request->moved_s = server_clock_s();
-	/* However long the peer takes for the answer. */
-	drop_body(request);
-	if (nghttp2_submit_response(request->h2->session, request->stream, fields, count, &body) != 0)
-		server_h2_reset(request, NGHTTP2_INTERNAL_ERROR);
-}
-
-static void
-put(struct h2_request *request, struct evbuffer *bytes)
-{
-	size_t before = evbuffer_get_length(request->out);
-
-	/* What waited until now had no chance to move. */
-	if (before == 0)
-		request->moved_s = server_clock_s();
-	(void)evbuffer_add_buffer(request->out, bytes);
-	request->h2->unsent += evbuffer_get_length(request->out) - before;
-}
-
-static void
-go_on(struct h2_request *request)
-{
-	struct h2 *h2 = request->h2;
-
-	if (request->deferred) {
-		request->deferred = false;
-		(void)nghttp2_session_resume_data(h2->session, request->stream);
-	}
-	server_h2_pump(h2);
-}
-
-static void
-h2_answer(struct link_request *head, int status, unsigned int retry_after_s, struct evbuffer *body)
-{
-	struct h2_request *request = (struct h2_request *)head;
-	struct h2 *h2 = request->h2;
-
-	request->state = H2_ANSWERED;
-	request->ends = true;
-	put(request, body);
-	respond(request, status, retry_after_s, "application/json");
-	server_h2_pump(h2);
-}
-
-static void
-h2_stream_begin(struct link_request *head, const char *content_type)
-{
-	struct h2_request *request = (struct h2_request *)head;
-	struct h2 *h2 = request->h2;
-
-	respond(request, HTTP_OK, 0, content_type);
-	server_h2_pump(h2);
-}
-
-static void
-h2_stream_chunk(struct link_request *head, struct evbuffer *chunk)
-{
-	struct h2_request *request = (struct h2_request *)head;
-
-	put(request, chunk);
-	go_on(request);
-}
-
-static void
-h2_stream_end(struct link_request *head)
-{
-	struct h2_request *request = (struct h2_request *)head;
-
-	request->state = H2_ANSWERED;
-	request->ends = true;
-	request->due = false;
-	request->head.taken = NULL;
-	go_on(request);
-}
-
-static void
-h2_stream_cut(struct link_request *head)
-{
-	struct h2_request *request = (struct h2_request *)head;
-	struct h2 *h2 = request->h2;
-
-	request->state = H2_ANSWERED;
-	request->head.taken = NULL;
-	server_h2_reset(request, NGHTTP2_INTERNAL_ERROR);
-	server_h2_pump(h2);
-}
-
-static const struct request_kind h2_kind = {
-	.header = h2_header,
-	.address = h2_address,
-	.answer = h2_answer,
-	.stream_begin = h2_stream_begin,
-	.stream_chunk = h2_stream_chunk,
-	.stream_end = h2_stream_end,
-	.stream_cut = h2_stream_cut,
-};
-
 /* ---- its turn ---- */
-
-/* What never comes to the handler. */
-static void
-answer_status(struct h2_request *request)
-{
-	const char *why = request->status == STATUS_HEADERS ? "the headers are too long"
-		: request->status == STATUS_METHOD ? "only GET and POST" : "the path cannot be read";
-
-	request->state = H2_ANSWERED;
-	request->ends = true;
-	if (request->status == STATUS_HEADERS)
-		server_count(request->h2->peer->server, LINK_SERVER_HEADERS);
-	(void)evbuffer_add_printf(request->out, "{\"error\":\"%s\"}\n", why);
-	request->h2->unsent += evbuffer_get_length(request->out);
-	respond(request, request->status, 0, "application/json");
-}
 
 void
 server_h2_hand_on(struct h2_request *request)
@@ -594,7 +402,7 @@ server_h2_hand_on(struct h2_request *request)
 	take_back(request);
 	request->state = H2_HANDED;
 	if (request->status != 0)
-		answer_status(request);
+		server_h2_answer_status(request);
 	else if (!server_hand_on(&request->head))
 		h2->cut = true;
 	server_h2_promise(h2);
