@@ -1,77 +1,7 @@
 /* GOOSE: values of every type, the way of stNum and sqNum, what is told and what is not, hostile input. */
-#include "proto/goose/test_publication.h"
+#include "proto/goose/test_goose.h"
 
 #include <errno.h>
-
-#include "proto/goose/goose.h"
-
-extern const struct proto goose_proto;
-
-#define EVENT(name) (UINT64_C(1) << GOOSE_EVENT_##name)
-
-
-/** A message; the data set is a boolean and a quality unless data says otherwise. */
-struct message {
-	const char *ref;
-	uint32_t st, sq, ttl, rev, entries;
-	uint64_t t;
-	uint16_t appid, reserved1;
-	uint8_t security_len;
-	bool simulation, nds_com, value;
-	const uint8_t *data;
-	size_t data_len;
-	uint16_t left_out; /* bit: tag number */
-};
-
-static const struct message usual = { .ref = "IED1LD0/LLN0$GO$gcb1", .st = 5, .sq = 7, .ttl = 2000, .rev = 1, .entries = 2,
-	.t = UINT64_C(0x6553f10080000000), .appid = 1 };
-
-static struct pdu
-encode(const struct message *m)
-{
-	static const uint8_t quality[] = { 0x84, 0x03, 0x03, 0x00, 0x00 };
-	const uint8_t truth[] = { 0x83, 0x01, m->value };
-	struct pdu pdu = pdu_begin();
-	size_t end;
-
-	if (m->security_len > 0)
-		pdu_number(&pdu, 0x8c, 0, m->security_len);
-	end = pdu.at;
-	if (m->data != NULL) {
-		pdu_put(&pdu, m->data, m->data_len);
-	} else {
-		pdu_put(&pdu, quality, sizeof(quality));
-		pdu_put(&pdu, truth, sizeof(truth));
-	}
-	if (!(m->left_out & 1 << 11))
-		pdu_tag(&pdu, 0xab, end);
-	else
-		pdu.at = end;
-	pdu_number(&pdu, 0x8a, m->entries, 2);
-	pdu_number(&pdu, 0x89, m->nds_com, 1);
-	pdu_number(&pdu, 0x88, m->rev, 4);
-	pdu_number(&pdu, 0x87, m->simulation, 1);
-	pdu_number(&pdu, 0x86, m->sq, 5);
-	if (!(m->left_out & 1 << 5))
-		pdu_number(&pdu, 0x85, m->st, 5);
-	pdu_number(&pdu, 0x84, m->t, 8);
-	pdu_text(&pdu, 0x83, "goid");
-	if (!(m->left_out & 1 << 2))
-		pdu_text(&pdu, 0x82, "IED1LD0/LLN0$ds1");
-	pdu_number(&pdu, 0x81, m->ttl, 4);
-	pdu_text(&pdu, 0x80, m->ref);
-	pdu_tag(&pdu, 0x61, RIG_PDU_MAX);
-	pdu_header(&pdu, m->appid, m->reserved1, 0);
-	return pdu;
-}
-
-static uint64_t
-say(struct message m)
-{
-	struct pdu pdu = encode(&m);
-
-	return rig_parse(pdu_data(&pdu), pdu_len(&pdu));
-}
 
 static int
 setup(void **state)
@@ -382,21 +312,6 @@ publications_are_bounded(void **state)
 	assert_true(say(m) == 0);
 }
 
-/* allData is missing: there are no bytes, in this state or the next. */
-static void
-states_without_data(void **state)
-{
-	struct message m = usual;
-
-	m.left_out = 1 << 11;
-	m.entries = 0;
-	for (; m.st < 9; m.st++) {
-		(void)say(m);
-		m.sq = 0;
-	}
-	assert_json("\"reason\":\"state_change\"");
-}
-
 static void
 without_memory(void **state)
 {
@@ -507,76 +422,6 @@ table_holds(void **state)
 	assert_null(record_table_check(&goose_table));
 }
 
-/* allData of the last record, and what its reading named. */
-struct told {
-	uint64_t events;
-	char values[4096];
-};
-
-static struct told
-tell(struct message m)
-{
-	struct told told = { .events = say(m) & (EVENT(INVALID_APDU) | EVENT(INVALID_VALUE) | EVENT(ENTRY_COUNT)) };
-	const char *from = strstr(rig->json.data, "\"allData\":["), *to;
-
-	assert_non_null(from);
-	to = strstr(from, ",\"changed\"");
-	to = to != NULL ? to : strstr(from, ",\"previous\"");
-	to = to != NULL ? to : from + strlen(from) - 1;
-	assert_true((size_t)(to - from) < sizeof(told.values));
-	memcpy(told.values, from, (size_t)(to - from));
-	return told;
-}
-
-/* Each byte of the data in turn is another one, in a state of its own: it is told as a publication tells it that said
- * nothing before. */
-static void
-states_are_told_alike(void **state)
-{
-	uint8_t data[] = {
-		0x85, 2, 0xff, 0x7f, 0x86, 5, 0, 0xff, 0xff, 0xff, 0xff, 0x83, 1, 0, 0x87, 5, 8, 0x3f, 0xc0, 0, 0,
-		0x84, 2, 6, 0x40, 0x84, 3, 3, 0xe0, 0x10, 0x89, 2, 0xca, 0xfe, 0x8a, 2, 'o', 'k', 0x89, 0,
-		0x91, 8, 0x65, 0x53, 0xf1, 0x00, 0x40, 0, 0, 0x2a, 0x8c, 6, 0, 0, 0, 1, 0, 1, 0x84, 3, 3, 0, 0,
-	};
-	struct message m = usual, fresh = usual;
-	struct goose_state *flow = (void *)rig->state;
-
-	(void)state;
-	m.data = fresh.data = data;
-	m.data_len = fresh.data_len = sizeof(data);
-	m.entries = fresh.entries = 12;
-	(void)say(m);
-	for (size_t i = 0; i < 4 * sizeof(data); i++) {
-		char ref[] = "IED2LD0/LLN0$GO$gcb00000";
-		struct told known, anew;
-
-		data[i / 4] ^= i % 2 != 0 ? 0 : i % 4 == 0 ? 0x01 : 0x84; /* there, stays, and so on */
-		data[(i / 4 + 20) % sizeof(data)] ^= i % 4 == 3 ? 0x03 : 0;
-		if (i % 16 == 7) {
-			struct message old = m;
-
-			old.st -= 2; /* told, but the state stays what it was */
-			data[13] ^= 1;
-			assert_true((say(old) & EVENT(ST_NUM_OLD)) != 0);
-			data[13] ^= 1;
-		}
-		snprintf(ref, sizeof(ref), "IED2LD0/LLN0$GO$gcb%05zu", i);
-		fresh.ref = ref;
-		flow->broken = 0;
-		anew = tell(fresh);
-		rig_wait_ms(1); /* whoever was silent longest goes */
-		m.st++;
-		m.sq = 0;
-		known = tell(m);
-		assert_json("\"reason\":\"state_change\"");
-		assert_string_equal(known.values, anew.values);
-		assert_true((known.events & ~anew.events) == 0); /* what stands is not named again */
-		assert_true(anew.events != 0 || flow->streams[flow->last_idx]->known_is_current);
-		data[i / 4] ^= i % 4 == 3 ? 0x85 : 0;
-		data[(i / 4 + 20) % sizeof(data)] ^= i % 4 == 3 ? 0x03 : 0;
-	}
-}
-
 int
 main(void)
 {
@@ -585,7 +430,6 @@ main(void)
 		cmocka_unit_test(table_holds),
 		WITH_RIG(first_message_is_told),
 		WITH_RIG(every_type_of_value),
-		WITH_RIG(states_are_told_alike),
 		cmocka_unit_test(values_that_are_none),
 		cmocka_unit_test(numbers_are_followed),
 		WITH_RIG(state_change_says_what_changed),
@@ -596,7 +440,6 @@ main(void)
 		WITH_RIG(all_messages_when_asked_for),
 		WITH_RIG(anomalies_are_bounded),
 		WITH_RIG(publications_are_bounded),
-		WITH_RIG(states_without_data),
 		WITH_RIG(without_memory),
 		WITH_RIG(management),
 		WITH_RIG(routed),
