@@ -99,6 +99,9 @@ lookup_run(void *arg)
 	/* A loopback name on a machine without other addresses. */
 	if (lookup->rc != 0)
 		lookup->rc = look_up(lookup->host, lookup->port, 0, &lookup->found);
+	/* RFC 6761 6.3, where there is no hosts file to say so. */
+	if (lookup->rc != 0 && strcasecmp(lookup->host, "localhost") == 0)
+		lookup->rc = look_up(NULL, lookup->port, 0, &lookup->found);
 	(void)!write(lookup->done_fd, &one, sizeof(one));
 	atomic_fetch_sub(&hanging, 1);
 	lookup_leave(lookup);
