@@ -19,7 +19,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-SKIPPED = 77
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "harness"))
+import oracle   # noqa: E402
+
 INTERIM = (100, 102, 103)  # counted, not written
 UDP_METHODS = {"M-SEARCH", "NOTIFY"}
 
@@ -38,14 +40,6 @@ NOT_HERE = {
     "zeek__tunnels-gre-over-udp-4754.pcap": "HTTP within GRE over UDP",
 }
 MALFORMED = ("suriverify__http-evader-", "suriverify__http1-noint-status")
-
-
-class Difference:
-    """One capture's counts of a field: what tshark has and we have not, and the other way round."""
-
-    def __init__(self, capture, field, theirs, ours):
-        self.capture, self.field = capture, field
-        self.theirs, self.ours = theirs - ours, ours - theirs
 
 
 REASONS = [
@@ -89,21 +83,13 @@ def truth_of(services):
     return theirs
 
 
+def reason_of(difference):
+    return next((text for text, holds in REASONS if holds(difference)), None)
+
+
 def compare(capture, theirs, ours):
     """@return how many agree, are explained, differ"""
-    tally = [0, 0, 0]
-    for field, counts in theirs.items():
-        if not counts and not ours[field]:
-            continue
-        if counts == ours[field]:
-            tally[0] += 1
-            continue
-        difference = Difference(capture, field, counts, ours[field])
-        reason = next((text for text, holds in REASONS if holds(difference)), None)
-        tally[2 if reason is None else 1] += 1
-        print(f"{capture}: {field}: {reason or 'DIFFERENT'}\n"
-              f"    only theirs {dict(difference.theirs)}, only ours {dict(difference.ours)}")
-    return tally
+    return oracle.compare_counters(capture, theirs, ours, reason_of)
 
 
 def main():
@@ -117,7 +103,7 @@ def main():
     corpus = Path(args.shared, "corpus")
     if not corpus.is_dir():
         print(f"{corpus}: no corpus, nothing compared")
-        return SKIPPED
+        return oracle.SKIPPED
     truths = {path.stem: json.loads(path.read_text(encoding="utf-8"))["services"].get("http")
               for path in sorted(corpus.glob("truth/*.json")) if args.k in path.stem}
     truths = {capture: services for capture, services in truths.items() if services is not None}

@@ -20,18 +20,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-SKIPPED = 77
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "harness"))
+import oracle   # noqa: E402
+
 FIELDS = ("smtp.req.command", "smtp.req.parameter", "imf.subject")
 JOIN = "\x1f"  # between several values of a field
-
-
-class Difference:
-    """One capture's values of a field: what tshark has and we have not, and the other way round."""
-
-    def __init__(self, capture, field, theirs, ours):
-        self.capture, self.field = capture, field
-        self.theirs, self.ours = theirs - ours, ours - theirs
-
 
 # What is missing here, or read differently, by capture.
 KNOWN = {
@@ -100,23 +93,16 @@ def ours_of(sensor, capture):
     return counts
 
 
+def reason_of(difference):
+    return KNOWN.get(difference.capture) or next((text for text, holds in REASONS if holds(difference)), None)
+
+
 def compare(capture, theirs, ours):
     """@return how many agree, are explained, differ"""
-    tally = [0, 0, 0]
-    for field in theirs:
-        # A name is told with each mail of its connection, a subject in each place of a capture that repeats it.
-        want, got = (collections.Counter(set(counts[field])) if field == "helo" else counts[field] for counts in (theirs, ours))
-        if not want and not got:
-            continue
-        if want == got:
-            tally[0] += 1
-            continue
-        difference = Difference(capture, field, want, got)
-        reason = KNOWN.get(capture) or next((text for text, holds in REASONS if holds(difference)), None)
-        tally[2 if reason is None else 1] += 1
-        print(f"{capture}: {field}: {reason or 'DIFFERENT'}\n"
-              f"    only theirs {dict(difference.theirs)}, only ours {dict(difference.ours)}")
-    return tally
+    # A name is told with each mail of its connection, a subject in each place of a capture that repeats it.
+    for counts in (theirs, ours):
+        counts["helo"] = collections.Counter(set(counts["helo"]))
+    return oracle.compare_counters(capture, theirs, ours, reason_of)
 
 
 def main():
@@ -130,7 +116,7 @@ def main():
     corpus = Path(args.shared, "corpus")
     if not corpus.is_dir() or shutil.which("tshark") is None:
         print(f"{corpus}: no corpus, or no tshark: nothing compared")
-        return SKIPPED
+        return oracle.SKIPPED
     captures = [path.stem for path in sorted(corpus.glob("truth/*.json")) if args.k in path.stem
                 and "smtp" in json.loads(path.read_text(encoding="utf-8"))["protocols"]]
     total = [0, 0, 0]

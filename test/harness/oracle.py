@@ -108,6 +108,33 @@ class Table:
         return 1 if self.failed else 0
 
 
+class Difference:
+    """One capture's counts of a field: what the other decoder has and we have not, and the other way round."""
+
+    def __init__(self, capture, field, theirs, ours):
+        self.capture, self.field = capture, field
+        self.theirs, self.ours = theirs - ours, ours - theirs
+
+
+def compare_counters(capture, theirs, ours, reason_of):
+    """theirs and ours: {field: Counter}; reason_of(Difference) -> why the two differ, or None. Prints what differs.
+    Returns how many fields agree, are explained, differ."""
+    tally = [0, 0, 0]
+    for field, want in theirs.items():
+        got = ours[field]
+        if not want and not got:
+            continue
+        if want == got:
+            tally[0] += 1
+            continue
+        difference = Difference(capture, field, want, got)
+        reason = reason_of(difference)
+        tally[2 if reason is None else 1] += 1
+        print(f"{capture}: {field}: {reason or 'DIFFERENT'}\n"
+              f"    only theirs {dict(difference.theirs)}, only ours {dict(difference.ours)}")
+    return tally
+
+
 def short(value):
     text = json.dumps(value, sort_keys=True, default=str)
     return text if len(text) <= 300 else text[:297] + '...'
