@@ -464,7 +464,10 @@ read_application_data(struct tls_pdu *pdu, uint16_t len)
 		return;
 	tls_assembly_drop(ctx, &pdu->end->assembly);
 	pdu->end->encrypted = true;
-	if (is_complete(pdu->state))
+	pdu->ciphers = !pdu->end->ciphered && pdu->end->hellos > 0;
+	if (pdu->ciphers) /* RFC 8446 D.4: ChangeCipherSpec is left out where no middlebox wants it */
+		deliver(pdu);
+	else if (is_complete(pdu->state))
 		emit(pdu);
 }
 
