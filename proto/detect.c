@@ -304,7 +304,10 @@ ask(const struct proto_settings *settings, const struct proto_input *input, uint
 	return verdict;
 }
 
-/* The port's own protocol is asked first. It may wait for more; another one's certainty ends the wait. */
+/*
+ * The port's own protocol is asked first, whatever the first byte is: its PDU may stand behind bytes that are none. It may wait for
+ * more; another one's certainty ends the wait.
+ */
 enum proto_probe
 proto_detect(const struct proto_settings *settings, const struct proto_input *input, unsigned int *proto_idx)
 {
@@ -317,6 +320,6 @@ proto_detect(const struct proto_settings *settings, const struct proto_input *in
 	if (input->link != NULL)
 		return detect_link(settings, input, proto_idx);
 	left = settings->starts[input->tcp][input->data[0]];
-	verdict = ask(settings, input, left & first, verdict, proto_idx);
+	verdict = ask(settings, input, first, verdict, proto_idx);
 	return ask(settings, input, left & ~first, verdict, proto_idx);
 }

@@ -80,6 +80,8 @@ struct proto_ctx {
 	uint32_t pdu_len;
 	uint32_t skip_len;           /* parse may set it: bytes of its direction behind the PDU to pass over unread, the rest of
 	                                a message of which frame() gave only the front */
+	uint32_t skipped_len;        /* parse: bytes of its direction before the PDU that were none, told as resynchronised; the
+	                                first 2^32 - 1 of them */
 	bool raw;                    /* over TCP: what follows in the direction is not framed but goes to proto->raw, until it
 	                                says otherwise; set by parse, gap and raw, which finds what was said last */
 	bool over;                   /* set by parse or raw: what follows in both directions is another protocol; end() is
@@ -151,8 +153,8 @@ struct proto {
 	enum proto_probe (*probe)(struct cursor in, bool to_server, bool on_port);
 	/** The same for a datagram, where it is not what a stream begins with; NULL: probe. */
 	enum proto_probe (*probe_datagram)(struct cursor in, bool to_server, bool on_port);
-	/** First bytes at which the probes do not always say PROTO_PROBE_NO, so that they are not asked in vain.
-	 *  start_count 0: they may say yes at any. */
+	/** First bytes at which the probes do not always say PROTO_PROBE_NO, so that they are not asked in vain; on its port a
+	 *  protocol is asked at any. start_count 0: they may say yes at any. */
 	struct proto_bytes starts[PROTO_STARTS_MAX];
 	uint8_t start_count;
 	/** Whether another flow announced this one, over TCP, of which its bytes say nothing: asked before any probe.

@@ -166,6 +166,7 @@ prepare(struct proto_engine *engine, struct proto_session *session, uint64_t ts_
 	ctx->pdu = NULL;
 	ctx->pdu_len = 0;
 	ctx->skip_len = 0;
+	ctx->skipped_len = 0;
 	ctx->raw = tcp && session->raw[to_server];
 	ctx->over = false;
 	engine->record.len = 0;
@@ -186,13 +187,31 @@ settle(struct proto_engine *engine)
 	proto_volume_settle(&engine->ctx);
 }
 
+/* Says once what was skipped before the PDU (or the end) that was found now. */
+static void
+report_garbage(struct proto_engine *engine, struct proto_session *session, bool to_server)
+{
+	uint32_t len = session->garbage_len[to_server];
+
+	if (len == 0)
+		return;
+	session->garbage_len[to_server] = 0;
+	counter_add(&engine->counters[PROTO_COUNTER_GARBAGE], 1);
+	if (engine->garbage != NULL)
+		engine->garbage(engine->ctx.owner, session, to_server, len);
+}
+
 static void
 parse_pdu(struct proto_engine *engine, struct proto_session *session, const struct proto_input *input,
 	uint32_t at, uint32_t len)
 {
 	uint64_t since = engine->meters != NULL ? __builtin_ia32_rdtsc() : 0;
-	struct proto_ctx *ctx = prepare(engine, session, input->ts_ns, input->to_server, input->tcp);
+	uint32_t skipped_len = session->garbage_len[input->to_server];
+	struct proto_ctx *ctx;
 
+	report_garbage(engine, session, input->to_server);
+	ctx = prepare(engine, session, input->ts_ns, input->to_server, input->tcp);
+	ctx->skipped_len = skipped_len;
 	ctx->link = input->link;
 	ctx->client_addr = input->client_addr;
 	ctx->server_addr = input->server_addr;
@@ -378,20 +397,6 @@ find_pdu(const struct proto *proto, const struct proto_input *input, uint32_t fr
 	return input->len;
 }
 
-/* Says once what was skipped before the PDU (or the end) that was found now. */
-static void
-report_garbage(struct proto_engine *engine, struct proto_session *session, bool to_server)
-{
-	uint32_t len = session->garbage_len[to_server];
-
-	if (len == 0)
-		return;
-	session->garbage_len[to_server] = 0;
-	counter_add(&engine->counters[PROTO_COUNTER_GARBAGE], 1);
-	if (engine->garbage != NULL)
-		engine->garbage(engine->ctx.owner, session, to_server, len);
-}
-
 static uint32_t
 skip_garbage(struct proto_engine *engine, struct proto_session *session, const struct proto_input *input, uint32_t from,
 	uint32_t at)
@@ -430,7 +435,6 @@ read_pdus(struct proto_engine *engine, struct proto_session *session, const stru
 		len = frame_on(session->proto, input, at, seen_len);
 		seen_len = 0;
 		if (len > 0 && (uint32_t)len <= left) {
-			report_garbage(engine, session, input->to_server);
 			parse_pdu(engine, session, input, at, (uint32_t)len);
 			at += (uint32_t)len;
 			at += pass_over(session, input->to_server, input->len - at);

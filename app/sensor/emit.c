@@ -426,6 +426,8 @@ emit_app_anomaly(struct worker *worker, const struct proto_session *session, boo
 {
 	struct anomaly_record what = { .type = "applayer", .event = event_name, .layer = "proto_parser" };
 
+	if (!worker->settings->sensor.anomaly_applayer)
+		return;
 	what.app_proto = session->proto->app.name;
 	what.head.present = 3;
 	emit_anomaly(worker, &what, to_server);

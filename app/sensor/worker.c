@@ -137,7 +137,7 @@ worker_deliver_message(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id
 		emit_alerts(worker, ctx->to_server, ctx, tx_id, (flags & PROTO_HOLD) != 0);
 		session->quiet_txs |= worker->hits.quiet ? quiet_bit : 0;
 	}
-	for (uint64_t left = ctx->events; left != 0 && worker->settings->sensor.anomaly_applayer; left &= left - 1)
+	for (uint64_t left = ctx->events & ~ctx->proto->app.rule_events; left != 0; left &= left - 1)
 		emit_app_anomaly(worker, &session->proto, ctx->to_server,
 			ctx->proto->app.events[__builtin_ctzll(left)].name);
 	ctx->events = 0;
@@ -158,8 +158,7 @@ worker_report_garbage(void *owner, const struct proto_session *session, bool to_
 	struct worker *worker = owner;
 
 	(void)len;
-	if (worker->settings->sensor.anomaly_applayer)
-		emit_app_anomaly(worker, session, to_server, "resynchronised");
+	emit_app_anomaly(worker, session, to_server, "resynchronised");
 }
 
 static uint32_t

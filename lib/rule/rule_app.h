@@ -58,6 +58,7 @@ struct rule_app {
 	const struct record_table *record;
 	const struct rule_app_event *events; /* at most RULE_APP_EVENT_MAX; the index is the bit */
 	uint8_t event_count;
+	uint64_t rule_events;               /* bits of events that are no anomaly record of their own: another one tells them */
 	const struct rule_app_keyword *keywords;
 	uint8_t keyword_count;
 	const struct rule_app_buffer *buffers;

@@ -78,6 +78,13 @@ damaged_frame(struct cursor in, uint8_t length)
 	return frame_len(length);
 }
 
+static bool
+header_sound(const uint8_t header[static DNP3_HEADER_LEN])
+{
+	return header[0] == SYNC_0 && header[1] == SYNC_1 && header[2] >= DNP3_LENGTH_MIN &&
+	       crc_agrees(header, DNP3_HEADER_LEN - CRC_LEN);
+}
+
 /* IEEE 1815 9.2.4. */
 static int
 dnp3_frame(struct cursor in, bool to_server)
@@ -91,25 +98,39 @@ dnp3_frame(struct cursor in, bool to_server)
 		return left == 0 || begins ? 0 : -EBADMSG;
 	}
 	header = cursor_take(&in, DNP3_HEADER_LEN);
+	if (header_sound(header))
+		return frame_len(header[2]);
 	if (header[0] != SYNC_0 || header[1] != SYNC_1 || header[2] < DNP3_LENGTH_MIN)
 		return -EBADMSG;
-	if (crc_agrees(header, DNP3_HEADER_LEN - CRC_LEN))
-		return frame_len(header[2]);
 	return damaged_frame(in, header[2]);
 }
 
+/* Whether a frame that stands behind other bytes begins here. */
+static bool
+frame_behind(struct cursor in)
+{
+	while (cursor_left(&in) >= DNP3_HEADER_LEN) {
+		struct cursor at = in;
+		const uint8_t *header = cursor_take(&at, DNP3_HEADER_LEN);
+
+		if (header_sound(header))
+			return true;
+		cursor_skip(&in, 1);
+	}
+	return false;
+}
+
+/* A frame with a right CRC, at the front; on its port also behind bytes that are none, which is what a lost start looks like. */
 static enum proto_probe
 dnp3_probe(struct cursor in, bool to_server, bool on_port)
 {
-	size_t left = cursor_left(&in);
-	const uint8_t *header;
+	int len = dnp3_frame(in, to_server);
 
-	if (left < DNP3_HEADER_LEN)
-		return dnp3_frame(in, to_server) < 0 ? PROTO_PROBE_NO : PROTO_PROBE_MORE;
-	header = cursor_take(&in, DNP3_HEADER_LEN);
-	if (header[0] != SYNC_0 || header[1] != SYNC_1 || header[2] < DNP3_LENGTH_MIN)
-		return PROTO_PROBE_NO;
-	return crc_agrees(header, DNP3_HEADER_LEN - CRC_LEN) ? PROTO_PROBE_YES : PROTO_PROBE_NO;
+	if (len > 0)
+		return PROTO_PROBE_YES;
+	if (len == 0)
+		return PROTO_PROBE_MORE;
+	return on_port && frame_behind(in) ? PROTO_PROBE_YES : PROTO_PROBE_NO;
 }
 
 /* The outstation listens, and DIR is clear in what it sends (9.2.4.1.3.1). */
@@ -359,6 +380,21 @@ frame_parse(struct proto_ctx *ctx, const struct dnp3_link *link, struct cursor d
 	deliver_link(ctx, link);
 }
 
+/* What stood before this frame, and whether its own header is right. @return whether it is */
+static bool
+note_link_errors(struct proto_ctx *ctx, const uint8_t *header)
+{
+	struct dnp3_state *state = ctx->state;
+	bool sound = crc_agrees(header, DNP3_HEADER_LEN - CRC_LEN);
+
+	if (ctx->skipped_len > 0)
+		proto_event(ctx, DNP3_EVENT_BAD_START_BYTES);
+	if (sound && (ctx->skipped_len > 0 || state->link_error[ctx->to_server]))
+		proto_event(ctx, DNP3_EVENT_POLICY_DIVERGENCE);
+	state->link_error[ctx->to_server] = !sound;
+	return sound;
+}
+
 static void
 dnp3_parse(struct proto_ctx *ctx, struct cursor pdu)
 {
@@ -373,7 +409,7 @@ dnp3_parse(struct proto_ctx *ctx, struct cursor pdu)
 	link.control = header[3];
 	link.dst = (uint16_t)(header[4] | header[5] << 8);
 	link.src = (uint16_t)(header[6] | header[7] << 8);
-	if (!crc_agrees(header, DNP3_HEADER_LEN - CRC_LEN)) {
+	if (!note_link_errors(ctx, header)) {
 		counter_add(&ctx->counters[DNP3_CRC_ERRORS], 1);
 		proto_event(ctx, DNP3_EVENT_BAD_LINK_CRC);
 		deliver_link(ctx, &link);
@@ -439,6 +475,7 @@ static const struct knob knobs[] = {
 	{ KNOB("max-reassembly"), KNOB_SIZE, offsetof(struct dnp3_config, max_reassembly), 250, DNP3_REASSEMBLY_MAX,
 		"8KiB", NULL, "length of an application fragment put together from transport segments" },
 	{ .name = KNOB("max-tx"), .type = KNOB_ACCEPTED, .help = "open requests of a flow are bounded at 32" },
+	{ .name = KNOB("resync-on-bad-start"), .type = KNOB_ACCEPTED, .help = "bytes that begin no frame are always passed over" },
 };
 static const struct knob_table knob_table = { "dnp3", knobs, sizeof(knobs) / sizeof(knobs[0]) };
 
@@ -446,6 +483,7 @@ static_assert(sizeof(struct dnp3_state) <= 1024, "a flow that speaks DNP3 costs 
 
 const struct proto dnp3_proto = {
 	.app = { .name = "dnp3", .record = &dnp3_record_table, .events = dnp3_events, .event_count = DNP3_EVENT_COUNT,
+		.rule_events = UINT64_C(1) << DNP3_EVENT_BAD_START_BYTES | UINT64_C(1) << DNP3_EVENT_POLICY_DIVERGENCE,
 		.keywords = dnp3_keywords, .keyword_count = DNP3_KEYWORD_COUNT, .buffers = dnp3_buffers,
 		.buffer_count = DNP3_BUFFER_COUNT, .alert_key = { "response", "request" },
 		.keyword_index = dnp3_keyword_index },

@@ -39,7 +39,7 @@ enum dnp3_function {
 	DNP3_AUTHENTICATE_RESP = 131,
 };
 
-/* Index of dnp3_events[], bit of proto_ctx.events. The first eight are Suricata's, by its names. */
+/* Index of dnp3_events[], bit of proto_ctx.events. The first eight and the last two are Suricata's, by its names. */
 enum dnp3_event {
 	DNP3_EVENT_FLOODED,
 	DNP3_EVENT_LEN_TOO_SMALL,
@@ -59,6 +59,8 @@ enum dnp3_event {
 	DNP3_EVENT_TRUNCATED_OBJECT,
 	DNP3_EVENT_INVALID_OBJECT_LENGTH,
 	DNP3_EVENT_UNEXPECTED_RESPONSE,
+	DNP3_EVENT_BAD_START_BYTES,
+	DNP3_EVENT_POLICY_DIVERGENCE,
 	DNP3_EVENT_COUNT,
 };
 
@@ -469,7 +471,9 @@ struct dnp3_state {
 	uint8_t slot_count;
 	uint8_t slot_next;     /* the next to be given up when all are used */
 	bool first_seen[2];    /* by to_server: a segment with FIR was there */
+	bool link_error[2];    /* by to_server: the last frame's header was wrong */
 	bool request_seen;
+	uint8_t unanswered;    /* requests since the last response, at most DNP3_OPEN_MAX + 1 */
 	uint8_t identity_next;
 	uint32_t identity_hashes[DNP3_IDENTITIES_MAX]; /* of the answers already told */
 };

@@ -76,6 +76,14 @@ open_remove(struct dnp3_state *state, struct dnp3_open *open)
 	state->open_count--;
 }
 
+/* Sixteen sequence numbers name any number of requests: one after the other without any response is a flood, too. */
+static void
+count_unanswered(struct proto_ctx *ctx, struct dnp3_state *state)
+{
+	if (state->unanswered <= DNP3_OPEN_MAX && ++state->unanswered > DNP3_OPEN_MAX)
+		proto_event(ctx, DNP3_EVENT_FLOODED);
+}
+
 /* A request was seen: its response will name its function. A repeated request may be answered twice. */
 static void
 request_open(struct proto_ctx *ctx, const struct dnp3_record *record)
@@ -87,6 +95,7 @@ request_open(struct proto_ctx *ctx, const struct dnp3_record *record)
 		record->dst >= DNP3_BROADCAST_MIN)
 		return;
 	state->request_seen = true;
+	count_unanswered(ctx, state);
 	open = open_find(state, record->src, record->dst, record->sequence);
 	if (open != NULL) {
 		open->waiting += open->waiting < UINT8_MAX;
@@ -109,6 +118,7 @@ request_close(struct proto_ctx *ctx, struct dnp3_record *record)
 	struct dnp3_state *state = ctx->state;
 	struct dnp3_open *open = open_find(state, record->dst, record->src, record->sequence);
 
+	state->unanswered = 0;
 	if (open == NULL) {
 		if (state->request_seen)
 			proto_event(ctx, DNP3_EVENT_UNEXPECTED_RESPONSE);
@@ -345,14 +355,15 @@ header_read(struct dnp3_record *record, struct cursor *in)
 	record->uns = (control & CONTROL_UNS) != 0;
 	record->sequence = control & CONTROL_SEQUENCE;
 	record->function = function;
-	record_present(&record->head, DNP3_HAS_APPLICATION);
-	if (function < DNP3_RESPONSE || function > DNP3_AUTHENTICATE_RESP)
-		return true;
-	record->iin_bits = cursor_le16(in);
-	record->iin = __builtin_bswap16(record->iin_bits);
-	if (!in->short_read)
+	if (function >= DNP3_RESPONSE && function <= DNP3_AUTHENTICATE_RESP) {
+		record->iin_bits = cursor_le16(in);
+		record->iin = __builtin_bswap16(record->iin_bits);
+		if (in->short_read)
+			return false;
 		record_present(&record->head, DNP3_HAS_IIN);
-	return !in->short_read;
+	}
+	record_present(&record->head, DNP3_HAS_APPLICATION);
+	return true;
 }
 
 void
@@ -373,21 +384,19 @@ dnp3_app_parse(struct proto_ctx *ctx, const struct dnp3_link *link, const uint8_
 	message.fact_count = 0;
 	if (!header_read(record, &message.in)) {
 		proto_event(ctx, DNP3_EVENT_LEN_TOO_SMALL);
-		if (!record_is_present(record, DNP3_HAS_APPLICATION))
-			flags = PROTO_MATCH;
+		proto_deliver(ctx, PROTO_MATCH, 0);
+		return;
 	}
-	if (record_is_present(record, DNP3_HAS_APPLICATION)) {
-		message_classify(ctx, record);
-		if (record->function > DNP3_REQUEST_LAST &&
-			(record->function < DNP3_RESPONSE || record->function > DNP3_AUTHENTICATE_RESP))
-			proto_event(ctx, DNP3_EVENT_INVALID_FUNCTION_CODE);
-		else if (!message.in.short_read) {
-			record->complete = objects_read(&message);
-			compare_values(&message, link, cursor_of(data, len));
-		}
-		if (record->function == DNP3_CONFIRM && !config->log_confirms)
-			flags = PROTO_MATCH;
+	message_classify(ctx, record);
+	if (record->function > DNP3_REQUEST_LAST &&
+		(record->function < DNP3_RESPONSE || record->function > DNP3_AUTHENTICATE_RESP)) {
+		proto_event(ctx, DNP3_EVENT_INVALID_FUNCTION_CODE);
+	} else {
+		record->complete = objects_read(&message);
+		compare_values(&message, link, cursor_of(data, len));
 	}
+	if (record->function == DNP3_CONFIRM && !config->log_confirms)
+		flags = PROTO_MATCH;
 	answers = record->function == DNP3_RESPONSE || record->function == DNP3_UNSOLICITED_RESPONSE;
 	proto_deliver(ctx, flags, 0);
 	if (answers && message.fact_count > 0)

@@ -291,7 +291,7 @@ static const struct field record_rows[] = {
 const struct record_table dnp3_record_table = { "dnp3", ROWS(record_rows), sizeof(struct dnp3_record) };
 
 const struct rule_app_event dnp3_events[DNP3_EVENT_COUNT] = {
-	[DNP3_EVENT_FLOODED] = { "flooded", "more open requests or reassemblies than a flow may have" },
+	[DNP3_EVENT_FLOODED] = { "flooded", "more open requests, requests without any response, or reassemblies than a flow may have" },
 	[DNP3_EVENT_LEN_TOO_SMALL] = { "len_too_small", "too few bytes for a transport or application header" },
 	[DNP3_EVENT_BAD_LINK_CRC] = { "bad_link_crc", "the CRC of a link header is wrong" },
 	[DNP3_EVENT_BAD_TRANSPORT_CRC] = { "bad_transport_crc", "the CRC of a block of user data is wrong" },
@@ -309,4 +309,8 @@ const struct rule_app_event dnp3_events[DNP3_EVENT_COUNT] = {
 	[DNP3_EVENT_TRUNCATED_OBJECT] = { "truncated_object", "the message ends inside an object" },
 	[DNP3_EVENT_INVALID_OBJECT_LENGTH] = { "invalid_object_length", "an object's size does not fit its contents" },
 	[DNP3_EVENT_UNEXPECTED_RESPONSE] = { "unexpected_response", "a response that no open request of the flow asked for" },
+	[DNP3_EVENT_BAD_START_BYTES] = { "bad_start_bytes",
+		"bytes that begin no frame stand before this one; the anomaly is `resynchronised`" },
+	[DNP3_EVENT_POLICY_DIVERGENCE] = { "policy_divergence",
+		"the first frame behind such bytes or a wrong header CRC, where another receiver may have given up; rules alone see it" },
 };

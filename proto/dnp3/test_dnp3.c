@@ -294,6 +294,25 @@ test_flood(void **unused)
 	assert_int_equal(counter_get(&h.counters[DNP3_REQUESTS_SHED]), 16);
 }
 
+/* Between two stations sixteen sequence numbers come again and again: told once, and again only behind a response. */
+static void
+test_flood_of_a_pair(void **unused)
+{
+	static const uint8_t response[] = { 0xc0, 129, 0, 0 };
+
+	harness_begin();
+	for (unsigned int round = 0; round < 2; round++) {
+		for (unsigned int i = 0; i < 3 * DNP3_OPEN_MAX; i++) {
+			const uint8_t request[] = { (uint8_t)(0xc0 | (i & 15)), 1, 60, 1, 6 };
+
+			h.events = 0;
+			feed_app(request, sizeof(request), true);
+			assert_int_equal(h.events, i == DNP3_OPEN_MAX ? EVENT(FLOODED) : 0);
+		}
+		feed_app(response, sizeof(response), false);
+	}
+}
+
 static bool
 keyword(const char *name, const char *value)
 {
@@ -420,7 +439,8 @@ main(void)
 		cmocka_unit_test(test_segments), cmocka_unit_test(test_segment_order), cmocka_unit_test(test_too_long),
 		cmocka_unit_test(test_many_reassemblies), cmocka_unit_test(test_bad_crc),
 		cmocka_unit_test(test_resynchronisation), cmocka_unit_test(test_malformed), cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_flood), cmocka_unit_test(test_keywords), cmocka_unit_test(test_keyword_index), cmocka_unit_test(test_random),
+		cmocka_unit_test(test_flood), cmocka_unit_test(test_flood_of_a_pair), cmocka_unit_test(test_keywords),
+		cmocka_unit_test(test_keyword_index), cmocka_unit_test(test_random),
 	};
 
 	if (slab_create(&slab, 1 << 20) != 0)

@@ -139,6 +139,7 @@ feed(const uint8_t *data, uint32_t len, bool to_server)
 	struct cursor in = cursor_of(data, len);
 	uint32_t skipped = 0;
 
+	h.ctx.skipped_len = 0;
 	h.ctx.to_server = to_server;
 	while (cursor_left(&in) > 0) {
 		int frame_len = dnp3_proto.frame(in, to_server);
@@ -148,9 +149,11 @@ feed(const uint8_t *data, uint32_t len, bool to_server)
 		if (frame_len < 0) {
 			cursor_skip(&in, 1);
 			skipped++;
+			h.ctx.skipped_len++;
 			continue;
 		}
 		dnp3_proto.parse(&h.ctx, cursor_sub(&in, (size_t)frame_len));
+		h.ctx.skipped_len = 0;
 	}
 	return skipped;
 }

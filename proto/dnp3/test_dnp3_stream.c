@@ -45,7 +45,13 @@ test_frame(void **unused)
 		struct bytes bad = out;
 
 		bad.data[i] ^= 0x10;
-		assert_int_equal(dnp3_proto.probe(cursor_of(bad.data, bad.len), true, true), PROTO_PROBE_NO);
+		/* Without start octets it is no frame. A damaged header with sound user data is one, as soon as all is there. */
+		assert_int_equal(dnp3_proto.probe(cursor_of(bad.data, bad.len), true, true),
+			i < 2 ? PROTO_PROBE_NO : i == 2 ? PROTO_PROBE_MORE : PROTO_PROBE_YES);
+		put(&bad, out.data, out.len);
+		assert_int_equal(dnp3_proto.probe(cursor_of(bad.data, bad.len), true, true), PROTO_PROBE_YES);
+		assert_int_equal(dnp3_proto.probe(cursor_of(bad.data, bad.len), true, false),
+			i < 3 ? PROTO_PROBE_NO : PROTO_PROBE_YES);
 	}
 	assert_int_equal(dnp3_proto.frame(cursor_of("\x05\x65", 2), true), -EBADMSG);
 	assert_int_equal(dnp3_proto.frame(cursor_of("\x06", 1), true), -EBADMSG);
@@ -198,7 +204,9 @@ test_bad_crc(void **unused)
 		if (i >= 10)
 			assert_int_equal(h.events, EVENT(BAD_TRANSPORT_CRC));
 		else if (i >= 3)
-			assert_int_equal(h.events, EVENT(BAD_LINK_CRC));
+			assert_int_equal(h.events, EVENT(BAD_LINK_CRC) | EVENT(POLICY_DIVERGENCE));
+		else
+			assert_int_equal(h.events, EVENT(BAD_START_BYTES) | EVENT(POLICY_DIVERGENCE));
 	}
 }
 
@@ -216,4 +224,8 @@ test_resynchronisation(void **unused)
 	put_fragment(&out, 0xc4, app, sizeof(app), 249);
 	assert_int_equal(feed(out.data, out.len, true), 25);
 	assert_int_equal(h.emitted, 3);
+	assert_int_equal(h.events, EVENT(BAD_START_BYTES) | EVENT(POLICY_DIVERGENCE));
+	h.events = 0;
+	feed_app(app, sizeof(app), true);
+	assert_int_equal(h.events, 0);
 }
