@@ -19,6 +19,7 @@ static const struct {
 	{ "enabled", KNOB_BOOL, AT(enabled), 0, 0, "yes", "recognise and parse it" },
 	{ "detection-ports.dp", KNOB_LIST, AT(ports), 0, 0, NULL,
 		"usual server ports: asked first there, found by content anywhere" },
+	{ "detection-ports.sp", KNOB_ACCEPTED, 0, 0, 0, NULL, "a port of detection-ports.dp counts at either end" },
 	{ "log", KNOB_CHOICE, AT(log), 0, 0, "all",
 		"which records are written: every transaction, not those whose values are all as before, a summary of each flow, or none "
 		"but alerts" },

@@ -4,7 +4,7 @@
 
 #include "proto/session.h"
 
-enum { PROTO_KNOBS_MAX = 5 };
+enum { PROTO_KNOBS_MAX = 6 };
 
 struct proto_setting {
 	const struct proto *proto;
