@@ -10,6 +10,8 @@
 const struct counter_desc proto_counters[PROTO_COUNTER_COUNT] = {
 	[PROTO_COUNTER_DETECTED] = { "app_layer.flows_detected", "flows whose protocol was recognised" },
 	[PROTO_COUNTER_UNKNOWN] = { "app_layer.flows_unknown", "flows given up: no protocol recognised their first data" },
+	[PROTO_COUNTER_UNDETECTED_BYTES] = { "app_layer.undetected_bytes",
+		"bytes at the beginning of recognised flows, passed over before the protocol was recognised" },
 	[PROTO_COUNTER_STATE_SHED] = { "app_layer.state_memcap_drop", "recognised flows not parsed: no memory for their state" },
 	[PROTO_COUNTER_PDUS] = { "app_layer.pdus", "PDUs parsed" },
 	[PROTO_COUNTER_GARBAGE] = { "app_layer.garbage", "times that bytes of a recognised flow were no PDU" },
@@ -275,6 +277,8 @@ begin(struct proto_engine *engine, struct proto_session *session, unsigned int p
 	session->proto_idx = (uint8_t)proto_idx;
 	session->found = PROTO_FOUND;
 	memset(session->seen_len, 0, sizeof(session->seen_len));
+	counter_add(&engine->counters[PROTO_COUNTER_UNDETECTED_BYTES], session->garbage_len[0] + session->garbage_len[1]);
+	memset(session->garbage_len, 0, sizeof(session->garbage_len));
 	counter_add(&engine->counters[PROTO_COUNTER_DETECTED], 1);
 	return true;
 }
@@ -346,6 +350,7 @@ detect(struct proto_engine *engine, struct proto_session *session, const struct 
 	verdict = proto_detect(engine->settings, input, &proto_idx);
 	if (verdict != PROTO_PROBE_YES && detect_behind(engine, input, waited_len, &proto_idx)) {
 		*consumed = waited_len;
+		session->garbage_len[input->to_server] += waited_len;
 		verdict = PROTO_PROBE_YES;
 	}
 	if (verdict == PROTO_PROBE_YES)
@@ -355,6 +360,7 @@ detect(struct proto_engine *engine, struct proto_session *session, const struct 
 		return false;
 	}
 	*consumed = input->len;
+	session->garbage_len[input->to_server] += input->len;
 	on_port = input->link != NULL || proto_is_port(engine, input->tcp, input->sport) ||
 		proto_is_port(engine, input->tcp, input->dport);
 	if (++session->tries < (on_port ? PROTO_DETECT_TRIES_PORT : PROTO_DETECT_TRIES))

@@ -34,7 +34,8 @@ struct proto_session {
 	bool raw[2];               /* by to_server: the protocol takes the bytes as they come */
 	uint32_t seen_len[2];      /* by to_server: bytes that frame(), before that a probe, looked at and needs more */
 	uint32_t skip_len[2];      /* by to_server: bytes still to be passed over, as the protocol asked */
-	uint32_t garbage_len[2];   /* by to_server: bytes skipped since the last PDU, not yet reported */
+	uint32_t garbage_len[2];   /* by to_server: bytes skipped since the last PDU, not yet reported; before PROTO_FOUND, bytes that
+	                              no protocol knew as its own */
 	struct proto_volume *volume; /* of records not written; NULL: none */
 };
 
@@ -44,6 +45,7 @@ struct proto_settings;
 enum proto_counter {
 	PROTO_COUNTER_DETECTED,
 	PROTO_COUNTER_UNKNOWN,
+	PROTO_COUNTER_UNDETECTED_BYTES,
 	PROTO_COUNTER_STATE_SHED,
 	PROTO_COUNTER_PDUS,
 	PROTO_COUNTER_GARBAGE,

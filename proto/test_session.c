@@ -204,6 +204,28 @@ found_behind_what_waited(void **state)
 	teardown(&bench);
 }
 
+/* What stood before a protocol was recognised is counted, but not what was passed over in flows that never were. */
+static void
+undetected_bytes_are_counted(void **state)
+{
+	struct bench bench;
+	struct proto_session session = { 0 };
+	struct counter_set sets[4];
+
+	setup(&bench, NULL);
+	assert_true(proto_engine_counters(bench.engine, sets, 4) > 0);
+	assert_int_equal(feed(&bench, &session, "zzzzz", 5, 0), 5);
+	assert_int_equal(counter_get(&sets[0].values[PROTO_COUNTER_UNDETECTED_BYTES]), 0);
+	assert_int_equal(feed(&bench, &session, "P\x01x", 3, 0), 3);
+	assert_string_equal(bench.log, "1 ");
+	assert_int_equal(counter_get(&sets[0].values[PROTO_COUNTER_UNDETECTED_BYTES]), 5);
+	proto_session_end(bench.engine, &session, 0);
+	assert_int_equal(feed(&bench, &session, "zzzzz", 5, 0), 5);
+	proto_session_end(bench.engine, &session, 0);
+	assert_int_equal(counter_get(&sets[0].values[PROTO_COUNTER_UNDETECTED_BYTES]), 5);
+	teardown(&bench);
+}
+
 static void
 garbage_and_loss_are_left_behind(void **state)
 {
@@ -416,6 +438,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pdus_come_whole),
 		cmocka_unit_test(found_behind_what_waited),
+		cmocka_unit_test(undetected_bytes_are_counted),
 		cmocka_unit_test(garbage_and_loss_are_left_behind),
 		cmocka_unit_test(every_cut_gives_the_same),
 		cmocka_unit_test(ethernet_is_told_by_its_type),

@@ -517,6 +517,7 @@ static const struct knob knobs[] = {
 		"requests of a flow that may wait for their response; above it the oldest is written as it is" },
 	{ "app-layer.protocols.modbus.stream-depth", KNOB_ACCEPTED, 0, 0, 0, NULL, NULL,
 		"reassembly of Modbus has no depth limit here" },
+	{ "app-layer.protocols.modbus.max-tx", KNOB_ACCEPTED, 0, 0, 0, NULL, NULL, "request-flood bounds what is kept of a flow" },
 };
 
 const struct knob_table modbus_knobs = {
