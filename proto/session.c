@@ -323,19 +323,30 @@ detect_expected(const struct proto_engine *engine, const struct proto_ends *ends
 	return false;
 }
 
-bool
-proto_session_expected(struct proto_engine *engine, struct proto_session *session, const struct proto_ends *ends)
+/* What is certain of a flow at its next bytes: announced, over TCP, or they are a protocol's. */
+static enum proto_probe
+detect_front(const struct proto_engine *engine, const struct proto_input *input, unsigned int *proto_idx)
+{
+	const struct proto_ends ends = { input->client_addr, input->server_addr, input->sport, input->dport, input->ts_ns };
+
+	if (input->tcp && detect_expected(engine, &ends, proto_idx))
+		return PROTO_PROBE_YES;
+	return proto_detect(engine->settings, input, proto_idx);
+}
+
+void
+proto_session_recognise(struct proto_engine *engine, struct proto_session *session, const struct proto_input *input)
 {
 	unsigned int proto_idx;
 
-	return session->found == PROTO_UNKNOWN && detect_expected(engine, ends, &proto_idx) && begin(engine, session, proto_idx);
+	if (session->found == PROTO_UNKNOWN && input->len > 0 && detect_front(engine, input, &proto_idx) == PROTO_PROBE_YES)
+		(void)begin(engine, session, proto_idx);
 }
 
 /* @return whether the protocol is known now, behind *consumed of the data; if not, they are done with. */
 static bool
 detect(struct proto_engine *engine, struct proto_session *session, const struct proto_input *input, uint32_t *consumed)
 {
-	const struct proto_ends ends = { input->client_addr, input->server_addr, input->sport, input->dport, input->ts_ns };
 	uint32_t waited_len = input->missing > 0 ? 0 : session->seen_len[input->to_server];
 	unsigned int proto_idx = 0;
 	enum proto_probe verdict;
@@ -345,9 +356,7 @@ detect(struct proto_engine *engine, struct proto_session *session, const struct 
 	if (input->len == 0)
 		return false;
 	session->seen_len[input->to_server] = 0;
-	if (input->tcp && proto_session_expected(engine, session, &ends))
-		return true;
-	verdict = proto_detect(engine->settings, input, &proto_idx);
+	verdict = detect_front(engine, input, &proto_idx);
 	if (verdict != PROTO_PROBE_YES && detect_behind(engine, input, waited_len, &proto_idx)) {
 		*consumed = waited_len;
 		session->garbage_len[input->to_server] += waited_len;

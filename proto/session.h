@@ -124,9 +124,9 @@ unsigned int proto_engine_counters(struct proto_engine *engine, struct counter_s
  * @return bytes consumed: whole PDUs, and what is not wanted. The rest is to be offered again with more behind it.
  */
 uint32_t proto_session_data(struct proto_engine *engine, struct proto_session *session, const struct proto_input *input);
-/** Whether another flow announced this one, over TCP, of which nothing is known yet: then its protocol is, before its first bytes are
- *  looked at. */
-bool proto_session_expected(struct proto_engine *engine, struct proto_session *session, const struct proto_ends *ends);
+/** Recognises a flow's protocol by what proto_session_data() would be given, where that is certain already, and reads nothing: so that
+ *  others who look at the same bytes know whose they are. */
+void proto_session_recognise(struct proto_engine *engine, struct proto_session *session, const struct proto_input *input);
 /** Asks for the flow's state, some packets before it is wanted. The session is at hand. */
 static inline void
 proto_session_prefetch(const struct proto_session *session)

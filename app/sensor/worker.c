@@ -196,7 +196,7 @@ deliver_stream(void *arg, struct flow *flow, struct packet *packet, const struct
 	worker->chunk = data;
 	if (worker->settings->sensor.acked_frame_numbers)
 		hold_stream(worker, flow, data);
-	uint32_t again_len = wanted ? worker_match_stream(worker, flow, packet, data, kept) : 0;
+	uint32_t again_len = wanted ? worker_match_stream(worker, flow, packet, data, &input) : 0;
 	uint32_t done = kept + parse(worker, flow, &input);
 
 	worker->chunk = NULL;

@@ -157,10 +157,10 @@ unsigned int worker_rules_want(const struct worker *worker, const struct flow *f
 /** Shows the rules what is new of a direction's data. Rules count their places from the beginning of a PDU, so each one is
  *  shown by itself; what an earlier call showed of it is context. Bytes of no protocol are context too, kept only so that
  *  matches may straddle: places count behind them.
- *  @param kept  bytes at the front that the protocol is done with
+ *  @param input  the same without the bytes at the front that the protocol is done with
  *  @return again_len of the session */
 uint32_t worker_match_stream(struct worker *worker, struct flow *flow, const struct packet *packet, const struct stream_data *data,
-	uint32_t kept);
+	const struct proto_input *input);
 /** How many of the `done` bytes that the protocol is done with rules must see once more. The flow has a session. */
 uint32_t worker_straddle_len(const struct flow *flow, const struct stream_data *data, uint32_t done);
 

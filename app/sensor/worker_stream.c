@@ -53,28 +53,29 @@ unit_len(const struct flow_session *session, const uint8_t *data, uint32_t len, 
 	return pdu_len > 0 && (uint32_t)pdu_len < len ? (uint32_t)pdu_len : len;
 }
 
-/* A flow that another one announced is known before the rules look at its first bytes. */
+/* A rule may ask for the protocol of the very bytes by which it is recognised. */
 static void
-look_for_announced(struct worker *worker, struct flow *flow)
+recognise(struct worker *worker, struct flow *flow, const struct proto_input *input)
 {
-	struct proto_ends ends = { .client_addr = flow_originator(flow)->bytes, .server_addr = flow_responder(flow)->bytes,
-		.sport = flow_originator_port(flow), .dport = flow_responder_port(flow), .ts_ns = flow->last_ns };
 	struct flow_session *session = worker_session(worker, flow);
 
-	if (session != NULL && proto_session_expected(worker->protos, &session->proto, &ends))
+	if (session == NULL)
+		return;
+	proto_session_recognise(worker->protos, &session->proto, input);
+	if (session->proto.found == PROTO_FOUND)
 		flow->app_proto = (uint16_t)(session->proto.proto_idx + 1);
 }
 
 uint32_t
 worker_match_stream(struct worker *worker, struct flow *flow, const struct packet *packet, const struct stream_data *data,
-	uint32_t kept)
+	const struct proto_input *input)
 {
+	uint32_t kept = data->len - input->len, again_len;
 	const struct flow_session *session;
-	uint32_t again_len;
 	uint64_t offset;
 
 	if (flow->app_proto == 0)
-		look_for_announced(worker, flow);
+		recognise(worker, flow, input);
 	session = flow->session;
 	again_len = session == NULL ? 0 : session->again_len[data->to_server];
 	if (data->len <= data->fresh_off)
