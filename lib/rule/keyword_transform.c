@@ -8,7 +8,7 @@
 
 #define SUFFIX_FILE "/usr/share/publicsuffix/public_suffix_list.dafsa"
 
-enum { XOR_KEY_MAX = 128, SLICE_MAX = RULE_SCRATCH_LEN, INFLATE_LEN = 1024 };
+enum { XOR_KEY_MAX = 255, SLICE_MAX = RULE_SCRATCH_LEN, INFLATE_LEN = 1024 };
 
 #define PLAIN_TRANSFORM(name, kind) \
 	int rule_setup_##name(struct rule_parser *parser, char *value) \
@@ -41,15 +41,47 @@ DIGEST_TRANSFORM(to_md5, 0)
 DIGEST_TRANSFORM(to_sha1, 1)
 DIGEST_TRANSFORM(to_sha256, 2)
 
-int
-rule_setup_xor(struct rule_parser *parser, char *value)
+/* "word N": @return whether it is that word with a number from low to high */
+static bool
+word_number(char **text, const char *word, int64_t low, int64_t high, int64_t *out)
 {
-	struct rule_transform *transform = rule_add_transform(parser, TRANSFORM_XOR, value);
-	size_t len = strlen(value);
-	uint8_t key[XOR_KEY_MAX];
+	size_t len = strlen(word);
+	char *number = *text + len;
 
-	if (transform == NULL)
-		return -EINVAL;
+	if (strncmp(*text, word, len) != 0 || (*number != ' ' && *number != '\t'))
+		return false;
+	number += strspn(number, " \t");
+	*text = number + strcspn(number, " \t");
+	if (**text != '\0')
+		*(*text)++ = '\0';
+	*text += strspn(*text, " \t");
+	return rule_integer(number, out) && *out >= low && *out <= high;
+}
+
+/* extract BYTES PLACE: the key stands in the buffer itself. */
+static int
+xor_extract(struct rule_parser *parser, char *value, struct rule_transform *transform)
+{
+	int64_t bytes, place;
+
+	if (!word_number(&value, "extract", 1, XOR_KEY_MAX, &bytes) || !rule_integer(value, &place) || place < 0 || place > UINT16_MAX)
+		return rule_refuse(parser, "the form is extract BYTES PLACE: 1 to %d bytes, at a place up to %d", XOR_KEY_MAX, UINT16_MAX);
+	transform->key_len = (uint16_t)bytes;
+	transform->count = (int32_t)place;
+	return 0;
+}
+
+static int
+xor_key(struct rule_parser *parser, char *value, struct rule_transform *transform)
+{
+	uint8_t key[XOR_KEY_MAX];
+	size_t len = strlen(value);
+
+	if (len >= 2 && value[0] == '"' && value[len - 1] == '"') {
+		value[len - 1] = '\0';
+		value++;
+		len -= 2;
+	}
 	if (len == 0 || len % 2 != 0 || len / 2 > XOR_KEY_MAX || strspn(value, "0123456789abcdefABCDEF") != len)
 		return rule_refuse(parser, "the key is 1 to %d bytes in hex digits", XOR_KEY_MAX);
 	for (size_t i = 0; i < len; i += 2)
@@ -57,6 +89,26 @@ rule_setup_xor(struct rule_parser *parser, char *value)
 	transform->key = rule_arena_copy(&parser->set->arena, key, len / 2);
 	transform->key_len = (uint16_t)(len / 2);
 	return transform->key == NULL ? rule_no_memory(parser) : 0;
+}
+
+/* xor: [offset N,] KEY | extract BYTES PLACE */
+int
+rule_setup_xor(struct rule_parser *parser, char *value)
+{
+	struct rule_transform *transform = rule_add_transform(parser, TRANSFORM_XOR, value);
+	int64_t offset = 0;
+
+	if (transform == NULL)
+		return -EINVAL;
+	if (strncmp(value, "offset", 6) == 0) {
+		char *first = rule_split(&value, ',');
+
+		if (!word_number(&first, "offset", 0, RULE_SCRATCH_LEN, &offset) || *first != '\0' || value == NULL)
+			return rule_refuse(parser, "the form is offset N,KEY with a place up to %d", RULE_SCRATCH_LEN);
+		value = rule_trim(value);
+	}
+	transform->offset = (int32_t)offset;
+	return strncmp(value, "extract", 7) == 0 ? xor_extract(parser, value, transform) : xor_key(parser, value, transform);
 }
 
 int
@@ -107,7 +159,7 @@ rule_setup_subslice(struct rule_parser *parser, char *value)
 			transform->truncate = true;
 			continue;
 		}
-		if (i > 1 || !rule_integer(piece, &numbers[i]) || numbers[i] > SLICE_MAX || numbers[i] < -SLICE_MAX)
+		if (i > 1 || !rule_integer(piece, &numbers[i]) || numbers[i] > SLICE_MAX || numbers[i] < -SLICE_MAX || (i == 1 && numbers[i] == 0))
 			return rule_refuse(parser, "\"%.40s\": the form is offset[,bytes[,truncate]], up to %d", piece, SLICE_MAX);
 	}
 	transform->offset = (int32_t)numbers[0];

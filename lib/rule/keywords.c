@@ -255,7 +255,7 @@ const struct rule_keyword rule_keywords[] = {
 		"alert tls any any -> any any (tls.sni; to_sha1; content:\"|54 a9|\"; startswith; sid:1;)" },
 	{ "to_sha256", rule_setup_to_sha256, KEYWORD_NO_VALUE, "the 32 bytes of its SHA-256",
 		"alert tls any any -> any any (tls.sni; to_sha256; content:\"|54 a9|\"; startswith; sid:1;)" },
-	{ "xor", rule_setup_xor, KEYWORD_VALUE | KEYWORD_QUOTED, "key in hex: each byte XORed with it",
+	{ "xor", rule_setup_xor, KEYWORD_VALUE, "[offset N,] key in hex, or extract BYTES PLACE of the buffer: each byte XORed with it",
 		"alert http any any -> any any (http.request_body; xor:\"0d0ac8ff\"; content:\"password=\"; sid:1;)" },
 	{ "pcrexform", rule_setup_pcrexform, KEYWORD_VALUE | KEYWORD_QUOTED, "an expression: its one group is what is left",
 		"alert http any any -> any any (http.request_line; pcrexform:\"^[A-Z]+ ([^ ]+)\"; content:\"/admin\"; startswith; sid:1;)" },

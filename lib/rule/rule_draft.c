@@ -32,7 +32,6 @@ int
 rule_use_buffer(struct rule_parser *parser, const struct rule_buffer *buffer)
 {
 	parser->last_content = NULL;
-	parser->sticky = true;
 	for (unsigned int i = 0; i < parser->buffer_count; i++)
 		if (parser->buffers[i].transform_count == 0 && buffer_same(&parser->buffers[i].buffer, buffer)) {
 			parser->buffer = (int)i;
@@ -50,7 +49,6 @@ rule_add_node(struct rule_parser *parser, enum rule_node_kind kind)
 		return NULL;
 	struct rule_draft_buffer *draft = &parser->buffers[parser->buffer];
 
-	parser->sticky = false;
 	if (draft->buffer.node_count == RULE_NODES_MAX) {
 		rule_refuse(parser, "more than %d tests of one buffer", RULE_NODES_MAX);
 		return NULL;
@@ -58,21 +56,39 @@ rule_add_node(struct rule_parser *parser, enum rule_node_kind kind)
 	struct rule_node *node = &draft->nodes[draft->buffer.node_count++];
 
 	*node = (struct rule_node){ .kind = (uint8_t)kind };
+	parser->last_node = node;
 	if (kind == NODE_CONTENT)
 		parser->last_content = node; /* its modifiers may come behind other tests */
+	if (kind == NODE_CONTENT || kind == NODE_PCRE)
+		parser->moved = -1;
 	return node;
+}
+
+/* Behind tests of a buffer a transform begins the same buffer anew: they keep looking at what was there before it. */
+static int
+buffer_fork(struct rule_parser *parser)
+{
+	const struct rule_draft_buffer *before = &parser->buffers[parser->buffer];
+
+	if (buffer_add(parser, &before->buffer) != 0)
+		return -EINVAL;
+	struct rule_draft_buffer *draft = &parser->buffers[parser->buffer];
+
+	memcpy(draft->transforms, before->transforms, sizeof(draft->transforms));
+	draft->transform_count = before->transform_count;
+	memcpy(draft->transform_text, before->transform_text, sizeof(draft->transform_text));
+	parser->last_content = NULL;
+	return 0;
 }
 
 struct rule_transform *
 rule_add_transform(struct rule_parser *parser, enum rule_transform_kind kind, const char *text)
 {
-	if (parser->buffer < 0 || !parser->sticky || parser->buffers[parser->buffer].buffer.kind == BUFFER_PAYLOAD) {
-		rule_refuse(parser, "a transform follows the sticky buffer that it changes");
+	if (parser->buffer < 0 || parser->buffers[parser->buffer].buffer.kind == BUFFER_PAYLOAD) {
+		rule_refuse(parser, "there is no sticky buffer before it that it could change");
 		return NULL;
 	}
-	/* the same buffer is also looked into as it is */
-	if (parser->buffers[parser->buffer].buffer.node_count > 0
-		&& buffer_add(parser, &parser->buffers[parser->buffer].buffer) != 0)
+	if (parser->buffers[parser->buffer].buffer.node_count > 0 && buffer_fork(parser) != 0)
 		return NULL;
 	struct rule_draft_buffer *draft = &parser->buffers[parser->buffer];
 	size_t used = strlen(draft->transform_text), room = sizeof(draft->transform_text) - used;
@@ -87,6 +103,8 @@ rule_add_transform(struct rule_parser *parser, enum rule_transform_kind kind, co
 	struct rule_transform *transform = &draft->transforms[draft->transform_count++];
 
 	*transform = (struct rule_transform){ .kind = (uint8_t)kind };
+	draft->at = parser->at;
+	draft->keyword = parser->keyword;
 	return transform;
 }
 
@@ -107,6 +125,34 @@ rule_move_node(struct rule_parser *parser, struct rule_node *node, const char *n
 		return rule_refuse(parser, "another sticky buffer stands before it");
 	source->buffer.node_count--;
 	memmove(node, node + 1, (size_t)(&source->nodes[source->buffer.node_count] - node) * sizeof(*node));
+	int to = parser->buffer;
+
+	node = rule_add_node(parser, (enum rule_node_kind)moved.kind);
+	parser->buffer = from;
+	if (node == NULL)
+		return -EINVAL;
+	*node = moved;
+	parser->moved = to;
+	return 0;
+}
+
+/* What stands relative to a content that went to another buffer by its name follows it there. */
+int
+rule_follow_moved(struct rule_parser *parser)
+{
+	struct rule_node *node = parser->last_node;
+	int from = parser->buffer, to = parser->moved;
+
+	parser->last_node = NULL;
+	if (node == NULL || from < 0 || to < 0 || from == to || (node->flags & NODE_RELATIVE) == 0 || node->kind <= NODE_PCRE)
+		return 0;
+	struct rule_buffer *source = &parser->buffers[from].buffer;
+	struct rule_node moved = *node;
+
+	if (source->kind != BUFFER_PAYLOAD || node != &parser->buffers[from].nodes[source->node_count - 1])
+		return 0;
+	source->node_count--;
+	parser->buffer = to;
 	node = rule_add_node(parser, (enum rule_node_kind)moved.kind);
 	parser->buffer = from;
 	if (node == NULL)
@@ -420,6 +466,8 @@ rule_finish(struct rule_parser *parser)
 	finish_drop_payload(parser);
 	if (ret == 0)
 		ret = finish_check_buffers(parser);
+	if (ret == 0)
+		ret = rule_check_possible(parser);
 	if (ret != 0)
 		return ret;
 	finish_anchors(parser);

@@ -143,8 +143,11 @@ rule_parse_options(struct rule_parser *parser, char *options)
 			start = end + 1;
 			continue;
 		}
+		parser->last_node = NULL;
 		int ret = option_set(parser, name, value);
 
+		if (ret == 0)
+			ret = rule_follow_moved(parser);
 		if (ret != 0)
 			return ret;
 		start = end + 1;
@@ -207,7 +210,8 @@ draft_reset(struct rule_parser *parser)
 	parser->buffer_count = 0;
 	parser->directions = 0;
 	parser->buffer = -1;
-	parser->sticky = false;
+	parser->moved = -1;
+	parser->last_node = NULL;
 	parser->unmet = false;
 	parser->last_content = NULL;
 	parser->test_count = 0;

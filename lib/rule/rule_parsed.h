@@ -134,9 +134,9 @@ struct rule_transform {
 	bool truncate;                /* TRANSFORM_SUBSLICE: a slice beyond the end is cut, not given up */
 	bool suffix;                  /* TRANSFORM_DOMAIN: only what nobody registers of it */
 	uint16_t key_len;
-	const uint8_t *key;           /* TRANSFORM_XOR */
+	const uint8_t *key;           /* TRANSFORM_XOR; NULL: key_len bytes of the buffer, from count on */
 	pcre2_code *code;             /* TRANSFORM_PCRE */
-	int32_t offset, count;        /* TRANSFORM_SUBSLICE, TRANSFORM_BASE64; count 0: all. TRANSFORM_INFLATE: bytes at most */
+	int32_t offset, count;        /* TRANSFORM_SUBSLICE, TRANSFORM_BASE64, TRANSFORM_XOR; count 0: all. TRANSFORM_INFLATE: bytes at most */
 };
 
 /** The transforms of a buffer; equal lists of one rule set are one, so they may be compared by address. */

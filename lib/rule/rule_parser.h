@@ -16,6 +16,7 @@ struct rule_draft_buffer {
 	struct rule_transform transforms[RULE_TRANSFORMS_MAX];
 	unsigned int transform_count;
 	char transform_text[RULE_TRANSFORM_TEXT_MAX]; /* what tells lists apart */
+	const char *at, *keyword;                     /* the last transform's place */
 };
 
 struct rule_class_row {
@@ -48,7 +49,8 @@ struct rule_parser {
 	unsigned int buffer_count;
 	uint8_t directions;                   /* bit i: a buffer of enum rule_direction i is used */
 	int buffer;                           /* the one that content goes to, -1: the payload, not yet used */
-	bool sticky;                          /* nothing has looked into the buffer since it was named */
+	int moved;                            /* where the last content went that names its buffer itself, -1: nowhere */
+	struct rule_node *last_node;          /* of the option at hand */
 	struct rule_node *last_content;       /* what nocase, depth and so on speak of */
 	struct rule_test tests[RULE_TESTS_MAX];
 	unsigned int test_count;
@@ -113,6 +115,9 @@ int rule_parse_options(struct rule_parser *parser, char *options);
 /** Turns the finished draft into a rule of the set. rule_finish.c */
 int rule_finish(struct rule_parser *parser);
 
+/** Refuses a draft that can never match. rule_possible.c @return 0 or -EINVAL */
+int rule_check_possible(struct rule_parser *parser);
+
 /* ---- rule_range.c ---- */
 
 int rule_addresses_parse(struct rule_parser *parser, const char *text, const struct rule_addresses **out);
@@ -160,6 +165,8 @@ int rule_use_buffer(struct rule_parser *parser, const struct rule_buffer *buffer
 struct rule_transform *rule_add_transform(struct rule_parser *parser, enum rule_transform_kind kind, const char *text);
 /** Moves a node of the current buffer into the one that `name` names. @return 0, -EINVAL, -ENOMEM */
 int rule_move_node(struct rule_parser *parser, struct rule_node *node, const char *name);
+/** Moves the option's node behind the content that it is relative to. @return 0 or -EINVAL */
+int rule_follow_moved(struct rule_parser *parser);
 /** A test of "name:numbers" kind. */
 int rule_add_number_test(struct rule_parser *parser, char *value, const struct field_names *names, rule_test_fn fn);
 

@@ -106,12 +106,19 @@ do_header_lowercase(struct rule_matcher *matcher, const struct rule_transform *t
 	return len;
 }
 
+/* Bytes before offset stay as they are; where the key or the offset lies beyond the end, all do. */
 static uint32_t
 do_xor(struct rule_matcher *matcher, const struct rule_transform *transform, const uint8_t *in, uint32_t len, uint8_t *out)
 {
+	uint32_t from = (uint32_t)transform->offset, place = (uint32_t)transform->count;
+	const uint8_t *key = transform->key;
+
 	(void)matcher;
-	for (uint32_t i = 0, k = 0; i < len; i++) {
-		out[i] = in[i] ^ transform->key[k];
+	keep(in, len, out);
+	if (key == NULL && place + transform->key_len <= len)
+		key = in + place;
+	for (uint32_t i = from, k = 0; key != NULL && i < len; i++) {
+		out[i] = in[i] ^ key[k];
 		k = k + 1 == transform->key_len ? 0 : k + 1;
 	}
 	return len;
@@ -225,6 +232,9 @@ static uint32_t
 do_subslice(struct rule_matcher *matcher, const struct rule_transform *transform, const uint8_t *in, uint32_t len, uint8_t *out)
 {
 	int64_t size = len, from = transform->offset < 0 ? size + transform->offset : transform->offset;
+
+	if (from < 0 && transform->truncate)
+		from = 0;
 	int64_t to = transform->count == 0 ? size : transform->count < 0 ? size + transform->count : from + transform->count;
 
 	(void)matcher;

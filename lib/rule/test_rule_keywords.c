@@ -3,53 +3,7 @@
 #include <unistd.h>
 
 #include "lib/rule/rule_parser.h"
-#include "lib/rule/test_toy.h"
-
-/* A protocol of byte fields only, with the names that rules of other sensors use. */
-enum { WEB_URI, WEB_URI_RAW, WEB_METHOD, WEB_HEADER, WEB_LINE, WEB_BODY, WEB_ANSWER, WEB_HOST, WEB_FIELDS };
-
-struct web_record {
-	struct record_head head;
-	struct record_ref fields[WEB_FIELDS];
-};
-
-#define WEB_FIELD(path, index) \
-	{ path, FIELD_STRING, index, 0, offsetof(struct web_record, fields) + (index) * sizeof(struct record_ref), NULL, NULL, "web", \
-		path }
-
-static const struct field web_fields[] = {
-	WEB_FIELD("uri", WEB_URI), WEB_FIELD("uri.raw", WEB_URI_RAW), WEB_FIELD("method", WEB_METHOD),
-	WEB_FIELD("header", WEB_HEADER), WEB_FIELD("request_line", WEB_LINE), WEB_FIELD("request_body", WEB_BODY),
-	WEB_FIELD("response_body", WEB_ANSWER), WEB_FIELD("host", WEB_HOST),
-	{ "header_lines", FIELD_STRING, WEB_HEADER, FIELD_HIDDEN | FIELD_LINES,
-		offsetof(struct web_record, fields) + WEB_HEADER * sizeof(struct record_ref), NULL, NULL, "web", "header_lines" },
-};
-static const struct record_table web_table = { "http", web_fields, TEST_COUNT(web_fields), sizeof(struct web_record) };
-static const struct field tls_fields[] = { WEB_FIELD("sni", 0) };
-static const struct record_table tls_table = { "tls", tls_fields, 1, sizeof(struct web_record) };
-static const struct field modbus_fields[] = { WEB_FIELD("request.data", 0) };
-static const struct record_table modbus_table = { "modbus", modbus_fields, 1, sizeof(struct web_record) };
-static const struct rule_app_event modbus_events[] = { { "invalid_length", "length" } };
-static const struct rule_app_buffer web_buffers[] = { { "http.request_header", "header_lines" } };
-static const struct rule_app web_apps[] = {
-	{ .name = "http", .record = &web_table, .buffers = web_buffers, .buffer_count = 1 },
-	{ .name = "tls", .record = &tls_table },
-	{ .name = "modbus", .record = &modbus_table, .events = modbus_events, .event_count = 1 },
-};
-static const struct rule_app *const web_world_apps[] = { &web_apps[0], &web_apps[1], &web_apps[2] };
-static const struct rule_world web_world = { web_world_apps, TEST_COUNT(web_world_apps), toy_decode_event, toy_stream_event };
-
-static struct ruleset *
-web_ruleset(const char *text)
-{
-	struct rule_config config = toy_config();
-	struct config_error err;
-	struct ruleset *set = NULL;
-
-	if (ruleset_create_text(&set, "web.rules", text, &config, &web_world, &err) != 0)
-		fail_msg("%s", err.text);
-	return set;
-}
+#include "lib/rule/test_web.h"
 
 static void
 test_examples(void **state)
@@ -88,13 +42,6 @@ test_examples(void **state)
 
 /* ---- buffers of messages ---- */
 
-struct web_case {
-	const char *options; /* of "alert http any any -> any any" */
-	int field;           /* the one that is there besides the method POST; -1: none */
-	const char *value;
-	bool hit;
-};
-
 static const struct web_case web_cases[] = {
 	/* older names: modifiers move the content before them, with what else modifies it */
 	{ "content:\"/a\"; http_uri; content:\"POST\"; http_method;", WEB_URI, "/a", true },
@@ -121,50 +68,6 @@ static const struct web_case web_cases[] = {
 	{ "http.host; absent:or_else; content:\"a\";", -1, "", true },
 	{ "http.host; absent:or_else; content:\"a\";", WEB_HOST, "a", true },
 	{ "http.host; absent:or_else; content:\"a\";", WEB_HOST, "b", false },
-	/* transforms */
-	{ "http.host; dotprefix; content:\".a.b\"; endswith;", WEB_HOST, "a.b", true },
-	{ "http.host; dotprefix; content:\".a.b\"; endswith;", WEB_HOST, "xa.b", false },
-	{ "http.host; content:\"a\"; startswith; http.host; dotprefix; content:\".a\"; startswith;", WEB_HOST, "a.b", true },
-	{ "http.host; domain; content:\"Example.co.uk\"; bsize:13;", WEB_HOST, "www.Example.co.uk", true },
-	{ "http.host; domain; content:\"example.com\"; bsize:11;", WEB_HOST, "example.com.", true },
-	{ "http.host; domain; bsize:0;", WEB_HOST, "co.uk", true },
-	{ "http.host; domain; bsize:0;", WEB_HOST, "caf\xc3\xa9.example", true },
-	{ "http.host; tld; content:\"co.uk\"; bsize:5;", WEB_HOST, "www.example.co.uk", true },
-	{ "http.host; tld; content:\"uk\"; bsize:2;", WEB_HOST, "www.example.co.uk", false },
-	{ "http.uri; to_lowercase; content:\"abc\";", WEB_URI, "ABC", true },
-	{ "http.uri; to_lowercase; content:\"ABC\";", WEB_URI, "ABC", false },
-	{ "http.uri; to_uppercase; content:\"ABC1\";", WEB_URI, "abc1", true },
-	{ "http.request_body; strip_whitespace; content:\"abc\"; bsize:3;", WEB_BODY, " a\tb\r\nc", true },
-	{ "http.request_body; compress_whitespace; content:\"a b c\"; bsize:5;", WEB_BODY, "a\t\tb \r\nc", true },
-	{ "http.request_body; strip_whitespace; to_uppercase; content:\"AB\"; bsize:2;", WEB_BODY, "a b", true },
-	{ "http.header; strip_pseudo_headers; content:\"a: b\"; startswith;", WEB_HEADER, ":m: x\r\na: b\r\n", true },
-	{ "http.header; header_lowercase; content:\"host: AbC\"; content:\"x-y: Z\";", WEB_HEADER, "HoSt: AbC\r\nX-Y: Z", true },
-	{ "http.request_body; xor:\"0d0ac8ff\"; content:\"hello\";", WEB_BODY, "eo\xa4\x93" "b", true },
-	{ "http.request_body; xor:\"0d\"; content:\"hello\";", WEB_BODY, "eo\xa4\x93" "b", false },
-	{ "http.request_body; to_md5; content:\"|90 01 50 98 3c d2 4f b0 d6 96 3f 7d 28 e1 7f 72|\"; bsize:16;", WEB_BODY, "abc", true },
-	{ "http.request_body; to_sha1; content:\"|a9 99 3e 36 47 06 81 6a ba 3e 25 71 78 50 c2 6c 9c d0 d8 9d|\"; bsize:20;", WEB_BODY,
-		"abc", true },
-	{ "http.request_body; to_sha256; content:\"|ba 78 16 bf 8f 01 cf ea|\"; startswith; bsize:32;", WEB_BODY, "abc", true },
-	{ "http.request_body; to_md5; content:\"|90 01|\"; startswith;", WEB_BODY, "abd", false },
-	{ "http.request_line; pcrexform:\"^[A-Z]+ ([^ ]+)\"; content:\"/x\"; bsize:2;", WEB_LINE, "GET /x HTTP", true },
-	{ "http.request_line; pcrexform:\"^[0-9]+ ([^ ]+)\"; content:\"GET /x\"; startswith;", WEB_LINE, "GET /x", true },
-	{ "http.uri.raw; url_decode; content:\"/../ %zz\"; bsize:8;", WEB_URI_RAW, "/%2e%2E/+%zz", true },
-	{ "http.request_body; from_base64; content:\"hello\"; bsize:5;", WEB_BODY, "aGVsbG8=", true },
-	{ "http.request_body; from_base64:mode strict; content:\"hello\";", WEB_BODY, "aGVsbG8", false },
-	{ "http.request_body; from_base64:mode rfc2045; content:\"hello\";", WEB_BODY, "aGVs\r\nbG8=", true },
-	{ "http.request_body; from_base64:bytes 4, offset 1; content:\"hel\"; bsize:3;", WEB_BODY, "_aGVsbG8=", true },
-	{ "http.request_body; from_base64; content:\"!\"; startswith;", WEB_BODY, "!", true },
-	{ "http.uri; subslice:1,2; content:\"bc\"; bsize:2;", WEB_URI, "abcd", true },
-	{ "http.uri; subslice:-2; content:\"cd\"; bsize:2;", WEB_URI, "abcd", true },
-	{ "http.uri; subslice:2,9; content:\"cd\";", WEB_URI, "abcd", false },
-	{ "http.uri; subslice:2,9,truncate; content:\"cd\";", WEB_URI, "abcd", true },
-	/* streams that are cut are unpacked as far as they go; FTEXT and a time keep zeros out of gzip's header */
-	{ "http.request_body; zlib_deflate; content:\"hello\"; bsize:5;", WEB_BODY, "\x78\x9c\xcb\x48\xcd\xc9\xc9\x07", true },
-	{ "http.request_body; zlib_deflate:max-size 3; content:\"hel\"; bsize:3;", WEB_BODY, "\x78\x9c\xcb\x48\xcd\xc9\xc9\x07", true },
-	{ "http.request_body; gunzip; content:\"hello\"; bsize:5;", WEB_BODY,
-		"\x1f\x8b\x08\x01\x01\x01\x01\x01\x02\x03\xcb\x48\xcd\xc9\xc9\x07", true },
-	{ "http.request_body; gunzip; bsize:0;", WEB_BODY, "hello", true },
-	{ "http.request_body; gunzip; content:\"hello\";", WEB_BODY, "\x78\x9c\xcb\x48\xcd\xc9\xc9\x07", false },
 	/* each line alone */
 	{ "http.request_header; content:\"Host: a\"; bsize:7;", WEB_HEADER, "X: y\r\nHost: a\r\nB: c\r\n", true },
 	{ "http.request_header; content:\"B: c\"; startswith; endswith;", WEB_HEADER, "X: y\r\nHost: a\r\nB: c", true },
@@ -175,6 +78,11 @@ static const struct web_case web_cases[] = {
 	/* decoded on the way */
 	{ "http.header; content:\"Basic \"; base64_decode:bytes 12, offset 0, relative; base64_data; content:\"root:\";", WEB_HEADER,
 		"Basic cm9vdDp0b29y", true },
+	{ "content:\"Basic \"; http_header; base64_decode:bytes 12, offset 0, relative; base64_data; content:\"root:\";", WEB_HEADER,
+		"Basic cm9vdDp0b29y", true },
+	{ "content:\"a=\"; http_uri; byte_test:2,=,17,0,relative,string,dec;", WEB_URI, "x?a=17", true },
+	{ "content:\"a=\"; http_uri; byte_test:2,=,17,0,relative,string,dec;", WEB_URI, "17?a=18", false },
+	{ "content:\"a=\"; http_uri; isdataat:!1,relative;", WEB_URI, "x?a=", true },
 	{ "http.header; content:\"Basic \"; base64_decode:relative; base64_data; content:\"admin\";", WEB_HEADER, "Basic cm9vdDp0b29y",
 		false },
 	{ "http.request_body; entropy:value >= 2;", WEB_BODY, "abcd", true },
@@ -183,64 +91,10 @@ static const struct web_case web_cases[] = {
 };
 
 static void
-web_record_make(uint64_t room[64], int field, const char *value)
-{
-	struct web_record *record = (struct web_record *)room;
-	uint32_t off = sizeof(*record);
-
-	memset(room, 0, 64 * sizeof(room[0]));
-	record->head.present = 1u << WEB_METHOD;
-	record->fields[WEB_METHOD] = (struct record_ref){ off, 4 };
-	memcpy((uint8_t *)room + off, "POST", 4);
-	if (field < 0)
-		return;
-	record->head.present |= 1u << field;
-	record->fields[field] = (struct record_ref){ off + 8, (uint32_t)strlen(value) };
-	memcpy((uint8_t *)room + off + 8, value, strlen(value));
-}
-
-static unsigned int
-web_match(const char *text, int field, const char *value)
-{
-	struct rule_config config = toy_config();
-	struct ruleset *set = web_ruleset(text);
-	struct flow flow = toy_flow(IP_PROTO_TCP);
-	struct rule_matcher *matcher;
-	struct rule_hits hits;
-	unsigned int count;
-	uint64_t room[64];
-	const struct rule_error *errors = ruleset_errors(set, &count);
-
-	if (count > 0)
-		fail_msg("%s: %s: %s", text, errors[0].keyword, errors[0].reason);
-	web_record_make(room, field, value);
-	const struct rule_message message = { .record = room, .to_server = true };
-
-	assert_int_equal(rule_matcher_create(&matcher, set, &config, NULL), 0);
-	for (unsigned int again = 0; again < 2; again++) { /* the second time from what is remembered */
-		rule_hits_reset(&hits);
-		rule_match_message(matcher, NULL, &flow, &message, &hits);
-	}
-	rule_matcher_destroy(matcher);
-	ruleset_destroy(set);
-	return hits.count;
-}
-
-static void
 test_buffers(void **state)
 {
 	(void)state;
-	for (unsigned int i = 0; i < TEST_COUNT(web_cases); i++) {
-		const struct web_case *c = &web_cases[i];
-		char text[512];
-
-		snprintf(text, sizeof(text), "alert http any any -> any any (%s sid:1;)", c->options);
-		if (web_match(text, c->field, c->value) != c->hit)
-			fail_msg("%s: %s with \"%s\"", c->options, c->hit ? "did not fire" : "fired", c->value);
-		/* the header's protocol may be the transport too */
-		snprintf(text, sizeof(text), "alert tcp any any -> any any (%s sid:1;)", c->options);
-		assert_int_equal(web_match(text, c->field, c->value), c->hit);
-	}
+	web_cases_check(web_cases, TEST_COUNT(web_cases));
 }
 
 static const struct {
@@ -250,9 +104,20 @@ static const struct {
 	{ "content:\"a\"; http_stat_code;", "no keyword or buffer http.stat_code" },
 	{ "http.host; content:\"a\"; http_uri;", "another sticky buffer" },
 	{ "dns.query; content:\"a\";", "protocol dns has no parser" },
-	{ "content:\"a\"; to_md5;", "follows the sticky buffer" },
-	{ "http.uri; content:\"a\"; dotprefix;", "follows the sticky buffer" },
+	{ "content:\"a\"; to_md5;", "no sticky buffer" },
 	{ "http.uri; xor:\"0\"; content:\"a\";", "hex" },
+	{ "http.uri; xor:\"\"; content:\"a\";", "hex" },
+	{ "http.uri; xor:extract 0 0; content:\"a\";", "1 to 255 bytes" },
+	{ "http.uri; xor:extract 1; content:\"a\";", "1 to 255 bytes" },
+	{ "http.uri; xor:offset abc,\"00\"; content:\"a\";", "offset N,KEY" },
+	{ "http.uri; xor:offset 1; content:\"a\";", "offset N,KEY" },
+	{ "http.uri; xor:offset ,\"00\"; content:\"a\";", "offset N,KEY" },
+	{ "http.uri; to_lowercase; content:\"Ab\";", "capital letters" },
+	{ "http.uri; to_uppercase; content:\"aB\";", "small letters" },
+	{ "http.uri; strip_whitespace; content:\"a b\";", "whitespace" },
+	{ "http.uri; compress_whitespace; content:\"a  b\";", "in a row" },
+	{ "http.uri; to_md5; content:\"01234567890123456\";", "a digest" },
+	{ "http.uri; subslice:0,0; bsize:0;", "offset" },
 	{ "http.uri; pcrexform:\"abc\"; content:\"a\";", "0 groups" },
 	{ "http.uri; subslice:a; content:\"a\";", "offset" },
 	{ "http.uri; gunzip:max-size 0; content:\"a\";", "max-size" },
@@ -273,14 +138,13 @@ static const struct {
 	{ "flowint:a,isset,1;", "no value" },
 	{ "tcpv4-csum:bad;", "neither" },
 	{ "config:logging disable, type tx, scope tx;", "action config" },
-	{ "requires:nothing x;", "version, feature or keyword" },
 	{ "requires:version 7;", "operator" },
 	{ "tag:flow;", "session" },
 	{ "tag:session,x,packets;", "not a number" },
 	{ "tag:session,3,packets,src;", "neither" },
 	{ "lua:x.lua;", "scripts" },
 	{ "filemd5:list;", "files are not extracted" },
-	{ "domain;", "follows the sticky buffer" },
+	{ "domain;", "no sticky buffer" },
 	{ "content:\"a\"; asn1:absolute_offset 3;", "what to look for" },
 	{ "content:\"a\"; asn1:oversize_length;", "with a number" },
 	{ "content:\"a\"; asn1:oversize_length -1;", "negative" },
@@ -309,12 +173,13 @@ test_refused(void **state)
 static void
 test_requires(void **state)
 {
-	static const char text[] = "alert tcp any any -> any any (requires:version >= 7.0.0 <9; sid:1;)\n"
+	static const char text[] = "alert tcp any any -> any any (requires:version >= 7.0.0 <10; sid:1;)\n"
 		"alert tcp any any -> any any (future_keyword:x; requires:version >= 99.1; sid:2;)\n"
 		"alert tcp any any -> any any (requires:version <7 | >=8.0.0; sid:3;)\n"
 		"alert tcp any any -> any any (requires:keyword flowint, keyword http.uri, feature geoip; sid:4;)\n"
 		"alert tcp any any -> any any (requires:keyword future_keyword; future_keyword:x; sid:5;)\n"
-		"alert tcp any any -> any any (requires:feature output::x; sid:6;)\n";
+		"alert tcp any any -> any any (requires:feature output::x; sid:6;)\n"
+		"alert tcp any any => any any (requires:future x, version >= 7; sid:7;)\n";
 	struct ruleset *set = web_ruleset(text);
 	unsigned int count;
 
@@ -322,7 +187,7 @@ test_requires(void **state)
 	ruleset_errors(set, &count);
 	assert_int_equal(count, 0);
 	assert_int_equal(ruleset_count(set), 3);
-	assert_int_equal(ruleset_stats_get(set)->rules_disabled, 3);
+	assert_int_equal(ruleset_stats_get(set)->rules_disabled, 4);
 	ruleset_destroy(set);
 }
 
