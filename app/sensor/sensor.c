@@ -227,6 +227,11 @@ make_parts(struct sensor *sensor, const char *log_dir, struct config_error *err)
 	if (rc != 0)
 		return rc;
 	report_rules(sensor->ruleset);
+	if (sensor->settings.rule.failure_fatal && ruleset_stats_get(sensor->ruleset)->rules_failed > 0) {
+		snprintf(err->text, sizeof(err->text), "%u rules cannot be read, and engine.init-failure-fatal is set",
+			ruleset_stats_get(sensor->ruleset)->rules_failed);
+		return -EINVAL;
+	}
 	choose_workers(sensor, cpus);
 	cpus[sensor->worker_count] = (unsigned int)sensor->settings.sensor.exporter_core; /* the spreader's, if any */
 	rc = eal_start(&sensor->settings.sensor, cpus, sensor->worker_count + 1, wants_pci, &sensor->huge_pages, err);

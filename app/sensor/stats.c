@@ -56,11 +56,12 @@ static const struct counter_desc capture_descs[CAPTURE_COUNT] = {
 
 const struct counter_table stats_capture_table = { capture_descs, CAPTURE_COUNT };
 
-enum { RULES_LOADED, RULES_FAILED, RULES_DATABASES, RULES_DATABASE_BYTES, RULES_COUNT };
+enum { RULES_LOADED, RULES_FAILED, RULES_SKIPPED, RULES_DATABASES, RULES_DATABASE_BYTES, RULES_COUNT };
 
 static const struct counter_desc rules_descs[RULES_COUNT] = {
 	[RULES_LOADED] = { "rules.loaded", "rules in force" },
 	[RULES_FAILED] = { "rules.failed", "rules that could not be read, and are left out" },
+	[RULES_SKIPPED] = { "rules.skipped", "rules left out because what they require is not met" },
 	[RULES_DATABASES] = { "rules.databases", "Hyperscan databases" },
 	[RULES_DATABASE_BYTES] = { "rules.database_bytes", "bytes of them" },
 };
@@ -139,9 +140,14 @@ add_rules(json_t *root, struct sensor *sensor)
 	rules = ruleset_stats_get(sensor->ruleset);
 	values[RULES_LOADED] = rules->rules_loaded;
 	values[RULES_FAILED] = rules->rules_failed;
+	values[RULES_SKIPPED] = rules->rules_disabled;
 	values[RULES_DATABASES] = rules->databases;
 	values[RULES_DATABASE_BYTES] = rules->database_bytes;
 	add_values(root, &stats_rules_table, values);
+	/* the same where readers of Suricata's records look for it */
+	json_object_set_new(root, "detect", json_pack("{s:[{s:i,s:I,s:I,s:I}]}", "engines", "id", 0, "rules_loaded",
+		(json_int_t)rules->rules_loaded, "rules_failed", (json_int_t)rules->rules_failed, "rules_skipped",
+		(json_int_t)rules->rules_disabled));
 }
 
 json_t *

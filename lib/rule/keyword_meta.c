@@ -153,7 +153,7 @@ rule_setup_noalert(struct rule_parser *parser, char *value)
 }
 
 /* The language that is spoken here, as its makers number it: `requires` compares with it. */
-static const int language_version[3] = { 8, 0, 0 };
+static const int language_version[3] = { 9, 0, 0 };
 
 static const char *const features[] = { "geoip", "pcre_jit", "hyperscan" };
 
@@ -213,7 +213,7 @@ requires_version(struct rule_parser *parser, char *text)
 	return 0;
 }
 
-/* A rule whose conditions are not met is left out, counted as disabled: its author meant it for another version. */
+/* A rule whose conditions are not met, or not known, is left out, counted as disabled: its author meant it for another version. */
 int
 rule_setup_requires(struct rule_parser *parser, char *value)
 {
@@ -234,9 +234,7 @@ rule_setup_requires(struct rule_parser *parser, char *value)
 				found = found || strcmp(features[i], argument) == 0;
 		} else if (len == 7 && strncmp(piece, "keyword", len) == 0) {
 			found = !parser->probing || rule_keyword_known(parser, argument);
-		} else {
-			return rule_refuse(parser, "\"%.60s\" is not version, feature or keyword", piece);
-		}
+		} /* a condition that is not known here cannot be met */
 		if (ret != 0)
 			return ret;
 		parser->unmet = parser->unmet || !found;

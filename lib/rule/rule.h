@@ -56,6 +56,7 @@ struct rule_config {
 	uint64_t pcre_match_limit;
 	uint64_t thresholds_max;       /* tracked (rule, address) pairs of a worker */
 	uint64_t host_bits_max;        /* tracked (address, bit) pairs of a worker */
+	bool failure_fatal;            /* the sensor does not start where a rule is refused */
 	uint32_t errors_max;           /* refused rules kept with their reasons; 0: RULE_ERRORS_MAX. No key of the file */
 };
 

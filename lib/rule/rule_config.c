@@ -28,6 +28,7 @@ static const struct knob rule_knobs[] = {
 		"steps spent on verifying one rule; a step is a test, or 256 bytes searched"),
 	KNOB("pcre.match-limit", KNOB_NUMBER, pcre_match_limit, 100, 10000000, "3500", "steps of one regular expression"),
 	KNOB("detect.thresholds-max", KNOB_NUMBER, thresholds_max, 64, 16777216, "65536", "tracked pairs of rule and address, of a worker"),
+	KNOB("engine.init-failure-fatal", KNOB_BOOL, failure_fatal, 0, 0, "no", "whether a rule that cannot be read keeps the sensor from starting"),
 	KNOB("detect.host-bits-max", KNOB_NUMBER, host_bits_max, 64, 16777216, "16384", "xbits and hostbits kept, of a worker"),
 };
 

@@ -32,6 +32,15 @@ def case_config(folder):
             return {}
 
 
+def expects_failure(folder):
+    """Whether a rule of the case must keep the sensor from starting."""
+    try:
+        with open(os.path.join(folder, 'test.yaml'), encoding='utf-8') as text:
+            return (yaml.safe_load(text) or {}).get('exit-code', 0) != 0
+    except (OSError, yaml.YAMLError):
+        return False
+
+
 def eve_log(config):
     """The first eve-log's settings, {} where the case has none."""
     for output in config.get('outputs') or []:
@@ -76,9 +85,12 @@ def main():
     folder = None
     if args[0] == '--case':
         folder, args = args[1], args[2:]
-    config = case_config(folder or os.path.dirname(option(args, '-S') or option(args, '-r') or ''))
+    case = folder or os.path.dirname(option(args, '-S') or option(args, '-r') or '')
+    config = case_config(case)
     for key, value in settings(config).items():
         args += ['--set', f'{key}={text(value)}']
+    if expects_failure(case):
+        args += ['--set', 'engine.init-failure-fatal=yes']
     policy = {name: hosts for name, hosts in (config.get('host-os-policy') or {}).items() if hosts}
     if policy:
         path = os.path.join(option(args, '-l'), 'sensor.yaml')
