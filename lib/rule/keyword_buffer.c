@@ -85,10 +85,13 @@ rule_buffer_keyword(struct rule_parser *parser, const char *name, char *value)
 
 	if (at < 0)
 		return 1;
+	if (buffer_rows[at].use == USE_STICKY) {
+		int ret = rule_field_keyword(parser, buffer_rows[at].buffer, value);
+
+		return ret == 1 ? rule_refuse_missing(parser, buffer_rows[at].buffer) : ret;
+	}
 	if (value != NULL && *value != '\0')
 		return rule_refuse(parser, "takes no value");
-	if (buffer_rows[at].use == USE_STICKY)
-		return rule_use_named(parser, buffer_rows[at].buffer);
 	if (parser->last_content == NULL)
 		return rule_refuse(parser, "there is no content before it");
 	return rule_move_node(parser, parser->last_content, buffer_rows[at].buffer);
@@ -99,8 +102,15 @@ int
 rule_setup_file_data(struct rule_parser *parser, char *value)
 {
 	bool to_server = (parser->draft.flow & RULE_FLOW_TO_SERVER) != 0;
+	bool given = value != NULL && *value != '\0';
 
-	(void)value;
+	if ((parser->draft.flags & RULE_TRANSACTION) != 0) {
+		to_server = given && strcmp(value, "to_server") == 0;
+		if (!to_server && (!given || strcmp(value, "to_client") != 0))
+			return rule_refuse(parser, "both directions have one: say to_server or to_client");
+	} else if (given) {
+		return rule_refuse(parser, "takes no value: a direction is for rules with =>");
+	}
 	int ret = rule_app_buffer(parser, "file_data");
 
 	return ret != 1 ? ret : rule_use_named(parser, to_server ? "http.request_body" : "http.response_body");

@@ -136,6 +136,46 @@ own_keyword(struct rule_parser *parser, unsigned int app, const struct rule_app_
 	return 0;
 }
 
+/* to_server or to_client, for rules over whole transactions. @return -1: no word, -2: refused */
+static int
+buffer_word(struct rule_parser *parser, const char *value)
+{
+	if (value == NULL || *value == '\0')
+		return -1;
+	if ((parser->draft.flags & RULE_TRANSACTION) == 0) {
+		rule_refuse(parser, "takes no value: a direction is for rules with =>");
+		return -2;
+	}
+	if (strcmp(value, "to_server") == 0 || strcmp(value, "to_client") == 0)
+		return strcmp(value, "to_server") == 0;
+	rule_refuse(parser, "\"%.40s\" is neither to_server nor to_client", value);
+	return -2;
+}
+
+static int
+own_buffer(struct rule_parser *parser, unsigned int app, const struct rule_app_buffer *buffer, const char *value)
+{
+	const struct rule_app *owner = parser->set->world.apps[app];
+	enum rule_direction direction = owner->buffer_direction == NULL ? RULE_EITHER : owner->buffer_direction(buffer);
+	const char *path = buffer->path;
+	int word = buffer_word(parser, value);
+
+	if (word == -2)
+		return -EINVAL;
+	if (word < 0 && (parser->draft.flags & RULE_TRANSACTION) != 0 && direction != RULE_EITHER)
+		word = direction == RULE_TO_SERVER;
+	if (word >= 0 && owner->buffer_of != NULL) {
+		path = owner->buffer_of(buffer, word == 1);
+		direction = path == NULL ? direction : word == 1 ? RULE_TO_SERVER : RULE_TO_CLIENT;
+	}
+	if (path == NULL || (word >= 0 && direction != (word == 1 ? RULE_TO_SERVER : RULE_TO_CLIENT)))
+		return rule_refuse(parser, "no message has such a buffer %s", value);
+	if ((parser->draft.flags & RULE_TRANSACTION) != 0 && direction == RULE_EITHER)
+		return rule_refuse(parser, "both directions have one: say which, as in %s: to_client", buffer->name);
+	parser->directions |= (uint8_t)(1 << direction);
+	return field_buffer(parser, app, path);
+}
+
 /* A keyword or buffer of one protocol by its own name. 1: none */
 static int
 own_name(struct rule_parser *parser, unsigned int app, const char *name, char *value)
@@ -146,11 +186,8 @@ own_name(struct rule_parser *parser, unsigned int app, const char *name, char *v
 		if (strcasecmp(owner->keywords[i].name, name) == 0)
 			return own_keyword(parser, app, &owner->keywords[i], value);
 	for (unsigned int i = 0; i < owner->buffer_count; i++)
-		if (strcasecmp(owner->buffers[i].name, name) == 0) {
-			if (owner->buffer_direction != NULL)
-				parser->directions |= (uint8_t)(1 << owner->buffer_direction(&owner->buffers[i]));
-			return field_buffer(parser, app, owner->buffers[i].path);
-		}
+		if (strcasecmp(owner->buffers[i].name, name) == 0)
+			return own_buffer(parser, app, &owner->buffers[i], value);
 	return 1;
 }
 

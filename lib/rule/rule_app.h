@@ -66,6 +66,9 @@ struct rule_app {
 	/** Whose messages a buffer is of, where records of the other direction may show it as well: a rule without a direction
 	 *  takes that of its buffers, to the client where it has both kinds. NULL: RULE_EITHER for all. */
 	enum rule_direction (*buffer_direction)(const struct rule_app_buffer *buffer);
+	/** Where the record of a response, which has its request as well, has a buffer of the one or the other, for rules with
+	 *  =>; NULL: nowhere. NULL itself: records are of one message. */
+	const char *(*buffer_of)(const struct rule_app_buffer *buffer, bool to_server);
 	/** In alerts the record stands below this key of the protocol's object ("request"), by direction (to_server is
 	 *  index 1); NULL: it is the object itself. */
 	const char *alert_key[2];

@@ -437,9 +437,15 @@ app_group(struct compile *compile, unsigned int app, unsigned int to_server, enu
 	uint32_t count = 0;
 
 	compile->kind = kind;
-	for (uint32_t i = 0; i < compile->set->rule_count; i++)
-		if (rule_in_app(compile->set->rules[i], app, to_server, kind))
-			compile->list[count++] = i;
+	for (uint32_t i = 0; i < compile->set->rule_count; i++) {
+		const struct rule *rule = compile->set->rules[i];
+
+		if (!rule_in_app(rule, app, to_server, kind))
+			continue;
+		compile->list[count++] = i;
+		if ((rule->flags & RULE_TRANSACTION) != 0)
+			compile->set->apps[app].transactions = true;
+	}
 	return group_of(compile, count, out);
 }
 

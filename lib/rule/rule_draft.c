@@ -321,6 +321,23 @@ finish_anchors(struct rule_parser *parser)
 	}
 }
 
+/* A rule over whole transactions is asked with the response, whose record has the request, too. */
+static int
+finish_transaction(struct rule_parser *parser)
+{
+	struct rule *draft = &parser->draft;
+	const unsigned int both = 1 << RULE_TO_SERVER | 1 << RULE_TO_CLIENT;
+
+	if ((draft->flow & (RULE_FLOW_TO_SERVER | RULE_FLOW_TO_CLIENT)) != 0)
+		return rule_refuse(parser, "a rule with => is of both directions: flow cannot name one");
+	if (draft->app == RULE_APP_NONE || parser->set->world.apps[draft->app]->buffer_of == NULL)
+		return rule_refuse(parser, "a rule with => needs buffers of a protocol whose requests and responses are seen together");
+	if ((parser->directions & both) != both)
+		return rule_refuse(parser, "a rule with => looks into requests and responses; -> is for one of them");
+	draft->flow |= RULE_FLOW_TO_CLIENT;
+	return 0;
+}
+
 /* Buffers of one direction's messages give it to a rule that names none. */
 static void
 finish_direction(struct rule_parser *parser)
@@ -468,6 +485,8 @@ rule_finish(struct rule_parser *parser)
 		ret = finish_check_buffers(parser);
 	if (ret == 0)
 		ret = rule_check_possible(parser);
+	if (ret == 0 && (parser->draft.flags & RULE_TRANSACTION) != 0)
+		ret = finish_transaction(parser);
 	if (ret != 0)
 		return ret;
 	finish_anchors(parser);

@@ -103,8 +103,10 @@ header_direction(struct rule_parser *parser, const char *word)
 {
 	if (strcmp(word, "<>") == 0)
 		parser->draft.flags |= RULE_BOTH_WAYS;
+	else if (strcmp(word, "=>") == 0)
+		parser->draft.flags |= RULE_TRANSACTION;
 	else if (strcmp(word, "->") != 0)
-		return rule_refuse(parser, "the direction is \"%.20s\", not -> or <>", word);
+		return rule_refuse(parser, "the direction is \"%.20s\", not ->, <> or =>", word);
 	return 0;
 }
 

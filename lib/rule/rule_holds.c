@@ -151,7 +151,9 @@ rule_holds(struct rule_view *view, const struct rule *rule)
 {
 	if (!proto_matches(view, rule) || !flow_matches(view, rule->flow) || !app_matches(view, rule) || !events_match(view, rule))
 		return false;
-	if (!ends_match(view, rule, false) && ((rule->flags & RULE_BOTH_WAYS) == 0 || !ends_match(view, rule, true)))
+	/* the ends of a transaction are those of its request */
+	if (!ends_match(view, rule, (rule->flags & RULE_TRANSACTION) != 0)
+		&& ((rule->flags & RULE_BOTH_WAYS) == 0 || !ends_match(view, rule, true)))
 		return false;
 	bool asked = (rule->flags & RULE_ASKED) != 0;
 

@@ -133,6 +133,7 @@ struct rule_app_groups {
 	uint16_t once[2];
 	const struct rule_records *records[2]; /* of group */
 	uint64_t event_mask[2];       /* events that some rule waits for */
+	bool transactions;            /* some rule with => looks into requests when they are answered */
 	const struct rule_event_rules *events[2]; /* [RULE_APP_EVENT_MAX] by the event's bit */
 };
 

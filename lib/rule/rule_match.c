@@ -518,5 +518,5 @@ rule_reads_messages(const struct rule_matcher *matcher, unsigned int app_idx, bo
 {
 	const struct rule_app_groups *app = &matcher->set->apps[app_idx];
 
-	return app->group[to_server] != RULE_GROUP_NONE || app->once[to_server] != RULE_GROUP_NONE || app->event_mask[to_server] != 0;
+	return app->transactions || app->group[to_server] != RULE_GROUP_NONE || app->once[to_server] != RULE_GROUP_NONE || app->event_mask[to_server] != 0;
 }

@@ -401,6 +401,7 @@ enum rule_flag {
 	RULE_ON_PACKET = 1 << 9,      /* dsize and its like: the packet's own payload */
 	RULE_ASKED = 1 << 13,         /* over records: its conditions on them were asked before it became a candidate */
 	RULE_SPREAD = 1 << 15,        /* more than the pattern it is looked for by must be there, perhaps bytes later */
+	RULE_TRANSACTION = 1 << 16,   /* => */
 	RULE_MAY_MUTE = 1 << 14,      /* where its threshold has spoken it need not be asked until the window ends */
 };
 

@@ -126,6 +126,8 @@ static const struct {
 	{ "http.uri; from_base64:relative; content:\"a\";", "no match before" },
 	{ "http.uri; content:\"a\"; absent;", "stands before" },
 	{ "absent;", "no sticky buffer" },
+	{ "http.answer:to_client; content:\"a\";", "rules with =>" },
+	{ "file_data:to_client; content:\"a\";", "rules with =>" },
 	{ "base64_data; content:\"a\";", "no base64_decode" },
 	{ "base64_decode:bytes 0; base64_data; content:\"a\";", "bytes N" },
 	{ "entropy:bytes 3;", "missing" },
@@ -166,6 +168,42 @@ test_refused(void **state)
 		if (count != 1 || strstr(errors[0].reason, refused[i].reason) == NULL)
 			fail_msg("%s: %s", refused[i].options, count == 0 ? "not refused" : errors[0].reason);
 		assert_true(errors[0].column > 1 && errors[0].keyword[0] != '\0');
+		ruleset_destroy(set);
+	}
+}
+
+/* Rules over requests and responses at once. */
+static void
+test_transactions(void **state)
+{
+	static const struct {
+		const char *options, *reason;
+	} rows[] = {
+		{ "http.request_header; content:\"a\"; http.answer; content:\"b\";", NULL },
+		{ "http.either: to_server; content:\"a\"; http.either:to_client; content:\"b\";", NULL },
+		{ "http.request_header: to_server; content:\"a\"; file.data: to_client; content:\"b\"; http.answer; content:\"c\";", NULL },
+		{ "http.request_header; content:\"a\"; http.answer; content:\"b\"; flow:to_client;", "cannot name one" },
+		{ "http.request_header; content:\"a\";", "-> is for one" },
+		{ "http.answer; content:\"a\";", "-> is for one" },
+		{ "content:\"a\";", "seen together" },
+		{ "tls.sni; content:\"a\";", "seen together" },
+		{ "http.either; content:\"a\";", "say which" },
+		{ "http.either: both; content:\"a\";", "neither to_server" },
+		{ "http.answer: to_server; content:\"a\";", "no message has" },
+		{ "file.data; content:\"a\";", "say to_server or" },
+	};
+
+	(void)state;
+	for (unsigned int i = 0; i < TEST_COUNT(rows); i++) {
+		char text[512];
+		unsigned int count;
+
+		snprintf(text, sizeof(text), "alert tcp any any => any any (%s sid:1;)", rows[i].options);
+		struct ruleset *set = web_ruleset(text);
+		const struct rule_error *errors = ruleset_errors(set, &count);
+
+		if (count != (rows[i].reason != NULL) || (count == 1 && strstr(errors[0].reason, rows[i].reason) == NULL))
+			fail_msg("%s: %s", rows[i].options, count == 0 ? "not refused" : errors[0].reason);
 		ruleset_destroy(set);
 	}
 }
@@ -431,6 +469,7 @@ main(void)
 		cmocka_unit_test(test_examples),
 		cmocka_unit_test(test_buffers),
 		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_transactions),
 		cmocka_unit_test(test_requires),
 		cmocka_unit_test(test_flowint),
 		cmocka_unit_test(test_config),

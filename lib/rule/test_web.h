@@ -29,9 +29,30 @@ static const struct record_table tls_table = { "tls", tls_fields, 1, sizeof(stru
 static const struct field modbus_fields[] = { WEB_FIELD("request.data", 0) };
 static const struct record_table modbus_table = { "modbus", modbus_fields, 1, sizeof(struct web_record) };
 static const struct rule_app_event modbus_events[] = { { "invalid_length", "length" } };
-static const struct rule_app_buffer web_buffers[] = { { "http.request_header", "header_lines" } };
+static const struct rule_app_buffer web_buffers[] = { { "http.request_header", "header_lines" }, { "http.answer", "response_body" },
+	{ "http.either", "header" } };
+
+static inline enum rule_direction
+web_direction(const struct rule_app_buffer *buffer)
+{
+	static const enum rule_direction directions[] = { RULE_TO_SERVER, RULE_TO_CLIENT, RULE_EITHER };
+
+	return directions[buffer - web_buffers];
+}
+
+static inline const char *
+web_of(const struct rule_app_buffer *buffer, bool to_server)
+{
+	enum rule_direction own = web_direction(buffer);
+
+	if (own == RULE_EITHER)
+		return to_server ? "request_body" : "response_body";
+	return (own == RULE_TO_SERVER) == to_server ? buffer->path : NULL;
+}
+
 static const struct rule_app web_apps[] = {
-	{ .name = "http", .record = &web_table, .buffers = web_buffers, .buffer_count = 1 },
+	{ .name = "http", .record = &web_table, .buffers = web_buffers, .buffer_count = 3,
+		.buffer_direction = web_direction, .buffer_of = web_of },
 	{ .name = "tls", .record = &tls_table },
 	{ .name = "modbus", .record = &modbus_table, .events = modbus_events, .event_count = 1 },
 };

@@ -359,6 +359,7 @@ const struct proto http_proto = {
 		.buffers = http_buffers,
 		.buffer_count = HTTP_BUFFER_COUNT,
 		.buffer_direction = http_buffer_direction,
+		.buffer_of = http_buffer_of,
 	},
 	.transports = PROTO_TCP,
 	.ports = http_ports,

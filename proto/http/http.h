@@ -94,6 +94,7 @@ extern const struct record_table http_table;
 extern const struct rule_app_event http_events[];
 extern const struct rule_app_buffer http_buffers[];
 enum rule_direction http_buffer_direction(const struct rule_app_buffer *buffer);
+const char *http_buffer_of(const struct rule_app_buffer *buffer, bool to_server);
 extern const struct counter_desc http_counters[];
 extern const struct knob_table http_knobs;
 

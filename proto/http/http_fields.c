@@ -2,11 +2,18 @@
 #include "proto/http/http.h"
 
 #include <assert.h>
+#include <string.h>
 
 #define REQUEST(slice) HTTP_HAS_REQUEST + (slice)
 #define RESPONSE(slice) HTTP_HAS_RESPONSE + (slice)
 #define MESSAGE(slice) HTTP_HAS_MESSAGE + (slice)
 #define PLACE(kind, slice) offsetof(struct http_record, kind) + (slice) * sizeof(struct record_ref)
+
+/* What both kinds of message have, of the request and of the response: for rules that look into both. */
+#define EACH(name, slice, flags, source, what) \
+	{ name "_of_request", FIELD_STRING, REQUEST(slice), FIELD_HIDDEN | (flags), PLACE(request, slice), NULL, NULL, source, what " of the request" }, \
+	{ name "_of_response", FIELD_STRING, RESPONSE(slice), FIELD_HIDDEN | (flags), PLACE(response, slice), NULL, NULL, source, \
+		what " of the response" }
 
 static const struct field http_fields[] = {
 	{ "hostname", FIELD_STRING, REQUEST(HTTP_HOST), 0, PLACE(request, HTTP_HOST), NULL, NULL,
@@ -91,6 +98,17 @@ static const struct field http_fields[] = {
 		"RFC 9112 2.1", "start line and fields of the message at hand, to the empty line" },
 	{ "body", FIELD_STRING, MESSAGE(HTTP_BODY), FIELD_HIDDEN, PLACE(message, HTTP_BODY), NULL, NULL,
 		"RFC 9112 6", "first bytes of the body of the message at hand, without codings" },
+
+	EACH("header", HTTP_HEADER, 0, "RFC 9112 5", "fields"),
+	EACH("header_lines", HTTP_HEADER, FIELD_LINES, "RFC 9112 5", "each line of the fields"),
+	EACH("header_raw", HTTP_HEADER_RAW, 0, "RFC 9112 5", "fields as they are"),
+	EACH("header_names", HTTP_HEADER_NAMES, 0, "RFC 9112 5", "names of the fields"),
+	EACH("cookie", HTTP_COOKIE, 0, "RFC 6265", "cookies"),
+	EACH("content_type", HTTP_CONTENT_TYPE, 0, "RFC 9110 8.3", "Content-Type"),
+	EACH("content_len", HTTP_CONTENT_LEN, 0, "RFC 9110 8.6", "Content-Length"),
+	EACH("connection", HTTP_CONNECTION, 0, "RFC 9110 7.6.1", "Connection"),
+	EACH("protocol", HTTP_PROTOCOL, 0, "RFC 9112 2.3", "version"),
+	EACH("start", HTTP_START, 0, "RFC 9112 2.1", "start line and fields"),
 };
 
 const struct record_table http_table = {
@@ -145,6 +163,27 @@ http_buffer_direction(const struct rule_app_buffer *buffer)
 	if (idx < REQUEST_BUFFERS)
 		return RULE_TO_SERVER;
 	return idx < REQUEST_BUFFERS + RESPONSE_BUFFERS ? RULE_TO_CLIENT : RULE_EITHER;
+}
+
+/* A buffer of both kinds of message by its field of the message at hand: that of the response, that of the request. */
+static const char *const of_each[][3] = {
+#define OF_EACH(name) { name, name "_of_response", name "_of_request" }
+	OF_EACH("header"), OF_EACH("header_lines"), OF_EACH("header_raw"), OF_EACH("header_names"), OF_EACH("cookie"), OF_EACH("content_type"),
+	OF_EACH("content_len"), OF_EACH("connection"), OF_EACH("start"),
+	{ "message_protocol", "protocol_of_response", "protocol_of_request" }, { "body", "response_body", "request_body" },
+};
+
+const char *
+http_buffer_of(const struct rule_app_buffer *buffer, bool to_server)
+{
+	enum rule_direction own = http_buffer_direction(buffer);
+
+	if (own != RULE_EITHER && (own == RULE_TO_SERVER) != to_server)
+		return NULL;
+	for (unsigned int i = 0; i < sizeof(of_each) / sizeof(of_each[0]); i++)
+		if (strcmp(of_each[i][0], buffer->path) == 0)
+			return of_each[i][to_server ? 2 : 1];
+	return buffer->path;
 }
 
 static_assert(HTTP_BIT_COUNT <= 64, "one presence bit each");
