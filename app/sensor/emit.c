@@ -363,7 +363,7 @@ emit_alerts(struct worker *worker, bool to_server, const struct proto_ctx *ctx, 
 	if (worker->hits.count == 0)
 		return;
 	worker->metadata = (struct buf){ .data = worker->metadata_room, .cap = sizeof(worker->metadata_room) };
-	rule_metadata_json(worker->matcher, worker->flow, &worker->metadata);
+	rule_metadata_json(worker->matcher, worker->flow, true, &worker->metadata);
 	for (uint16_t i = 0; i < worker->hits.count; i++)
 		emit_alert(worker, &worker->hits.hit[i], to_server, ctx, hold ? tx_id : 0);
 	if (worker->flow != NULL)
@@ -469,8 +469,11 @@ emit_flow(struct worker *worker, const struct flow *flow)
 	const struct flow_session *session = flow->session;
 	const struct mac_lists *macs = session != NULL ? session->macs : NULL;
 
-	if (!begin(worker, &b, EVENT_FLOW, event_len_of(3, sizeof(struct flow_record) + sizeof(struct flow_tcp_record) +
-		    sizeof(*macs))))
+	worker->metadata = (struct buf){ .data = worker->metadata_room, .cap = sizeof(worker->metadata_room) };
+	if (worker->matcher != NULL)
+		rule_metadata_json(worker->matcher, flow, false, &worker->metadata);
+	if (!begin(worker, &b, EVENT_FLOW, event_len_of(4, sizeof(struct flow_record) + sizeof(struct flow_tcp_record) +
+		    sizeof(*macs) + worker->metadata.len)))
 		return;
 	b.event->ts_ns = flow->last_ns;
 	flow_record_fill(flow, event_add(&b, EVENT_SECTION_FLOW, sizeof(struct flow_record)));
@@ -478,5 +481,6 @@ emit_flow(struct worker *worker, const struct flow *flow)
 		flow_tcp_record_fill(flow, event_add(&b, EVENT_SECTION_TCP, sizeof(struct flow_tcp_record)));
 	if (macs != NULL)
 		memcpy(event_add(&b, EVENT_SECTION_MACS, sizeof(*macs)), macs, sizeof(*macs));
+	put_bytes(&b, EVENT_SECTION_METADATA, (const uint8_t *)worker->metadata.data, (uint32_t)worker->metadata.len);
 	event_ring_commit(worker->ring, b.event);
 }

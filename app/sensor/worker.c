@@ -386,10 +386,10 @@ end_flow(void *arg, struct flow *flow)
 		proto_session_end(worker->protos, &session->proto, flow->last_ns);
 		hold_end(worker, session);
 	}
-	if (worker->matcher != NULL)
-		rule_flow_end(worker->matcher, flow);
 	if (worker->depth == WORKER_ALL && worker->settings->sensor.log_flow && flow->packets[0] + flow->packets[1] > 0)
 		emit_flow(worker, flow);
+	if (worker->matcher != NULL)
+		rule_flow_end(worker->matcher, flow);
 	worker->flow = NULL;
 	if (session == NULL)
 		return;

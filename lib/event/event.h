@@ -31,7 +31,7 @@ enum event_section_kind {
 	EVENT_SECTION_PACKET,   /* bytes: EVE packet */
 	EVENT_SECTION_TUNNEL,   /* struct tunnel_record */
 	EVENT_SECTION_MACS,     /* struct mac_lists */
-	EVENT_SECTION_METADATA, /* JSON text: EVE metadata, flow bits and variables of an alert */
+	EVENT_SECTION_METADATA, /* JSON text: the members metadata and traffic, flow bits and variables of an alert or a flow */
 	EVENT_SECTION_KIND_COUNT,
 };
 

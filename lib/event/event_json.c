@@ -471,7 +471,7 @@ put_section(const struct event_json *json, struct buf *out, const struct event *
 		put_tunnel(out, (const struct tunnel_record *)(const void *)data);
 		return;
 	case EVENT_SECTION_METADATA:
-		buf_puts(out, ",\"metadata\":");
+		buf_putc(out, ',');
 		buf_put(out, data, section->len);
 		return;
 	case EVENT_SECTION_MACS: /* inside ether */

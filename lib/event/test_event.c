@@ -126,7 +126,7 @@ lines_are_eve(void **state)
 	alert->meta = &meta;
 	memcpy(event_add(&b, EVENT_SECTION_PAYLOAD, 4), "a\"\\\x01", 4);
 	memcpy(event_add(&b, EVENT_SECTION_PACKET, 2), "zz", 2);
-	memcpy(event_add(&b, EVENT_SECTION_METADATA, 18), "{\"flowbits\":[\"a\"]}", 18);
+	memcpy(event_add(&b, EVENT_SECTION_METADATA, 29), "\"metadata\":{\"flowbits\":[\"a\"]}", 29);
 	event_json_write(json, &out, b.event);
 	assert_false(out.full);
 	line = json_loadb(out.data, out.len, 0, NULL);

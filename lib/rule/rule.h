@@ -272,9 +272,10 @@ void rule_match_message(struct rule_matcher *matcher, const struct packet *packe
 /** Frees flow->rule_state. Call when a flow ends. */
 void rule_flow_end(struct rule_matcher *matcher, struct flow *flow);
 
-/** EVE `metadata` of an alert: {"pktvars":...,"flowvars":...,"flowbits":[...],"flowints":{...}}, of which what there is;
- *  nothing at all leaves out empty. Call right after the rule_match_ call that fired. @param flow  or NULL */
-void rule_metadata_json(const struct rule_matcher *matcher, const struct flow *flow, struct buf *out);
+/** EVE members of an alert or a flow: "metadata":{"pktvars":...,"flowvars":...,"flowbits":[...],"flowints":{...}} and, of flow bits
+ *  traffic/id/NAME and traffic/label/NAME, "traffic":{"id":[...],"label":[...]}, of which what there is; nothing at all leaves out
+ *  empty. @param flow  or NULL  @param packet  with the packet's variables: right after the rule_match_ call that fired */
+void rule_metadata_json(const struct rule_matcher *matcher, const struct flow *flow, bool packet, struct buf *out);
 
 enum rule_want { RULE_WANTS_TO_CLIENT = 1, RULE_WANTS_TO_SERVER = 2, RULE_WANTS_PACKETS = 4 };
 

@@ -35,17 +35,21 @@ struct compile {
 
 /* ---- precedence ---- */
 
-/* Setters of flow bits come before those that ask for them, so that one packet can do both. */
+/* Setters of flow bits come before those that ask for them, and what only takes bits away behind: one packet can do all. */
 static unsigned int
 order_of_bits(const struct rule *rule)
 {
-	bool sets = false, asks = false;
+	bool sets = false, asks = false, unsets = false;
 
 	for (unsigned int i = 0; i < rule->state_count; i++) {
-		sets = sets || rule->states[i].op < STATE_ISSET;
+		unsets = unsets || rule->states[i].op == STATE_UNSET;
+		sets = sets || (rule->states[i].op < STATE_ISSET && rule->states[i].op != STATE_UNSET);
 		asks = asks || rule->states[i].op >= STATE_ISSET;
 	}
-	return sets && !asks ? 0 : sets ? 1 : asks ? 2 : 3;
+	if (unsets && !sets && !asks)
+		return 3;
+	sets = sets || unsets;
+	return sets && !asks ? 0 : sets ? 1 : asks ? 2 : 4;
 }
 
 static int

@@ -351,7 +351,7 @@ void rule_captures_keep(struct rule_view *view);
 /** The value of a flow's or the packet's variable, NULL: not set. */
 const struct rule_captured *rule_var_find(const struct rule_view *view, const struct rule_state *state);
 /** The vars of rule_metadata_json(). */
-void rule_vars_json(const struct rule_matcher *matcher, const struct flow *flow, struct buf *out);
+void rule_vars_json(const struct rule_matcher *matcher, const struct flow *flow, bool packet, struct buf *out);
 int rule_vars_create(struct rule_var_table **out);
 void rule_vars_destroy(struct rule_var_table *table);
 /** rule_state.c */

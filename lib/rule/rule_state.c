@@ -137,45 +137,97 @@ rule_flow_end(struct rule_matcher *matcher, struct flow *flow)
 	flow->rule_state = NULL;
 }
 
-/* The names of one kind that a flow has: ["bit",...] or {"integer":1,...} behind their key. */
+/* Names that a flow has, of one kind and with one beginning, which is left out: the members of a list or an object. */
+struct flow_names {
+	enum rule_name_kind kind;
+	const char *begin;      /* as "traffic/id/"; NULL: those that begin with none of them */
+	const char *open, *close;
+};
+
+static const char *const traffic_names[] = { "traffic/id/", "traffic/label/" };
+
+static const struct flow_names metadata_names[] = {
+	{ RULE_NAME_BIT, NULL, "\"flowbits\":[", "]" },
+	{ RULE_NAME_FLOW_INT, NULL, "\"flowints\":{", "}" },
+};
+
+static const struct flow_names traffic_parts[] = {
+	{ RULE_NAME_BIT, "traffic/id/", "\"id\":[", "]" },
+	{ RULE_NAME_BIT, "traffic/label/", "\"label\":[", "]" },
+};
+
+/* What is said of a name in that part; NULL: nothing. */
+static const char *
+flow_name_in(const struct flow_names *names, const char *name)
+{
+	size_t begin_len = names->begin == NULL ? 0 : strlen(names->begin);
+
+	if (rule_name_kind(name) != names->kind)
+		return NULL;
+	if (names->kind == RULE_NAME_FLOW_INT)
+		return name + 1; /* behind the mark of its kind */
+	if (begin_len > 0)
+		return strncmp(name, names->begin, begin_len) == 0 ? name + begin_len : NULL;
+	for (unsigned int i = 0; i < sizeof(traffic_names) / sizeof(traffic_names[0]); i++)
+		if (strncmp(name, traffic_names[i], strlen(traffic_names[i])) == 0)
+			return NULL;
+	return name;
+}
+
 static void
-flow_names_json(const struct ruleset *ruleset, const struct flow *flow, enum rule_name_kind kind, struct buf *out)
+flow_names_json(const struct ruleset *ruleset, const struct flow *flow, const struct flow_names *names, struct buf *out)
 {
 	const struct rule_flow_state *state = flow == NULL ? NULL : flow->rule_state;
-	bool ints = kind == RULE_NAME_FLOW_INT, any = false;
+	bool any = false;
 
 	for (unsigned int i = 0; state != NULL && i < state->count; i++) {
 		if (state->entries[i].id >= ruleset->name_count)
 			continue; /* the engine's own marks */
-		const char *name = ruleset->names[state->entries[i].id];
+		const char *name = flow_name_in(names, ruleset->names[state->entries[i].id]);
 
-		if (rule_name_kind(name) != kind)
+		if (name == NULL)
 			continue;
 		if (any)
 			buf_putc(out, ',');
 		else
-			buf_printf(out, "%s\"%s", out->len > 1 ? "," : "", ints ? "flowints\":{" : "flowbits\":[");
+			buf_printf(out, "%s%s", out->len > 0 && out->data[out->len - 1] != '{' ? "," : "", names->open);
 		any = true;
-		buf_json_string(out, name + ints, strlen(name + ints));
-		if (ints)
+		buf_json_string(out, name, strlen(name));
+		if (names->kind == RULE_NAME_FLOW_INT)
 			buf_printf(out, ":%u", state->entries[i].value);
 	}
 	if (any)
-		buf_putc(out, ints ? '}' : ']');
+		buf_puts(out, names->close);
 }
 
 void
-rule_metadata_json(const struct rule_matcher *matcher, const struct flow *flow, struct buf *out)
+rule_metadata_json(const struct rule_matcher *matcher, const struct flow *flow, bool packet, struct buf *out)
 {
+	static const char metadata[] = "\"metadata\":{", traffic[] = "\"traffic\":{";
+	size_t begin;
+
 	buf_reset(out);
-	buf_putc(out, '{');
-	rule_vars_json(matcher, flow, out);
-	flow_names_json(matcher->set, flow, RULE_NAME_BIT, out);
-	flow_names_json(matcher->set, flow, RULE_NAME_FLOW_INT, out);
-	buf_putc(out, '}');
+	if ((flow == NULL || flow->rule_state == NULL) && !matcher->set->flow_vars && (!packet || matcher->captured_count == 0))
+		return;
+	buf_puts(out, metadata);
+	rule_vars_json(matcher, flow, packet, out);
+	for (unsigned int i = 0; i < sizeof(metadata_names) / sizeof(metadata_names[0]); i++)
+		flow_names_json(matcher->set, flow, &metadata_names[i], out);
+	if (!out->full && out->len == sizeof(metadata) - 1)
+		buf_reset(out);
+	else
+		buf_puts(out, "},");
+	begin = out->len;
+	buf_puts(out, traffic);
+	for (unsigned int i = 0; i < sizeof(traffic_parts) / sizeof(traffic_parts[0]); i++)
+		flow_names_json(matcher->set, flow, &traffic_parts[i], out);
+	if (out->len == begin + sizeof(traffic) - 1)
+		out->len = begin > 0 ? begin - 1 : 0; /* nor the comma */
+	else
+		buf_putc(out, '}');
 	if (out->full)
 		counter_add(&matcher->memory->counters[RULE_COUNTER_METADATA_SHED], 1);
-	if (out->full || out->len == 2)
+	if (out->full)
 		buf_reset(out);
 }
 

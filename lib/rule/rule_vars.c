@@ -108,7 +108,7 @@ put_var(struct buf *out, bool *any, const char *key, const char *name, const str
 	if (*any)
 		buf_putc(out, ',');
 	else
-		buf_printf(out, "%s\"%s\":[", out->len > 1 ? "," : "", key);
+		buf_printf(out, "%s\"%s\":[", out->len > 0 && out->data[out->len - 1] != '{' ? "," : "", key);
 	*any = true;
 	buf_putc(out, '{');
 	buf_json_string(out, name + 1, strlen(name + 1));
@@ -118,12 +118,12 @@ put_var(struct buf *out, bool *any, const char *key, const char *name, const str
 }
 
 void
-rule_vars_json(const struct rule_matcher *matcher, const struct flow *flow, struct buf *out)
+rule_vars_json(const struct rule_matcher *matcher, const struct flow *flow, bool packet, struct buf *out)
 {
 	const struct ruleset *set = matcher->set;
 	bool any = false;
 
-	for (unsigned int i = 0; i < matcher->captured_count; i++)
+	for (unsigned int i = 0; packet && i < matcher->captured_count; i++)
 		if (matcher->captured[i].flow_id == 0)
 			put_var(out, &any, "pktvars", set->names[matcher->captured[i].id], &matcher->captured[i]);
 	if (any)

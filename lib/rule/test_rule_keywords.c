@@ -331,7 +331,7 @@ test_config(void **state)
 static void
 test_captures(void **state)
 {
-	static const char wanted[] = "{\"pktvars\":[{\"cmd\":\"do\"}],\"flowvars\":[{\"user\":\"root\"}],\"flowbits\":[\"in\"],"
+	static const char wanted[] = "\"metadata\":{\"pktvars\":[{\"cmd\":\"do\"}],\"flowvars\":[{\"user\":\"root\"}],\"flowbits\":[\"in\"],"
 		"\"flowints\":{\"n\":1}}";
 	struct bench b;
 	struct buf out;
@@ -343,10 +343,10 @@ test_captures(void **state)
 			"alert udp any any -> any any (content:\"user\"; pktvar:cmd,\"do\"; sid:3;)\n"
 			"alert udp any any -> any any (content:\"later\"; pktvar:cmd,\"do\"; sid:4;)\n");
 	assert_int_equal(bench_udp(&b, "later"), 0);
-	rule_metadata_json(b.matcher, &b.flow, &out);
+	rule_metadata_json(b.matcher, &b.flow, true, &out);
 	assert_int_equal(out.len, 0);
 	assert_int_equal(bench_udp(&b, "user=root do"), 2);
-	rule_metadata_json(b.matcher, &b.flow, &out);
+	rule_metadata_json(b.matcher, &b.flow, true, &out);
 	assert_int_equal(out.len, sizeof(wanted) - 1);
 	assert_memory_equal(out.data, wanted, sizeof(wanted) - 1);
 	assert_int_equal(bench_udp(&b, "later"), 1);

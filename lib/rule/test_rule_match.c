@@ -204,12 +204,45 @@ test_flow_bits(void **state)
 	assert_int_equal(bench_udp(&b, "quit", 1), 1);
 	assert_int_equal(bench_udp(&b, "helo data", 1), 1); /* the setter comes first in the same packet */
 	assert_int_equal(bench_udp(&b, "quit", 1), 0);
-	rule_metadata_json(b.matcher, &b.flow, &out);
-	assert_int_equal(out.len, 26);
-	assert_memory_equal(out.data, "{\"flowbits\":[\"one\",\"two\"]}", 26);
-	assert_int_equal(bench_udp(&b, "bye quit", 1), 2);
+	rule_metadata_json(b.matcher, &b.flow, true, &out);
+	assert_int_equal(out.len, 37);
+	assert_memory_equal(out.data, "\"metadata\":{\"flowbits\":[\"one\",\"two\"]}", 37);
+	assert_int_equal(bench_udp(&b, "bye quit", 1), 1); /* what takes bits away comes last */
+	assert_int_equal(bench_udp(&b, "quit", 1), 1);
 	bench_end(&b);
 	buf_destroy(&out);
+}
+
+/* Bits that name the traffic stand apart, in alerts and in the flow's record. */
+static void
+test_traffic(void **state)
+{
+	static const char both[] = "\"metadata\":{\"flowbits\":[\"x\"]},\"traffic\":{\"id\":[\"a\",\"b\"],\"label\":[\"c\"]}";
+	static const char one[] = "\"traffic\":{\"label\":[\"c\"]}";
+	struct bench b;
+	struct buf out, small;
+
+	(void)state;
+	assert_int_equal(buf_create(&out, 256), 0);
+	assert_int_equal(buf_create(&small, 20), 0);
+	bench_begin(&b, "alert udp any any -> any any (content:\"one\"; flowbits:set,traffic/label/c; sid:1;)\n"
+			"alert udp any any -> any any (content:\"all\"; flowbits:set,traffic/id/a; flowbits:set,x; flowbits:set,traffic/id/b; sid:2;)\n",
+		IP_PROTO_UDP);
+	rule_metadata_json(b.matcher, &b.flow, false, &out);
+	assert_int_equal(out.len, 0);
+	assert_int_equal(bench_udp(&b, "one", 1), 1);
+	rule_metadata_json(b.matcher, &b.flow, false, &out);
+	assert_int_equal(out.len, sizeof(one) - 1);
+	assert_memory_equal(out.data, one, sizeof(one) - 1);
+	assert_int_equal(bench_udp(&b, "all", 1), 1);
+	rule_metadata_json(b.matcher, &b.flow, false, &out);
+	assert_int_equal(out.len, sizeof(both) - 1);
+	assert_memory_equal(out.data, both, sizeof(both) - 1);
+	rule_metadata_json(b.matcher, &b.flow, false, &small);
+	assert_int_equal(small.len, 0);
+	bench_end(&b);
+	buf_destroy(&out);
+	buf_destroy(&small);
 }
 
 static void
@@ -502,6 +535,7 @@ main(void)
 		cmocka_unit_test(test_order_and_bounds),
 		cmocka_unit_test(test_cost),
 		cmocka_unit_test(test_flow_bits),
+		cmocka_unit_test(test_traffic),
 		cmocka_unit_test(test_reload_keeps_state),
 		cmocka_unit_test(test_host_bits),
 		cmocka_unit_test(test_thresholds),
