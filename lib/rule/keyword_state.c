@@ -140,10 +140,14 @@ rule_setup_tag(struct rule_parser *parser, char *value)
 	enum { TAG_PACKETS_DEFAULT = 256 };
 	char *where = rule_split(&value, ','), *limit = rule_split(&value, ','), *metric = rule_split(&value, ',');
 	char *side = rule_split(&value, ',');
-	struct rule_tag *tag = &parser->draft.tag;
+	struct rule_tag *tag = parser->draft.tags, *end = tag + RULE_TAGS_OF_RULE;
 	bool host = strcmp(where, "host") == 0, found = metric == NULL;
 	int64_t number = TAG_PACKETS_DEFAULT;
 
+	while (tag < end && tag->where != TAG_NONE)
+		tag++;
+	if (tag == end)
+		return rule_refuse(parser, "more than %d tags", RULE_TAGS_OF_RULE);
 	if (!host && strcmp(where, "session") != 0)
 		return rule_refuse(parser, "\"%.20s\" is neither session nor host", where);
 	if (limit != NULL && (metric == NULL || !rule_integer(limit, &number) || number < 1 || number > UINT32_MAX))

@@ -184,8 +184,8 @@ rule_fires(struct rule_view *view, const struct rule *rule, uint32_t rule_idx, s
 		hits->dropped++;
 		return true;
 	}
-	if (rule->tag.where != TAG_NONE)
-		rule_tag_begin(view, &rule->tag);
+	for (unsigned int i = 0; i < RULE_TAGS_OF_RULE && rule->tags[i].where != TAG_NONE; i++)
+		rule_tag_begin(view, &rule->tags[i]);
 	rule_count(view, RULE_COUNTER_HITS);
 	counter_add(&matcher->profiles[rule_idx].alerts, 1);
 	hits->hit[hits->count++] = (struct rule_hit){ .rule_idx = rule_idx, .sid = rule->meta.sid, .meta = &rule->meta,

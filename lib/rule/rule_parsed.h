@@ -27,6 +27,7 @@ enum {
 	RULE_PORTS = 65536,
 	RULE_TRANSFORMS_MAX = 8,    /* transforms of one buffer */
 	RULE_TRANSFORM_TEXT_MAX = 256,
+	RULE_TAGS_OF_RULE = 3,      /* of a session and of either host */
 	RULE_CAPTURES_MAX = 8,      /* variables that one expression captures */
 	RULE_CAPTURED_MAX = 16,     /* captured by the rules of one packet */
 	RULE_CAPTURED_LEN_MAX = 112,
@@ -423,7 +424,7 @@ struct rule {
 	const struct rule_state *states;
 	struct rule_threshold threshold; /* threshold */
 	struct rule_threshold filter;    /* detection_filter */
-	struct rule_tag tag;
+	struct rule_tag tags[RULE_TAGS_OF_RULE]; /* the first ones; the rest TAG_NONE */
 	struct rule_threshold rate;      /* threshold.config: rate_filter */
 	const struct rule_suppress *suppress;
 	uint64_t app_events;          /* app-layer-event: any of these bits */

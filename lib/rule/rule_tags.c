@@ -42,6 +42,10 @@ rule_tag_begin(const struct rule_view *view, const struct rule_tag *tag)
 	struct rule_tag_row made = { .where = tag->where, .metric = tag->metric, .used = true, .left = tag->limit,
 		.frame = view->packet == NULL ? 0 : view->packet->frame_number };
 
+	/* of so many packets the one at hand, which the alert has, is the first */
+	made.left -= tag->metric == TAG_PACKETS;
+	if (made.left == 0 && tag->metric == TAG_PACKETS)
+		return;
 	if (tag->where == TAG_SESSION ? view->flow == NULL : view->ip_version == 0)
 		return;
 	made.key[0] = tag->where == TAG_SESSION ? view->flow->flow_id : addr->halves[0];

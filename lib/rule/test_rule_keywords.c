@@ -144,6 +144,7 @@ static const struct {
 	{ "tag:flow;", "session" },
 	{ "tag:session,x,packets;", "not a number" },
 	{ "tag:session,3,packets,src;", "neither" },
+	{ "tag:session; tag:host; tag:host,2,packets,dst; tag:session;", "more than 3" },
 	{ "lua:x.lua;", "scripts" },
 	{ "filemd5:list;", "files are not extracted" },
 	{ "domain;", "no sticky buffer" },
@@ -374,8 +375,9 @@ test_tags(void **state)
 		const char *option;
 		const char *takes; /* of packets a second apart; a small letter: of another address */
 	} cases[] = {
-		{ "tag:session,3,packets;", "1110" }, { "tag:session;", "1111" }, { "tag:session,100,bytes;", "1100" },
-		{ "tag:session,2,seconds;", "1100" }, { "tag:host,2,packets,src;", "1100" }, { "tag:host,2,packets,dst;", "1100" },
+		{ "tag:session,3,packets;", "1100" }, { "tag:session,1,packets;", "0000" }, { "tag:session;", "1111" }, { "tag:session,100,bytes;", "1100" },
+		{ "tag:session,2,seconds;", "1100" }, { "tag:host,3,packets,src;", "1100" }, { "tag:host,3,packets,dst;", "1100" },
+		{ "tag:session,2,packets; tag:host,4,packets,src;", "1110" }, { "tag:session,3,packets; tag:session,9,packets;", "1100" },
 	};
 
 	(void)state;
