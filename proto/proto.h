@@ -12,6 +12,7 @@
 #include "lib/base/cursor.h"
 #include "lib/base/slab.h"
 #include "lib/config/config.h"
+#include "lib/file/file.h"
 #include "lib/record/identity.h"
 #include "lib/record/record.h"
 #include "lib/rule/rule_app.h"
@@ -34,6 +35,7 @@ enum proto_deliver_flag {
 	PROTO_HOLD = 4,   /* with MATCH: alerts wait for this transaction's PROTO_EMIT, given by the same tx_id */
 	PROTO_CYCLIC = 16, /* with EMIT: sent by a clock, not by an event or a question; the key log-cyclic is its own */
 	PROTO_SUMMARY = 32, /* with EMIT: it sums up what was not written. Alone: the record is a summary_record */
+	PROTO_FILE = 128,  /* the record is beside ctx->file. With MATCH: only rules that ask for files see it; with EMIT: it is told of */
 	PROTO_QUIET = 64,  /* with EMIT, set by proto_deliver(): the user does not want it written */
 };
 
@@ -89,6 +91,9 @@ struct proto_ctx {
 	uint64_t events;             /* bits set by proto_event(); taken by the next deliver */
 	uint64_t undecided;          /* around a deliver with PROTO_MATCH: presence bits of the record that another message of the
 	                                direction sets or leaves clear; the keyword absent says nothing of them here. Else 0 */
+	struct file_tracker *files;  /* NULL: none are followed */
+	uint8_t file_wants[2];       /* by to_server: enum file_want of the flow's files; 0: they are not followed */
+	struct file *file;           /* around a deliver: what the record carries, or a part of it; else NULL */
 	struct proto_levels levels;  /* how much the user wants written */
 	enum proto_values values;    /* what proto_value() found of the record at hand */
 	struct proto_volume **volume; /* the flow's; NULL: nothing is left out */
@@ -130,6 +135,22 @@ proto_deliver(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id)
 	if ((flags & PROTO_EMIT) != 0 && (ctx->levels.usual | ctx->levels.cyclic) != PROTO_LOG_ALL)
 		flags |= proto_volume_judge(ctx, flags);
 	ctx->deliver(ctx, flags, tx_id);
+}
+
+/** A file begins in the direction. @return NULL: nobody wants to know, or there is no memory */
+static inline struct file *
+proto_file_begin(struct proto_ctx *ctx, bool to_server, const uint8_t *name, uint32_t name_len)
+{
+	return ctx->file_wants[to_server] == 0 ? NULL : file_begin(ctx->files, name, name_len, ctx->file_wants[to_server]);
+}
+
+/** Hands on ctx->record with a file beside it: with flags PROTO_MATCH, or PROTO_FILE and one of MATCH and EMIT. */
+static inline void
+proto_deliver_file(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id, struct file *file)
+{
+	ctx->file = file;
+	ctx->deliver(ctx, flags, tx_id);
+	ctx->file = NULL;
 }
 
 /** Values of a byte, both ends included. */

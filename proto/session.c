@@ -37,6 +37,7 @@ struct proto_engine {
 	uint8_t *area; /* of the record under construction */
 	struct proto_meter *meters; /* NULL: nothing is measured */
 	bool unread[PROTO_MAX][2];  /* by to_server */
+	uint8_t file_wants[PROTO_MAX][2];
 };
 
 /* Protocols that know what another one's flows know, and those whose flows others announce. */
@@ -128,6 +129,21 @@ proto_engine_set_unread(struct proto_engine *engine, unsigned int proto_idx, boo
 }
 
 void
+proto_engine_give_files(struct proto_engine *engine, struct file_tracker *files)
+{
+	engine->ctx.files = files;
+}
+
+/* Of a protocol whose records are not written, files are not either. */
+void
+proto_engine_set_files(struct proto_engine *engine, unsigned int proto_idx, bool to_server, unsigned int wants)
+{
+	if (engine->settings->each[proto_idx].levels.usual >= PROTO_LOG_SUMMARY)
+		wants &= ~(unsigned int)FILE_WANT_EVENT;
+	engine->file_wants[proto_idx][to_server] = (uint8_t)wants;
+}
+
+void
 proto_engine_measure(struct proto_engine *engine, struct proto_meter *meters)
 {
 	engine->meters = meters;
@@ -155,6 +171,7 @@ prepare(struct proto_engine *engine, struct proto_session *session, uint64_t ts_
 	ctx->to_server = to_server;
 	ctx->tcp = tcp;
 	ctx->ending = false;
+	memcpy(ctx->file_wants, engine->file_wants[session->proto_idx], sizeof(ctx->file_wants));
 	memcpy(ctx->unread, engine->unread[session->proto_idx], sizeof(ctx->unread));
 	ctx->link = NULL;
 	ctx->events = 0;

@@ -114,6 +114,10 @@ int proto_engine_create(struct proto_engine **out, const struct proto_settings *
 void proto_engine_destroy(struct proto_engine *engine);
 /** Whether any rule reads a protocol's messages of a direction: see proto_is_unread(). From the start all are read. */
 void proto_engine_set_unread(struct proto_engine *engine, unsigned int proto_idx, bool to_server, bool unread);
+/** Where protocols follow files. @param files  lent until destroy */
+void proto_engine_give_files(struct proto_engine *engine, struct file_tracker *files);
+/** What somebody wants to know of a protocol's files of a direction: enum file_want. At the start nobody does. */
+void proto_engine_set_files(struct proto_engine *engine, unsigned int proto_idx, bool to_server, unsigned int wants);
 /** From now on every PDU is measured. @param meters  [proto_settings_count()], lent until destroy; NULL: no more */
 void proto_engine_measure(struct proto_engine *engine, struct proto_meter *meters);
 /** The engine's own counters and each protocol's. @return how many sets */

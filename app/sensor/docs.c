@@ -68,6 +68,7 @@ write_fields(const char *dir, const struct settings *settings, struct buf *text)
 	put_record(page, text, &arp_table);
 	put_record(page, text, &anomaly_table);
 	put_record(page, text, &summary_table);
+	put_record(page, text, &fileinfo_table);
 	for (unsigned int i = 0; i < settings->app_count; i++) {
 		put_record(page, text, settings->apps[i]->record);
 		put_events(page, settings->apps[i]);
@@ -151,6 +152,7 @@ write_counters(const char *dir, const struct settings *settings)
 	put_counters(page, packet_counters, PACKET_COUNTER_COUNT);
 	put_counters(page, flow_counters, FLOW_COUNTER_COUNT);
 	put_counters(page, stream_counters, STREAM_COUNTER_COUNT);
+	put_counters(page, file_counters, FILE_COUNTER_COUNT);
 	put_counters(page, proto_counters, PROTO_COUNTER_COUNT);
 	for (unsigned int i = 0; i < settings->app_count; i++) {
 		const struct proto *proto = proto_settings_proto(settings->protos, i);

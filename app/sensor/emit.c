@@ -6,7 +6,7 @@
 #include "lib/packet/decode_event.h"
 #include "lib/stream/stream_event.h"
 
-enum { RING_WAIT_US = 50, ALERT_SECTIONS = 6, PACKET_LEN_MAX = 64 * 1024 + 64 /* a whole datagram behind a link header */ };
+enum { RING_WAIT_US = 50, ALERT_SECTIONS = 7, PACKET_LEN_MAX = 64 * 1024 + 64 /* a whole datagram behind a link header */ };
 
 /* Room in the ring. A capture file can wait until the exporter made some; frames of a port cannot. NULL: full, counted. */
 static struct event *
@@ -222,6 +222,44 @@ emit_app(struct worker *worker, struct proto_ctx *ctx, const struct flow_session
 }
 
 static void
+put_bytes(struct event_builder *b, enum event_section_kind kind, const uint8_t *data, uint32_t len)
+{
+	void *at = len > 0 ? event_add(b, kind, len) : NULL;
+
+	if (at != NULL)
+		memcpy(at, data, len);
+}
+
+static void
+put_file(struct event_builder *b, const struct file *file)
+{
+	_Alignas(8) uint8_t room[FILE_RECORD_LEN_MAX];
+	struct record_builder builder;
+
+	if (file == NULL)
+		return;
+	record_builder_init(&builder, room, sizeof(room));
+	file_record_fill(file, &builder);
+	put_bytes(b, EVENT_SECTION_FILE, builder.base, builder.len);
+}
+
+void
+emit_file(struct worker *worker, struct proto_ctx *ctx, const struct flow_session *session)
+{
+	struct event_builder b;
+
+	if (!begin(worker, &b, EVENT_FILE, event_len_of(2, FILE_RECORD_LEN_MAX + ctx->record->len)))
+		return;
+	b.event->app_idx = session->proto.proto_idx;
+	b.event->ts_ns = ctx->ts_ns;
+	if (!ctx->to_server)
+		turn(b.event);
+	put_bytes(&b, EVENT_SECTION_APP, ctx->record->base, ctx->record->len);
+	put_file(&b, ctx->file);
+	finish(worker, &b, ctx->to_server, false, 0);
+}
+
+static void
 put_alert(struct worker *worker, struct event_builder *b, const struct rule_hit *hit)
 {
 	struct alert_record *alert = event_add(b, EVENT_SECTION_ALERT, sizeof(*alert));
@@ -244,15 +282,6 @@ static uint32_t
 min_len(uint32_t a, uint32_t b)
 {
 	return a < b ? a : b;
-}
-
-static void
-put_bytes(struct event_builder *b, enum event_section_kind kind, const uint8_t *data, uint32_t len)
-{
-	void *at = len > 0 ? event_add(b, kind, len) : NULL;
-
-	if (at != NULL)
-		memcpy(at, data, len);
 }
 
 /* What an alert shows of its frame: link header and bytes. */
@@ -327,6 +356,7 @@ emit_alert(struct worker *worker, const struct rule_hit *hit, bool to_server, co
 	const uint8_t *payload = ctx != NULL ? ctx->pdu : packet != NULL ? packet->payload : NULL;
 	uint32_t payload_len = ctx != NULL ? ctx->pdu_len : packet != NULL ? packet->payload_len : 0;
 	uint32_t record_len = ctx != NULL ? ctx->record->len : 0;
+	const struct file *file = ctx != NULL ? ctx->file : NULL;
 	struct shown shown = { 0 };
 	struct event_builder b;
 	uint32_t len;
@@ -337,7 +367,7 @@ emit_alert(struct worker *worker, const struct rule_hit *hit, bool to_server, co
 	}
 	payload_len = config->alert_payload && payload != NULL ? min_len(payload_len, EMIT_PAYLOAD_LEN_MAX) : 0;
 	len = event_len_of(ALERT_SECTIONS, sizeof(struct alert_record) + sizeof(struct tunnel_record) + record_len + payload_len +
-		worker->metadata.len);
+		worker->metadata.len + (file != NULL ? FILE_RECORD_LEN_MAX : 0));
 	if (packet != NULL && config->alert_packet && len < EVENT_LEN_MAX)
 		shown = show_packet(worker, packet, min_len(PACKET_LEN_MAX, EVENT_LEN_MAX - len));
 	if (!begin(worker, &b, EVENT_ALERT, len + shown.link_len + shown.len))
@@ -349,6 +379,7 @@ emit_alert(struct worker *worker, const struct rule_hit *hit, bool to_server, co
 			turn(b.event);
 	}
 	put_bytes(&b, EVENT_SECTION_APP, record_len > 0 ? ctx->record->base : NULL, record_len);
+	put_file(&b, file);
 	put_bytes(&b, EVENT_SECTION_PAYLOAD, payload, payload_len);
 	if (shown.len > 0)
 		put_shown(&b, &shown);

@@ -29,12 +29,13 @@ const struct counter_desc exporter_counters[EXPORTER_COUNTER_COUNT] = {
 	[EXPORTER_EVENTS_ASSET] = { "exporter.asset", "asset events" },
 	[EXPORTER_EVENTS_PACKET] = { "exporter.packet", "packets that a rule tagged" },
 	[EXPORTER_EVENTS_SUMMARY] = { "exporter.summary", "summaries of records not written" },
+	[EXPORTER_EVENTS_FILE] = { "exporter.fileinfo", "fileinfo events" },
 };
 
 static const enum link_lane lanes[EVENT_TYPE_COUNT] = {
 	[EVENT_ALERT] = LINK_LANE_ALERT, [EVENT_APP] = LINK_LANE_EVENT, [EVENT_ANOMALY] = LINK_LANE_EVENT,
 	[EVENT_ARP] = LINK_LANE_EVENT, [EVENT_FLOW] = LINK_LANE_FLOW, [EVENT_ASSET] = LINK_LANE_ASSET,
-	[EVENT_PACKET] = LINK_LANE_EVENT, [EVENT_SUMMARY] = LINK_LANE_EVENT,
+	[EVENT_PACKET] = LINK_LANE_EVENT, [EVENT_SUMMARY] = LINK_LANE_EVENT, [EVENT_FILE] = LINK_LANE_EVENT,
 };
 
 struct exporter {

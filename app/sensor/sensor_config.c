@@ -43,6 +43,8 @@ static const struct knob knobs[] = {
 	{ "alert.packet", KNOB_BOOL, AT(alert_packet), 0, 0, "yes", NULL, "alerts carry the frame" },
 	{ "events.flow", KNOB_BOOL, AT(log_flow), 0, 0, "yes", NULL, "write flow events" },
 	{ "events.arp", KNOB_BOOL, AT(log_arp), 0, 0, "yes", NULL, "write arp events" },
+	{ "events.files", KNOB_BOOL, AT(log_files), 0, 0, "yes", NULL,
+		"write fileinfo events: of each file that a protocol carried, bodies of HTTP among them" },
 	{ "anomaly.decode", KNOB_BOOL, AT(anomaly_decode), 0, 0, "yes", NULL, "anomalies of decoding" },
 	{ "anomaly.stream", KNOB_BOOL, AT(anomaly_stream), 0, 0, "yes", NULL,
 		"anomalies of TCP reassembly that sound connections do not show" },
@@ -59,7 +61,8 @@ const struct knob_table sensor_knobs = { "sensor", knobs, sizeof(knobs) / sizeof
 static void
 add_tables(struct settings *s)
 {
-	const struct knob_table *const own[] = { &sensor_knobs, &packet_knobs, &flow_knobs, &stream_knobs, &rule_knob_table };
+	const struct knob_table *const own[] = { &sensor_knobs, &packet_knobs, &flow_knobs, &stream_knobs, &rule_knob_table,
+		&file_knobs };
 
 	for (unsigned int i = 0; i < sizeof(own) / sizeof(own[0]); i++)
 		s->tables[s->table_count++] = own[i];
@@ -75,7 +78,7 @@ apply(struct settings *s, struct config_error *err)
 		void *target;
 	} modules[] = {
 		{ &sensor_knobs, &s->sensor }, { &packet_knobs, &s->packet }, { &flow_knobs, &s->flow },
-		{ &stream_knobs, &s->stream }, { &rule_knob_table, &s->rule },
+		{ &stream_knobs, &s->stream }, { &rule_knob_table, &s->rule }, { &file_knobs, &s->file },
 	};
 
 	for (unsigned int i = 0; i < sizeof(modules) / sizeof(modules[0]); i++) {

@@ -109,58 +109,6 @@ worker_session(struct worker *worker, struct flow *flow)
 	return session;
 }
 
-/* A message of a protocol: rules first, then the event. */
-void
-worker_deliver_message(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id)
-{
-	struct worker *worker = ctx->owner;
-	struct flow *flow = worker->flow;
-	struct flow_session *session = flow->session;
-	uint64_t quiet_bit = UINT64_C(1) << (tx_id & 63);
-	struct rule_message message = { .app_idx = session->proto.proto_idx, .record = ctx->record->base,
-		.events = ctx->events, .undecided = ctx->undecided, .pdu = ctx->pdu, .pdu_len = ctx->pdu_len, .to_server = ctx->to_server };
-
-	flow->app_proto = (uint16_t)(session->proto.proto_idx + 1); /* known since the first PDU was found */
-	if (flags == PROTO_IDENTITY) {
-		emit_identity(worker, ctx);
-		return;
-	}
-	if (flags == PROTO_SUMMARY) {
-		emit_summary(worker, ctx);
-		return;
-	}
-	if (ctx->record->len == 0)
-		message.record = NULL;
-	if ((flags & PROTO_MATCH) != 0 && worker->matcher != NULL) {
-		rule_hits_reset(&worker->hits);
-		rule_match_message(worker->matcher, worker->packet, flow, &message, &worker->hits);
-		emit_alerts(worker, ctx->to_server, ctx, tx_id, (flags & PROTO_HOLD) != 0);
-		session->quiet_txs |= worker->hits.quiet ? quiet_bit : 0;
-	}
-	for (uint64_t left = ctx->events & ~ctx->proto->app.rule_events; left != 0; left &= left - 1)
-		emit_app_anomaly(worker, &session->proto, ctx->to_server,
-			ctx->proto->app.events[__builtin_ctzll(left)].name);
-	ctx->events = 0;
-	if ((flags & PROTO_EMIT) == 0)
-		return;
-	if (tx_id != 0)
-		hold_complete(worker, flow, tx_id, ctx->record->base, ctx->record->len);
-	if (flow->tx_count < UINT16_MAX)
-		flow->tx_count++;
-	if ((session->quiet_txs & quiet_bit) == 0 && (flags & PROTO_QUIET) == 0)
-		emit_app(worker, ctx, session, tx_id);
-	session->quiet_txs &= ~quiet_bit;
-}
-
-void
-worker_report_garbage(void *owner, const struct proto_session *session, bool to_server, uint32_t len)
-{
-	struct worker *worker = owner;
-
-	(void)len;
-	emit_app_anomaly(worker, session, to_server, "resynchronised");
-}
-
 static uint32_t
 parse(struct worker *worker, struct flow *flow, const struct proto_input *input)
 {
@@ -512,15 +460,6 @@ worker_burst(struct worker *worker)
 	}
 	worker->burst = next;
 	return handled > 0 ? handled : next->count;
-}
-
-void
-worker_tell_readers(struct worker *worker)
-{
-	for (unsigned int i = 0; i < proto_settings_count(worker->settings->protos); i++)
-		for (unsigned int to_server = 0; to_server < 2; to_server++)
-			proto_engine_set_unread(worker->protos, i, to_server != 0,
-				worker->matcher == NULL || !rule_reads_messages(worker->matcher, i, to_server != 0));
 }
 
 /* Between bursts: a new rule set is taken over, the old one given back. */

@@ -80,6 +80,7 @@ struct worker {
 	struct flow_table *flows;
 	struct stream_engine *streams;
 	struct proto_engine *protos;
+	struct file_tracker *files;
 	struct slab *slab;
 	struct hold *hold;
 	struct event_ring *ring;
@@ -178,6 +179,8 @@ enum { EMIT_PAYLOAD_LEN_MAX = 4096 };
 enum emit_orientation { EMIT_FLOW, EMIT_PACKET };
 
 void emit_app(struct worker *worker, struct proto_ctx *ctx, const struct flow_session *session, uint32_t tx_id);
+/** A file, ctx->file, beside the record of what carried it. */
+void emit_file(struct worker *worker, struct proto_ctx *ctx, const struct flow_session *session);
 /** What a device said of itself: ctx->record is an identity_record. */
 void emit_identity(struct worker *worker, struct proto_ctx *ctx);
 /** What was not written of the flow: ctx->record is a summary_record. */

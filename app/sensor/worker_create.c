@@ -40,8 +40,12 @@ create_parts(struct worker *worker, struct ruleset *ruleset)
 	if (rc == 0)
 		rc = event_ring_create(&worker->ring, s->sensor.ring_size);
 	if (rc == 0)
+		rc = file_tracker_create(&worker->files, &s->file, worker->slab);
+	if (rc == 0)
 		rc = proto_engine_create(&worker->protos, s->protos, worker->slab, worker_deliver_message, worker_report_garbage,
 			worker);
+	if (rc == 0)
+		proto_engine_give_files(worker->protos, worker->files);
 	worker->matcher_epoch = 1;
 	if (rc == 0 && ruleset != NULL)
 		rc = rule_matcher_create(&worker->matcher, ruleset, &s->rule, worker->slab);
@@ -87,6 +91,7 @@ worker_destroy(struct worker *worker)
 	rule_matcher_destroy(atomic_load(&worker->matcher_next));
 	rule_matcher_destroy(atomic_load(&worker->matcher_old));
 	proto_engine_destroy(worker->protos);
+	file_tracker_destroy(worker->files);
 	stream_engine_destroy(worker->streams);
 	flow_table_destroy(worker->flows);
 	packet_decoder_destroy(worker->decoder);
@@ -107,6 +112,7 @@ worker_get_counters(struct worker *worker, struct counter_set sets[], unsigned i
 		{ flow_counters, worker->flow_counters, FLOW_COUNTER_COUNT },
 		{ stream_counters, worker->stream_counters, STREAM_COUNTER_COUNT },
 		event_ring_counters_get(worker->ring),
+		file_tracker_counters(worker->files),
 	};
 	unsigned int count = 0;
 

@@ -16,7 +16,7 @@
 #include "lib/rule/rule.h"
 
 enum event_type { EVENT_ALERT, EVENT_APP, EVENT_ANOMALY, EVENT_ARP, EVENT_FLOW, EVENT_ASSET, EVENT_PACKET,
-	EVENT_SUMMARY, EVENT_TYPE_COUNT };
+	EVENT_SUMMARY, EVENT_FILE, EVENT_TYPE_COUNT };
 
 enum event_section_kind {
 	EVENT_SECTION_ALERT,    /* struct alert_record */
@@ -26,6 +26,7 @@ enum event_section_kind {
 	EVENT_SECTION_ARP,      /* struct arp_record */
 	EVENT_SECTION_IDENTITY, /* struct identity_record */
 	EVENT_SECTION_SUMMARY,  /* struct summary_record */
+	EVENT_SECTION_FILE,     /* struct file_record: of an alert, the file that it is about */
 	EVENT_SECTION_APP,      /* a protocol's record: the app index is the event's */
 	EVENT_SECTION_PAYLOAD,  /* bytes: EVE payload */
 	EVENT_SECTION_PACKET,   /* bytes: EVE packet */
@@ -36,7 +37,7 @@ enum event_section_kind {
 };
 
 enum {
-	EVENT_SECTION_MAX = 6,
+	EVENT_SECTION_MAX = 7,
 	EVENT_LEN_MAX = 2 * RECORD_LEN_MAX,
 	EVENT_MACS_MAX = 8, /* of each end of a flow */
 	EVENT_NO_APP = 0xffff,

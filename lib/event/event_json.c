@@ -20,7 +20,7 @@ struct community {
 
 struct event_json {
 	struct event_json_config config;
-	struct record_writer *flow, *tcp, *anomaly, *arp, *identity, *summary;
+	struct record_writer *flow, *tcp, *anomaly, *arp, *identity, *summary, *file;
 	struct record_writer *apps[RULE_APPS_MAX];
 	struct record_writer *beside[RULE_APPS_MAX]; /* NULL: the protocol has no keys beside its object */
 	struct community *community; /* direct-mapped by flow_id: a SHA-1 a flow, not a record */
@@ -50,6 +50,8 @@ event_json_create(struct event_json **out, const struct event_json_config *confi
 		rc = record_writer_create(&json->identity, &identity_table);
 	if (rc == 0)
 		rc = record_writer_create(&json->summary, &summary_table);
+	if (rc == 0)
+		rc = record_writer_create(&json->file, &fileinfo_table);
 	for (unsigned int i = 0; rc == 0 && i < config->app_count; i++)
 		if (config->apps[i]->record != NULL)
 			rc = record_writer_create(&json->apps[i], config->apps[i]->record);
@@ -75,6 +77,7 @@ event_json_destroy(struct event_json *json)
 	record_writer_destroy(json->arp);
 	record_writer_destroy(json->identity);
 	record_writer_destroy(json->summary);
+	record_writer_destroy(json->file);
 	for (unsigned int i = 0; i < RULE_APPS_MAX; i++) {
 		record_writer_destroy(json->apps[i]);
 		record_writer_destroy(json->beside[i]);
@@ -85,7 +88,7 @@ event_json_destroy(struct event_json *json)
 
 static const char *const type_names[EVENT_TYPE_COUNT] = {
 	[EVENT_ALERT] = "alert", [EVENT_ANOMALY] = "anomaly", [EVENT_ARP] = "arp", [EVENT_FLOW] = "flow",
-	[EVENT_ASSET] = "asset", [EVENT_PACKET] = "packet", [EVENT_SUMMARY] = "summary",
+	[EVENT_ASSET] = "asset", [EVENT_PACKET] = "packet", [EVENT_SUMMARY] = "summary", [EVENT_FILE] = "fileinfo",
 };
 
 /* The key of its object, which is the type of its events: "ftp_data" of ftp-data. */
@@ -430,6 +433,18 @@ put_app(const struct event_json *json, struct buf *out, const struct event *even
 	buf_putc(out, '}');
 }
 
+/* An alert may be about several files as far as its readers know. */
+static void
+put_file(const struct event_json *json, struct buf *out, const struct event *event, const uint8_t *blob, uint32_t len)
+{
+	bool alert = event->type == EVENT_ALERT;
+
+	buf_puts(out, alert ? ",\"files\":[" : ",\"fileinfo\":");
+	record_write_json(json->file, out, blob, len);
+	if (alert)
+		buf_putc(out, ']');
+}
+
 static void
 put_section(const struct event_json *json, struct buf *out, const struct event *event,
 	const struct event_section *section)
@@ -457,6 +472,9 @@ put_section(const struct event_json *json, struct buf *out, const struct event *
 		return;
 	case EVENT_SECTION_SUMMARY:
 		put_record(out, json->summary, "summary", data, section->len);
+		return;
+	case EVENT_SECTION_FILE:
+		put_file(json, out, event, data, section->len);
 		return;
 	case EVENT_SECTION_APP:
 		put_app(json, out, event, data, section->len);

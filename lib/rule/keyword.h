@@ -21,6 +21,8 @@
 	X(domain) X(tld) \
 	/* keyword_dataset.c */ \
 	X(dataset) X(datarep) \
+	/* keyword_file.c */ \
+	X(file_name) X(filename) X(fileext) X(filesize) X(filestore) X(filemd5) X(filesha1) X(filesha256) \
 	/* keyword_address.c */ \
 	X(iprep) X(geoip) \
 	/* keyword_state.c */ \

@@ -71,20 +71,6 @@ option_take(struct rule_parser *parser, struct dataset_options *options, char *w
 	return rule_refuse(parser, "\"%.20s %.60s\" is not type, load, save, state, memcap or hashsize", word, argument);
 }
 
-/* The file beside the rule file, below default-rule-path, or as it is named. */
-static void
-load_path(const struct rule_parser *parser, const char *name, char *out, size_t len)
-{
-	const char *slash = strrchr(parser->file, '/');
-	const char *folder = parser->config->default_rule_path;
-
-	snprintf(out, len, "%.*s/%s", slash == NULL ? 1 : (int)(slash - parser->file), slash == NULL ? "." : parser->file, name);
-	if (name[0] != '/' && access(out, R_OK) != 0 && folder != NULL && folder[0] != '\0')
-		snprintf(out, len, "%s/%s", folder, name);
-	if (name[0] == '/' || access(out, R_OK) != 0)
-		snprintf(out, len, "%s", name);
-}
-
 static int
 values_load(struct rule_parser *parser, struct rule_dataset_decl *decl, const char *path)
 {
@@ -132,7 +118,7 @@ decl_fill(struct rule_parser *parser, struct rule_dataset_decl *decl, const stru
 	if (options->save != NULL || options->state != NULL)
 		ret = save_path(parser, decl, options->state != NULL ? options->state : options->save);
 	if (ret == 0 && options->load != NULL) {
-		load_path(parser, options->load, path, sizeof(path));
+		rule_file_beside(parser, options->load, path, sizeof(path));
 		ret = values_load(parser, decl, path);
 	} else if (ret == 0 && options->state != NULL && access(decl->save_path, R_OK) == 0) {
 		ret = values_load(parser, decl, decl->save_path);

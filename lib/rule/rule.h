@@ -22,6 +22,7 @@
 #include "lib/base/counter.h"
 #include "lib/base/slab.h"
 #include "lib/config/config.h"
+#include "lib/file/file.h"
 #include "lib/rule/rule_app.h"
 
 struct packet;
@@ -263,6 +264,9 @@ struct rule_message {
 	const uint8_t *pdu;   /* the bytes it came from, for rules that also have plain content; NULL: such do not fire */
 	uint32_t pdu_len;
 	bool to_server;
+	const struct file *file; /* what the message carries, or a part of it; NULL: nothing that is a file */
+	uint8_t file_news;    /* enum file_news: which rules about files are asked; 0: none */
+	bool file_only;       /* no others: they were asked of the message before */
 };
 
 /** Rules of an app protocol over one message: fields, sticky buffers, own keywords, app-layer-event. */
@@ -283,7 +287,10 @@ enum rule_want { RULE_WANTS_TO_CLIENT = 1, RULE_WANTS_TO_SERVER = 2, RULE_WANTS_
  *  events. Bits of enum rule_want. Nothing: its bytes need not be reassembled for the rules. */
 unsigned int rule_wants(const struct rule_matcher *matcher, uint8_t ip_proto, uint16_t client_port, uint16_t server_port);
 
-/** Whether some rule looks at an application's messages of this direction, their records or their events. */
+/** What rules want of an application's files of this direction: FILE_WANT_RULES and sums, or 0. */
+unsigned int rule_file_wants(const struct rule_matcher *matcher, unsigned int app_idx, bool to_server);
+
+/** Whether some rule looks at an application's messages of this direction, their records, their events or their files. */
 bool rule_reads_messages(const struct rule_matcher *matcher, unsigned int app_idx, bool to_server);
 
 #endif

@@ -136,6 +136,16 @@ sctp_data_each(const struct each *each)
 	return false;
 }
 
+/* A file without a name has no such buffer. */
+static bool
+file_name_each(const struct each *each)
+{
+	const struct rule_message *message = each->view->message;
+	const struct file *file = message == NULL ? NULL : message->file;
+
+	return file != NULL && file->name_len > 0 && each_bytes(each, file->name, file->name_len);
+}
+
 bool
 rule_buffer_each(struct rule_view *view, const struct rule_buffer *buffer, rule_bytes_fn fn, void *arg)
 {
@@ -151,6 +161,8 @@ rule_buffer_each(struct rule_view *view, const struct rule_buffer *buffer, rule_
 		return address_each(&each, &view->src);
 	case BUFFER_IP_DST:
 		return address_each(&each, &view->dst);
+	case BUFFER_FILE_NAME:
+		return file_name_each(&each);
 	case BUFFER_SCTP_DATA:
 		return sctp_data_each(&each);
 	case BUFFER_BASE64:

@@ -16,7 +16,7 @@ enum {
 };
 
 /** What a group is asked about. */
-enum rule_message_kind { MESSAGE_NONE, MESSAGE_RECORD, MESSAGE_ONCE };
+enum rule_message_kind { MESSAGE_NONE, MESSAGE_RECORD, MESSAGE_ONCE, MESSAGE_FILE };
 
 /** Work space of one compilation. */
 struct compile {
@@ -430,7 +430,11 @@ rule_in_app(const struct rule *rule, unsigned int app, unsigned int to_server, e
 	uint16_t against = to_server == 1 ? RULE_FLOW_TO_CLIENT : RULE_FLOW_TO_SERVER;
 	enum rule_message_kind own = (rule->flags & RULE_ONCE_APP) != 0 ? MESSAGE_ONCE : MESSAGE_RECORD;
 
-	if (rule->phase != PHASE_MESSAGE || rule->app != app || (rule->flow & against) != 0)
+	if (rule->phase != PHASE_MESSAGE || (rule->flow & against) != 0)
+		return false;
+	if ((rule->flags & RULE_FILE) != 0)
+		return kind == MESSAGE_FILE && (rule->app == app || rule->app == RULE_APP_NONE);
+	if (rule->app != app)
 		return false;
 	return rule->app_events != 0 ? kind == MESSAGE_NONE : kind == own;
 }
@@ -485,6 +489,18 @@ app_events(struct compile *compile, unsigned int app, unsigned int to_server)
 	return ret;
 }
 
+/* The sums that some rule of a group needs. */
+static uint8_t
+hashes_of(const struct compile *compile, uint16_t group_idx)
+{
+	const struct rule_group *group = &compile->set->groups[group_idx];
+	uint8_t hashes = 0;
+
+	for (uint32_t i = 0; group_idx != RULE_GROUP_NONE && i < group->rule_count; i++)
+		hashes |= compile->set->rules[group->rules[i]]->file_hashes;
+	return hashes;
+}
+
 static int
 apps_make(struct compile *compile)
 {
@@ -495,8 +511,10 @@ apps_make(struct compile *compile)
 		compile->to_server = i % 2 == 1;
 		if (app_group(compile, i / 2, i % 2, MESSAGE_RECORD, &app->group[i % 2]) != 0
 			|| app_events(compile, i / 2, i % 2) != 0
-			|| app_group(compile, i / 2, i % 2, MESSAGE_ONCE, &app->once[i % 2]) != 0)
+			|| app_group(compile, i / 2, i % 2, MESSAGE_ONCE, &app->once[i % 2]) != 0
+			|| app_group(compile, i / 2, i % 2, MESSAGE_FILE, &app->files[i % 2]) != 0)
 			return -ENOMEM;
+		app->file_hashes[i % 2] = hashes_of(compile, app->files[i % 2]);
 	}
 	return 0;
 }

@@ -279,6 +279,8 @@ finish_check_buffers(struct rule_parser *parser)
 			return rule_refuse(parser, "a sticky buffer has nothing that looks into it");
 		if (buffer->kind == BUFFER_PAYLOAD)
 			draft->flags |= RULE_NEEDS_PAYLOAD;
+		if (buffer->kind == BUFFER_FILE_NAME)
+			draft->flags |= RULE_FILE;
 		if (buffer->kind != BUFFER_FIELD)
 			continue;
 		if (draft->app != RULE_APP_NONE && draft->app != buffer->app)
@@ -286,6 +288,8 @@ finish_check_buffers(struct rule_parser *parser)
 		draft->app = buffer->app;
 		draft->phase = PHASE_MESSAGE;
 	}
+	if ((draft->flags & RULE_FILE) != 0)
+		draft->phase = PHASE_MESSAGE;
 	for (unsigned int i = 0; i < parser->test_count; i++) {
 		uint8_t app = parser->tests[i].app;
 
@@ -348,7 +352,7 @@ finish_direction(struct rule_parser *parser)
 		return;
 	if ((parser->directions & 1 << RULE_TO_CLIENT) != 0)
 		parser->draft.flow |= RULE_FLOW_TO_CLIENT;
-	else if ((parser->directions & 1 << RULE_TO_SERVER) != 0)
+	else if ((parser->directions & 1 << RULE_TO_SERVER) != 0 && (parser->draft.flags & RULE_FILE) == 0) /* what is asked for is sent back */
 		parser->draft.flow |= RULE_FLOW_TO_SERVER;
 }
 

@@ -16,7 +16,8 @@ static const char *const buffer_names[] = {
 	[BUFFER_IPV6_HDR] = "the IPv6 header", [BUFFER_TCP_HDR] = "the TCP header", [BUFFER_UDP_HDR] = "the UDP header",
 	[BUFFER_ICMPV4_HDR] = "the ICMP header", [BUFFER_ICMPV6_HDR] = "the ICMPv6 header",
 	[BUFFER_IGMP_HDR] = "the IGMP message", [BUFFER_SCTP_HDR] = "the SCTP header", [BUFFER_IP_SRC] = "the source address",
-	[BUFFER_SCTP_DATA] = "a DATA chunk of SCTP", [BUFFER_IP_DST] = "the destination address", [BUFFER_BASE64] = "what base64_decode made",
+	[BUFFER_SCTP_DATA] = "a DATA chunk of SCTP", [BUFFER_IP_DST] = "the destination address", [BUFFER_FILE_NAME] = "the file's name",
+	[BUFFER_BASE64] = "what base64_decode made",
 };
 static const char *const node_names[NODE_KIND_COUNT] = {
 	[NODE_CONTENT] = "content", [NODE_PCRE] = "pcre", [NODE_ISDATAAT] = "isdataat", [NODE_BYTE_TEST] = "byte_test",
@@ -253,6 +254,10 @@ put_groups(const struct ruleset *set, uint32_t rule_idx, struct buf *out)
 	if (last == NULL || last->records != NULL)
 		return;
 	buf_printf(out, "in %u groups of ports and directions", groups);
+	if ((rule->flags & RULE_FILE) != 0) {
+		buf_printf(out, ": asked of each file, %s\n", (rule->flags & RULE_FILE_END) != 0 ? "when it ended" : "when its name is known");
+		return;
+	}
 	if (last->app != NULL) {
 		buf_puts(out, ": asked once a flow and direction\n");
 		return;
@@ -364,6 +369,12 @@ costly(const struct rule *rule)
 	return NULL;
 }
 
+static const char *
+misunderstood(const struct rule *rule)
+{
+	return (rule->flags & RULE_FILESTORE) != 0 ? "filestore: the rule alerts of files, but files are not stored here" : NULL;
+}
+
 unsigned int
 ruleset_warnings(const struct ruleset *set, void (*warn)(const struct rule_meta *meta, const char *text, void *arg), void *arg)
 {
@@ -371,7 +382,7 @@ ruleset_warnings(const struct ruleset *set, void (*warn)(const struct rule_meta 
 
 	for (uint32_t i = 0; i < set->rule_count; i++) {
 		const struct rule *rule = set->rules[i];
-		const char *texts[] = { never_by_direction(rule), never_by_bits(set, rule), costly(rule) };
+		const char *texts[] = { never_by_direction(rule), never_by_bits(set, rule), costly(rule), misunderstood(rule) };
 
 		for (unsigned int t = 0; t < sizeof(texts) / sizeof(texts[0]); t++)
 			if (texts[t] != NULL) {

@@ -42,6 +42,19 @@ rule_file_load(const char *path, char **out, size_t *len, struct config_error *e
 	return 0;
 }
 
+void
+rule_file_beside(const struct rule_parser *parser, const char *name, char *out, size_t len)
+{
+	const char *slash = strrchr(parser->file, '/');
+	const char *folder = parser->config->default_rule_path;
+
+	snprintf(out, len, "%.*s/%s", slash == NULL ? 1 : (int)(slash - parser->file), slash == NULL ? "." : parser->file, name);
+	if (name[0] != '/' && access(out, R_OK) != 0 && folder != NULL && folder[0] != '\0')
+		snprintf(out, len, "%s/%s", folder, name);
+	if (name[0] == '/' || access(out, R_OK) != 0)
+		snprintf(out, len, "%s", name);
+}
+
 static int
 file_read(struct rule_parser *parser, const char *path, struct config_error *err)
 {

@@ -131,6 +131,8 @@ struct rule_event_rules {
 struct rule_app_groups {
 	uint16_t group[2];            /* by direction, 1 to the server */
 	uint16_t once[2];
+	uint16_t files[2];            /* asked of files */
+	uint8_t file_hashes[2];       /* sums that they need: 1 << enum file_hash */
 	const struct rule_records *records[2]; /* of group */
 	uint64_t event_mask[2];       /* events that some rule waits for */
 	bool transactions;            /* some rule with => looks into requests when they are answered */

@@ -451,6 +451,21 @@ message_is_first(const struct rule_view *view)
 	return view->flow != NULL && rule_flow_mark(view, FLOW_BIT_ONCE_APP + view->to_server);
 }
 
+/* The rules that what is new of a file decides. */
+static void
+file_candidates(struct rule_view *view, uint16_t group_idx)
+{
+	const struct ruleset *set = view->matcher->set;
+	const struct rule_group *group = &set->groups[group_idx];
+
+	for (uint32_t i = 0; group_idx != RULE_GROUP_NONE && i < group->rule_count; i++) {
+		bool at_end = (set->rules[group->rules[i]]->flags & RULE_FILE_END) != 0;
+
+		if ((view->message->file_news & (at_end ? FILE_NEWS_END : FILE_NEWS_NAME)) != 0)
+			rule_candidate_add(view->matcher, group->rules[i]);
+	}
+}
+
 void
 rule_match_message(struct rule_matcher *matcher, const struct packet *packet, struct flow *flow,
 	const struct rule_message *message, struct rule_hits *hits)
@@ -460,11 +475,17 @@ rule_match_message(struct rule_matcher *matcher, const struct packet *packet, st
 	uint64_t events = message->events & app->event_mask[direction];
 	const struct rule_records *records = message->record == NULL ? NULL : app->records[direction];
 	bool once = app->once[direction] != RULE_GROUP_NONE;
+	uint16_t files = message->file_news == 0 ? RULE_GROUP_NONE : app->files[direction];
 	struct rule_view view;
 
+	if (message->file_only) {
+		records = NULL;
+		once = false;
+		events = 0;
+	}
 	if (matcher->set->quiet_flows && rule_flow_marked(flow, FLOW_BIT_QUIET))
 		hits->quiet = true;
-	if ((events == 0 && records == NULL && !once) || (packet == NULL && flow == NULL) || packet_passes(matcher, packet, flow, hits))
+	if ((events == 0 && records == NULL && !once && files == RULE_GROUP_NONE) || (packet == NULL && flow == NULL) || packet_passes(matcher, packet, flow, hits))
 		return;
 	view_init(&view, matcher, packet, flow);
 	view.phase = PHASE_MESSAGE;
@@ -481,6 +502,7 @@ rule_match_message(struct rule_matcher *matcher, const struct packet *packet, st
 	event_candidates(&view, events, app->events[direction]);
 	if (once && message_is_first(&view))
 		group_candidates(&view, app->once[direction]);
+	file_candidates(&view, files);
 	if (!matcher->found)
 		return;
 	view_ends(&view, message->to_server);
@@ -518,5 +540,14 @@ rule_reads_messages(const struct rule_matcher *matcher, unsigned int app_idx, bo
 {
 	const struct rule_app_groups *app = &matcher->set->apps[app_idx];
 
-	return app->transactions || app->group[to_server] != RULE_GROUP_NONE || app->once[to_server] != RULE_GROUP_NONE || app->event_mask[to_server] != 0;
+	return app->transactions || app->group[to_server] != RULE_GROUP_NONE || app->once[to_server] != RULE_GROUP_NONE || app->event_mask[to_server] != 0
+		|| app->files[to_server] != RULE_GROUP_NONE;
+}
+
+unsigned int
+rule_file_wants(const struct rule_matcher *matcher, unsigned int app_idx, bool to_server)
+{
+	const struct rule_app_groups *app = &matcher->set->apps[app_idx];
+
+	return app->files[to_server] == RULE_GROUP_NONE ? 0 : FILE_WANT_RULES | (unsigned int)app->file_hashes[to_server];
 }

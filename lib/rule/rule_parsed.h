@@ -98,6 +98,7 @@ enum rule_buffer_kind {
 	BUFFER_IP_SRC, /* the address in network order */
 	BUFFER_IP_DST,
 	BUFFER_SCTP_DATA, /* of each DATA chunk */
+	BUFFER_FILE_NAME, /* of the file beside the record */
 	BUFFER_BASE64, /* what base64_decode made of another buffer */
 	BUFFER_FIELD,  /* bytes of a record field */
 };
@@ -275,6 +276,13 @@ struct rule_node {
 	};
 };
 
+/** Sums of files, from a list. */
+struct rule_file_hashes {
+	uint8_t hash;          /* enum file_hash */
+	size_t count;
+	const uint8_t *digests; /* [count], each of file_hash_lens[hash] bytes, ascending */
+};
+
 struct rule_buffer {
 	uint8_t kind;        /* enum rule_buffer_kind */
 	uint8_t app;         /* BUFFER_FIELD */
@@ -301,6 +309,7 @@ struct rule_test {
 		uint64_t bits[4];
 		struct rule_numbers numbers;
 		struct rule_app_test *own;     /* a protocol's own keyword */
+		const struct rule_file_hashes *hashes;
 	};
 	const struct record_path *paths;
 	const struct rule_app_keyword *keyword;
@@ -403,6 +412,9 @@ enum rule_flag {
 	RULE_ASKED = 1 << 13,         /* over records: its conditions on them were asked before it became a candidate */
 	RULE_SPREAD = 1 << 15,        /* more than the pattern it is looked for by must be there, perhaps bytes later */
 	RULE_TRANSACTION = 1 << 16,   /* => */
+	RULE_FILE = 1 << 17,          /* asked of files alone, with the record that each is beside */
+	RULE_FILE_END = 1 << 18,      /* and not before they ended */
+	RULE_FILESTORE = 1 << 19,     /* it wants them stored, which is not done */
 	RULE_MAY_MUTE = 1 << 14,      /* where its threshold has spoken it need not be asked until the window ends */
 };
 
@@ -415,6 +427,7 @@ struct rule {
 	uint8_t app;                  /* index, or RULE_APP_NONE */
 	uint8_t phase;                /* enum rule_phase */
 	uint8_t priority;
+	uint8_t file_hashes;          /* 1 << enum file_hash: sums it needs */
 	const struct rule_addresses *src, *dst;
 	const struct rule_ports *src_ports, *dst_ports;
 	uint16_t buffer_count, test_count, state_count;

@@ -560,3 +560,26 @@ rule_test_own(const struct rule_view *view, const struct rule_test *test)
 		return false;
 	return test->keyword->test(test->own, message->record);
 }
+
+/* Of a file whose end was not seen, its size says only that it is at least as long. */
+bool
+rule_test_file_size(const struct rule_view *view, const struct rule_test *test)
+{
+	const struct file *file = view->message == NULL ? NULL : view->message->file;
+
+	if (file == NULL || file->state == FILE_OPEN)
+		return false;
+	if (file->state == FILE_TRUNCATED && (test->numbers.items[0].op != NUMBER_ABOVE || test->numbers.items[0].negated || test->negated))
+		return false;
+	return rule_numbers_match(&test->numbers, (int64_t)file->size) != test->negated;
+}
+
+bool
+rule_test_file_hash(const struct rule_view *view, const struct rule_test *test)
+{
+	const struct file *file = view->message == NULL ? NULL : view->message->file;
+
+	if (file == NULL || file->state != FILE_CLOSED || (file->hashes >> test->hashes->hash & 1) == 0)
+		return false;
+	return rule_file_hash_listed(test->hashes, file->digests[test->hashes->hash]) != test->negated;
+}

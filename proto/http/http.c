@@ -153,6 +153,7 @@ let_go(struct proto_ctx *ctx, struct http_half *half)
 		if (state->bodies[i].half == half)
 			state->bodies[i].half = NULL;
 	http_half_match(ctx, half);
+	http_file_finish(ctx, half);
 }
 
 static struct http_half *
@@ -204,6 +205,7 @@ void
 http_finish(struct proto_ctx *ctx, struct http_half *half)
 {
 	http_half_match(ctx, half);
+	http_file_finish(ctx, half);
 	if (!half->head.is_request)
 		http_half_emit(ctx, half->request, half);
 	else if (!half->waits)

@@ -286,6 +286,10 @@ struct http_half {
 	bool matched;              /* the rules saw it */
 	bool is_gapped;            /* bytes of the body were lost: no more are kept */
 	bool has_limit;            /* as many were kept as may be */
+	bool has_file;             /* its body was looked at as a file, whether it is followed or not */
+	bool is_over;              /* the body: nothing more comes of it */
+	bool is_whole;             /* and nothing of it is missing at the end */
+	struct file *file;         /* the body, where somebody wants to know of it */
 	uint8_t data[];
 };
 
@@ -304,6 +308,19 @@ void http_half_emit(struct proto_ctx *ctx, struct http_half *request, struct htt
 void http_half_decode(struct proto_ctx *ctx, struct http_half *half);
 /** Replaces the kept part of the body. */
 bool http_half_replace(struct proto_ctx *ctx, struct http_half *half, const uint8_t *data, uint32_t len);
+
+/** With a file beside it: the message once more for rules that ask how its file ended, and a record of the file alone. Uses
+ *  ctx->record. */
+void http_half_tell_file(struct proto_ctx *ctx, struct http_half *half);
+
+/* ---- bodies as files (http_file.c) ---- */
+
+/** Bytes of the body, which begins with the first. */
+void http_file_data(struct proto_ctx *ctx, struct http_half *half, const uint8_t *data, uint32_t len);
+/** What was kept of the body is decoded, or the body is over: the file takes what it can be given now. */
+void http_file_settle(struct proto_ctx *ctx, struct http_half *half);
+/** The body is over: all are told of the file, which is then forgotten. */
+void http_file_finish(struct proto_ctx *ctx, struct http_half *half);
 
 /* ---- the body of a direction (http_body.c) ---- */
 

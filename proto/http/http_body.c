@@ -17,14 +17,17 @@ has_no_body(const struct http_head *head, const struct http_head *request)
 }
 
 static void
-finish(struct proto_ctx *ctx, struct http_body *body)
+finish(struct proto_ctx *ctx, struct http_body *body, bool whole)
 {
 	struct http_half *half = body->half;
 
 	*body = (struct http_body){ 0 };
 	ctx->raw = false;
-	if (half != NULL)
-		http_finish(ctx, half);
+	if (half == NULL)
+		return;
+	half->is_over = true;
+	half->is_whole = whole;
+	http_finish(ctx, half);
 }
 
 void
@@ -51,7 +54,7 @@ http_body_begin(struct proto_ctx *ctx, struct http_half *half, const struct http
 		body->state = HTTP_BODY_HEAD_REST;
 	}
 	if (body->state == HTTP_BODY_NONE)
-		finish(ctx, body);
+		finish(ctx, body, true);
 	else
 		ctx->raw = true;
 }
@@ -65,6 +68,7 @@ take_data(struct proto_ctx *ctx, struct http_body *body, const uint8_t *data, ui
 	if (half == NULL)
 		return;
 	half->body_len += len;
+	http_file_data(ctx, half, data, len);
 	if (half->matched || half->is_gapped || half->has_limit)
 		return;
 	if (!http_half_keep(ctx, half, data, len))
@@ -79,7 +83,7 @@ bad_chunk(struct proto_ctx *ctx, struct http_body *body)
 	bool is_request = body->half != NULL ? body->half->head.is_request : ctx->to_server;
 
 	http_event(ctx, HTTP_EVENT_INVALID_REQUEST_CHUNK_LEN, is_request);
-	finish(ctx, body);
+	finish(ctx, body, false);
 }
 
 static void
@@ -123,7 +127,7 @@ step_line(struct proto_ctx *ctx, struct http_body *body, uint8_t c)
 	} else if (body->state == HTTP_BODY_HEAD_REST && body->after != HTTP_BODY_NONE) {
 		body->state = body->after;
 	} else {
-		finish(ctx, body);
+		finish(ctx, body, true);
 	}
 }
 
@@ -168,7 +172,7 @@ pass_data(struct proto_ctx *ctx, struct http_body *body, uint64_t len)
 	if (body->state == HTTP_BODY_CHUNK_DATA)
 		body->state = HTTP_BODY_CHUNK_END;
 	else
-		finish(ctx, body);
+		finish(ctx, body, true);
 }
 
 uint32_t
@@ -203,11 +207,12 @@ http_body_gap(struct proto_ctx *ctx, uint32_t missing)
 	if (body->state == HTTP_BODY_NONE)
 		return false;
 	if (!is_data(body) || (body->state != HTTP_BODY_UNTIL_CLOSE && missing > body->left)) {
-		finish(ctx, body);
+		finish(ctx, body, false);
 		return false;
 	}
 	if (body->half != NULL) {
 		body->half->is_gapped = true;
+		file_gap(ctx->files, body->half->file);
 		body->half->body_len += missing;
 		http_half_match(ctx, body->half);
 	}
@@ -220,7 +225,8 @@ void
 http_body_end(struct proto_ctx *ctx, bool to_server)
 {
 	struct http_state *state = ctx->state;
+	struct http_body *body = &state->bodies[to_server];
 
-	if (state->bodies[to_server].state != HTTP_BODY_NONE)
-		finish(ctx, &state->bodies[to_server]);
+	if (body->state != HTTP_BODY_NONE)
+		finish(ctx, body, body->state == HTTP_BODY_UNTIL_CLOSE);
 }

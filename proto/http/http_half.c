@@ -40,6 +40,7 @@ http_half_destroy(struct proto_ctx *ctx, struct http_half *half)
 		return;
 	if (half->kept != NULL)
 		drop_kept(ctx, half);
+	file_destroy(ctx->files, half->file);
 	slab_free(ctx->slab, half, sizeof(*half) + half->data_len);
 }
 
@@ -255,7 +256,7 @@ put_numbers(struct http_record *record, const struct http_half *request, const s
 
 /* With the head, and what is kept of the body, as the PDU. */
 static void
-deliver(struct proto_ctx *ctx, const struct http_half *half, unsigned int flags)
+deliver(struct proto_ctx *ctx, const struct http_half *half, unsigned int flags, struct file *file)
 {
 	const uint8_t *pdu = ctx->pdu;
 	uint32_t pdu_len = ctx->pdu_len;
@@ -264,7 +265,10 @@ deliver(struct proto_ctx *ctx, const struct http_half *half, unsigned int flags)
 	ctx->to_server = half->to_server;
 	ctx->pdu = half->kept != NULL ? half->kept : half->data;
 	ctx->pdu_len = half->kept != NULL ? half->kept_len : half->head_len;
-	proto_deliver(ctx, flags, half->id);
+	if (file != NULL)
+		proto_deliver_file(ctx, flags, half->id, file);
+	else
+		proto_deliver(ctx, flags, half->id);
 	ctx->to_server = to_server;
 	ctx->pdu = pdu;
 	ctx->pdu_len = pdu_len;
@@ -295,15 +299,38 @@ http_half_match(struct proto_ctx *ctx, struct http_half *half)
 		return;
 	half->matched = true;
 	http_half_decode(ctx, half);
+	http_file_settle(ctx, half);
 	if (proto_is_unread(ctx, half->to_server))
 		ctx->record->len = 0;
 	else
 		put_match(ctx, half, request, response);
 	ctx->events |= half->events;
 	half->events = 0;
-	deliver(ctx, half, PROTO_MATCH);
-	if (response != NULL && half->kept != NULL)
+	deliver(ctx, half, PROTO_MATCH, half->file);
+	if (response != NULL && half->kept != NULL && (half->file == NULL || half->is_over))
 		drop_kept(ctx, half);
+}
+
+void
+http_half_tell_file(struct proto_ctx *ctx, struct http_half *half)
+{
+	const struct http_half *request = half->head.is_request ? half : half->request;
+	const struct http_half *response = half->head.is_request ? NULL : half;
+	struct http_record *record;
+
+	if ((half->file->told & FILE_NEWS_END) == 0 && (ctx->file_wants[half->to_server] & FILE_WANT_RULES) != 0) {
+		put_match(ctx, half, request, response);
+		deliver(ctx, half, PROTO_FILE | PROTO_MATCH, half->file);
+	}
+	if ((ctx->file_wants[half->to_server] & FILE_WANT_EVENT) == 0)
+		return;
+	record = record_begin(ctx->record, &http_table);
+	if (request != NULL)
+		put_short(ctx, record, request);
+	if (response != NULL)
+		put_short(ctx, record, response);
+	put_numbers(record, request, response);
+	deliver(ctx, half, PROTO_FILE | PROTO_EMIT, half->file);
 }
 
 void
@@ -324,7 +351,7 @@ http_half_emit(struct proto_ctx *ctx, struct http_half *request, struct http_hal
 	else
 		counter_add(&ctx->counters[HTTP_COUNT_UNANSWERED], 1);
 	put_numbers(record, request, response);
-	deliver(ctx, last, PROTO_EMIT);
+	deliver(ctx, last, PROTO_EMIT, NULL);
 	ctx->events = events;
 	http_half_destroy(ctx, request);
 	http_half_destroy(ctx, response);

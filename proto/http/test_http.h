@@ -17,10 +17,12 @@ struct rig {
 	struct proto_settings *settings;
 	struct slab *slab;
 	struct proto_engine *engine;
+	struct file_tracker *files; /* nobody wants any, until proto_engine_set_files() */
 	struct record_writer *writer;
 	struct proto_session session;
 	struct counter_set counters;
 	struct buf json;            /* of the last event */
+	struct buf told;            /* of every delivery with a file: what it is of, and the file */
 	struct buf log;             /* of every delivery: kind, direction, events, fields */
 	unsigned int matched, emitted;
 	uint64_t events;            /* of all deliveries */

@@ -10,10 +10,34 @@ const char ok_response[] =
 	"HTTP/1.1 200 OK\r\nServer: Goahead\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: 5\r\n"
 	"Set-Cookie: id=43\r\n\r\nhello";
 
+/* "match", "end" or "event", and the file as it is then. */
+static void
+collect_file(struct proto_ctx *ctx, unsigned int flags)
+{
+	_Alignas(8) uint8_t room[FILE_RECORD_LEN_MAX];
+	struct record_writer *writer;
+	struct record_builder builder;
+
+	if (ctx->file == NULL)
+		return;
+	record_builder_init(&builder, room, sizeof(room));
+	file_record_fill(ctx->file, &builder);
+	assert_int_equal(record_writer_create(&writer, &fileinfo_table), 0);
+	buf_puts(&rig->told, (flags & PROTO_FILE) == 0 ? "match " : (flags & PROTO_MATCH) != 0 ? "end " : "event ");
+	record_write_json(writer, &rig->told, builder.base, builder.len);
+	buf_puts(&rig->told, "\n");
+	record_writer_destroy(writer);
+	if ((flags & PROTO_MATCH) != 0)
+		(void)file_take_news(ctx->file);
+}
+
 static void
 collect(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id)
 {
 	assert_ptr_equal(ctx->owner, rig);
+	collect_file(ctx, flags);
+	if ((flags & PROTO_FILE) != 0)
+		return;
 	rig->events |= ctx->events;
 	rig->to_server_last = ctx->to_server;
 	rig->tx_last = tx_id;
@@ -52,6 +76,7 @@ collect(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id)
 static void
 open_flow(const char *set)
 {
+	static const struct file_config files = { .hashed_max = 8 };
 	static const struct proto *const table[] = { &http_proto, NULL };
 	struct counter_set sets[2];
 	struct config_error err;
@@ -62,6 +87,8 @@ open_flow(const char *set)
 	assert_int_equal(proto_settings_create(&rig->settings, table, rig->config, &err), 0);
 	assert_int_equal(slab_create(&rig->slab, 4 << 20), 0);
 	assert_int_equal(proto_engine_create(&rig->engine, rig->settings, rig->slab, collect, NULL, rig), 0);
+	assert_int_equal(file_tracker_create(&rig->files, &files, rig->slab), 0);
+	proto_engine_give_files(rig->engine, rig->files);
 	assert_int_equal(proto_engine_counters(rig->engine, sets, 2), 2);
 	rig->counters = sets[1];
 	rig->ts_ns = UINT64_C(1000000000000);
@@ -73,6 +100,7 @@ close_flow(void)
 	finish_flow();
 	assert_int_equal(slab_used(rig->slab), 0);
 	proto_engine_destroy(rig->engine);
+	file_tracker_destroy(rig->files);
 	slab_destroy(rig->slab);
 	proto_settings_destroy(rig->settings);
 	config_destroy(rig->config);
@@ -86,6 +114,7 @@ rig_create(void **state)
 	assert_non_null(rig);
 	assert_int_equal(record_writer_create(&rig->writer, &http_table), 0);
 	assert_int_equal(buf_create(&rig->json, 256 * 1024), 0);
+	assert_int_equal(buf_create(&rig->told, 64 * 1024), 0);
 	assert_int_equal(buf_create(&rig->log, 4 << 20), 0);
 	open_flow(NULL);
 	return 0;
@@ -98,6 +127,7 @@ rig_destroy(void **state)
 	close_flow();
 	record_writer_destroy(rig->writer);
 	buf_destroy(&rig->json);
+	buf_destroy(&rig->told);
 	buf_destroy(&rig->log);
 	free(rig);
 	return 0;
@@ -109,6 +139,7 @@ rig_renew(const char *set)
 	close_flow();
 	open_flow(set);
 	buf_reset(&rig->json);
+	buf_reset(&rig->told);
 	buf_reset(&rig->log);
 	rig->matched = rig->emitted = 0;
 	rig->events = 0;

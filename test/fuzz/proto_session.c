@@ -5,6 +5,7 @@
 struct fuzz_flow *
 fuzz_flow_create(const struct proto *proto, proto_deliver_fn deliver, void *owner)
 {
+	static const struct file_config files = { .hashed_max = 4 };
 	struct fuzz_flow *flow = calloc(1, sizeof(*flow));
 	struct config_error err;
 
@@ -14,7 +15,10 @@ fuzz_flow_create(const struct proto *proto, proto_deliver_fn deliver, void *owne
 	FUZZ_MUST(slab_create(&flow->slab, FUZZ_SLAB_LEN) == 0);
 	FUZZ_MUST(proto_settings_create(&flow->settings, flow->table, flow->config, &err) == 0);
 	FUZZ_MUST(proto_engine_create(&flow->engine, flow->settings, flow->slab, deliver, NULL, owner) == 0);
+	FUZZ_MUST(file_tracker_create(&flow->files, &files, flow->slab) == 0);
+	proto_engine_give_files(flow->engine, flow->files);
 	for (int to_server = 0; to_server < 2; to_server++) {
+		proto_engine_set_files(flow->engine, 0, to_server != 0, UINT8_MAX); /* events, rules and every sum */
 		flow->pending[to_server] = malloc(FUZZ_PENDING_MAX);
 		FUZZ_MUST(flow->pending[to_server] != NULL);
 	}
@@ -25,6 +29,7 @@ void
 fuzz_flow_destroy(struct fuzz_flow *flow)
 {
 	proto_engine_destroy(flow->engine);
+	file_tracker_destroy(flow->files);
 	proto_settings_destroy(flow->settings);
 	slab_destroy(flow->slab);
 	config_destroy(flow->config);

@@ -9,6 +9,7 @@ enum { FUZZ_PENDING_MAX = 64 * 1024, FUZZ_SLAB_LEN = 16 * 1024 * 1024 };
 struct fuzz_flow {
 	struct proto_settings *settings;
 	struct proto_engine *engine;
+	struct file_tracker *files;
 	struct slab *slab;
 	struct config *config;
 	const struct proto *proto;

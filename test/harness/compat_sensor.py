@@ -13,7 +13,7 @@ import sys
 
 import yaml
 
-SWITCHES = {'flow': 'events.flow', 'arp': 'events.arp', 'stats': 'stats.enabled'}
+SWITCHES = {'flow': 'events.flow', 'files': 'events.files', 'arp': 'events.arp', 'stats': 'stats.enabled'}
 ANOMALIES = {'decode': False, 'stream': False, 'applayer': True}  # which are written where the case does not say
 
 
@@ -67,6 +67,8 @@ def settings(config):
     if types is not None and 'anomaly' in types:
         said = types['anomaly'].get('types') or {}
         chosen.update({f'anomaly.{name}': said.get(name, usual) for name, usual in ANOMALIES.items()})
+    for name in (types or {}).get('files', {}).get('force-hash') or []:
+        chosen[f'files.{name}'] = True
     limit = (types or {}).get('mqtt', {}).get('string-log-limit')
     if limit is not None:
         chosen['app-layer.protocols.mqtt.string-log-limit'] = limit
