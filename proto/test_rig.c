@@ -12,6 +12,26 @@ write_json(struct buf *out, struct record_writer *writer)
 }
 
 static void
+collect_file(const struct proto_ctx *ctx, unsigned int flags)
+{
+	_Alignas(8) uint8_t room[FILE_RECORD_LEN_MAX];
+	struct record_writer *writer;
+	struct record_builder builder;
+
+	if (ctx->file == NULL)
+		return;
+	record_builder_init(&builder, room, sizeof(room));
+	file_record_fill(ctx->file, &builder);
+	assert_int_equal(record_writer_create(&writer, &fileinfo_table), 0);
+	buf_puts(&rig->told, (flags & PROTO_FILE) == 0 ? "match " : (flags & PROTO_MATCH) != 0 ? "end " : "event ");
+	record_write_json(writer, &rig->told, builder.base, builder.len);
+	buf_puts(&rig->told, "\n");
+	record_writer_destroy(writer);
+	if ((flags & PROTO_MATCH) != 0)
+		(void)file_take_news(ctx->file);
+}
+
+static void
 collect(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id)
 {
 	assert_ptr_equal(ctx, &rig->ctx);
@@ -20,6 +40,9 @@ collect(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id)
 		write_json(&rig->identity, rig->identity_writer);
 		return;
 	}
+	collect_file(ctx, flags);
+	if ((flags & PROTO_FILE) != 0)
+		return;
 	if (rig->count < RIG_DELIVERED_MAX) {
 		rig->flags[rig->count] = flags;
 		rig->tx_ids[rig->count] = tx_id;
@@ -42,6 +65,7 @@ forget_deliveries(void)
 {
 	rig->count = rig->matched = rig->emitted = rig->identities = 0;
 	rig->events = 0;
+	buf_reset(&rig->told);
 	buf_reset(&rig->json);
 	buf_putc(&rig->json, '\0');
 	buf_reset(&rig->identity);
@@ -51,6 +75,8 @@ forget_deliveries(void)
 int
 rig_create(const struct rig_desc *desc)
 {
+	static const struct file_config files = { .hashed_max = 4 };
+
 	rig = calloc(1, sizeof(*rig));
 	assert_non_null(rig);
 	assert_true(desc->proto->counter_count <= RIG_COUNTERS_MAX);
@@ -58,6 +84,7 @@ rig_create(const struct rig_desc *desc)
 		assert_int_equal(slab_create(&rig->slab, desc->slab_len), 0);
 	assert_int_equal(record_writer_create(&rig->writer, desc->table), 0);
 	assert_int_equal(record_writer_create(&rig->identity_writer, &identity_table), 0);
+	assert_int_equal(buf_create(&rig->told, 64 * 1024), 0);
 	assert_int_equal(buf_create(&rig->json, RIG_JSON_LEN_MAX), 0);
 	assert_int_equal(buf_create(&rig->identity, RIG_JSON_LEN_MAX), 0);
 	record_builder_init(&rig->builder, rig->area, sizeof(rig->area));
@@ -67,7 +94,10 @@ rig_create(const struct rig_desc *desc)
 	rig->ctx = (struct proto_ctx){ .proto = desc->proto, .config = desc->config, .state = desc->state, .slab = rig->slab,
 		.levels = { .cyclic = desc->proto->cyclic, .summary_interval_s = 60 }, .volume = &rig->volume,
 		.record = &rig->builder, .counters = rig->counters, .ts_ns = UINT64_C(1000000000000), .tcp = true,
-		.deliver = collect, .owner = rig };
+		.file_wants = { (uint8_t)desc->file_wants, (uint8_t)desc->file_wants }, .deliver = collect, .owner = rig };
+	if (desc->file_wants != 0)
+		assert_int_equal(file_tracker_create(&rig->files, &files, rig->slab), 0);
+	rig->ctx.files = rig->files;
 	return 0;
 }
 
@@ -96,9 +126,11 @@ rig_destroy(void **state)
 {
 	(void)state;
 	rig_end();
+	file_tracker_destroy(rig->files);
 	slab_destroy(rig->slab);
 	record_writer_destroy(rig->writer);
 	record_writer_destroy(rig->identity_writer);
+	buf_destroy(&rig->told);
 	buf_destroy(&rig->json);
 	buf_destroy(&rig->identity);
 	free(rig);
@@ -159,6 +191,14 @@ unhex(const char *hex, uint8_t *out, size_t cap)
 		hex += 2;
 	}
 	return len;
+}
+
+void
+assert_told(const char *wanted)
+{
+	buf_putc(&rig->told, '\0');
+	assert_string_equal(rig->told.data, wanted);
+	buf_reset(&rig->told);
 }
 
 bool

@@ -21,6 +21,7 @@ struct rig_desc {
 	void *config; /* NULL: the protocol has none */
 	size_t slab_len; /* 0: no slab */
 	unsigned int json_flags;  /* deliveries whose record becomes rig->json: those with one of them */
+	unsigned int file_wants;  /* enum file_want of both directions; 0: files are not followed */
 	void (*seen)(unsigned int flags); /* each delivery, with rig->ctx as it is; NULL: nobody looks */
 };
 
@@ -29,10 +30,12 @@ struct rig {
 	const struct rig_desc *desc;
 	struct slab *slab;
 	struct proto_volume *volume;
+	struct file_tracker *files;
 	struct record_builder builder;
 	struct record_writer *writer, *identity_writer;
 	struct buf json;     /* of the last record that json_flags name, with a zero behind it; "" when there was none */
 	struct buf identity; /* of the last identity, as json */
+	struct buf told;     /* a line of each delivery with a file: "match", "end" or "event", and the file */
 	unsigned int count;  /* deliveries, without identities */
 	unsigned int matched, emitted; /* those with PROTO_MATCH, with PROTO_EMIT and not PROTO_QUIET */
 	unsigned int identities;
@@ -62,6 +65,8 @@ size_t rig_feed(const void *data, size_t len, bool to_server);
 
 /** Bytes of hex digits; spaces are for the reader. @return how many */
 size_t unhex(const char *hex, uint8_t *out, size_t cap);
+/** Fails where the lines of rig->told are others; forgets them. */
+void assert_told(const char *wanted);
 /** Whether an event was told; its index. */
 bool saw(unsigned int event);
 /** Fails with both texts where rig->json or rig->identity does not hold one. */

@@ -168,11 +168,12 @@ file_bytes(struct file_tracker *tracker, struct file *file, const uint8_t *data,
 }
 
 void
-file_gap(struct file_tracker *tracker, struct file *file)
+file_gap(struct file_tracker *tracker, struct file *file, uint32_t missing)
 {
 	if (file == NULL || file->state != FILE_OPEN)
 		return;
 	file->gaps = true;
+	file->size += missing;
 	file->hashes = 0;
 	give_sums(tracker, file);
 }

@@ -36,7 +36,7 @@ enum file_news { FILE_NEWS_NAME = 1, FILE_NEWS_END = 2 };
 struct file_sums;
 
 struct file {
-	uint64_t size;       /* bytes so far, lost ones not counted */
+	uint64_t size;       /* bytes so far, lost ones too */
 	struct file_sums *sums; /* being made; NULL: none, or no longer */
 	uint32_t tx_id;      /* of the protocol's transaction, from 0 on */
 	uint16_t name_len;
@@ -86,7 +86,7 @@ struct file *file_begin(struct file_tracker *tracker, const uint8_t *name, uint3
 /** The next bytes. */
 void file_bytes(struct file_tracker *tracker, struct file *file, const uint8_t *data, size_t len);
 /** Bytes of it were lost: it will end truncated, without sums. */
-void file_gap(struct file_tracker *tracker, struct file *file);
+void file_gap(struct file_tracker *tracker, struct file *file, uint32_t missing);
 /** Its end, once: sums are complete. @param whole  nothing is missing at the end */
 void file_end(struct file_tracker *tracker, struct file *file, bool whole);
 /** Gives the memory back, ended or not. */

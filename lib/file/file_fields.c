@@ -15,7 +15,7 @@ static const struct field fields[] = {
 	{ "sha256", FIELD_HEX, HAS_HASHES + FILE_SHA256, 0, AT(hashes[FILE_SHA256]), NULL, NULL, "FIPS 180-4",
 		"where files.sha256 or a rule asks for it" },
 	{ "stored", FIELD_BOOL, FIELD_ALWAYS, 0, AT(stored), NULL, NULL, "", "false: files are not written to disk here" },
-	{ "size", FIELD_U64, FIELD_ALWAYS, 0, AT(size), NULL, NULL, "", "bytes that were seen, decoded" },
+	{ "size", FIELD_U64, FIELD_ALWAYS, 0, AT(size), NULL, NULL, "", "bytes, decoded, lost ones among them" },
 	{ "tx_id", FIELD_U32, FIELD_ALWAYS, 0, AT(tx_id), NULL, NULL, "", "the transaction's number in its flow, from 0 on" },
 };
 const struct record_table fileinfo_table = { "fileinfo", fields, sizeof(fields) / sizeof(fields[0]), sizeof(struct file_record) };

@@ -92,10 +92,10 @@ test_truncated(void **state)
 	assert_string_equal(json_of(file), "{\"gaps\":false,\"state\":\"TRUNCATED\",\"stored\":false,\"size\":3,\"tx_id\":0}");
 	file_destroy(tracker, file);
 	file = begin("x", FILE_WANT_RULES | 1);
-	file_gap(tracker, file);
+	file_gap(tracker, file, 6);
 	give(file, "abcd");
 	file_end(tracker, file, true);
-	assert_string_equal(json_of(file), "{\"filename\":\"x\",\"gaps\":true,\"state\":\"TRUNCATED\",\"stored\":false,\"size\":4,\"tx_id\":0}");
+	assert_string_equal(json_of(file), "{\"filename\":\"x\",\"gaps\":true,\"state\":\"TRUNCATED\",\"stored\":false,\"size\":10,\"tx_id\":0}");
 	file_destroy(tracker, file);
 	assert_int_equal(counted(FILE_COUNT_FILES), 2);
 	assert_int_equal(counted(FILE_COUNT_TRUNCATED), 2);
@@ -151,7 +151,7 @@ test_null(void **state)
 {
 	(void)state;
 	file_bytes(tracker, NULL, (const uint8_t *)"a", 1);
-	file_gap(tracker, NULL);
+	file_gap(tracker, NULL, 1);
 	file_end(tracker, NULL, true);
 	file_destroy(tracker, NULL);
 }

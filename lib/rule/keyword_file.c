@@ -30,7 +30,6 @@ static int
 name_content(struct rule_parser *parser, char *content, bool at_end)
 {
 	int before = parser->buffer;
-	bool sticky = parser->sticky;
 	int ret = use_name(parser);
 
 	if (ret == 0)
@@ -40,7 +39,6 @@ name_content(struct rule_parser *parser, char *content, bool at_end)
 	if (ret == 0 && at_end)
 		ret = rule_setup_endswith(parser, NULL);
 	parser->buffer = before;
-	parser->sticky = sticky;
 	parser->last_content = NULL;
 	return ret;
 }

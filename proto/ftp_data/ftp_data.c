@@ -102,7 +102,8 @@ reserve(struct proto_ctx *ctx, uint32_t wanted)
 	return true;
 }
 
-static void
+/* @return bytes kept */
+static uint32_t
 keep(struct proto_ctx *ctx, struct cursor in)
 {
 	const struct ftp_data_config *config = ctx->config;
@@ -110,7 +111,7 @@ keep(struct proto_ctx *ctx, struct cursor in)
 	uint32_t len = (uint32_t)cursor_left(&in), room = (uint32_t)config->body_limit - state->kept_len;
 
 	if (state->closed || len == 0)
-		return;
+		return 0;
 	if (len > room) {
 		len = room;
 		state->closed = true;
@@ -118,10 +119,21 @@ keep(struct proto_ctx *ctx, struct cursor in)
 	}
 	if (len == 0 || !reserve(ctx, state->kept_len + len)) {
 		state->closed = true;
-		return;
+		return 0;
 	}
 	memcpy(state->kept + state->kept_len, in.pos, len);
 	state->kept_len += len;
+	return len;
+}
+
+static void
+drop_kept(struct proto_ctx *ctx)
+{
+	struct ftp_data_state *state = ctx->state;
+
+	slab_free(ctx->slab, state->kept, state->kept_cap);
+	state->kept = NULL;
+	state->kept_len = state->kept_cap = 0;
 }
 
 /* ---- records ---- */
@@ -146,29 +158,72 @@ put_record(struct proto_ctx *ctx)
 }
 
 static void
+put_whole(struct proto_ctx *ctx)
+{
+	const struct ftp_data_state *state = ctx->state;
+	struct ftp_data_record *record = put_record(ctx);
+
+	if (state->kept_len == 0)
+		return;
+	record_put_bytes(ctx->record, &record->data, state->kept, state->kept_len);
+	record_present(&record->head, FTP_DATA_HAS_DATA);
+}
+
+/* A file is begun as late as this because its name may come late. What was not kept of it follows. */
+static void
+begin_file(struct proto_ctx *ctx)
+{
+	struct ftp_data_state *state = ctx->state;
+
+	state->file = proto_file_begin(ctx, state->to_server, (const uint8_t *)state->name, state->name_len);
+	file_bytes(ctx->files, state->file, state->kept, state->kept_len);
+}
+
+static void
 match(struct proto_ctx *ctx)
 {
 	struct ftp_data_state *state = ctx->state;
-	struct ftp_data_record *record;
 	bool to_server = ctx->to_server;
 
 	if (state->matched)
 		return;
 	state->matched = true;
 	read_command(ctx);
+	begin_file(ctx);
+	if (ctx->ending)
+		file_end(ctx->files, state->file, true);
 	if (!proto_is_unread(ctx, state->to_server)) {
-		record = put_record(ctx);
-		if (state->kept_len > 0) {
-			record_put_bytes(ctx->record, &record->data, state->kept, state->kept_len);
-			record_present(&record->head, FTP_DATA_HAS_DATA);
-		}
+		put_whole(ctx);
 		ctx->to_server = state->to_server;
-		proto_deliver(ctx, PROTO_MATCH | PROTO_HOLD, TX_ID);
+		proto_deliver_file(ctx, PROTO_MATCH | PROTO_HOLD, TX_ID, state->file);
 		ctx->to_server = to_server;
 	}
-	slab_free(ctx->slab, state->kept, state->kept_cap);
-	state->kept = NULL;
-	state->kept_len = state->kept_cap = 0;
+	if (state->file == NULL)
+		drop_kept(ctx);
+}
+
+/* The file's end, for rules that wait for it, and a record of it. */
+static void
+tell_file(struct proto_ctx *ctx)
+{
+	struct ftp_data_state *state = ctx->state;
+	unsigned int wants = ctx->file_wants[state->to_server];
+
+	if (state->file == NULL)
+		return;
+	file_end(ctx->files, state->file, true);
+	ctx->to_server = state->to_server;
+	if ((state->file->told & FILE_NEWS_END) == 0 && (wants & FILE_WANT_RULES) != 0) {
+		put_whole(ctx);
+		proto_deliver_file(ctx, PROTO_FILE | PROTO_MATCH, TX_ID, state->file);
+	}
+	if ((wants & FILE_WANT_EVENT) != 0) {
+		(void)put_record(ctx);
+		proto_deliver_file(ctx, PROTO_FILE | PROTO_EMIT, TX_ID, state->file);
+	}
+	file_destroy(ctx->files, state->file);
+	state->file = NULL;
+	drop_kept(ctx);
 }
 
 static void
@@ -180,9 +235,12 @@ take(struct proto_ctx *ctx, struct cursor in)
 	if (ctx->to_server != state->to_server)
 		return;
 	state->size += cursor_left(&in);
-	keep(ctx, in);
-	if (state->closed)
-		match(ctx);
+	if (!state->matched) {
+		cursor_skip(&in, keep(ctx, in));
+		if (state->closed)
+			match(ctx);
+	}
+	file_bytes(ctx->files, state->file, in.pos, cursor_left(&in));
 }
 
 static void
@@ -211,6 +269,7 @@ ftp_data_gap(struct proto_ctx *ctx, uint32_t missing)
 	state->closed = true;
 	state->size += missing;
 	match(ctx);
+	file_gap(ctx->files, state->file, missing);
 }
 
 static void
@@ -221,6 +280,7 @@ ftp_data_end(struct proto_ctx *ctx)
 	if (!state->begun)
 		return;
 	match(ctx);
+	tell_file(ctx);
 	(void)put_record(ctx);
 	ctx->to_server = state->to_server;
 	proto_deliver(ctx, PROTO_EMIT, TX_ID);

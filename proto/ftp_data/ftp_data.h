@@ -39,6 +39,7 @@ struct ftp_data_config {
 
 struct ftp_data_state {
 	uint64_t size;
+	struct file *file;   /* from the moment on that rules saw what is kept; NULL: nobody wants to know of it */
 	uint8_t *kept;       /* a block that grows; NULL: nothing is kept yet */
 	uint32_t kept_len, kept_cap;
 	struct proto_ends ends; /* its addresses are below */

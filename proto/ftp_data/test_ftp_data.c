@@ -28,7 +28,7 @@ see_data(unsigned int flags)
 }
 
 static const struct rig_desc desc = { .proto = &ftp_data_proto, .table = &ftp_data_table, .state = &flow, .config = &config,
-	.slab_len = 1 << 20, .json_flags = PROTO_EMIT, .seen = see_data };
+	.slab_len = 1 << 20, .json_flags = PROTO_EMIT, .file_wants = FILE_WANT_EVENT | FILE_WANT_RULES | 1 << FILE_MD5, .seen = see_data };
 
 static int
 setup(void **state)
@@ -210,11 +210,49 @@ test_tables(void **state)
 	assert_int_equal(ftp_data_proto.probe(cursor_of("abc", 3), true, true), PROTO_PROBE_NO);
 }
 
+/* The name may come behind the first bytes; what is not kept is of the file, too. */
+static void
+test_file(void **state)
+{
+	(void)state;
+	assert_false(ftp_expect(&rig->ctx, true, PORT));
+	assert_true(expected(ends(false, PORT)));
+	feed("ab", 2, false);
+	ftp_expect_command(&rig->ctx, true, PORT, cursor_of("RETR", 4), cursor_of("recipe.txt", 10));
+	feed("c", 1, false);
+	assert_told("");
+	rig->ctx.ending = true;
+	rig->desc->proto->end(&rig->ctx);
+	assert_told("match {\"filename\":\"recipe.txt\",\"gaps\":false,\"state\":\"CLOSED\",\"md5\":\"900150983cd24fb0d6963f7d28e17f72\",\"stored\":false,\"size\":3,\"tx_id\":0}\n"
+		"event {\"filename\":\"recipe.txt\",\"gaps\":false,\"state\":\"CLOSED\",\"md5\":\"900150983cd24fb0d6963f7d28e17f72\",\"stored\":false,\"size\":3,\"tx_id\":0}\n");
+}
+
+static void
+test_long_file(void **state)
+{
+	char text[100];
+
+	(void)state;
+	memset(text, 'x', sizeof(text));
+	announce("STOR", "long");
+	assert_true(expected(ends(false, PORT)));
+	feed(text, 60, true);
+	feed(text, 30, true);
+	assert_told("match {\"filename\":\"long\",\"gaps\":false,\"state\":\"UNKNOWN\",\"stored\":false,\"size\":64,\"tx_id\":0}\n");
+	feed(text, 10, true);
+	rig->ctx.to_server = true;
+	ftp_data_proto.gap(&rig->ctx, 7);
+	feed(text, 1, true);
+	rig->desc->proto->end(&rig->ctx);
+	assert_told("end {\"filename\":\"long\",\"gaps\":true,\"state\":\"TRUNCATED\",\"stored\":false,\"size\":108,\"tx_id\":0}\n"
+		"event {\"filename\":\"long\",\"gaps\":true,\"state\":\"TRUNCATED\",\"stored\":false,\"size\":108,\"tx_id\":0}\n");
+}
+
 int
 main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, rig_destroy)
-	const struct CMUnitTest tests[] = { CASE(test_expected), CASE(test_transfer), CASE(test_late_command), CASE(test_limits),
+	const struct CMUnitTest tests[] = { CASE(test_expected), CASE(test_transfer), CASE(test_late_command), CASE(test_limits), CASE(test_file), CASE(test_long_file),
 		CASE(test_tables) };
 
 	return cmocka_run_group_tests_name("ftp_data", tests, NULL, NULL);

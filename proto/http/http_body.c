@@ -212,7 +212,7 @@ http_body_gap(struct proto_ctx *ctx, uint32_t missing)
 	}
 	if (body->half != NULL) {
 		body->half->is_gapped = true;
-		file_gap(ctx->files, body->half->file);
+		file_gap(ctx->files, body->half->file, missing);
 		body->half->body_len += missing;
 		http_half_match(ctx, body->half);
 	}

@@ -111,7 +111,7 @@ test_gap(void **state)
 	feed("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc", false);
 	feed_bytes("xyz", 3, false, 3);
 	buf_putc(&rig->told, '\0');
-	assert_non_null(strstr(rig->told.data, "event {\"filename\":\"/gap\",\"gaps\":true,\"state\":\"TRUNCATED\",\"stored\":false,\"size\":6"));
+	assert_non_null(strstr(rig->told.data, "event {\"filename\":\"/gap\",\"gaps\":true,\"state\":\"TRUNCATED\",\"stored\":false,\"size\":9"));
 }
 
 /* A file is what a content coding was put on. */

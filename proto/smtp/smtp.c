@@ -245,7 +245,7 @@ smtp_gap(struct proto_ctx *ctx, uint32_t missing)
 	if (!ctx->to_server || state->content == SMTP_NO_CONTENT)
 		return;
 	if (state->mail != NULL)
-		smtp_mime_gap(state->mail);
+		smtp_mime_gap(ctx, state->mail);
 	state->line_len = 0;
 	if (state->content == SMTP_DATA)
 		return;

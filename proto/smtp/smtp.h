@@ -206,6 +206,7 @@ struct smtp_mail {
 	uint16_t rcpt_count, part_count, received_count;
 	uint8_t status;        /* enum smtp_status */
 	bool matched, rcpts_cut;
+	bool file_is_part;     /* the file below is the last of parts */
 	struct record_ref mail_from;
 	struct record_ref rcpts[SMTP_RCPTS_MAX];
 	struct record_ref headers[SMTP_HEADERS];
@@ -213,6 +214,7 @@ struct smtp_mail {
 	struct smtp_part parts[SMTP_PARTS_MAX];
 	uint8_t *text;         /* a block of its own, grows */
 	uint32_t text_len, text_cap;
+	struct file *file;     /* the part that is being read, where it is a file and somebody wants to know of it */
 	struct smtp_mime mime;
 };
 
@@ -227,6 +229,11 @@ void smtp_mail_match(struct proto_ctx *ctx, struct smtp_mail *mail);
 /** Writes it and frees it, with the answer's code, 0: none. Leaves ctx->events as they are. Uses ctx->record. */
 void smtp_mail_emit(struct proto_ctx *ctx, struct smtp_mail *mail, uint16_t reply_code);
 
+/** The part at hand has a name: it is a file. */
+void smtp_mail_begin_file(struct proto_ctx *ctx, struct smtp_mail *mail);
+/** Its end: all are told of it. Uses ctx->record. @param whole  nothing is missing at its end */
+void smtp_mail_end_file(struct proto_ctx *ctx, struct smtp_mail *mail, bool whole);
+
 /* ---- its message (smtp_mime.c, smtp_header.c) ---- */
 
 /** Bytes of the message as they come. */
@@ -235,7 +242,7 @@ void smtp_mime_feed(struct proto_ctx *ctx, struct smtp_mail *mail, struct cursor
 void smtp_mime_drop_line(struct smtp_mail *mail);
 void smtp_mime_end(struct proto_ctx *ctx, struct smtp_mail *mail);
 /** Bytes were lost: the line at hand is not whole. */
-void smtp_mime_gap(struct smtp_mail *mail);
+void smtp_mime_gap(struct proto_ctx *ctx, struct smtp_mail *mail);
 /** The header field that mime has whole: what it says of the mail and of the entity. */
 void smtp_header_read(struct proto_ctx *ctx, struct smtp_mail *mail);
 /** The next address of a list with commas between. @return false: no more */

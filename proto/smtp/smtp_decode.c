@@ -23,7 +23,10 @@ put(struct proto_ctx *ctx, struct smtp_mail *mail, struct cursor bytes)
 	uint32_t len = (uint32_t)cursor_left(&bytes), room, kept;
 	struct smtp_part *part;
 
-	if (!mail->mime.has_part || len == 0)
+	if (len == 0)
+		return;
+	file_bytes(ctx->files, mail->file, bytes.pos, len);
+	if (!mail->mime.has_part)
 		return;
 	part = &mail->parts[mail->part_count - 1];
 	room = (uint32_t)config->body_limit - part->data.count;
@@ -206,7 +209,7 @@ smtp_decode(struct proto_ctx *ctx, struct smtp_mail *mail, struct cursor line)
 	struct cursor bare = line_bare(line);
 	struct sink sink;
 
-	if (!mime->has_part)
+	if (!mime->has_part && mail->file == NULL)
 		return;
 	sink_init(&sink, ctx, mail);
 	if (mime->encoding != SMTP_PLAIN && cursor_left(&bare) > ENCODED_LEN_MAX && !mime->told_long_encoded) {
@@ -226,7 +229,7 @@ smtp_decode_end(struct proto_ctx *ctx, struct smtp_mail *mail, bool by_boundary)
 	struct smtp_mime *mime = &mail->mime;
 	struct sink sink;
 
-	if (!mime->has_part)
+	if (!mime->has_part && mail->file == NULL)
 		return;
 	sink_init(&sink, ctx, mail);
 	if (mime->encoding == SMTP_BASE64)
@@ -234,6 +237,7 @@ smtp_decode_end(struct proto_ctx *ctx, struct smtp_mail *mail, bool by_boundary)
 	else if (!by_boundary)
 		put_eol(&sink);
 	sink_flush(&sink);
+	smtp_mail_end_file(ctx, mail, true);
 	mime->has_part = false;
 	mime->eol_len = 0;
 	mime->held = 0;

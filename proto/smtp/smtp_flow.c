@@ -59,6 +59,7 @@ smtp_give_up_mail(struct proto_ctx *ctx)
 		return;
 	state->mail = NULL;
 	state->tx_id++;
+	smtp_mail_end_file(ctx, mail, false);
 	smtp_mime_end(ctx, mail);
 	smtp_mail_match(ctx, mail);
 	smtp_mail_emit(ctx, mail, 0);

@@ -22,6 +22,7 @@ smtp_mail_destroy(struct proto_ctx *ctx, struct smtp_mail *mail)
 {
 	if (mail == NULL)
 		return;
+	file_destroy(ctx->files, mail->file);
 	slab_free(ctx->slab, mail->text, mail->text_cap);
 	slab_free(ctx->slab, mail, sizeof(*mail));
 }
@@ -150,10 +151,11 @@ put_message(struct proto_ctx *ctx, struct smtp_record *record, const struct smtp
 		record_present(&record->head, SMTP_HAS_ATTACHMENT);
 }
 
+/* Parts from one on. */
 static void
-put_files(struct proto_ctx *ctx, struct smtp_record *record, const struct smtp_mail *mail)
+put_files(struct proto_ctx *ctx, struct smtp_record *record, const struct smtp_mail *mail, unsigned int first)
 {
-	for (unsigned int i = 0; i < mail->part_count; i++) {
+	for (unsigned int i = first; i < mail->part_count; i++) {
 		const struct smtp_part *part = &mail->parts[i];
 		struct smtp_file *child = record_append(ctx->record, &record->files, smtp_file_tables, 0);
 
@@ -182,7 +184,7 @@ smtp_mail_match(struct proto_ctx *ctx, struct smtp_mail *mail)
 	record = record_begin(ctx->record, &smtp_table);
 	put_envelope(ctx, record, mail);
 	put_message(ctx, record, mail);
-	put_files(ctx, record, mail);
+	put_files(ctx, record, mail, 0);
 	ctx->to_server = true;
 	proto_deliver(ctx, PROTO_MATCH | PROTO_HOLD, mail->id);
 	ctx->to_server = to_server;
@@ -219,4 +221,47 @@ smtp_mail_emit(struct proto_ctx *ctx, struct smtp_mail *mail, uint16_t reply_cod
 	ctx->to_server = to_server;
 	ctx->events = events;
 	smtp_mail_destroy(ctx, mail);
+}
+
+/* ---- files: its parts that have a name ---- */
+
+void
+smtp_mail_begin_file(struct proto_ctx *ctx, struct smtp_mail *mail)
+{
+	if (mail->mime.name_len == 0)
+		return;
+	mail->file = proto_file_begin(ctx, true, mail->mime.name, mail->mime.name_len);
+	mail->file_is_part = mail->mime.has_part;
+	if (mail->file != NULL)
+		mail->file->tx_id = mail->id - 1;
+}
+
+static void
+tell_file(struct proto_ctx *ctx, const struct smtp_mail *mail, unsigned int flags)
+{
+	struct smtp_record *record = record_begin(ctx->record, &smtp_table);
+
+	put_envelope(ctx, record, mail);
+	put_message(ctx, record, mail);
+	if ((flags & PROTO_MATCH) != 0 && mail->file_is_part)
+		put_files(ctx, record, mail, mail->part_count - 1u);
+	proto_deliver_file(ctx, PROTO_FILE | flags, mail->id, mail->file);
+}
+
+void
+smtp_mail_end_file(struct proto_ctx *ctx, struct smtp_mail *mail, bool whole)
+{
+	bool to_server = ctx->to_server;
+
+	if (mail->file == NULL)
+		return;
+	file_end(ctx->files, mail->file, whole);
+	ctx->to_server = true;
+	if ((ctx->file_wants[true] & FILE_WANT_RULES) != 0)
+		tell_file(ctx, mail, PROTO_MATCH);
+	if ((ctx->file_wants[true] & FILE_WANT_EVENT) != 0)
+		tell_file(ctx, mail, PROTO_EMIT);
+	ctx->to_server = to_server;
+	file_destroy(ctx->files, mail->file);
+	mail->file = NULL;
 }

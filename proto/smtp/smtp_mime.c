@@ -29,6 +29,7 @@ begin_part(struct proto_ctx *ctx, struct smtp_mail *mail)
 
 	mime->phase = SMTP_IN_BODY;
 	mime->has_part = mail->part_count < SMTP_PARTS_MAX;
+	smtp_mail_begin_file(ctx, mail);
 	if (!mime->has_part) {
 		counter_add(&ctx->counters[SMTP_COUNT_PARTS_CUT], 1);
 		return;
@@ -222,11 +223,13 @@ smtp_mime_end(struct proto_ctx *ctx, struct smtp_mail *mail)
 }
 
 void
-smtp_mime_gap(struct smtp_mail *mail)
+smtp_mime_gap(struct proto_ctx *ctx, struct smtp_mail *mail)
 {
 	struct smtp_mime *mime = &mail->mime;
 
 	mail->status = SMTP_GAPPED;
+	file_gap(ctx->files, mail->file, 0); /* what was lost was coded */
+	smtp_mail_end_file(ctx, mail, false);
 	mime->line_len = 0;
 	mime->in_line = false;
 	mime->has_part = false;

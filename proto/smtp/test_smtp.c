@@ -23,7 +23,7 @@ see_files(unsigned int flags)
 	const struct smtp_record *record = (const void *)base;
 	size_t len = 0;
 
-	if ((flags & PROTO_MATCH) == 0 || rig->builder.len == 0 || record_is_present(record, SMTP_HAS_COMMAND) ||
+	if ((flags & (PROTO_MATCH | PROTO_FILE)) != PROTO_MATCH || rig->builder.len == 0 || record_is_present(record, SMTP_HAS_COMMAND) ||
 		record_is_present(record, SMTP_HAS_CODE))
 		return;
 	mails_matched++;
@@ -38,7 +38,7 @@ see_files(unsigned int flags)
 }
 
 static const struct rig_desc desc = { .proto = &smtp_proto, .table = &smtp_table, .state = &flow, .config = &config,
-	.slab_len = 4 << 20, .json_flags = PROTO_EMIT, .seen = see_files };
+	.slab_len = 4 << 20, .json_flags = PROTO_EMIT, .file_wants = FILE_WANT_EVENT | FILE_WANT_RULES | 1 << FILE_MD5, .seen = see_files };
 
 static void
 forget(void)
@@ -485,6 +485,27 @@ test_probe(void **state)
 	}
 }
 
+/* A part with a name is a file, whatever more of it there is than is kept; told of when it ended, each alone. */
+static void
+test_files(void **state)
+{
+	(void)state;
+	config.body_limit = 1;
+	talk(DATA_BEGIN MULTI "> |> no name, no file|> --x y|> Content-Disposition: attachment; filename=a.txt|> Content-Transfer-Encoding: base64|> |> YWJj|"
+		"> --x y|> Content-Type: text/plain; name=b.txt|> |> abcd|> --x y--|" DATA_END);
+	assert_told("end {\"filename\":\"a.txt\",\"gaps\":false,\"state\":\"CLOSED\",\"md5\":\"900150983cd24fb0d6963f7d28e17f72\",\"stored\":false,\"size\":3,\"tx_id\":0}\n"
+		"event {\"filename\":\"a.txt\",\"gaps\":false,\"state\":\"CLOSED\",\"md5\":\"900150983cd24fb0d6963f7d28e17f72\",\"stored\":false,\"size\":3,\"tx_id\":0}\n"
+		"end {\"filename\":\"b.txt\",\"gaps\":false,\"state\":\"CLOSED\",\"md5\":\"e2fc714c4727ee9395f324cd2e7f331f\",\"stored\":false,\"size\":4,\"tx_id\":0}\n"
+		"event {\"filename\":\"b.txt\",\"gaps\":false,\"state\":\"CLOSED\",\"md5\":\"e2fc714c4727ee9395f324cd2e7f331f\",\"stored\":false,\"size\":4,\"tx_id\":0}\n");
+	/* the flow ends in it */
+	renew();
+	talk(DATA_BEGIN "> Content-Disposition: attachment; filename=c|> |> abc|");
+	rig->ctx.to_server = true;
+	smtp_proto.end(&rig->ctx);
+	assert_told("end {\"filename\":\"c\",\"gaps\":false,\"state\":\"TRUNCATED\",\"stored\":false,\"size\":3,\"tx_id\":0}\n"
+		"event {\"filename\":\"c\",\"gaps\":false,\"state\":\"TRUNCATED\",\"stored\":false,\"size\":3,\"tx_id\":0}\n");
+}
+
 static void
 test_tables(void **state)
 {
@@ -507,7 +528,7 @@ main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, rig_destroy)
 	const struct CMUnitTest tests[] = { CASE(test_talks), CASE(test_cut), CASE(test_alerts_belong), CASE(test_passwords),
-		CASE(test_starttls), CASE(test_ambiguous_end), CASE(test_events_once), CASE(test_gaps), CASE(test_limits), CASE(test_message_limits), CASE(test_names),
+		CASE(test_starttls), CASE(test_ambiguous_end), CASE(test_events_once), CASE(test_gaps), CASE(test_files), CASE(test_limits), CASE(test_message_limits), CASE(test_names),
 		CASE(test_no_memory), CASE(test_probe), CASE(test_tables) };
 
 	return cmocka_run_group_tests_name("smtp", tests, NULL, NULL);
