@@ -451,6 +451,7 @@ app_group(struct compile *compile, unsigned int app, unsigned int to_server, enu
 		if (!rule_in_app(rule, app, to_server, kind))
 			continue;
 		compile->list[count++] = i;
+		compile->set->apps[app].file_hashes[to_server] |= rule->file_hashes;
 		if ((rule->flags & RULE_TRANSACTION) != 0)
 			compile->set->apps[app].transactions = true;
 	}
@@ -489,18 +490,6 @@ app_events(struct compile *compile, unsigned int app, unsigned int to_server)
 	return ret;
 }
 
-/* The sums that some rule of a group needs. */
-static uint8_t
-hashes_of(const struct compile *compile, uint16_t group_idx)
-{
-	const struct rule_group *group = &compile->set->groups[group_idx];
-	uint8_t hashes = 0;
-
-	for (uint32_t i = 0; group_idx != RULE_GROUP_NONE && i < group->rule_count; i++)
-		hashes |= compile->set->rules[group->rules[i]]->file_hashes;
-	return hashes;
-}
-
 static int
 apps_make(struct compile *compile)
 {
@@ -514,7 +503,6 @@ apps_make(struct compile *compile)
 			|| app_group(compile, i / 2, i % 2, MESSAGE_ONCE, &app->once[i % 2]) != 0
 			|| app_group(compile, i / 2, i % 2, MESSAGE_FILE, &app->files[i % 2]) != 0)
 			return -ENOMEM;
-		app->file_hashes[i % 2] = hashes_of(compile, app->files[i % 2]);
 	}
 	return 0;
 }

@@ -289,7 +289,8 @@ struct http_half {
 	bool has_file;             /* its body was looked at as a file, whether it is followed or not */
 	bool is_over;              /* the body: nothing more comes of it */
 	bool is_whole;             /* and nothing of it is missing at the end */
-	struct file *file;         /* the body, where somebody wants to know of it */
+	struct file *file;         /* the body, or the part of a form at hand, where somebody wants to know of it */
+	struct http_parts *parts;  /* of a form with files; NULL: the body is one file */
 	uint8_t data[];
 };
 
@@ -321,6 +322,18 @@ void http_file_data(struct proto_ctx *ctx, struct http_half *half, const uint8_t
 void http_file_settle(struct proto_ctx *ctx, struct http_half *half);
 /** The body is over: all are told of the file, which is then forgotten. */
 void http_file_finish(struct proto_ctx *ctx, struct http_half *half);
+
+/** A parameter of a field's value: what is behind "name=", without quotes; empty: there is none. */
+struct cursor http_parameter_of(struct cursor value, const char *name);
+
+/* ---- forms with files (http_multipart.c) ---- */
+
+/** @param type  Content-Type's value @return NULL: it is no such form, or there is no memory */
+struct http_parts *http_parts_create(struct proto_ctx *ctx, struct cursor type);
+/** NULL is accepted. */
+void http_parts_destroy(struct proto_ctx *ctx, struct http_parts *parts);
+/** Bytes of the body, of which each part is told when it ended. */
+void http_parts_take(struct proto_ctx *ctx, struct http_half *half, struct cursor in);
 
 /* ---- the body of a direction (http_body.c) ---- */
 

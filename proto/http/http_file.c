@@ -34,17 +34,17 @@ take_until(struct cursor *in, char end)
 	return part;
 }
 
-/* RFC 6266 4.3: filename="x" or filename=x. */
-static struct cursor
-name_of_disposition(struct cursor in)
+/* RFC 9110 5.6.6: name="x" or name=x, between semicolons. */
+struct cursor
+http_parameter_of(struct cursor in, const char *name)
 {
 	while (cursor_left(&in) > 0) {
 		in = line_trim(in);
-		if (!line_begins(&in, "filename=")) {
+		if (!line_begins(&in, name)) {
 			(void)take_until(&in, ';');
 			continue;
 		}
-		(void)take_until(&in, '=');
+		cursor_skip(&in, strlen(name));
 		in = line_trim(in);
 		if (cursor_left(&in) == 0 || *in.pos != '"')
 			return line_trim(take_until(&in, ';'));
@@ -76,7 +76,11 @@ begin(struct proto_ctx *ctx, struct http_half *half)
 	half->has_file = true;
 	if (ctx->file_wants[half->to_server] == 0)
 		return;
-	name = name_of_disposition(field_of(half, "content-disposition:"));
+	if (half->head.is_request && half->head.coding == HTTP_CODING_NONE)
+		half->parts = http_parts_create(ctx, line_trim(field_of(half, "content-type:")));
+	if (half->parts != NULL)
+		return;
+	name = http_parameter_of(field_of(half, "content-disposition:"), "filename=");
 	if (cursor_left(&name) == 0)
 		name = path_of(half->head.is_request ? half : half->request);
 	half->file = proto_file_begin(ctx, half->to_server, name.pos, (uint32_t)cursor_left(&name));
@@ -89,6 +93,10 @@ http_file_data(struct proto_ctx *ctx, struct http_half *half, const uint8_t *dat
 {
 	if (!half->has_file)
 		begin(ctx, half);
+	if (half->parts != NULL) {
+		http_parts_take(ctx, half, cursor_of(data, len));
+		return;
+	}
 	if (half->file == NULL)
 		return;
 	if (half->head.coding == HTTP_CODING_NONE)
@@ -103,7 +111,7 @@ http_file_settle(struct proto_ctx *ctx, struct http_half *half)
 	const struct http_config *config = ctx->config;
 	uint32_t len;
 
-	if (half->file == NULL)
+	if (half->file == NULL || half->parts != NULL)
 		return;
 	if (half->head.coding != HTTP_CODING_NONE && half->kept != NULL) {
 		len = half->kept_len - half->head_len;
@@ -120,7 +128,7 @@ http_file_finish(struct proto_ctx *ctx, struct http_half *half)
 {
 	if (half->file == NULL)
 		return;
-	file_end(ctx->files, half->file, half->is_over && half->is_whole);
+	file_end(ctx->files, half->file, half->parts == NULL && half->is_over && half->is_whole);
 	http_half_tell_file(ctx, half);
 	file_destroy(ctx->files, half->file);
 	half->file = NULL;

@@ -41,6 +41,7 @@ http_half_destroy(struct proto_ctx *ctx, struct http_half *half)
 	if (half->kept != NULL)
 		drop_kept(ctx, half);
 	file_destroy(ctx->files, half->file);
+	http_parts_destroy(ctx, half->parts);
 	slab_free(ctx->slab, half, sizeof(*half) + half->data_len);
 }
 
@@ -306,9 +307,18 @@ http_half_match(struct proto_ctx *ctx, struct http_half *half)
 		put_match(ctx, half, request, response);
 	ctx->events |= half->events;
 	half->events = 0;
-	deliver(ctx, half, PROTO_MATCH, half->file);
+	deliver(ctx, half, PROTO_MATCH, half->parts == NULL ? half->file : NULL);
 	if (response != NULL && half->kept != NULL && (half->file == NULL || half->is_over))
 		drop_kept(ctx, half);
+}
+
+/* How much of a form is kept when one of its parts ended depends on how it was cut. */
+static void
+drop_body(void *base)
+{
+	struct http_record *record = base;
+
+	record->head.present &= ~(UINT64_C(1) << (HTTP_HAS_REQUEST + HTTP_BODY) | UINT64_C(1) << (HTTP_HAS_MESSAGE + HTTP_BODY));
 }
 
 void
@@ -320,6 +330,8 @@ http_half_tell_file(struct proto_ctx *ctx, struct http_half *half)
 
 	if ((half->file->told & FILE_NEWS_END) == 0 && (ctx->file_wants[half->to_server] & FILE_WANT_RULES) != 0) {
 		put_match(ctx, half, request, response);
+		if (half->parts != NULL)
+			drop_body(ctx->record->base);
 		deliver(ctx, half, PROTO_FILE | PROTO_MATCH, half->file);
 	}
 	if ((ctx->file_wants[half->to_server] & FILE_WANT_EVENT) == 0)

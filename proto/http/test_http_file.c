@@ -140,6 +140,35 @@ test_coded(void **state)
 		"\"md5\":\"900150983cd24fb0d6963f7d28e17f72\",\"stored\":false,\"size\":3,\"tx_id\":0}"));
 }
 
+/* Each part of a form that has a file's name is one, however the form is cut. */
+static void
+test_form(void **state)
+{
+	static const char form[] = "--xy\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nvalue\r\n--xy\r\n"
+		"Content-Disposition: form-data; name=\"f\"; filename=\"one.bin\"\r\nContent-Type: x/y\r\n\r\nabc\r\n--xy\r\n"
+		"Content-Disposition: form-data; filename=\"two\"\r\n\r\n\r\r\n--x\r\n--xy\r\n"
+		"content-disposition: form-data; filename=none\r\n\r\n\r\n--xy--\r\nbehind";
+	static const char told[] = "end {\"filename\":\"one.bin\",\"gaps\":false,\"state\":\"CLOSED\",\"stored\":false,\"size\":3,\"tx_id\":0}\n"
+		"event {\"filename\":\"one.bin\",\"gaps\":false,\"state\":\"CLOSED\",\"stored\":false,\"size\":3,\"tx_id\":0}\n"
+		"end {\"filename\":\"two\",\"gaps\":false,\"state\":\"CLOSED\",\"stored\":false,\"size\":6,\"tx_id\":0}\n"
+		"event {\"filename\":\"two\",\"gaps\":false,\"state\":\"CLOSED\",\"stored\":false,\"size\":6,\"tx_id\":0}\n"
+		"end {\"filename\":\"none\",\"gaps\":false,\"state\":\"CLOSED\",\"stored\":false,\"size\":0,\"tx_id\":0}\n"
+		"event {\"filename\":\"none\",\"gaps\":false,\"state\":\"CLOSED\",\"stored\":false,\"size\":0,\"tx_id\":0}\n";
+	char head[256];
+
+	(void)state;
+	for (size_t cut = 1; cut <= sizeof(form) - 1; cut++) {
+		rig_renew(NULL);
+		follow(FILE_WANT_EVENT | FILE_WANT_RULES);
+		snprintf(head, sizeof(head), "POST /upload HTTP/1.1\r\nHost: a\r\nContent-Type: multipart/form-data; boundary=\"xy\"\r\n"
+			"Content-Length: %zu\r\n\r\n", sizeof(form) - 1);
+		feed(head, true);
+		for (size_t at = 0; at < sizeof(form) - 1; at += cut)
+			feed_bytes(form + at, cut < sizeof(form) - 1 - at ? cut : sizeof(form) - 1 - at, true, 0);
+		assert_told(told);
+	}
+}
+
 /* Where nobody wants files, nothing is followed. */
 static void
 test_unwanted(void **state)
@@ -161,6 +190,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_broken, rig_create, rig_destroy),
 		cmocka_unit_test_setup_teardown(test_gap, rig_create, rig_destroy),
 		cmocka_unit_test_setup_teardown(test_coded, rig_create, rig_destroy),
+		cmocka_unit_test_setup_teardown(test_form, rig_create, rig_destroy),
 		cmocka_unit_test_setup_teardown(test_unwanted, rig_create, rig_destroy),
 	};
 
