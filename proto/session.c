@@ -440,6 +440,20 @@ skip_garbage(struct proto_engine *engine, struct proto_session *session, const s
 	return next;
 }
 
+/* Where no PDU begins: whether the protocol takes the bytes as they are. */
+static bool
+take_stray(struct proto_engine *engine, struct proto_session *session, const struct proto_input *input)
+{
+	struct proto_ctx *ctx;
+
+	if (session->proto->stray == NULL || !session->parsed || !input->tcp || session->garbage_len[input->to_server] > 0)
+		return false;
+	ctx = prepare(engine, session, input->ts_ns, input->to_server, input->tcp);
+	session->raw[input->to_server] = session->proto->stray(ctx);
+	settle(engine);
+	return session->raw[input->to_server];
+}
+
 static int
 frame_on(const struct proto *proto, const struct proto_input *input, uint32_t at, uint32_t seen_len)
 {
@@ -476,6 +490,8 @@ read_pdus(struct proto_engine *engine, struct proto_session *session, const stru
 			session->seen_len[input->to_server] = left;
 			return at;
 		}
+		if (len < 0 && take_stray(engine, session, input))
+			continue;
 		/* No PDU here; or a datagram's cut one; or one longer than any may be. */
 		at = skip_garbage(engine, session, input, at, len >= 0 ? at + 1 : at);
 	}

@@ -15,14 +15,16 @@ skip_leading(struct cursor *in)
 		cursor_skip(in, 1);
 }
 
-/* A request of one line ends with it. */
+/* A request of one line ends with it. @return 0: fields follow, and only the protocol is missing */
 static int
 simple_len(struct cursor in)
 {
 	size_t left = cursor_left(&in);
 	const uint8_t *text = cursor_take(&in, left), *line_end = memchr(text, '\n', left);
+	size_t len = line_end == NULL ? left : (size_t)(line_end - text) + 1;
+	struct cursor rest = cursor_of(text + len, left - len);
 
-	return line_end == NULL ? 0 : (int)(line_end - text) + 1;
+	return len < left && !http_is_leading(text[len]) && http_line_fit(&rest, false) == HTTP_FIT_NO ? 0 : (int)len;
 }
 
 /* Nothing ends a line in what is new: the answer is what it was. */
@@ -62,7 +64,7 @@ frame_of(struct cursor in, uint32_t seen_len)
 		return -EBADMSG;
 	if (fit == HTTP_FIT_MORE)
 		return 0;
-	if (fit == HTTP_FIT_SIMPLE)
+	if (fit == HTTP_FIT_SIMPLE && simple_len(line) > 0)
 		return (int)leading + simple_len(line);
 	len = http_head_len(line, seen_len > leading ? seen_len - (uint32_t)leading : 0);
 	if (len > 0)
@@ -243,7 +245,7 @@ parse_request(struct proto_ctx *ctx, const struct http_head *head, struct cursor
 static bool
 is_tunnel(const struct http_head *head, const struct http_head *request)
 {
-	return head->status == STATUS_SWITCHING || (request != NULL && request->is_connect && head->status / 100 == 2);
+	return (head->status == STATUS_SWITCHING && http_head_is_bodiless(head)) || (request != NULL && request->is_connect && head->status / 100 == 2);
 }
 
 static void
@@ -273,14 +275,52 @@ parse_response(struct proto_ctx *ctx, const struct http_head *head, struct curso
 	ctx->over = true;
 }
 
-/* frame() gave either a head with its empty line or one that has none and is cut. */
+/*
+ * The first answer in a flow that begins with no status line is its body alone, as of HTTP/0.9; browsers show it. Behind a
+ * response with a head what is no other one is not to be told from damage.
+ */
 static bool
-ends_with_empty_line(struct cursor in)
+http_stray(struct proto_ctx *ctx)
 {
-	size_t left = cursor_left(&in);
-	const uint8_t *text = cursor_take(&in, left);
+	struct buf derived = { .data = (char *)ctx->record->base, .cap = HTTP_DERIVED_LEN_MAX };
+	const struct http_head head = { 0 };
+	struct http_state *state = ctx->state;
+	struct http_half *half;
 
-	return left >= 3 && text[left - 1] == '\n' && (text[left - 2] == '\n' || (text[left - 2] == '\r' && text[left - 3] == '\n'));
+	if (state->bodies[ctx->to_server].state == HTTP_BODY_PAUSED) {
+		http_body_begin_headless(ctx, state->bodies[ctx->to_server].half);
+		return true;
+	}
+	if (state->answered || state->oldest == NULL || state->oldest->to_server == ctx->to_server || state->oldest->shed_before > 0)
+		return false;
+	half = http_half_create(ctx, &head, cursor_of("", 0), &derived);
+	if (half == NULL)
+		return false;
+	counter_add(&ctx->counters[HTTP_COUNT_RESPONSES], 1);
+	half->events = UINT64_C(1) << HTTP_EVENT_NO_HEAD;
+	half->request = take_request(ctx);
+	half->id = half->request->id;
+	http_body_begin_headless(ctx, half);
+	return true;
+}
+
+/* There is a head, behind lines that are none of it: the request waits for it again. */
+static void
+drop_headless(struct proto_ctx *ctx)
+{
+	struct http_state *state = ctx->state;
+	struct http_body *body = &state->bodies[ctx->to_server];
+	struct http_half *half = body->half;
+
+	if (body->state != HTTP_BODY_PAUSED)
+		return;
+	*body = (struct http_body){ 0 };
+	ctx->events |= half->events;
+	half->request->next = state->oldest;
+	state->newest = state->oldest == NULL ? half->request : state->newest;
+	state->oldest = half->request;
+	state->open_count++;
+	http_half_destroy(ctx, half);
 }
 
 /* A head without its end: whether a line begins where it is cut. */
@@ -293,31 +333,35 @@ ends_with_line(struct cursor in)
 	return left > 1 && (text[left - 1] == '\n' || (text[left - 1] == '\r' && text[left - 2] == '\n'));
 }
 
-/* Of a line that fits one of the two. */
+/* Of a line that fits one of the two: no method has a slash. */
 static bool
 is_response(struct cursor line)
 {
 	const uint8_t *begin = cursor_take(&line, 5);
 
-	return begin != NULL && memcmp(begin, "HTTP/", 5) == 0;
+	return begin != NULL && begin[4] == '/' && (begin[0] | 0x20) == 'h';
 }
 
 static void
 http_parse(struct proto_ctx *ctx, struct cursor in)
 {
 	struct buf derived = { .data = (char *)ctx->record->base, .cap = HTTP_DERIVED_LEN_MAX };
+	struct http_state *state = ctx->state;
 	struct http_head head = { 0 };
 	struct cursor line = in;
 
 	skip_leading(&line);
 	head.is_request = !is_response(line);
-	head.is_cut = !ends_with_empty_line(line) && http_line_fit(&line, false) != HTTP_FIT_SIMPLE;
+	head.is_cut = http_head_end_len(line) == 0 && (http_line_fit(&line, false) != HTTP_FIT_SIMPLE || simple_len(line) == 0);
 	head.is_cut_at_line = head.is_cut && ends_with_line(in);
+	head.is_loose_end = !head.is_cut && http_head_is_loose(line);
+	drop_headless(ctx);
 	http_head_read(ctx, in, &head, &derived);
 	check_direction(ctx, head.is_request);
+	state->answered = state->answered || !head.is_request;
 	if (head.is_request) {
 		parse_request(ctx, &head, in, &derived);
-	} else if (head.status / 100 == 1 && head.status != STATUS_SWITCHING) {
+	} else if (head.status != STATUS_SWITCHING && head.status / 100 == 1 && http_head_is_bodiless(&head)) {
 		counter_add(&ctx->counters[HTTP_COUNT_INTERIM], 1);
 		http_body_begin(ctx, NULL, &head, NULL);
 	} else {
@@ -375,6 +419,7 @@ const struct proto http_proto = {
 	.pass = http_line_pass,
 	.parse = http_parse,
 	.raw = http_body_raw,
+	.stray = http_stray,
 	.gap = http_gap,
 	.end = http_end,
 	.state_len = sizeof(struct http_state),

@@ -20,6 +20,8 @@ enum {
 	HTTP_OPEN_MAX = 1024,
 	HTTP_DERIVED_LEN_MAX = 24 * 1024, /* normal forms of a head */
 	HTTP_LEADING_MAX = 8,          /* CR and LF before a start line (RFC 9112 2.2) */
+	HTTP_LAYERS_MAX = 4,           /* content codings one upon the other */
+	HTTP_CODINGS_LEN_MAX = 256,    /* looked at of the fields that name codings */
 };
 
 /* Parts of a message. Those of both kinds of message come first. */
@@ -122,6 +124,8 @@ enum http_event {
 	HTTP_EVENT_RESPONSE_TOO_MANY_HEADERS,
 	HTTP_EVENT_REQUEST_HEADER_REPETITION,
 	HTTP_EVENT_RESPONSE_HEADER_REPETITION,
+	HTTP_EVENT_REQUEST_CHUNK_EXTENSION,
+	HTTP_EVENT_RESPONSE_CHUNK_EXTENSION,
 	HTTP_EVENT_REQUEST_AMBIGUOUS_LENGTH,
 	HTTP_EVENT_RESPONSE_AMBIGUOUS_LENGTH,
 	HTTP_EVENT_UNMATCHED_RESPONSE,
@@ -137,6 +141,7 @@ enum http_event {
 	HTTP_EVENT_CHUNKED_OLD_PROTOCOL,
 	HTTP_EVENT_INVALID_STATUS,
 	HTTP_EVENT_INVALID_PROTOCOL,
+	HTTP_EVENT_NO_HEAD,
 	HTTP_EVENT_ABNORMAL_CONTENT_ENCODING,
 	HTTP_EVENT_TOO_MANY_ENCODINGS,
 	HTTP_EVENT_DECOMPRESSION_FAILED,
@@ -166,23 +171,26 @@ enum http_counter {
 struct http_config {
 	uint64_t open_max;      /* max-tx */
 	uint64_t body_limit[2]; /* by is_request */
+	uint64_t layers_max;    /* content codings of a response that are named, none among them */
 };
 
 /* ---- a head being read (http_head.c, http_start.c) ---- */
 
-enum http_coding { HTTP_CODING_NONE, HTTP_CODING_ZLIB, HTTP_CODING_OTHER };
+enum http_coding { HTTP_CODING_NONE, HTTP_CODING_GZIP, HTTP_CODING_DEFLATE, HTTP_CODING_LZMA, HTTP_CODING_OTHER };
 
 /** What a head says. Slices are places in the head, or behind it in the derived bytes. */
 struct http_head {
 	bool is_request;
 	bool is_cut;          /* its end is not here */
 	bool is_cut_at_line;  /* and a line begins where it is cut */
+	bool is_loose_end;    /* what ends it is an empty line only to some; a true one may follow */
 	bool chunked;
 	bool has_length;
 	bool is_head, is_connect; /* the method */
 	bool is_upgrade;
 	uint8_t minor, major; /* of the protocol's version; 0.9 without one */
-	uint8_t coding;       /* enum http_coding */
+	uint8_t coding_count;
+	uint8_t codings[HTTP_LAYERS_MAX]; /* enum http_coding, in the order in which they were put on */
 	uint16_t status;
 	uint16_t port;
 	uint32_t present;     /* bit i: slices[i] is there */
@@ -199,12 +207,18 @@ enum http_fit {
 	HTTP_FIT_RESPONSE,
 };
 
+/** A status that has no body, and a head that does not say otherwise (http_body.c). */
+bool http_head_is_bodiless(const struct http_head *head);
 /** Looks at the line at the start of in. @param strict  an unknown method or a missing protocol does not fit */
 enum http_fit http_line_fit(const struct cursor *in, bool strict);
 /** Bytes at the front of in where no start line begins, whatever comes behind in. */
 size_t http_line_pass(struct cursor in);
 /** Length of the head with its empty line; 0: its end is not here. @param seen_len  bytes where it is known not to be */
 uint32_t http_head_len(struct cursor in, uint32_t seen_len);
+/** Length of the empty line that ends a head; 0: in is a head whose end is not here. */
+uint32_t http_head_end_len(struct cursor in);
+/** Of a head with its end: whether that is no empty line to everybody. */
+bool http_head_is_loose(struct cursor in);
 /**
  * Reads a head.
  * @param in       the whole of it, at most HTTP_HEAD_LEN_MAX bytes
@@ -212,8 +226,14 @@ uint32_t http_head_len(struct cursor in, uint32_t seen_len);
  *                 lie there
  */
 void http_head_read(struct proto_ctx *ctx, struct cursor in, struct http_head *head, struct buf *derived);
-/** Reads the start line. @return where the first field begins; len: the line has no end */
-uint32_t http_start_read(struct proto_ctx *ctx, struct http_head *head, const uint8_t *text, uint32_t len);
+/** Reads the start line. @param is_odd  CR alone ends it, too @return where the first field begins; len: the line has no end */
+uint32_t http_start_read(struct proto_ctx *ctx, struct http_head *head, const uint8_t *text, uint32_t len, bool is_odd);
+/** Whether a CR alone or a NUL is in the text: a head that only some read as it stands. */
+bool http_has_odd(const uint8_t *text, uint32_t len);
+/** What Transfer-Encoding says: text[len], all fields of the name as one, in lower case (http_coding.c). */
+void http_transfer_read(struct proto_ctx *ctx, struct http_head *head, const char *text, size_t len);
+/** What Content-Encoding says. */
+void http_content_read(struct proto_ctx *ctx, struct http_head *head, const char *text, size_t len);
 /** The head that a target is in, and the room for its normal form. */
 struct http_target {
 	const uint8_t *text; /* [len] */
@@ -274,7 +294,8 @@ struct http_half {
 	struct http_half *request; /* of a response: what it answers, or NULL */
 	struct http_head head;
 	uint64_t body_len;         /* seen of it, without transfer coding */
-	uint64_t events;           /* of the head, not yet told */
+	uint64_t events;           /* not yet told */
+	uint64_t body_events;      /* of the body, told or not */
 	uint32_t id;               /* of the transaction */
 	uint32_t data_len;         /* the head and what was derived from it */
 	uint32_t head_len;
@@ -347,6 +368,9 @@ enum http_body_state {
 	HTTP_BODY_CHUNK_END,   /* the line end behind a chunk */
 	HTTP_BODY_TRAILER,     /* field lines to an empty one */
 	HTTP_BODY_HEAD_REST,   /* of a head that was cut */
+	HTTP_BODY_PEEK,        /* there should be none, and the head says there is: one begins, or the next response does */
+	HTTP_BODY_HEADLESS,    /* a response without head, until a line begins as one of a head does */
+	HTTP_BODY_PAUSED,      /* there */
 };
 
 struct http_body {
@@ -354,8 +378,10 @@ struct http_body {
 	uint64_t left;
 	uint8_t state;          /* enum http_body_state */
 	uint8_t digits;         /* of the chunk size so far */
-	uint8_t after;          /* state behind HTTP_BODY_HEAD_REST */
-	bool line_is_empty;     /* of a trailer or a head: nothing but CR since the last LF */
+	uint8_t after;          /* state behind HTTP_BODY_HEAD_REST and HTTP_BODY_PEEK */
+	bool line_is_empty;     /* of a trailer or a head: nothing but CR since the last LF; without head: a line begins */
+	bool skip_line;         /* an empty line before the body is of the head */
+	bool resumed;           /* the line that begins is none of a head */
 };
 
 struct http_state {
@@ -365,12 +391,15 @@ struct http_state {
 	uint32_t shed_behind;              /* requests behind the newest that could not wait */
 	uint16_t open_count;
 	bool flooded, wrong_direction;     /* each is said once */
+	bool answered;                     /* a response with a head was seen */
 };
 
 /** What follows the head is its body. Sets ctx->raw, or ends the message at once. */
 void http_body_begin(struct proto_ctx *ctx, struct http_half *half, const struct http_head *head,
 	const struct http_head *request);
 uint32_t http_body_raw(struct proto_ctx *ctx, struct cursor in);
+/** What comes now is a response without head. @param half  of no head */
+void http_body_begin_headless(struct proto_ctx *ctx, struct http_half *half);
 /** Bytes of the direction were lost. @return false: it was not in a body, or the body's end is lost as well */
 bool http_body_gap(struct proto_ctx *ctx, uint32_t missing);
 /** The direction has no more bytes: its message is complete as it is. */

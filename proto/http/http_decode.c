@@ -1,45 +1,108 @@
-/* Content codings of a body that is kept: gzip and deflate, by zlib in memory of the slab, given back at once. */
+/* Content codings of a body that is kept, by zlib and LZMA in memory of the slab that is given back at once. */
 #include "lib/base/inflate.h"
+#include "lib/base/lzma.h"
 #include "proto/http/http.h"
 
 enum { BOMB_RATIO = 512 }; /* deflate reaches 1032; no page of a device comes near */
 
-/* "deflate" is the zlib format (RFC 9110 8.4.1.2), but some send the bare one. */
-static struct inflated
-inflate_any(struct inflate_area *area, const struct http_half *half, struct buf *out)
-{
-	const uint8_t *in = half->kept + half->head_len;
-	uint32_t in_len = half->kept_len - half->head_len;
-	struct inflated done = inflate_once(area, INFLATE_ZLIB_OR_GZIP, in, in_len, (uint8_t *)out->data, (uint32_t)out->cap);
+enum { GZIP_EXTRA = 4, GZIP_NAME = 8, GZIP_COMMENT = 16, GZIP_CHECK = 2 };
 
-	if (done.failed && done.len == 0)
-		done = inflate_once(area, INFLATE_BARE, in, in_len, (uint8_t *)out->data, (uint32_t)out->cap);
+static void
+skip_text(struct cursor *in)
+{
+	while (!in->short_read && cursor_u8(in) != '\0')
+		;
+}
+
+/* RFC 1952 2.3, as browsers read it: a wrong check sum of the header and reserved flags do not matter. */
+static bool
+skip_gzip_header(struct cursor *in)
+{
+	uint32_t magic = cursor_be24(in);
+	uint8_t flags = cursor_u8(in);
+
+	cursor_skip(in, 6);
+	if (flags & GZIP_EXTRA)
+		cursor_skip(in, cursor_le16(in));
+	if (flags & GZIP_NAME)
+		skip_text(in);
+	if (flags & GZIP_COMMENT)
+		skip_text(in);
+	if (flags & GZIP_CHECK)
+		cursor_skip(in, 2);
+	return !in->short_read && magic == 0x1f8b08;
+}
+
+/* Text that is no deflate at all may look like the first bytes of some; unpacked it is shorter then. */
+static struct inflated
+inflate_bare(struct inflate_area *area, struct cursor in, struct buf *out)
+{
+	uint32_t len = (uint32_t)cursor_left(&in);
+	struct inflated done = inflate_once(area, INFLATE_BARE, cursor_take(&in, len), len, (uint8_t *)out->data, (uint32_t)out->cap);
+
+	if (done.failed && done.len <= done.read_len)
+		done.len = 0;
 	return done;
 }
 
-void
-http_half_decode(struct proto_ctx *ctx, struct http_half *half)
+/*
+ * Not what the field says counts but what is there: gzip, "deflate" in the zlib format (RFC 9110 8.4.1.2), or the bare one
+ * that some send.
+ */
+static struct inflated
+inflate_any(struct inflate_area *area, struct cursor in, struct buf *out)
+{
+	struct cursor text = in, packed = in;
+	uint32_t len = (uint32_t)cursor_left(&in);
+	struct inflated done;
+
+	if (skip_gzip_header(&packed))
+		return inflate_bare(area, packed, out);
+	done = inflate_once(area, INFLATE_ZLIB, cursor_take(&text, len), len, (uint8_t *)out->data, (uint32_t)out->cap);
+	return done.failed && done.len == 0 ? inflate_bare(area, in, out) : done;
+}
+
+enum taken { TAKEN_NOT, TAKEN_NOTHING, TAKEN_OFF };
+
+/* Takes one coding off. TAKEN_NOT: it is none that is known, or there is no memory; TAKEN_NOTHING: the body is not of it. */
+static enum taken
+take_off(struct proto_ctx *ctx, struct http_half *half, uint8_t coding)
 {
 	const struct http_config *config = ctx->config;
 	struct buf out = { .data = (char *)ctx->record->base, .cap = (size_t)config->body_limit[half->head.is_request] };
-	struct inflate_area *area;
+	struct cursor in = cursor_of(half->kept + half->head_len, half->kept_len - half->head_len);
+	struct inflate_area *area = coding == HTTP_CODING_OTHER ? NULL : slab_alloc(ctx->slab, sizeof(*area));
 	struct inflated done;
 
-	if (half->head.coding == HTTP_CODING_NONE || half->kept == NULL)
-		return;
-	area = half->head.coding == HTTP_CODING_ZLIB ? slab_alloc(ctx->slab, sizeof(*area)) : NULL;
-	if (area == NULL) {
-		counter_add(&ctx->counters[HTTP_COUNT_NOT_DECODED], 1);
-		return;
-	}
-	done = inflate_any(area, half, &out);
+	if (area == NULL)
+		return TAKEN_NOT;
+	if (coding == HTTP_CODING_LZMA)
+		done = lzma_once(area->bytes, sizeof(area->bytes), in, (uint8_t *)out.data, (uint32_t)out.cap);
+	else
+		done = inflate_any(area, in, &out);
 	slab_free(ctx->slab, area, sizeof(*area));
 	if (done.failed)
 		proto_event(ctx, HTTP_EVENT_DECOMPRESSION_FAILED);
 	if (done.len == 0)
-		return;
+		return TAKEN_NOTHING;
 	if (done.len == out.cap && done.len / BOMB_RATIO > done.read_len)
 		proto_event(ctx, HTTP_EVENT_COMPRESSION_BOMB);
-	if (http_half_replace(ctx, half, (const uint8_t *)out.data, done.len))
-		counter_add(&ctx->counters[HTTP_COUNT_DECODED], 1);
+	return http_half_replace(ctx, half, (const uint8_t *)out.data, done.len) ? TAKEN_OFF : TAKEN_NOT;
+}
+
+/* The one put on last is taken off first. What is not coded as its fields say stays as it is. */
+void
+http_half_decode(struct proto_ctx *ctx, struct http_half *half)
+{
+	enum taken taken = TAKEN_OFF;
+	bool decoded = false;
+
+	if (half->head.coding_count == 0 || half->kept == NULL)
+		return;
+	for (unsigned int left = half->head.coding_count; left > 0 && taken != TAKEN_NOT; left--) {
+		taken = take_off(ctx, half, half->head.codings[left - 1]);
+		decoded = decoded || taken == TAKEN_OFF;
+	}
+	if (taken == TAKEN_NOT || decoded)
+		counter_add(&ctx->counters[taken == TAKEN_NOT ? HTTP_COUNT_NOT_DECODED : HTTP_COUNT_DECODED], 1);
 }

@@ -129,7 +129,7 @@ put_whole(struct proto_ctx *ctx, struct http_record *record, const struct http_h
 	uint32_t body_len = body_len_of(half);
 
 	record_put_bytes(ctx->record, &data, half->data, half->data_len);
-	if (data.off == 0)
+	if (data.off == 0 && half->data_len > 0)
 		return;
 	for (uint32_t left = half->head.present; left != 0; left &= left - 1) {
 		unsigned int slice = (unsigned int)__builtin_ctz(left);

@@ -55,6 +55,7 @@ struct line_field {
 	uint8_t repeats;       /* the earlier field of the same name, FIRST: none */
 	bool is_repeated;      /* a later one has its name */
 	bool is_folded;
+	bool has_colon;
 	bool is_plain;         /* written as "Name: value\r\n" */
 };
 
@@ -66,6 +67,7 @@ struct reading {
 	uint32_t len;
 	uint32_t fields_off;   /* of the first line behind the start line */
 	uint32_t fields_end;   /* of the empty line */
+	bool is_odd;           /* a response with a CR alone or a NUL somewhere */
 	unsigned int field_count;
 	unsigned int repetitions;
 	uint64_t hashes[4];    /* bit: a field has it */
@@ -120,6 +122,19 @@ known_of(const uint8_t *name, uint32_t len)
 	return KNOWN_COUNT;
 }
 
+/* Browsers pass over a NUL in a name. */
+static uint8_t
+known_without_nul(const uint8_t *name, uint32_t len)
+{
+	uint8_t text[NAME_LEN_MAX + 1];
+	uint32_t used = 0;
+
+	for (uint32_t i = 0; i < len && used <= NAME_LEN_MAX; i++)
+		if (name[i] != '\0')
+			text[used++] = name[i];
+	return used == 0 ? KNOWN_COUNT : known_of(text, used);
+}
+
 static const struct known *
 known_row(const struct line_field *field)
 {
@@ -140,7 +155,7 @@ find_earlier(struct reading *r, struct line_field *field)
 	for (unsigned int i = 0; i < r->field_count; i++) {
 		struct line_field *other = &r->fields[i];
 
-		if (other->hash != field->hash || other->name_len != field->name_len || other->repeats != FIRST ||
+		if (other == field || other->hash != field->hash || other->name_len != field->name_len || other->repeats != FIRST ||
 			!same_name(r->text + other->name, r->text + field->name, field->name_len))
 			continue;
 		field->repeats = (uint8_t)i;
@@ -148,6 +163,19 @@ find_earlier(struct reading *r, struct line_field *field)
 		r->repetitions++;
 		return;
 	}
+}
+
+static void
+set_name(struct reading *r, struct line_field *field, uint32_t from, uint32_t to)
+{
+	field->name = (uint16_t)from;
+	field->name_len = (uint16_t)(to - from);
+	field->known = UINT8_MAX;
+	if (to == from)
+		return;
+	field->known = r->is_odd ? known_without_nul(r->text + from, to - from) : known_of(r->text + from, to - from);
+	field->hash = (uint8_t)(http_lower(r->text[from]) * 31 + http_lower(r->text[to - 1]));
+	find_earlier(r, field);
 }
 
 /* A field of one line, without the line's end. */
@@ -166,28 +194,37 @@ read_field(struct reading *r, uint32_t from, uint32_t to, bool crlf)
 		http_event(r->ctx, HTTP_EVENT_REQUEST_FIELD_MISSING_COLON, r->head->is_request);
 	name_end = colon == NULL ? from : (uint32_t)(colon - r->text);
 	value = colon == NULL ? from : name_end + 1;
-	*field = (struct line_field){ .repeats = FIRST, .name = (uint16_t)from,
+	*field = (struct line_field){ .repeats = FIRST, .has_colon = colon != NULL,
 		.is_plain = crlf && colon != NULL && to - value >= 2 && r->text[value] == ' ' };
-	if (colon != NULL && (name_end == from || http_is_space(r->text[name_end - 1]))) {
+	if (colon != NULL && (name_end == from || r->text[name_end - 1] <= ' ')) {
 		http_event(r->ctx, HTTP_EVENT_REQUEST_HEADER_INVALID, r->head->is_request);
 		field->is_plain = false;
 	}
-	while (name_end > from && http_is_space(r->text[name_end - 1]))
+	while (name_end > from && r->text[name_end - 1] <= ' ')
 		name_end--;
 	field->is_plain = field->is_plain && !http_is_space(r->text[value + 1]) && !http_is_space(r->text[to - 1]);
 	if (field->is_plain && r->text[to - 1] != '\r')
 		value++;
 	else
 		http_trim(r->text, &value, &to);
-	field->name_len = (uint16_t)(name_end - from);
 	field->value = (uint16_t)value;
 	field->value_len = (uint16_t)(to - value);
-	field->known = field->name_len == 0 ? UINT8_MAX : known_of(r->text + from, field->name_len);
-	if (field->name_len > 0) {
-		field->hash = (uint8_t)(http_lower(r->text[from]) * 31 + http_lower(r->text[name_end - 1]));
-		find_earlier(r, field);
-	}
+	set_name(r, field, from, name_end);
 	r->field_count++;
+}
+
+/* The name stands on the line before: "Name", then " : value". */
+static bool
+continue_name(struct reading *r, struct line_field *last, uint32_t *from, uint32_t to)
+{
+	if (last->has_colon || r->text[*from] != ':' || last->value_len == 0)
+		return false;
+	last->has_colon = true;
+	set_name(r, last, last->value, last->value + last->value_len);
+	last->value = (uint16_t)++*from;
+	last->value_len = 0;
+	http_trim(r->text, from, &to);
+	return true;
 }
 
 /* A line that continues the one before it (RFC 9112 5.2, obsolete). */
@@ -195,44 +232,94 @@ static void
 continue_field(struct reading *r, uint32_t from, uint32_t to)
 {
 	struct line_field *last = &r->fields[r->field_count - 1];
-	uint32_t value = last->value_len == 0 ? from : last->value;
+	uint32_t value;
 
-	http_trim(r->text, &value, &to);
-	if (last->value_len > 0 && to < last->value + last->value_len)
+	http_trim(r->text, &from, &to);
+	last->is_plain = false;
+	if (from < to && continue_name(r, last, &from, to))
+		http_event(r->ctx, HTTP_EVENT_INVALID_REQUEST_FOLDING, r->head->is_request);
+	value = last->value_len == 0 ? from : last->value;
+	if (from >= to || to < value)
 		return;
 	last->value = (uint16_t)value;
 	last->value_len = (uint16_t)(to - value);
 	last->is_folded = true;
-	last->is_plain = false;
+}
+
+/* A response's line that begins with a blank and yet is a field of its own, as browsers see it. */
+static bool
+is_field(const struct reading *r, uint32_t *from, uint32_t to)
+{
+	uint32_t at = *from, start;
+
+	while (at < to && http_is_space(r->text[at]))
+		at++;
+	for (start = at; at < to && r->text[at] > ' ' && r->text[at] < 0x7f && strchr("()<>@,;:\\\"/[]?={}", r->text[at]) == NULL;)
+		at++;
+	if (r->head->is_request || at == start)
+		return false;
+	while (at < to && http_is_space(r->text[at]))
+		at++;
+	if (at == to || r->text[at] != ':')
+		return false;
+	*from = start;
+	return true;
+}
+
+static void
+read_line(struct reading *r, uint32_t from, uint32_t to, bool crlf)
+{
+	bool is_folded = http_is_space(r->text[from]) || (r->is_odd && r->text[from] == '\0');
+	uint32_t start = from;
+
+	if (!is_folded) {
+		read_field(r, from, to, crlf);
+	} else if (!is_field(r, &start, to) && r->field_count > 0) {
+		from += r->text[from] == '\0';
+		continue_field(r, from, to);
+	} else {
+		http_event(r->ctx, HTTP_EVENT_INVALID_REQUEST_FOLDING, r->head->is_request);
+		read_field(r, start, to, crlf);
+		if (r->field_count > 0)
+			r->fields[r->field_count - 1].is_plain = false;
+	}
+}
+
+struct line {
+	uint32_t to, next; /* of its end, of the line behind it */
+	bool crlf;
+};
+
+/* In a response CR alone ends a line, too. */
+static struct line
+line_at(const struct reading *r, uint32_t at)
+{
+	const uint8_t *end = memchr(r->text + at, '\n', r->len - at);
+	uint32_t to = end == NULL ? r->len : (uint32_t)(end - r->text);
+	const uint8_t *cr = r->is_odd ? memchr(r->text + at, '\r', to - at) : NULL;
+
+	if (cr != NULL && cr + 1 != end)
+		return (struct line){ .to = (uint32_t)(cr - r->text), .next = (uint32_t)(cr - r->text) + 1 };
+	if (end == NULL)
+		return (struct line){ .to = to, .next = to };
+	if (to > at && r->text[to - 1] == '\r')
+		return (struct line){ .to = to - 1, .next = to + 1, .crlf = true };
+	return (struct line){ .to = to, .next = to + 1 };
 }
 
 static void
 read_fields(struct reading *r)
 {
-	uint32_t at = r->fields_off;
+	uint32_t at = r->fields_off, end = r->len - http_head_end_len(cursor_of(r->text, r->len));
 
-	while (at < r->len) {
-		const uint8_t *line_end = memchr(r->text + at, '\n', r->len - at);
-		uint32_t next = line_end == NULL ? r->len : (uint32_t)(line_end - r->text) + 1;
-		uint32_t to = line_end == NULL ? r->len : next - 1;
-		bool crlf = to > at && r->text[to - 1] == '\r' && line_end != NULL;
+	while (at < end) {
+		struct line line = line_at(r, at);
 
-		if (crlf)
-			to--;
-		r->fields_end = at;
-		if (to == at)
-			return;
-		if (!http_is_space(r->text[at])) {
-			read_field(r, at, to, crlf);
-		} else if (r->field_count > 0) {
-			continue_field(r, at, to);
-		} else {
-			http_event(r->ctx, HTTP_EVENT_INVALID_REQUEST_FOLDING, r->head->is_request);
-			read_field(r, at, to, crlf);
-		}
-		at = next;
+		if (line.to > at)
+			read_line(r, at, line.to, line.crlf);
+		at = line.next;
 	}
-	r->fields_end = r->len;
+	r->fields_end = end;
 }
 
 /* ---- the forms that rules see ---- */
@@ -293,7 +380,7 @@ static void
 put_header_block(struct reading *r)
 {
 	size_t from = r->derived->len;
-	bool as_it_is = r->head->is_cut == false;
+	bool as_it_is = !r->head->is_cut && !r->is_odd;
 
 	for (unsigned int i = 0; i < r->field_count && as_it_is; i++)
 		as_it_is = r->fields[i].is_plain && r->fields[i].repeats == FIRST && !is_cookie(&r->fields[i]);
@@ -358,59 +445,29 @@ read_length(struct reading *r, const struct line_field *field)
 	r->head->content_length = value;
 }
 
-static bool
-value_is(const struct reading *r, const struct line_field *field, const char *token)
-{
-	size_t len = strlen(token);
-
-	return field->value_len == len && same_name(r->text + field->value, (const uint8_t *)token, len);
-}
-
-/* Whether the last of a list is the token. */
-static bool
-value_ends_with(const struct reading *r, const struct line_field *field, const char *token)
-{
-	size_t len = strlen(token);
-
-	return field->value_len >= len &&
-		same_name(r->text + field->value + field->value_len - len, (const uint8_t *)token, len);
-}
-
+/* What says how the body is coded: all fields of the name as one, in lower case, without NUL and line ends. */
 static void
-read_transfer(struct reading *r, const struct line_field *field)
+read_codings(struct reading *r, unsigned int idx, bool is_transfer)
 {
-	if (value_is(r, field, "chunked")) {
-		r->head->chunked = true;
-	} else if (value_ends_with(r, field, "chunked")) {
-		r->head->chunked = true;
-		http_event(r->ctx, HTTP_EVENT_INVALID_REQUEST_TRANSFER_ENCODING, r->head->is_request);
-	} else if (!value_is(r, field, "identity")) {
-		http_event(r->ctx, HTTP_EVENT_INVALID_REQUEST_TRANSFER_ENCODING, r->head->is_request);
-	}
-}
+	char text[HTTP_CODINGS_LEN_MAX];
+	struct buf out = { .data = text, .cap = sizeof(text) };
+	const struct line_field *field = &r->fields[idx];
 
-static void
-read_content(struct reading *r, const struct line_field *field)
-{
-	static const char *const usual[] = { "br", "zstd", "compress", "x-compress", "lzma", "aes128gcm", "exi", "pack200-gzip" };
-	unsigned int commas = 0;
+	for (unsigned int i = idx; i < (field->is_repeated ? r->field_count : idx + 1); i++) {
+		const struct line_field *other = &r->fields[i];
 
-	for (uint32_t i = 0; i < field->value_len; i++)
-		commas += r->text[field->value + i] == ',';
-	if (commas >= 2)
-		proto_event(r->ctx, HTTP_EVENT_TOO_MANY_ENCODINGS);
-	if (field->value_len == 0 || value_is(r, field, "identity") || value_is(r, field, "none"))
-		return;
-	if (field->repeats == FIRST && (value_is(r, field, "gzip") || value_is(r, field, "x-gzip") || value_is(r, field, "deflate"))) {
-		r->head->coding = HTTP_CODING_ZLIB;
-		return;
+		if (i != idx && other->repeats != idx)
+			continue;
+		if (i != idx)
+			buf_put(&out, ", ", 2);
+		for (uint32_t at = other->value; at < other->value + other->value_len; at++)
+			if (r->text[at] != '\0' && !http_is_leading(r->text[at]))
+				buf_putc(&out, (char)http_lower(r->text[at]));
 	}
-	r->head->coding = HTTP_CODING_OTHER;
-	for (unsigned int i = 0; i < sizeof(usual) / sizeof(usual[0]); i++)
-		if (value_is(r, field, usual[i]))
-			return;
-	if (commas == 0)
-		proto_event(r->ctx, HTTP_EVENT_ABNORMAL_CONTENT_ENCODING);
+	if (is_transfer)
+		http_transfer_read(r->ctx, r->head, text, out.len);
+	else
+		http_content_read(r->ctx, r->head, text, out.len);
 }
 
 static void
@@ -424,10 +481,8 @@ read_known(struct reading *r, unsigned int idx)
 		return;
 	if (known->what == WHAT_LENGTH)
 		read_length(r, field);
-	else if (known->what == WHAT_TRANSFER)
-		read_transfer(r, field);
-	else if (known->what == WHAT_CONTENT)
-		read_content(r, field);
+	else if (known->what == WHAT_TRANSFER || known->what == WHAT_CONTENT)
+		field->repeats == FIRST ? read_codings(r, idx, known->what == WHAT_TRANSFER) : (void)0;
 	else if (known->what == WHAT_UPGRADE)
 		r->head->is_upgrade = true;
 	slice = known->slice[r->head->is_request];
@@ -462,8 +517,9 @@ http_head_read(struct proto_ctx *ctx, struct cursor in, struct http_head *head, 
 	r.text = cursor_take(&in, r.len);
 	r.field_count = 0;
 	r.repetitions = 0;
+	r.is_odd = !head->is_request && http_has_odd(r.text, r.len);
 	memset(r.hashes, 0, sizeof(r.hashes));
-	r.fields_off = r.fields_end = http_start_read(ctx, head, r.text, r.len);
+	r.fields_off = r.fields_end = http_start_read(ctx, head, r.text, r.len, r.is_odd);
 	if (r.fields_off < r.len) {
 		read_fields(&r);
 		http_put_slice(head, HTTP_HEADER_RAW, r.fields_off, r.len - r.fields_off);

@@ -23,7 +23,7 @@ method_is_known(const uint8_t *text, size_t len)
 	return false;
 }
 
-/* "HTTP/1.1 200 ": sure after 13 bytes. @return -1: begins otherwise */
+/* "HTTP/1.1 200 ": sure after 13 bytes. Browsers take the name in lower case as well. @return -1: begins otherwise */
 static int
 fit_response(const uint8_t *text, size_t len, bool strict)
 {
@@ -35,6 +35,8 @@ fit_response(const uint8_t *text, size_t len, bool strict)
 		if (i == len)
 			return HTTP_FIT_MORE;
 		if (digit ? text[i] >= '0' && text[i] <= '9' : text[i] == (uint8_t)shape[i])
+			continue;
+		if (!strict && i < 4 && http_lower(text[i]) == http_lower((uint8_t)shape[i]))
 			continue;
 		if (i < 5)
 			return -1;
@@ -86,7 +88,7 @@ http_line_fit(const struct cursor *in, bool strict)
 
 	if (left == 0)
 		return HTTP_FIT_MORE;
-	if (text[0] == 'H') {
+	if (text[0] == 'H' || (!strict && text[0] == 'h')) {
 		int fit = fit_response(text, left, strict);
 
 		if (fit >= 0)
@@ -167,7 +169,7 @@ may_begin_in(struct pass *pass, size_t at, size_t end)
 	size_t target = end;
 
 	if (text[end] == '/')
-		return end - at >= 4 && memcmp(text + end - 4, "HTTP", 4) == 0;
+		return end - at >= 4 && (text[end - 1] | 0x20) == 'p' && (text[end - 2] | 0x20) == 't' && (text[end - 4] | 0x20) == 'h';
 	if (!http_is_space(text[end]))
 		return false;
 	while (target < pass->len && target < end + HTTP_LEADING_MAX && http_is_space(text[target]))
@@ -207,25 +209,76 @@ http_line_pass(struct cursor in)
 
 /* ---- heads ---- */
 
+/*
+ * What ends a head at the start of a line that begins with no visible character: an empty line, and what browsers take for
+ * one, a line of CR alone behind a bare LF ("\n\r\r\n") and one of a single blank between two bare LF.
+ * @param bare  the line before it ended without CR
+ */
+static uint32_t
+empty_line_len(const uint8_t *text, size_t len, bool bare)
+{
+	if (text[0] == '\n')
+		return 1;
+	if (len >= 2 && text[0] == '\r' && text[1] == '\n')
+		return 2;
+	if (bare && len >= 2 && http_is_space(text[0]) && text[1] == '\n')
+		return 2;
+	return bare && len >= 3 && text[0] == '\r' && text[1] == '\r' && text[2] == '\n' ? 3 : 0;
+}
+
 uint32_t
 http_head_len(struct cursor in, uint32_t seen_len)
 {
 	size_t left = cursor_left(&in);
 	const uint8_t *text = cursor_take(&in, left);
-	size_t at = seen_len > 2 ? seen_len - 2 : 0;
+	size_t at = seen_len > 3 ? seen_len - 3 : 0;
 
 	if (left > HTTP_HEAD_LEN_MAX)
 		left = HTTP_HEAD_LEN_MAX;
 	while (at < left) {
 		const uint8_t *line_end = memchr(text + at, '\n', left - at);
+		uint32_t empty;
 
 		if (line_end == NULL)
 			return 0;
 		at = (size_t)(line_end - text) + 1;
-		if (at < left && text[at] == '\n')
-			return (uint32_t)at + 1;
-		if (at + 1 < left && text[at] == '\r' && text[at + 1] == '\n')
-			return (uint32_t)at + 2;
+		if (at == left || text[at] > ' ')
+			continue;
+		empty = empty_line_len(text + at, left - at, at < 2 || text[at - 2] != '\r');
+		if (empty > 0)
+			return (uint32_t)at + empty;
 	}
 	return 0;
+}
+
+static uint32_t
+last_line_len(const uint8_t *text, uint32_t len)
+{
+	uint32_t tail;
+
+	if (len < 3 || text[len - 1] != '\n')
+		return 0;
+	for (tail = len - 1; tail > 0 && len - tail < 4 && text[tail - 1] != '\n';)
+		tail--;
+	return tail == 0 || text[tail - 1] != '\n' ? 0 : len - tail;
+}
+
+uint32_t
+http_head_end_len(struct cursor in)
+{
+	uint32_t left = (uint32_t)cursor_left(&in), last;
+	const uint8_t *text = cursor_take(&in, left);
+
+	last = last_line_len(text, left);
+	return last == 0 ? 0 : empty_line_len(text + left - last, last, left < last + 2 || text[left - last - 2] != '\r');
+}
+
+bool
+http_head_is_loose(struct cursor in)
+{
+	uint32_t left = (uint32_t)cursor_left(&in), last;
+	const uint8_t *text = cursor_take(&in, left);
+
+	last = last_line_len(text, left);
+	return last == 3 || (last == 2 && text[left - 2] != '\r');
 }

@@ -91,8 +91,40 @@ read_status_line(const struct reading *r, uint32_t from, uint32_t to)
 		head->status = (uint16_t)(head->status * 10 + (r->text[i] - '0'));
 }
 
+typedef uint8_t vector __attribute__((vector_size(32)));
+
+/* Of as many bytes and the one behind them. */
+static inline vector
+odd_at(const uint8_t *text)
+{
+	vector at, next;
+
+	memcpy(&at, text, sizeof(at));
+	memcpy(&next, text + 1, sizeof(next));
+	return (vector)(at == '\0') | ((vector)(at == '\r') & (vector)(next != '\n'));
+}
+
+bool
+http_has_odd(const uint8_t *text, uint32_t len)
+{
+	vector odd = { 0 };
+	uint64_t parts[4];
+
+	if (len <= sizeof(vector)) {
+		for (uint32_t i = 0; i < len; i++)
+			if (text[i] == '\0' || (text[i] == '\r' && i + 1 < len && text[i + 1] != '\n'))
+				return true;
+		return false;
+	}
+	for (uint32_t i = 0; i + sizeof(vector) < len; i += sizeof(vector))
+		odd |= odd_at(text + i);
+	odd |= odd_at(text + len - sizeof(vector) - 1);
+	memcpy(parts, &odd, sizeof(parts));
+	return (parts[0] | parts[1] | parts[2] | parts[3]) != 0 || text[len - 1] == '\0';
+}
+
 uint32_t
-http_start_read(struct proto_ctx *ctx, struct http_head *head, const uint8_t *text, uint32_t len)
+http_start_read(struct proto_ctx *ctx, struct http_head *head, const uint8_t *text, uint32_t len, bool is_odd)
 {
 	const struct reading r = { ctx, head, text };
 	uint32_t at = 0, to, next;
@@ -103,6 +135,12 @@ http_start_read(struct proto_ctx *ctx, struct http_head *head, const uint8_t *te
 	if (at > 2)
 		proto_event(ctx, HTTP_EVENT_LEADING_WHITESPACE);
 	line_end = memchr(text + at, '\n', len - at);
+	if (is_odd) {
+		const uint8_t *cr = memchr(text + at, '\r', line_end == NULL ? len - at : (size_t)(line_end - text) - at);
+
+		if (cr != NULL && cr + 1 != line_end)
+			line_end = cr;
+	}
 	to = line_end == NULL ? len : (uint32_t)(line_end - text);
 	next = line_end == NULL ? len : to + 1;
 	if (to > at && text[to - 1] == '\r')

@@ -81,7 +81,7 @@ test_no_bodies(void **state)
 {
 	static const char *const responses[] = {
 		"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n", "HTTP/1.1 204 No Content\r\n\r\n",
-		"HTTP/1.1 304 Not Modified\r\nContent-Length: 7\r\n\r\n",
+		"HTTP/1.1 304 Not Modified\r\nContent-Length: 0\r\n\r\n",
 	};
 
 	(void)state;
@@ -97,6 +97,108 @@ test_no_bodies(void **state)
 	assert_json_has("\"status\":201");
 	assert_int_equal(count_of(HTTP_COUNT_INTERIM), 1);
 	assert_int_equal(count_of(HTTP_COUNT_ORPHANS), 0);
+}
+
+/* Where there should be no body and the head gives its length, it depends on what comes. */
+static void
+test_unexpected_bodies(void **state)
+{
+	static const char *const heads[] = {
+		"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n",
+		"HTTP/1.1 101 Switching Protocols\r\nContent-Length: 5\r\n\r\n", "HTTP/1.1 100 Continue\r\nContent-Length: 5\r\n\r\n",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < TEST_COUNT(heads); i++) {
+		rig_renew(NULL);
+		feed("GET /1 HTTP/1.0\r\n\r\nGET /2 HTTP/1.0\r\n\r\n", true);
+		feed(heads[i], false);
+		feed("hello", false);
+		assert_field("response_body", "hello");
+		assert_int_equal(rig->emitted, 1);
+		rig_renew(NULL);
+		feed("GET /1 HTTP/1.0\r\n\r\nGET /2 HTTP/1.0\r\n\r\n", true);
+		feed(heads[i], false);
+		feed(ok_response, false);
+		assert_json_has("/2");
+		assert_int_equal(rig->emitted, 2);
+	}
+	feed("GET /3 HTTP/1.0\r\n\r\n", true);
+	feed(heads[0], false);
+	finish_flow();
+	assert_json_has("/3");
+	assert_json_has("304");
+}
+
+/* Sizes and extensions as browsers take them. */
+static void
+test_odd_chunks(void **state)
+{
+	static const char *const bodies[] = {
+		"f,\r\nhello, hello, h\r\n4;x\r\nello\r\n0\r\n\r\n", "\r\n\t0f \r\nhello, hello, h\n\f 4\v\nello\n0\n\n",
+		"\r13\r\nhello, hello, hello\r\n\r\n\n0,\r\nX: y\r\n\r\n",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < TEST_COUNT(bodies); i++) {
+		rig_renew(NULL);
+		feed(get_request, true);
+		feed("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked;\r\n\r\n", false);
+		feed(bodies[i], false);
+		assert_field("response_body", "hello, hello, hello");
+		assert_int_equal(rig->emitted, 1);
+		assert_int_equal(saw(HTTP_EVENT_RESPONSE_CHUNK_EXTENSION), i == 0);
+		assert_false(saw(HTTP_EVENT_INVALID_RESPONSE_CHUNK_LEN));
+	}
+	/* No chunks at all, whatever the head says: it is shown as it comes. */
+	rig_renew(NULL);
+	feed(get_request, true);
+	feed("HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n", false);
+	feed("hello, ", false);
+	feed("hello", false);
+	finish_flow();
+	assert_field("response_body", "hello, hello");
+	assert_true(saw(HTTP_EVENT_INVALID_RESPONSE_CHUNK_LEN));
+}
+
+/* As HTTP/0.9 answers; and lines before a head, which are none of it. */
+static void
+test_headless(void **state)
+{
+	static const char *const pieces[] = { "<p>hel", "lo\n", "Hello\nHTTP", "/", "1" };
+
+	(void)state;
+	feed(get_request, true);
+	for (size_t i = 0; i < TEST_COUNT(pieces); i++)
+		feed(pieces[i], false);
+	assert_int_equal(rig->emitted, 0);
+	finish_flow();
+	assert_int_equal(rig->emitted, 1);
+	assert_field("response_body", "<p>hello\nHello\n");
+	assert_json_has("/status.html");
+	assert_true(saw(HTTP_EVENT_NO_HEAD));
+	rig_renew(NULL);
+	feed(get_request, true);
+	feed("What is this?\n", false);
+	feed("Hm\n", false);
+	feed(ok_response, false);
+	assert_int_equal(rig->emitted, 1);
+	assert_field("response_body", "hello");
+	assert_field("stat_code", "200");
+	assert_true(saw(HTTP_EVENT_NO_HEAD));
+	assert_false(saw(HTTP_EVENT_UNMATCHED_RESPONSE));
+	/* Behind a response it is damage. */
+	feed(get_request, true);
+	feed("What is this?\n", false);
+	feed(ok_response, false);
+	assert_int_equal(rig->emitted, 2);
+	/* As much as is kept, and no request that waits. */
+	rig_renew("app-layer.protocols.http.response-body-limit=10");
+	feed(get_request, true);
+	feed("<p>one\n<p>two\nHTTP/1.1 200 OK\r\n\r\n", false);
+	assert_field("response_body", "<p>one\n<p>");
+	finish_flow();
+	assert_int_equal(rig->emitted, 1);
 }
 
 /* @return the length of the compressed text */
@@ -169,6 +271,124 @@ test_decoding(void **state)
 	len = compress_text(zeros, sizeof(zeros), 31, body, sizeof(body));
 	feed_coded("gzip", body, len);
 	assert_true(rig->seen_len < 32 * 1024);
+}
+
+/* Codings one upon the other, in a list or in fields; what is not coded as it says stays as it is. */
+static void
+test_layers(void **state)
+{
+	static const char text[] = "hello, hello, hello";
+	static const struct {
+		const char *coding;
+		int first, second; /* window bits; 0: not coded */
+		bool odd;
+	} rows[] = {
+		{ "gzip, deflate", 31, -15, false }, { "deflate\r\nContent-Encoding: gzip", 15, 31, false },
+		{ "gzip,identity", 31, 0, false }, { "deflate,", 15, 0, false }, { " :gzip x", 31, 0, true },
+		{ "gzip\r\nContent-Encoding: gzip", 31, 0, false }, { "gzip, deflate", -15, 0, false }, { "x-deflate", -15, 0, false },
+		{ "gzip", 0, 0, false }, { "\r\n\tgzip", 31, 0, false }, { "\r gzip", 31, 0, false }, { "gz;ip,def;late", 0, 0, true },
+	};
+	uint8_t first[256], second[256];
+
+	(void)state;
+	for (size_t i = 0; i < TEST_COUNT(rows); i++) {
+		size_t len = strlen(text);
+
+		rig_renew(NULL);
+		memcpy(first, text, len);
+		if (rows[i].first != 0)
+			len = compress_text(text, len, rows[i].first, first, sizeof(first));
+		memcpy(second, first, len);
+		if (rows[i].second != 0)
+			len = compress_text((const char *)first, len, rows[i].second, second, sizeof(second));
+		feed_coded(rows[i].coding, second, len);
+		assert_field("response_body", text);
+		assert_int_equal(count_of(HTTP_COUNT_DECODED), rows[i].first != 0);
+		assert_int_equal(saw(HTTP_EVENT_ABNORMAL_CONTENT_ENCODING), rows[i].odd);
+		assert_false(saw(HTTP_EVENT_TOO_MANY_ENCODINGS));
+	}
+	rig_renew(NULL);
+	feed_coded("gzip, identity, gzip", first, 5);
+	assert_true(saw(HTTP_EVENT_TOO_MANY_ENCODINGS));
+	rig_renew("app-layer.protocols.http.libhtp.default-config.response-body-decompress-layer-limit=3");
+	feed_coded("gzip, identity, gzip", first, 5);
+	assert_false(saw(HTTP_EVENT_TOO_MANY_ENCODINGS));
+}
+
+/* A header of gzip with a wrong check sum, reserved flags, all that may be in it; and LZMA. */
+static void
+test_odd_codings(void **state)
+{
+	static const struct {
+		uint8_t bytes[15];
+		size_t len;
+	} headers[] = {
+		{ { 0x1f, 0x8b, 8, 0x02, 0, 0, 0, 0, 0, 3, 0, 0 }, 12 }, { { 0x1f, 0x8b, 8, 0xe0, 0, 0, 0, 0, 0, 3 }, 10 },
+		{ { 0x1f, 0x8b, 8, 0x1c, 0, 0, 0, 0, 0, 3, 1, 0, 'e', 0, 0 }, 15 },
+	};
+	static const uint8_t lzma[] = {
+		0x5d, 0x00, 0x00, 0x80, 0x00, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x00, 0x34, 0x19, 0x49, 0xee, 0x8d, 0xef,
+		0x8c, 0x87, 0x32, 0x7f, 0x5d, 0xb7, 0xff, 0xff, 0xbc, 0x64, 0x00, 0x00,
+	};
+	uint8_t body[256];
+
+	(void)state;
+	for (size_t i = 0; i < TEST_COUNT(headers); i++) {
+		size_t header_len = headers[i].len, len;
+
+		rig_renew(NULL);
+		memcpy(body, headers[i].bytes, header_len);
+		len = compress_text("hello, hello, hello", 19, -15, body + header_len, sizeof(body) - header_len);
+		feed_coded("gzip", body, header_len + len);
+		assert_field("response_body", "hello, hello, hello");
+		feed_coded("gzip", body, header_len - 1);
+		assert_true(saw(HTTP_EVENT_DECOMPRESSION_FAILED));
+	}
+	rig_renew(NULL);
+	feed_coded("lzma", lzma, sizeof(lzma));
+	assert_field("response_body", "hello, hello, hello");
+}
+
+/* Heads that only some read as they stand: what browsers do. */
+static void
+test_odd_heads(void **state)
+{
+	static const struct {
+		const char *head, *field, *text;
+	} rows[] = {
+		{ "http/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", "stat_code", "200" },
+		{ "HTTP/1.1 200 OK\rServer: a\rContent-Length: 5\r\n\r\n", "server", "a" },
+		{ "HTTP/1.1 200 OK\r\nServer: a\r\n\r\rContent-Length: 5\r\n\r\n", "server", "a" },
+		{ "HTTP/1.1 200 OK\r\nServer: a\r\nContent-Length: 5\n\r\r\n", "server", "a" },
+		{ "HTTP/1.1 200 OK\r\nServer: a\r\nContent-Length: 5\n\r\r\n\r\n", "server", "a" },
+		{ "HTTP/1.1 200 OK\nServer: a\nContent-Length: 5\n \n", "server", "a" },
+		{ "HTTP/1.1 200 OK\nServer: a\nContent-Length: 5\n\t\n\n", "server", "a" },
+		{ "HTTP/1.1 200 OK\r\nServer\r\n : a\r\n b\r\nContent-Length: 5\r\n\r\n", "server", "a b" },
+		{ "HTTP/1.1 200 OK\r\nX: y\r\n Server: a\r\n\tContent-Length : 5\r\n\r\n", "server", "a" },
+		{ "HTTP/1.1 200 OK\r\n Server: a\r\nContent-Length\v: 5\r\n\r\n", "server", "a" },
+		{ "HTTP/1.1 200 OK\r\nX: a\r\n b: c\r\n d; e\r\nContent-Length: 5\r\n\r\n", "header",
+			"X: a\r\nb: c d; e\r\nContent-Length: 5\r\n" },
+		{ "HTTP/1.1\rServer: a\r\nContent-Length: 5\r\n\r\n", "server", "a" },
+	};
+	static const char nul_head[] = "HTTP/1.1 200 OK\r\nTransfer\0-Encoding:\n\0chun\0ked\r\n\r\n";
+
+	(void)state;
+	for (size_t i = 0; i < TEST_COUNT(rows); i++) {
+		rig_renew(NULL);
+		feed(get_request, true);
+		feed(rows[i].head, false);
+		feed("hello", false);
+		assert_int_equal(rig->emitted, 1);
+		assert_field("response_body", "hello");
+		assert_field(rows[i].field, rows[i].text);
+	}
+	/* NUL is passed over in names and codings, and continues a line. */
+	rig_renew(NULL);
+	feed(get_request, true);
+	feed_bytes(nul_head, sizeof(nul_head) - 1, false, 0);
+	feed("5\r\nhello\r\n0\r\n\r\n", false);
+	assert_field("response_body", "hello");
+	assert_int_equal(rig->emitted, 1);
 }
 
 /* ---- transactions ---- */
@@ -317,6 +537,7 @@ main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, rig_create, rig_destroy)
 	const struct CMUnitTest tests[] = {
 		CASE(test_post), CASE(test_chunked), CASE(test_until_close), CASE(test_limit), CASE(test_no_bodies),
+		CASE(test_unexpected_bodies), CASE(test_odd_chunks), CASE(test_headless), CASE(test_layers), CASE(test_odd_codings), CASE(test_odd_heads),
 		CASE(test_decoding), CASE(test_pipeline), CASE(test_crowd), CASE(test_early_response), CASE(test_tunnel),
 		CASE(test_gap_in_body), CASE(test_gap_beyond), CASE(test_no_memory),
 	};

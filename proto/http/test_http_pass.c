@@ -11,7 +11,8 @@ enum { RUNS = 4000, PIECES = 12 };
 /* What begins lines, ends them and looks like both. */
 static const char *const pieces[] = {
 	"GET", "G", "POST", "H", "HTTP", "HTTP/1.1", "HTTP/1", " HTTP/1.1\r\n", " ", "  \t", "\r\n", "\n", "\r", "/", "/a", "*", "x",
-	"ab-c", "200", " 200 OK", ".", "abcdefghijklmnopqrstuvwxyz", "\n\n\n\n\n\n\n\n\n", "        ", "CONNECT", "h://",
+	"ab-c", "200", " 200 OK", ".", "abcdefghijklmnopqrstuvwxyz", "\n\n\n\n\n\n\n\n\n", "        ", "CONNECT", "h://", "http/1.1",
+	"Http/", "http",
 };
 
 static char text[2 * HTTP_LINE_LEN_MAX];

@@ -38,7 +38,7 @@ CASE_REASONS = {
                                               'other bytes is told (`reassembly_overlap_different_data`), not believed',
     'http-not09-spaces': 'the anomaly is told, as `request_line_missing_protocol`: names of anomalies are in small letters for every '
                          'protocol here, and the case has capitals',
-    'output-eve-anomaly-02': 'an HTTP request that an SSH server answers is told as `resynchronised` of the HTTP parser, not by the name '
+    'output-eve-anomaly-02': 'an HTTP request that an SSH server answers is told as `response_without_head` of the HTTP parser, not by the name '
                              'that the case expects',
 }
 

@@ -48,6 +48,7 @@ static const struct seed {
 	{ "http requests", "GET / HTTP/1.1\r\nHost: a\r\n\r\n", 27 },
 	{ "http fields without end", "GET /\tHTTP/1.1\r\nA:b\r\nA: c\r\n d\r\n", 31 },
 	{ "http lines without end", "GET /A /A /A /A ", 16 },
+	{ "http lines of a response", "HTTP/1.1 200\rA\n :b\r c\n d:e\r\r", 28 },
 	{ "http chunks", "HTTP/1.1 200\nTransfer-Encoding:chunked\n\n1\nx\n0\n\n", 47 },
 	{ "dnp3 header only", { 0x05, 0x64, 5, 0xc9, 1, 0, 0, 4, 0xe2, 0x1c }, 10 },
 	{ "dnp3 start bytes", { 0x05, 0x64 }, 2 },

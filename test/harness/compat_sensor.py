@@ -9,6 +9,7 @@ of the rules, or else of the capture; --case names it where the capture is anoth
 """
 import json
 import os
+import shlex
 import sys
 
 import yaml
@@ -78,6 +79,17 @@ def settings(config):
     return chosen
 
 
+def asked(folder):
+    """What the case's own arguments set of protocols whose settings are not handed on."""
+    path = os.path.join(folder, 'test.yaml')
+    if not os.path.exists(path):
+        return []
+    with open(path, encoding='utf-8') as case:
+        args = (yaml.safe_load(case) or {}).get('args') or []
+    words = shlex.split(' '.join(map(str, args if isinstance(args, list) else [args])))
+    return [word for before, word in zip(words, words[1:]) if before == '--set' and word.startswith('app-layer.protocols.http.libhtp.')]
+
+
 def text(value):
     return {True: 'yes', False: 'no'}[value] if isinstance(value, bool) else str(value)
 
@@ -91,6 +103,8 @@ def main():
     config = case_config(case)
     for key, value in settings(config).items():
         args += ['--set', f'{key}={text(value)}']
+    for setting in asked(case):
+        args += ['--set', setting]
     if expects_failure(case):
         args += ['--set', 'engine.init-failure-fatal=yes']
     policy = {name: hosts for name, hosts in (config.get('host-os-policy') or {}).items() if hosts}
