@@ -206,6 +206,16 @@ emit_summary(struct worker *worker, struct proto_ctx *ctx)
 	finish(worker, &b, ctx->to_server, false, 0);
 }
 
+/* Events count from zero. */
+static void
+put_tx_id(struct event *event, const struct proto_ctx *ctx, uint32_t tx_id)
+{
+	if (ctx == NULL || !ctx->proto->counts_transactions || tx_id == 0)
+		return;
+	event->tx_id_valid = true;
+	event->tx_id = tx_id - 1;
+}
+
 void
 emit_app(struct worker *worker, struct proto_ctx *ctx, const struct flow_session *session, uint32_t tx_id)
 {
@@ -218,6 +228,7 @@ emit_app(struct worker *worker, struct proto_ctx *ctx, const struct flow_session
 	b.event->ts_ns = ctx->ts_ns;
 	record = event_add(&b, EVENT_SECTION_APP, ctx->record->len);
 	memcpy(record, ctx->record->base, ctx->record->len);
+	put_tx_id(b.event, ctx, tx_id);
 	finish(worker, &b, ctx->to_server, false, 0);
 }
 
@@ -349,7 +360,8 @@ put_tunnel(const struct worker *worker, struct event_builder *b)
 }
 
 static void
-emit_alert(struct worker *worker, const struct rule_hit *hit, bool to_server, const struct proto_ctx *ctx, uint32_t tx_id)
+emit_alert(struct worker *worker, const struct rule_hit *hit, bool to_server, const struct proto_ctx *ctx, uint32_t tx_id,
+	bool hold)
 {
 	const struct sensor_config *config = &worker->settings->sensor;
 	const struct packet *packet = worker->packet;
@@ -385,7 +397,8 @@ emit_alert(struct worker *worker, const struct rule_hit *hit, bool to_server, co
 		put_shown(&b, &shown);
 	put_tunnel(worker, &b);
 	put_bytes(&b, EVENT_SECTION_METADATA, (const uint8_t *)worker->metadata.data, (uint32_t)worker->metadata.len);
-	finish(worker, &b, to_server, true, tx_id);
+	put_tx_id(b.event, ctx, tx_id);
+	finish(worker, &b, to_server, true, hold ? tx_id : 0);
 }
 
 void
@@ -396,7 +409,7 @@ emit_alerts(struct worker *worker, bool to_server, const struct proto_ctx *ctx, 
 	worker->metadata = (struct buf){ .data = worker->metadata_room, .cap = sizeof(worker->metadata_room) };
 	rule_metadata_json(worker->matcher, worker->flow, true, &worker->metadata);
 	for (uint16_t i = 0; i < worker->hits.count; i++)
-		emit_alert(worker, &worker->hits.hit[i], to_server, ctx, hold ? tx_id : 0);
+		emit_alert(worker, &worker->hits.hit[i], to_server, ctx, tx_id, hold);
 	if (worker->flow != NULL)
 		worker->flow->flags |= FLOW_ALERTED;
 }

@@ -422,6 +422,7 @@ const struct proto http_proto = {
 	.stray = http_stray,
 	.gap = http_gap,
 	.end = http_end,
+	.counts_transactions = true,
 	.state_len = sizeof(struct http_state),
 	.counters = http_counters,
 	.counter_count = HTTP_COUNTER_COUNT,

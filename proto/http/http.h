@@ -20,6 +20,7 @@ enum {
 	HTTP_OPEN_MAX = 1024,
 	HTTP_DERIVED_LEN_MAX = 24 * 1024, /* normal forms of a head */
 	HTTP_LEADING_MAX = 8,          /* CR and LF before a start line (RFC 9112 2.2) */
+	HTTP_DUMP_LEN_MAX = 8 * 1024,  /* names and values written of a message whose fields are all written */
 	HTTP_LAYERS_MAX = 4,           /* content codings one upon the other */
 	HTTP_CODINGS_LEN_MAX = 256,    /* looked at of the fields that name codings */
 };
@@ -75,6 +76,9 @@ enum http_bit {
 	HTTP_HAS_STATUS,
 	HTTP_HAS_LENGTH,
 	HTTP_HAS_PROTOCOL,
+	HTTP_HAS_STATUS_STRING,
+	HTTP_HAS_REQUEST_HEADERS,
+	HTTP_HAS_RESPONSE_HEADERS,
 	HTTP_BIT_COUNT,
 };
 
@@ -86,13 +90,22 @@ struct http_record {
 	struct record_ref message[HTTP_SHARED_SLICES]; /* of the message that the rules look at, whichever it is */
 	struct record_ref media_type;                  /* content type without parameters */
 	struct record_ref protocol;                    /* of the request, else of the response */
+	struct record_ref status_string;               /* a status code that is no number */
+	struct record_list headers[2];                 /* by is_request, struct http_field: where the user wants them all written */
 	uint64_t length;                               /* bytes of the response's body so far */
 	uint64_t range_start, range_end, range_size;
 	uint16_t port;                                 /* named in the request */
 	uint16_t status;
 };
 
+/** A header field as it was sent. */
+struct http_field {
+	struct record_head head;
+	struct record_ref name, value;
+};
+
 extern const struct record_table http_table;
+extern const struct record_table *const http_field_shapes[];
 extern const struct rule_app_event http_events[];
 extern const struct rule_app_buffer http_buffers[];
 enum rule_direction http_buffer_direction(const struct rule_app_buffer *buffer);
@@ -168,9 +181,13 @@ enum http_counter {
 	HTTP_COUNTER_COUNT,
 };
 
+/** Of which messages all header fields are written; bits: 1 requests, 2 responses. */
+enum http_dump { HTTP_DUMP_NONE, HTTP_DUMP_REQUEST, HTTP_DUMP_RESPONSE, HTTP_DUMP_BOTH };
+
 struct http_config {
 	uint64_t open_max;      /* max-tx */
 	uint64_t body_limit[2]; /* by is_request */
+	unsigned int dump;      /* enum http_dump */
 	uint64_t layers_max;    /* content codings of a response that are named, none among them */
 };
 
@@ -326,6 +343,8 @@ bool http_half_keep(struct proto_ctx *ctx, struct http_half *half, const uint8_t
 void http_half_match(struct proto_ctx *ctx, struct http_half *half);
 /** Writes the transaction and frees both halves; either may be NULL. Uses ctx->record. */
 void http_half_emit(struct proto_ctx *ctx, struct http_half *request, struct http_half *response);
+/** All header fields of the message into the record (http_dump.c). */
+void http_half_dump(struct proto_ctx *ctx, struct http_record *record, const struct http_half *half);
 /** Takes the content coding off what was kept, in place. Uses ctx->record's room as scratch (http_decode.c). */
 void http_half_decode(struct proto_ctx *ctx, struct http_half *half);
 /** Replaces the kept part of the body. */

@@ -3,7 +3,7 @@
 
 #include "lib/base/hex.h"
 
-enum { CHUNK_DIGITS_MAX = 15, STATUS_NO_CONTENT = 204, STATUS_NOT_MODIFIED = 304 };
+enum { CHUNK_DIGITS_MAX = 15, HEAD_LEN_MIN = 16 /* of a response: less than that was none */, STATUS_NO_CONTENT = 204, STATUS_NOT_MODIFIED = 304 };
 
 /* RFC 9112 6.3. A browser reads a body there all the same, if the head gives it a length. */
 static bool
@@ -322,8 +322,15 @@ http_body_gap(struct proto_ctx *ctx, uint32_t missing)
 	if (body->state == HTTP_BODY_NONE)
 		return false;
 	if (!is_data(body) || (!has_no_end(body) && missing > body->left)) {
+		bool has_end = body->state == HTTP_BODY_LENGTH && missing - body->left < HEAD_LEN_MIN;
+
+		if (body->half != NULL && is_data(body)) {
+			body->half->is_gapped = true;
+			body->half->body_len += body->left;
+			file_gap(ctx->files, body->half->file, body->left);
+		}
 		finish(ctx, body, false);
-		return false;
+		return has_end;
 	}
 	if (body->half != NULL) {
 		body->half->is_gapped = true;

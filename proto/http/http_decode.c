@@ -5,6 +5,11 @@
 
 enum { BOMB_RATIO = 512 }; /* deflate reaches 1032; no page of a device comes near */
 
+enum {
+	GZIP_TRAILER_LEN = 8,
+	BARE_LEN_MIN = 1024, /* so many bytes of something else are not unpacked before it shows */
+};
+
 enum { GZIP_EXTRA = 4, GZIP_NAME = 8, GZIP_COMMENT = 16, GZIP_CHECK = 2 };
 
 static void
@@ -33,15 +38,25 @@ skip_gzip_header(struct cursor *in)
 	return !in->short_read && magic == 0x1f8b08;
 }
 
-/* Text that is no deflate at all may look like the first bytes of some; unpacked it is shorter then. */
+static struct inflated
+inflate_as(struct inflate_area *area, enum inflate_format format, struct cursor in, struct buf *out)
+{
+	uint32_t len = (uint32_t)cursor_left(&in);
+
+	return inflate_once(area, format, cursor_take(&in, len), len, (uint8_t *)out->data, (uint32_t)out->cap);
+}
+
+/* Text that is no deflate at all may look like some for a while: then it fails, or ends early. */
 static struct inflated
 inflate_bare(struct inflate_area *area, struct cursor in, struct buf *out)
 {
-	uint32_t len = (uint32_t)cursor_left(&in);
-	struct inflated done = inflate_once(area, INFLATE_BARE, cursor_take(&in, len), len, (uint8_t *)out->data, (uint32_t)out->cap);
+	struct inflated done = inflate_as(area, INFLATE_BARE, in, out);
+	bool has_rest = done.len < out->cap && cursor_left(&in) > done.read_len + GZIP_TRAILER_LEN;
 
-	if (done.failed && done.len <= done.read_len)
+	if ((done.failed || has_rest) && done.read_len < BARE_LEN_MIN) {
+		done.failed = true;
 		done.len = 0;
+	}
 	return done;
 }
 
@@ -52,13 +67,12 @@ inflate_bare(struct inflate_area *area, struct cursor in, struct buf *out)
 static struct inflated
 inflate_any(struct inflate_area *area, struct cursor in, struct buf *out)
 {
-	struct cursor text = in, packed = in;
-	uint32_t len = (uint32_t)cursor_left(&in);
+	struct cursor packed = in;
 	struct inflated done;
 
 	if (skip_gzip_header(&packed))
-		return inflate_bare(area, packed, out);
-	done = inflate_once(area, INFLATE_ZLIB, cursor_take(&text, len), len, (uint8_t *)out->data, (uint32_t)out->cap);
+		return inflate_as(area, INFLATE_BARE, packed, out);
+	done = inflate_as(area, INFLATE_ZLIB, in, out);
 	return done.failed && done.len == 0 ? inflate_bare(area, in, out) : done;
 }
 

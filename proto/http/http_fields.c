@@ -15,6 +15,20 @@
 	{ name "_of_response", FIELD_STRING, RESPONSE(slice), FIELD_HIDDEN | (flags), PLACE(response, slice), NULL, NULL, source, \
 		what " of the response" }
 
+static const struct field field_fields[] = {
+	{ "name", FIELD_STRING, FIELD_ALWAYS, 0, offsetof(struct http_field, name), NULL, NULL, "RFC 9112 5", "name of the field" },
+	{ "value", FIELD_STRING, FIELD_ALWAYS, 0, offsetof(struct http_field, value), NULL, NULL, "RFC 9112 5", "its value" },
+};
+
+static const struct record_table field_table = {
+	.name = "field",
+	.fields = field_fields,
+	.field_count = sizeof(field_fields) / sizeof(field_fields[0]),
+	.size = sizeof(struct http_field),
+};
+
+const struct record_table *const http_field_shapes[] = { &field_table, NULL };
+
 static const struct field http_fields[] = {
 	{ "hostname", FIELD_STRING, REQUEST(HTTP_HOST), 0, PLACE(request, HTTP_HOST), NULL, NULL,
 		"RFC 9110 7.2", "host that the request is for, in lower case, without port" },
@@ -44,6 +58,8 @@ static const struct field http_fields[] = {
 		"RFC 9112 2.3", "version of the request, of the response where no request was seen" },
 	{ "status", FIELD_U16, HTTP_HAS_STATUS, 0, offsetof(struct http_record, status), NULL, NULL,
 		"RFC 9110 15", "status code" },
+	{ "status_string", FIELD_STRING, HTTP_HAS_STATUS_STRING, 0, offsetof(struct http_record, status_string), NULL, NULL,
+		"RFC 9110 15", "status code that is no number of three digits" },
 	{ "redirect", FIELD_STRING, RESPONSE(HTTP_LOCATION), 0, PLACE(response, HTTP_LOCATION), NULL, NULL,
 		"RFC 9110 10.2.2", "Location of the response" },
 	{ "content_encoding", FIELD_STRING, RESPONSE(HTTP_CONTENT_ENCODING), 0, PLACE(response, HTTP_CONTENT_ENCODING), NULL,
@@ -51,6 +67,10 @@ static const struct field http_fields[] = {
 	{ "length", FIELD_U64, HTTP_HAS_LENGTH, 0, offsetof(struct http_record, length), NULL, NULL,
 		"RFC 9112 6", "bytes of the response's body, without transfer coding" },
 
+	{ "request_headers", FIELD_LIST, HTTP_HAS_REQUEST_HEADERS, 0, offsetof(struct http_record, headers[1]), NULL,
+		http_field_shapes, "RFC 9112 5", "with `dump-all-headers`: all fields of the request" },
+	{ "response_headers", FIELD_LIST, HTTP_HAS_RESPONSE_HEADERS, 0, offsetof(struct http_record, headers[0]), NULL,
+		http_field_shapes, "RFC 9112 5", "with `dump-all-headers`: all fields of the response" },
 	{ "uri", FIELD_STRING, REQUEST(HTTP_URI), FIELD_HIDDEN, PLACE(request, HTTP_URI), NULL, NULL,
 		"RFC 3986 6.2", "path and query, decoded once, without empty, . and .. segments" },
 	{ "host_raw", FIELD_STRING, REQUEST(HTTP_HOST_RAW), FIELD_HIDDEN, PLACE(request, HTTP_HOST_RAW), NULL, NULL,
@@ -262,6 +282,8 @@ const struct counter_desc http_counters[] = {
 	[HTTP_COUNT_TUNNELS] = { "http.tunnels", "flows that went on as another protocol: CONNECT or an upgrade" },
 };
 
+static const char *const dumps[] = { "none", "request", "response", "both", NULL };
+
 static const struct knob knobs[] = {
 	{ "app-layer.protocols.http.request-body-limit", KNOB_SIZE, offsetof(struct http_config, body_limit[1]),
 		0, HTTP_BODY_LIMIT_MAX, "8kb", NULL, "first bytes of a request's body that rules see" },
@@ -269,6 +291,8 @@ static const struct knob knobs[] = {
 		0, HTTP_BODY_LIMIT_MAX, "16kb", NULL, "first bytes of a response's body that rules see, unpacked" },
 	{ "app-layer.protocols.http.max-tx", KNOB_NUMBER, offsetof(struct http_config, open_max),
 		1, HTTP_OPEN_MAX, "128", NULL, "requests of a flow that may wait for their response; what comes above it is written alone" },
+	{ "app-layer.protocols.http.dump-all-headers", KNOB_CHOICE, offsetof(struct http_config, dump), 0, 0, "none", dumps,
+		"messages of which all header fields are written, as `http.request_headers` and `http.response_headers`" },
 	{ "app-layer.protocols.http.libhtp.default-config.response-body-decompress-layer-limit", KNOB_NUMBER,
 		offsetof(struct http_config, layers_max), 1, HTTP_LAYERS_MAX, "2", NULL,
 		"content codings one upon the other that are taken off a body; what names more is an event" },

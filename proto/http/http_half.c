@@ -248,6 +248,9 @@ put_numbers(struct http_record *record, const struct http_half *request, const s
 	if (response->head.status != 0) {
 		record->status = response->head.status;
 		record_present(&record->head, HTTP_HAS_STATUS);
+	} else if (record_is_present(record, HTTP_HAS_RESPONSE + HTTP_STAT_CODE)) {
+		record->status_string = record->response[HTTP_STAT_CODE];
+		record_present(&record->head, HTTP_HAS_STATUS_STRING);
 	}
 	put_media_type(record, response);
 	put_range(record, response);
@@ -349,6 +352,7 @@ void
 http_half_emit(struct proto_ctx *ctx, struct http_half *request, struct http_half *response)
 {
 	const struct http_half *last = response != NULL ? response : request;
+	const struct http_config *config = ctx->config;
 	uint64_t events = ctx->events;
 	struct http_record *record;
 
@@ -363,6 +367,10 @@ http_half_emit(struct proto_ctx *ctx, struct http_half *request, struct http_hal
 	else
 		counter_add(&ctx->counters[HTTP_COUNT_UNANSWERED], 1);
 	put_numbers(record, request, response);
+	if (request != NULL && (config->dump & HTTP_DUMP_REQUEST) != 0)
+		http_half_dump(ctx, record, request);
+	if (response != NULL && (config->dump & HTTP_DUMP_RESPONSE) != 0)
+		http_half_dump(ctx, record, response);
 	deliver(ctx, last, PROTO_EMIT, NULL);
 	ctx->events = events;
 	http_half_destroy(ctx, request);

@@ -79,15 +79,17 @@ static void
 read_status_line(const struct reading *r, uint32_t from, uint32_t to)
 {
 	uint32_t end = word_end(r->text, from, to), code = space_end(r->text, end, to);
-	uint32_t code_end = digits_end(r->text, code, to), message = space_end(r->text, code_end, to);
+	uint32_t code_end = word_end(r->text, code, to), message = space_end(r->text, code_end, to);
 	struct http_head *head = r->head;
 
 	read_version(r, from, end);
 	http_put_slice(head, HTTP_STAT_CODE, code, code_end - code);
 	http_put_slice(head, HTTP_STAT_MSG, message, to - message);
-	if (code_end - code != 3 || (code_end < to && message == code_end))
+	if (code_end - code != 3 || digits_end(r->text, code, code_end) != code_end) {
 		proto_event(r->ctx, HTTP_EVENT_INVALID_STATUS);
-	for (uint32_t i = code; i < code_end && code_end - code == 3; i++)
+		return;
+	}
+	for (uint32_t i = code; i < code_end; i++)
 		head->status = (uint16_t)(head->status * 10 + (r->text[i] - '0'));
 }
 

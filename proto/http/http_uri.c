@@ -309,9 +309,11 @@ http_target_read(struct proto_ctx *ctx, struct http_head *head, const struct htt
 	uint8_t kinds = kinds_of(named.host);
 
 	judge_host(ctx, head, &named, kinds);
-	if (head->is_connect)
+	bool is_authority = head->is_connect && uri.len > 0 && uri.text[0] != '/';
+
+	if (is_authority)
 		text = whole;
-	if (head->is_connect || take_authority(&uri, &text)) {
+	if (is_authority || take_authority(&uri, &text)) {
 		host = split_authority(text);
 		kinds = kinds_of(host.host);
 		if (has_host && !same_host(host.host, named.host))

@@ -288,6 +288,27 @@ static const struct {
 	{ "HTTP/1.0 200 OK\r\n\r\nuntil the end", false },
 };
 
+/* All header fields, for those who want them; as they were sent, continued lines as one. */
+static void
+test_dump(void **state)
+{
+	(void)state;
+	rig_renew("app-layer.protocols.http.dump-all-headers=both");
+	feed("GET / HTTP/1.0\r\nHost: a\r\nX:b\r\n c\r\nnone\r\n\r\n", true);
+	feed("HTTP/1.0 2XX Fine\r\nSet-Cookie: d\r\nset-cookie: e\r\nContent-Length: 0\r\n\r\n", false);
+	assert_json_has("\"request_headers\":[{\"name\":\"Host\",\"value\":\"a\"},{\"name\":\"X\",\"value\":\"b\\r\\n c\"},"
+		"{\"name\":\"\",\"value\":\"none\"}]");
+	assert_json_has("\"response_headers\":[{\"name\":\"Set-Cookie\",\"value\":\"d\"},{\"name\":\"set-cookie\",\"value\":\"e\"},");
+	assert_json_has("\"status_string\":\"2XX\"");
+	assert_true(saw(HTTP_EVENT_INVALID_STATUS));
+	rig_renew("app-layer.protocols.http.dump-all-headers=request");
+	feed(get_request, true);
+	feed(ok_response, false);
+	assert_json_has("\"request_headers\":[{\"name\":\"Host\"");
+	assert_json_lacks("response_headers");
+	assert_json_lacks("status_string");
+}
+
 static void
 play(size_t piece_len)
 {
@@ -371,7 +392,7 @@ main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, rig_create, rig_destroy)
 	const struct CMUnitTest tests[] = {
 		CASE(test_request), CASE(test_response), CASE(test_headers), CASE(test_uri), CASE(test_odd_heads),
-		CASE(test_long_head), CASE(test_probe), CASE(test_resynchronise), CASE(test_cuts), CASE(test_ends),
+		CASE(test_long_head), CASE(test_probe), CASE(test_resynchronise), CASE(test_dump), CASE(test_cuts), CASE(test_ends),
 		CASE(test_tables),
 	};
 

@@ -278,6 +278,7 @@ static void
 test_layers(void **state)
 {
 	static const char text[] = "hello, hello, hello";
+	static const char json_text[] = "{\"sdk_version\":11026,\"app_package\":\"com.plant\",\"app_version\":\"1.7.4\",\"device_id\":\"3\"}";
 	static const struct {
 		const char *coding;
 		int first, second; /* window bits; 0: not coded */
@@ -307,6 +308,10 @@ test_layers(void **state)
 		assert_int_equal(saw(HTTP_EVENT_ABNORMAL_CONTENT_ENCODING), rows[i].odd);
 		assert_false(saw(HTTP_EVENT_TOO_MANY_ENCODINGS));
 	}
+	/* Text whose first bits are some of deflate. */
+	rig_renew(NULL);
+	feed_coded("gzip", (const uint8_t *)json_text, sizeof(json_text) - 1);
+	assert_field("response_body", json_text);
 	rig_renew(NULL);
 	feed_coded("gzip, identity, gzip", first, 5);
 	assert_true(saw(HTTP_EVENT_TOO_MANY_ENCODINGS));
@@ -467,6 +472,11 @@ test_tunnel(void **state)
 	feed("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n\x81\x05hello", false);
 	assert_json_has("\"status\":101");
 	assert_int_equal(rig->emitted, 1);
+	/* A path is nobody's host. */
+	rig_renew(NULL);
+	feed("CONNECT /a HTTP/1.1\r\n\r\n", true);
+	assert_field("uri", "/a");
+	assert_field("hostname", NULL);
 	/* Refused, it stays what it was. */
 	rig_renew(NULL);
 	feed("CONNECT plc:502 HTTP/1.1\r\nHost: plc:502\r\n\r\n", true);
@@ -489,6 +499,20 @@ test_gap_in_body(void **state)
 	feed(ok_response, false);
 	assert_int_equal(rig->emitted, 2);
 	assert_int_equal(rig->events, 0);
+}
+
+/* Too little is lost beyond the body for a head to be among it. */
+static void
+test_gap_just_beyond(void **state)
+{
+	(void)state;
+	feed("GET /1 HTTP/1.0\r\n\r\nGET /2 HTTP/1.0\r\n\r\n", true);
+	feed("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n", false);
+	feed_bytes(ok_response, strlen(ok_response), false, 12);
+	assert_int_equal(rig->emitted, 2);
+	assert_json_has("/2");
+	assert_non_null(strstr(rig->log.data, "\"length\":10}"));
+	assert_int_equal(count_of(HTTP_COUNT_ORPHANS), 0);
 }
 
 /* Beyond the body nothing is known: the request that waits is not given to the response behind the gap. */
@@ -539,7 +563,7 @@ main(void)
 		CASE(test_post), CASE(test_chunked), CASE(test_until_close), CASE(test_limit), CASE(test_no_bodies),
 		CASE(test_unexpected_bodies), CASE(test_odd_chunks), CASE(test_headless), CASE(test_layers), CASE(test_odd_codings), CASE(test_odd_heads),
 		CASE(test_decoding), CASE(test_pipeline), CASE(test_crowd), CASE(test_early_response), CASE(test_tunnel),
-		CASE(test_gap_in_body), CASE(test_gap_beyond), CASE(test_no_memory),
+		CASE(test_gap_in_body), CASE(test_gap_just_beyond), CASE(test_gap_beyond), CASE(test_no_memory),
 	};
 
 	return cmocka_run_group_tests_name("http_body", tests, NULL, NULL);

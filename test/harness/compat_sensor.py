@@ -73,6 +73,9 @@ def settings(config):
     limit = (types or {}).get('mqtt', {}).get('string-log-limit')
     if limit is not None:
         chosen['app-layer.protocols.mqtt.string-log-limit'] = limit
+    dump = (types or {}).get('http', {}).get('dump-all-headers')
+    if dump is not None:
+        chosen['app-layer.protocols.http.dump-all-headers'] = dump
     for name, key in (('ethernet', 'eve.ethernet'), ('community-id-seed', 'eve.community-id-seed')):
         if name in eve:
             chosen[key] = eve[name]
