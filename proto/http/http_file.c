@@ -76,7 +76,7 @@ begin(struct proto_ctx *ctx, struct http_half *half)
 	half->has_file = true;
 	if (ctx->file_wants[half->to_server] == 0)
 		return;
-	if (half->head.is_request && half->head.coding == HTTP_CODING_NONE)
+	if (half->head.is_request && half->head.coding_count == 0)
 		half->parts = http_parts_create(ctx, line_trim(field_of(half, "content-type:")));
 	if (half->parts != NULL)
 		return;
@@ -99,7 +99,7 @@ http_file_data(struct proto_ctx *ctx, struct http_half *half, const uint8_t *dat
 	}
 	if (half->file == NULL)
 		return;
-	if (half->head.coding == HTTP_CODING_NONE)
+	if (half->head.coding_count == 0)
 		file_bytes(ctx->files, half->file, data, len);
 	else if (half->matched)
 		file_end(ctx->files, half->file, false); /* only what is kept of a body is decoded */
@@ -113,7 +113,7 @@ http_file_settle(struct proto_ctx *ctx, struct http_half *half)
 
 	if (half->file == NULL || half->parts != NULL)
 		return;
-	if (half->head.coding != HTTP_CODING_NONE && half->kept != NULL) {
+	if (half->head.coding_count != 0 && half->kept != NULL) {
 		len = half->kept_len - half->head_len;
 		file_bytes(ctx->files, half->file, half->kept + half->head_len, len);
 		if (len >= config->body_limit[half->head.is_request])

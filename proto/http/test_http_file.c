@@ -86,14 +86,14 @@ test_long(void **state)
 	assert_int_equal(rig->emitted, 1);
 }
 
-/* The end does not come, or a chunk has no length. */
+/* The end does not come, or a chunk of a request has no length. */
 static void
 test_broken(void **state)
 {
 	(void)state;
 	follow(FILE_WANT_EVENT);
-	feed("GET /chunk HTTP/1.1\r\nHost: a\r\n\r\n", true);
-	feed("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nzz\r\n", false);
+	feed("POST /chunk HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nzz\r\n", true);
+	feed("HTTP/1.1 204 No Content\r\n\r\n", false);
 	feed("GET /cut HTTP/1.1\r\nHost: a\r\n\r\n", true);
 	feed("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc", false);
 	finish_flow();
