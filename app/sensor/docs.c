@@ -150,6 +150,8 @@ write_counters(const char *dir, const struct settings *settings)
 	put_counters(page, spreader_counters, SPREADER_COUNTER_COUNT);
 	put_counters(page, worker_counters, WORKER_COUNTER_COUNT);
 	put_counters(page, packet_counters, PACKET_COUNTER_COUNT);
+	put_counters(page, stats_decoder_table.descs, stats_decoder_table.count);
+	put_counters(page, decode_event_counters, DECODE_EVENT_COUNT);
 	put_counters(page, flow_counters, FLOW_COUNTER_COUNT);
 	put_counters(page, stream_counters, STREAM_COUNTER_COUNT);
 	put_counters(page, file_counters, FILE_COUNTER_COUNT);

@@ -4,9 +4,10 @@
 
 #include "app/sensor/worker.h"
 #include "lib/packet/decode_event.h"
+#include "lib/rule/rule_sctp.h"
 #include "lib/stream/stream_event.h"
 
-enum { RING_WAIT_US = 50, ALERT_SECTIONS = 7, PACKET_LEN_MAX = 64 * 1024 + 64 /* a whole datagram behind a link header */ };
+enum { RING_WAIT_US = 50, ALERT_SECTIONS = EVENT_SECTION_MAX, PACKET_LEN_MAX = 64 * 1024 + 64 /* a whole datagram behind a link header */ };
 
 /* Room in the ring. A capture file can wait until the exporter made some; frames of a port cannot. NULL: full, counted. */
 static struct event *
@@ -103,9 +104,10 @@ put_packet(struct event *event, const struct packet *packet)
 	event->link_type = packet->link_type;
 	event->pkt_source = packet->source;
 	event->ether_type = packet->ether_type;
-	if (packet->ip_proto == IP_PROTO_SCTP && packet_is(packet, PACKET_L4)) {
-		event->flags |= EVENT_HAS_CHUNKS;
-		event->sctp_chunk_count = packet->sctp_chunk_count;
+	if (packet->ip_proto == IP_PROTO_IGMP && packet_is(packet, PACKET_L4)) {
+		event->flags |= EVENT_HAS_IGMP;
+		event->icmp_type = packet->icmp_type;
+		event->icmp_code = packet->igmp_version;
 	}
 	if (event->flags & EVENT_HAS_FLOW)
 		return;
@@ -123,11 +125,12 @@ put_packet(struct event *event, const struct packet *packet)
 	} else if (packet_is(packet, PACKET_L4)) {
 		bool icmp = packet->ip_proto == IP_PROTO_ICMP || packet->ip_proto == IP_PROTO_ICMPV6;
 
-		event->flags |= icmp ? EVENT_HAS_ICMP : EVENT_HAS_PORTS;
+		if ((event->flags & EVENT_HAS_IGMP) == 0)
+			event->flags |= icmp ? EVENT_HAS_ICMP : EVENT_HAS_PORTS;
 		event->sport = packet->sport;
 		event->dport = packet->dport;
 		event->icmp_type = packet->icmp_type;
-		event->icmp_code = packet->icmp_code;
+		event->icmp_code = packet->icmp_code; /* or IGMP's version */
 	}
 	if (mac != NULL) {
 		event->flags |= EVENT_HAS_MACS;
@@ -359,6 +362,33 @@ put_tunnel(const struct worker *worker, struct event_builder *b)
 		.pkt_source = root->source, .has_ports = root->sport != 0 || root->dport != 0 };
 }
 
+/* The chunks of the packet at hand. */
+static void
+put_sctp(struct event_builder *b, const struct packet *packet)
+{
+	static const uint8_t has_of[] = { [1] = 1 << SCTP_HAS_INIT, [2] = 1 << SCTP_HAS_INIT_ACK, [SCTP_DATA] = 1 << SCTP_HAS_DATA,
+		[6] = 1 << SCTP_HAS_ABORT };
+	struct rule_sctp_chunks chunks = rule_sctp_chunks_of(packet);
+	struct rule_sctp_chunk chunk;
+	struct sctp_record *record;
+	struct cursor in;
+
+	if (packet == NULL || packet->ip_proto != IP_PROTO_SCTP || !packet_is(packet, PACKET_L4))
+		return;
+	record = event_add(b, EVENT_SECTION_SCTP, sizeof(*record));
+	if (record == NULL)
+		return;
+	*record = (struct sctp_record){ .chunk_count = packet->sctp_chunk_count };
+	in = cursor_of(packet->data, packet->len);
+	cursor_skip(&in, packet->l4_off + 4u);
+	record->vtag = cursor_be32(&in);
+	while (rule_sctp_chunk_next(&chunks, &chunk)) {
+		record->has |= chunk.type < sizeof(has_of) ? has_of[chunk.type] : 0;
+		if (record->type_count < EVENT_SCTP_TYPES_MAX)
+			record->types[record->type_count++] = chunk.type;
+	}
+}
+
 static void
 emit_alert(struct worker *worker, const struct rule_hit *hit, bool to_server, const struct proto_ctx *ctx, uint32_t tx_id,
 	bool hold)
@@ -378,8 +408,8 @@ emit_alert(struct worker *worker, const struct rule_hit *hit, bool to_server, co
 		payload_len = worker->chunk->len;
 	}
 	payload_len = config->alert_payload && payload != NULL ? min_len(payload_len, EMIT_PAYLOAD_LEN_MAX) : 0;
-	len = event_len_of(ALERT_SECTIONS, sizeof(struct alert_record) + sizeof(struct tunnel_record) + record_len + payload_len +
-		worker->metadata.len + (file != NULL ? FILE_RECORD_LEN_MAX : 0));
+	len = event_len_of(ALERT_SECTIONS, sizeof(struct alert_record) + sizeof(struct tunnel_record) + sizeof(struct sctp_record) +
+		record_len + payload_len + worker->metadata.len + (file != NULL ? FILE_RECORD_LEN_MAX : 0));
 	if (packet != NULL && config->alert_packet && len < EVENT_LEN_MAX)
 		shown = show_packet(worker, packet, min_len(PACKET_LEN_MAX, EVENT_LEN_MAX - len));
 	if (!begin(worker, &b, EVENT_ALERT, len + shown.link_len + shown.len))
@@ -396,6 +426,7 @@ emit_alert(struct worker *worker, const struct rule_hit *hit, bool to_server, co
 	if (shown.len > 0)
 		put_shown(&b, &shown);
 	put_tunnel(worker, &b);
+	put_sctp(&b, packet);
 	put_bytes(&b, EVENT_SECTION_METADATA, (const uint8_t *)worker->metadata.data, (uint32_t)worker->metadata.len);
 	put_tx_id(b.event, ctx, tx_id);
 	finish(worker, &b, to_server, true, hold ? tx_id : 0);
@@ -434,12 +465,14 @@ emit_anomaly(struct worker *worker, const struct anomaly_record *what, bool to_s
 {
 	struct event_builder b;
 
-	if (!begin(worker, &b, EVENT_ANOMALY, event_len_of(2, sizeof(*what) + sizeof(struct tunnel_record))))
+	if (!begin(worker, &b, EVENT_ANOMALY, event_len_of(3, sizeof(*what) + sizeof(struct tunnel_record) +
+		    sizeof(struct sctp_record))))
 		return;
 	if (worker->flow != NULL && !to_server)
 		turn(b.event);
 	memcpy(event_add(&b, EVENT_SECTION_ANOMALY, sizeof(*what)), what, sizeof(*what));
 	put_tunnel(worker, &b);
+	put_sctp(&b, worker->packet);
 	event_ring_commit(worker->ring, b.event);
 }
 
@@ -457,9 +490,14 @@ emit_decode_anomalies(struct worker *worker)
 	const struct packet *packet = worker->packet;
 	const struct sensor_config *config = &worker->settings->sensor;
 
-	for (unsigned int word = 0; config->anomaly_decode && word < DECODE_EVENT_WORDS; word++)
-		for (uint64_t left = packet->decode_events[word]; left != 0; left &= left - 1)
-			emit_named(worker, "decode", decode_event_table[word * 64 + (unsigned int)__builtin_ctzll(left)].name);
+	for (unsigned int word = 0; word < DECODE_EVENT_WORDS; word++)
+		for (uint64_t left = packet->decode_events[word]; left != 0; left &= left - 1) {
+			unsigned int event = word * 64 + (unsigned int)__builtin_ctzll(left);
+
+			counter_add(&worker->decode_event_counters[event], 1);
+			if (config->anomaly_decode)
+				emit_named(worker, "decode", decode_event_table[event].name);
+		}
 	for (unsigned int word = 0; config->anomaly_stream && word < 2; word++)
 		for (uint64_t left = packet->stream_events[word] & ~stream_event_quiet[word]; left != 0; left &= left - 1)
 			emit_named(worker, "stream", stream_event_table[word * 64 + (unsigned int)__builtin_ctzll(left)].anomaly);

@@ -60,6 +60,7 @@ int sensor_reload_rules(struct sensor *sensor, struct config_error *err);
 
 /** Counters that a stats event has beside those of the modules, for the reference page. */
 extern const struct counter_table stats_capture_table;
+extern const struct counter_table stats_decoder_table;
 extern const struct counter_table stats_rules_table;
 
 /** All counters, nested by their names, with the books of frames: a new object. Any thread. */

@@ -36,6 +36,7 @@ static const struct knob knobs[] = {
 		"each worker's memory for protocol state and held events" },
 	{ "stats.interval", KNOB_NUMBER, AT(stats_interval_s), 1, 3600, "8", NULL, "seconds between stats events" },
 	{ "stats.enabled", KNOB_BOOL, AT(log_stats), 0, 0, "yes", NULL, "write stats events" },
+	{ "stats.null-values", KNOB_BOOL, AT(stats_null_values), 0, 0, "yes", NULL, "stats events show counters that are 0" },
 	{ "alert.hold-ms", KNOB_NUMBER, AT(hold_ms), 0, 60000, "2000", NULL,
 		"how long an alert on a request waits for the response it will show, milliseconds of capture time" },
 	{ "alert.payload", KNOB_BOOL, AT(alert_payload), 0, 0, "yes", NULL, "alerts carry the payload" },

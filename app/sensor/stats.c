@@ -33,10 +33,10 @@ add_at(json_t *root, const char *path, uint64_t value)
 }
 
 static void
-add_set(json_t *root, const struct counter_set *set)
+add_set(json_t *root, const struct counter_set *set, bool null_values)
 {
 	for (unsigned int i = 0; i < set->count; i++)
-		if (set->descs[i].name != NULL)
+		if (set->descs[i].name != NULL && (null_values || counter_get(&set->values[i]) != 0))
 			add_at(root, set->descs[i].name, counter_get(&set->values[i]));
 }
 
@@ -55,6 +55,14 @@ static const struct counter_desc capture_descs[CAPTURE_COUNT] = {
 };
 
 const struct counter_table stats_capture_table = { capture_descs, CAPTURE_COUNT };
+
+enum { DECODER_AVG_PKT_SIZE, DECODER_COUNT };
+
+static const struct counter_desc decoder_descs[DECODER_COUNT] = {
+	[DECODER_AVG_PKT_SIZE] = { "decoder.avg_pkt_size", "bytes of a frame on the wire, on average" },
+};
+
+const struct counter_table stats_decoder_table = { decoder_descs, DECODER_COUNT };
 
 enum { RULES_LOADED, RULES_FAILED, RULES_SKIPPED, RULES_DATABASES, RULES_DATABASE_BYTES, RULES_COUNT };
 
@@ -129,6 +137,27 @@ add_capture(json_t *root, struct sensor *sensor)
 	json_object_set_new(root, "workers", workers);
 }
 
+/* What is no sum: the largest frame of any worker, and the average one. */
+static void
+add_sizes(json_t *root, struct sensor *sensor)
+{
+	json_t *decoder = json_object_get(root, "decoder");
+	uint64_t pkts = 0, bytes = 0, largest = 0;
+
+	for (unsigned int i = 0; i < sensor->worker_count; i++) {
+		const _Atomic uint64_t *counters = sensor->workers[i]->packet_counters;
+		uint64_t max = counter_get(&counters[PACKET_COUNTER_MAX_PKT_SIZE]);
+
+		pkts += counter_get(&counters[PACKET_COUNTER_PKTS]);
+		bytes += counter_get(&counters[PACKET_COUNTER_BYTES]);
+		largest = max > largest ? max : largest;
+	}
+	if (pkts == 0)
+		return;
+	json_object_set_new(decoder, "max_pkt_size", json_integer((json_int_t)largest));
+	add_at(root, decoder_descs[DECODER_AVG_PKT_SIZE].name, bytes / pkts);
+}
+
 static void
 add_rules(json_t *root, struct sensor *sensor)
 {
@@ -155,6 +184,7 @@ stats_collect(struct sensor *sensor)
 {
 	struct counter_set sets[WORKER_COUNTER_SETS_MAX];
 	struct timespec now;
+	bool nulls = sensor->settings.sensor.stats_null_values;
 	json_t *root = json_object();
 	unsigned int count;
 
@@ -167,13 +197,14 @@ stats_collect(struct sensor *sensor)
 	for (unsigned int i = 0; i < sensor->worker_count; i++) {
 		count = worker_get_counters(sensor->workers[i], sets, WORKER_COUNTER_SETS_MAX);
 		for (unsigned int j = 0; j < count; j++)
-			add_set(root, &sets[j]);
+			add_set(root, &sets[j], nulls);
 	}
+	add_sizes(root, sensor);
 	add_rules(root, sensor);
 	pthread_mutex_unlock(&sensor->reload_lock);
 	count = sensor->sinks == NULL ? 0 : sink_set_counters(sensor->sinks, sets, WORKER_COUNTER_SETS_MAX);
 	for (unsigned int j = 0; j < count; j++)
-		add_set(root, &sets[j]);
+		add_set(root, &sets[j], nulls);
 	count = 0;
 	if (sensor->exporter != NULL)
 		sets[count++] = exporter_get_counters(sensor->exporter);
@@ -182,7 +213,7 @@ stats_collect(struct sensor *sensor)
 	if (sensor->reading)
 		sets[count++] = source_file_counters_get(sensor->file);
 	for (unsigned int j = 0; j < count; j++)
-		add_set(root, &sets[j]);
+		add_set(root, &sets[j], nulls);
 	return root;
 }
 

@@ -114,6 +114,7 @@ struct worker {
 
 	_Atomic uint64_t counters[WORKER_COUNTER_COUNT];
 	_Atomic uint64_t packet_counters[PACKET_COUNTER_COUNT];
+	_Atomic uint64_t decode_event_counters[DECODE_EVENT_COUNT];
 	_Atomic uint64_t flow_counters[FLOW_COUNTER_COUNT];
 	_Atomic uint64_t stream_counters[STREAM_COUNTER_COUNT];
 	struct packet packets[WORKER_PACKETS_MAX];

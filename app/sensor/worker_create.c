@@ -109,6 +109,7 @@ worker_get_counters(struct worker *worker, struct counter_set sets[], unsigned i
 	const struct counter_set own[] = {
 		{ worker_counters, worker->counters, WORKER_COUNTER_COUNT },
 		{ packet_counters, worker->packet_counters, PACKET_COUNTER_COUNT },
+		{ decode_event_counters, worker->decode_event_counters, DECODE_EVENT_COUNT },
 		{ flow_counters, worker->flow_counters, FLOW_COUNTER_COUNT },
 		{ stream_counters, worker->stream_counters, STREAM_COUNTER_COUNT },
 		event_ring_counters_get(worker->ring),

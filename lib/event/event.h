@@ -33,6 +33,7 @@ enum event_section_kind {
 	EVENT_SECTION_TUNNEL,   /* struct tunnel_record */
 	EVENT_SECTION_MACS,     /* struct mac_lists */
 	EVENT_SECTION_METADATA, /* JSON text: the members metadata and traffic, flow bits and variables of an alert or a flow */
+	EVENT_SECTION_SCTP,     /* struct sctp_record */
 	EVENT_SECTION_KIND_COUNT,
 };
 
@@ -40,6 +41,7 @@ enum {
 	EVENT_SECTION_MAX = 7,
 	EVENT_LEN_MAX = 2 * RECORD_LEN_MAX,
 	EVENT_MACS_MAX = 8, /* of each end of a flow */
+	EVENT_SCTP_TYPES_MAX = 16, /* chunk types that an event names */
 	EVENT_NO_APP = 0xffff,
 };
 
@@ -52,7 +54,7 @@ enum event_flag {
 	EVENT_HAS_DIRECTION = 32,
 	EVENT_HAS_ICMP_RESPONSE = 64,
 	EVENT_HAS_SPI = 128,
-	EVENT_HAS_CHUNKS = 256,  /* SCTP */
+	EVENT_HAS_IGMP = 256,    /* icmp_type is IGMP's, icmp_code its version */
 };
 
 struct event_section {
@@ -87,7 +89,7 @@ struct event {
 	uint8_t tx_id_valid;
 	uint16_t link_type;
 	uint16_t flags;        /* enum event_flag */
-	uint16_t sctp_chunk_count;
+	uint16_t reserved2;
 	uint32_t tx_id;
 	uint32_t esp_spi;
 	struct event_section sections[EVENT_SECTION_MAX];
@@ -111,6 +113,17 @@ struct tunnel_record {
 	uint8_t depth;       /* packets around it */
 	uint8_t pkt_source;  /* enum packet_source, of the outermost packet */
 	bool has_ports;
+};
+
+enum sctp_has { SCTP_HAS_INIT, SCTP_HAS_INIT_ACK, SCTP_HAS_DATA, SCTP_HAS_ABORT };
+
+/** EVE sctp: the packet's chunks. RFC 9260 3. */
+struct sctp_record {
+	uint32_t vtag;
+	uint16_t chunk_count;
+	uint8_t has;        /* bits: enum sctp_has */
+	uint8_t type_count; /* of types */
+	uint8_t types[EVENT_SCTP_TYPES_MAX];
 };
 
 /** EVE ether.src_macs and ether.dest_macs: the MAC addresses that each end of a flow was seen with. */

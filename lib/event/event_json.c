@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lib/event/event.h"
+#include "lib/event/event_packet.h"
 #include "lib/flow/flow.h"
 #include "lib/record/identity.h"
 #include "lib/record/summary.h"
@@ -113,80 +114,6 @@ event_json_type(const struct event_json *json, const struct event *event)
 }
 
 static void
-put_text(struct buf *out, const char *key, const char *text)
-{
-	buf_puts(out, key);
-	buf_json_string(out, text, strlen(text));
-}
-
-static void
-put_number(struct buf *out, const char *key, uint64_t value)
-{
-	buf_puts(out, key);
-	buf_u64(out, value);
-}
-
-static const struct {
-	uint8_t ip_proto;
-	const char *name;
-} ip_proto_names[] = {
-	{ IP_PROTO_TCP, "TCP" }, { IP_PROTO_UDP, "UDP" }, { IP_PROTO_ICMP, "ICMP" }, { IP_PROTO_ICMPV6, "IPv6-ICMP" },
-	{ IP_PROTO_SCTP, "SCTP" }, { IP_PROTO_GRE, "GRE" }, { IP_PROTO_ESP, "ESP" }, { IP_PROTO_AH, "AH" },
-	{ IP_PROTO_IGMP, "IGMP" }, { IP_PROTO_IPIP, "IP-ENCAP" }, { IP_PROTO_IPV6, "IPv6" }, { IP_PROTO_HOPOPTS, "IPv6-HOPOPTS" },
-};
-
-static void
-put_ip_proto(struct buf *out, uint8_t ip_proto)
-{
-	for (size_t i = 0; i < sizeof(ip_proto_names) / sizeof(ip_proto_names[0]); i++)
-		if (ip_proto_names[i].ip_proto == ip_proto) {
-			put_text(out, ",\"proto\":", ip_proto_names[i].name);
-			return;
-		}
-	buf_printf(out, ",\"proto\":\"%03u\"", ip_proto);
-}
-
-static void
-put_address(struct buf *out, const char *key, const struct event *event, const struct ip_addr *addr)
-{
-	buf_puts(out, key);
-	buf_putc(out, '"');
-	buf_ip(out, event->ip_version, addr->bytes);
-	buf_putc(out, '"');
-}
-
-static void
-put_endpoints(struct buf *out, const struct event *event)
-{
-	bool ports = (event->flags & EVENT_HAS_PORTS) != 0;
-
-	if (event->ip_version == 0)
-		return;
-	put_address(out, ",\"src_ip\":", event, &event->src);
-	if (ports)
-		put_number(out, ",\"src_port\":", event->sport);
-	put_address(out, ",\"dest_ip\":", event, &event->dst);
-	if (ports)
-		put_number(out, ",\"dest_port\":", event->dport);
-	put_ip_proto(out, event->ip_proto);
-	put_number(out, ",\"ip_v\":", event->ip_version);
-	if (event->flags & EVENT_HAS_ICMP) {
-		put_number(out, ",\"icmp_type\":", event->icmp_type);
-		put_number(out, ",\"icmp_code\":", event->icmp_code);
-	}
-	if (event->flags & EVENT_HAS_ICMP_RESPONSE) {
-		put_number(out, ",\"response_icmp_type\":", event->icmp_response_type);
-		put_number(out, ",\"response_icmp_code\":", event->icmp_response_code);
-	}
-	if (event->flags & EVENT_HAS_SPI)
-		put_number(out, ",\"spi\":", event->esp_spi);
-	if (event->flags & EVENT_HAS_CHUNKS) {
-		put_number(out, ",\"sctp\":{\"chunk_cnt\":", event->sctp_chunk_count);
-		buf_putc(out, '}');
-	}
-}
-
-static void
 put_community_id(struct event_json *json, struct buf *out, const struct event *event)
 {
 	struct community *slot = &json->community[event->flow_id % COMMUNITY_CACHE_LEN];
@@ -201,15 +128,6 @@ put_community_id(struct event_json *json, struct buf *out, const struct event *e
 			&event->dst, icmp ? event->icmp_type : event->sport, icmp ? event->icmp_code : event->dport);
 	}
 	put_text(out, ",\"community_id\":", slot->text);
-}
-
-static const void *
-find_section(const struct event *event, enum event_section_kind kind)
-{
-	for (uint8_t i = 0; i < event->section_count; i++)
-		if (event->sections[i].kind == kind)
-			return (const uint8_t *)event + event->sections[i].off;
-	return NULL;
 }
 
 static void
@@ -227,7 +145,7 @@ put_macs(struct buf *out, const char *key, const struct mac_list *list)
 static void
 put_ether(const struct event_json *json, struct buf *out, const struct event *event)
 {
-	const struct mac_lists *lists = find_section(event, EVENT_SECTION_MACS);
+	const struct mac_lists *lists = event_find_section(event, EVENT_SECTION_MACS);
 
 	if (!json->config.ethernet || !(event->flags & EVENT_HAS_MACS))
 		return;
@@ -268,7 +186,7 @@ put_header(struct event_json *json, struct buf *out, const struct event *event)
 		}
 		buf_putc(out, ']');
 	}
-	put_endpoints(out, event);
+	event_put_endpoints(out, event);
 	if (event->type == EVENT_ALERT && event->pkt_source < PACKET_SOURCE_COUNT)
 		put_text(out, ",\"pkt_src\":", packet_source_names[event->pkt_source]);
 	if (app != NULL)
@@ -336,64 +254,7 @@ put_alert(struct buf *out, const struct event *event, const struct alert_record 
 	put_number(out, ",\"bytes_toclient\":", alert->bytes_toclient);
 	buf_puts(out, ",\"start\":");
 	buf_json_time(out, alert->flow_start_ns);
-	buf_putc(out, '}');
-}
-
-static void
-put_payload(struct buf *out, const uint8_t *data, uint32_t len)
-{
-	buf_puts(out, ",\"payload\":\"");
-	buf_base64(out, data, len);
-	buf_puts(out, "\",\"payload_printable\":\"");
-	for (uint32_t i = 0; i < len; i++) {
-		if (data[i] == '"' || data[i] == '\\')
-			buf_putc(out, '\\');
-		buf_putc(out, data[i] < 0x20 || data[i] > 0x7e ? '.' : (char)data[i]);
-	}
-	buf_putc(out, '"');
-}
-
-static const struct {
-	uint16_t link_type;
-	const char *name;
-} link_names[] = {
-	{ PACKET_LINK_ETHERNET, "EN10MB" }, { PACKET_LINK_NULL, "NULL" }, { PACKET_LINK_RAW_BSD, "RAW" },
-	{ PACKET_LINK_RAW, "RAW" }, { PACKET_LINK_PPP, "PPP" }, { PACKET_LINK_SLL, "LINUX_SLL" },
-	{ PACKET_LINK_SLL2, "LINUX_SLL2" }, { PACKET_LINK_LOOP, "LOOP" }, { PACKET_LINK_IPV4, "IPv4" },
-	{ PACKET_LINK_IPV6, "IPv6" },
-};
-
-static void
-put_packet(struct buf *out, const struct event *event, const uint8_t *data, uint32_t len)
-{
-	buf_puts(out, ",\"packet\":\"");
-	buf_base64(out, data, len);
-	put_number(out, "\",\"packet_info\":{\"linktype\":", event->link_type);
-	for (size_t i = 0; i < sizeof(link_names) / sizeof(link_names[0]); i++)
-		if (link_names[i].link_type == event->link_type) {
-			put_text(out, ",\"linktype_name\":", link_names[i].name);
-			break;
-		}
-	buf_putc(out, '}');
-}
-
-static void
-put_tunnel(struct buf *out, const struct tunnel_record *tunnel)
-{
-	buf_puts(out, ",\"tunnel\":{\"src_ip\":\"");
-	buf_ip(out, tunnel->ip_version, tunnel->src.bytes);
-	if (tunnel->has_ports)
-		put_number(out, "\",\"src_port\":", tunnel->sport);
-	else
-		buf_putc(out, '"');
-	buf_puts(out, ",\"dest_ip\":\"");
-	buf_ip(out, tunnel->ip_version, tunnel->dst.bytes);
-	buf_putc(out, '"');
-	if (tunnel->has_ports)
-		put_number(out, ",\"dest_port\":", tunnel->dport);
-	put_ip_proto(out, tunnel->ip_proto);
-	put_number(out, ",\"depth\":", tunnel->depth);
-	put_text(out, ",\"pkt_src\":", packet_source_names[tunnel->pkt_source]);
+	event_put_flow_ends(out, event);
 	buf_putc(out, '}');
 }
 
@@ -480,19 +341,20 @@ put_section(const struct event_json *json, struct buf *out, const struct event *
 		put_app(json, out, event, data, section->len);
 		return;
 	case EVENT_SECTION_PAYLOAD:
-		put_payload(out, data, section->len);
+		event_put_payload(out, data, section->len);
 		return;
 	case EVENT_SECTION_PACKET:
-		put_packet(out, event, data, section->len);
+		event_put_packet(out, event, data, section->len);
 		return;
 	case EVENT_SECTION_TUNNEL:
-		put_tunnel(out, (const struct tunnel_record *)(const void *)data);
+		event_put_tunnel(out, (const struct tunnel_record *)(const void *)data);
 		return;
 	case EVENT_SECTION_METADATA:
 		buf_putc(out, ',');
 		buf_put(out, data, section->len);
 		return;
 	case EVENT_SECTION_MACS: /* inside ether */
+	case EVENT_SECTION_SCTP: /* beside the ends */
 	case EVENT_SECTION_KIND_COUNT:
 		return;
 	}

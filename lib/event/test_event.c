@@ -146,6 +146,48 @@ lines_are_eve(void **state)
 	TEST_FAIL_EACH_ALLOC(event_json_create(&json, &config), == 0, event_json_destroy(json));
 }
 
+/** RFC 3488: RGMP has its own name; an alert against the flow names its originator first. */
+static void
+igmp_and_flow_ends_are_eve(void **state)
+{
+	static const struct event_json_config config = { .community_id = false };
+	static uint8_t room[4096] __attribute__((aligned(8)));
+	static const struct rule_meta meta = { .sid = 1, .msg = "m", .category = "" };
+	const struct alert_record alert = { .meta = &meta, .has_flow = true };
+	struct event_builder b;
+	struct event_json *json;
+	struct buf out;
+	json_t *line, *part;
+
+	(void)state;
+	assert_int_equal(event_json_create(&json, &config), 0);
+	assert_int_equal(buf_create(&out, 1 << 16), 0);
+	for (unsigned int i = 0; i < 2; i++) {
+		event_begin(&b, room, sizeof(room), EVENT_ALERT);
+		b.event->flags = EVENT_HAS_IGMP | EVENT_HAS_FLOW | EVENT_HAS_DIRECTION;
+		b.event->ip_version = 4;
+		b.event->ip_proto = IP_PROTO_IGMP;
+		b.event->src.bytes[3] = 9;
+		memcpy(b.event->dst.bytes, (const uint8_t[]){ 224, 0, 0, 25 }, 4);
+		b.event->icmp_type = i == 0 ? 0xff : 0x16;
+		b.event->icmp_code = i == 0 ? IGMP_VERSION_NONE : 2;
+		memcpy(event_add(&b, EVENT_SECTION_ALERT, sizeof(alert)), &alert, sizeof(alert));
+		buf_reset(&out);
+		event_json_write(json, &out, b.event);
+		line = json_loadb(out.data, out.len, 0, NULL);
+		assert_non_null(line);
+		part = json_object_get(line, i == 0 ? "rgmp" : "igmp");
+		assert_int_equal(json_integer_value(json_object_get(part, "type")), i == 0 ? 0xff : 0x16);
+		assert_int_equal(json_integer_value(json_object_get(part, "version")), i == 0 ? 0 : 2);
+		part = json_object_get(line, "flow");
+		assert_string_equal(json_string_value(json_object_get(part, "src_ip")), "224.0.0.25");
+		assert_string_equal(json_string_value(json_object_get(part, "dest_ip")), "0.0.0.9");
+		json_decref(line);
+	}
+	buf_destroy(&out);
+	event_json_destroy(json);
+}
+
 /** What hangs from packets in tunnels and from flows with several MAC addresses. */
 static void
 tunnels_and_macs_are_eve(void **state)
@@ -154,6 +196,7 @@ tunnels_and_macs_are_eve(void **state)
 	static uint8_t room[4096] __attribute__((aligned(8)));
 	const struct tunnel_record tunnel = { .src = { .bytes = { 10, 0, 0, 1 } }, .dst = { .bytes = { 10, 0, 0, 2 } },
 		.sport = 7, .dport = 4789, .ip_version = 4, .ip_proto = IP_PROTO_UDP, .depth = 1, .has_ports = true };
+	const struct sctp_record sctp = { .vtag = 7, .chunk_count = 9, .has = 1 << SCTP_HAS_DATA, .type_count = 2, .types = { 0, 77 } };
 	const struct mac_lists macs = { .src = { 1, { { 2 } } }, .dst = { 2, { { 4 }, { 6 } } } };
 	struct event_builder b;
 	struct event_json *json;
@@ -163,11 +206,11 @@ tunnels_and_macs_are_eve(void **state)
 	assert_int_equal(event_json_create(&json, &config), 0);
 	assert_int_equal(buf_create(&out, 1 << 16), 0);
 	event_begin(&b, room, sizeof(room), EVENT_FLOW);
-	b.event->flags = EVENT_HAS_MACS | EVENT_HAS_ICMP | EVENT_HAS_ICMP_RESPONSE | EVENT_HAS_SPI | EVENT_HAS_CHUNKS;
+	b.event->flags = EVENT_HAS_MACS | EVENT_HAS_ICMP | EVENT_HAS_ICMP_RESPONSE | EVENT_HAS_SPI;
 	b.event->ip_version = 4;
 	b.event->esp_spi = 123;
-	b.event->sctp_chunk_count = 9;
 	memcpy(event_add(&b, EVENT_SECTION_TUNNEL, sizeof(tunnel)), &tunnel, sizeof(tunnel));
+	memcpy(event_add(&b, EVENT_SECTION_SCTP, sizeof(sctp)), &sctp, sizeof(sctp));
 	memcpy(event_add(&b, EVENT_SECTION_MACS, sizeof(macs)), &macs, sizeof(macs));
 	assert_false(event_alert_is_stream(b.event));
 	event_json_write(json, &out, b.event);
@@ -181,7 +224,13 @@ tunnels_and_macs_are_eve(void **state)
 	assert_int_equal(json_array_size(json_object_get(part, "src_macs")), 1);
 	assert_string_equal(json_string_value(json_array_get(json_object_get(part, "dest_macs"), 1)), "06:00:00:00:00:00");
 	assert_int_equal(json_integer_value(json_object_get(line, "spi")), 123);
-	assert_int_equal(json_integer_value(json_object_get(json_object_get(line, "sctp"), "chunk_cnt")), 9);
+	part = json_object_get(line, "sctp");
+	assert_int_equal(json_integer_value(json_object_get(part, "chunk_cnt")), 9);
+	assert_int_equal(json_integer_value(json_object_get(part, "vtag")), 7);
+	assert_string_equal(json_string_value(json_array_get(json_object_get(part, "chunk_types"), 0)), "data");
+	assert_string_equal(json_string_value(json_array_get(json_object_get(part, "chunk_types"), 1)), "unknown");
+	assert_true(json_is_true(json_object_get(part, "has_data")));
+	assert_true(json_is_false(json_object_get(part, "has_abort")));
 	assert_int_equal(json_integer_value(json_object_get(line, "response_icmp_type")), 0);
 	json_decref(line);
 	buf_destroy(&out);
@@ -196,6 +245,7 @@ main(void)
 		cmocka_unit_test(full_ring_drops_and_counts),
 		cmocka_unit_test(lines_are_eve),
 		cmocka_unit_test(tunnels_and_macs_are_eve),
+		cmocka_unit_test(igmp_and_flow_ends_are_eve),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

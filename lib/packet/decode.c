@@ -38,9 +38,11 @@ static enum decode_layer (*const decode_layers[LAYER_COUNT])(struct decode *d) =
 	[LAYER_ICMPV6] = decode_icmpv6,
 	[LAYER_SCTP] = decode_sctp,
 	[LAYER_ESP] = decode_esp,
+	[LAYER_IGMP] = decode_igmp,
 	[LAYER_GRE] = decode_gre,
 	[LAYER_IPIP] = decode_ipip,
 	[LAYER_MPLS] = decode_mpls,
+	[LAYER_NSH] = decode_nsh,
 	[LAYER_PPPOE] = decode_pppoe,
 	[LAYER_VNTAG] = decode_vntag,
 	[LAYER_IEEE8021AH] = decode_ieee8021ah,
@@ -262,7 +264,7 @@ decode_ether_kinds(uint8_t kinds[65536], const struct packet_config *config)
 		{ 0x0800, LAYER_IPV4 },  { 0x86dd, LAYER_IPV6 },  { 0x8100, LAYER_VLAN },  { 0x0806, LAYER_ARP },
 		{ 0x88a8, LAYER_VLAN },  { 0x9100, LAYER_VLAN },  { 0x9200, LAYER_VLAN },  { 0x9300, LAYER_VLAN },
 		{ 0x8847, LAYER_MPLS },  { 0x8848, LAYER_MPLS },  { 0x8863, LAYER_PPPOE }, { 0x8864, LAYER_PPPOE },
-		{ 0x8926, LAYER_VNTAG }, { 0x88e7, LAYER_IEEE8021AH },
+		{ 0x8926, LAYER_VNTAG }, { 0x88e7, LAYER_IEEE8021AH }, { 0x894f, LAYER_NSH },
 	};
 
 	memset(kinds, LAYER_DONE, 65536);

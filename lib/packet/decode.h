@@ -25,9 +25,11 @@ enum decode_layer {
 	LAYER_ICMPV6,
 	LAYER_SCTP,
 	LAYER_ESP,
+	LAYER_IGMP,
 	LAYER_GRE,
 	LAYER_IPIP,
 	LAYER_MPLS,
+	LAYER_NSH,
 	LAYER_PPPOE,
 	LAYER_VNTAG,
 	LAYER_IEEE8021AH,
@@ -142,9 +144,11 @@ enum decode_layer decode_icmp(struct decode *d);
 enum decode_layer decode_icmpv6(struct decode *d);
 enum decode_layer decode_sctp(struct decode *d);
 enum decode_layer decode_esp(struct decode *d);
+enum decode_layer decode_igmp(struct decode *d);
 enum decode_layer decode_gre(struct decode *d);
 enum decode_layer decode_ipip(struct decode *d);
 enum decode_layer decode_mpls(struct decode *d);
+enum decode_layer decode_nsh(struct decode *d);
 enum decode_layer decode_pppoe(struct decode *d);
 enum decode_layer decode_ppp(struct decode *d);
 enum decode_layer decode_vntag(struct decode *d);

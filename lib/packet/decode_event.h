@@ -7,6 +7,8 @@
 
 #include <stdint.h>
 
+#include "lib/base/counter.h"
+
 #define DECODE_EVENTS(X) \
 	X(IPV4_PKT_TOO_SMALL, "ipv4.pkt_too_small", "IPv4 header does not fit") \
 	X(IPV4_HLEN_TOO_SMALL, "ipv4.hlen_too_small", "header length below 20") \
@@ -21,6 +23,7 @@
 	X(IPV4_OPT_UNKNOWN, "ipv4.opt_unknown", "unknown option") \
 	X(IPV4_WRONG_IP_VERSION, "ipv4.wrong_ip_version", "version is not 4") \
 	X(IPV4_ICMPV6, "ipv4.icmpv6", "ICMPv6 inside IPv4") \
+	X(IPV4_UNKNOWN_PROTOCOL, "ipv4.unknown_protocol", "protocol number that IANA has not assigned") \
 	X(IPV4_FRAG_PKT_TOO_LARGE, "ipv4.frag_pkt_too_large", "fragments reach beyond 65,535 bytes") \
 	X(IPV4_FRAG_OVERLAP, "ipv4.frag_overlap", "fragments overlap with different data") \
 	X(IPV4_FRAG_IGNORED, "ipv4.frag_ignored", "fragment not kept") \
@@ -123,6 +126,8 @@
 	X(ESP_PKT_TOO_SMALL, "esp.pkt_too_small", "ESP header does not fit") \
 	X(AH_PKT_TOO_SMALL, "ah.pkt_too_small", "AH header does not fit") \
 	X(IGMP_PKT_TOO_SMALL, "igmp.pkt_too_small", "IGMP message does not fit") \
+	X(IGMP_V3_PKT_TOO_SMALL, "igmp.v3_pkt_too_small", "sources or group records of an IGMPv3 message are cut off") \
+	X(IGMP_MALFORMED, "igmp.malformed", "a group record of an IGMPv3 report reaches beyond the message") \
 	X(MPLS_HEADER_TOO_SMALL, "mpls.header_too_small", "label does not fit") \
 	X(MPLS_PKT_TOO_SMALL, "mpls.pkt_too_small", "nothing behind the labels") \
 	X(MPLS_BAD_LABEL_ROUTER_ALERT, "mpls.bad_label_router_alert", "router alert label at the bottom") \
@@ -166,6 +171,9 @@ struct decode_event_desc {
 };
 
 extern const struct decode_event_desc decode_event_table[DECODE_EVENT_COUNT];
+
+/** Packets with each event: "decoder.event.ipv4.trunc_pkt". */
+extern const struct counter_desc decode_event_counters[DECODE_EVENT_COUNT];
 
 /** The event of a name, without "decoder."; -1: there is none. */
 int decode_event_find(const char *name);

@@ -1,4 +1,4 @@
-/* TCP (RFC 9293), UDP (RFC 768), ICMP (RFC 792), ICMPv6 (RFC 4443), SCTP (RFC 9260), ESP (RFC 4303). */
+/* TCP (RFC 9293), UDP (RFC 768), ICMP (RFC 792), ICMPv6 (RFC 4443), IGMP (RFC 9776), SCTP (RFC 9260), ESP (RFC 4303). */
 #include "lib/packet/checksum.h"
 #include "lib/packet/decode.h"
 #include "lib/packet/decode_key.h"
@@ -11,12 +11,17 @@ enum {
 	ICMP_HEADER_LEN = 8,
 	SCTP_HEADER_LEN = 12,
 	SCTP_CHUNKS_MAX = 256,
+	IGMP_HEADER_LEN = 8,
+	IGMP_QUERY_V3_LEN = 12,
+	IGMP_RECORD_LEN = 8,
+	IP_PROTO_ASSIGNED_MAX = 147, /* IANA protocol-numbers: what is above is unassigned, or for experiments */
 	TCP_OPTION_TIMESTAMP_ALIGNED = 0x0101080a, /* NOP NOP TS 10: what nearly every stack sends, RFC 7323 A */
 };
 
 /** By IP protocol. What has no row ends as plain IP. */
 static const uint8_t ip_protos[256] = {
 	[IP_PROTO_ICMP] = LAYER_ICMP,
+	[IP_PROTO_IGMP] = LAYER_IGMP,
 	[IP_PROTO_IPIP] = LAYER_IPIP,
 	[IP_PROTO_TCP] = LAYER_TCP,
 	[IP_PROTO_UDP] = LAYER_UDP,
@@ -45,8 +50,9 @@ decode_ip_proto(struct decode *d)
 
 	packet->l4_off = decode_offset(d);
 	if (layer == LAYER_DONE || layer == LAYER_GRE || layer == LAYER_IPIP) {
-		if (packet->ip_proto == IP_PROTO_IGMP)
-			decode_count(d, PACKET_COUNTER_IGMP);
+		if (packet->ip_proto > IP_PROTO_ASSIGNED_MAX)
+			decode_event_set(packet, packet->ip_version == 4 ? DECODE_IPV4_UNKNOWN_PROTOCOL :
+				DECODE_IPV6_UNKNOWN_NEXT_HEADER);
 		key_of_packet(d, true, 0, 0);
 	}
 	return layer;
@@ -374,6 +380,96 @@ decode_icmpv6(struct decode *d)
 		icmp_error_key(d, d->in);
 	else
 		icmp_key(d);
+	return LAYER_DONE;
+}
+
+/** The sources of a query, RFC 9776 4.1. @return an event, or DECODE_EVENT_COUNT: it is whole; in stands behind it */
+static enum decode_event
+igmp_query(struct cursor *in)
+{
+	uint16_t sources;
+
+	cursor_skip(in, 6);
+	sources = cursor_be16(in);
+	cursor_skip(in, sources * 4u);
+	return in->short_read ? DECODE_IGMP_V3_PKT_TOO_SMALL : DECODE_EVENT_COUNT;
+}
+
+/** The group records of a report, RFC 9776 4.2. As igmp_query(). */
+static enum decode_event
+igmp_report(struct cursor *in)
+{
+	uint16_t records;
+
+	cursor_skip(in, 2);
+	records = cursor_be16(in);
+	for (uint16_t i = 0; i < records; i++) {
+		if (cursor_left(in) < IGMP_RECORD_LEN)
+			return DECODE_IGMP_V3_PKT_TOO_SMALL;
+		cursor_skip(in, 1);
+		uint8_t aux_words = cursor_u8(in);
+		uint16_t sources = cursor_be16(in);
+
+		cursor_skip(in, 4 + (aux_words + (uint32_t)sources) * 4);
+		if (in->short_read)
+			return DECODE_IGMP_MALFORMED;
+	}
+	return DECODE_EVENT_COUNT;
+}
+
+/** Which version a message is of: RFC 9776 4, 7.1. in stands behind type, code and checksum, then behind the message. */
+static enum decode_event
+igmp_walk(struct packet *packet, struct cursor *in, size_t len, uint8_t code)
+{
+	packet->igmp_version = IGMP_VERSION_NONE;
+	switch (packet->icmp_type) {
+	case 0x11:
+		packet->igmp_version = len >= IGMP_QUERY_V3_LEN ? 3 : code == 0 ? 1 : 2;
+		if (packet->igmp_version == 3)
+			return igmp_query(in);
+		break;
+	case 0x12:
+		packet->igmp_version = 1;
+		break;
+	case 0x16:
+	case 0x17:
+		packet->igmp_version = 2;
+		break;
+	case 0x22:
+		packet->igmp_version = 3;
+		return igmp_report(in);
+	}
+	cursor_skip(in, 4);
+	return DECODE_EVENT_COUNT;
+}
+
+enum decode_layer
+decode_igmp(struct decode *d)
+{
+	struct packet *packet = d->packet;
+	const uint8_t *at = d->in.pos;
+	size_t len = cursor_left(&d->in);
+	struct cursor in = d->in;
+	enum decode_event event;
+
+	decode_count(d, PACKET_COUNTER_IGMP);
+	if (len < IGMP_HEADER_LEN)
+		return decode_bad(d, DECODE_IGMP_PKT_TOO_SMALL);
+	packet->icmp_type = cursor_u8(&in);
+	uint8_t code = cursor_u8(&in);
+
+	cursor_skip(&in, 2);
+	event = igmp_walk(packet, &in, len, code);
+	if (event != DECODE_EVENT_COUNT)
+		return decode_bad(d, event);
+	packet->l4_len = (uint16_t)(len - cursor_left(&in));
+	packet->flags |= PACKET_L4;
+	if (l4_checksum_is_bad(d, at, len, false)) {
+		packet->flags |= PACKET_L4_CHECKSUM_BAD;
+		decode_count(d, PACKET_COUNTER_CHECKSUM_IGMP);
+	}
+	d->in = in;
+	key_of_packet(d, true, 0, 0);
 	return LAYER_DONE;
 }
 

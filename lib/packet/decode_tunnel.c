@@ -1,5 +1,5 @@
 /* What carries other packets: GRE (RFC 2784, 2890, 1701, 2637), ERSPAN, IP in IP (RFC 2003, 2473, 4213), MPLS
- * (RFC 3032), VXLAN (RFC 7348), Geneve (RFC 8926), Teredo (RFC 4380). */
+ * (RFC 3032), NSH (RFC 8300), VXLAN (RFC 7348), Geneve (RFC 8926), Teredo (RFC 4380). */
 #include "lib/packet/decode.h"
 
 enum {
@@ -29,6 +29,8 @@ enum {
 	VXLAN_HEADER_LEN = 8,
 	VXLAN_FLAG_VNI = 0x08,
 	GENEVE_HEADER_LEN = 8,
+	NSH_HEADER_LEN = 8,
+	NSH_LEN_TYPE_1 = 24,
 };
 
 /** Source route entries, RFC 1701. */
@@ -222,6 +224,50 @@ decode_mpls(struct decode *d)
 			return mpls_payload(d, entry >> 12);
 	}
 	return decode_bad(d, DECODE_TOO_MANY_LAYERS);
+}
+
+/** By the next protocol of a service header: RFC 8300 2.2, IANA nsh-parameters. */
+static const struct {
+	uint16_t ether_type;
+	uint8_t layer;
+} nsh_next[] = {
+	[1] = { ETHER_TYPE_IPV4, LAYER_IPV4 },
+	[2] = { ETHER_TYPE_IPV6, LAYER_IPV6 },
+	[3] = { 0, LAYER_ETHERNET },
+	[5] = { 0, LAYER_MPLS },
+};
+
+/* RFC 8300 2.2: the base header, the service path header, then metadata of a fixed or of a given length. */
+enum decode_layer
+decode_nsh(struct decode *d)
+{
+	struct cursor in = d->in;
+	uint16_t first = cursor_be16(&in);
+	uint8_t metadata_type = cursor_u8(&in) & 0x0f;
+	uint8_t next = cursor_u8(&in);
+	uint32_t len = (first & 0x3fu) * 4;
+
+	decode_count(d, PACKET_COUNTER_NSH);
+	if (cursor_left(&d->in) < NSH_HEADER_LEN)
+		return decode_bad(d, DECODE_NSH_HEADER_TOO_SMALL);
+	if (first >> 14 != 0) {
+		decode_event_set(d->packet, DECODE_NSH_UNSUPPORTED_VERSION);
+		return LAYER_DONE;
+	}
+	if (len < NSH_HEADER_LEN || len >= cursor_left(&d->in) || (metadata_type == 1 && len != NSH_LEN_TYPE_1))
+		return decode_bad(d, DECODE_NSH_BAD_HEADER_LENGTH);
+	if (metadata_type != 1 && metadata_type != 2) {
+		decode_event_set(d->packet, metadata_type == 0 || metadata_type == 0x0f ? DECODE_NSH_RESERVED_TYPE :
+			DECODE_NSH_UNSUPPORTED_TYPE);
+		return LAYER_DONE;
+	}
+	cursor_skip(&d->in, len);
+	if (next >= sizeof(nsh_next) / sizeof(nsh_next[0]) || nsh_next[next].layer == LAYER_DONE) {
+		decode_event_set(d->packet, DECODE_NSH_UNKNOWN_PAYLOAD);
+		return LAYER_DONE;
+	}
+	d->packet->ether_type = nsh_next[next].ether_type;
+	return nsh_next[next].layer;
 }
 
 static bool

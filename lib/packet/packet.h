@@ -61,6 +61,8 @@ enum packet_ip_proto {
 	IP_PROTO_SHIM6 = 140,
 };
 
+enum { IGMP_VERSION_NONE = 255 };
+
 /** RFC 9293 3.1 */
 enum packet_tcp_flag {
 	TCP_FIN = 0x01,
@@ -103,7 +105,7 @@ enum packet_flag {
 	PACKET_LLC = 1 << 6,          /* 802.3: ether_type is 0 and the payload starts with the LLC header */
 	PACKET_ARP = 1 << 7,          /* packet_arp_get() succeeds */
 	PACKET_IP = 1 << 8,
-	PACKET_L4 = 1 << 9,           /* TCP, UDP, ICMP, ICMPv6 or SCTP header decoded: l4_off, ports */
+	PACKET_L4 = 1 << 9,           /* TCP, UDP, ICMP, ICMPv6, IGMP, SCTP or ESP header decoded: l4_off, ports */
 	PACKET_FRAGMENT = 1 << 10,    /* an IP fragment; its datagram follows as an inner packet once complete */
 	PACKET_REASSEMBLED = 1 << 11, /* an inner packet made of fragments; its data is the decoder's */
 	PACKET_TUNNEL = 1 << 12,      /* carries an inner packet */
@@ -209,7 +211,11 @@ struct packet {
 	uint8_t ip_version;    /* 4, 6; 0: not IP */
 	uint8_t ip_proto;      /* behind extension headers */
 	uint8_t ttl;           /* hop limit */
-	uint8_t icmp_type, icmp_code;
+	uint8_t icmp_type;     /* of IGMP as well */
+	union {
+		uint8_t icmp_code;
+		uint8_t igmp_version; /* 1, 2, 3; IGMP_VERSION_NONE: RGMP, or a type without one */
+	};
 	uint8_t vlan_count;
 	uint16_t icmp_id;      /* of echoes */
 	uint16_t ether_type;   /* behind tags and labels; 0 with PACKET_LLC and without Ethernet */
@@ -275,6 +281,7 @@ enum packet_counter {
 	PACKET_COUNTER_VNTAG,
 	PACKET_COUNTER_IEEE8021AH,
 	PACKET_COUNTER_MPLS,
+	PACKET_COUNTER_NSH,
 	PACKET_COUNTER_PPP,
 	PACKET_COUNTER_PPPOE,
 	PACKET_COUNTER_RAW,
@@ -305,6 +312,7 @@ enum packet_counter {
 	PACKET_COUNTER_CHECKSUM_TCP,
 	PACKET_COUNTER_CHECKSUM_UDP,
 	PACKET_COUNTER_CHECKSUM_ICMP,
+	PACKET_COUNTER_CHECKSUM_IGMP,
 	PACKET_COUNTER_INNER_DROPPED,
 	PACKET_COUNTER_FRAGMENTS_IPV4,
 	PACKET_COUNTER_FRAGMENTS_IPV6,

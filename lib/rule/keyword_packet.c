@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lib/rule/keyword.h"
+#include "lib/rule/rule_sctp.h"
 #include "lib/rule/rule_tests.h"
 
 #define NUMBER_KEYWORD(name) \
@@ -67,12 +68,12 @@ static const struct field_name sctp_chunk_rows[] = {
 	{ 13, "cwr" }, { 14, "shutdown_complete" }, { 15, "auth" }, { 64, "i_data" }, { 128, "asconf_ack" }, { 130, "re_config" },
 	{ 132, "pad" }, { 192, "forward_tsn" }, { 193, "asconf" }, { 194, "i_forward_tsn" },
 };
-static const struct field_names sctp_chunk_names = FIELD_NAMES(sctp_chunk_rows, NULL);
+const struct field_names rule_sctp_chunk_names = FIELD_NAMES(sctp_chunk_rows, NULL);
 
 int
 rule_setup_sctp_chunk_type(struct rule_parser *parser, char *value)
 {
-	return rule_add_number_test(parser, value, &sctp_chunk_names, rule_test_sctp_chunk_type);
+	return rule_add_number_test(parser, value, &rule_sctp_chunk_names, rule_test_sctp_chunk_type);
 }
 
 /* bits[0]: a bit for each enum rule_session_phase */

@@ -89,7 +89,6 @@ header_bytes(const struct packet *packet, uint8_t kind, uint32_t *off, uint32_t 
 	bool l4 = (packet->flags & PACKET_L4) != 0;
 	bool ip = (packet->flags & PACKET_IP) != 0;
 	uint8_t proto = packet->ip_proto;
-	uint32_t igmp_off = packet->l3_off + packet->l3_len;
 	const struct {
 		bool present;
 		uint32_t off, len;
@@ -101,7 +100,7 @@ header_bytes(const struct packet *packet, uint8_t kind, uint32_t *off, uint32_t 
 		[BUFFER_UDP_HDR] = { l4 && proto == IP_PROTO_UDP, packet->l4_off, packet->l4_len },
 		[BUFFER_ICMPV4_HDR] = { l4 && proto == IP_PROTO_ICMP, packet->l4_off, packet->l4_len + packet->payload_len },
 		[BUFFER_ICMPV6_HDR] = { l4 && proto == IP_PROTO_ICMPV6, packet->l4_off, packet->l4_len + packet->payload_len },
-		[BUFFER_IGMP_HDR] = { ip && proto == IP_PROTO_IGMP, igmp_off, packet->len },
+		[BUFFER_IGMP_HDR] = { l4 && proto == IP_PROTO_IGMP, packet->l4_off, packet->l4_len },
 		[BUFFER_SCTP_HDR] = { l4 && proto == IP_PROTO_SCTP, packet->l4_off, packet->len },
 	};
 

@@ -1,8 +1,10 @@
 /* The rule header: action, protocol, addresses, ports, direction. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/rule/rule_parser.h"
+#include "lib/rule/rule_tests.h"
 
 static const struct {
 	const char *name;
@@ -20,23 +22,25 @@ static const struct {
 	const char *name;
 	uint8_t classes;
 	uint8_t flags; /* enum rule_proto_flag */
+	const char *ip_proto; /* where the class holds others as well */
 } proto_rows[] = {
-	{ "ip", CLASSES_IP, 0 },
-	{ "ipv4", CLASSES_IP, RULE_PROTO_IPV4 },
-	{ "ip4", CLASSES_IP, RULE_PROTO_IPV4 },
-	{ "ipv6", CLASSES_IP, RULE_PROTO_IPV6 },
-	{ "ip6", CLASSES_IP, RULE_PROTO_IPV6 },
-	{ "tcp", 1 << CLASS_TCP, 0 },
-	{ "tcp-pkt", 1 << CLASS_TCP, RULE_PROTO_PKT_ONLY },
-	{ "tcp-stream", 1 << CLASS_TCP, RULE_PROTO_STREAM_ONLY },
-	{ "udp", 1 << CLASS_UDP, 0 },
-	{ "icmp", 1 << CLASS_ICMP | 1 << CLASS_ICMPV6, 0 },
-	{ "icmpv4", 1 << CLASS_ICMP, 0 },
-	{ "icmpv6", 1 << CLASS_ICMPV6, 0 },
-	{ "sctp", 1 << CLASS_SCTP, 0 },
-	{ "pkthdr", CLASSES_IP | 1 << CLASS_OTHER, RULE_PROTO_PKTHDR },
-	{ "ether", CLASSES_IP | 1 << CLASS_OTHER, RULE_PROTO_ETHER },
-	{ "arp", 1 << CLASS_OTHER, RULE_PROTO_ARP },
+	{ "ip", CLASSES_IP, 0, NULL },
+	{ "ipv4", CLASSES_IP, RULE_PROTO_IPV4, NULL },
+	{ "ip4", CLASSES_IP, RULE_PROTO_IPV4, NULL },
+	{ "ipv6", CLASSES_IP, RULE_PROTO_IPV6, NULL },
+	{ "ip6", CLASSES_IP, RULE_PROTO_IPV6, NULL },
+	{ "tcp", 1 << CLASS_TCP, 0, NULL },
+	{ "tcp-pkt", 1 << CLASS_TCP, RULE_PROTO_PKT_ONLY, NULL },
+	{ "tcp-stream", 1 << CLASS_TCP, RULE_PROTO_STREAM_ONLY, NULL },
+	{ "udp", 1 << CLASS_UDP, 0, NULL },
+	{ "icmp", 1 << CLASS_ICMP | 1 << CLASS_ICMPV6, 0, NULL },
+	{ "icmpv4", 1 << CLASS_ICMP, 0, NULL },
+	{ "icmpv6", 1 << CLASS_ICMPV6, 0, NULL },
+	{ "sctp", 1 << CLASS_SCTP, 0, NULL },
+	{ "igmp", 1 << CLASS_IP, 0, "2" },
+	{ "pkthdr", CLASSES_IP | 1 << CLASS_OTHER, RULE_PROTO_PKTHDR, NULL },
+	{ "ether", CLASSES_IP | 1 << CLASS_OTHER, RULE_PROTO_ETHER, NULL },
+	{ "arp", 1 << CLASS_OTHER, RULE_PROTO_ARP, NULL },
 };
 
 /* Protocols that rule sets name and that no parser here knows yet. */
@@ -61,12 +65,16 @@ static int
 header_proto(struct rule_parser *parser, const char *word)
 {
 	const struct rule_world *world = &parser->set->world;
+	char number[4];
 
 	for (unsigned int i = 0; i < sizeof(proto_rows) / sizeof(proto_rows[0]); i++)
 		if (strcasecmp(proto_rows[i].name, word) == 0) {
 			parser->draft.classes = proto_rows[i].classes;
 			parser->draft.proto = proto_rows[i].flags;
-			return 0;
+			if (proto_rows[i].ip_proto == NULL)
+				return 0;
+			snprintf(number, sizeof(number), "%s", proto_rows[i].ip_proto);
+			return rule_add_number_test(parser, number, NULL, rule_test_ip_proto);
 		}
 	for (unsigned int i = 0; i < world->app_count; i++)
 		if (strcasecmp(world->apps[i]->name, word) == 0) {

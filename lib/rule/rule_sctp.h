@@ -4,8 +4,12 @@
 
 #include "lib/base/cursor.h"
 #include "lib/packet/packet.h"
+#include "lib/record/record.h"
 
 enum { SCTP_CHUNKS_WALKED_MAX = 256, SCTP_CHUNK_HEADER_LEN = 4, SCTP_DATA = 0, SCTP_DATA_HEADER_LEN = 12 };
+
+/** Names of chunk types, as `sctp.chunk_type` takes them. */
+extern const struct field_names rule_sctp_chunk_names;
 
 struct rule_sctp_chunks {
 	struct cursor in;

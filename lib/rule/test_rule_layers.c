@@ -1,4 +1,4 @@
-/* Keywords that walk a structure of their own: elements of BER, chunks of SCTP; and phases of a TCP connection. */
+/* Keywords that walk a structure of their own: elements of BER, chunks of SCTP, messages of IGMP; and phases of a TCP connection. */
 #include <stdlib.h>
 
 #include "lib/rule/test_bench.h"
@@ -12,7 +12,7 @@ fires(const char *options, uint8_t ip_proto, const void *payload, uint32_t len, 
 	struct bench b;
 
 	snprintf(text, sizeof(text), "alert %s any any -> any any (%s sid:1;)",
-		ip_proto == IP_PROTO_SCTP ? "sctp" : ip_proto == IP_PROTO_TCP ? "tcp" : "udp", options);
+		ip_proto == IP_PROTO_SCTP ? "sctp" : ip_proto == IP_PROTO_IGMP || ip_proto == IP_PROTO_GRE ? "igmp" : ip_proto == IP_PROTO_TCP ? "tcp" : "udp", options);
 	bench_begin(&b, text, ip_proto);
 	memcpy(copy, payload, len);
 	struct packet packet = toy_packet(ip_proto, copy, len);
@@ -21,6 +21,8 @@ fires(const char *options, uint8_t ip_proto, const void *payload, uint32_t len, 
 		packet.l4_len = 12;
 		packet.sctp_chunk_count = 2;
 	}
+	if (ip_proto == IP_PROTO_IGMP)
+		packet.l4_len = (uint16_t)len;
 	rule_hits_reset(&b.hits);
 	rule_match_packet(b.matcher, &packet, flow != NULL ? flow : &b.flow, &b.hits);
 	free(copy);
@@ -128,6 +130,20 @@ test_session(void **state)
 	}
 }
 
+/* The header's protocol: IGMP and nothing else. Its messages have no payload, and end where their records end. */
+static void
+test_igmp(void **state)
+{
+	static const uint8_t message[] = { 0x16, 0, 0, 0, 224, 0, 0, 9 };
+
+	(void)state;
+	assert_true(fires("igmp.hdr; content:\"|e0 00 00 09|\"; offset:4; endswith;", IP_PROTO_IGMP, message, sizeof(message), NULL));
+	assert_true(fires("igmp.type:22;", IP_PROTO_IGMP, message, sizeof(message), NULL));
+	assert_false(fires("igmp.type:17;", IP_PROTO_IGMP, message, sizeof(message), NULL));
+	assert_true(fires("ttl:0;", IP_PROTO_IGMP, message, sizeof(message), NULL));
+	assert_false(fires("ttl:0;", IP_PROTO_GRE, message, sizeof(message), NULL));
+}
+
 int
 main(void)
 {
@@ -135,6 +151,7 @@ main(void)
 		cmocka_unit_test(test_asn1),
 		cmocka_unit_test(test_sctp),
 		cmocka_unit_test(test_session),
+		cmocka_unit_test(test_igmp),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -76,6 +76,8 @@ def settings(config):
     dump = (types or {}).get('http', {}).get('dump-all-headers')
     if dump is not None:
         chosen['app-layer.protocols.http.dump-all-headers'] = dump
+    if 'null-values' in (types or {}).get('stats', {}):
+        chosen['stats.null-values'] = types['stats']['null-values']
     for name, key in (('ethernet', 'eve.ethernet'), ('community-id-seed', 'eve.community-id-seed')):
         if name in eve:
             chosen[key] = eve[name]

@@ -1,0 +1,200 @@
+/* Headers with lengths inside: NSH and IGMP; protocol numbers that nobody has. */
+#include "test/test.h"
+
+#include "lib/packet/test_frame.h"
+
+enum { PACKETS_MAX = 4, ETHER_TYPE_NSH = 0x894f, ETHERNET_LEN = 14, IPV4_LEN = 20 };
+
+static _Atomic uint64_t counters[PACKET_COUNTER_COUNT];
+static struct packet packets[PACKETS_MAX];
+static struct packet_decoder *decoder;
+static const struct packet *const packet = &packets[0];
+
+static int
+setup(void **state)
+{
+	struct packet_config config = frame_decoder_config();
+
+	memset(counters, 0, sizeof(counters));
+	return packet_decoder_create(&decoder, &config, counters);
+}
+
+static int
+teardown(void **state)
+{
+	packet_decoder_destroy(decoder);
+	return 0;
+}
+
+static void
+decode(const struct frame *frame)
+{
+	frame_give(&packets[0], frame, 1000000000);
+	assert_int_equal(packet_decode_burst(decoder, packets, 1, PACKETS_MAX), 1);
+}
+
+/** A service header of a metadata type, of words * 4 bytes, then an IPv4 datagram. */
+static struct frame
+nsh_frame(uint16_t version, uint8_t metadata_type, uint8_t words, uint8_t next)
+{
+	struct frame frame = { .len = 0 };
+
+	frame_ethernet(&frame, ETHER_TYPE_NSH);
+	frame_be16(&frame, (uint16_t)(version << 14 | 0x0fc0 | words));
+	frame_be16(&frame, (uint16_t)(metadata_type << 8 | next));
+	for (unsigned int i = 1; i < words; i++)
+		frame_be32(&frame, 0x01020304);
+	frame_ipv4(&frame, 0x0a000001, 0x0a000002, IP_PROTO_UDP, 7, 0);
+	frame_udp(&frame, 1000, 2000);
+	frame_put(&frame, "served", 6);
+	frame_finish_ipv4(&frame);
+	return frame;
+}
+
+static void
+test_nsh(void **state)
+{
+	static const struct {
+		uint8_t version, type, words, next;
+		uint8_t event;
+		bool invalid;
+	} cases[] = {
+		{ 0, 1, 6, 1, DECODE_EVENT_COUNT, false },
+		{ 0, 2, 2, 1, DECODE_EVENT_COUNT, false },
+		{ 0, 2, 9, 1, DECODE_EVENT_COUNT, false },
+		{ 1, 1, 6, 1, DECODE_NSH_UNSUPPORTED_VERSION, false },
+		{ 0, 1, 5, 1, DECODE_NSH_BAD_HEADER_LENGTH, true },
+		{ 0, 2, 1, 1, DECODE_NSH_BAD_HEADER_LENGTH, true },
+		{ 0, 0, 6, 1, DECODE_NSH_RESERVED_TYPE, false },
+		{ 0, 15, 6, 1, DECODE_NSH_RESERVED_TYPE, false },
+		{ 0, 3, 6, 1, DECODE_NSH_UNSUPPORTED_TYPE, false },
+		{ 0, 1, 6, 0, DECODE_NSH_UNKNOWN_PAYLOAD, false },
+		{ 0, 1, 6, 4, DECODE_NSH_UNKNOWN_PAYLOAD, false },
+		{ 0, 1, 6, 200, DECODE_NSH_UNKNOWN_PAYLOAD, false },
+	};
+
+	for (unsigned int i = 0; i < TEST_COUNT(cases); i++) {
+		struct frame frame = nsh_frame(cases[i].version, cases[i].type, cases[i].words, cases[i].next);
+		bool whole = cases[i].event == DECODE_EVENT_COUNT;
+
+		decode(&frame);
+		assert_int_equal(packet_is(packet, PACKET_INVALID), cases[i].invalid);
+		assert_int_equal(packet_is(packet, PACKET_FLOW), whole);
+		assert_int_equal(packet_has_events(packet), !whole);
+		if (whole)
+			assert_memory_equal(packet->payload, "served", 6);
+		else
+			assert_true(packet_has_decode_event(packet, cases[i].event));
+		assert_int_equal(counter_get(&counters[PACKET_COUNTER_NSH]), i + 1);
+	}
+}
+
+static void
+test_nsh_cut(void **state)
+{
+	struct frame frame = nsh_frame(0, 1, 6, 1);
+
+	for (frame.len = ETHERNET_LEN; frame.len < ETHERNET_LEN + 24; frame.len++) {
+		decode(&frame);
+		assert_true(packet_is(packet, PACKET_INVALID));
+		assert_true(packet_has_decode_event(packet, frame.len < ETHERNET_LEN + 8 ? DECODE_NSH_HEADER_TOO_SMALL :
+			DECODE_NSH_BAD_HEADER_LENGTH));
+	}
+}
+
+static struct frame
+igmp_frame(const uint8_t *message, size_t len)
+{
+	struct frame frame = { .len = 0 };
+	uint16_t sum;
+
+	frame_ethernet(&frame, 0x0800);
+	frame_ipv4(&frame, 0x0a000001, 0xe0000001, IP_PROTO_IGMP, 7, 0);
+	frame_put(&frame, message, len);
+	frame_finish_ipv4(&frame);
+	sum = (uint16_t)~checksum_fold(checksum_add(0, frame.data + ETHERNET_LEN + IPV4_LEN, (uint32_t)len));
+	memcpy(frame.data + ETHERNET_LEN + IPV4_LEN + 2, &sum, 2);
+	return frame;
+}
+
+#define MESSAGE(...) { __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ })
+
+static void
+test_igmp(void **state)
+{
+	static const struct {
+		uint8_t message[32];
+		size_t len;
+		uint8_t version;
+		uint32_t payload_len;
+		uint8_t event;
+	} cases[] = {
+		{ MESSAGE(0x11, 0, 0, 0, 0, 0, 0, 0), 1, 0, DECODE_EVENT_COUNT },
+		{ MESSAGE(0x11, 100, 0, 0, 0, 0, 0, 0), 2, 0, DECODE_EVENT_COUNT },
+		{ MESSAGE(0x11, 100, 0, 0, 0, 0, 0, 0, 2, 60, 0, 1, 10, 0, 0, 9), 3, 0, DECODE_EVENT_COUNT },
+		{ MESSAGE(0x11, 100, 0, 0, 0, 0, 0, 0, 2, 60, 0, 2, 10, 0, 0, 9), 3, 0, DECODE_IGMP_V3_PKT_TOO_SMALL },
+		{ MESSAGE(0x12, 0, 0, 0, 224, 0, 0, 9), 1, 0, DECODE_EVENT_COUNT },
+		{ MESSAGE(0x16, 0, 0, 0, 224, 0, 0, 9, 1, 2), 2, 2, DECODE_EVENT_COUNT },
+		{ MESSAGE(0x17, 0, 0, 0, 224, 0, 0, 9), 2, 0, DECODE_EVENT_COUNT },
+		{ MESSAGE(0xff, 0, 0, 0, 0, 0, 0, 0), IGMP_VERSION_NONE, 0, DECODE_EVENT_COUNT },
+		{ MESSAGE(0x22, 0, 0, 0, 0, 0, 0, 1, 4, 1, 0, 1, 224, 0, 0, 9, 10, 0, 0, 1, 0, 0, 0, 0, 7), 3, 1, DECODE_EVENT_COUNT },
+		{ MESSAGE(0x22, 0, 0, 0, 0, 0, 0, 1, 4, 1, 0, 2, 224, 0, 0, 9, 10, 0, 0, 1), 3, 0, DECODE_IGMP_MALFORMED },
+		{ MESSAGE(0x22, 0, 0, 0, 0, 0, 0xff, 0xff, 4, 0, 0, 0, 224, 0, 0, 9), 3, 0, DECODE_IGMP_V3_PKT_TOO_SMALL },
+		{ MESSAGE(0x16, 0, 0, 0, 224, 0, 0), 0, 0, DECODE_IGMP_PKT_TOO_SMALL },
+	};
+
+	for (unsigned int i = 0; i < TEST_COUNT(cases); i++) {
+		struct frame frame = igmp_frame(cases[i].message, cases[i].len);
+		bool whole = cases[i].event == DECODE_EVENT_COUNT;
+
+		decode(&frame);
+		assert_int_equal(packet_is(packet, PACKET_INVALID), !whole);
+		assert_int_equal(packet_is(packet, PACKET_FLOW), whole);
+		assert_int_equal(packet_has_events(packet), !whole);
+		if (!whole) {
+			assert_true(packet_has_decode_event(packet, cases[i].event));
+			continue;
+		}
+		assert_int_equal(packet->igmp_version, cases[i].version);
+		assert_int_equal(packet->payload_len, cases[i].payload_len);
+		assert_false(packet_is(packet, PACKET_L4_CHECKSUM_BAD));
+		frame.data[ETHERNET_LEN + IPV4_LEN + 2] ^= 1;
+		decode(&frame);
+		assert_true(packet_is(packet, PACKET_L4_CHECKSUM_BAD));
+	}
+	assert_int_equal(counter_get(&counters[PACKET_COUNTER_CHECKSUM_IGMP]), 8);
+}
+
+static void
+test_unknown_protocol(void **state)
+{
+	static const struct {
+		uint8_t proto;
+		bool unknown;
+	} cases[] = { { 89, false }, { 112, false }, { 147, false }, { 148, true }, { 253, true } };
+
+	for (unsigned int i = 0; i < TEST_COUNT(cases); i++) {
+		struct frame frame = { .len = 0 };
+
+		frame_ethernet(&frame, 0x0800);
+		frame_ipv4(&frame, 0x0a000001, 0x0a000002, cases[i].proto, 7, 0);
+		frame_put(&frame, "what", 4);
+		frame_finish_ipv4(&frame);
+		decode(&frame);
+		assert_true(packet_is(packet, PACKET_FLOW));
+		assert_int_equal(packet_has_decode_event(packet, DECODE_IPV4_UNKNOWN_PROTOCOL), cases[i].unknown);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_nsh, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_nsh_cut, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_igmp, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_unknown_protocol, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
