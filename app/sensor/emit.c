@@ -229,6 +229,8 @@ emit_app(struct worker *worker, struct proto_ctx *ctx, const struct flow_session
 		return;
 	b.event->app_idx = session->proto.proto_idx;
 	b.event->ts_ns = ctx->ts_ns;
+	if (!ctx->to_server && worker->flow != NULL && session->proto.proto->app.from_sender)
+		turn(b.event);
 	record = event_add(&b, EVENT_SECTION_APP, ctx->record->len);
 	memcpy(record, ctx->record->base, ctx->record->len);
 	put_tx_id(b.event, ctx, tx_id);

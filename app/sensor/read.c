@@ -178,7 +178,7 @@ command_read(int argc, char **argv)
 		signal(SIGINT, on_signal);
 		signal(SIGPIPE, SIG_IGN);
 		signal(SIGXFSZ, SIG_IGN); /* a file-size limit is an error of write(), counted by its sink */
-		settings.sensor.acked_frame_numbers = true;
+		settings.sensor.acked_frame_numbers = !settings.stream.inline_mode;
 		sensor.reading = true;
 		sensor.paths = (const char *const *)paths;
 		rc = read_captures(&sensor, &settings, args.out_dir);

@@ -6,7 +6,7 @@
 #include "lib/rule/keyword.h"
 #include "lib/rule/rule_tests.h"
 
-enum { FIELD_SHAPES_MAX = 32 };
+enum { FIELD_SHAPES_MAX = 32, FIELD_PATHS_LEN_MAX = 256 };
 
 static bool
 field_is_bytes(const struct field *field)
@@ -14,21 +14,32 @@ field_is_bytes(const struct field *field)
 	return field->type == FIELD_STRING || field->type == FIELD_HEX || field->type == FIELD_BASE64 || field->type == FIELD_TEXT;
 }
 
-/* All shapes of a path, into the set's memory. */
-static const struct record_path *
-field_paths(struct rule_parser *parser, unsigned int app, const char *text, uint16_t *count)
+static void
+field_shapes(const struct record_table *table, const char *text, struct record_path paths[], uint16_t *count)
 {
-	const struct record_table *table = parser->set->world.apps[app]->record;
-	struct record_path paths[FIELD_SHAPES_MAX];
-
-	*count = 0;
-	if (table == NULL || record_path_resolve(table, text, &paths[0]) != 0)
-		return NULL;
+	if (*count == FIELD_SHAPES_MAX || record_path_resolve(table, text, &paths[*count]) != 0)
+		return;
 	do {
 		if (++*count == FIELD_SHAPES_MAX)
 			break;
 		paths[*count] = paths[*count - 1];
 	} while (record_path_next(table, text, &paths[*count]) == 0);
+}
+
+/* All shapes of a path, or of several with blanks between, into the set's memory. */
+static const struct record_path *
+field_paths(struct rule_parser *parser, unsigned int app, const char *text, uint16_t *count)
+{
+	const struct record_table *table = parser->set->world.apps[app]->record;
+	struct record_path paths[FIELD_SHAPES_MAX] = { 0 };
+	char words[FIELD_PATHS_LEN_MAX], *rest = NULL;
+
+	*count = 0;
+	snprintf(words, sizeof(words), "%s", text);
+	for (char *word = strtok_r(words, " ", &rest); table != NULL && word != NULL; word = strtok_r(NULL, " ", &rest))
+		field_shapes(table, word, paths, count);
+	if (*count == 0)
+		return NULL;
 	const struct record_path *kept = rule_arena_copy(&parser->set->arena, paths, *count * sizeof(paths[0]));
 
 	if (kept == NULL)
@@ -73,6 +84,28 @@ test_of(uint8_t type)
 	return NULL;
 }
 
+/* "16,0", "16,-1", "16,all": behind a number, which elements of an array. Lists of numbers stand in brackets: "[16,28]". */
+static void
+field_element(struct rule_test *test, char *value)
+{
+	char *comma = strchr(value, ',');
+	int64_t idx = RULE_ELEMENT_ALL;
+	char *word;
+
+	if (comma == NULL || strchr(comma + 1, ',') != NULL || value[0] == '[' || value[1] == '[')
+		return;
+	word = rule_trim(comma + 1);
+	if (strcmp(word, "any") == 0) {
+		*comma = '\0';
+		return;
+	}
+	if (strcmp(word, "all") != 0 && !rule_integer(word, &idx))
+		return;
+	*comma = '\0';
+	test->fn = rule_test_field_element;
+	test->extra = (uint64_t)idx;
+}
+
 static int
 field_compare(struct rule_parser *parser, struct rule_test *test, const struct field *field, char *value)
 {
@@ -83,6 +116,8 @@ field_compare(struct rule_parser *parser, struct rule_test *test, const struct f
 		for (unsigned int shape = 1; shape < test->path_count; shape++)
 			if (test_of(test->paths[shape].leaf->type) != test->fn)
 				test->fn = rule_test_field_value;
+		if (test->fn == rule_test_field_array)
+			field_element(test, value);
 		if (value[0] == '!' && value[1] == '[') {
 			test->negated = true;
 			value++;
@@ -90,6 +125,33 @@ field_compare(struct rule_parser *parser, struct rule_test *test, const struct f
 		return rule_numbers_parse(parser, value, field->names, field_tests[i].bits, &test->numbers);
 	}
 	return rule_refuse(parser, "a field of this kind cannot be compared; without a value it asks whether the field is present");
+}
+
+/* `tls.subject:"CN=plc"`: the text occurs in the field. What follows looks where it looked before. Of a digest's digits case
+ * says nothing. */
+static int
+field_text(struct rule_parser *parser, unsigned int app, const char *path, char *value)
+{
+	bool digest = strspn(value, "!\"0123456789abcdefABCDEF:") == strlen(value);
+	struct rule_node *content = parser->last_content;
+	bool sticky = parser->sticky;
+	int buffer = parser->buffer;
+	int ret = field_buffer(parser, app, path);
+
+	if (ret == 0)
+		ret = rule_setup_content(parser, value);
+	if (ret == 0 && digest)
+		ret = rule_setup_nocase(parser, NULL);
+	parser->buffer = buffer;
+	parser->sticky = sticky;
+	parser->last_content = content;
+	return ret;
+}
+
+static bool
+is_text(const char *value)
+{
+	return value != NULL && (value[0] == '"' || strncmp(value, "!\"", 2) == 0);
 }
 
 /* 1: no such field */
@@ -102,11 +164,10 @@ field_by_path(struct rule_parser *parser, unsigned int app, const char *path, ch
 
 	if (paths == NULL)
 		return parser->no_memory ? -ENOMEM : 1;
-	if (field_is_bytes(paths[0].leaf)) {
-		if (given)
-			return rule_refuse(parser, "text is compared by content or pcre behind it: %s; content:\"...\";", parser->keyword);
-		return field_buffer(parser, app, path);
-	}
+	if (field_is_bytes(paths[0].leaf))
+		return is_text(value) ? field_text(parser, app, path, value)
+			: given       ? rule_refuse(parser, "text is compared by content or pcre behind it: %s; content:\"...\";", parser->keyword)
+				      : field_buffer(parser, app, path);
 	struct rule_test *test = rule_add_test(parser, rule_test_field_present);
 
 	if (test == NULL)
@@ -187,7 +248,8 @@ own_name(struct rule_parser *parser, unsigned int app, const char *name, char *v
 			return own_keyword(parser, app, &owner->keywords[i], value);
 	for (unsigned int i = 0; i < owner->buffer_count; i++)
 		if (strcasecmp(owner->buffers[i].name, name) == 0)
-			return own_buffer(parser, app, &owner->buffers[i], value);
+			return is_text(value) ? field_text(parser, app, owner->buffers[i].path, value)
+					      : own_buffer(parser, app, &owner->buffers[i], value);
 	return 1;
 }
 

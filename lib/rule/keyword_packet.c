@@ -139,6 +139,9 @@ rule_setup_tcp_flags(struct rule_parser *parser, char *value)
 	test->extra = '=';
 	int ret = tcp_flag_letters(parser, wanted, test, &test->bits[0]);
 
+	/* What a SYN carries (RFC 7413) enters the stream with a later segment: its own payload is looked at. */
+	if ((test->bits[0] & TCP_SYN) != 0 && test->extra != '!' && (test->extra != '*' || test->bits[0] == TCP_SYN))
+		parser->draft.flags |= RULE_ON_PACKET;
 	if (ret == 0 && value != NULL) {
 		uint64_t how = test->extra;
 

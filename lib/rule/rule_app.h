@@ -33,7 +33,7 @@ struct rule_app_keyword {
 /** Another name for a byte field used as a sticky buffer ("dnp3_data"), as other sensors spell it. */
 struct rule_app_buffer {
 	const char *name;
-	const char *path; /* in the record table; may be a FIELD_HIDDEN field */
+	const char *path; /* in the record table, or several with blanks between; may be FIELD_HIDDEN fields */
 };
 
 /** What holds of a number of the root whenever a keyword's test does: the bits of mask are those of value. */
@@ -69,6 +69,8 @@ struct rule_app {
 	/** Where the record of a response, which has its request as well, has a buffer of the one or the other, for rules with
 	 *  =>; NULL: nowhere. NULL itself: records are of one message. */
 	const char *(*buffer_of)(const struct rule_app_buffer *buffer, bool to_server);
+	/** An event names the sender of its message first; else the flow's originator, whoever sent it. */
+	bool from_sender;
 	/** In alerts the record stands below this key of the protocol's object ("request"), by direction (to_server is
 	 *  index 1); NULL: it is the object itself. */
 	const char *alert_key[2];

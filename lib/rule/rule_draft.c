@@ -9,7 +9,8 @@
 static bool
 buffer_same(const struct rule_buffer *a, const struct rule_buffer *b)
 {
-	return a->kind == b->kind && a->app == b->app && (a->kind != BUFFER_FIELD || a->paths[0].leaf == b->paths[0].leaf);
+	return a->kind == b->kind && a->app == b->app && (a->kind != BUFFER_FIELD || (a->path_count == b->path_count
+		&& memcmp(a->paths, b->paths, a->path_count * sizeof(a->paths[0])) == 0));
 }
 
 static int

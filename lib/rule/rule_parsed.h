@@ -300,6 +300,8 @@ struct rule_test;
 typedef bool (*rule_test_fn)(const struct rule_view *view, const struct rule_test *test);
 
 /** A condition on a packet, a flow or a record. */
+#define RULE_ELEMENT_ALL INT64_MIN /* extra of a test of one element of an array: all of them */
+
 struct rule_test {
 	rule_test_fn fn;
 	bool negated;

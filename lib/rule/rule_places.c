@@ -165,7 +165,7 @@ rule_need_paths(const struct record_path *paths, unsigned int count, struct rule
 static bool
 test_needs_field(const struct rule_test *test)
 {
-	static const rule_test_fn fns[] = { rule_test_field_number, rule_test_field_real, rule_test_field_array,
+	static const rule_test_fn fns[] = { rule_test_field_number, rule_test_field_real, rule_test_field_array, rule_test_field_element,
 		rule_test_field_scalars, rule_test_field_value, rule_test_field_present };
 
 	for (unsigned int i = 0; i < sizeof(fns) / sizeof(fns[0]); i++)

@@ -463,6 +463,32 @@ field_array(const struct field *field, const uint8_t *base, const void *record, 
 	return false;
 }
 
+/* One element of an array by its place, from the end where that is negative; or all of them. */
+static bool
+field_element(const struct field *field, const uint8_t *base, const void *record, void *arg)
+{
+	const struct rule_test *test = arg;
+	int64_t idx = (int64_t)test->extra;
+	size_t size = rule_array_size(field);
+	struct record_ref ref;
+
+	if (!record_is_present(record, field->bit))
+		return false;
+	memcpy(&ref, (const uint8_t *)record + field->offset, sizeof(ref));
+	if (idx < 0 && idx != RULE_ELEMENT_ALL)
+		idx += ref.count;
+	if (idx != RULE_ELEMENT_ALL && (idx < 0 || idx >= ref.count))
+		return false;
+	for (uint32_t i = 0; i < ref.count; i++) {
+		uint32_t value = 0;
+
+		memcpy(&value, base + ref.off + i * size, size);
+		if ((idx == RULE_ELEMENT_ALL || idx == i) && !rule_numbers_match(&test->numbers, value))
+			return false;
+	}
+	return ref.count > 0;
+}
+
 static bool
 scalar_matches(const struct rule_numbers *numbers, const struct record_scalar *scalar)
 {
@@ -545,6 +571,7 @@ field_value(const struct field *field, const uint8_t *base, const void *record, 
 FIELD_TEST(field_number)
 FIELD_TEST(field_real)
 FIELD_TEST(field_array)
+FIELD_TEST(field_element)
 FIELD_TEST(field_scalars)
 FIELD_TEST(field_value)
 FIELD_TEST(field_present)

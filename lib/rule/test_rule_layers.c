@@ -21,6 +21,8 @@ fires(const char *options, uint8_t ip_proto, const void *payload, uint32_t len, 
 		packet.l4_len = 12;
 		packet.sctp_chunk_count = 2;
 	}
+	if (ip_proto == IP_PROTO_TCP)
+		packet.tcp_flags = TCP_SYN;
 	if (ip_proto == IP_PROTO_IGMP)
 		packet.l4_len = (uint16_t)len;
 	rule_hits_reset(&b.hits);
@@ -144,6 +146,17 @@ test_igmp(void **state)
 	assert_false(fires("ttl:0;", IP_PROTO_GRE, message, sizeof(message), NULL));
 }
 
+/* RFC 7413: what a SYN carries is in its own payload, and not yet in the stream. */
+static void
+test_syn(void **state)
+{
+	(void)state;
+	assert_true(fires("flags:S; content:\"GET\";", IP_PROTO_TCP, "GET /", 5, NULL));
+	assert_true(fires("flags:S+; content:\"GET\";", IP_PROTO_TCP, "GET /", 5, NULL));
+	assert_false(fires("flags:SA; content:\"GET\";", IP_PROTO_TCP, "GET /", 5, NULL));
+	assert_false(fires("flags:!A; content:\"GET\";", IP_PROTO_TCP, "GET /", 5, NULL)); /* asked of the stream */
+}
+
 int
 main(void)
 {
@@ -152,6 +165,7 @@ main(void)
 		cmocka_unit_test(test_sctp),
 		cmocka_unit_test(test_session),
 		cmocka_unit_test(test_igmp),
+		cmocka_unit_test(test_syn),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -73,6 +73,7 @@ struct stream_config {
 	uint64_t reassembly_memcap_bytes; /* of one worker: segments and unfinished PDUs */
 	uint64_t depth_bytes;             /* of each direction; 0: no end */
 	bool midstream;          /* rules may see connections whose start was not seen (parsing always does) */
+	bool inline_mode;        /* data is always delivered as it comes; `read` numbers events by the frame that brought it */
 	bool checksum_validation; /* segments with a bad checksum are not reassembled */
 	bool check_overlap;      /* compare segments sent again with what was delivered, as far as prints are kept */
 	unsigned int policy;     /* enum stream_policy; of hosts that no range names */

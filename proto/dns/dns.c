@@ -34,7 +34,7 @@ dns_frame(struct cursor in, bool to_server)
 	(void)to_server;
 	if (in.short_read)
 		return 0;
-	if (!fits(&header, len) || opcode_of(header.flags) > OPCODE_MAX)
+	if (!fits(&header, len))
 		return -EBADMSG;
 	return len + DNS_PREFIX_LEN > STREAM_PDU_LEN_MAX ? STREAM_PDU_LEN_MAX : len + DNS_PREFIX_LEN;
 }
@@ -130,8 +130,10 @@ judge(struct cursor whole, size_t len, bool on_port)
 		return PROTO_PROBE_NO;
 	if (in.short_read)
 		return PROTO_PROBE_MORE;
-	if (!fits(&header, len) || opcode_of(header.flags) > OPCODE_MAX || header.counts[0] > DNS_QUESTIONS_MAX)
+	if (!fits(&header, len) || header.counts[0] > DNS_QUESTIONS_MAX)
 		return PROTO_PROBE_NO;
+	if (opcode_of(header.flags) > OPCODE_MAX)
+		return on_port && here && is_whole(cursor_sub(&whole, len)) ? PROTO_PROBE_YES : PROTO_PROBE_NO;
 	if (on_port && header.counts[0] + header.counts[1] > 0) {
 		struct dns_name name;
 
@@ -242,17 +244,18 @@ open_request(struct dns_message *message)
 	struct dns_open *open = &state->open[state->next];
 
 	counter_add(&ctx->counters[DNS_COUNT_REQUESTS], 1);
-	message->record->tx_id = ++state->last_tx;
+	message->record->tx_id = state->messages++;
 	state->requested = true;
 	if (message->record->service == DNS_SERVICE_MDNS) /* answered by all and anywhere */
 		return;
-	if (open->tx_id != 0) {
+	if (open->waits) {
 		counter_add(&ctx->counters[DNS_COUNT_UNANSWERED], 1);
 		if (!state->flooded)
 			proto_event(ctx, DNS_EVENT_FLOODED);
 		state->flooded = true;
 	}
-	*open = (struct dns_open){ .opened_ns = ctx->ts_ns, .tx_id = state->last_tx, .id = message->record->id };
+	*open = (struct dns_open){ .opened_ns = ctx->ts_ns, .tx_id = message->record->tx_id, .id = message->record->id,
+		.waits = true };
 	state->next = (uint8_t)((state->next + 1) % DNS_OPEN_MAX);
 }
 
@@ -265,20 +268,21 @@ answer_request(struct dns_message *message)
 	struct dns_record *record = message->record;
 
 	counter_add(&ctx->counters[DNS_COUNT_RESPONSES], 1);
+	state->messages++;
 	for (unsigned int i = 1; i <= DNS_OPEN_MAX; i++) {
 		struct dns_open *open = &state->open[(state->next + DNS_OPEN_MAX - i) % DNS_OPEN_MAX];
 		uint64_t waited_us;
 
-		if (open->tx_id == 0 || open->id != record->id)
+		if (!open->waits || open->id != record->id)
 			continue;
 		waited_us = ctx->ts_ns > open->opened_ns ? (ctx->ts_ns - open->opened_ns) / 1000 : 0;
 		record->tx_id = open->tx_id;
 		record->response_time_us = waited_us > UINT32_MAX ? UINT32_MAX : (uint32_t)waited_us;
 		record_present(&record->head, DNS_HAS_RESPONSE_TIME);
-		open->tx_id = 0;
+		open->waits = false;
 		return;
 	}
-	record->tx_id = ++state->last_tx;
+	record->tx_id = state->messages - 1;
 	if (record->service == DNS_SERVICE_MDNS)
 		return;
 	counter_add(&ctx->counters[DNS_COUNT_ORPHANS], 1);
@@ -292,12 +296,12 @@ put_types(struct dns_message *message)
 	struct dns_record *record = message->record;
 	uint16_t *kept;
 
-	if (message->rr_count == 0)
+	if (message->type_count == 0)
 		return;
-	kept = record_reserve(message->ctx->record, &record->types, message->rr_count, sizeof(*kept));
+	kept = record_reserve(message->ctx->record, &record->types, message->type_count, sizeof(*kept));
 	if (kept == NULL)
 		return;
-	memcpy(kept, message->types, message->rr_count * sizeof(*kept));
+	memcpy(kept, message->types, message->type_count * sizeof(*kept));
 	record_present(&record->head, DNS_HAS_TYPES);
 }
 
@@ -307,8 +311,9 @@ dns_parse(struct proto_ctx *ctx, struct cursor pdu)
 	uint16_t types[DNS_RRS_MAX];
 	struct dns_message message = { .ctx = ctx, .types = types };
 	struct dns_header header;
+	const struct dns_config *config = ctx->config;
 	uint64_t told;
-	bool cut = false;
+	bool cut = false, emit;
 
 	if (ctx->tcp) {
 		uint32_t len = cursor_be16(&pdu);
@@ -333,10 +338,11 @@ dns_parse(struct proto_ctx *ctx, struct cursor pdu)
 		proto_event(ctx, DNS_EVENT_TRAILING_BYTES);
 	if (cut) /* the end is not here, which is nobody's fault */
 		ctx->events = told;
-	if (message.record->type == 0 && message.record->queries.count > 0)
-		record_present(&message.record->head, DNS_HAS_REQUEST);
+	if (message.record->queries.count > 0)
+		record_present(&message.record->head, message.record->type == 0 ? DNS_HAS_REQUEST : DNS_HAS_RESPONSE);
 	put_types(&message);
-	proto_deliver(ctx, PROTO_MATCH | PROTO_EMIT, message.record->tx_id);
+	emit = message.record->type == 0 ? config->requests : config->responses;
+	proto_deliver(ctx, PROTO_MATCH | (emit ? PROTO_EMIT : 0), message.record->tx_id + 1);
 }
 
 static void
@@ -345,7 +351,7 @@ dns_end(struct proto_ctx *ctx)
 	const struct dns_state *state = ctx->state;
 
 	for (unsigned int i = 0; i < DNS_OPEN_MAX; i++)
-		if (state->open[i].tx_id != 0)
+		if (state->open[i].waits)
 			counter_add(&ctx->counters[DNS_COUNT_UNANSWERED], 1);
 }
 
@@ -360,8 +366,10 @@ const struct proto dns_proto = {
 		.event_count = DNS_EVENT_COUNT,
 		.buffers = dns_buffers,
 		.buffer_count = DNS_BUFFER_COUNT,
+		.from_sender = true,
 	},
 	.transports = PROTO_TCP | PROTO_UDP,
+	.counts_transactions = true,
 	.ports = dns_ports,
 	.pdu_len_min = DNS_PREFIX_LEN + DNS_HEADER_LEN,
 	.probe = dns_probe,
@@ -372,6 +380,8 @@ const struct proto dns_proto = {
 	.parse = dns_parse,
 	.end = dns_end,
 	.state_len = sizeof(struct dns_state),
+	.knobs = &dns_knobs,
+	.config_len = sizeof(struct dns_config),
 	.counters = dns_counters,
 	.counter_count = DNS_COUNTER_COUNT,
 };

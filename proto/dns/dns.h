@@ -2,7 +2,8 @@
  * DNS over UDP and TCP, and what is written alike: multicast DNS and LLMNR. The record of one message, the state of one
  * flow, and what the files of this folder share. Nothing outside the folder includes this.
  *
- * Source: RFC 1035 (messages), RFC 6891 (EDNS), RFC 6762 (mDNS), RFC 4795 (LLMNR), RFC 2782 (SRV), RFC 3596 (AAAA).
+ * Source: RFC 1035 (messages), RFC 6891 (EDNS), RFC 6762 (mDNS), RFC 4795 (LLMNR), RFC 2782 (SRV), RFC 3596 (AAAA),
+ * RFC 4255 (SSHFP).
  */
 #ifndef MR_PROTO_DNS_H
 #define MR_PROTO_DNS_H
@@ -21,6 +22,7 @@ enum {
 	DNS_RRS_MAX = 512,         /* of one message */
 	DNS_OPTIONS_MAX = 16,      /* of one OPT record */
 	DNS_RDATA_LEN_MAX = 1024,  /* bytes kept of a TXT, NULL or unknown record */
+	DNS_SSHFP_LEN_MAX = 64,    /* bytes of a fingerprint; SHA-256 has 32 */
 	DNS_OPEN_MAX = 32,         /* requests of a flow that wait */
 	DNS_VERSION = 3,           /* of the event's form */
 	DNS_PORT_MDNS = 5353,
@@ -41,6 +43,7 @@ enum dns_type {
 	DNS_TYPE_SRV = 33,
 	DNS_TYPE_DNAME = 39,
 	DNS_TYPE_OPT = 41,
+	DNS_TYPE_SSHFP = 44,
 };
 
 /* Bits of the header's second word (RFC 1035 4.1.1, RFC 4035 3). */
@@ -66,6 +69,7 @@ enum dns_bit {
 	DNS_HAS_SERVICE,
 	DNS_HAS_QUERIES,
 	DNS_HAS_REQUEST, /* the queries, of a request */
+	DNS_HAS_RESPONSE, /* the queries, of a response */
 	DNS_HAS_ANSWERS,
 	DNS_HAS_AUTHORITIES,
 	DNS_HAS_ADDITIONALS,
@@ -85,6 +89,7 @@ enum dns_rr_bit {
 	DNS_RR_HAS_SOA,
 	DNS_RR_HAS_MX,
 	DNS_RR_HAS_OPT,
+	DNS_RR_HAS_SSHFP,
 	DNS_RR_HAS_DATA,
 };
 
@@ -105,6 +110,10 @@ struct dns_rr {
 			struct record_ref rname;
 			uint32_t serial, refresh_s, retry_s, expire_s, minimum_s;
 		} soa;
+		struct {
+			struct record_ref fingerprint;
+			uint8_t algorithm, type;
+		} sshfp;
 		struct record_list options;
 	} data;
 };
@@ -152,7 +161,7 @@ extern const struct rule_app_event dns_events[];
 extern const struct rule_app_buffer dns_buffers[];
 extern const struct counter_desc dns_counters[];
 
-enum { DNS_BUFFER_COUNT = 8 };
+enum { DNS_BUFFER_COUNT = 9 };
 
 /* Index into dns_events[]. The first ten are Suricata's. */
 enum dns_event {
@@ -183,15 +192,22 @@ enum dns_counter {
 	DNS_COUNTER_COUNT,
 };
 
+struct dns_config {
+	bool requests, responses; /* whether they are events; rules see them in any case */
+};
+
+extern const struct knob_table dns_knobs;
+
 struct dns_open {
 	uint64_t opened_ns;
-	uint32_t tx_id; /* 0: the place is free */
+	uint32_t tx_id;
 	uint16_t id;
+	bool waits; /* false: the place is free */
 };
 
 struct dns_state {
 	struct dns_open open[DNS_OPEN_MAX]; /* a ring: next is the oldest */
-	uint32_t last_tx;
+	uint32_t messages; /* seen so far, requests and responses */
 	uint8_t next;
 	bool requested; /* a request was seen: a response may be blamed */
 	bool flooded;
@@ -220,7 +236,8 @@ struct dns_message {
 	struct dns_record *record;
 	struct cursor whole; /* what pointers point into */
 	struct cursor in;
-	uint16_t *types;
+	uint16_t *types;     /* [DNS_RRS_MAX] */
+	uint32_t type_count;
 	uint32_t rr_count;
 };
 

@@ -161,6 +161,10 @@ static const struct field rr_fields[] = {
 	{ "soa.retry", FIELD_U32, DNS_RR_HAS_SOA, 0, AT(data.soa.retry_s), NULL, NULL, "RFC 1035 3.3.13", "seconds" },
 	{ "soa.expire", FIELD_U32, DNS_RR_HAS_SOA, 0, AT(data.soa.expire_s), NULL, NULL, "RFC 1035 3.3.13", "seconds" },
 	{ "soa.minimum", FIELD_U32, DNS_RR_HAS_SOA, 0, AT(data.soa.minimum_s), NULL, NULL, "RFC 1035 3.3.13", "seconds" },
+	{ "sshfp.algo", FIELD_U8, DNS_RR_HAS_SSHFP, 0, AT(data.sshfp.algorithm), NULL, NULL, "RFC 4255 3.1.1", "algorithm of the key" },
+	{ "sshfp.type", FIELD_U8, DNS_RR_HAS_SSHFP, 0, AT(data.sshfp.type), NULL, NULL, "RFC 4255 3.1.2", "1: SHA-1, 2: SHA-256" },
+	{ "sshfp.fingerprint", FIELD_STRING, DNS_RR_HAS_SSHFP, 0, AT(data.sshfp.fingerprint), NULL, NULL, "RFC 4255 3.1.3",
+		"hex with colons" },
 	{ "opt", FIELD_LIST, DNS_RR_HAS_OPT, 0, AT(data.options), NULL, dns_option_tables, "RFC 6891 6.1.2", "options of OPT" },
 	{ "data", FIELD_HEX, DNS_RR_HAS_DATA, 0, AT(text), NULL, NULL, "RFC 1035 4.1.3", "of any other type: its bytes" },
 };
@@ -185,7 +189,7 @@ const struct record_table *const dns_value_tables[] = { &address_table, &text_ta
 static const struct field dns_fields[] = {
 	{ "version", FIELD_U8, FIELD_ALWAYS, 0, AT(version), NULL, NULL, "own", "of the event's form: 3" },
 	{ "type", FIELD_U8, FIELD_ALWAYS, 0, AT(type), &kinds, NULL, "RFC 1035 4.1.1", "request or response" },
-	{ "tx_id", FIELD_U32, FIELD_ALWAYS, 0, AT(tx_id), NULL, NULL, "own", "the same for a request and its response" },
+	{ "tx_id", FIELD_U32, FIELD_ALWAYS, 0, AT(tx_id), NULL, NULL, "own", "messages of the flow before the request; a response has its request's" },
 	{ "id", FIELD_U16, FIELD_ALWAYS, 0, AT(id), NULL, NULL, "RFC 1035 4.1.1", "identifier" },
 	{ "flags", FIELD_STRING, FIELD_ALWAYS, 0, AT(flags_text), NULL, NULL, "RFC 1035 4.1.1", "second word of the header, hexadecimal" },
 	{ "qr", FIELD_BOOL, DNS_HAS_QR, 0, AT(set), NULL, NULL, "RFC 1035 4.1.1", "response" },
@@ -197,8 +201,9 @@ static const struct field dns_fields[] = {
 	{ "opcode", FIELD_U8, FIELD_ALWAYS, 0, AT(opcode), NULL, NULL, "RFC 1035 4.1.1", "kind of query, 0 for a standard one" },
 	{ "rcode", FIELD_U16, FIELD_ALWAYS, 0, AT(rcode), &rcodes, NULL, "RFC 6895 2.3", "response code, extended by EDNS" },
 	{ "service", FIELD_U8, DNS_HAS_SERVICE, 0, AT(service), &services, NULL, "own", "mdns or llmnr, by their ports" },
-	{ "rrtype", FIELD_U16S, DNS_HAS_TYPES, FIELD_HIDDEN, AT(types), &dns_types, NULL, "RFC 1035 4.1", "types of all questions and records" },
+	{ "rrtype", FIELD_U16S, DNS_HAS_TYPES, FIELD_HIDDEN, AT(types), &dns_types, NULL, "RFC 1035 4.1", "types of a request's questions, of a response's answers" },
 	{ "query", FIELD_LIST, DNS_HAS_REQUEST, FIELD_HIDDEN, AT(queries), NULL, dns_query_tables, "RFC 1035 4.1.2", "questions of a request" },
+	{ "response", FIELD_LIST, DNS_HAS_RESPONSE, FIELD_HIDDEN, AT(queries), NULL, dns_query_tables, "RFC 1035 4.1.2", "questions of a response" },
 	{ "queries", FIELD_LIST, DNS_HAS_QUERIES, 0, AT(queries), NULL, dns_query_tables, "RFC 1035 4.1.2", "questions" },
 	{ "answers", FIELD_LIST, DNS_HAS_ANSWERS, 0, AT(answers), NULL, dns_rr_tables, "RFC 1035 4.1.3", "answers" },
 	{ "grouped.A", FIELD_LIST, DNS_HAS_GROUP, FIELD_BARE, AT(groups[0]), NULL, dns_value_tables, "own", "values of the A answers" },
@@ -225,6 +230,8 @@ const struct rule_app_buffer dns_buffers[] = {
 	{ "dns.answers.rrname", "answers.rrname" },
 	{ "dns.authorities.rrname", "authorities.rrname" },
 	{ "dns.additionals.rrname", "additionals.rrname" },
+	{ "dns.response.rrname", "response.rrname answers.rrname answers.rdata answers.soa.mname authorities.rrname authorities.rdata "
+		"authorities.soa.mname additionals.rrname additionals.rdata" },
 };
 static_assert(COUNT(dns_buffers) == DNS_BUFFER_COUNT, "each buffer is counted");
 
@@ -244,6 +251,15 @@ const struct rule_app_event dns_events[] = {
 	[DNS_EVENT_TOO_MANY_RECORDS] = { "too_many_records", "more than 64 questions or 512 records; the rest is not read" },
 	[DNS_EVENT_TRAILING_BYTES] = { "trailing_bytes", "bytes behind the last record" },
 };
+
+static const struct knob knobs[] = {
+	{ "app-layer.protocols.dns.requests", KNOB_BOOL, offsetof(struct dns_config, requests), 0, 0, "yes", NULL,
+		"requests are written as events" },
+	{ "app-layer.protocols.dns.responses", KNOB_BOOL, offsetof(struct dns_config, responses), 0, 0, "yes", NULL,
+		"responses are written as events" },
+};
+
+const struct knob_table dns_knobs = { .owner = "dns", .knobs = knobs, .count = COUNT(knobs) };
 
 const struct counter_desc dns_counters[] = {
 	[DNS_COUNT_REQUESTS] = { "dns.requests", "requests read" },

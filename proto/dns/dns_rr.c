@@ -127,6 +127,28 @@ read_txt(struct dns_message *message, struct dns_rr *rr, struct cursor *rdata)
 }
 
 static void
+read_sshfp(struct dns_message *message, struct dns_rr *rr, struct cursor *rdata)
+{
+	static const char digits[] = "0123456789abcdef";
+	char text[DNS_SSHFP_LEN_MAX * 3];
+	uint32_t len = 0;
+
+	rr->data.sshfp.algorithm = cursor_u8(rdata);
+	rr->data.sshfp.type = cursor_u8(rdata);
+	while (cursor_left(rdata) > 0 && len < sizeof(text)) {
+		uint8_t byte = cursor_u8(rdata);
+
+		text[len++] = digits[byte >> 4];
+		text[len++] = digits[byte & 15];
+		text[len++] = ':';
+	}
+	if (len == 0)
+		return;
+	record_put_bytes(message->ctx->record, &rr->data.sshfp.fingerprint, text, len - 1);
+	record_present(&rr->head, DNS_RR_HAS_SSHFP);
+}
+
+static void
 read_null(struct dns_message *message, struct dns_rr *rr, struct cursor *rdata)
 {
 	put_data(message, rr, rdata, DNS_RR_HAS_TEXT);
@@ -161,7 +183,7 @@ static const struct {
 } forms[] = {
 	{ DNS_TYPE_A, read_ip }, { DNS_TYPE_AAAA, read_ip }, { DNS_TYPE_CNAME, read_name }, { DNS_TYPE_NS, read_name },
 	{ DNS_TYPE_PTR, read_name }, { DNS_TYPE_DNAME, read_name }, { DNS_TYPE_MX, read_mx }, { DNS_TYPE_TXT, read_txt },
-	{ DNS_TYPE_SRV, read_srv }, { DNS_TYPE_SOA, read_soa }, { DNS_TYPE_NULL, read_null }, { DNS_TYPE_OPT, read_opt },
+	{ DNS_TYPE_SRV, read_srv }, { DNS_TYPE_SOA, read_soa }, { DNS_TYPE_NULL, read_null }, { DNS_TYPE_SSHFP, read_sshfp }, { DNS_TYPE_OPT, read_opt },
 };
 
 static void
@@ -251,7 +273,9 @@ read_section(struct dns_message *message, struct record_list *list, unsigned int
 		whole = section == 0 ? read_question(message, rr) : read_rr(message, rr);
 		if (!whole)
 			return false;
-		message->types[message->rr_count++] = rr->type;
+		message->rr_count++;
+		if (section == message->record->type)
+			message->types[message->type_count++] = rr->type;
 		if (section == 1)
 			group(message, rr);
 	}

@@ -9,7 +9,8 @@ extern const struct proto dns_proto;
 enum { MESSAGE_MAX = 64 * 1024 };
 
 static struct dns_state flow;
-static const struct rig_desc desc = { .proto = &dns_proto, .table = &dns_table, .state = &flow,
+static struct dns_config config;
+static const struct rig_desc desc = { .proto = &dns_proto, .table = &dns_table, .state = &flow, .config = &config,
 	.json_flags = PROTO_MATCH | PROTO_EMIT };
 
 static int
@@ -19,6 +20,7 @@ setup(void **state)
 
 	(void)state;
 	rig->ctx.tcp = false;
+	config = (struct dns_config){ .requests = true, .responses = true };
 	rig->ctx.sport = 40000;
 	rig->ctx.dport = 53;
 	return err;
@@ -91,7 +93,7 @@ static const struct {
 	{ "a", ANSWER("0001 0000 0000", "c00c 0001 0001 00000e10 0004 0a0a0101"),
 		"\"answers\":[{\"rrname\":\"plc.plant.example\",\"rrtype\":\"A\",\"ttl\":3600,\"rdata\":\"10.10.1.1\"}],"
 		"\"grouped\":{\"A\":[\"10.10.1.1\"]},\"response_time_us\":", 0 },
-	{ "flags", ANSWER("0000 0000 0000", ""), "\"type\":\"response\",\"tx_id\":1,\"id\":4660,\"flags\":\"8580\",\"qr\":true,\"aa\":true,"
+	{ "flags", ANSWER("0000 0000 0000", ""), "\"type\":\"response\",\"tx_id\":0,\"id\":4660,\"flags\":\"8580\",\"qr\":true,\"aa\":true,"
 		"\"rd\":true,\"ra\":true,\"opcode\":0,\"rcode\":\"NOERROR\",\"queries\":[{\"rrname\":\"plc.plant.example\",\"rrtype\":\"A\"}]", 0 },
 	{ "aaaa", ANSWER("0001 0000 0000", "c00c 001c 0001 00000e10 0010 20010db8000000000000000000000001"),
 		"\"rdata\":\"2001:db8::1\"", 0 },
@@ -101,6 +103,10 @@ static const struct {
 		"\"rdata\":\"mta.plant.example\",\"preference\":10", 0 },
 	{ "txt", ANSWER("0001 0000 0000", "c00c 0010 0001 00000001 0006 ('ab') ('cd')"), "\"rdata\":\"abcd\"", 0 },
 	{ "null", ANSWER("0001 0000 0000", "c00c 000a 0001 00000001 0003 'xyz'"), "\"NULL\":[\"xyz\"]", 0 },
+	{ "sshfp", ANSWER("0001 0000 0000", "c00c 002c 0001 00000001 0005 0102 abcdef"),
+		"\"sshfp\":{\"algo\":1,\"type\":2,\"fingerprint\":\"ab:cd:ef\"}", 0 },
+	{ "sshfp, nothing", ANSWER("0001 0000 0000", "c00c 002c 0001 00000001 0002 0102"), "\"ttl\":1}", 0 },
+	{ "sshfp, cut", ANSWER("0001 0000 0000", "c00c 002c 0001 00000001 0001 01"), "\"ttl\":1}", E(MALFORMED_DATA) },
 	{ "srv", ANSWER("0001 0000 0000", "c00c 0021 0001 00000001 000c 0001 0002 12c0 ('opc') c010"),
 		"\"srv\":{\"priority\":1,\"weight\":2,\"port\":4800,\"name\":\"opc.plant.example\"}", 0 },
 	{ "soa", ANSWER("0000 0001 0000", "c010 0006 0001 00000001 0018 c00c c00c 00000001 00000002 00000003 00000004 00000005"),
@@ -121,7 +127,7 @@ static const struct {
 	{ "other label", ANSWER("0001 0000 0000", "8000 0001 0001 00000e10 0004 0a0a0101"), "\"queries\"", E(MALFORMED_DATA) },
 	{ "cut and said", "1234 8780 0001 0001 0000 0000 " NAME " 0001 0001", "\"tc\":true", 0 },
 	{ "reserved bit", "1234 85c3 0001 0000 0000 0000 " NAME " 0001 0001", "\"z\":true,\"opcode\":0,\"rcode\":\"NXDOMAIN\"", E(Z_FLAG_SET) },
-	{ "other id", "1235 8580 0001 0000 0000 0000 " NAME " 0001 0001", "\"tx_id\":2,\"id\":4661", E(UNSOLICITED_RESPONSE) },
+	{ "other id", "1235 8580 0001 0000 0000 0000 " NAME " 0001 0001", "\"tx_id\":1,\"id\":4661", E(UNSOLICITED_RESPONSE) },
 	{ "request", ASK, "\"request\"", E(NOT_RESPONSE) },
 	{ "opcode", "1234 f980 0001 0000 0000 0000 " NAME " 0001 0001", "\"opcode\":15", E(INVALID_OPCODE) },
 };
@@ -135,7 +141,7 @@ test_answers(void **state)
 		feed(ASK, true);
 		assert_int_equal(rig->count, 1);
 		assert_int_equal(rig->events, 0);
-		assert_non_null(strstr(rig->json.data, "{\"version\":3,\"type\":\"request\",\"tx_id\":1,\"id\":4660,\"flags\":\"100\",\"rd\":true,"
+		assert_non_null(strstr(rig->json.data, "{\"version\":3,\"type\":\"request\",\"tx_id\":0,\"id\":4660,\"flags\":\"100\",\"rd\":true,"
 			"\"opcode\":0,\"rcode\":\"NOERROR\",\"queries\":[{\"rrname\":\"plc.plant.example\",\"rrtype\":\"A\"}]}"));
 		rig->ctx.ts_ns += 2500000;
 		feed(answers[i].answer, false);
@@ -164,6 +170,24 @@ test_pairs(void **state)
 	rig_renew();
 	feed(ANSWER("0000 0000 0000", ""), true);
 	assert_int_equal(rig->events, E(NOT_REQUEST));
+}
+
+/* Messages that are no events are seen by rules all the same. */
+static void
+test_unlogged(void **state)
+{
+	(void)state;
+	config.requests = false;
+	feed(ASK, true);
+	assert_int_equal(rig->flags[0], PROTO_MATCH);
+	feed(ANSWER("0000 0000 0000", ""), false);
+	assert_int_equal(rig->flags[1], PROTO_MATCH | PROTO_EMIT);
+	rig_renew();
+	config = (struct dns_config){ .requests = true, .responses = false };
+	feed(ASK, true);
+	feed(ANSWER("0000 0000 0000", ""), false);
+	assert_int_equal(rig->flags[0], PROTO_MATCH | PROTO_EMIT);
+	assert_int_equal(rig->flags[1], PROTO_MATCH);
 }
 
 /* RFC 6762: both kinds from both ends, the id 0, cache flush bits; RFC 4795: other bits in the header. */
@@ -273,6 +297,9 @@ static const struct {
 	{ "bytes behind, on its port", ASK "00", false, true, PROTO_PROBE_YES },
 	{ "the root", "1234 0100 0001 0000 0000 0000 00 0002 0001", false, false, PROTO_PROBE_NO },
 	{ "netbios", "1234 0110 0001 0000 0000 0000 ('CKAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA') 00 0021 0001", false, false, PROTO_PROBE_NO },
+	{ "opcode", "1234 4900 0001 0000 0000 0000 " NAME " 0001 0001", false, false, PROTO_PROBE_NO },
+	{ "opcode, on its port", "1234 4900 0001 0000 0000 0000 " NAME " 0001 0001", false, true, PROTO_PROBE_YES },
+	{ "opcode, on its port, more behind", "1234 4900 0001 0000 0000 0000 " NAME " 0001 0001 00", false, true, PROTO_PROBE_NO },
 	{ "no entry", "1234 0100 0000 0000 0000 0000", false, true, PROTO_PROBE_NO },
 	{ "counts too high", "1234 0100 0007 0000 0000 0000 " NAME " 0001 0001", false, true, PROTO_PROBE_NO },
 	{ "modbus", "0001 0000 0006 01 03 0000 007d 0001 0000 0006 01 03 0000 007d", true, false, PROTO_PROBE_NO },
@@ -310,7 +337,13 @@ test_tables(void **state)
 	for (unsigned int i = 0; i < DNS_COUNTER_COUNT; i++)
 		assert_non_null(dns_counters[i].name);
 	for (unsigned int i = 0; i < DNS_BUFFER_COUNT; i++)
-		assert_int_equal(record_path_resolve(&dns_table, dns_buffers[i].path, &path), 0);
+		for (const char *at = dns_buffers[i].path; *at != '\0'; at += strspn(at, " ")) {
+			char word[64];
+
+			snprintf(word, sizeof(word), "%.*s", (int)strcspn(at, " "), at);
+			assert_int_equal(record_path_resolve(&dns_table, word, &path), 0);
+			at += strlen(word);
+		}
 	assert_true(dns_proto.state_len <= SLAB_BLOCK_MAX);
 }
 
@@ -318,7 +351,7 @@ int
 main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, rig_destroy)
-	const struct CMUnitTest tests[] = { CASE(test_answers), CASE(test_pairs), CASE(test_neighbours), CASE(test_long_names),
+	const struct CMUnitTest tests[] = { CASE(test_answers), CASE(test_pairs), CASE(test_unlogged), CASE(test_neighbours), CASE(test_long_names),
 		CASE(test_extremes), CASE(test_cut), CASE(test_probe), CASE(test_tables) };
 
 	return cmocka_run_group_tests_name("dns", tests, NULL, NULL);

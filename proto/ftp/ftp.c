@@ -115,11 +115,11 @@ follow_long_line(struct proto_ctx *ctx, const struct cursor *pdu, bool *is_cut)
 }
 
 static void
-put_text(struct proto_ctx *ctx, struct record_ref *ref, struct cursor text)
+put_text(struct proto_ctx *ctx, struct record_ref *ref, struct cursor text, size_t len_max)
 {
 	size_t len = cursor_left(&text);
 
-	len = len < FTP_TEXT_LEN_MAX ? len : FTP_TEXT_LEN_MAX;
+	len = len < len_max ? len : len_max;
 	record_put_bytes(ctx->record, ref, text.pos, (uint32_t)len);
 }
 
@@ -219,14 +219,12 @@ read_command(struct proto_ctx *ctx, struct cursor line, bool is_cut, bool for_ru
 	record_present(&record->head, FTP_HAS_COMMAND);
 	if (cursor_left(&line) > 0) {
 		if (for_rules)
-			put_text(ctx, &record->command_secret, line);
+			put_text(ctx, &record->command_secret, line, FTP_LINE_LEN_MAX);
 		if (for_rules || config->passwords || !is_word(word, len, "PASS"))
-			put_text(ctx, &record->command_data, line);
+			put_text(ctx, &record->command_data, line, FTP_LINE_LEN_MAX);
 		record_present(&record->head, FTP_HAS_COMMAND_DATA);
 	}
-	record->truncated = is_cut;
-	if (is_cut)
-		record_present(&record->head, FTP_HAS_COMMAND_TRUNCATED);
+	record->command_truncated = is_cut;
 	if (is_word(word, len, "PORT") || is_word(word, len, "EPRT"))
 		read_active(ctx, record, word[0] == 'E', line);
 	else if (for_rules)
@@ -273,7 +271,7 @@ add_text(struct proto_ctx *ctx, struct record_list *list, struct cursor text)
 	struct ftp_text *child = record_append(ctx->record, list, ftp_text_tables, 0);
 
 	if (child != NULL)
-		put_text(ctx, &child->text, text);
+		put_text(ctx, &child->text, text, FTP_TEXT_LEN_MAX);
 }
 
 static void
@@ -286,10 +284,7 @@ add_reply(struct proto_ctx *ctx, struct ftp_record *record, const struct reply *
 	}
 	add_text(ctx, &record->replies, reply->text);
 	record_present(&record->head, FTP_HAS_REPLY);
-	if (reply->is_cut) {
-		record->truncated = true;
-		record_present(&record->head, FTP_HAS_REPLY_TRUNCATED);
-	}
+	record->reply_truncated = record->reply_truncated || reply->is_cut;
 	if (reply->address.port == 0)
 		return;
 	record->dynamic_port = reply->address.port;
@@ -349,6 +344,17 @@ read_reply(struct proto_ctx *ctx, struct cursor line)
 	return reply;
 }
 
+/* What a rule asks of the data connection holds of the answer to PORT as well. */
+static void
+add_port(struct ftp_record *record, const struct ftp_record *begun)
+{
+	if (begun == NULL || !record_is_present(begun, FTP_HAS_PORT) || record_is_present(record, FTP_HAS_PORT))
+		return;
+	record->dynamic_port = begun->dynamic_port;
+	record->mode = begun->mode;
+	record_present(&record->head, FTP_HAS_PORT);
+}
+
 /* The rules see the line alone, the event is the command with all its replies; 1xx is not the last (RFC 959 4.2.1). */
 static void
 parse_reply(struct proto_ctx *ctx, struct cursor line, bool is_cut)
@@ -370,6 +376,7 @@ parse_reply(struct proto_ctx *ctx, struct cursor line, bool is_cut)
 	if (kept == FTP_REPLIES_MAX)
 		proto_event(ctx, FTP_EVENT_TOO_MANY_REPLIES);
 	add_reply(ctx, record, &reply, line);
+	add_port(record, begun);
 	proto_deliver(ctx, PROTO_MATCH | PROTO_HOLD, wait.id);
 	if (kept > FTP_REPLIES_MAX && !ends)
 		return;

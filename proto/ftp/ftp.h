@@ -13,7 +13,7 @@
 
 enum {
 	FTP_LINE_LEN_MAX = 4096,  /* of a longer line only the front is read */
-	FTP_TEXT_LEN_MAX = 1024,  /* bytes of a line that a record keeps */
+	FTP_TEXT_LEN_MAX = 1024,  /* bytes of a reply line that a record keeps */
 	FTP_COMMAND_LEN_MAX = 16,
 	FTP_REPLIES_MAX = 128,    /* lines of replies that a record keeps */
 	FTP_OPEN_MAX = 64,        /* commands of a flow that wait */
@@ -28,8 +28,6 @@ enum ftp_bit {
 	FTP_HAS_REPLY,
 	FTP_HAS_CODE,
 	FTP_HAS_PORT,
-	FTP_HAS_COMMAND_TRUNCATED,
-	FTP_HAS_REPLY_TRUNCATED,
 	FTP_HAS_RESPONSE_TIME,
 };
 
@@ -46,7 +44,7 @@ struct ftp_record {
 	uint8_t mode;
 	bool replied;
 	bool bounce; /* PORT or EPRT with an address that is not the client's */
-	bool truncated;
+	bool command_truncated, reply_truncated;
 };
 
 struct ftp_text {

@@ -28,10 +28,10 @@ const struct record_table *const ftp_text_tables[] = { &text_table, NULL };
 static const struct field ftp_fields[] = {
 	{ "command", FIELD_STRING, FTP_HAS_COMMAND, 0, AT(command), NULL, NULL, "RFC 959 4.1", "in capitals" },
 	{ "command_data", FIELD_STRING, FTP_HAS_COMMAND_DATA, 0, AT(command_data), NULL, NULL, "RFC 959 4.1", "what follows it" },
-	{ "command_truncated", FIELD_BOOL, FTP_HAS_COMMAND_TRUNCATED, 0, AT(truncated), NULL, NULL, "own", "the line is longer than what was read" },
+	{ "command_truncated", FIELD_BOOL, FTP_HAS_COMMAND, 0, AT(command_truncated), NULL, NULL, "own", "the line is longer than what was read" },
 	{ "reply", FIELD_LIST, FTP_HAS_REPLY, FIELD_BARE, AT(replies), NULL, ftp_text_tables, "RFC 959 4.2", "lines of the replies, without their codes" },
 	{ "completion_code", FIELD_LIST, FTP_HAS_CODE, FIELD_BARE, AT(codes), NULL, ftp_text_tables, "RFC 959 4.2", "codes of the replies" },
-	{ "reply_truncated", FIELD_BOOL, FTP_HAS_REPLY_TRUNCATED, 0, AT(truncated), NULL, NULL, "own", "a line is longer than what was read" },
+	{ "reply_truncated", FIELD_BOOL, FIELD_ALWAYS, 0, AT(reply_truncated), NULL, NULL, "own", "a line is longer than what was read" },
 	{ "reply_received", FIELD_U8, FIELD_ALWAYS, 0, AT(replied), &yes, NULL, "own", "yes or no" },
 	{ "dynamic_port", FIELD_U16, FTP_HAS_PORT, 0, AT(dynamic_port), NULL, NULL, "RFC 959 4.1.2", "port of the data connection" },
 	{ "mode", FIELD_U8, FTP_HAS_PORT, 0, AT(mode), &modes, NULL, "RFC 959 4.1.2", "active: the client listens" },

@@ -67,10 +67,11 @@ static const struct {
 	const char *has;
 	uint64_t events;
 } talks[] = {
-	{ "greeting", "< 220 PLC FTP server|", 1, 1, "{\"reply\":[\"PLC FTP server\"],\"completion_code\":[\"220\"],\"reply_received\":\"yes\"}", 0 },
+	{ "greeting", "< 220 PLC FTP server|", 1, 1, "{\"reply\":[\"PLC FTP server\"],\"completion_code\":[\"220\"],"
+		"\"reply_truncated\":false,\"reply_received\":\"yes\"}", 0 },
 	{ "user", "> user operator|< 331 Password|", 2, 1,
-		"{\"command\":\"USER\",\"command_data\":\"operator\",\"reply\":[\"Password\"],\"completion_code\":[\"331\"],"
-		"\"reply_received\":\"yes\",\"response_time_us\":0}", 0 },
+		"{\"command\":\"USER\",\"command_data\":\"operator\",\"command_truncated\":false,\"reply\":[\"Password\"],"
+		"\"completion_code\":[\"331\"],\"reply_truncated\":false,\"reply_received\":\"yes\",\"response_time_us\":0}", 0 },
 	{ "password", "> PASS s3cret|< 230 In|", 2, 1, "\"command_data\":\"s3cret\"", 0 },
 	{ "several lines", "> FEAT|< 211-Features:|<  MDTM|< 211-x|< 220 y|< 211 End|", 6, 1,
 		"\"reply\":[\"Features:\",\" MDTM\",\"x\",\"220 y\",\"End\"],\"completion_code\":[\"211\",\"211\",\"211\"]", 0 },

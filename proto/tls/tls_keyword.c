@@ -20,7 +20,7 @@ skip_blanks(const char *at)
 	return at + strspn(at, " \t");
 }
 
-/* ---- versions: words[0] is a set of version_bits, words[1] those that must not be ---- */
+/* ---- versions: words[0] is a set of version_bits, words[1] those after a !: any but them will do as well ---- */
 
 static const struct {
 	const char *name;
@@ -83,7 +83,7 @@ test_versions(const struct rule_app_test *test, const void *blob)
 	const struct tls_record *record = blob;
 	uint64_t bit = version_bit(record->rule_version);
 
-	return bit != 0 && (test->words[0] == 0 || (test->words[0] & bit) != 0) && (test->words[1] & bit) == 0;
+	return bit != 0 && ((test->words[0] & bit) != 0 || (test->words[1] != 0 && (test->words[1] & bit) == 0));
 }
 
 /* ---- states: words[0] those of which one must be, words[1] those that must not be ---- */
@@ -270,7 +270,7 @@ test_not_after(const struct rule_app_test *test, const void *blob)
 
 const struct rule_app_keyword tls_keywords[] = {
 	{ "tls.version", RULE_EITHER, setup_versions, test_versions, "version that the sender's hello offers or chose: 1.0 to 1.3" },
-	{ "ssl_version", RULE_EITHER, setup_versions, test_versions, "one of a list of sslv2, sslv3, tls1.0 to tls1.3, with ! none of them" },
+	{ "ssl_version", RULE_EITHER, setup_versions, test_versions, "one of a list of sslv2, sslv3, tls1.0 to tls1.3; with ! any but those" },
 	{ "ssl_state", RULE_EITHER, setup_states, test_states, "one of client_hello, server_hello, client_keyx, server_keyx, with ! none of them" },
 	{ "tls_cert_expired", RULE_EITHER, setup_nothing, test_expired, "the certificate was valid once" },
 	{ "tls_cert_valid", RULE_EITHER, setup_nothing, test_valid, "the certificate is valid at the time of the frame" },

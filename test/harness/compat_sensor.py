@@ -78,6 +78,9 @@ def settings(config):
         chosen['app-layer.protocols.http.dump-all-headers'] = dump
     if 'null-values' in (types or {}).get('stats', {}):
         chosen['stats.null-values'] = types['stats']['null-values']
+    for name in ('requests', 'responses'):
+        if name in (types or {}).get('dns', {}):
+            chosen[f'app-layer.protocols.dns.{name}'] = types['dns'][name]
     for name, key in (('ethernet', 'eve.ethernet'), ('community-id-seed', 'eve.community-id-seed')):
         if name in eve:
             chosen[key] = eve[name]
