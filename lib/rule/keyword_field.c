@@ -134,7 +134,6 @@ field_text(struct rule_parser *parser, unsigned int app, const char *path, char 
 {
 	bool digest = strspn(value, "!\"0123456789abcdefABCDEF:") == strlen(value);
 	struct rule_node *content = parser->last_content;
-	bool sticky = parser->sticky;
 	int buffer = parser->buffer;
 	int ret = field_buffer(parser, app, path);
 
@@ -143,7 +142,6 @@ field_text(struct rule_parser *parser, unsigned int app, const char *path, char 
 	if (ret == 0 && digest)
 		ret = rule_setup_nocase(parser, NULL);
 	parser->buffer = buffer;
-	parser->sticky = sticky;
 	parser->last_content = content;
 	return ret;
 }
