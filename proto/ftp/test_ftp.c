@@ -83,7 +83,7 @@ static const struct {
 	{ "passive", "> PASV|< 227 Entering Passive Mode (10,10,80,10,195,81).|", 2, 1, "\"dynamic_port\":50001,\"mode\":\"passive\"", 0 },
 	{ "passive, no address", "> PASV|< 227 Entering Passive Mode|", 2, 1, "\"227\"", E(MALFORMED_ADDRESS) },
 	{ "extended passive", "> EPSV|< 229 Entering Extended Passive Mode (!!!50002!)|", 2, 1, "\"dynamic_port\":50002", 0 },
-	{ "one behind the other", "> SYST|> PWD|< 215 UNIX|< 257 \"/\"|", 4, 2, "\"command\":\"PWD\",\"reply\":[\"\\\"/\\\"\"]", 0 },
+	{ "one behind the other", "> SYST|> PWD|< 215 UNIX|< 257 \"/\"|", 4, 2, "\"command\":\"PWD\",\"command_truncated\":false,\"reply\":[\"\\\"/\\\"\"]", 0 },
 	{ "unasked lines", "< 220-Hello|< there|< 220 ready|", 3, 1, "{\"reply\":[\"Hello\",\"there\",\"ready\"]", 0 },
 	{ "unasked", "> QUIT|< 221 Bye|< 421 Timeout|", 3, 2, "{\"reply\":[\"Timeout\"]", 0 },
 	{ "telnet signal", "> \xff\xf4\xff\xf2" "ABOR|< 226 Closed|", 2, 1, "\"command\":\"ABOR\"", 0 },
