@@ -384,7 +384,7 @@ class EnrolTest(unittest.TestCase):
         with open(os.path.join(ROOT, 'docs/reference/counters.md')) as file:
             page = set(re.findall(r'^\| `([\w.]+)` \|', file.read(), re.M))
         stats = self.stack.events('stats')[-1]['stats']
-        shown = {name for name in names(stats) if name.split('.')[0] not in ('uptime', 'run', 'ports', 'workers')}
+        shown = {name for name in names(stats) if name.split('.')[0] not in ('uptime', 'run', 'ports', 'workers', 'detect')}
         self.assertTrue({'spool.appended', 'uplink.batches', 'enrol.renewed', 'capture.received', 'exporter.events'} <= shown)
         shown |= set(json.loads(self.stack.millrace('counters', '--json').stdout)['aggregator'])
         shown |= set(json.loads(self.stack.millrace('summary', '--json').stdout)['losses'])
