@@ -135,7 +135,7 @@ check_hits(void)
 	if (world.hits.count == 0)
 		return;
 	buf_reset(&world.json);
-	rule_metadata_json(world.matcher, &world.flow, &world.json);
+	rule_metadata_json(world.matcher, &world.flow, true, &world.json);
 	json_t *root = world.json.len == 0 ? NULL : json_loadb(world.json.data, world.json.len, JSON_ALLOW_NUL, NULL);
 
 	FUZZ_MUST(world.json.len == 0 || root != NULL);
