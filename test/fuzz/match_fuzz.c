@@ -25,7 +25,7 @@ static struct {
 	struct flow flow;
 	struct packet packet;
 	struct rule_hits hits;
-	struct buf json;
+	struct buf members, json; /* of a metadata, and the object of them */
 	struct fuzz_flow *sessions[PROTO_MAX];
 	unsigned int proto_count, proto_idx;
 	uint32_t again_len;
@@ -110,7 +110,8 @@ create_world(void)
 		world.proto_count++;
 	}
 	rules_of.app_count = world.proto_count;
-	FUZZ_MUST(buf_create(&text, TEXT_MAX * 4) == 0 && buf_create(&world.json, TEXT_MAX) == 0);
+	FUZZ_MUST(buf_create(&text, TEXT_MAX * 4) == 0 && buf_create(&world.members, TEXT_MAX) == 0 &&
+		buf_create(&world.json, TEXT_MAX + 2) == 0);
 	write_rules(&text);
 	buf_putc(&text, '\0');
 	FUZZ_MUST(!text.full);
@@ -134,11 +135,14 @@ check_hits(void)
 	}
 	if (world.hits.count == 0)
 		return;
+	rule_metadata_json(world.matcher, &world.flow, true, &world.members);
 	buf_reset(&world.json);
-	rule_metadata_json(world.matcher, &world.flow, true, &world.json);
-	json_t *root = world.json.len == 0 ? NULL : json_loadb(world.json.data, world.json.len, JSON_ALLOW_NUL, NULL);
+	buf_putc(&world.json, '{');
+	buf_put(&world.json, world.members.data, world.members.len);
+	buf_putc(&world.json, '}');
+	json_t *root = json_loadb(world.json.data, world.json.len, JSON_ALLOW_NUL, NULL);
 
-	FUZZ_MUST(world.json.len == 0 || root != NULL);
+	FUZZ_MUST(root != NULL);
 	json_decref(root);
 	rule_hits_reset(&world.hits);
 }
