@@ -91,15 +91,8 @@ ALARM_REASONS = {
 
 # Why a rule of these sets is refused, by the beginning of the sensor's reason.
 LOAD_REASONS = (
-    ('protocol smtp', 'mail has no parser'),
-    ('protocol ftp-data', 'files that FTP carries are not followed'),
     ('protocol dcerpc', 'DCE/RPC has no parser of its own'),
-    ('asn1', 'ASN.1 is not decoded for rules'),
     ('the group', 'with the usual variables (every network is `any`) it excludes all; with a site\'s own values it loads'),
-    ('dotprefix', 'the transform stands behind what looks into the buffer'),
-    ('pcre', 'the rule names two buffers for one pattern'),
-    ('tls.fingerprint', 'the old form with a value, in rules that their authors deleted'),
-    ('dce_iface', 'the endpoint mapper\'s interface of plain DCE/RPC over TCP'),
 )
 
 
