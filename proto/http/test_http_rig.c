@@ -1,5 +1,7 @@
 #include "proto/http/test_http.h"
 
+#include "proto/test_file.h"
+
 struct rig *rig;
 
 const char get_request[] =
@@ -10,32 +12,11 @@ const char ok_response[] =
 	"HTTP/1.1 200 OK\r\nServer: Goahead\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: 5\r\n"
 	"Set-Cookie: id=43\r\n\r\nhello";
 
-/* "match", "end" or "event", and the file as it is then. */
-static void
-collect_file(struct proto_ctx *ctx, unsigned int flags)
-{
-	_Alignas(8) uint8_t room[FILE_RECORD_LEN_MAX];
-	struct record_writer *writer;
-	struct record_builder builder;
-
-	if (ctx->file == NULL)
-		return;
-	record_builder_init(&builder, room, sizeof(room));
-	file_record_fill(ctx->file, &builder);
-	assert_int_equal(record_writer_create(&writer, &fileinfo_table), 0);
-	buf_puts(&rig->told, (flags & PROTO_FILE) == 0 ? "match " : (flags & PROTO_MATCH) != 0 ? "end " : "event ");
-	record_write_json(writer, &rig->told, builder.base, builder.len);
-	buf_puts(&rig->told, "\n");
-	record_writer_destroy(writer);
-	if ((flags & PROTO_MATCH) != 0)
-		(void)file_take_news(ctx->file);
-}
-
 static void
 collect(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id)
 {
 	assert_ptr_equal(ctx->owner, rig);
-	collect_file(ctx, flags);
+	tell_file(&rig->told, ctx, flags);
 	if ((flags & PROTO_FILE) != 0)
 		return;
 	rig->events |= ctx->events;
