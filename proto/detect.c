@@ -324,3 +324,31 @@ proto_detect(const struct proto_settings *settings, const struct proto_input *in
 	verdict = ask(settings, input, first, verdict, proto_idx);
 	return ask(settings, input, left & ~first, verdict, proto_idx);
 }
+
+int
+proto_remains_len(const struct proto *proto, const struct proto_input *input, uint32_t at)
+{
+	uint32_t left = input->len - at;
+
+	if (proto->remains == NULL || left > PROTO_PDU_LEN_MAX || !proto->remains(cursor_of(input->data + at, left), input->to_server, true))
+		return 0;
+	return (int)left;
+}
+
+bool
+proto_detect_remains(const struct proto_settings *settings, const struct proto_input *input, unsigned int *proto_idx)
+{
+	unsigned int server = settings->by_port[input->tcp][input->dport];
+	unsigned int client = settings->by_port[input->tcp][input->sport];
+
+	for (unsigned int i = 0; input->ended && i < settings->carried_count[input->tcp]; i++) {
+		unsigned int idx = settings->carried[input->tcp][i].proto_idx;
+		const struct proto *proto = settings->each[idx].proto;
+
+		*proto_idx = idx;
+		if (proto->remains != NULL && proto->remains(cursor_of(input->data, input->len), input->to_server,
+			idx + 1 == server || idx + 1 == client))
+			return true;
+	}
+	return false;
+}

@@ -43,5 +43,9 @@ struct proto_settings {
  */
 enum proto_probe proto_detect(const struct proto_settings *settings, const struct proto_input *input,
 	unsigned int *proto_idx);
+/** Bytes from `at` to the end that the protocol reads though it would have more of them; 0: it does not. */
+int proto_remains_len(const struct proto *proto, const struct proto_input *input, uint32_t at);
+/** Of a direction that ended while protocols waited for more: whether one of them reads what there is. Of others false. */
+bool proto_detect_remains(const struct proto_settings *settings, const struct proto_input *input, unsigned int *proto_idx);
 
 #endif

@@ -86,6 +86,7 @@ struct proto_ctx {
 	                                first 2^32 - 1 of them */
 	bool raw;                    /* over TCP: what follows in the direction is not framed but goes to proto->raw, until it
 	                                says otherwise; set by parse, gap and raw, which finds what was said last */
+	bool remains;                /* in parse: the direction ended in the PDU, of which there is no more than this: see proto->remains */
 	bool over;                   /* set by parse or raw: what follows in both directions is another protocol; end() is
 	                                called and the flow's protocol is looked for anew */
 	uint64_t events;             /* bits set by proto_event(); taken by the next deliver */
@@ -198,6 +199,9 @@ struct proto {
 	/** Where no PDU begins: bytes at the front of in at which frame() says -EBADMSG, as far as that can be told at a glance.
 	 *  What is left of them frame() is asked about. NULL: frame() is asked at every byte. */
 	size_t (*pass)(struct cursor in);
+	/** Bytes at the end of a direction, of which probe() or frame() want more that will not come: whether parse() is given them as
+	 *  they are, with ctx->remains. @param on_port  of a flow whose protocol is not known yet as in probe, else true. NULL: never */
+	bool (*remains)(struct cursor in, bool to_server, bool on_port);
 	/** Reads one whole PDU as frame() delimited it. Never fails: what is wrong is an event of the PDU. */
 	void (*parse)(struct proto_ctx *ctx, struct cursor pdu);
 	/**

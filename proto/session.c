@@ -238,6 +238,7 @@ parse_pdu(struct proto_engine *engine, struct proto_session *session, const stru
 	ctx->dport = input->dport;
 	ctx->pdu = input->data + at;
 	ctx->pdu_len = len;
+	ctx->remains = input->ended && at + len == input->len;
 	session->parsed = true;
 	counter_add(&engine->counters[PROTO_COUNTER_PDUS], 1);
 	session->proto->parse(ctx, cursor_of(ctx->pdu, len));
@@ -379,7 +380,7 @@ detect(struct proto_engine *engine, struct proto_session *session, const struct 
 		session->garbage_len[input->to_server] += waited_len;
 		verdict = PROTO_PROBE_YES;
 	}
-	if (verdict == PROTO_PROBE_YES)
+	if (verdict == PROTO_PROBE_YES || (verdict == PROTO_PROBE_MORE && proto_detect_remains(engine->settings, input, &proto_idx)))
 		return begin(engine, session, proto_idx);
 	if (verdict == PROTO_PROBE_MORE && input->tcp && input->len < PROTO_DETECT_LEN_MAX) {
 		session->seen_len[input->to_server] = input->len;
@@ -479,6 +480,7 @@ read_pdus(struct proto_engine *engine, struct proto_session *session, const stru
 			continue;
 		}
 		len = frame_on(session->proto, input, at, seen_len);
+		len = len == 0 && input->ended ? proto_remains_len(session->proto, input, at) : len;
 		seen_len = 0;
 		if (len > 0 && (uint32_t)len <= left) {
 			parse_pdu(engine, session, input, at, (uint32_t)len);

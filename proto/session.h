@@ -79,6 +79,7 @@ struct proto_input {
 	const uint8_t *server_addr; /* [16] of the other end */
 	bool to_server;
 	bool tcp;
+	bool ended;         /* nothing comes behind data in the direction */
 	const struct proto_link *link; /* a frame without IP; NULL: TCP or UDP */
 };
 

@@ -136,7 +136,8 @@ deliver_stream(void *arg, struct flow *flow, struct packet *packet, const struct
 	struct proto_input input = { .data = data->data + kept, .len = data->len - kept, .missing = data->missing,
 		.ts_ns = packet != NULL ? packet->ts_ns : flow->last_ns, .sport = flow_originator_port(flow),
 		.dport = flow_responder_port(flow), .client_addr = flow_originator(flow)->bytes,
-		.server_addr = flow_responder(flow)->bytes, .to_server = data->to_server, .tcp = true };
+		.server_addr = flow_responder(flow)->bytes, .to_server = data->to_server, .tcp = true,
+		.ended = (data->flags & STREAM_END) != 0 };
 	bool wanted = (worker_rules_want(worker, flow) & (data->to_server ? RULE_WANTS_TO_SERVER : RULE_WANTS_TO_CLIENT)) != 0;
 
 	worker->flow = flow;

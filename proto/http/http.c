@@ -106,6 +106,20 @@ http_probe(struct cursor in, bool to_server, bool on_port)
 	return fit == HTTP_FIT_MORE ? PROTO_PROBE_MORE : PROTO_PROBE_YES;
 }
 
+/* Where the protocol is not known yet, a head of which the first line is not there only where it usually is. */
+static bool
+http_remains(struct cursor in, bool to_server, bool on_port)
+{
+	enum http_fit fit;
+
+	(void)to_server;
+	skip_leading(&in);
+	fit = http_line_fit(&in, false);
+	if (fit == HTTP_FIT_MORE && on_port)
+		fit = http_line_fit_remains(&in);
+	return fit == HTTP_FIT_REQUEST || fit == HTTP_FIT_RESPONSE || (fit == HTTP_FIT_SIMPLE && on_port);
+}
+
 static int
 http_sender_is_server(struct cursor in)
 {
@@ -417,6 +431,7 @@ const struct proto http_proto = {
 	.frame = http_frame,
 	.frame_on = http_frame_on,
 	.pass = http_line_pass,
+	.remains = http_remains,
 	.parse = http_parse,
 	.raw = http_body_raw,
 	.stray = http_stray,

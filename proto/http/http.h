@@ -161,6 +161,8 @@ enum http_event {
 	HTTP_EVENT_COMPRESSION_BOMB,
 	HTTP_EVENT_TOO_MANY_REQUESTS,
 	HTTP_EVENT_WRONG_DIRECTION,
+	HTTP_EVENT_REQUEST_INCOMPLETE,
+	HTTP_EVENT_RESPONSE_INCOMPLETE,
 	HTTP_EVENT_COUNT,
 };
 
@@ -228,6 +230,8 @@ enum http_fit {
 bool http_head_is_bodiless(const struct http_head *head);
 /** Looks at the line at the start of in. @param strict  an unknown method or a missing protocol does not fit */
 enum http_fit http_line_fit(const struct cursor *in, bool strict);
+/** Of a line that may go on and does not: as http_line_fit(), of a response with its status, of a request of a known method with a target. */
+enum http_fit http_line_fit_remains(const struct cursor *in);
 /** Bytes at the front of in where no start line begins, whatever comes behind in. */
 size_t http_line_pass(struct cursor in);
 /** Length of the head with its empty line; 0: its end is not here. @param seen_len  bytes where it is known not to be */

@@ -66,13 +66,15 @@ http_body_begin(struct proto_ctx *ctx, struct http_half *half, const struct http
 		body->after = body->state;
 		body->state = HTTP_BODY_PEEK;
 	}
-	if (head->is_cut) {
+	if (head->is_cut && ctx->remains)
+		body->state = HTTP_BODY_NONE;
+	else if (head->is_cut) {
 		body->after = body->state == HTTP_BODY_PEEK ? body->after : body->state;
 		body->line_is_empty = head->is_cut_at_line;
 		body->state = HTTP_BODY_HEAD_REST;
 	}
 	if (body->state == HTTP_BODY_NONE)
-		finish(ctx, body, true);
+		finish(ctx, body, !head->is_cut);
 	else
 		ctx->raw = true;
 }

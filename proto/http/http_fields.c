@@ -264,6 +264,8 @@ const struct rule_app_event http_events[] = {
 	[HTTP_EVENT_TOO_MANY_REQUESTS] = { "too_many_requests", "more requests wait for their response than max-tx" },
 	[HTTP_EVENT_WRONG_DIRECTION] = { "wrong_direction",
 		"a request from the server, or a response from the client; said once in a flow" },
+	[HTTP_EVENT_REQUEST_INCOMPLETE] = { "request_incomplete", "a request that ends within its head: its sender said no more" },
+	[HTTP_EVENT_RESPONSE_INCOMPLETE] = { "response_incomplete", "a response that ends within its head: its sender said no more" },
 };
 
 const struct counter_desc http_counters[] = {

@@ -498,7 +498,7 @@ judge(struct reading *r)
 	if (r->repetitions >= REPETITION_MAX)
 		http_event(r->ctx, HTTP_EVENT_REQUEST_HEADER_REPETITION, head->is_request);
 	if (head->is_cut)
-		http_event(r->ctx, HTTP_EVENT_REQUEST_FIELD_TOO_LONG, head->is_request);
+		http_event(r->ctx, r->ctx->remains ? HTTP_EVENT_REQUEST_INCOMPLETE : HTTP_EVENT_REQUEST_FIELD_TOO_LONG, head->is_request);
 	if (head->chunked && head->has_length)
 		http_event(r->ctx, HTTP_EVENT_REQUEST_AMBIGUOUS_LENGTH, head->is_request);
 	if (head->chunked && (head->major < 1 || (head->major == 1 && head->minor == 0)))

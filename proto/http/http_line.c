@@ -117,6 +117,24 @@ http_line_fit(const struct cursor *in, bool strict)
 	return left - at < HTTP_LINE_LEN_MAX ? HTTP_FIT_MORE : known || strict ? HTTP_FIT_REQUEST : HTTP_FIT_NO;
 }
 
+enum http_fit
+http_line_fit_remains(const struct cursor *in)
+{
+	struct cursor line = *in;
+	size_t left = cursor_left(&line), len = 0;
+	const uint8_t *text = cursor_take(&line, left);
+
+	if (left >= 12 && fit_response(text, left, true) == HTTP_FIT_MORE)
+		return HTTP_FIT_RESPONSE;
+	while (len < left && len < HTTP_METHOD_LEN_MAX && method_chars[text[len]])
+		len++;
+	if (len + 1 >= left || !http_is_space(text[len]) || !method_is_known(text, len))
+		return HTTP_FIT_NO;
+	while (len < left && http_is_space(text[len]))
+		len++;
+	return len < left && is_target_start(text[len]) ? HTTP_FIT_REQUEST : HTTP_FIT_NO;
+}
+
 /* ---- where none begins ---- */
 
 /* The line of the place at hand, looked at once for all that begins in it. */

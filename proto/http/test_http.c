@@ -362,6 +362,39 @@ test_ends(void **state)
 	}
 }
 
+/* A direction that ends within a head: what there is of it is a message, from where it can be told what it is. */
+static void
+test_remains(void **state)
+{
+	static const char response[] = "HTTP/1.0 200 OK\r\nServer: a";
+
+	(void)state;
+	for (size_t len = 1; len < strlen(get_request); len++) {
+		bool is_line = len > strlen("GET ");
+
+		rig_renew(NULL);
+		feed_bytes(get_request, len, true, 0);
+		end_direction(true);
+		feed_bytes(response, strlen(response), false, 0);
+		end_direction(false);
+		finish_flow();
+		assert_int_equal(rig->emitted, 1);
+		assert_true(saw(HTTP_EVENT_REQUEST_INCOMPLETE) == is_line);
+		assert_true(saw(HTTP_EVENT_RESPONSE_INCOMPLETE));
+		assert_field("server", "a");
+	}
+	rig_renew(NULL);
+	feed("GET /", true);
+	end_direction(true);
+	finish_flow();
+	assert_field("uri", "/");
+	rig_renew(NULL);
+	feed("HTTP/1.1 2", false);
+	end_direction(false);
+	finish_flow();
+	assert_int_equal(rig->emitted, 0);
+}
+
 static void
 test_tables(void **state)
 {
@@ -392,7 +425,7 @@ main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, rig_create, rig_destroy)
 	const struct CMUnitTest tests[] = {
 		CASE(test_request), CASE(test_response), CASE(test_headers), CASE(test_uri), CASE(test_odd_heads),
-		CASE(test_long_head), CASE(test_probe), CASE(test_resynchronise), CASE(test_dump), CASE(test_cuts), CASE(test_ends),
+		CASE(test_long_head), CASE(test_probe), CASE(test_resynchronise), CASE(test_dump), CASE(test_cuts), CASE(test_ends), CASE(test_remains),
 		CASE(test_tables),
 	};
 

@@ -45,6 +45,8 @@ int rig_destroy(void **state);
 void rig_renew(const char *set);
 void feed_bytes(const void *data, size_t len, bool to_server, uint32_t missing);
 void feed(const char *text, bool to_server);
+/** Nothing comes any more from one end. */
+void end_direction(bool to_server);
 void finish_flow(void);
 /** A byte field of the last record that rules saw, as text; NULL: not there. Valid until the next call. */
 const char *field_text(const char *path);

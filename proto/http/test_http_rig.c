@@ -129,28 +129,42 @@ rig_renew(const char *set)
 }
 
 /* What is offered stands at the end of a heap block, so that the sanitizer sees every read beyond it. */
-void
-feed_bytes(const void *data, size_t len, bool to_server, uint32_t missing)
+static void
+offer(bool to_server, uint32_t missing, bool ended)
 {
 	uint32_t *pending_len = &rig->pending_len[to_server], consumed;
-	uint8_t *copy;
+	uint8_t *copy = malloc(*pending_len + 1);
 
-	if (missing > 0)
-		*pending_len = 0;
-	assert_true(len <= PENDING_MAX - *pending_len);
-	memcpy(rig->pending[to_server] + *pending_len, data, len);
-	*pending_len += (uint32_t)len;
-	copy = malloc(*pending_len + 1);
 	assert_non_null(copy);
 	memcpy(copy + 1, rig->pending[to_server], *pending_len);
 	struct proto_input input = { .data = copy + 1, .len = *pending_len, .missing = missing, .ts_ns = rig->ts_ns,
-		.sport = to_server ? 40000 : 80, .dport = to_server ? 80 : 40000, .to_server = to_server, .tcp = true };
+		.sport = to_server ? 40000 : 80, .dport = to_server ? 80 : 40000, .to_server = to_server, .tcp = true,
+		.ended = ended };
 
 	consumed = proto_session_data(rig->engine, &rig->session, &input);
 	assert_true(consumed <= *pending_len);
 	free(copy);
 	*pending_len -= consumed;
 	memmove(rig->pending[to_server], rig->pending[to_server] + consumed, *pending_len);
+}
+
+void
+feed_bytes(const void *data, size_t len, bool to_server, uint32_t missing)
+{
+	uint32_t *pending_len = &rig->pending_len[to_server];
+
+	if (missing > 0)
+		*pending_len = 0;
+	assert_true(len <= PENDING_MAX - *pending_len);
+	memcpy(rig->pending[to_server] + *pending_len, data, len);
+	*pending_len += (uint32_t)len;
+	offer(to_server, missing, false);
+}
+
+void
+end_direction(bool to_server)
+{
+	offer(to_server, 0, true);
 }
 
 void

@@ -49,7 +49,6 @@ REASONS = (
     (r'^smb-eicar|^smb', r'', 'files in SMB are not followed yet'),
     (r'^(mime|smtp|detect-email|bug-6207-2)', '', 'mail: links, sums of the body and the subject, addresses in other forms, and names of events in capitals'),
     (r'^(http-not09|stream-async)', r'[A-Z_]{9}|"flow"', 'names of anomalies are in small letters here, and flow details of one-sided connections'),
-    (r'^(bug-3844|http-close-headers|http-request-line|bug-4702)', '', 'a head without its end when the flow ends is no message'),
     (r'^bug-78-', '', 'the alert would have to wait for the response'),
     (r'^bug-2511', '', 'a rule of the request\'s direction on an event of the response'),
     (r'^http-connect', '', 'app_proto_orig of flow events'),

@@ -57,7 +57,7 @@ fuzz_flow_begin(struct fuzz_flow *flow, bool tcp, bool found)
 
 /* The engine reads from a block of its own length, so that the address sanitizer sees a read past the end. */
 static uint32_t
-offer(struct fuzz_flow *flow, bool to_server, const uint8_t *data, uint32_t len, uint32_t missing)
+offer(struct fuzz_flow *flow, bool to_server, const uint8_t *data, uint32_t len, uint32_t missing, bool ended)
 {
 	static const uint8_t src_mac[6] = { 2, 0, 0, 0, 0, 1 }, dst_mac[6] = { 1, 0x0c, 0xcd, 1, 0, 1 };
 	const struct proto_link link = { .src_mac = src_mac, .dst_mac = dst_mac,
@@ -72,6 +72,7 @@ offer(struct fuzz_flow *flow, bool to_server, const uint8_t *data, uint32_t len,
 		.dport = to_server && flow->proto->ports != NULL ? flow->proto->ports[0] : 40000,
 		.to_server = to_server,
 		.tcp = flow->tcp,
+		.ended = ended,
 		.link = flow->proto->ether_types == NULL || flow->tcp ? NULL : &link,
 	};
 	uint32_t consumed = proto_session_data(flow->engine, &flow->session, &input);
@@ -92,7 +93,7 @@ fuzz_flow_data(struct fuzz_flow *flow, bool to_server, const uint8_t *data, uint
 	flow->offered_bytes += len;
 	if (!flow->tcp) {
 		if (len > 0)
-			(void)offer(flow, to_server, data, len, 0);
+			(void)offer(flow, to_server, data, len, 0, false);
 		return;
 	}
 	/* As reassembly does: what waits before a gap goes, and no more is kept than fits. */
@@ -105,7 +106,7 @@ fuzz_flow_data(struct fuzz_flow *flow, bool to_server, const uint8_t *data, uint
 	*pending_len += len;
 	if (*pending_len == 0)
 		return;
-	consumed = offer(flow, to_server, pending, *pending_len, missing);
+	consumed = offer(flow, to_server, pending, *pending_len, missing, false);
 	*pending_len -= consumed;
 	if (consumed > 0)
 		memmove(pending, pending + consumed, *pending_len);
@@ -114,6 +115,9 @@ fuzz_flow_data(struct fuzz_flow *flow, bool to_server, const uint8_t *data, uint
 void
 fuzz_flow_end(struct fuzz_flow *flow)
 {
+	for (int to_server = 0; to_server < 2; to_server++)
+		if (flow->tcp && flow->pending_len[to_server] > 0)
+			(void)offer(flow, to_server != 0, flow->pending[to_server], flow->pending_len[to_server], 0, true);
 	proto_session_end(flow->engine, &flow->session, UINT64_C(1700000100000000000));
 	FUZZ_MUST(slab_used(flow->slab) == 0);
 }
