@@ -9,7 +9,7 @@ enum {
 	MAGIC_LEN = 4,
 	SMB1_RESPONSE = 0x80, SMB1_UNICODE = 0x8000,
 	SMB2_RESPONSE = 1, SMB2_ASYNC = 2,
-	STATUS_PENDING = 0x103,
+	STATUS_PENDING = 0x103, STATUS_BUFFER_OVERFLOW = 0x80000005,
 };
 
 enum magic { MAGIC_NONE, MAGIC_SMB1, MAGIC_SMB2, MAGIC_TRANSFORM, MAGIC_COMPRESSED };
@@ -98,11 +98,13 @@ begin_record(struct smb_pdu *pdu)
 	record->version = pdu->version;
 	record->session_id = pdu->session_id;
 	record->tree_id = pdu->tree_id;
+	record_present(&record->head, SMB_HAS_COMMAND);
 }
 
 static void
 read_body(struct smb_pdu *pdu, struct cursor body)
 {
+	pdu->io_count = 0;
 	if (pdu->version == 1)
 		smb1_body_read(pdu, body);
 	else
@@ -148,6 +150,17 @@ handle_request(struct smb_pdu *pdu, struct cursor body)
 	proto_deliver(ctx, PROTO_MATCH | PROTO_HOLD, wait.id);
 	if (!pair_keep(ctx, &state->pairs, &pair_desc, &wait))
 		proto_deliver(ctx, PROTO_EMIT, wait.id);
+	smb_file_command(pdu);
+}
+
+/* Connections to pipes carry no files (MS-SMB2 2.2.10). */
+static void
+note_tree(struct smb_state *state, const struct smb_record *record)
+{
+	if (!record_is_present(record, SMB_HAS_PIPE) || record->status != 0 || smb_tree_is_pipe(state, record->tree_id))
+		return;
+	state->pipe_trees[state->pipe_next++ % SMB_PIPE_TREES_MAX] = record->tree_id;
+	state->pipe_count += state->pipe_count < SMB_PIPE_TREES_MAX;
 }
 
 /* The rules see the response alone, the event is both. A server that says it is not ready answers once more. */
@@ -187,6 +200,9 @@ handle_response(struct smb_pdu *pdu, struct cursor body)
 	ctx->to_server = !to_server;
 	proto_deliver(ctx, PROTO_EMIT, wait.id);
 	ctx->to_server = to_server;
+	note_tree(state, pdu->record);
+	if (pdu->status == 0 || pdu->status == STATUS_BUFFER_OVERFLOW)
+		smb_file_command(pdu);
 }
 
 static void
@@ -292,10 +308,8 @@ smb_parse(struct proto_ctx *ctx, struct cursor in)
 	if (type != NBSS_MESSAGE)
 		return;
 	cut = len > cursor_left(&in);
-	if (cut) {
+	if (cut)
 		ctx->skip_len = len - (uint32_t)cursor_left(&in);
-		counter_add(&ctx->counters[SMB_COUNT_PASSED_BYTES], ctx->skip_len);
-	}
 	magic = take_magic(&in);
 	if (magic == MAGIC_SMB1) {
 		struct smb_pdu pdu = { .ctx = ctx, .whole = message, .cut = cut };
@@ -306,6 +320,7 @@ smb_parse(struct proto_ctx *ctx, struct cursor in)
 	} else {
 		counter_add(&ctx->counters[SMB_COUNT_ENCRYPTED], 1);
 	}
+	counter_add(&ctx->counters[SMB_COUNT_PASSED_BYTES], ctx->skip_len);
 }
 
 static void
@@ -313,6 +328,7 @@ smb_end(struct proto_ctx *ctx)
 {
 	struct smb_state *state = ctx->state;
 
+	smb_file_end(ctx);
 	pair_shrink(ctx, &state->pairs, &pair_desc, 0);
 }
 
@@ -339,9 +355,13 @@ const struct proto smb_proto = {
 	.sender_is_server = smb_sender_is_server,
 	.frame = smb_frame,
 	.parse = smb_parse,
+	.raw = smb_file_raw,
+	.gap = smb_file_gap,
 	.end = smb_end,
 	.state_len = sizeof(struct smb_state),
 	.pairs = true,
 	.counters = smb_counters,
 	.counter_count = SMB_COUNTER_COUNT,
+	.knobs = &smb_knobs,
+	.config_len = sizeof(struct smb_config),
 };

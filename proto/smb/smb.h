@@ -23,10 +23,19 @@ enum {
 	SMB_INTERFACES_MAX = 16,    /* of one bind */
 	SMB_UUID_LEN = 16,
 	SMB_STUB_LEN_MAX = 4096,    /* bytes of a request that rules see */
+	SMB_FILES_MAX = 32,         /* files of a flow that are open at once */
+	SMB_PIPE_TREES_MAX = 8,     /* connections to pipes that are remembered */
+	SMB_IOS_MAX = 4,            /* of one command with those that are chained to it */
+	SMB_BODY_LIMIT_MAX = 64 * 1024 - 4096, /* the records have other fields, too */
 };
+
+/** The file that the command before in the message opened (MS-SMB2 3.3.5.2.7.2). */
+#define SMB_FILE_RELATED UINT64_MAX
 
 /* SMB2 commands are numbered from here on, so that one table names both. */
 enum { SMB2_BASE = 0x100 };
+
+enum { SMB1_READ = 0x2e, SMB1_WRITE = 0x2f, SMB1_NONE = 0xff, SMB2_READ = SMB2_BASE + 8, SMB2_WRITE = SMB2_BASE + 9 };
 
 /* Bits of smb_record.head.present. */
 enum smb_bit {
@@ -49,6 +58,8 @@ enum smb_bit {
 	SMB_HAS_RPC_ANSWER,
 	SMB_HAS_INTERFACES,
 	SMB_HAS_RESPONSE_TIME,
+	SMB_HAS_COMMAND,
+	SMB_HAS_DATA,
 };
 
 struct smb_text {
@@ -87,6 +98,8 @@ struct smb_record {
 	struct record_ref filename, share;
 	struct record_ref user, domain, host, ntlm_version;
 	struct record_ref stub;
+	struct record_ref data;  /* of a file */
+	uint64_t file, offset;   /* what a request reads or closes: kept for its response */
 	struct record_list dialects, interfaces;
 };
 
@@ -98,8 +111,13 @@ extern const struct rule_app_event smb_events[];
 extern const struct rule_app_keyword smb_keywords[];
 extern const struct rule_app_buffer smb_buffers[];
 extern const struct counter_desc smb_counters[];
+extern const struct knob_table smb_knobs;
 
-enum { SMB_KEYWORD_COUNT = 4, SMB_BUFFER_COUNT = 6 };
+enum { SMB_KEYWORD_COUNT = 4, SMB_BUFFER_COUNT = 7 };
+
+struct smb_config {
+	uint64_t body_limit; /* first bytes of a file that rules see */
+};
 
 /* Index into smb_events[]. */
 enum smb_event {
@@ -109,6 +127,7 @@ enum smb_event {
 	SMB_EVENT_TOO_MANY_COMMANDS,
 	SMB_EVENT_FLOODED,
 	SMB_EVENT_RESPONSE_WITHOUT_REQUEST,
+	SMB_EVENT_FILE_OVERLAP,
 	SMB_EVENT_COUNT,
 };
 
@@ -120,6 +139,9 @@ enum smb_counter {
 	SMB_COUNT_ENCRYPTED,
 	SMB_COUNT_PASSED_BYTES,
 	SMB_COUNT_SHED,
+	SMB_COUNT_FILES_FORGOTTEN,
+	SMB_COUNT_FILES_SHED,
+	SMB_COUNT_BODIES_CUT,
 	SMB_COUNTER_COUNT,
 };
 
@@ -130,16 +152,48 @@ struct smb_context {
 	bool used;
 };
 
+struct smb_open;
+
+/** What of a message's data is behind what was framed of it. */
+struct smb_rest {
+	struct smb_open *open; /* whose data; NULL: nobody's */
+	uint32_t left, after;  /* bytes of it, and of the message behind them */
+	uint32_t old_len;      /* of left, those that the file has already */
+};
+
 struct smb_state {
 	struct pair_table pairs; /* commands that wait for their response */
 	struct smb_context contexts[SMB_CONTEXTS_MAX]; /* a ring */
 	uint32_t last_id;
 	uint16_t dialect;      /* of SMB 2; 0: not known */
 	uint8_t context_next;
+	uint8_t open_count, pipe_count, pipe_next;
+	uint32_t pipe_trees[SMB_PIPE_TREES_MAX]; /* a ring */
+	struct smb_open *opens; /* the newest first */
+	struct smb_rest rests[2]; /* by to_server */
+	uint64_t related;      /* the file that was opened last */
 	bool requested;        /* a request was seen: a response may be blamed */
 };
 
 /* ---- one command being read ---- */
+
+enum smb_io_kind { SMB_IO_OPENED, SMB_IO_WRITTEN, SMB_IO_READ, SMB_IO_CLOSED };
+
+/** What a command does with a file. */
+struct smb_io {
+	uint64_t file;
+	uint64_t offset;   /* of the data; of what is opened the size */
+	uint32_t data_off; /* in the message */
+	uint32_t len;
+	uint8_t kind;      /* enum smb_io_kind */
+};
+
+/** Of the request, as long as the record lasts. */
+struct smb_asked {
+	uint64_t file, offset;
+	uint32_t id;
+	bool is_rpc;
+};
 
 struct smb_pdu {
 	struct proto_ctx *ctx;
@@ -152,7 +206,35 @@ struct smb_pdu {
 	uint16_t command;      /* with SMB2_BASE */
 	uint8_t version;
 	bool response, unicode, cut;
+	struct smb_asked asked;
+	uint8_t io_count;
+	struct smb_io ios[SMB_IOS_MAX];
 };
+
+/** Notes what the command does with a file. Beyond SMB_IOS_MAX nothing. */
+static inline void
+smb_io_add(struct smb_pdu *pdu, struct smb_io io)
+{
+	if (pdu->io_count < SMB_IOS_MAX)
+		pdu->ios[pdu->io_count++] = io;
+}
+
+static inline bool
+smb_tree_is_pipe(const struct smb_state *state, uint32_t tree_id)
+{
+	for (unsigned int i = 0; i < state->pipe_count; i++)
+		if (state->pipe_trees[i] == tree_id)
+			return true;
+	return false;
+}
+
+/** Does it: a response's record is that of its request. Uses ctx->record (smb_file.c). */
+void smb_file_command(struct smb_pdu *pdu);
+/** As proto.raw: the rest of a message whose data is a file's. */
+uint32_t smb_file_raw(struct proto_ctx *ctx, struct cursor in);
+void smb_file_gap(struct proto_ctx *ctx, uint32_t missing);
+/** The flow is over: what is open ends as it is. */
+void smb_file_end(struct proto_ctx *ctx);
 
 /** The body behind the header into pdu->record. */
 void smb1_body_read(struct smb_pdu *pdu, struct cursor body);

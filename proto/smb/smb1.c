@@ -1,7 +1,7 @@
 /* Bodies of SMB 1 (MS-CIFS 2.2.4, MS-SMB 2.2.4): words, then bytes. */
 #include "proto/smb/smb.h"
 
-enum { WORDS_EXTENDED = 12, WORDS_PLAIN = 13 };
+enum { WORDS_EXTENDED = 12, WORDS_PLAIN = 13, ANDX_MAX = 4 /* commands chained to one another */ };
 
 struct parts {
 	struct cursor words, bytes;
@@ -100,6 +100,55 @@ create_request(struct smb_pdu *pdu, struct parts *parts)
 	record_present(&pdu->record->head, SMB_HAS_FILENAME);
 }
 
+/* MS-CIFS 2.2.4.64.2 */
+static void
+create_response(struct smb_pdu *pdu, struct parts *parts)
+{
+	struct smb_io io = { .kind = SMB_IO_OPENED };
+
+	cursor_skip(&parts->words, 5);
+	io.file = cursor_le16(&parts->words);
+	cursor_skip(&parts->words, 48);
+	io.offset = cursor_le64(&parts->words);
+	if (!parts->words.short_read)
+		smb_io_add(pdu, io);
+}
+
+/* MS-CIFS 2.2.4.41 */
+static void
+open_request(struct smb_pdu *pdu, struct parts *parts)
+{
+	align(pdu, parts, &parts->bytes);
+	smb_put_text(pdu, &pdu->record->filename, take_text(&parts->bytes, pdu->unicode), pdu->unicode);
+	record_present(&pdu->record->head, SMB_HAS_FILENAME);
+}
+
+static void
+open_response(struct smb_pdu *pdu, struct parts *parts)
+{
+	struct smb_io io = { .kind = SMB_IO_OPENED };
+
+	cursor_skip(&parts->words, 4);
+	io.file = cursor_le16(&parts->words);
+	cursor_skip(&parts->words, 6);
+	io.offset = cursor_le32(&parts->words);
+	if (!parts->words.short_read)
+		smb_io_add(pdu, io);
+}
+
+static void
+close_request(struct smb_pdu *pdu, struct parts *parts)
+{
+	pdu->record->file = cursor_le16(&parts->words);
+}
+
+static void
+close_response(struct smb_pdu *pdu, struct parts *parts)
+{
+	(void)parts;
+	smb_io_add(pdu, (struct smb_io){ .kind = SMB_IO_CLOSED });
+}
+
 /* The words from a place on: length and offset of data. */
 static void
 pipe_data(struct smb_pdu *pdu, struct parts *parts, size_t skip, uint64_t file)
@@ -138,51 +187,119 @@ trans_response(struct smb_pdu *pdu, struct parts *parts)
 	pipe_data(pdu, parts, 12, 0);
 }
 
+/* MS-SMB 2.2.4.3.1: offsets and lengths got a second half later. */
 static void
 write_request(struct smb_pdu *pdu, struct parts *parts)
 {
-	uint16_t file;
+	struct cursor words = parts->words;
+	struct smb_io io = { .kind = SMB_IO_WRITTEN };
 
+	cursor_skip(&words, 4);
+	io.file = cursor_le16(&words);
+	io.offset = cursor_le32(&words);
+	cursor_skip(&words, 8);
+	io.len = (uint32_t)cursor_le16(&words) << 16;
+	io.len |= cursor_le16(&words);
+	io.data_off = cursor_le16(&words);
+	if (cursor_left(&words) >= 4)
+		io.offset |= (uint64_t)cursor_le32(&words) << 32;
+	if (words.short_read)
+		return;
+	pipe_data(pdu, parts, 20, io.file);
+	smb_io_add(pdu, io);
+}
+
+static void
+read_request(struct smb_pdu *pdu, struct parts *parts)
+{
 	cursor_skip(&parts->words, 4);
-	file = cursor_le16(&parts->words);
-	pipe_data(pdu, parts, 14, file);
+	pdu->record->file = cursor_le16(&parts->words);
+	pdu->record->offset = cursor_le32(&parts->words);
+	cursor_skip(&parts->words, 10);
+	if (cursor_left(&parts->words) >= 4)
+		pdu->record->offset |= (uint64_t)cursor_le32(&parts->words) << 32;
 }
 
 static void
 read_response(struct smb_pdu *pdu, struct parts *parts)
 {
+	struct cursor words = parts->words;
+	struct smb_io io = { .kind = SMB_IO_READ };
+
+	cursor_skip(&words, 10);
+	io.len = cursor_le16(&words);
+	io.data_off = cursor_le16(&words);
+	io.len |= (uint32_t)cursor_le16(&words) << 16;
+	if (words.short_read)
+		return;
 	pipe_data(pdu, parts, 10, 0);
+	smb_io_add(pdu, io);
 }
 
 static const struct {
 	uint8_t command, words_min[2]; /* by response */
+	bool chains; /* its words begin with the next command */
 	void (*read[2])(struct smb_pdu *pdu, struct parts *parts);
 } bodies[] = {
-	{ 0x25, { 14, 10 }, { trans_request, trans_response } },
-	{ 0x2e, { 0, 12 }, { NULL, read_response } },
-	{ 0x2f, { 12, 0 }, { write_request, NULL } },
-	{ 0x72, { 0, 0 }, { negotiate_request, NULL } },
-	{ 0x73, { 12, 0 }, { setup_request, NULL } },
-	{ 0x75, { 4, 0 }, { tree_request, NULL } },
-	{ 0xa2, { 24, 0 }, { create_request, NULL } },
+	{ 0x04, { 3, 0 }, false, { close_request, close_response } },
+	{ 0x24, { 4, 2 }, true, { NULL, NULL } },
+	{ 0x25, { 14, 10 }, false, { trans_request, trans_response } },
+	{ 0x2d, { 15, 15 }, true, { open_request, open_response } },
+	{ SMB1_READ, { 10, 12 }, true, { read_request, read_response } },
+	{ SMB1_WRITE, { 12, 6 }, true, { write_request, NULL } },
+	{ 0x72, { 0, 0 }, false, { negotiate_request, NULL } },
+	{ 0x73, { 12, 3 }, true, { setup_request, NULL } },
+	{ 0x75, { 4, 2 }, true, { tree_request, NULL } },
+	{ 0xa2, { 24, 34 }, true, { create_request, create_response } },
 };
 
-void
-smb1_body_read(struct smb_pdu *pdu, struct cursor body)
+/* One command. @return where the next one that is chained to it begins, and which it is in *command; 0: none is */
+static uint32_t
+read_one(struct smb_pdu *pdu, struct cursor body, uint32_t off, uint8_t *command)
 {
 	struct parts parts = { .word_count = cursor_u8(&body) };
+	uint32_t next = 0;
 	uint16_t byte_count;
+	uint8_t own = *command;
 	size_t left;
 
 	parts.words = cursor_sub(&body, (size_t)parts.word_count * 2);
 	byte_count = cursor_le16(&body);
 	left = cursor_left(&body);
-	parts.bytes_off = SMB1_HEADER_LEN + 3 + parts.word_count * 2u;
+	parts.bytes_off = off + 3 + parts.word_count * 2u;
 	parts.bytes = cursor_sub(&body, byte_count < left ? byte_count : left);
-	for (unsigned int i = 0; i < sizeof(bodies) / sizeof(bodies[0]) && !body.short_read; i++)
-		if (bodies[i].command == pdu->command && parts.word_count >= bodies[i].words_min[pdu->response] &&
-			bodies[i].read[pdu->response] != NULL)
+	for (unsigned int i = 0; i < sizeof(bodies) / sizeof(bodies[0]) && !body.short_read; i++) {
+		struct cursor words = parts.words;
+
+		if (bodies[i].command != own || parts.word_count < bodies[i].words_min[pdu->response])
+			continue;
+		if (bodies[i].chains) {
+			*command = cursor_u8(&words);
+			cursor_skip(&words, 1);
+			next = *command == SMB1_NONE ? 0 : cursor_le16(&words);
+		}
+		if (bodies[i].read[pdu->response] != NULL)
 			bodies[i].read[pdu->response](pdu, &parts);
+		break;
+	}
 	if ((body.short_read || parts.words.short_read || byte_count > left) && !pdu->cut)
 		proto_event(pdu->ctx, SMB_EVENT_MALFORMED_DATA);
+	return next;
+}
+
+void
+smb1_body_read(struct smb_pdu *pdu, struct cursor body)
+{
+	uint8_t command = (uint8_t)pdu->command;
+	uint32_t off = SMB1_HEADER_LEN;
+
+	for (unsigned int i = 0; i < ANDX_MAX; i++) {
+		uint32_t next = read_one(pdu, body, off, &command);
+
+		if (next <= off || next >= cursor_left(&pdu->whole))
+			return;
+		off = next;
+		body = pdu->whole;
+		cursor_skip(&body, off);
+	}
 }

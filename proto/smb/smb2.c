@@ -128,29 +128,77 @@ pipe_data(struct smb_pdu *pdu, uint32_t off, uint32_t len, uint64_t file)
 	(void)smb_dcerpc_read(pdu, data, file);
 }
 
+/* Both halves of a file's identifier as one number; all ones are the file that the command before opened. */
+static uint64_t
+take_file(struct cursor *body)
+{
+	uint64_t persistent = cursor_le64(body), transient = cursor_le64(body);
+
+	return persistent == UINT64_MAX ? SMB_FILE_RELATED : persistent ^ (transient << 32 | transient >> 32);
+}
+
+static void
+create_response(struct smb_pdu *pdu, struct cursor *body)
+{
+	struct smb_io io = { .kind = SMB_IO_OPENED };
+
+	cursor_skip(body, 46);
+	io.offset = cursor_le64(body);
+	cursor_skip(body, 8);
+	io.file = take_file(body);
+	if (!body->short_read)
+		smb_io_add(pdu, io);
+}
+
+static void
+close_request(struct smb_pdu *pdu, struct cursor *body)
+{
+	cursor_skip(body, 6);
+	pdu->record->file = take_file(body);
+}
+
+static void
+close_response(struct smb_pdu *pdu, struct cursor *body)
+{
+	(void)body;
+	smb_io_add(pdu, (struct smb_io){ .kind = SMB_IO_CLOSED });
+}
+
 static void
 write_request(struct smb_pdu *pdu, struct cursor *body)
 {
-	uint16_t off = cursor_le16(body);
-	uint32_t len = cursor_le32(body);
-	uint64_t file;
+	struct smb_io io = { .kind = SMB_IO_WRITTEN, .data_off = cursor_le16(body) };
+	struct cursor file;
 
-	cursor_skip(body, 8);
-	file = cursor_le64(body);
-	if (!body->short_read)
-		pipe_data(pdu, off, len, file);
+	io.len = cursor_le32(body);
+	io.offset = cursor_le64(body);
+	file = *body;
+	io.file = take_file(body);
+	if (body->short_read)
+		return;
+	pipe_data(pdu, io.data_off, io.len, cursor_le64(&file));
+	smb_io_add(pdu, io);
+}
+
+static void
+read_request(struct smb_pdu *pdu, struct cursor *body)
+{
+	cursor_skip(body, 6);
+	pdu->record->offset = cursor_le64(body);
+	pdu->record->file = take_file(body);
 }
 
 static void
 read_response(struct smb_pdu *pdu, struct cursor *body)
 {
-	uint8_t off = cursor_u8(body);
-	uint32_t len;
+	struct smb_io io = { .kind = SMB_IO_READ, .data_off = cursor_u8(body) };
 
 	cursor_skip(body, 1);
-	len = cursor_le32(body);
-	if (!body->short_read)
-		pipe_data(pdu, off, len, 0);
+	io.len = cursor_le32(body);
+	if (body->short_read)
+		return;
+	pipe_data(pdu, io.data_off, io.len, 0);
+	smb_io_add(pdu, io);
 }
 
 static void
@@ -185,8 +233,9 @@ static const struct {
 	{ 0, { 36, 65 }, { negotiate_request, negotiate_response } },
 	{ 1, { 25, 9 }, { setup_request, setup_response } },
 	{ 3, { 9, 16 }, { tree_request, tree_response } },
-	{ 5, { 57, 89 }, { create_request, NULL } },
-	{ 8, { 49, 17 }, { NULL, read_response } },
+	{ 5, { 57, 89 }, { create_request, create_response } },
+	{ 6, { 24, 60 }, { close_request, close_response } },
+	{ 8, { 49, 17 }, { read_request, read_response } },
 	{ 9, { 49, 17 }, { write_request, NULL } },
 	{ 11, { 57, 49 }, { ioctl_both, ioctl_both } },
 };

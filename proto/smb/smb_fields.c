@@ -191,10 +191,10 @@ static const struct record_table interface_table = TABLE("interface", interface_
 const struct record_table *const smb_interface_tables[] = { &interface_table, NULL };
 
 static const struct field smb_fields[] = {
-	{ "id", FIELD_U32, FIELD_ALWAYS, 0, AT(id), NULL, NULL, "own", "number of the command in its flow" },
-	{ "version", FIELD_U8, FIELD_ALWAYS, FIELD_HIDDEN, AT(version), NULL, NULL, "MS-SMB2 2.2.1", "1 or 2 (3 writes as 2)" },
+	{ "id", FIELD_U32, SMB_HAS_COMMAND, 0, AT(id), NULL, NULL, "own", "number of the command in its flow" },
+	{ "version", FIELD_U8, SMB_HAS_COMMAND, FIELD_HIDDEN, AT(version), NULL, NULL, "MS-SMB2 2.2.1", "1 or 2 (3 writes as 2)" },
 	{ "dialect", FIELD_U16, SMB_HAS_DIALECT, 0, AT(dialect), &dialects, NULL, "MS-SMB2 2.2.4", "version agreed on" },
-	{ "command", FIELD_U16, FIELD_ALWAYS, 0, AT(command), &smb_commands, NULL, "MS-SMB2 2.2.1.2", "command" },
+	{ "command", FIELD_U16, SMB_HAS_COMMAND, 0, AT(command), &smb_commands, NULL, "MS-SMB2 2.2.1.2", "command" },
 	{ "status", FIELD_U32, SMB_HAS_STATUS, 0, AT(status), &statuses, NULL, "MS-ERREF 2.3", "of the response" },
 	{ "status_code", FIELD_STRING, SMB_HAS_STATUS, 0, AT(status_text), NULL, NULL, "MS-ERREF 2.3", "the same as a number" },
 	{ "session_id", FIELD_U64, FIELD_ALWAYS, 0, AT(session_id), NULL, NULL, "MS-SMB2 2.2.1.2", "session" },
@@ -221,6 +221,7 @@ static const struct field smb_fields[] = {
 	{ "dcerpc.stub_data", FIELD_HEX, SMB_HAS_RPC_STUB, FIELD_HIDDEN, AT(stub), NULL, NULL, "C706 12.6.4.9", "arguments" },
 	{ "dcerpc.interfaces", FIELD_LIST, SMB_HAS_INTERFACES, 0, AT(interfaces), NULL, smb_interface_tables, "C706 12.6.4.3", "that are bound" },
 	{ "dcerpc.call_id", FIELD_U32, SMB_HAS_RPC, 0, AT(call_id), NULL, NULL, "C706 12.6.3.1", "number of the call" },
+	{ "data", FIELD_STRING, SMB_HAS_DATA, FIELD_HIDDEN, AT(data), NULL, NULL, "MS-SMB2 2.2.21", "first bytes of a file" },
 	{ "response_time_us", FIELD_U32, SMB_HAS_RESPONSE_TIME, 0, AT(response_time_us), NULL, NULL, "own", "from the request to the response" },
 };
 const struct record_table smb_table = TABLE("smb", smb_fields, smb_record);
@@ -233,6 +234,7 @@ const struct rule_app_buffer smb_buffers[] = {
 	{ "smb.ntlmssp_domain", "ntlmssp.domain" },
 	{ "dcerpc.stub_data", "dcerpc.stub_data" },
 	{ "dce_stub_data", "dcerpc.stub_data" },
+	{ "smb.file_data", "data" },
 };
 static_assert(COUNT(smb_buffers) == SMB_BUFFER_COUNT, "each buffer is counted");
 
@@ -243,6 +245,7 @@ const struct rule_app_event smb_events[] = {
 	[SMB_EVENT_TOO_MANY_COMMANDS] = { "too_many_commands", "more than 32 commands in one message; the rest is not read" },
 	[SMB_EVENT_FLOODED] = { "max_reached", "more than 64 commands wait for their response; said once" },
 	[SMB_EVENT_RESPONSE_WITHOUT_REQUEST] = { "response_without_request", "a response to no request that was seen" },
+	[SMB_EVENT_FILE_OVERLAP] = { "file_overlap", "bytes of a file that were written or read before" },
 };
 
 const struct counter_desc smb_counters[] = {
@@ -253,4 +256,13 @@ const struct counter_desc smb_counters[] = {
 	[SMB_COUNT_ENCRYPTED] = { "smb.encrypted", "messages that are encrypted or compressed and were not read" },
 	[SMB_COUNT_PASSED_BYTES] = { "smb.passed_bytes", "bytes of long messages passed over unread" },
 	[SMB_COUNT_SHED] = { "smb.shed", "requests written without waiting for their response: no memory" },
+	[SMB_COUNT_FILES_FORGOTTEN] = { "smb.files_forgotten", "files given up: more than 32 were open in a flow" },
+	[SMB_COUNT_FILES_SHED] = { "smb.files_shed", "files not followed, or no more kept of them for the rules: no memory" },
+	[SMB_COUNT_BODIES_CUT] = { "smb.bodies_cut", "files of which only the front was kept for the rules" },
 };
+
+static const struct knob knobs[] = {
+	{ "app-layer.protocols.smb.body-limit", KNOB_SIZE, offsetof(struct smb_config, body_limit), 0, SMB_BODY_LIMIT_MAX, "16kb", NULL,
+		"first bytes of a file that rules see" },
+};
+const struct knob_table smb_knobs = { .owner = "smb", .knobs = knobs, .count = COUNT(knobs) };

@@ -9,6 +9,7 @@ extern const struct proto smb_proto;
 enum { MESSAGE_MAX = 32 * 1024 };
 
 static struct smb_state flow;
+static struct smb_config config = { .body_limit = 64 };
 static _Alignas(8) uint8_t seen[RECORD_LEN_MAX]; /* the last record that the rules saw */
 
 static void
@@ -18,7 +19,7 @@ keep_seen(unsigned int flags)
 		memcpy(seen, rig->builder.base, rig->builder.len);
 }
 
-static const struct rig_desc desc = { .proto = &smb_proto, .table = &smb_table, .state = &flow, .slab_len = 4 << 20,
+static const struct rig_desc desc = { .proto = &smb_proto, .table = &smb_table, .state = &flow, .config = &config, .slab_len = 4 << 20,
 	.json_flags = PROTO_EMIT, .seen = keep_seen };
 
 static int
@@ -141,7 +142,7 @@ static const struct {
 	{ "write", 2, 9, 0, "3100 7000 48000000 0000000000000000 0500000000000000 0000000000000000 00000000 00000000 0000 0000 00000000 " BIND,
 		"1100 0000", "\"dcerpc\":{\"request\":\"BIND\",\"interfaces\":[{\"uuid\":\"367abb81-9844-35f1-ad32-98f038001003\",\"version\":\"2.0\"}],"
 		"\"call_id\":2}", 0 },
-	{ "read", 2, 8, 0, "3100", "1100 50 00 1c000000 00000000 00000000 " RESPONSE,
+	{ "read", 2, 8, 0, "3100 00 00 1c000000 0000000000000000 0500000000000000 0000000000000000 00000000 00000000 00000000 0000 0000 00", "1100 50 00 1c000000 00000000 00000000 " RESPONSE,
 		"\"dcerpc\":{\"response\":\"RESPONSE\",\"res\":{\"stub_data_size\":4},\"call_id\":3}", 0 },
 	{ "transceive", 2, 11, 0, "3900 0000 17c01100 0500000000000000 0000000000000000 78000000 1c000000 00000000 00000000 00000000 00000000 "
 		"00000000 00000000 " REQUEST, "3100 0000 17c01100 0500000000000000 0000000000000000 70000000 00000000 70000000 1c000000 00000000 00000000 "
@@ -254,12 +255,14 @@ test_limits(void **state)
 	size_t len = smb2(data, 9, false, 0, "3100 7000 00000100 0000000000000000"), at;
 
 	(void)state;
-	/* A long write: its front is read, the rest passed over. */
+	/* A long write: its front is read, the rest comes raw. */
 	put_length(data, 0x10000 + 112);
 	assert_int_equal(smb_proto.frame(cursor_of(data, len), true), SMB_PDU_LEN_MAX);
 	memset(data + len, 0, SMB_PDU_LEN_MAX - len);
 	feed(data, SMB_PDU_LEN_MAX, true);
-	assert_int_equal(rig->ctx.skip_len, 0x10000 + 112 + 4 - SMB_PDU_LEN_MAX);
+	assert_true(rig->ctx.raw);
+	assert_int_equal(rig->ctx.skip_len, 0);
+	assert_int_equal(flow.rests[1].left, 0x10000 + 112 + 4 - SMB_PDU_LEN_MAX);
 	assert_int_equal(rig->events, 0);
 	rig_renew();
 	for (unsigned int i = 0; i <= SMB_OPEN_MAX; i++)

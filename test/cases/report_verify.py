@@ -46,7 +46,8 @@ OUT_OF_SCOPE = (
     (r'^bug-2558', r'filestore|filemagic', 'files are not stored, nor looked at by libmagic'),
 )
 REASONS = (
-    (r'^smb-eicar|^smb', r'', 'files in SMB are not followed yet'),
+    (r'^smb-eicar-overlap', '', 'an event is told once of the command that it happened in, not once in each direction'),
+    (r'^smb2-06', '', 'an event for each command; calls through a pipe are none of their own'),
     (r'^(mime|smtp|detect-email|bug-6207-2)', '', 'mail: links, sums of the body and the subject, addresses in other forms, and names of events in capitals'),
     (r'^(http-not09|stream-async)', r'[A-Z_]{9}|"flow"', 'names of anomalies are in small letters here, and flow details of one-sided connections'),
     (r'^bug-78-', '', 'the alert would have to wait for the response'),
