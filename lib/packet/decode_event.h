@@ -76,10 +76,10 @@
 	X(TCP_INVALID_OPTLEN, "tcp.invalid_optlen", "data offset beyond the segment") \
 	X(TCP_OPT_INVALID_LEN, "tcp.opt_invalid_len", "an option's length is invalid") \
 	X(TCP_OPT_DUPLICATE, "tcp.opt_duplicate", "an option occurs twice") \
-	X(UDP_PKT_TOO_SMALL, "udp.pkt_too_small", "UDP header does not fit") \
-	X(UDP_HLEN_TOO_SMALL, "udp.hlen_too_small", "UDP length below 8") \
-	X(UDP_HLEN_INVALID, "udp.hlen_invalid", "UDP length differs from the datagram's") \
-	X(UDP_LEN_INVALID, "udp.len_invalid", "UDP length is invalid") \
+	X(UDP_PKT_TOO_SMALL, "udp.pkt_too_small", "UDP length beyond the datagram's end") \
+	X(UDP_HLEN_TOO_SMALL, "udp.hlen_too_small", "UDP header does not fit") \
+	X(UDP_HLEN_INVALID, "udp.hlen_invalid", "bytes in the datagram behind the UDP length") \
+	X(UDP_LEN_INVALID, "udp.len_invalid", "UDP length below 8") \
 	X(SLL_PKT_TOO_SMALL, "sll.pkt_too_small", "Linux cooked header does not fit") \
 	X(SLL2_PKT_TOO_SMALL, "sll2.pkt_too_small", "Linux cooked v2 header does not fit") \
 	X(ETHERNET_PKT_TOO_SMALL, "ethernet.pkt_too_small", "Ethernet header does not fit") \

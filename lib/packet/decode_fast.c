@@ -138,9 +138,8 @@ find_udp(struct fast *f, uint64_t tunnel_ports)
 		return false;
 	f->l4_len = UDP_HEADER_LEN;
 	f->segment_len = be16_at(f->l4 + 4);
-	if (f->segment_len < UDP_HEADER_LEN || f->segment_len - UDP_HEADER_LEN > cursor_left(&f->in))
+	if (f->segment_len != UDP_HEADER_LEN + cursor_left(&f->in))
 		return false;
-	f->in.left = (uint32_t)f->segment_len - UDP_HEADER_LEN;
 	/* the last bits of a port that some tunnel uses: the layers look closer */
 	return (tunnel_ports >> (be16_at(f->l4) & 63) & 1) == 0 && (tunnel_ports >> (be16_at(f->l4 + 2) & 63) & 1) == 0;
 }

@@ -196,14 +196,16 @@ decode_udp(struct decode *d)
 
 	decode_count(d, PACKET_COUNTER_UDP);
 	if (at == NULL)
-		return decode_bad(d, DECODE_UDP_PKT_TOO_SMALL);
+		return decode_bad(d, DECODE_UDP_HLEN_TOO_SMALL);
 	len = (uint16_t)(at[4] << 8 | at[5]);
 	if (len == 0 && left > 65535)
 		len = UDP_HEADER_LEN; /* RFC 2675 4: a jumbogram; only its header is trusted */
+	if (len > left)
+		return decode_bad(d, DECODE_UDP_PKT_TOO_SMALL);
+	if (len != left && left <= 65535)
+		decode_event_set(packet, DECODE_UDP_HLEN_INVALID);
 	if (len < UDP_HEADER_LEN)
 		return decode_bad(d, DECODE_UDP_LEN_INVALID);
-	if (len > left)
-		return decode_bad(d, DECODE_UDP_HLEN_INVALID);
 	decode_limit(d, len - UDP_HEADER_LEN);
 	packet->sport = (uint16_t)(at[0] << 8 | at[1]);
 	packet->dport = (uint16_t)(at[2] << 8 | at[3]);

@@ -1,4 +1,4 @@
-/* Headers with lengths inside: NSH and IGMP; protocol numbers that nobody has. */
+/* Headers with lengths inside: NSH, IGMP and UDP; protocol numbers that nobody has. */
 #include "test/test.h"
 
 #include "lib/packet/test_frame.h"
@@ -165,6 +165,28 @@ test_igmp(void **state)
 	assert_int_equal(counter_get(&counters[PACKET_COUNTER_CHECKSUM_IGMP]), 8);
 }
 
+/** Bytes behind what UDP says is its own: told, and the datagram is what its length says. */
+static void
+test_udp_surplus(void **state)
+{
+	for (uint8_t len = 0; len <= 6; len++) {
+		struct frame frame = { .len = 0 };
+
+		frame_ethernet(&frame, 0x0800);
+		frame_ipv4(&frame, 0x0a000001, 0x0a000002, IP_PROTO_UDP, 7, 0);
+		frame_udp(&frame, 1000, 2000);
+		frame_put(&frame, "hello", 5);
+		frame_finish_ipv4(&frame);
+		frame.data[ETHERNET_LEN + IPV4_LEN + 5] = 8 + len;
+		decode(&frame);
+		assert_int_equal(packet_has_decode_event(packet, DECODE_UDP_HLEN_INVALID), len < 5);
+		assert_int_equal(packet_has_decode_event(packet, DECODE_UDP_PKT_TOO_SMALL), len > 5);
+		assert_int_equal(packet_is(packet, PACKET_INVALID), len > 5);
+		if (len <= 5)
+			assert_int_equal(packet->payload_len, len);
+	}
+}
+
 static void
 test_unknown_protocol(void **state)
 {
@@ -193,6 +215,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_nsh, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_nsh_cut, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_igmp, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_udp_surplus, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unknown_protocol, setup, teardown),
 	};
 
