@@ -410,8 +410,11 @@ emit_alert(struct worker *worker, const struct rule_hit *hit, bool to_server, co
 		payload_len = worker->chunk->len;
 	}
 	payload_len = config->alert_payload && payload != NULL ? min_len(payload_len, EMIT_PAYLOAD_LEN_MAX) : 0;
+	worker->context = (struct buf){ .data = worker->context_room, .cap = sizeof(worker->context_room) };
+	if (hit->captured_count > 0)
+		rule_context_json(worker->matcher, hit, &worker->context);
 	len = event_len_of(ALERT_SECTIONS, sizeof(struct alert_record) + sizeof(struct tunnel_record) + sizeof(struct sctp_record) +
-		record_len + payload_len + worker->metadata.len + (file != NULL ? FILE_RECORD_LEN_MAX : 0));
+		record_len + payload_len + worker->metadata.len + worker->context.len + (file != NULL ? FILE_RECORD_LEN_MAX : 0));
 	if (packet != NULL && config->alert_packet && len < EVENT_LEN_MAX)
 		shown = show_packet(worker, packet, min_len(PACKET_LEN_MAX, EVENT_LEN_MAX - len));
 	if (!begin(worker, &b, EVENT_ALERT, len + shown.link_len + shown.len))
@@ -430,6 +433,7 @@ emit_alert(struct worker *worker, const struct rule_hit *hit, bool to_server, co
 	put_tunnel(worker, &b);
 	put_sctp(&b, packet);
 	put_bytes(&b, EVENT_SECTION_METADATA, (const uint8_t *)worker->metadata.data, (uint32_t)worker->metadata.len);
+	put_bytes(&b, EVENT_SECTION_CONTEXT, (const uint8_t *)worker->context.data, (uint32_t)worker->context.len);
 	put_tx_id(b.event, ctx, tx_id);
 	finish(worker, &b, to_server, true, hold ? tx_id : 0);
 }

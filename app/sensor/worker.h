@@ -104,6 +104,8 @@ struct worker {
 	struct rule_hits hits;
 	struct buf metadata;       /* of the alerts at hand: EVE metadata, in metadata_room */
 	char metadata_room[WORKER_METADATA_MAX];
+	struct buf context;        /* of the alert at hand: EVE alert.context, in context_room */
+	char context_room[WORKER_METADATA_MAX];
 	uint8_t *gather;
 	uint32_t gather_len;
 	uint64_t stage_cycles[STAGE_COUNT];

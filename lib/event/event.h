@@ -34,11 +34,12 @@ enum event_section_kind {
 	EVENT_SECTION_MACS,     /* struct mac_lists */
 	EVENT_SECTION_METADATA, /* JSON text: the members metadata and traffic, flow bits and variables of an alert or a flow */
 	EVENT_SECTION_SCTP,     /* struct sctp_record */
+	EVENT_SECTION_CONTEXT,  /* JSON object: EVE alert.context */
 	EVENT_SECTION_KIND_COUNT,
 };
 
 enum {
-	EVENT_SECTION_MAX = 7,
+	EVENT_SECTION_MAX = 8,
 	EVENT_LEN_MAX = 2 * RECORD_LEN_MAX,
 	EVENT_MACS_MAX = 8, /* of each end of a flow */
 	EVENT_SCTP_TYPES_MAX = 16, /* chunk types that an event names */

@@ -223,6 +223,19 @@ put_target(struct buf *out, const struct event *event, const char *target)
 	put_end(out, ",\"target\":", event, target[0] == 's');
 }
 
+static void
+put_context(struct buf *out, const struct event *event)
+{
+	for (uint8_t i = 0; i < event->section_count; i++) {
+		const struct event_section *section = &event->sections[i];
+
+		if (section->kind != EVENT_SECTION_CONTEXT)
+			continue;
+		buf_puts(out, ",\"context\":");
+		buf_put(out, (const uint8_t *)event + section->off, section->len);
+	}
+}
+
 /* A passive sensor blocks nothing: whatever the rule's action, the traffic was allowed. */
 static void
 put_alert(struct buf *out, const struct event *event, const struct alert_record *alert)
@@ -244,6 +257,7 @@ put_alert(struct buf *out, const struct event *event, const struct alert_record 
 		buf_puts(out, ",\"references\":");
 		buf_puts(out, meta->references_json);
 	}
+	put_context(out, event);
 	buf_putc(out, '}');
 	put_number(out, ",\"stream\":", alert->stream);
 	if (!alert->has_flow)
@@ -355,6 +369,7 @@ put_section(const struct event_json *json, struct buf *out, const struct event *
 		return;
 	case EVENT_SECTION_MACS: /* inside ether */
 	case EVENT_SECTION_SCTP: /* beside the ends */
+	case EVENT_SECTION_CONTEXT: /* inside alert */
 	case EVENT_SECTION_KIND_COUNT:
 		return;
 	}

@@ -127,6 +127,7 @@ lines_are_eve(void **state)
 	memcpy(event_add(&b, EVENT_SECTION_PAYLOAD, 4), "a\"\\\x01", 4);
 	memcpy(event_add(&b, EVENT_SECTION_PACKET, 2), "zz", 2);
 	memcpy(event_add(&b, EVENT_SECTION_METADATA, 29), "\"metadata\":{\"flowbits\":[\"a\"]}", 29);
+	memcpy(event_add(&b, EVENT_SECTION_CONTEXT, 9), "{\"u\":\"x\"}", 9);
 	event_json_write(json, &out, b.event);
 	assert_false(out.full);
 	line = json_loadb(out.data, out.len, 0, NULL);
@@ -139,6 +140,7 @@ lines_are_eve(void **state)
 	assert_int_equal(json_integer_value(json_object_get(json_object_get(json_object_get(line, "alert"), "target"), "port")), 502);
 	assert_int_equal(json_integer_value(json_object_get(json_object_get(json_object_get(line, "alert"), "source"), "port")), 1024);
 	assert_int_equal(json_array_size(json_object_get(json_object_get(line, "metadata"), "flowbits")), 1);
+	assert_string_equal(json_string_value(json_object_get(json_object_get(json_object_get(line, "alert"), "context"), "u")), "x");
 	assert_string_equal(json_string_value(json_object_get(json_object_get(line, "packet_info"), "linktype_name")), "EN10MB");
 	json_decref(line);
 	buf_destroy(&out);

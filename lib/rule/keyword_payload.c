@@ -96,6 +96,20 @@ rule_setup_base64_data(struct rule_parser *parser, char *value)
 	return decoded ? rule_use_buffer(parser, &buffer) : rule_refuse(parser, "there is no base64_decode before it");
 }
 
+/* The value is kept for the flow by the buffer's name, as elsewhere: with _ for its dots. */
+static int
+entropy_name(struct rule_parser *parser, uint32_t *id)
+{
+	const struct rule_draft_buffer *draft = &parser->buffers[parser->buffer];
+	char name[64];
+
+	snprintf(name, sizeof(name), "%s", draft->buffer.kind == BUFFER_PAYLOAD ? "content" : draft->name);
+	for (char *dot = name; *dot != '\0'; dot++)
+		*dot = *dot == '.' ? '_' : *dot;
+	parser->set->flow_vars = true;
+	return rule_kind_id(parser->set, RULE_NAME_ENTROPY, name, id) == 0 ? 0 : rule_no_memory(parser);
+}
+
 /* entropy: [bytes N,] [offset N,] value OPERATOR NUMBER */
 int
 rule_setup_entropy(struct rule_parser *parser, char *value)
@@ -124,7 +138,7 @@ rule_setup_entropy(struct rule_parser *parser, char *value)
 	if (node->entropy.value.count == 0)
 		return rule_refuse(parser, "value OPERATOR NUMBER is missing");
 	node->flags = node->entropy.bytes.var >= 0 || node->entropy.offset.var >= 0 ? NODE_USES_VAR : 0;
-	return 0;
+	return entropy_name(parser, &node->entropy.var);
 }
 
 /* "oversize_length N", or a word alone. @return 0 or -EINVAL */

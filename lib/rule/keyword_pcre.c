@@ -59,35 +59,106 @@ pcre_letters(struct rule_parser *parser, const char *letters, struct rule_node *
 	return 0;
 }
 
+static const struct {
+	const char *name;
+	uint8_t kind; /* enum rule_name_kind */
+} captured_for[CAPTURED_FOR_COUNT] = {
+	[CAPTURED_FOR_PACKET] = { "pkt", RULE_NAME_PKT_VAR },
+	[CAPTURED_FOR_FLOW] = { "flow", RULE_NAME_FLOW_VAR },
+	[CAPTURED_FOR_ALERT] = { "alert", RULE_NAME_ALERT_VAR },
+};
+
+/** What the groups of one expression capture. */
+struct captures {
+	struct rule_capture rows[RULE_CAPTURES_MAX];
+	unsigned int count;
+};
+
+/* "flow:name" or "flow_name", with that character between. @return the name, NULL: it is neither of these */
+static const char *
+capture_name(const char *text, char between, unsigned int *kept)
+{
+	for (*kept = 0; *kept < CAPTURED_FOR_COUNT; (*kept)++) {
+		size_t len = strlen(captured_for[*kept].name);
+
+		if (strncmp(text, captured_for[*kept].name, len) == 0 && text[len] == between && text[len + 1] != '\0')
+			return text + len + 1;
+	}
+	return NULL;
+}
+
+static int
+capture_add(struct rule_parser *parser, struct captures *captures, const char *name, unsigned int kept, unsigned int group)
+{
+	if (captures->count == RULE_CAPTURES_MAX)
+		return rule_refuse(parser, "more than %d captures", RULE_CAPTURES_MAX);
+	struct rule_capture *capture = &captures->rows[captures->count++];
+
+	if (rule_kind_id(parser->set, (enum rule_name_kind)captured_for[kept].kind, name, &capture->id) != 0)
+		return rule_no_memory(parser);
+	parser->set->flow_vars = parser->set->flow_vars || kept == CAPTURED_FOR_FLOW;
+	capture->group = (uint16_t)group;
+	capture->kept = (uint8_t)kept;
+	return 0;
+}
+
 /* ", flow:name, pkt:other": what the groups matched becomes variables, in their order. */
+static int
+listed_captures(struct rule_parser *parser, char *names, const struct rule_node *node, struct captures *captures)
+{
+	uint32_t groups = 0;
+	char *word;
+	int ret = 0;
+
+	while (ret == 0 && names != NULL && (word = rule_split(&names, ',')) != NULL) {
+		unsigned int kept;
+		const char *name = capture_name(word, ':', &kept);
+
+		if (name == NULL)
+			return rule_refuse(parser, "\"%.40s\" is not flow:NAME, pkt:NAME or alert:NAME", word);
+		ret = capture_add(parser, captures, name, kept, captures->count + 1);
+	}
+	pcre2_pattern_info(node->pcre.code, PCRE2_INFO_CAPTURECOUNT, &groups);
+	if (ret == 0 && captures->count > groups)
+		return rule_refuse(parser, "%u variables for %u groups in parentheses", captures->count, groups);
+	return ret;
+}
+
+/* (?P<flow_name>...): a group that says itself what it fills. */
+static int
+named_captures(struct rule_parser *parser, const struct rule_node *node, struct captures *captures)
+{
+	uint32_t count = 0, entry_len = 0;
+	PCRE2_SPTR at = NULL;
+	int ret = 0;
+
+	pcre2_pattern_info(node->pcre.code, PCRE2_INFO_NAMECOUNT, &count);
+	pcre2_pattern_info(node->pcre.code, PCRE2_INFO_NAMEENTRYSIZE, &entry_len);
+	pcre2_pattern_info(node->pcre.code, PCRE2_INFO_NAMETABLE, &at);
+	for (uint32_t i = 0; ret == 0 && i < count; i++, at += entry_len) {
+		unsigned int kept;
+		const char *name = capture_name((const char *)at + 2, '_', &kept);
+
+		if (name != NULL)
+			ret = capture_add(parser, captures, name, kept, (unsigned int)at[0] << 8 | at[1]);
+	}
+	return ret;
+}
+
 static int
 pcre_captures(struct rule_parser *parser, char *names, struct rule_node *node)
 {
-	struct rule_capture captures[RULE_CAPTURES_MAX];
-	unsigned int count = 0;
-	uint32_t groups = 0;
-	char *name;
+	struct captures captures = { .count = 0 };
+	int ret = listed_captures(parser, names, node, &captures);
 
-	while ((name = rule_split(&names, ',')) != NULL) {
-		bool flow = strncmp(name, "flow:", 5) == 0;
-		char *bare = flow || strncmp(name, "pkt:", 4) == 0 ? strchr(name, ':') + 1 : NULL;
-
-		if (bare == NULL || *bare == '\0')
-			return rule_refuse(parser, "\"%.40s\" is not flow:NAME or pkt:NAME", name);
-		if (count == RULE_CAPTURES_MAX)
-			return rule_refuse(parser, "more than %d captures", RULE_CAPTURES_MAX);
-		if (rule_kind_id(parser->set, flow ? RULE_NAME_FLOW_VAR : RULE_NAME_PKT_VAR, bare, &captures[count].id) != 0)
-			return rule_no_memory(parser);
-		parser->set->flow_vars = parser->set->flow_vars || flow;
-		captures[count++].flow = flow;
-	}
-	pcre2_pattern_info(node->pcre.code, PCRE2_INFO_CAPTURECOUNT, &groups);
-	if (count > groups)
-		return rule_refuse(parser, "%u variables for %u groups in parentheses", count, groups);
+	if (ret == 0)
+		ret = named_captures(parser, node, &captures);
+	if (ret != 0 || captures.count == 0)
+		return ret;
 	if ((node->flags & NODE_NEGATED) != 0)
 		return rule_refuse(parser, "what does not match captures nothing");
-	node->pcre.capture_count = (uint8_t)count;
-	node->pcre.captures = rule_arena_copy(&parser->set->arena, captures, count * sizeof(captures[0]));
+	node->pcre.capture_count = (uint8_t)captures.count;
+	node->pcre.captures = rule_arena_copy(&parser->set->arena, captures.rows, captures.count * sizeof(captures.rows[0]));
 	return node->pcre.captures == NULL ? rule_no_memory(parser) : 0;
 }
 
@@ -163,7 +234,6 @@ rule_setup_pcre(struct rule_parser *parser, char *value)
 	node->pcre.pattern = rule_arena_text(&parser->set->arena, value, strlen(value));
 	if (node->pcre.pattern == NULL)
 		return rule_no_memory(parser);
-	if (names != NULL)
-		ret = pcre_captures(parser, names, node);
+	ret = pcre_captures(parser, names, node);
 	return ret != 0 || buffer == NULL ? ret : rule_move_node(parser, node, buffer);
 }

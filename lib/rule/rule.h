@@ -193,6 +193,7 @@ struct rule_hit {
 	const struct rule_meta *meta; /* valid as long as the ruleset */
 	uint8_t action;               /* enum rule_action; never RULE_PASS */
 	bool stream;                  /* found in reassembled data, not in one packet */
+	uint16_t captured_from, captured_count; /* what its expressions captured, for rule_context_json() */
 };
 
 /** Lent by the caller; a call appends in order of precedence. */
@@ -276,10 +277,14 @@ void rule_match_message(struct rule_matcher *matcher, const struct packet *packe
 /** Frees flow->rule_state. Call when a flow ends. */
 void rule_flow_end(struct rule_matcher *matcher, struct flow *flow);
 
-/** EVE members of an alert or a flow: "metadata":{"pktvars":...,"flowvars":...,"flowbits":[...],"flowints":{...}} and, of flow bits
+/** EVE members of an alert or a flow: "metadata":{"pktvars":...,"flowvars":...,"entropy":...,"flowbits":[...],"flowints":{...}} and, of flow bits
  *  traffic/id/NAME and traffic/label/NAME, "traffic":{"id":[...],"label":[...]}, of which what there is; nothing at all leaves out
  *  empty. @param flow  or NULL  @param packet  with the packet's variables: right after the rule_match_ call that fired */
 void rule_metadata_json(const struct rule_matcher *matcher, const struct flow *flow, bool packet, struct buf *out);
+
+/** EVE alert.context of a hit: {"NAME":"what a group captured",…}; nothing leaves out empty. Right after the rule_match_ call that
+ *  fired. */
+void rule_context_json(const struct rule_matcher *matcher, const struct rule_hit *hit, struct buf *out);
 
 enum rule_want { RULE_WANTS_TO_CLIENT = 1, RULE_WANTS_TO_SERVER = 2, RULE_WANTS_PACKETS = 4 };
 

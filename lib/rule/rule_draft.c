@@ -25,6 +25,7 @@ buffer_add(struct rule_parser *parser, const struct rule_buffer *buffer)
 	draft->buffer.absent = ABSENT_NO;
 	draft->transform_count = 0;
 	draft->transform_text[0] = '\0';
+	draft->name = parser->keyword;
 	parser->buffer = (int)parser->buffer_count++;
 	return 0;
 }
@@ -75,6 +76,7 @@ buffer_fork(struct rule_parser *parser)
 		return -EINVAL;
 	struct rule_draft_buffer *draft = &parser->buffers[parser->buffer];
 
+	draft->name = before->name;
 	memcpy(draft->transforms, before->transforms, sizeof(draft->transforms));
 	draft->transform_count = before->transform_count;
 	memcpy(draft->transform_text, before->transform_text, sizeof(draft->transform_text));

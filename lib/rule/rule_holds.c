@@ -53,12 +53,23 @@ ends_match(const struct rule_view *view, const struct rule *rule, bool swapped)
 		&& rule_addresses_match(rule->dst, view->ip_version, swapped ? &view->src : &view->dst);
 }
 
+/* A transport header that could not be read is of the protocol that IP names, for rules that wait for what is wrong with it. */
+static bool
+class_matches(const struct rule_view *view, const struct rule *rule)
+{
+	unsigned int class = view->class;
+
+	if (class == CLASS_IP && view->packet != NULL && (rule->flags & RULE_EVENTS) != 0)
+		class = rule_class_of_ip_proto[view->packet->ip_proto];
+	return ((rule->classes >> view->class | rule->classes >> class) & 1) != 0;
+}
+
 static bool
 proto_matches(const struct rule_view *view, const struct rule *rule)
 {
 	const struct packet *packet = view->packet;
 
-	if ((rule->classes >> view->class & 1) == 0)
+	if (!class_matches(view, rule))
 		return false;
 	if ((rule->proto & RULE_PROTO_IPV4) != 0 && view->ip_version != 4)
 		return false;

@@ -168,7 +168,7 @@ struct ruleset {
 	struct rule_geoip *geoip;     /* NULL: none */
 	psl_ctx_t *suffixes;          /* of domain and tld; NULL: no rule asks */
 	bool quiet_flows;             /* some config rule silences whole flows */
-	bool flow_vars;               /* some expression captures for its flow */
+	bool flow_vars;               /* some expression captures for its flow, or a buffer's entropy is asked */
 	bool needs_scratch;           /* some buffer is transformed or decoded */
 	bool packet_rules;            /* some rule is asked of packets */
 };
@@ -256,6 +256,7 @@ struct rule_captured {
 	uint64_t flow_id;    /* of a flow's; 0: of the packet at hand */
 	uint32_t id;
 	uint16_t len;
+	bool alert;          /* for the alert of the rule that captured it, and no other */
 	uint8_t bytes[RULE_CAPTURED_LEN_MAX];
 };
 
@@ -350,6 +351,8 @@ void rule_tags_destroy(struct rule_tag_table *table);
 /** rule_vars.c: keeps a group's bytes for the rule at hand; those of its captures when it fired. */
 void rule_capture(struct rule_view *view, const struct rule_capture *capture, const uint8_t *data, size_t len);
 void rule_captures_keep(struct rule_view *view);
+/** Keeps a number for the flow. */
+void rule_var_put_number(struct rule_view *view, uint32_t id, double number);
 /** The value of a flow's or the packet's variable, NULL: not set. */
 const struct rule_captured *rule_var_find(const struct rule_view *view, const struct rule_state *state);
 /** The vars of rule_metadata_json(). */
@@ -452,13 +455,14 @@ int rule_datasets_build(struct ruleset *set, const struct ruleset *previous);
 void rule_datasets_free(struct ruleset *set);
 int rule_name_id(struct ruleset *set, const char *name, size_t len, uint32_t *id);
 /** Names that are not bits have their kind as first character, so that the same word may name several things. */
-enum rule_name_kind { RULE_NAME_BIT, RULE_NAME_FLOW_INT, RULE_NAME_FLOW_VAR, RULE_NAME_PKT_VAR };
+enum rule_name_kind { RULE_NAME_BIT, RULE_NAME_FLOW_INT, RULE_NAME_FLOW_VAR, RULE_NAME_PKT_VAR, RULE_NAME_ALERT_VAR, RULE_NAME_ENTROPY,
+	RULE_NAME_KIND_COUNT };
 int rule_kind_id(struct ruleset *set, enum rule_name_kind kind, const char *name, uint32_t *id);
 
 static inline enum rule_name_kind
 rule_name_kind(const char *name)
 {
-	return (uint8_t)name[0] <= RULE_NAME_PKT_VAR ? (enum rule_name_kind)name[0] : RULE_NAME_BIT;
+	return (uint8_t)name[0] < RULE_NAME_KIND_COUNT ? (enum rule_name_kind)name[0] : RULE_NAME_BIT;
 }
 
 #endif

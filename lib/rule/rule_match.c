@@ -160,6 +160,8 @@ rule_fires(struct rule_view *view, const struct rule *rule, uint32_t rule_idx, s
 {
 	struct rule_matcher *matcher = view->matcher;
 
+	uint16_t captured_from = matcher->captured_count;
+
 	rule_state_actions(view, rule);
 	rule_captures_keep(view);
 	if (rule->meta.action == RULE_PASS) {
@@ -189,7 +191,8 @@ rule_fires(struct rule_view *view, const struct rule *rule, uint32_t rule_idx, s
 	rule_count(view, RULE_COUNTER_HITS);
 	counter_add(&matcher->profiles[rule_idx].alerts, 1);
 	hits->hit[hits->count++] = (struct rule_hit){ .rule_idx = rule_idx, .sid = rule->meta.sid, .meta = &rule->meta,
-		.action = action, .stream = view->phase == PHASE_STREAM };
+		.action = action, .stream = view->phase == PHASE_STREAM, .captured_from = captured_from,
+		.captured_count = (uint16_t)(matcher->captured_count - captured_from) };
 	return true;
 }
 
@@ -272,10 +275,7 @@ packet_class(const struct packet *packet)
 {
 	if ((packet->flags & PACKET_IP) == 0)
 		return CLASS_OTHER;
-	/* SCTP too short for its header has no rules of its own but those on decode events */
-	if ((packet->flags & PACKET_L4) != 0 || (packet->ip_proto == IP_PROTO_SCTP && (packet->flags & PACKET_INVALID) != 0))
-		return rule_class_of_ip_proto[packet->ip_proto];
-	return CLASS_IP;
+	return (packet->flags & PACKET_L4) != 0 ? rule_class_of_ip_proto[packet->ip_proto] : CLASS_IP;
 }
 
 static void

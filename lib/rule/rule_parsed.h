@@ -220,10 +220,13 @@ struct rule_asn1 {
 	int32_t offset;               /* where the first element begins; with NODE_RELATIVE behind the match before */
 };
 
+enum rule_captured_for { CAPTURED_FOR_PACKET, CAPTURED_FOR_FLOW, CAPTURED_FOR_ALERT, CAPTURED_FOR_COUNT };
+
 /** A variable that a group of an expression fills. */
 struct rule_capture {
-	uint32_t id;   /* of its name */
-	bool flow;     /* kept for the flow, else for the packet */
+	uint32_t id;    /* of its name */
+	uint16_t group; /* 1 is the first in parentheses */
+	uint8_t kept;   /* enum rule_captured_for */
 };
 
 struct rule_node {
@@ -267,6 +270,7 @@ struct rule_node {
 			struct rule_value bytes; /* 0: all */
 			struct rule_value offset;
 			struct rule_numbers value;
+			uint32_t var;            /* of the flow: the buffer's entropy */
 		} entropy;
 		struct rule_asn1 asn1;
 		struct {

@@ -17,6 +17,7 @@ struct rule_draft_buffer {
 	unsigned int transform_count;
 	char transform_text[RULE_TRANSFORM_TEXT_MAX]; /* what tells lists apart */
 	const char *at, *keyword;                     /* the last transform's place */
+	const char *name;                             /* the keyword that named it; of the rule at hand */
 };
 
 struct rule_class_row {

@@ -26,10 +26,11 @@ void
 rule_capture(struct rule_view *view, const struct rule_capture *capture, const uint8_t *data, size_t len)
 {
 	struct rule_matcher *matcher = view->matcher;
-	uint64_t flow_id = capture->flow && view->flow != NULL ? view->flow->flow_id : 0;
+	bool flow = capture->kept == CAPTURED_FOR_FLOW;
+	uint64_t flow_id = flow && view->flow != NULL ? view->flow->flow_id : 0;
 	unsigned int at = matcher->captured_count;
 
-	if (capture->flow && flow_id == 0)
+	if (flow && flow_id == 0)
 		return;
 	/* a match that is tried again captures again */
 	while (at < matcher->captured_count + view->captured_count && matcher->captured[at].id != capture->id)
@@ -44,6 +45,7 @@ rule_capture(struct rule_view *view, const struct rule_capture *capture, const u
 
 	captured->flow_id = flow_id;
 	captured->id = capture->id;
+	captured->alert = capture->kept == CAPTURED_FOR_ALERT;
 	captured->len = (uint16_t)(len < RULE_CAPTURED_LEN_MAX ? len : RULE_CAPTURED_LEN_MAX);
 	memcpy(captured->bytes, data, captured->len);
 }
@@ -61,6 +63,18 @@ var_put(struct rule_view *view, const struct rule_captured *captured)
 		rule_count(view, RULE_COUNTER_VARS_EVICTED);
 	memmove(&set[1], &set[0], at * sizeof(set[0]));
 	set[0] = *captured;
+}
+
+void
+rule_var_put_number(struct rule_view *view, uint32_t id, double number)
+{
+	struct rule_captured captured = { .id = id, .len = sizeof(number) };
+
+	if (view->flow == NULL)
+		return;
+	captured.flow_id = view->flow->flow_id;
+	memcpy(captured.bytes, &number, sizeof(number));
+	var_put(view, &captured);
 }
 
 void
@@ -103,18 +117,72 @@ rule_var_find(const struct rule_view *view, const struct rule_state *state)
 }
 
 static void
-put_var(struct buf *out, bool *any, const char *key, const char *name, const struct rule_captured *captured)
+put_text(struct buf *out, const char *name, const struct rule_captured *captured)
 {
-	if (*any)
-		buf_putc(out, ',');
-	else
-		buf_printf(out, "%s\"%s\":[", out->len > 0 && out->data[out->len - 1] != '{' ? "," : "", key);
-	*any = true;
-	buf_putc(out, '{');
 	buf_json_string(out, name + 1, strlen(name + 1));
 	buf_putc(out, ':');
 	buf_json_string(out, captured->bytes, captured->len);
+}
+
+static void
+put_listed(struct buf *out, const char *name, const struct rule_captured *captured)
+{
+	buf_putc(out, '{');
+	put_text(out, name, captured);
 	buf_putc(out, '}');
+}
+
+static void
+put_number(struct buf *out, const char *name, const struct rule_captured *captured)
+{
+	double number;
+
+	memcpy(&number, captured->bytes, sizeof(number));
+	buf_json_string(out, name + 1, strlen(name + 1));
+	buf_putc(out, ':');
+	buf_f64(out, number);
+}
+
+/** How the variables of a kind are shown. */
+struct var_style {
+	const char *key;
+	char open, close;
+	void (*put)(struct buf *out, const char *name, const struct rule_captured *captured);
+};
+
+static const struct var_style styles[RULE_NAME_KIND_COUNT] = {
+	[RULE_NAME_PKT_VAR] = { "pktvars", '[', ']', put_listed },
+	[RULE_NAME_FLOW_VAR] = { "flowvars", '[', ']', put_listed },
+	[RULE_NAME_ENTROPY] = { "entropy", '{', '}', put_number },
+};
+
+/* @param any  whether one of the style was put before */
+static bool
+put_var(struct buf *out, bool any, const struct var_style *style, const char *name, const struct rule_captured *captured)
+{
+	if (any)
+		buf_putc(out, ',');
+	else
+		buf_printf(out, "%s\"%s\":%c", out->len > 0 && out->data[out->len - 1] != '{' ? "," : "", style->key, style->open);
+	style->put(out, name, captured);
+	return true;
+}
+
+static void
+flow_vars_json(const struct rule_matcher *matcher, const struct flow *flow, enum rule_name_kind kind, struct buf *out)
+{
+	const struct ruleset *set = matcher->set;
+	bool any = false;
+
+	for (uint32_t id = 0; id < set->name_count; id++) {
+		const struct rule_captured *rows = matcher->memory->vars->rows[hash_u64(id, flow->flow_id) & (VAR_SETS - 1)];
+
+		for (unsigned int i = 0; rule_name_kind(set->names[id]) == kind && i < VAR_WAYS; i++)
+			if (rows[i].flow_id == flow->flow_id && rows[i].id == id)
+				any = put_var(out, any, &styles[kind], set->names[id], &rows[i]);
+	}
+	if (any)
+		buf_putc(out, styles[kind].close);
 }
 
 void
@@ -124,20 +192,34 @@ rule_vars_json(const struct rule_matcher *matcher, const struct flow *flow, bool
 	bool any = false;
 
 	for (unsigned int i = 0; packet && i < matcher->captured_count; i++)
-		if (matcher->captured[i].flow_id == 0)
-			put_var(out, &any, "pktvars", set->names[matcher->captured[i].id], &matcher->captured[i]);
+		if (!matcher->captured[i].alert)
+			any = put_var(out, any, &styles[RULE_NAME_PKT_VAR], set->names[matcher->captured[i].id], &matcher->captured[i]);
 	if (any)
-		buf_putc(out, ']');
-	any = false;
-	for (uint32_t id = 0; flow != NULL && set->flow_vars && id < set->name_count; id++) {
-		const struct rule_captured *rows = matcher->memory->vars->rows[hash_u64(id, flow->flow_id) & (VAR_SETS - 1)];
+		buf_putc(out, styles[RULE_NAME_PKT_VAR].close);
+	if (flow == NULL || !set->flow_vars)
+		return;
+	flow_vars_json(matcher, flow, RULE_NAME_FLOW_VAR, out);
+	flow_vars_json(matcher, flow, RULE_NAME_ENTROPY, out);
+}
 
-		for (unsigned int i = 0; rule_name_kind(set->names[id]) == RULE_NAME_FLOW_VAR && i < VAR_WAYS; i++)
-			if (rows[i].flow_id == flow->flow_id && rows[i].id == id)
-				put_var(out, &any, "flowvars", set->names[id], &rows[i]);
+void
+rule_context_json(const struct rule_matcher *matcher, const struct rule_hit *hit, struct buf *out)
+{
+	unsigned int end = hit->captured_from + hit->captured_count;
+
+	buf_reset(out);
+	for (unsigned int i = hit->captured_from; i < end && i < matcher->captured_count; i++) {
+		if (!matcher->captured[i].alert)
+			continue;
+		buf_putc(out, out->len == 0 ? '{' : ',');
+		put_text(out, matcher->set->names[matcher->captured[i].id], &matcher->captured[i]);
 	}
-	if (any)
-		buf_putc(out, ']');
+	if (out->len > 0)
+		buf_putc(out, '}');
+	if (!out->full)
+		return;
+	counter_add(&matcher->memory->counters[RULE_COUNTER_METADATA_SHED], 1);
+	buf_reset(out);
 }
 
 /* ---- cold ---- */

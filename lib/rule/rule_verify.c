@@ -128,10 +128,13 @@ pcre_match(struct verify *verify, const struct rule_node *node, struct verify_fr
 		return negated && ret == PCRE2_ERROR_NOMATCH;
 	const PCRE2_SIZE *match = pcre2_get_ovector_pointer(matcher->pcre_data);
 
-	for (int i = 0; i < node->pcre.capture_count && i + 1 < ret; i++)
-		if (match[2 * i + 2] != PCRE2_UNSET && match[2 * i + 3] >= match[2 * i + 2])
-			rule_capture(verify->view, &node->pcre.captures[i], verify->data + base + match[2 * i + 2],
-				match[2 * i + 3] - match[2 * i + 2]);
+	for (unsigned int i = 0; i < node->pcre.capture_count; i++) {
+		const struct rule_capture *capture = &node->pcre.captures[i];
+		const PCRE2_SIZE *group = &match[2 * capture->group];
+
+		if (capture->group < ret && group[0] != PCRE2_UNSET && group[1] >= group[0])
+			rule_capture(verify->view, capture, verify->data + base + group[0], group[1] - group[0]);
+	}
 	frame->again = base + (uint32_t)match[0] + 1;
 	verify->pos = base + (uint32_t)match[1];
 	reach_to(verify, verify->pos);
@@ -377,6 +380,7 @@ entropy_match(struct verify *verify, const struct rule_node *node, struct verify
 		if (seen[i] > 0)
 			entropy -= (double)seen[i] / len * log2((double)seen[i] / len);
 	reach_to(verify, from + len);
+	rule_var_put_number(verify->view, node->entropy.var, entropy);
 	return rule_numbers_match_double(&node->entropy.value, entropy);
 }
 

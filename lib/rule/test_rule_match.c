@@ -526,6 +526,30 @@ test_events(void **state)
 	bench_end(&b);
 }
 
+/* A transport header that could not be read: rules on what was wrong with it name its protocol, no others are asked. */
+static void
+test_events_of_transport(void **state)
+{
+	struct packet packet = toy_packet(IP_PROTO_UDP, "", 0);
+	struct bench b;
+
+	(void)state;
+	bench_begin(&b, "alert tcp any any -> any any (decode-event:ipv4.trunc_pkt; sid:1;)\n"
+			"alert udp any any -> any any (decode-event:ipv4.trunc_pkt; sid:2;)\n"
+			"alert udp any any -> any any (decode-event:ipv4.trunc_pkt; ttl:>3; sid:3;)\n"
+			"alert ip any any -> any any (decode-event:ipv4.trunc_pkt; sid:4;)\n"
+			"alert udp any any -> any any (ttl:<3; sid:5;)\n", IP_PROTO_UDP);
+	packet.decode_events[0] = 1 << 3;
+	packet.flags = PACKET_IP | PACKET_INVALID;
+	packet.ttl = 1;
+	rule_hits_reset(&b.hits);
+	rule_match_packet(b.matcher, &packet, NULL, &b.hits);
+	assert_int_equal(b.hits.count, 2);
+	assert_int_equal(b.hits.hit[0].sid, 2);
+	assert_int_equal(b.hits.hit[1].sid, 4);
+	bench_end(&b);
+}
+
 int
 main(void)
 {
@@ -543,6 +567,7 @@ main(void)
 		cmocka_unit_test(test_pass_stream),
 		cmocka_unit_test(test_messages),
 		cmocka_unit_test(test_events),
+		cmocka_unit_test(test_events_of_transport),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
