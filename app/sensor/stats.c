@@ -158,11 +158,17 @@ add_sizes(json_t *root, struct sensor *sensor)
 	add_at(root, decoder_descs[DECODER_AVG_PKT_SIZE].name, bytes / pkts);
 }
 
+/* Of rule.*, under the names that Suricata's records have for them. */
+static const struct {
+	const char *ours, *theirs;
+} alert_counters[] = { { "hits", "alert" }, { "overflow", "alert_queue_overflow" }, { "suppressed", "alerts_suppressed" } };
+
 static void
 add_rules(json_t *root, struct sensor *sensor)
 {
 	const struct ruleset_stats *rules;
 	uint64_t values[RULES_COUNT];
+	json_t *detect;
 
 	if (sensor->ruleset == NULL)
 		return;
@@ -174,9 +180,15 @@ add_rules(json_t *root, struct sensor *sensor)
 	values[RULES_DATABASE_BYTES] = rules->database_bytes;
 	add_values(root, &stats_rules_table, values);
 	/* the same where readers of Suricata's records look for it */
-	json_object_set_new(root, "detect", json_pack("{s:[{s:i,s:I,s:I,s:I}]}", "engines", "id", 0, "rules_loaded",
-		(json_int_t)rules->rules_loaded, "rules_failed", (json_int_t)rules->rules_failed, "rules_skipped",
-		(json_int_t)rules->rules_disabled));
+	detect = json_pack("{s:[{s:i,s:I,s:I,s:I}]}", "engines", "id", 0, "rules_loaded", (json_int_t)rules->rules_loaded,
+		"rules_failed", (json_int_t)rules->rules_failed, "rules_skipped", (json_int_t)rules->rules_disabled);
+	for (unsigned int i = 0; i < sizeof(alert_counters) / sizeof(alert_counters[0]); i++) {
+		const json_t *value = json_object_get(json_object_get(root, "rule"), alert_counters[i].ours);
+
+		if (value != NULL)
+			json_object_set_new(detect, alert_counters[i].theirs, json_integer(json_integer_value(value)));
+	}
+	json_object_set_new(root, "detect", detect);
 }
 
 json_t *
