@@ -10,7 +10,8 @@
 
 /** What one keyword says of its set. */
 struct dataset_options {
-	char *name, *type, *load, *save, *state;
+	char *name, *type, *load, *save, *state, *match, *format, *value_key, *array_key, *context_key;
+	bool remove_key;
 	size_t memcap;
 };
 
@@ -53,7 +54,9 @@ option_take(struct rule_parser *parser, struct dataset_options *options, char *w
 	const struct {
 		const char *name;
 		char **target;
-	} texts[] = { { "type", &options->type }, { "load", &options->load }, { "save", &options->save }, { "state", &options->state } };
+	} texts[] = { { "type", &options->type }, { "load", &options->load }, { "save", &options->save }, { "state", &options->state },
+		{ "match", &options->match }, { "format", &options->format }, { "value_key", &options->value_key },
+		{ "array_key", &options->array_key }, { "context_key", &options->context_key } };
 	size_t hash_size;
 
 	if (*argument != '\0')
@@ -64,15 +67,38 @@ option_take(struct rule_parser *parser, struct dataset_options *options, char *w
 			*texts[i].target = argument;
 			return 0;
 		}
+	if (strcmp(word, "remove_key") == 0 && *argument == '\0') {
+		options->remove_key = true;
+		return 0;
+	}
 	if (strcmp(word, "memcap") == 0 && size_of(argument, &options->memcap))
 		return 0;
 	if (strcmp(word, "hashsize") == 0 && size_of(argument, &hash_size))
 		return 0; /* the table is as large as its values ask */
-	return rule_refuse(parser, "\"%.20s %.60s\" is not type, load, save, state, memcap or hashsize", word, argument);
+	return rule_refuse(parser, "\"%.20s %.60s\" is not type, load, save, state, match, format, value_key, array_key, context_key, "
+		"remove_key, memcap or hashsize", word, argument);
+}
+
+static bool
+is_json(const struct dataset_options *options)
+{
+	return options->format != NULL && (strcmp(options->format, "json") == 0 || strcmp(options->format, "ndjson") == 0);
 }
 
 static int
-values_load(struct rule_parser *parser, struct rule_dataset_decl *decl, const char *path)
+values_read(struct rule_dataset_decl *decl, const struct dataset_options *options, char *text, unsigned int *line)
+{
+	const struct rule_dataset_json json = { .value_key = options->value_key, .array_key = options->array_key,
+		.lines = options->format != NULL && options->format[0] == 'n', .remove_key = options->remove_key };
+	enum rule_dataset_type type = (enum rule_dataset_type)decl->type;
+
+	if (decl->json)
+		return rule_dataset_parse_json(&decl->values, type, &json, text, line);
+	return rule_dataset_parse(&decl->values, type, decl->weighted, text, line);
+}
+
+static int
+values_load(struct rule_parser *parser, struct rule_dataset_decl *decl, const struct dataset_options *options, const char *path)
 {
 	struct config_error err;
 	char *text;
@@ -84,7 +110,7 @@ values_load(struct rule_parser *parser, struct rule_dataset_decl *decl, const ch
 
 	if (ret != 0)
 		return ret == -ENOMEM ? rule_no_memory(parser) : rule_refuse(parser, "%.180s", err.text);
-	ret = rule_dataset_parse(&decl->values, (enum rule_dataset_type)decl->type, decl->weighted, text, &line);
+	ret = values_read(decl, options, text, &line);
 	free(text);
 	if (ret == -EINVAL)
 		return rule_refuse(parser, "%.120s:%u: not a value of type %s%s", path, line, type_names[decl->type],
@@ -99,10 +125,12 @@ save_path(struct rule_parser *parser, struct rule_dataset_decl *decl, const char
 	const char *folder = parser->config->dataset_dir;
 	char path[4096];
 
-	if (folder == NULL || folder[0] == '\0')
-		return rule_refuse(parser, "saving needs a folder: datasets.directory is not set");
 	if (name[0] == '/' || strstr(name, "..") != NULL)
 		return rule_refuse(parser, "\"%.80s\": a set is saved below datasets.directory, by a relative name", name);
+	if (folder == NULL || folder[0] == '\0') {
+		decl->unsaved = true;
+		return 0;
+	}
 	snprintf(path, sizeof(path), "%s/%s", folder, name);
 	decl->save_path = rule_arena_text(&parser->set->arena, path, strlen(path));
 	return decl->save_path == NULL ? rule_no_memory(parser) : 0;
@@ -119,11 +147,26 @@ decl_fill(struct rule_parser *parser, struct rule_dataset_decl *decl, const stru
 		ret = save_path(parser, decl, options->state != NULL ? options->state : options->save);
 	if (ret == 0 && options->load != NULL) {
 		rule_file_beside(parser, options->load, path, sizeof(path));
-		ret = values_load(parser, decl, path);
-	} else if (ret == 0 && options->state != NULL && access(decl->save_path, R_OK) == 0) {
-		ret = values_load(parser, decl, decl->save_path);
+		ret = values_load(parser, decl, options, path);
+	} else if (ret == 0 && options->state != NULL && !decl->unsaved && access(decl->save_path, R_OK) == 0) {
+		ret = values_load(parser, decl, options, decl->save_path);
 	}
 	return ret;
+}
+
+static int
+check_format(struct rule_parser *parser, const struct dataset_options *options, bool weighted)
+{
+	bool json = is_json(options);
+
+	if (options->format != NULL && !json && strcmp(options->format, "csv") != 0)
+		return rule_refuse(parser, "format \"%.20s\" is not csv, json or ndjson", options->format);
+	if (!json)
+		return options->value_key == NULL && options->array_key == NULL && options->context_key == NULL ? 0
+			: rule_refuse(parser, "value_key, array_key and context_key are for format json or ndjson");
+	if (weighted || options->value_key == NULL || options->load == NULL || options->save != NULL || options->state != NULL)
+		return rule_refuse(parser, "format json needs load and value_key, and is not saved");
+	return 0;
 }
 
 static int
@@ -138,6 +181,9 @@ decl_make(struct rule_parser *parser, const struct dataset_options *options, boo
 		return rule_refuse(parser, "type string, md5, sha256 or ip is needed where the set is named first");
 	decl->type = (uint8_t)type;
 	decl->weighted = weighted;
+	decl->json = is_json(options);
+	if (check_format(parser, options, weighted) != 0)
+		return -EINVAL;
 	decl->name = rule_arena_text(&parser->set->arena, options->name, strlen(options->name));
 	if (decl->name == NULL)
 		return rule_no_memory(parser);
@@ -188,7 +234,13 @@ node_make(struct rule_parser *parser, uint8_t op, char *rest, struct rule_node *
 
 	if (node == NULL)
 		return ret != 0 ? ret : -EINVAL;
+	if (options.match != NULL && strcmp(options.match, "subdomain") != 0)
+		return rule_refuse(parser, "match \"%.20s\" is not subdomain", options.match);
 	node->dataset.decl = decl;
+	node->dataset.parents = options.match != NULL;
+	node->dataset.told = decl->json && options.context_key != NULL && op == DATASET_ISSET;
+	if (node->dataset.told && rule_kind_id(parser->set, RULE_NAME_ALERT_VAR, options.context_key, &node->dataset.context_id) != 0)
+		return rule_no_memory(parser);
 	node->op = op;
 	decl->growing = decl->growing || op == DATASET_SET;
 	*out = node;
@@ -200,7 +252,7 @@ static const struct {
 	uint8_t op;
 } dataset_ops[] = { { "isset", DATASET_ISSET }, { "isnotset", DATASET_ISNOTSET }, { "set", DATASET_SET }, { "unset", DATASET_UNSET } };
 
-/* dataset:isset|isnotset|set|unset,NAME[,type T][,load F][,save F][,state F][,memcap N][,hashsize N] */
+/* dataset:isset|isnotset|set|unset,NAME[,type T][,load F][,save F][,state F][,match subdomain][,format F][,memcap N][,hashsize N] */
 int
 rule_setup_dataset(struct rule_parser *parser, char *value)
 {
@@ -236,21 +288,9 @@ static struct rule_dataset *
 previous_find(const struct ruleset *previous, const struct rule_dataset_decl *decl)
 {
 	for (const struct rule_dataset_decl *at = previous == NULL ? NULL : previous->datasets; at != NULL; at = at->next)
-		if (at->growing && decl->growing && at->type == decl->type && strcmp(at->name, decl->name) == 0)
+		if (at->growing && decl->growing && at->type == decl->type && at->json == decl->json && strcmp(at->name, decl->name) == 0)
 			return at->set;
 	return NULL;
-}
-
-static void
-values_put(struct rule_dataset *set, const struct rule_dataset_values *values)
-{
-	for (size_t at = 0; at < values->len;) {
-		uint16_t head[2];
-
-		memcpy(head, values->bytes + at, sizeof(head));
-		(void)rule_dataset_add(set, values->bytes + at + sizeof(head), head[0], head[1]);
-		at += sizeof(head) + head[0];
-	}
 }
 
 int
@@ -263,7 +303,7 @@ rule_datasets_build(struct ruleset *set, const struct ruleset *previous)
 
 		if (known != NULL) {
 			decl->set = rule_dataset_ref(known);
-			values_put(known, &decl->values);
+			rule_dataset_fill(known, &decl->values);
 		} else {
 			ret = rule_dataset_create(&decl->set, decl->name, (enum rule_dataset_type)decl->type, &decl->values, decl->memcap,
 				decl->growing);

@@ -84,26 +84,20 @@ test_of(uint8_t type)
 	return NULL;
 }
 
-/* "16,0", "16,-1", "16,all": behind a number, which elements of an array. Lists of numbers stand in brackets: "[16,28]". */
-static void
-field_element(struct rule_test *test, char *value)
+/* Behind a number, which elements of an array: "16,0", "16,all". Lists of numbers stand in brackets, "[16,28]"; names need none. */
+static int
+field_element(struct rule_parser *parser, struct rule_test *test, const struct field *field, char *value)
 {
-	char *comma = strchr(value, ',');
-	int64_t idx = RULE_ELEMENT_ALL;
-	char *word;
+	const char *comma = strchr(value, ',');
+	uint32_t named;
 
-	if (comma == NULL || strchr(comma + 1, ',') != NULL || value[0] == '[' || value[1] == '[')
-		return;
-	word = rule_trim(comma + 1);
-	if (strcmp(word, "any") == 0) {
-		*comma = '\0';
-		return;
-	}
-	if (strcmp(word, "all") != 0 && !rule_integer(word, &idx))
-		return;
-	*comma = '\0';
-	test->fn = rule_test_field_element;
-	test->extra = (uint64_t)idx;
+	if (field->names != NULL && comma != NULL && field_value_of(field->names, comma + 1 + strspn(comma + 1, " "), &named))
+		return 0;
+	int ret = rule_elements_parse(parser, value, test);
+
+	if (test->elements != NULL)
+		test->fn = rule_test_field_element;
+	return ret;
 }
 
 static int
@@ -116,8 +110,10 @@ field_compare(struct rule_parser *parser, struct rule_test *test, const struct f
 		for (unsigned int shape = 1; shape < test->path_count; shape++)
 			if (test_of(test->paths[shape].leaf->type) != test->fn)
 				test->fn = rule_test_field_value;
-		if (test->fn == rule_test_field_array)
-			field_element(test, value);
+		int ret = test->fn == rule_test_field_array ? field_element(parser, test, field, value) : 0;
+
+		if (ret != 0)
+			return ret < 0 ? ret : 0;
 		if (value[0] == '!' && value[1] == '[') {
 			test->negated = true;
 			value++;

@@ -10,6 +10,27 @@
 
 enum { FILE_TEXT_MAX = 512 };
 
+/* "to_client" or "to_client, REST" in a rule with =>, which is asked with the response. @return 0 or -EINVAL; *value is behind it */
+static int
+file_direction(struct rule_parser *parser, char **value)
+{
+	size_t len = *value == NULL ? 0 : strcspn(*value, ", \t");
+	bool to_client = len == 9 && strncmp(*value, "to_client", len) == 0;
+
+	if (!to_client && !(len == 9 && strncmp(*value, "to_server", len) == 0))
+		return 0;
+	if ((parser->draft.flags & RULE_TRANSACTION) == 0)
+		return rule_refuse(parser, "a direction is for rules with =>");
+	if (!to_client)
+		return rule_refuse(parser, "files of requests are over when the response comes: a rule with => looks at those to_client");
+	parser->directions |= 1 << RULE_TO_CLIENT;
+	*value += len;
+	*value = rule_trim(*value);
+	if (**value == ',')
+		*value = rule_trim(*value + 1);
+	return 0;
+}
+
 static int
 use_name(struct rule_parser *parser)
 {
@@ -21,8 +42,11 @@ use_name(struct rule_parser *parser)
 int
 rule_setup_file_name(struct rule_parser *parser, char *value)
 {
-	(void)value;
-	return use_name(parser);
+	int ret = file_direction(parser, &value);
+
+	if (ret != 0)
+		return ret;
+	return value != NULL && *value != '\0' ? rule_refuse(parser, "takes no value") : use_name(parser);
 }
 
 /* A content of the name; the buffer that stood before is what later contents look into. */
@@ -47,6 +71,8 @@ name_content(struct rule_parser *parser, char *content, bool at_end)
 static int
 quoted_content(struct rule_parser *parser, char *value, const char *prefix, bool at_end)
 {
+	if (file_direction(parser, &value) != 0)
+		return -EINVAL;
 	char text[FILE_TEXT_MAX];
 	bool negated = *value == '!';
 	char *begin = rule_trim(value + negated);
@@ -77,6 +103,8 @@ rule_setup_fileext(struct rule_parser *parser, char *value)
 int
 rule_setup_filesize(struct rule_parser *parser, char *value)
 {
+	if (file_direction(parser, &value) != 0)
+		return -EINVAL;
 	parser->draft.flags |= RULE_FILE | RULE_FILE_END;
 	return rule_add_number_test(parser, value, NULL, rule_test_file_size);
 }
@@ -195,7 +223,7 @@ hashes_load(struct rule_parser *parser, struct rule_file_hashes *list, const cha
 static int
 setup_hash(struct rule_parser *parser, char *value, enum file_hash hash)
 {
-	struct rule_test *test = rule_add_test(parser, rule_test_file_hash);
+	struct rule_test *test = file_direction(parser, &value) != 0 ? NULL : rule_add_test(parser, rule_test_file_hash);
 	struct rule_file_hashes *list = rule_arena_alloc(&parser->set->arena, sizeof(*list));
 
 	if (test == NULL)

@@ -176,28 +176,20 @@ rule_setup_ipopts(struct rule_parser *parser, char *value)
 	return rule_refuse(parser, "\"%.40s\" is not an IP option", value);
 }
 
-/* vlan.id:100,1 : a number, and the layer (negative from the innermost), any or all. */
+/* vlan.id:100,1 : a number, and which tags, the outermost first */
 int
 rule_setup_vlan_id(struct rule_parser *parser, char *value)
 {
-	char *layer = strrchr(value, ',');
-	int64_t number = 0;
-	enum { LAYER_ANY = 100, LAYER_ALL = 101 };
+	struct rule_test *test = rule_add_test(parser, rule_test_vlan_id);
+	int ret = test == NULL ? -EINVAL : rule_elements_parse(parser, value, test);
 
-	if (layer != NULL)
-		*layer++ = '\0';
-	layer = layer == NULL ? "any" : rule_trim(layer);
-	if (strcmp(layer, "any") == 0)
-		number = LAYER_ANY;
-	else if (strcmp(layer, "all") == 0)
-		number = LAYER_ALL;
-	else if (!rule_integer(layer, &number) || number < -PACKET_VLAN_MAX || number >= PACKET_VLAN_MAX)
-		return rule_refuse(parser, "\"%.20s\" is not a layer: -3 to 2, any or all", layer);
-	int ret = rule_add_number_test(parser, rule_trim(value), NULL, rule_test_vlan_id);
-
-	if (ret == 0)
-		parser->tests[parser->test_count - 1].extra = (uint64_t)number;
-	return ret;
+	if (ret != 0)
+		return ret < 0 ? ret : 0;
+	if (value[0] == '!' && value[1] == '[') {
+		test->negated = true;
+		value++;
+	}
+	return rule_numbers_parse(parser, rule_trim(value), NULL, false, &test->numbers);
 }
 
 /* bits[0]: wanted of 4 (reserved) 2 (DF) 1 (MF); extra as with TCP flags */

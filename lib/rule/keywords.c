@@ -145,7 +145,7 @@ const struct rule_keyword rule_keywords[] = {
 		"tcp.wscale:>14;" },
 	{ "ipopts", rule_setup_ipopts, KEYWORD_VALUE, "an IPv4 option by name",
 		"alert ip any any -> any any (ipopts:lsrr; sid:1;)" },
-	{ "vlan.id", rule_setup_vlan_id, KEYWORD_VALUE, "VLAN, and the layer: -3 to 2, any, all",
+	{ "vlan.id", rule_setup_vlan_id, KEYWORD_VALUE, "VLAN[,which tags[,FROM:TO]]: a place (-1: the innermost), any, all, or_absent, all_or_absent, oob_or PLACE, nb>COUNT; or count >N",
 		"vlan.id:100,0;" },
 	{ "vlan.layers", rule_setup_vlan_layers, KEYWORD_VALUE, "number of VLAN tags",
 		"vlan.layers:2;" },
@@ -295,7 +295,8 @@ const struct rule_keyword rule_keywords[] = {
 	{ "pktvar", rule_setup_pktvar, KEYWORD_VALUE, "name,[!]\"text\": what an expression captured of the packet",
 		"pktvar:user,\"root\";" },
 	{ "dataset", rule_setup_dataset, KEYWORD_VALUE,
-		"isset|isnotset|set|unset,name[,type string|md5|sha256|ip][,load FILE][,save FILE][,state FILE][,memcap N]",
+		"isset|isnotset|set|unset,name[,type string|md5|sha256|ip][,load FILE][,save FILE][,state FILE][,match subdomain]"
+		"[,format csv|json|ndjson,value_key K[,array_key K][,context_key NAME][,remove_key]][,memcap N]",
 		"ip.src; dataset:set,talkers,type ip;" },
 	{ "datarep", rule_setup_datarep, KEYWORD_VALUE, "name,operator,weight,type T,load FILE[,memcap N]",
 		"ip.src; datarep:known,>,50,type ip;" },

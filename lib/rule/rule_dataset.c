@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/base/cursor.h"
 #include "lib/base/hash.h"
 #include "lib/base/log.h"
 #include "lib/rule/rule_dataset.h"
@@ -16,6 +17,8 @@ enum {
 	HEADER_LEN = 4,      /* of a value in struct rule_dataset_values */
 	SLOTS_MIN = 64,
 	IP_LEN = 16,
+	PREFIX_LEN = DATASET_NETWORK_LEN,
+	IP_BITS = 128,
 };
 
 /* A slot: where the value's bytes are, how many, its weight, and whether it was removed. 0 is free. */
@@ -27,6 +30,9 @@ enum {
 struct rule_dataset {
 	atomic_uint refs;
 	uint8_t type;                 /* enum rule_dataset_type */
+	bool contexts;                /* behind a value's bytes stands its context, as long as the slot's weight says */
+	_Atomic uint8_t prefix_count;
+	uint8_t prefixes[IP_BITS + 1]; /* [prefix_count] lengths of the networks in the set */
 	char name[DATASET_NAME_LEN_MAX + 1];
 	char *save_path;
 	uint32_t mask;
@@ -34,6 +40,14 @@ struct rule_dataset {
 	uint8_t *bytes;
 	size_t bytes_len;
 	_Atomic size_t used;          /* of bytes; grows only, also for values that lost a race */
+};
+
+/** A value to be put into a set. */
+struct value {
+	const uint8_t *data;
+	size_t len;
+	const uint8_t *context;
+	uint16_t weight, context_len;
 };
 
 static const size_t type_len[DATASET_TYPE_COUNT] = { [DATASET_MD5] = 16, [DATASET_SHA256] = 32, [DATASET_IP] = IP_LEN };
@@ -60,6 +74,18 @@ slot_is(const struct rule_dataset *set, uint64_t slot, const uint8_t *data, size
 	return SLOT_LEN(slot) == len && memcmp(set->bytes + SLOT_OFF(slot), data, len) == 0;
 }
 
+void
+rule_dataset_network(uint8_t out[PREFIX_LEN], const uint8_t address[IP_LEN], uint8_t bits)
+{
+	memmove(out, address, IP_LEN);
+	for (unsigned int i = 0; i < IP_LEN; i++) {
+		unsigned int kept = bits > i * 8 ? bits - i * 8 : 0;
+
+		out[i] &= kept >= 8 ? 0xff : (uint8_t)(0xff00 >> kept);
+	}
+	out[IP_LEN] = bits;
+}
+
 /* The slot of a value, or the free one where it would stand; NULL: neither within the probes. */
 static _Atomic uint64_t *
 slot_find(const struct rule_dataset *set, const uint8_t *data, size_t len, uint64_t *found)
@@ -76,50 +102,100 @@ slot_find(const struct rule_dataset *set, const uint8_t *data, size_t len, uint6
 	return NULL;
 }
 
-bool
-rule_dataset_has(const struct rule_dataset *set, const uint8_t *data, size_t len, uint16_t *weight)
+static bool
+find_exact(const struct rule_dataset *set, const uint8_t *data, size_t len, struct rule_dataset_found *out)
 {
-	uint8_t room[IP_LEN];
 	uint64_t found = 0;
 
-	data = value_of(set, data, &len, room);
-	if (data == NULL || slot_find(set, data, len, &found) == NULL || found == 0 || (found & SLOT_DEAD) != 0)
+	if (slot_find(set, data, len, &found) == NULL || found == 0 || (found & SLOT_DEAD) != 0)
 		return false;
-	if (weight != NULL)
-		*weight = SLOT_WEIGHT(found);
+	if (out == NULL)
+		return true;
+	*out = (struct rule_dataset_found){ .weight = SLOT_WEIGHT(found) };
+	if (set->contexts) {
+		out->context_len = SLOT_WEIGHT(found);
+		out->context = set->bytes + SLOT_OFF(found) + SLOT_LEN(found);
+	}
 	return true;
 }
 
-/* Copies a value into the set's bytes. @return the slot that names it, 0: no room */
+/* An address in one of the set's networks. */
+static bool
+find_network(const struct rule_dataset *set, const uint8_t *address, struct rule_dataset_found *out)
+{
+	uint8_t count = atomic_load_explicit(&set->prefix_count, memory_order_acquire);
+	uint8_t network[PREFIX_LEN];
+
+	for (unsigned int i = 0; i < count; i++) {
+		rule_dataset_network(network, address, set->prefixes[i]);
+		if (find_exact(set, network, PREFIX_LEN, out))
+			return true;
+	}
+	return false;
+}
+
+bool
+rule_dataset_has(const struct rule_dataset *set, const uint8_t *data, size_t len, struct rule_dataset_found *found)
+{
+	uint8_t room[IP_LEN];
+
+	data = value_of(set, data, &len, room);
+	return data != NULL && (find_exact(set, data, len, found) || find_network(set, data, found));
+}
+
+bool
+rule_dataset_has_parent(const struct rule_dataset *set, const uint8_t *data, size_t len, struct rule_dataset_found *found)
+{
+	struct cursor left = cursor_of(data, len);
+
+	if (rule_dataset_has(set, data, len, found))
+		return true;
+	for (unsigned int i = 0; i < DATASET_LABELS_MAX; i++) {
+		const uint8_t *dot = memchr(left.pos, '.', cursor_left(&left));
+
+		if (dot == NULL)
+			return false;
+		cursor_skip(&left, (size_t)(dot - left.pos));
+		if (rule_dataset_has(set, left.pos, cursor_left(&left), found))
+			return true;
+		cursor_skip(&left, 1);
+		if (rule_dataset_has(set, left.pos, cursor_left(&left), found))
+			return true;
+	}
+	return false;
+}
+
+/* Copies a value and what stands behind it into the set's bytes. @return the slot that names it, 0: no room */
 static uint64_t
-bytes_take(struct rule_dataset *set, const uint8_t *data, size_t len, uint16_t weight)
+bytes_take(struct rule_dataset *set, const struct value *value)
 {
 	size_t off = atomic_load_explicit(&set->used, memory_order_relaxed);
+	size_t len = value->len + value->context_len;
 
 	do {
 		if (len > set->bytes_len - off)
 			return 0;
 	} while (!atomic_compare_exchange_weak_explicit(&set->used, &off, off + len, memory_order_relaxed, memory_order_relaxed));
-	memcpy(set->bytes + off, data, len);
-	return (uint64_t)weight << 48 | (uint64_t)len << 32 | off;
+	memcpy(set->bytes + off, value->data, value->len);
+	if (value->context_len > 0)
+		memcpy(set->bytes + off + value->len, value->context, value->context_len);
+	return (uint64_t)(set->contexts ? value->context_len : value->weight) << 48 | (uint64_t)value->len << 32 | off;
 }
 
-int
-rule_dataset_add(struct rule_dataset *set, const uint8_t *data, size_t len, uint16_t weight)
+static int
+set_put(struct rule_dataset *set, const struct value *value)
 {
-	uint8_t room[IP_LEN];
 	uint64_t found, made = 0;
 
-	data = value_of(set, data, &len, room);
-	while (data != NULL) {
-		_Atomic uint64_t *slot = slot_find(set, data, len, &found);
+	for (;;) {
+		_Atomic uint64_t *slot = slot_find(set, value->data, value->len, &found);
 
 		if (slot == NULL)
 			return -1;
 		if (found != 0 && (found & SLOT_DEAD) == 0)
 			return 0;
 		if (found == 0 && made == 0)
-			made = bytes_take(set, data, len, weight);
+			made = bytes_take(set, value);
 		if (found == 0 && made == 0)
 			return -1;
 		/* another worker may take the slot: then look again */
@@ -127,7 +203,16 @@ rule_dataset_add(struct rule_dataset *set, const uint8_t *data, size_t len, uint
 			    memory_order_acquire))
 			return 1;
 	}
-	return -1;
+}
+
+int
+rule_dataset_add(struct rule_dataset *set, const uint8_t *data, size_t len, uint16_t weight)
+{
+	uint8_t room[IP_LEN];
+	struct value value = { .data = value_of(set, data, &len, room), .weight = weight };
+
+	value.len = len;
+	return value.data == NULL ? -1 : set_put(set, &value);
 }
 
 bool
@@ -160,21 +245,44 @@ set_room(struct rule_dataset *set, const struct rule_dataset_values *values, siz
 		slots *= 2;
 	set->mask = (uint32_t)(slots - 1);
 	set->bytes_len = wanted < memcap ? wanted : memcap + 1;
+	set->contexts = values->contexts;
 	set->slots = calloc(slots, sizeof(set->slots[0]));
 	set->bytes = malloc(set->bytes_len);
 	atomic_init(&set->used, 1); /* offset 0 with length 0 would be a free slot */
 	return set->slots == NULL || set->bytes == NULL ? -ENOMEM : 0;
 }
 
+/* Lengths of networks are few: each is asked for an address. */
 static void
-set_fill(struct rule_dataset *set, const struct rule_dataset_values *values)
+prefix_add(struct rule_dataset *set, uint8_t bits)
+{
+	uint8_t count = atomic_load_explicit(&set->prefix_count, memory_order_relaxed);
+
+	for (unsigned int i = 0; i < count; i++)
+		if (set->prefixes[i] == bits)
+			return;
+	set->prefixes[count] = bits;
+	atomic_store_explicit(&set->prefix_count, (uint8_t)(count + 1), memory_order_release);
+}
+
+void
+rule_dataset_fill(struct rule_dataset *set, const struct rule_dataset_values *values)
 {
 	for (size_t at = 0; at < values->len;) {
 		uint16_t head[2];
 
 		memcpy(head, values->bytes + at, sizeof(head));
-		(void)rule_dataset_add(set, values->bytes + at + HEADER_LEN, head[0], head[1]);
-		at += HEADER_LEN + head[0];
+		struct value value = { .data = values->bytes + at + HEADER_LEN, .len = head[0] };
+
+		if (values->contexts) {
+			value.context = value.data + value.len;
+			value.context_len = head[1];
+		} else {
+			value.weight = head[1];
+		}
+		if (set_put(set, &value) >= 0 && set->type == DATASET_IP && value.len == PREFIX_LEN)
+			prefix_add(set, value.data[IP_LEN]);
+		at += HEADER_LEN + value.len + value.context_len;
 	}
 }
 
@@ -195,7 +303,7 @@ rule_dataset_create(struct rule_dataset **out, const char *name, enum rule_datas
 		rule_dataset_destroy(set);
 		return ret;
 	}
-	set_fill(set, values);
+	rule_dataset_fill(set, values);
 	*out = set;
 	return 0;
 }
@@ -265,11 +373,20 @@ rule_dataset_save_to(struct rule_dataset *set, const char *path)
 	return 0;
 }
 
+static void
+write_address(struct buf *out, const uint8_t *at, uint32_t len)
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+	bool v4 = memcmp(at, mapped, sizeof(mapped)) == 0;
+
+	buf_ip(out, v4 ? 4 : 6, v4 ? at + sizeof(mapped) : at);
+	if (len == PREFIX_LEN)
+		buf_printf(out, "/%u", v4 ? at[IP_LEN] - 8u * (unsigned int)sizeof(mapped) : at[IP_LEN]);
+}
+
 void
 rule_dataset_write(const struct rule_dataset *set, struct buf *out)
 {
-	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
-
 	for (uint32_t i = 0; i <= set->mask; i++) {
 		uint64_t slot = atomic_load_explicit(&set->slots[i], memory_order_acquire);
 		const uint8_t *at = set->bytes + SLOT_OFF(slot);
@@ -278,10 +395,8 @@ rule_dataset_write(const struct rule_dataset *set, struct buf *out)
 			continue;
 		if (set->type == DATASET_STRING)
 			buf_base64(out, at, SLOT_LEN(slot));
-		else if (set->type == DATASET_IP && memcmp(at, mapped, sizeof(mapped)) == 0)
-			buf_ip(out, 4, at + 12);
 		else if (set->type == DATASET_IP)
-			buf_ip(out, 6, at);
+			write_address(out, at, SLOT_LEN(slot));
 		else
 			buf_hex(out, at, SLOT_LEN(slot));
 		buf_putc(out, '\n');

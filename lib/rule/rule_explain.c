@@ -375,6 +375,19 @@ misunderstood(const struct rule *rule)
 	return (rule->flags & RULE_FILESTORE) != 0 ? "filestore: the rule alerts of files, but files are not stored here" : NULL;
 }
 
+static const char *
+forgotten(const struct rule *rule)
+{
+	for (unsigned int b = 0; b < rule->buffer_count; b++)
+		for (unsigned int n = 0; n < rule->buffers[b].node_count; n++) {
+			const struct rule_node *node = &rule->buffers[b].nodes[n];
+
+			if (node->kind == NODE_DATASET && node->dataset.decl->unsaved)
+				return "its data set is forgotten when the sensor stops: datasets.directory is not set";
+		}
+	return NULL;
+}
+
 unsigned int
 ruleset_warnings(const struct ruleset *set, void (*warn)(const struct rule_meta *meta, const char *text, void *arg), void *arg)
 {
@@ -382,7 +395,8 @@ ruleset_warnings(const struct ruleset *set, void (*warn)(const struct rule_meta 
 
 	for (uint32_t i = 0; i < set->rule_count; i++) {
 		const struct rule *rule = set->rules[i];
-		const char *texts[] = { never_by_direction(rule), never_by_bits(set, rule), costly(rule), misunderstood(rule) };
+		const char *texts[] = { never_by_direction(rule), never_by_bits(set, rule), costly(rule), misunderstood(rule),
+			forgotten(rule) };
 
 		for (unsigned int t = 0; t < sizeof(texts) / sizeof(texts[0]); t++)
 			if (texts[t] != NULL) {

@@ -60,30 +60,33 @@ field_array(const struct field *field, const uint8_t *base, const void *record, 
 	return false;
 }
 
-/* One element of an array by its place, from the end where that is negative; or all of them. */
+struct array {
+	const uint8_t *at;
+	size_t size;
+};
+
+/* Elements are in host order, which is little endian on every supported machine. */
+static int64_t
+array_number(const void *list, uint32_t i)
+{
+	const struct array *array = list;
+	uint32_t value = 0;
+
+	memcpy(&value, array->at + i * array->size, array->size);
+	return value;
+}
+
+/* Certain elements of an array, or how many there are. */
 static bool
 field_element(const struct field *field, const uint8_t *base, const void *record, void *arg)
 {
-	const struct rule_test *test = arg;
-	int64_t idx = (int64_t)test->extra;
-	size_t size = rule_array_size(field);
-	struct record_ref ref;
+	struct array array = { .size = rule_array_size(field) };
+	struct record_ref ref = { 0 };
 
-	if (!record_is_present(record, field->bit))
-		return false;
-	memcpy(&ref, (const uint8_t *)record + field->offset, sizeof(ref));
-	if (idx < 0 && idx != RULE_ELEMENT_ALL)
-		idx += ref.count;
-	if (idx != RULE_ELEMENT_ALL && (idx < 0 || idx >= ref.count))
-		return false;
-	for (uint32_t i = 0; i < ref.count; i++) {
-		uint32_t value = 0;
-
-		memcpy(&value, base + ref.off + i * size, size);
-		if ((idx == RULE_ELEMENT_ALL || idx == i) && !rule_numbers_match(&test->numbers, value))
-			return false;
-	}
-	return ref.count > 0;
+	if (record_is_present(record, field->bit))
+		memcpy(&ref, (const uint8_t *)record + field->offset, sizeof(ref));
+	array.at = base + ref.off;
+	return rule_elements_hold(arg, ref.count, array_number, &array);
 }
 
 static bool

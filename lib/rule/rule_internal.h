@@ -257,7 +257,14 @@ struct rule_captured {
 	uint32_t id;
 	uint16_t len;
 	bool alert;          /* for the alert of the rule that captured it, and no other */
+	bool json;           /* bytes: a struct rule_captured_json */
 	uint8_t bytes[RULE_CAPTURED_LEN_MAX];
+};
+
+/** JSON text of a data set, which outlives the packet. */
+struct rule_captured_json {
+	const uint8_t *text;
+	uint32_t len;
 };
 
 struct rule_tag_table;
@@ -351,6 +358,8 @@ void rule_tags_destroy(struct rule_tag_table *table);
 /** rule_vars.c: keeps a group's bytes for the rule at hand; those of its captures when it fired. */
 void rule_capture(struct rule_view *view, const struct rule_capture *capture, const uint8_t *data, size_t len);
 void rule_captures_keep(struct rule_view *view);
+/** The same of JSON text that the alert tells as a member of its context. */
+void rule_capture_json(struct rule_view *view, uint32_t id, const uint8_t *text, uint32_t len);
 /** Keeps a number for the flow. */
 void rule_var_put_number(struct rule_view *view, uint32_t id, double number);
 /** The value of a flow's or the packet's variable, NULL: not set. */

@@ -225,7 +225,7 @@ step_possible(const struct rule_number *item, unsigned int step)
 	int64_t low = item->op == NUMBER_BELOW ? INT64_MIN : item->a;
 	int64_t high = item->op == NUMBER_ABOVE ? INT64_MAX : item->op == NUMBER_RANGE ? item->b : item->a;
 
-	if (item->negated || item->op == NUMBER_MASK || item->op == NUMBER_MASK_NONE)
+	if (item->negated || item->op >= NUMBER_MASK)
 		return true;
 	if (step == RULE_MAGNITUDE_NEGATIVE)
 		return low < 0;

@@ -87,6 +87,40 @@ rule_value_parse(struct rule_parser *parser, const char *text, struct rule_value
 	return 0;
 }
 
+/* "10kb", "1 MiB": powers of 1,024. */
+static bool
+number_with_unit(const char *text, int64_t *value)
+{
+	static const char letters[] = "kmg";
+	size_t digits = strspn(text, "0123456789");
+	const char *unit = text + digits + strspn(text + digits, " ");
+	const char *letter = *unit == '\0' ? NULL : strchr(letters, *unit | 0x20);
+	char number[16];
+
+	if (digits == 0 || digits >= sizeof(number) || letter == NULL || (strcasecmp(unit + 1, "b") != 0 && strcasecmp(unit + 1, "ib") != 0))
+		return false;
+	snprintf(number, sizeof(number), "%.*s", (int)digits, text);
+	*value = (int64_t)strtoll(number, NULL, 10) << (10 * (letter - letters + 1));
+	return true;
+}
+
+/* "0xc0=0x80", "0xc0!=0" behind &: bits, and what they must (not) be. @return whether it is that */
+static bool
+number_masked(char *text, struct rule_number *out)
+{
+	char *equals = strchr(text, '=');
+	bool negated = equals != NULL && equals > text && equals[-1] == '!';
+
+	if (equals == NULL)
+		return false;
+	*(negated ? equals - 1 : equals) = '\0';
+	if (!rule_integer(rule_trim(text), &out->a) || !rule_integer(rule_trim(equals + 1), &out->b))
+		return false;
+	out->op = NUMBER_MASKED;
+	out->negated = negated;
+	return true;
+}
+
 /* A name of the enumeration, "true", "false", or a number. */
 static bool
 number_one(const char *text, const struct field_names *names, int64_t *value, double *real)
@@ -105,6 +139,10 @@ number_one(const char *text, const struct field_names *names, int64_t *value, do
 	}
 	if (strcasecmp(text, "true") == 0 || strcasecmp(text, "false") == 0) {
 		*value = strcasecmp(text, "true") == 0;
+		*real = (double)*value;
+		return true;
+	}
+	if (number_with_unit(text, value)) {
 		*real = (double)*value;
 		return true;
 	}
@@ -176,6 +214,8 @@ number_item(struct rule_parser *parser, char *text, const struct field_names *na
 		out->negated = number_marks[i].negated;
 	}
 	out->op = number_marks[i].op;
+	if (out->op == NUMBER_MASK && number_masked(text, out))
+		return (out->b & ~out->a) == 0 ? 0 : rule_refuse(parser, "bits beyond the mask can never be set");
 	if (number_one(text, names, &out->a, &out->fa)) {
 		out->a += number_marks[i].adjust;
 		if (number_marks[i].adjust != 0)
@@ -244,6 +284,8 @@ number_holds(const struct rule_number *number, int64_t value)
 		return (value & number->a) == number->a;
 	case NUMBER_MASK_NONE:
 		return (value & number->a) == 0;
+	case NUMBER_MASKED:
+		return (value & number->a) == number->b;
 	default:
 		return value == number->a;
 	}

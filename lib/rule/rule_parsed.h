@@ -64,10 +64,10 @@ struct rule_ports {
 
 /* ---- numbers: "1", "!1", ">3", "2-5", "2<>5", "[1,2]", names ---- */
 
-enum rule_number_op { NUMBER_EQUAL, NUMBER_BELOW, NUMBER_ABOVE, NUMBER_RANGE, NUMBER_MASK, NUMBER_MASK_NONE };
+enum rule_number_op { NUMBER_EQUAL, NUMBER_BELOW, NUMBER_ABOVE, NUMBER_RANGE, NUMBER_MASK, NUMBER_MASK_NONE, NUMBER_MASKED };
 
 struct rule_number {
-	uint8_t op;      /* enum rule_number_op; RANGE: a..b inclusive; MASK: all bits of a set */
+	uint8_t op;      /* enum rule_number_op; RANGE: a..b inclusive; MASK: all bits of a set; MASKED: bits of a are as in b */
 	bool negated;
 	int64_t a, b;
 	double fa, fb;   /* the same for fields of floating point */
@@ -77,6 +77,17 @@ struct rule_numbers {
 	uint16_t count;
 	bool every;      /* all must hold (bit names), else any */
 	const struct rule_number *items;
+};
+
+enum rule_elements_which { ELEMENTS_ANY, ELEMENTS_ALL, ELEMENTS_PLACE, ELEMENTS_TIMES, ELEMENTS_COUNT };
+
+/** Which elements of a list of numbers a rule speaks of: "80,all", "80,-1", "80,nb>2", "count >3". rule_elements.c */
+struct rule_elements {
+	uint8_t which;     /* enum rule_elements_which */
+	bool if_none;      /* holds, too, where there is no element, or none at the place */
+	bool sliced;       /* only those from `from` to below `to`; negative ones count from the end */
+	int32_t place, from, to;
+	struct rule_numbers times; /* TIMES: how many elements match; COUNT: how many there are */
 };
 
 bool rule_numbers_match(const struct rule_numbers *numbers, int64_t value);
@@ -201,6 +212,8 @@ struct rule_dataset_decl {
 	uint8_t type;             /* enum rule_dataset_type */
 	bool weighted;            /* of datarep */
 	bool growing;             /* some rule adds to it */
+	bool json;                /* its values have contexts */
+	bool unsaved;             /* some rule wants it saved, and there is no folder for it */
 	const char *save_path;
 	size_t memcap;
 	struct rule_dataset_values values;
@@ -275,6 +288,9 @@ struct rule_node {
 		struct rule_asn1 asn1;
 		struct {
 			const struct rule_dataset_decl *decl;
+			bool parents;            /* a name is in the set where a name above it is */
+			bool told;               /* the value's context is told in the alert, as context_id */
+			uint32_t context_id;
 			struct rule_numbers weights; /* DATASET_WEIGHT */
 		} dataset;
 	};
@@ -304,7 +320,6 @@ struct rule_test;
 typedef bool (*rule_test_fn)(const struct rule_view *view, const struct rule_test *test);
 
 /** A condition on a packet, a flow or a record. */
-#define RULE_ELEMENT_ALL INT64_MIN /* extra of a test of one element of an array: all of them */
 
 struct rule_test {
 	rule_test_fn fn;
@@ -318,6 +333,7 @@ struct rule_test {
 		const struct rule_file_hashes *hashes;
 	};
 	const struct record_path *paths;
+	const struct rule_elements *elements; /* of a test of a list; NULL: any */
 	const struct rule_app_keyword *keyword;
 	uint64_t extra;
 };

@@ -138,6 +138,9 @@ int rule_value_parse(struct rule_parser *parser, const char *text, struct rule_v
 /** The list grammar of struct rule_number. @param names  of an enumeration, or NULL */
 int rule_numbers_parse(struct rule_parser *parser, char *text, const struct field_names *names, bool bit_names,
 	struct rule_numbers *out);
+/** Takes what says which elements are meant off the end of a list's value. @return 1: nothing else is left to parse ("count >3"),
+ *  0, -EINVAL, -ENOMEM. rule_elements.c */
+int rule_elements_parse(struct rule_parser *parser, char *value, struct rule_test *test);
 /** Text with |00 01| and escapes into out [RULE_CONTENT_LEN_MAX]. keyword_content.c @return the count, or -EINVAL */
 int rule_content_bytes(struct rule_parser *parser, const char *text, uint8_t *out);
 /** Compiles an expression that the set keeps. keyword_pcre.c @return 0, -EINVAL (refused), -ENOMEM */

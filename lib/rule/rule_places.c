@@ -168,9 +168,11 @@ test_needs_field(const struct rule_test *test)
 	static const rule_test_fn fns[] = { rule_test_field_number, rule_test_field_real, rule_test_field_array, rule_test_field_element,
 		rule_test_field_scalars, rule_test_field_value, rule_test_field_present };
 
+	bool also_without = test->elements != NULL && (test->elements->if_none || test->elements->which >= ELEMENTS_TIMES);
+
 	for (unsigned int i = 0; i < sizeof(fns) / sizeof(fns[0]); i++)
 		if (test->fn == fns[i])
-			return !test->negated;
+			return !test->negated && !also_without;
 	return false;
 }
 

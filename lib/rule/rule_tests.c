@@ -8,7 +8,7 @@
 
 enum rule_session_phase { SESSION_SETUP, SESSION_ESTABLISHED, SESSION_CLOSING };
 
-enum { NS_PER_S = 1000000000, VLAN_LAYER_ANY = 100, VLAN_LAYER_ALL = 101 };
+enum { NS_PER_S = 1000000000 };
 
 static bool
 packet_number(const struct rule_view *view, const struct rule_test *test, bool present, int64_t value)
@@ -203,26 +203,16 @@ rule_test_ipopts(const struct rule_view *view, const struct rule_test *test)
 	return view->packet != NULL && (view->packet->ip_options & test->bits[0]) != 0;
 }
 
+static int64_t
+vlan_number(const void *list, uint32_t i)
+{
+	return ((const struct packet *)list)->vlan[i];
+}
+
 bool
 rule_test_vlan_id(const struct rule_view *view, const struct rule_test *test)
 {
-	int layer = (int)(int64_t)test->extra;
-	unsigned int count = view->packet == NULL ? 0 : view->packet->vlan_count;
-	bool all = count > 0;
-
-	if (layer < VLAN_LAYER_ANY) {
-		unsigned int at = (unsigned int)(layer < 0 ? (int)count + layer : layer);
-
-		return at < count && packet_number(view, test, true, view->packet->vlan[at]);
-	}
-	for (unsigned int i = 0; i < count && i < PACKET_VLAN_MAX; i++) {
-		bool holds = packet_number(view, test, true, view->packet->vlan[i]);
-
-		if (holds && layer == VLAN_LAYER_ANY)
-			return true;
-		all = all && holds;
-	}
-	return layer == VLAN_LAYER_ALL && all;
+	return view->packet != NULL && rule_elements_hold(test, view->packet->vlan_count, vlan_number, view->packet);
 }
 
 bool

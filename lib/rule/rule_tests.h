@@ -18,6 +18,11 @@ RULE_TESTS(RULE_TEST_DECLARE)
 /** keyword_file.c */
 bool rule_file_hash_listed(const struct rule_file_hashes *list, const uint8_t *digest);
 
+typedef int64_t (*rule_element_fn)(const void *list, uint32_t i);
+
+/** Whether a test of a list of numbers holds. @param at  gives one of the count numbers. rule_elements.c */
+bool rule_elements_hold(const struct rule_test *test, uint32_t count, rule_element_fn at, const void *list);
+
 /** Bytes of an element of an array of numbers. */
 static inline unsigned int
 rule_array_size(const struct field *field)

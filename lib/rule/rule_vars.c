@@ -22,32 +22,55 @@ var_set(const struct rule_view *view, uint64_t flow_id, uint32_t id)
 	return view->matcher->memory->vars->rows[hash_u64(id, flow_id) & (VAR_SETS - 1)];
 }
 
-void
-rule_capture(struct rule_view *view, const struct rule_capture *capture, const uint8_t *data, size_t len)
+/* The row of a variable of the rule at hand. NULL: no room, counted */
+static struct rule_captured *
+capture_row(struct rule_view *view, uint32_t id)
 {
 	struct rule_matcher *matcher = view->matcher;
-	bool flow = capture->kept == CAPTURED_FOR_FLOW;
-	uint64_t flow_id = flow && view->flow != NULL ? view->flow->flow_id : 0;
 	unsigned int at = matcher->captured_count;
 
-	if (flow && flow_id == 0)
-		return;
 	/* a match that is tried again captures again */
-	while (at < matcher->captured_count + view->captured_count && matcher->captured[at].id != capture->id)
+	while (at < matcher->captured_count + view->captured_count && matcher->captured[at].id != id)
 		at++;
 	if (at == RULE_CAPTURED_MAX) {
 		rule_count(view, RULE_COUNTER_CAPTURES_SHED);
-		return;
+		return NULL;
 	}
 	if (at == matcher->captured_count + view->captured_count)
 		view->captured_count++;
-	struct rule_captured *captured = &matcher->captured[at];
+	return &matcher->captured[at];
+}
 
+void
+rule_capture(struct rule_view *view, const struct rule_capture *capture, const uint8_t *data, size_t len)
+{
+	bool flow = capture->kept == CAPTURED_FOR_FLOW;
+	uint64_t flow_id = flow && view->flow != NULL ? view->flow->flow_id : 0;
+	struct rule_captured *captured = flow && flow_id == 0 ? NULL : capture_row(view, capture->id);
+
+	if (captured == NULL)
+		return;
 	captured->flow_id = flow_id;
 	captured->id = capture->id;
 	captured->alert = capture->kept == CAPTURED_FOR_ALERT;
+	captured->json = false;
 	captured->len = (uint16_t)(len < RULE_CAPTURED_LEN_MAX ? len : RULE_CAPTURED_LEN_MAX);
 	memcpy(captured->bytes, data, captured->len);
+}
+
+void
+rule_capture_json(struct rule_view *view, uint32_t id, const uint8_t *text, uint32_t len)
+{
+	const struct rule_captured_json json = { text, len };
+	struct rule_captured *captured = capture_row(view, id);
+
+	if (captured == NULL)
+		return;
+	captured->flow_id = 0;
+	captured->id = id;
+	captured->alert = captured->json = true;
+	captured->len = sizeof(json);
+	memcpy(captured->bytes, &json, sizeof(json));
 }
 
 static void
@@ -119,9 +142,16 @@ rule_var_find(const struct rule_view *view, const struct rule_state *state)
 static void
 put_text(struct buf *out, const char *name, const struct rule_captured *captured)
 {
+	struct rule_captured_json json;
+
 	buf_json_string(out, name + 1, strlen(name + 1));
 	buf_putc(out, ':');
-	buf_json_string(out, captured->bytes, captured->len);
+	if (!captured->json) {
+		buf_json_string(out, captured->bytes, captured->len);
+		return;
+	}
+	memcpy(&json, captured->bytes, sizeof(json));
+	buf_put(out, json.text, json.len);
 }
 
 static void

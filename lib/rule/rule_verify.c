@@ -384,12 +384,22 @@ entropy_match(struct verify *verify, const struct rule_node *node, struct verify
 	return rule_numbers_match_double(&node->entropy.value, entropy);
 }
 
+static bool
+dataset_has(struct verify *verify, const struct rule_node *node, struct rule_dataset_found *found)
+{
+	const struct rule_dataset *set = node->dataset.decl->set;
+
+	if (node->dataset.parents)
+		return steps_spend(verify, DATASET_LABELS_MAX) && rule_dataset_has_parent(set, verify->data, verify->len, found);
+	return rule_dataset_has(set, verify->data, verify->len, found);
+}
+
 /* Setting and unsetting match when they changed something, as elsewhere. */
 static bool
 dataset_match(struct verify *verify, const struct rule_node *node, struct verify_frame *frame)
 {
 	struct rule_dataset *set = node->dataset.decl->set;
-	uint16_t weight;
+	struct rule_dataset_found found = { 0 };
 	int added;
 
 	(void)frame;
@@ -397,13 +407,17 @@ dataset_match(struct verify *verify, const struct rule_node *node, struct verify
 		return false;
 	switch ((enum rule_dataset_op)node->op) {
 	case DATASET_ISSET:
-		return rule_dataset_has(set, verify->data, verify->len, NULL);
+		if (!dataset_has(verify, node, &found))
+			return false;
+		if (node->dataset.told && found.context_len > 0)
+			rule_capture_json(verify->view, node->dataset.context_id, found.context, found.context_len);
+		return true;
 	case DATASET_ISNOTSET:
-		return !rule_dataset_has(set, verify->data, verify->len, NULL);
+		return !dataset_has(verify, node, NULL);
 	case DATASET_UNSET:
 		return rule_dataset_remove(set, verify->data, verify->len);
 	case DATASET_WEIGHT:
-		return rule_dataset_has(set, verify->data, verify->len, &weight) && rule_numbers_match(&node->dataset.weights, weight);
+		return dataset_has(verify, node, &found) && rule_numbers_match(&node->dataset.weights, found.weight);
 	default:
 		added = rule_dataset_add(set, verify->data, verify->len, 0);
 		if (added < 0)
