@@ -63,6 +63,7 @@ struct flow_session {
 	uint8_t wants;                 /* enum rule_want, when wants_epoch is the worker's */
 	uint32_t wants_epoch;
 	uint64_t quiet_txs;            /* bit tx_id & 63: a config rule matched, the transaction is not logged */
+	uint32_t quiet_newest;         /* the highest tx_id that quiet_txs speaks of, where the protocol counts its transactions */
 };
 
 /** What one poll brought. */

@@ -1,6 +1,19 @@
 /* Hot: what becomes of what a protocol found: rules first, then events. And what of it anybody wants. */
 #include "app/sensor/worker.h"
 
+/* Where a protocol counts its transactions a bit stays until 64 others have begun: a request and its response may both be events. */
+static void
+begin_tx(const struct proto_ctx *ctx, struct flow_session *session, uint32_t tx_id)
+{
+	uint32_t newer = tx_id - session->quiet_newest;
+
+	if (!ctx->proto->counts_transactions || newer == 0 || newer > INT32_MAX)
+		return;
+	for (uint32_t i = 0; i < newer && session->quiet_txs != 0; i++)
+		session->quiet_txs &= ~(UINT64_C(1) << ((tx_id - i) & 63));
+	session->quiet_newest = tx_id;
+}
+
 /* A message of a protocol: rules first, then the event. */
 void
 worker_deliver_message(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id)
@@ -26,6 +39,7 @@ worker_deliver_message(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id
 			emit_file(worker, ctx, session);
 		return;
 	}
+	begin_tx(ctx, session, tx_id);
 	if (ctx->record->len == 0)
 		message.record = NULL;
 	if ((flags & PROTO_MATCH) != 0 && worker->matcher != NULL) {
@@ -50,7 +64,8 @@ worker_deliver_message(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id
 		flow->tx_count++;
 	if ((session->quiet_txs & quiet_bit) == 0 && (flags & PROTO_QUIET) == 0)
 		emit_app(worker, ctx, session, tx_id);
-	session->quiet_txs &= ~quiet_bit;
+	if (!ctx->proto->counts_transactions)
+		session->quiet_txs &= ~quiet_bit;
 }
 
 void

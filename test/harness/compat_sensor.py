@@ -111,6 +111,8 @@ def main():
     config = case_config(case)
     for key, value in settings(config).items():
         args += ['--set', f'{key}={text(value)}']
+    if 'packet-alert-max' in config:
+        args += ['--set', f'packet-alert-max={config["packet-alert-max"]}']
     for setting in asked(case):
         args += ['--set', setting]
     if expects_failure(case):
