@@ -119,7 +119,7 @@ parse(struct worker *worker, struct flow *flow, const struct proto_input *input)
 		return input->len;
 	consumed = proto_session_data(worker->protos, &session->proto, input);
 	if (session->proto.found == PROTO_FOUND)
-		flow->app_proto = (uint16_t)(session->proto.proto_idx + 1);
+		worker_note_proto(flow, session);
 	return consumed;
 }
 
@@ -312,6 +312,18 @@ handle_packet(struct worker *worker, struct packet *packet, struct flow *flow)
 	macs_note(worker, flow, packet);
 }
 
+/* A protocol handed over to another one, which nobody knows. */
+static void
+forget_proto(struct flow *flow, struct flow_session *session)
+{
+	if (flow->app_proto == 0 || session->proto.found == PROTO_FOUND)
+		return;
+	if (session->proto.tries == 0 && session->proto.seen_len[0] + session->proto.seen_len[1] == 0)
+		return; /* nothing came behind it */
+	session->app_proto_before = flow->app_proto;
+	flow->app_proto = 0;
+}
+
 /* What hangs from a flow goes with it; its record comes last. */
 static void
 end_flow(void *arg, struct flow *flow)
@@ -332,6 +344,7 @@ end_flow(void *arg, struct flow *flow)
 	session = flow->session;
 	worker->packet = NULL;
 	if (session != NULL) {
+		forget_proto(flow, session);
 		proto_session_end(worker->protos, &session->proto, flow->last_ns);
 		hold_end(worker, session);
 	}

@@ -25,7 +25,7 @@ worker_deliver_message(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id
 	struct rule_message message = { .app_idx = session->proto.proto_idx, .record = ctx->record->base,
 		.events = ctx->events, .undecided = ctx->undecided, .pdu = ctx->pdu, .pdu_len = ctx->pdu_len, .to_server = ctx->to_server, .file = ctx->file };
 
-	flow->app_proto = (uint16_t)(session->proto.proto_idx + 1); /* known since the first PDU was found */
+	worker_note_proto(flow, session); /* known since the first PDU was found */
 	if (flags == PROTO_IDENTITY) {
 		emit_identity(worker, ctx);
 		return;

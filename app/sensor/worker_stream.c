@@ -63,7 +63,7 @@ recognise(struct worker *worker, struct flow *flow, const struct proto_input *in
 		return;
 	proto_session_recognise(worker->protos, &session->proto, input);
 	if (session->proto.found == PROTO_FOUND)
-		flow->app_proto = (uint16_t)(session->proto.proto_idx + 1);
+		worker_note_proto(flow, session);
 }
 
 uint32_t

@@ -90,7 +90,7 @@ struct event {
 	uint8_t tx_id_valid;
 	uint16_t link_type;
 	uint16_t flags;        /* enum event_flag */
-	uint16_t reserved2;
+	uint16_t app_before;   /* of a flow: what it was before, as the index + 1; 0: nothing else */
 	uint32_t tx_id;
 	uint32_t esp_spi;
 	struct event_section sections[EVENT_SECTION_MAX];

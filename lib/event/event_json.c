@@ -193,6 +193,8 @@ put_header(struct event_json *json, struct buf *out, const struct event *event)
 		put_text(out, ",\"app_proto\":", app);
 	else if (event->type == EVENT_FLOW && (event->ip_proto == IP_PROTO_TCP || event->ip_proto == IP_PROTO_UDP))
 		buf_puts(out, ",\"app_proto\":\"failed\"");
+	if (event->app_before > 0 && event->app_before <= json->config.app_count)
+		put_text(out, ",\"app_proto_orig\":", json->config.apps[event->app_before - 1]->name);
 	if (event->flags & EVENT_HAS_DIRECTION)
 		put_text(out, ",\"direction\":", event->flags & EVENT_TO_SERVER ? "to_server" : "to_client");
 	if (event->tx_id_valid)
