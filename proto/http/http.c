@@ -7,12 +7,35 @@
 
 enum { STATUS_SWITCHING = 101 };
 
+/* Browsers pass over a few blanks before a status line. Where it is not here yet, it may follow. */
+static unsigned int
+blanks_len(const struct cursor *in)
+{
+	static const char begin[] = "http/";
+	size_t left = cursor_left(in), at = 0;
+
+	while (at < HTTP_BLANKS_MAX && at < left && (http_is_space(in->pos[at]) || http_is_leading(in->pos[at])))
+		at++;
+	for (size_t i = 0; i < sizeof(begin) - 1 && at + i < left; i++)
+		if (http_lower(in->pos[at + i]) != begin[i])
+			return 0;
+	return (unsigned int)at;
+}
+
 /* Empty lines before a start line are not wrong. */
 static void
-skip_leading(struct cursor *in)
+skip_empty(struct cursor *in)
 {
 	for (unsigned int i = 0; i < HTTP_LEADING_MAX && cursor_left(in) > 0 && http_is_leading(*in->pos); i++)
 		cursor_skip(in, 1);
+}
+
+static void
+skip_leading(struct cursor *in)
+{
+	skip_empty(in);
+	if (cursor_left(in) > 0 && http_is_space(*in->pos))
+		cursor_skip(in, blanks_len(in));
 }
 
 /* A request of one line ends with it. @return 0: fields follow, and only the protocol is missing */
@@ -99,7 +122,7 @@ http_probe(struct cursor in, bool to_server, bool on_port)
 	enum http_fit fit;
 
 	(void)to_server;
-	skip_leading(&in);
+	skip_empty(&in);
 	fit = http_line_fit(&in, true);
 	if (fit == HTTP_FIT_NO)
 		return on_port && is_simple_get(&in) ? PROTO_PROBE_YES : PROTO_PROBE_NO;
@@ -113,7 +136,7 @@ http_remains(struct cursor in, bool to_server, bool on_port)
 	enum http_fit fit;
 
 	(void)to_server;
-	skip_leading(&in);
+	skip_empty(&in);
 	fit = http_line_fit(&in, false);
 	if (fit == HTTP_FIT_MORE && on_port)
 		fit = http_line_fit_remains(&in);
@@ -125,7 +148,7 @@ http_sender_is_server(struct cursor in)
 {
 	enum http_fit fit;
 
-	skip_leading(&in);
+	skip_empty(&in);
 	fit = http_line_fit(&in, true);
 	if (fit == HTTP_FIT_NO || fit == HTTP_FIT_MORE)
 		return -1;

@@ -19,6 +19,7 @@ enum {
 	HTTP_BODY_LIMIT_MAX = 24 * 1024,
 	HTTP_OPEN_MAX = 1024,
 	HTTP_DERIVED_LEN_MAX = 24 * 1024, /* normal forms of a head */
+	HTTP_BLANKS_MAX = 4,           /* and before a status line */
 	HTTP_LEADING_MAX = 8,          /* CR and LF before a start line (RFC 9112 2.2) */
 	HTTP_DUMP_LEN_MAX = 8 * 1024,  /* names and values written of a message whose fields are all written */
 	HTTP_LAYERS_MAX = 4,           /* content codings one upon the other */
@@ -31,6 +32,7 @@ enum http_slice {
 	HTTP_PROTOCOL,
 	HTTP_START,        /* the whole head */
 	HTTP_HEADER,       /* "Name: value\r\n" of each field but cookies, spaces taken off, repeated fields joined */
+	HTTP_HEADER_LINES, /* the same, and cookies behind it */
 	HTTP_HEADER_RAW,
 	HTTP_HEADER_NAMES, /* "\r\nName\r\n...\r\n\r\n" */
 	HTTP_COOKIE,

@@ -98,8 +98,8 @@ static const struct field http_fields[] = {
 
 	{ "header", FIELD_STRING, MESSAGE(HTTP_HEADER), FIELD_HIDDEN, PLACE(message, HTTP_HEADER), NULL, NULL,
 		"RFC 9112 5", "fields of the message at hand but cookies, as `Name: value` lines, repeated ones joined" },
-	{ "header_lines", FIELD_STRING, MESSAGE(HTTP_HEADER), FIELD_HIDDEN | FIELD_LINES, PLACE(message, HTTP_HEADER), NULL, NULL,
-		"RFC 9112 5", "each line of the same alone" },
+	{ "header_lines", FIELD_STRING, MESSAGE(HTTP_HEADER_LINES), FIELD_HIDDEN | FIELD_LINES, PLACE(message, HTTP_HEADER_LINES), NULL, NULL,
+		"RFC 9112 5", "each line of the same alone, cookies too" },
 	{ "header_raw", FIELD_STRING, MESSAGE(HTTP_HEADER_RAW), FIELD_HIDDEN, PLACE(message, HTTP_HEADER_RAW), NULL, NULL,
 		"RFC 9112 5", "fields of the message at hand as they are" },
 	{ "header_names", FIELD_STRING, MESSAGE(HTTP_HEADER_NAMES), FIELD_HIDDEN, PLACE(message, HTTP_HEADER_NAMES), NULL,
@@ -120,7 +120,7 @@ static const struct field http_fields[] = {
 		"RFC 9112 6", "first bytes of the body of the message at hand, without codings" },
 
 	EACH("header", HTTP_HEADER, 0, "RFC 9112 5", "fields"),
-	EACH("header_lines", HTTP_HEADER, FIELD_LINES, "RFC 9112 5", "each line of the fields"),
+	EACH("header_lines", HTTP_HEADER_LINES, FIELD_LINES, "RFC 9112 5", "each line of the fields"),
 	EACH("header_raw", HTTP_HEADER_RAW, 0, "RFC 9112 5", "fields as they are"),
 	EACH("header_names", HTTP_HEADER_NAMES, 0, "RFC 9112 5", "names of the fields"),
 	EACH("cookie", HTTP_COOKIE, 0, "RFC 6265", "cookies"),

@@ -375,6 +375,21 @@ is_cookie(const struct line_field *field)
 	return known != NULL && known->what == WHAT_COOKIE;
 }
 
+static void
+put_lines(struct reading *r, bool cookies)
+{
+	for (unsigned int i = 0; i < r->field_count; i++) {
+		const struct line_field *field = &r->fields[i];
+
+		if (field->repeats != FIRST || is_cookie(field) != cookies)
+			continue;
+		buf_put(r->derived, r->text + field->name, field->name_len);
+		buf_put(r->derived, ": ", 2);
+		put_joined(r, i);
+		buf_put(r->derived, "\r\n", 2);
+	}
+}
+
 /* As it stands, where nothing is to be changed. */
 static void
 put_header_block(struct reading *r)
@@ -386,19 +401,13 @@ put_header_block(struct reading *r)
 		as_it_is = r->fields[i].is_plain && r->fields[i].repeats == FIRST && !is_cookie(&r->fields[i]);
 	if (as_it_is && r->field_count < HTTP_FIELDS_MAX) {
 		http_put_slice(r->head, HTTP_HEADER, r->fields_off, r->fields_end - r->fields_off);
+		http_put_slice(r->head, HTTP_HEADER_LINES, r->fields_off, r->fields_end - r->fields_off);
 		return;
 	}
-	for (unsigned int i = 0; i < r->field_count; i++) {
-		const struct line_field *field = &r->fields[i];
-
-		if (field->repeats != FIRST || is_cookie(field))
-			continue;
-		buf_put(r->derived, r->text + field->name, field->name_len);
-		buf_put(r->derived, ": ", 2);
-		put_joined(r, i);
-		buf_put(r->derived, "\r\n", 2);
-	}
+	put_lines(r, false);
 	http_put_slice(r->head, HTTP_HEADER, r->len + (uint32_t)from, (uint32_t)(r->derived->len - from));
+	put_lines(r, true);
+	http_put_slice(r->head, HTTP_HEADER_LINES, r->len + (uint32_t)from, (uint32_t)(r->derived->len - from));
 }
 
 static void

@@ -197,6 +197,18 @@ may_begin_in(struct pass *pass, size_t at, size_t end)
 	return is_target_start(text[target]) && line_may_fit(pass, target);
 }
 
+/* Where what may stand before a status line begins. */
+static size_t
+before_blanks(const struct pass *pass, size_t at)
+{
+	size_t from = at;
+
+	while (from > 0 && at - from < HTTP_LEADING_MAX + HTTP_BLANKS_MAX &&
+		(http_is_space(pass->text[from - 1]) || http_is_leading(pass->text[from - 1])))
+		from--;
+	return from;
+}
+
 /* Tokens in which no start line begins are passed over whole, with what is between them. */
 size_t
 http_line_pass(struct cursor in)
@@ -206,7 +218,7 @@ http_line_pass(struct cursor in)
 
 	pass.text = cursor_take(&in, pass.len);
 	while (at < pass.len) {
-		size_t start, end;
+		size_t start, end, before;
 
 		while (at < pass.len && !method_chars[pass.text[at]] && !http_is_leading(pass.text[at]))
 			at++;
@@ -218,11 +230,13 @@ http_line_pass(struct cursor in)
 			end++;
 		if (end - at > HTTP_METHOD_LEN_MAX)
 			start = end - HTTP_METHOD_LEN_MAX;
-		if (end == pass.len || (end > at && may_begin_in(&pass, at, end)))
-			return start;
+		if (end == pass.len || (end > at && may_begin_in(&pass, at, end))) {
+			before = before_blanks(&pass, at);
+			return before < start ? before : start;
+		}
 		at = end;
 	}
-	return pass.len;
+	return before_blanks(&pass, pass.len);
 }
 
 /* ---- heads ---- */

@@ -132,9 +132,9 @@ http_start_read(struct proto_ctx *ctx, struct http_head *head, const uint8_t *te
 	uint32_t at = 0, to, next;
 	const uint8_t *line_end;
 
-	while (at < len && (text[at] == '\r' || text[at] == '\n'))
+	while (at < len && (http_is_leading(text[at]) || (!head->is_request && http_is_space(text[at]))))
 		at++;
-	if (at > 2)
+	if (at > 2 || (at > 0 && !head->is_request && http_is_space(text[0])))
 		proto_event(ctx, HTTP_EVENT_LEADING_WHITESPACE);
 	line_end = memchr(text + at, '\n', len - at);
 	if (is_odd) {

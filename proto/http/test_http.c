@@ -395,6 +395,42 @@ test_remains(void **state)
 	assert_int_equal(rig->emitted, 0);
 }
 
+/* Lines for rules are those of all fields, cookies behind the others. */
+static void
+test_lines(void **state)
+{
+	(void)state;
+	feed("GET / HTTP/1.1\r\nCookie: b=1\r\nHost: a\r\n\r\n", true);
+	assert_field("header", "Host: a\r\n");
+	assert_field("header_lines", "Host: a\r\nCookie: b=1\r\n");
+	feed("GET / HTTP/1.1\r\nHost: a\r\n\r\n", true);
+	assert_field("header_lines", "Host: a\r\n");
+}
+
+/* Browsers take a status line behind a few blanks; a request is none there, nor is anything else. */
+static void
+test_blanks(void **state)
+{
+	static const char response[] = " \r HTTP/1.1 200 OK\r\nServer: a\r\nContent-Length: 0\r\n\r\n";
+
+	(void)state;
+	for (size_t len = 1; len < strlen(response); len++) {
+		rig_renew(NULL);
+		feed(get_request, true);
+		feed_bytes(response, len, false, 0);
+		feed(response + len, false);
+		assert_int_equal(rig->emitted, 1);
+		assert_field("server", "a");
+		assert_true(saw(HTTP_EVENT_LEADING_WHITESPACE));
+		assert_false(saw(HTTP_EVENT_NO_HEAD));
+	}
+	rig_renew(NULL);
+	feed(get_request, true);
+	feed("     HTTP/1.1 200 OK\r\nServer: a\r\n\r\n", false);
+	finish_flow();
+	assert_true(saw(HTTP_EVENT_NO_HEAD));
+}
+
 static void
 test_tables(void **state)
 {
@@ -425,7 +461,7 @@ main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, rig_create, rig_destroy)
 	const struct CMUnitTest tests[] = {
 		CASE(test_request), CASE(test_response), CASE(test_headers), CASE(test_uri), CASE(test_odd_heads),
-		CASE(test_long_head), CASE(test_probe), CASE(test_resynchronise), CASE(test_dump), CASE(test_cuts), CASE(test_ends), CASE(test_remains),
+		CASE(test_long_head), CASE(test_probe), CASE(test_resynchronise), CASE(test_dump), CASE(test_cuts), CASE(test_ends), CASE(test_remains), CASE(test_lines), CASE(test_blanks),
 		CASE(test_tables),
 	};
 

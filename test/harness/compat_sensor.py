@@ -15,6 +15,7 @@ import sys
 import yaml
 
 SWITCHES = {'flow': 'events.flow', 'files': 'events.files', 'arp': 'events.arp', 'stats': 'stats.enabled'}
+ASKED = ('app-layer.protocols.http.libhtp.', 'packet-alert-max=')
 ANOMALIES = {'decode': False, 'stream': False, 'applayer': True}  # which are written where the case does not say
 
 
@@ -88,14 +89,14 @@ def settings(config):
 
 
 def asked(folder):
-    """What the case's own arguments set of protocols whose settings are not handed on."""
+    """What the case's own arguments set that is not handed on."""
     path = os.path.join(folder, 'test.yaml')
     if not os.path.exists(path):
         return []
     with open(path, encoding='utf-8') as case:
         args = (yaml.safe_load(case) or {}).get('args') or []
     words = shlex.split(' '.join(map(str, args if isinstance(args, list) else [args])))
-    return [word for before, word in zip(words, words[1:]) if before == '--set' and word.startswith('app-layer.protocols.http.libhtp.')]
+    return [word for before, word in zip(words, words[1:]) if before == '--set' and word.startswith(ASKED)]
 
 
 def text(value):
