@@ -41,7 +41,8 @@ match(unsigned int flags)
 		(void)record_path_any(&resolved, rig->builder.base, collect_bytes, NULL);
 }
 
-static const struct rig_desc desc = { .proto = &tls_proto, .table = &tls_table, .state = &flow, .slab_len = SLAB_LEN,
+static struct tls_config config;
+static const struct rig_desc desc = { .proto = &tls_proto, .table = &tls_table, .state = &flow, .config = &config, .slab_len = SLAB_LEN,
 	.json_flags = PROTO_EMIT, .seen = match };
 
 static void
@@ -337,6 +338,23 @@ test_bent(void **state)
 	}
 }
 
+/* Lists and whole certificates stand in the event where somebody wants them, else not. */
+static void
+test_written_whole(void **state)
+{
+	(void)state;
+	for (unsigned int on = 0; on < 2; on++) {
+		config = (struct tls_config){ .log_handshake = on != 0, .log_certificates = on != 0 };
+		rig_renew();
+		talk("C" CLIENT_HELLO(SNI_PLC) "\nS" SERVER_FLIGHT(PLC_CERT));
+		rig_end();
+		assert_int_equal(strstr(rig->json.data, "\"ciphers\":[") != NULL, on);
+		assert_int_equal(strstr(rig->json.data, "\"certificate\":\"MII") != NULL, on);
+		assert_int_equal(strstr(rig->json.data, "\"chain\":[\"MII") != NULL, on);
+	}
+	config = (struct tls_config){ 0 };
+}
+
 static void
 test_lost(void **state)
 {
@@ -575,7 +593,7 @@ main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, rig_destroy)
 	const struct CMUnitTest tests[] = {
 		CASE(test_sessions), CASE(test_fingerprints), CASE(test_cut_into_records), CASE(test_cut), CASE(test_bent),
-		CASE(test_lost), CASE(test_no_memory), CASE(test_passed_over), CASE(test_probe), CASE(test_keywords),
+		CASE(test_lost), CASE(test_written_whole), CASE(test_no_memory), CASE(test_passed_over), CASE(test_probe), CASE(test_keywords),
 		CASE(test_keyword_errors), CASE(test_buffers), CASE(test_tables),
 	};
 

@@ -272,6 +272,16 @@ is_complete(const struct tls_state *state)
 	return state->failed || (state->ends[0].encrypted && state->ends[1].encrypted);
 }
 
+/* Lists that rules look at and nobody wants written. */
+static void
+hide(struct tls_pdu *pdu)
+{
+	const struct tls_config *config = pdu->ctx->config;
+
+	if (!config->log_handshake)
+		pdu->record->head.present &= ~(TLS_BIT(CLIENT_LISTS) | TLS_BIT(SERVER_LISTS));
+}
+
 static void
 emit(struct tls_pdu *pdu)
 {
@@ -284,6 +294,7 @@ emit(struct tls_pdu *pdu)
 	forget(pdu->ctx, state);
 	state->emitted = true;
 	counter_add(&pdu->ctx->counters[TLS_COUNT_SESSIONS], 1);
+	hide(pdu);
 	proto_deliver(pdu->ctx, PROTO_EMIT, TX_ID);
 }
 
@@ -327,6 +338,8 @@ deliver(struct tls_pdu *pdu)
 		record->head.present = present;
 		record->cert = cert;
 		state->emitted = true;
+		pdu->record = record;
+		hide(pdu);
 		proto_deliver(pdu->ctx, PROTO_EMIT, TX_ID);
 	}
 	if (is_complete(state))
@@ -566,4 +579,6 @@ const struct proto tls_proto = {
 	.state_len = sizeof(struct tls_state),
 	.counters = tls_counters,
 	.counter_count = TLS_COUNTER_COUNT,
+	.knobs = &tls_knobs,
+	.config_len = sizeof(struct tls_config),
 };

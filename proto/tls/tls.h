@@ -58,6 +58,7 @@ enum tls_bit {
 	TLS_HAS_NOTAFTER,
 	TLS_HAS_NAMES,
 	TLS_HAS_SELF_SIGNED,
+	TLS_HAS_DER,
 	TLS_CERT_BITS,
 	TLS_HAS_RESUMED = TLS_CERT_BITS,
 	TLS_HAS_SNI,
@@ -75,6 +76,8 @@ enum tls_bit {
 	TLS_HAS_CERTS,
 	TLS_HAS_ALPN,
 	TLS_HAS_RANDOM,
+	TLS_HAS_CLIENT_LISTS,
+	TLS_HAS_SERVER_LISTS,
 };
 
 #define TLS_BIT(name) (UINT64_C(1) << TLS_HAS_##name)
@@ -128,6 +131,8 @@ struct tls_alert {
 struct tls_cert {
 	struct record_ref subject, issuer, serial, fingerprint, not_before, not_after;
 	struct record_list names;
+	struct record_ref der;    /* where the user wants it written */
+	struct record_list chain; /* and those behind it */
 	int64_t not_before_s, not_after_s; /* since the Unix epoch */
 	bool self_signed;
 };
@@ -229,7 +234,13 @@ struct tls_hello {
 
 extern const struct record_table tls_table;
 extern const struct record_table *const tls_text_tables[], *const tls_peer_tables[], *const tls_alert_tables[];
-extern const struct record_table *const tls_der_tables[];
+extern const struct record_table *const tls_der_tables[], *const tls_chain_tables[];
+extern const struct knob_table tls_knobs;
+
+struct tls_config {
+	bool log_handshake;    /* the hellos' lists are written */
+	bool log_certificates; /* whole ones are */
+};
 extern const struct rule_app_event tls_events[];
 extern const struct counter_desc tls_counters[];
 extern const struct rule_app_keyword tls_keywords[];

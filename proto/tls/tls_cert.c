@@ -24,6 +24,7 @@ enum {
 	DIGEST_LEN = 20,
 	TIME_TEXT_LEN = 19,
 	OID_TEXT_ARCS_MAX = 16,
+	CHAIN_LEN_MAX = 24 * 1024, /* of the record with a chain in it: rules get one of their own */
 };
 
 /* The next element of a tag; otherwise the cursor is short. */
@@ -366,12 +367,34 @@ read_leaf(struct tls_pdu *pdu, struct tls_cert *cert, struct cursor der)
 	return bits | TLS_BIT(FINGERPRINT);
 }
 
+/* As they are on the wire, as many as there is room for. */
+static uint64_t
+put_chain(struct tls_pdu *pdu, struct tls_cert *cert, struct cursor chain)
+{
+	const struct tls_config *config = pdu->ctx->config;
+
+	for (unsigned int i = 0; config->log_certificates && i < TLS_CHAIN_MAX && cursor_left(&chain) > 0; i++) {
+		struct cursor der = cursor_sub(&chain, cursor_be24(&chain));
+		struct tls_text *item;
+
+		if (chain.short_read || pdu->ctx->record->len + cursor_left(&der) > CHAIN_LEN_MAX)
+			break;
+		item = record_append(pdu->ctx->record, &cert->chain, tls_chain_tables, 0);
+		if (item == NULL)
+			break;
+		record_put_bytes(pdu->ctx->record, &item->text, der.pos, (uint32_t)cursor_left(&der));
+		if (i == 0)
+			cert->der = item->text;
+	}
+	return cert->chain.count > 0 ? TLS_BIT(DER) : 0;
+}
+
 /* A client's certificate stands in the session by itself. */
 static void
-read_client_leaf(struct tls_pdu *pdu, struct cursor der)
+read_client_leaf(struct tls_pdu *pdu, struct cursor der, struct cursor chain)
 {
 	struct tls_cert cert;
-	uint64_t bits = read_leaf(pdu, &cert, der);
+	uint64_t bits = read_leaf(pdu, &cert, der) | put_chain(pdu, &cert, chain);
 	struct tls_peer *peer = record_append(pdu->ctx->record, &pdu->record->client, tls_peer_tables, 0);
 
 	if (peer == NULL)
@@ -413,9 +436,9 @@ tls_certificate(struct tls_pdu *pdu, struct cursor message)
 	pdu->chain = chain;
 	(void)tls_open(pdu);
 	if (!pdu->end->client)
-		tls_has(pdu, read_leaf(pdu, &pdu->record->cert, der));
+		tls_has(pdu, read_leaf(pdu, &pdu->record->cert, der) | put_chain(pdu, &pdu->record->cert, chain));
 	else
-		read_client_leaf(pdu, der);
+		read_client_leaf(pdu, der, chain);
 	pdu->record->chain_len = count;
 	pdu->match |= TLS_BIT(CHAIN);
 }

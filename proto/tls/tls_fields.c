@@ -85,6 +85,12 @@ static const struct field der_fields[] = {
 static const struct record_table der_table = TABLE("certs", der_fields, tls_text);
 const struct record_table *const tls_der_tables[] = { &der_table, NULL };
 
+static const struct field chain_fields[] = {
+	{ "certificate", FIELD_BASE64, FIELD_ALWAYS, 0, offsetof(struct tls_text, text), NULL, NULL, "RFC 5280 4.1", "a certificate" },
+};
+static const struct record_table chain_table = TABLE("chain", chain_fields, tls_text);
+const struct record_table *const tls_chain_tables[] = { &chain_table, NULL };
+
 static const struct field alert_fields[] = {
 	{ "level", FIELD_U8, FIELD_ALWAYS, 0, offsetof(struct tls_alert, level), &levels, NULL,
 		"RFC 5246 7.2", "severity" },
@@ -107,7 +113,10 @@ const struct record_table *const tls_alert_tables[] = { &alert_table, NULL };
 	CERT_ROW("notafter", STRING, NOTAFTER, not_after, "RFC 5280 4.1.2.5", "valid until, UTC"), \
 	CERT_ROW("self_signed", BOOL, SELF_SIGNED, self_signed, "own", "issuer and subject are the same"), \
 	{ "subjectaltname", FIELD_LIST, TLS_HAS_NAMES, FIELD_BARE, offsetof(struct SHAPE, cert.names), NULL, tls_text_tables, \
-		"RFC 5280 4.2.1.6", "its other names: hosts, addresses, URIs, mail" }
+		"RFC 5280 4.2.1.6", "its other names: hosts, addresses, URIs, mail" }, \
+	CERT_ROW("certificate", BASE64, DER, der, "RFC 5280 4.1", "with `log-certificates`: all of it"), \
+	{ "chain", FIELD_LIST, TLS_HAS_DER, FIELD_BARE, offsetof(struct SHAPE, cert.chain), NULL, tls_chain_tables, \
+		"RFC 5246 7.4.2", "with `log-certificates`: it and those behind it, as many as 24 KiB hold" }
 
 #define SHAPE tls_peer
 static const struct field peer_fields[] = { CERT_ROWS };
@@ -136,13 +145,13 @@ static const struct field tls_fields[] = {
 	LIST("client_alpns", FIELD_BARE, CLIENT_ALPNS, client_alpns, tls_text_tables, "RFC 7301 3.1", "protocols that the client offers"),
 	LIST("server_alpns", FIELD_BARE, SERVER_ALPNS, server_alpns, tls_text_tables, "RFC 7301 3.1", "protocol that the server chose"),
 	ROW("client_handshake.version", U16, CLIENT_HELLO, client_version, &versions, "RFC 8446 4.2.1", "highest version offered"),
-	RULES("client_handshake.ciphers", U16S, CLIENT_HELLO, client_ciphers, "RFC 5246 7.4.1.2", "cipher suites offered"),
-	RULES("client_handshake.exts", U16S, CLIENT_HELLO, client_extensions, "RFC 5246 7.4.1.4", "types of extensions"),
-	RULES("client_handshake.groups", U16S, CLIENT_HELLO, client_groups, "RFC 8446 4.2.7", "groups for key exchange"),
-	RULES("client_handshake.sig_algs", U16S, CLIENT_HELLO, client_signatures, "RFC 8446 4.2.3", "signature algorithms"),
+	ROW("client_handshake.ciphers", U16S, CLIENT_LISTS, client_ciphers, NULL, "RFC 5246 7.4.1.2", "cipher suites offered"),
+	ROW("client_handshake.exts", U16S, CLIENT_LISTS, client_extensions, NULL, "RFC 5246 7.4.1.4", "types of extensions"),
+	ROW("client_handshake.groups", U16S, CLIENT_LISTS, client_groups, NULL, "RFC 8446 4.2.7", "groups for key exchange"),
+	ROW("client_handshake.sig_algs", U16S, CLIENT_LISTS, client_signatures, NULL, "RFC 8446 4.2.3", "signature algorithms"),
 	ROW("server_handshake.version", U16, SERVER_HELLO, server_version, &versions, "RFC 8446 4.1.3", "version chosen"),
 	ROW("server_handshake.cipher", U16, SERVER_HELLO, server_cipher, NULL, "RFC 5246 7.4.1.3", "cipher suite chosen"),
-	RULES("server_handshake.exts", U16S, SERVER_HELLO, server_extensions, "RFC 5246 7.4.1.4", "types of extensions"),
+	ROW("server_handshake.exts", U16S, SERVER_LISTS, server_extensions, NULL, "RFC 5246 7.4.1.4", "types of extensions"),
 	LIST("client", FIELD_ONE, CLIENT, client, tls_peer_tables, "RFC 5246 7.4.6", "the client's certificate"),
 	LIST("alerts", 0, ALERTS, alerts, tls_alert_tables, "RFC 5246 7.2", "alerts in the clear, at most 8"),
 	RULES("cert_chain_len", U32, CHAIN, chain_len, "RFC 5246 7.4.2", "certificates of the chain"),
@@ -187,3 +196,11 @@ const struct counter_desc tls_counters[] = {
 	[TLS_COUNT_HANDSHAKES_SKIPPED] = { "tls.handshakes_skipped", "handshake messages not read: too long, or no memory" },
 	[TLS_COUNT_SHED] = { "tls.shed", "sessions written early and messages not read: no memory" },
 };
+
+static const struct knob knobs[] = {
+	{ "app-layer.protocols.tls.log-handshake", KNOB_BOOL, offsetof(struct tls_config, log_handshake), 0, 0, "no", NULL,
+		"the lists of both hellos are written: `tls.client_handshake.ciphers`, `exts`, `groups` and `sig_algs`, `tls.server_handshake.exts`" },
+	{ "app-layer.protocols.tls.log-certificates", KNOB_BOOL, offsetof(struct tls_config, log_certificates), 0, 0, "no", NULL,
+		"certificates are written whole, in base64: `tls.certificate` and `tls.chain`" },
+};
+const struct knob_table tls_knobs = { .owner = "tls", .knobs = knobs, .count = COUNT(knobs) };

@@ -239,7 +239,7 @@ put_client(struct tls_pdu *pdu, const struct tls_hello *hello)
 	put_u16s(pdu, &record->client_extensions, hello->extensions, hello->extension_count);
 	put_u16s(pdu, &record->client_groups, hello->groups, hello->group_count);
 	put_u16s(pdu, &record->client_signatures, hello->signatures, hello->signature_count);
-	tls_has(pdu, TLS_BIT(CLIENT_HELLO));
+	tls_has(pdu, TLS_BIT(CLIENT_HELLO) | TLS_BIT(CLIENT_LISTS));
 	if (cursor_left(&hello->sni) > 0) {
 		record_put_bytes(pdu->ctx->record, &record->sni, hello->sni.pos, (uint32_t)cursor_left(&hello->sni));
 		tls_has(pdu, TLS_BIT(SNI));
@@ -331,7 +331,7 @@ tls_server_hello(struct tls_pdu *pdu, struct cursor message)
 	record->server_cipher = hello.ciphers[0];
 	record->resumed = is_resumed(pdu->state, &hello);
 	put_u16s(pdu, &record->server_extensions, hello.extensions, hello.extension_count);
-	tls_has(pdu, TLS_BIT(SERVER_HELLO) | TLS_BIT(VERSION) | (record->resumed ? TLS_BIT(RESUMED) : 0));
+	tls_has(pdu, TLS_BIT(SERVER_HELLO) | TLS_BIT(SERVER_LISTS) | TLS_BIT(VERSION) | (record->resumed ? TLS_BIT(RESUMED) : 0));
 	if (hello.has_alpn) {
 		put_alpns(pdu, &record->server_alpns, hello.alpn);
 		tls_has(pdu, TLS_BIT(SERVER_ALPNS));

@@ -77,6 +77,9 @@ def settings(config):
     dump = (types or {}).get('http', {}).get('dump-all-headers')
     if dump is not None:
         chosen['app-layer.protocols.http.dump-all-headers'] = dump
+    custom = (types or {}).get('tls', {}).get('custom') or []
+    chosen['app-layer.protocols.tls.log-handshake'] = any(name.endswith('_handshake') for name in custom)
+    chosen['app-layer.protocols.tls.log-certificates'] = 'certificate' in custom or 'chain' in custom
     if 'null-values' in (types or {}).get('stats', {}):
         chosen['stats.null-values'] = types['stats']['null-values']
     for name in ('requests', 'responses'):
