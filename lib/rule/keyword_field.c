@@ -279,6 +279,40 @@ field_beside(struct rule_parser *parser, const char *path, char *value)
 }
 
 int
+rule_alias_use(struct rule_parser *parser, const char *name, size_t len)
+{
+	const struct rule_world *world = &parser->set->world;
+
+	for (unsigned int app = 0; app < world->app_count; app++)
+		for (unsigned int i = 0; i < world->apps[app]->alias_count; i++) {
+			const struct rule_app_alias *alias = &world->apps[app]->aliases[i];
+			char value[32];
+
+			if (strlen(alias->name) != len || strncasecmp(alias->name, name, len) != 0)
+				continue;
+			snprintf(value, sizeof(value), "%s", alias->value);
+			if (parser->alias != alias && field_by_path(parser, app, alias->path, value) != 0)
+				return -EINVAL;
+			parser->alias = alias;
+			return (int)app;
+		}
+	return -1;
+}
+
+/* "mdns.queries.rrname" is dns.queries.rrname of the records that mdns names. @return 1: the name has no alias */
+static int
+alias_keyword(struct rule_parser *parser, const char *name, size_t len, char *value)
+{
+	int app = rule_alias_use(parser, name, len);
+	char full[128];
+
+	if (app < 0)
+		return app == -1 ? 1 : app;
+	snprintf(full, sizeof(full), "%s%s", parser->set->world.apps[app]->name, name + len);
+	return rule_field_keyword(parser, full, value);
+}
+
+int
 rule_field_keyword(struct rule_parser *parser, const char *name, char *value)
 {
 	const struct rule_world *world = &parser->set->world;
@@ -299,5 +333,7 @@ rule_field_keyword(struct rule_parser *parser, const char *name, char *value)
 			continue;
 		return field_by_path(parser, app, dot + 1, value);
 	}
-	return field_beside(parser, name, value);
+	int ret = alias_keyword(parser, name, (size_t)(dot - name), value);
+
+	return ret != 1 ? ret : field_beside(parser, name, value);
 }

@@ -36,6 +36,14 @@ struct rule_app_buffer {
 	const char *path; /* in the record table, or several with blanks between; may be FIELD_HIDDEN fields */
 };
 
+/** A name under which rules know a part of the protocol's records: those of which a field has that value. Its keywords and
+ *  buffers are the protocol's, behind that name. */
+struct rule_app_alias {
+	const char *name;  /* "mdns" */
+	const char *path;  /* "service" */
+	const char *value; /* "mdns" */
+};
+
 /** What holds of a number of the root whenever a keyword's test does: the bits of mask are those of value. */
 struct rule_app_index {
 	const char *path; /* "request.function_code" */
@@ -63,6 +71,8 @@ struct rule_app {
 	uint8_t keyword_count;
 	const struct rule_app_buffer *buffers;
 	uint8_t buffer_count;
+	const struct rule_app_alias *aliases;
+	uint8_t alias_count;
 	/** Whose messages a buffer is of, where records of the other direction may show it as well: a rule without a direction
 	 *  takes that of its buffers, to the client where it has both kinds. NULL: RULE_EITHER for all. */
 	enum rule_direction (*buffer_direction)(const struct rule_app_buffer *buffer);

@@ -43,9 +43,26 @@ static const struct {
 	{ "arp", 1 << CLASS_OTHER, RULE_PROTO_ARP, NULL },
 };
 
+/* Other names of protocols. */
+static const struct {
+	const char *name, *proto;
+} proto_other[] = { { "http1", "http" }, { "ssl", "tls" } };
+
+/* Where in a message or a transaction a rule is asked. Here it is asked of what is whole: the direction is what is left of it. */
+static const struct {
+	const char *prefix; /* of the hook's name */
+	uint16_t flow;
+	const char *states; /* with a blank before and behind each */
+} hook_rows[] = {
+	{ "request_", RULE_FLOW_TO_SERVER, " started line headers body trailer complete " },
+	{ "response_", RULE_FLOW_TO_CLIENT, " started line headers body trailer complete " },
+	{ "client_", RULE_FLOW_TO_SERVER, " in_progress hello_done cert_done handshake_done finished " },
+	{ "server_", RULE_FLOW_TO_CLIENT, " in_progress hello hello_done cert_done handshake_done finished " },
+};
+
 /* Protocols that rule sets name and that no parser here knows yet. */
 static const char *const proto_absent[] = {
-	"http", "http1", "http2", "tls", "ssl", "dns", "doh2", "mdns", "llmnr", "ssh", "ftp", "ftp-data", "smb", "dcerpc", "nfs",
+	"http", "http1", "http2", "tls", "ssl", "dns", "doh2", "ssh", "ftp", "ftp-data", "smb", "dcerpc", "nfs",
 	"smtp", "imap", "pop3", "snmp", "ldap", "krb5", "ntp", "dhcp", "tftp", "ike", "rdp", "rfb", "sip", "sdp", "telnet",
 	"quic", "pgsql", "websocket", "bittorrent-dht", "enip", "mqtt", "pop", "nbss", "jabber", "irc", "msn", "template",
 };
@@ -62,7 +79,36 @@ header_action(struct rule_parser *parser, const char *word)
 }
 
 static int
-header_proto(struct rule_parser *parser, const char *word)
+hook_of_app(struct rule_parser *parser, const char *hook)
+{
+	char state[32];
+
+	for (unsigned int i = 0; i < sizeof(hook_rows) / sizeof(hook_rows[0]); i++) {
+		size_t len = strlen(hook_rows[i].prefix);
+
+		snprintf(state, sizeof(state), " %.28s ", strncmp(hook, hook_rows[i].prefix, len) == 0 ? hook + len : "-");
+		if (strstr(hook_rows[i].states, state) != NULL) {
+			parser->draft.flow |= hook_rows[i].flow;
+			return 0;
+		}
+	}
+	return rule_refuse(parser, "\"%.40s\" is not a state of a protocol, as request_complete", hook);
+}
+
+static int
+header_hook(struct rule_parser *parser, const char *hook)
+{
+	if (parser->draft.app != RULE_APP_NONE)
+		return hook_of_app(parser, hook);
+	if (strcmp(hook, "all") == 0)
+		return 0;
+	if (strcmp(hook, "flow_start") == 0)
+		return rule_add_test(parser, rule_test_flow_start) == NULL ? -EINVAL : 0;
+	return rule_refuse(parser, "\"%.40s\" is not all or flow_start: other places are for what blocks packets", hook);
+}
+
+static int
+header_name(struct rule_parser *parser, const char *word)
 {
 	const struct rule_world *world = &parser->set->world;
 	char number[4];
@@ -82,10 +128,33 @@ header_proto(struct rule_parser *parser, const char *word)
 			parser->draft.classes = CLASSES_IP | 1 << CLASS_OTHER;
 			return 0;
 		}
+	int alias = rule_alias_use(parser, word, strlen(word));
+
+	if (alias != -1) {
+		parser->draft.classes = CLASSES_IP | 1 << CLASS_OTHER;
+		parser->draft.app = (uint8_t)alias;
+		return alias < 0 ? alias : 0;
+	}
 	for (unsigned int i = 0; i < sizeof(proto_absent) / sizeof(proto_absent[0]); i++)
 		if (strcasecmp(proto_absent[i], word) == 0)
 			return rule_refuse(parser, "protocol %s has no parser here", proto_absent[i]);
 	return rule_refuse(parser, "\"%.40s\" is not a protocol", word);
+}
+
+/* "tls", "dns:request_complete" */
+static int
+header_proto(struct rule_parser *parser, const char *word)
+{
+	char name[64];
+	const char *hook = strchr(word, ':');
+
+	snprintf(name, sizeof(name), "%.*s", (int)(hook == NULL ? strlen(word) : (size_t)(hook - word)), word);
+	for (unsigned int i = 0; i < sizeof(proto_other) / sizeof(proto_other[0]); i++)
+		if (strcasecmp(proto_other[i].name, name) == 0)
+			snprintf(name, sizeof(name), "%s", proto_other[i].proto);
+	int ret = header_name(parser, name);
+
+	return ret != 0 || hook == NULL ? ret : header_hook(parser, hook + 1);
 }
 
 /* The next word; blanks inside brackets are part of it and are taken out, so that equal groups read the same. */

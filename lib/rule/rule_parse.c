@@ -211,6 +211,7 @@ draft_reset(struct rule_parser *parser)
 	parser->directions = 0;
 	parser->buffer = -1;
 	parser->moved = -1;
+	parser->alias = NULL;
 	parser->last_node = NULL;
 	parser->unmet = false;
 	parser->last_content = NULL;

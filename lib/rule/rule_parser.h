@@ -48,6 +48,7 @@ struct rule_parser {
 	struct rule draft;
 	struct rule_draft_buffer *buffers;    /* [RULE_BUFFERS_MAX] */
 	unsigned int buffer_count;
+	const struct rule_app_alias *alias;   /* the rule is about these records alone; NULL: all of its protocol */
 	uint8_t directions;                   /* bit i: a buffer of enum rule_direction i is used */
 	int buffer;                           /* the one that content goes to, -1: the payload, not yet used */
 	int moved;                            /* where the last content went that names its buffer itself, -1: nowhere */
@@ -180,6 +181,8 @@ int rule_add_number_test(struct rule_parser *parser, char *value, const struct f
 /* A buffer that the rule's protocol calls its own by that name ("smtp.file_data"). 1: none */
 int rule_app_buffer(struct rule_parser *parser, const char *name);
 int rule_field_keyword(struct rule_parser *parser, const char *name, char *value);
+/** The rule is about the records that an alias names. @return the index of their protocol, -1: it is no alias, -EINVAL: refused */
+int rule_alias_use(struct rule_parser *parser, const char *name, size_t len);
 
 /* ---- keyword_buffer.c: other names of the protocols' buffers ---- */
 

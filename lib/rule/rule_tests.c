@@ -319,6 +319,14 @@ rule_test_geoip(const struct rule_view *view, const struct rule_test *test)
 		return view->flow != NULL && rule_numbers_match(&test->numbers, (int64_t)(value)) != test->negated; \
 	}
 
+/* The first packet of a flow, whichever way it goes. */
+bool
+rule_test_flow_start(const struct rule_view *view, const struct rule_test *test)
+{
+	(void)test;
+	return view->phase == PHASE_PACKET && view->flow != NULL && view->flow->packets[0] + view->flow->packets[1] == 1;
+}
+
 FLOW_NUMBER(flow_age, (view->flow->last_ns - view->flow->first_ns) / NS_PER_S)
 FLOW_NUMBER(flow_pkts_toserver, view->flow->packets[FLOW_TO_SERVER])
 FLOW_NUMBER(flow_pkts_toclient, view->flow->packets[FLOW_TO_CLIENT])

@@ -440,6 +440,8 @@ static const struct {
 	{ "toy.unit:3; content:\"PDU\";", true },
 	{ "toy.unit:3; content:\"NOT\";", false },
 	{ "toy.unit:3; flow:to_client;", false },
+	{ "toythree.request.data; content:\"hel\"; toythree.request.function:write;", true },
+	{ "toytwo.request.data; content:\"hel\";", false },
 	{ "toy.unit:3; flow:to_server;", true },
 };
 

@@ -78,9 +78,10 @@ toy_index(const struct rule_app_keyword *keyword, const struct rule_app_test *te
 }
 
 static const struct rule_app_buffer toy_buffers[] = { { "toy_data", "request.data" } };
+static const struct rule_app_alias toy_aliases[] = { { "toytwo", "unit", "2" }, { "toythree", "unit", "3" } };
 static const struct rule_app toy_app = { .name = "toy", .record = &toy_table, .events = toy_events,
 	.event_count = TEST_COUNT(toy_events), .keywords = toy_keywords, .keyword_count = TEST_COUNT(toy_keywords),
-	.buffers = toy_buffers, .buffer_count = TEST_COUNT(toy_buffers), .keyword_index = toy_index };
+	.buffers = toy_buffers, .aliases = toy_aliases, .alias_count = TEST_COUNT(toy_aliases), .buffer_count = TEST_COUNT(toy_buffers), .keyword_index = toy_index };
 static const struct rule_app *const toy_apps[] = { &toy_app };
 
 static int

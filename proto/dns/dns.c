@@ -366,6 +366,8 @@ const struct proto dns_proto = {
 		.event_count = DNS_EVENT_COUNT,
 		.buffers = dns_buffers,
 		.buffer_count = DNS_BUFFER_COUNT,
+		.aliases = dns_aliases,
+		.alias_count = DNS_ALIAS_COUNT,
 		.from_sender = true,
 	},
 	.transports = PROTO_TCP | PROTO_UDP,

@@ -161,7 +161,8 @@ extern const struct rule_app_event dns_events[];
 extern const struct rule_app_buffer dns_buffers[];
 extern const struct counter_desc dns_counters[];
 
-enum { DNS_BUFFER_COUNT = 9 };
+enum { DNS_BUFFER_COUNT = 10, DNS_ALIAS_COUNT = 2 };
+extern const struct rule_app_alias dns_aliases[DNS_ALIAS_COUNT];
 
 /* Index into dns_events[]. The first ten are Suricata's. */
 enum dns_event {

@@ -220,6 +220,15 @@ static const struct field dns_fields[] = {
 };
 const struct record_table dns_table = TABLE("dns", dns_fields, dns_record);
 
+/* Every name of a response. */
+#define DNS_RESPONSE_NAMES "response.rrname answers.rrname answers.rdata answers.soa.mname authorities.rrname authorities.rdata " \
+	"authorities.soa.mname additionals.rrname additionals.rdata"
+
+const struct rule_app_alias dns_aliases[DNS_ALIAS_COUNT] = {
+	{ "mdns", "service", "mdns" },
+	{ "llmnr", "service", "llmnr" },
+};
+
 /* Suricata's names. dns.query is asked of requests only, dns.queries.rrname of responses too. */
 const struct rule_app_buffer dns_buffers[] = {
 	{ "dns.query", "query.rrname" },
@@ -230,8 +239,8 @@ const struct rule_app_buffer dns_buffers[] = {
 	{ "dns.answers.rrname", "answers.rrname" },
 	{ "dns.authorities.rrname", "authorities.rrname" },
 	{ "dns.additionals.rrname", "additionals.rrname" },
-	{ "dns.response.rrname", "response.rrname answers.rrname answers.rdata answers.soa.mname authorities.rrname authorities.rdata "
-		"authorities.soa.mname additionals.rrname additionals.rdata" },
+	{ "dns.response.rrname", DNS_RESPONSE_NAMES },
+	{ "dns.responses.rrname", DNS_RESPONSE_NAMES },
 };
 static_assert(COUNT(dns_buffers) == DNS_BUFFER_COUNT, "each buffer is counted");
 
