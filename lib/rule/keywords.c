@@ -333,8 +333,6 @@ static const struct {
 	{ "dce_", "dcerpc", NULL },
 	{ "nfs", "nfs", NULL },
 	{ "smtp", "smtp", NULL },
-	{ "email.body_md5", NULL, "a body has no sum of its own: file.data with to_md5 looks at each part of it" },
-	{ "email.url", NULL, "links are not picked out of a body: file.data has it" },
 	{ "email", "smtp", NULL },
 	{ "ftp", "ftp", NULL },
 	{ "krb5", "krb5", NULL },

@@ -293,6 +293,7 @@ const struct proto smtp_proto = {
 	.raw = smtp_raw,
 	.gap = smtp_gap,
 	.end = smtp_end,
+	.counts_transactions = true,
 	.state_len = sizeof(struct smtp_state),
 	.counters = smtp_counters,
 	.counter_count = SMTP_COUNTER_COUNT,

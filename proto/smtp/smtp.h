@@ -12,6 +12,9 @@
 #ifndef MR_PROTO_SMTP_H
 #define MR_PROTO_SMTP_H
 
+#define OPENSSL_SUPPRESS_DEPRECATED /* sums without allocation, as rules name them */
+#include <openssl/md5.h>
+
 #include "proto/proto.h"
 
 enum {
@@ -24,6 +27,7 @@ enum {
 	SMTP_RCPTS_MAX = 64,       /* of a mail, and addresses of a header field */
 	SMTP_PARTS_MAX = 32,
 	SMTP_RECEIVED_MAX = 8,
+	SMTP_LINKS_MAX = 32,       /* of a mail */
 	SMTP_DEPTH_MAX = 8,        /* multiparts in one another */
 	SMTP_BOUNDARY_LEN_MAX = 70, /* RFC 2046 5.1.1 */
 	SMTP_NAME_LEN_MAX = 255,   /* of a file */
@@ -63,6 +67,8 @@ enum smtp_bit {
 	SMTP_HAS_ARGUMENT,
 	SMTP_HAS_REPLY,
 	SMTP_HAS_CODE,
+	SMTP_HAS_LINKS,
+	SMTP_HAS_BODY_MD5,
 	SMTP_HAS_HEADER,
 	SMTP_BIT_COUNT = SMTP_HAS_HEADER + SMTP_HEADERS,
 };
@@ -78,7 +84,8 @@ struct smtp_record {
 	bool starttls;              /* TLS follows */
 	uint8_t status;             /* enum smtp_status */
 	struct record_ref headers[SMTP_HEADERS]; /* to and cc: as they are, in one */
-	struct record_list to, cc, received, attachments, files;
+	struct record_list to, cc, received, attachments, files, links;
+	struct record_ref body_md5; /* hex */
 	struct record_ref command, argument, reply;
 	uint16_t code;
 };
@@ -103,7 +110,7 @@ extern const struct rule_app_buffer smtp_buffers[];
 extern const struct counter_desc smtp_counters[];
 extern const struct knob_table smtp_knobs;
 
-enum { SMTP_BUFFER_COUNT = 15 };
+enum { SMTP_BUFFER_COUNT = 16 };
 
 /* Index into smtp_events[]. Suricata's names where it has them. */
 enum smtp_event {
@@ -203,7 +210,7 @@ struct smtp_mail {
 	uint64_t since_ns;     /* its message ended */
 	uint64_t size;
 	uint64_t events;       /* of its message, told when that is whole: each once, however its bytes came */
-	uint16_t rcpt_count, part_count, received_count;
+	uint16_t rcpt_count, part_count, received_count, link_count;
 	uint8_t status;        /* enum smtp_status */
 	bool matched, rcpts_cut;
 	bool file_is_part;     /* the file below is the last of parts */
@@ -212,6 +219,10 @@ struct smtp_mail {
 	struct record_ref headers[SMTP_HEADERS];
 	struct record_ref received[SMTP_RECEIVED_MAX];
 	struct smtp_part parts[SMTP_PARTS_MAX];
+	struct record_ref links[SMTP_LINKS_MAX]; /* in the parts, without their schemes */
+	MD5_CTX body_sum;      /* of the message behind its header, where has_sum */
+	bool has_sum;
+	bool is_dotted;        /* the line at hand came with a dot before it: the sum is of what was sent */
 	uint8_t *text;         /* a block of its own, grows */
 	uint32_t text_len, text_cap;
 	struct file *file;     /* the part that is being read, where it is a file and somebody wants to know of it */
@@ -241,6 +252,8 @@ void smtp_mime_feed(struct proto_ctx *ctx, struct smtp_mail *mail, struct cursor
 /** The line at hand was not the message's: its end. */
 void smtp_mime_drop_line(struct smtp_mail *mail);
 void smtp_mime_end(struct proto_ctx *ctx, struct smtp_mail *mail);
+/** What in the parts that are shown, not saved, is a link (smtp_link.c). */
+void smtp_find_links(struct smtp_mail *mail);
 /** Bytes were lost: the line at hand is not whole. */
 void smtp_mime_gap(struct proto_ctx *ctx, struct smtp_mail *mail);
 /** The header field that mime has whole: what it says of the mail and of the entity. */

@@ -67,8 +67,11 @@ take_data(struct proto_ctx *ctx, struct cursor in)
 			end_data(ctx);
 			return (uint32_t)(all - cursor_left(&in));
 		}
-		if (begins && *piece.pos == '.')
+		if (begins && *piece.pos == '.') {
 			cursor_skip(&piece, 1);
+			if (state->mail != NULL)
+				state->mail->is_dotted = true;
+		}
 		feed(ctx, piece);
 		if (end == NULL) {
 			state->line_cr = piece.left > 0 && piece.pos[piece.left - 1] == '\r';

@@ -14,6 +14,9 @@ smtp_mail_create(struct proto_ctx *ctx, uint32_t id)
 	}
 	memset(mail, 0, sizeof(*mail));
 	mail->id = id;
+	mail->has_sum = !proto_is_unread(ctx, true);
+	if (mail->has_sum)
+		MD5_Init(&mail->body_sum);
 	return mail;
 }
 
@@ -129,6 +132,22 @@ put_addresses(struct proto_ctx *ctx, struct record_list *list, struct cursor fie
 		add_text(ctx, list, address);
 }
 
+/* Of a body that is whole. */
+static void
+put_sum(struct proto_ctx *ctx, struct smtp_record *record, const struct smtp_mail *mail)
+{
+	MD5_CTX sum = mail->body_sum;
+	uint8_t digest[MD5_DIGEST_LENGTH];
+	char text[2 * MD5_DIGEST_LENGTH + 1];
+	struct buf out = { .data = text, .cap = sizeof(text) };
+
+	if (!mail->has_sum || mail->status != SMTP_DONE)
+		return;
+	MD5_Final(digest, &sum);
+	buf_hex(&out, digest, sizeof(digest));
+	put_bytes(ctx, record, &record->body_md5, cursor_of((const uint8_t *)text, out.len), SMTP_HAS_BODY_MD5);
+}
+
 static void
 put_message(struct proto_ctx *ctx, struct smtp_record *record, const struct smtp_mail *mail)
 {
@@ -149,6 +168,11 @@ put_message(struct proto_ctx *ctx, struct smtp_record *record, const struct smtp
 			add_text(ctx, &record->attachments, bytes_of(mail, mail->parts[i].name));
 	if (record->attachments.count > 0)
 		record_present(&record->head, SMTP_HAS_ATTACHMENT);
+	for (unsigned int i = 0; i < mail->link_count; i++)
+		add_text(ctx, &record->links, bytes_of(mail, mail->links[i]));
+	if (mail->link_count > 0)
+		record_present(&record->head, SMTP_HAS_LINKS);
+	put_sum(ctx, record, mail);
 }
 
 /* Parts from one on. */

@@ -169,6 +169,11 @@ take_piece(struct proto_ctx *ctx, struct smtp_mail *mail, struct cursor line)
 static void
 take_line(struct proto_ctx *ctx, struct smtp_mail *mail, struct cursor line)
 {
+	if (mail->has_sum && mail->status == SMTP_BODY_BEGUN) {
+		MD5_Update(&mail->body_sum, ".", mail->is_dotted);
+		MD5_Update(&mail->body_sum, line.pos, cursor_left(&line));
+	}
+	mail->is_dotted = false;
 	take_piece(ctx, mail, line);
 	mail->mime.in_line = line.left > 0 && line.pos[line.left - 1] != '\n';
 }
@@ -220,6 +225,7 @@ smtp_mime_end(struct proto_ctx *ctx, struct smtp_mail *mail)
 		smtp_header_read(ctx, mail);
 	smtp_decode_end(ctx, mail, false);
 	mime->phase = SMTP_BETWEEN;
+	smtp_find_links(mail);
 }
 
 void
@@ -228,6 +234,7 @@ smtp_mime_gap(struct proto_ctx *ctx, struct smtp_mail *mail)
 	struct smtp_mime *mime = &mail->mime;
 
 	mail->status = SMTP_GAPPED;
+	mail->has_sum = false;
 	file_gap(ctx->files, mail->file, 0); /* what was lost was coded */
 	smtp_mail_end_file(ctx, mail, false);
 	mime->line_len = 0;

@@ -523,13 +523,47 @@ test_tables(void **state)
 	assert_true(smtp_proto.state_len <= SLAB_BLOCK_MAX);
 }
 
+/* Links are told without scheme and what is around them; the sum is of the body as it was sent. */
+static void
+test_links(void **state)
+{
+	static const char *const wanted[] = { "plc7/a?b=1,", "x.example/y)", "z" };
+
+	(void)state;
+	for (size_t cut = 1; cut < 200; cut *= 3) {
+		const uint8_t *base = rig->builder.base;
+		const struct smtp_record *record = (const void *)base;
+		uint32_t at;
+
+		renew();
+		talk_cut(DATA_BEGIN "> Subject: http://not.this|> |> See http://plc7/a?b=1, (HTTPS://x.example/y) <ftp://z>|"
+			"> ..dot and http:// nothing, gopher://no|" DATA_END, cut);
+		assert_int_equal(record->links.count, TEST_COUNT(wanted));
+		at = record->links.first;
+		for (unsigned int i = 0; i < TEST_COUNT(wanted); i++) {
+			const struct smtp_text *link = (const void *)(base + at);
+
+			assert_int_equal(link->text.count, strlen(wanted[i]));
+			assert_memory_equal(base + link->text.off, wanted[i], link->text.count);
+			at = link->head.next;
+		}
+		assert_memory_equal(base + record->body_md5.off, "a1e3ea1661f2948ba46078cc70419467", 32);
+	}
+	for (unsigned int i = 0; i < 2; i++) {
+		renew();
+		rig->ctx.unread[true] = i == 0;
+		talk(DATA_BEGIN "> |> http://a|" DATA_END);
+		assert_int_equal(((const struct smtp_record *)(const void *)rig->builder.base)->body_md5.count, i == 0 ? 0 : 32);
+	}
+}
+
 int
 main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, rig_destroy)
 	const struct CMUnitTest tests[] = { CASE(test_talks), CASE(test_cut), CASE(test_alerts_belong), CASE(test_passwords),
 		CASE(test_starttls), CASE(test_ambiguous_end), CASE(test_events_once), CASE(test_gaps), CASE(test_files), CASE(test_limits), CASE(test_message_limits), CASE(test_names),
-		CASE(test_no_memory), CASE(test_probe), CASE(test_tables) };
+		CASE(test_links), CASE(test_no_memory), CASE(test_probe), CASE(test_tables) };
 
 	return cmocka_run_group_tests_name("smtp", tests, NULL, NULL);
 }
