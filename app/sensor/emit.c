@@ -467,7 +467,7 @@ emit_tagged(struct worker *worker)
 }
 
 static void
-emit_anomaly(struct worker *worker, const struct anomaly_record *what, bool to_server)
+emit_anomaly(struct worker *worker, const struct anomaly_record *what, bool to_server, const struct proto_ctx *ctx, uint32_t tx_id)
 {
 	struct event_builder b;
 
@@ -476,6 +476,9 @@ emit_anomaly(struct worker *worker, const struct anomaly_record *what, bool to_s
 		return;
 	if (worker->flow != NULL && !to_server)
 		turn(b.event);
+	put_tx_id(b.event, ctx, tx_id);
+	if (worker->packet == NULL)
+		b.event->pkt_source = PACKET_SOURCE_FLOW_TIMEOUT;
 	memcpy(event_add(&b, EVENT_SECTION_ANOMALY, sizeof(*what)), what, sizeof(*what));
 	put_tunnel(worker, &b);
 	put_sctp(&b, worker->packet);
@@ -487,7 +490,7 @@ emit_named(struct worker *worker, const char *type, const char *name)
 {
 	const struct anomaly_record what = { .type = type, .event = name };
 
-	emit_anomaly(worker, &what, worker->flow == NULL || flow_to_server(worker->packet));
+	emit_anomaly(worker, &what, worker->flow == NULL || flow_to_server(worker->packet), NULL, 0);
 }
 
 void
@@ -510,15 +513,16 @@ emit_decode_anomalies(struct worker *worker)
 }
 
 void
-emit_app_anomaly(struct worker *worker, const struct proto_session *session, bool to_server, const char *event_name)
+emit_app_anomaly(struct worker *worker, const struct proto *proto, bool to_server, const char *event_name, const struct proto_ctx *ctx,
+	uint32_t tx_id)
 {
 	struct anomaly_record what = { .type = "applayer", .event = event_name, .layer = "proto_parser" };
 
 	if (!worker->settings->sensor.anomaly_applayer)
 		return;
-	what.app_proto = session->proto->app.name;
+	what.app_proto = proto->app.name;
 	what.head.present = 3;
-	emit_anomaly(worker, &what, to_server);
+	emit_anomaly(worker, &what, to_server, ctx, tx_id);
 }
 
 static void

@@ -206,7 +206,9 @@ void emit_summary(struct worker *worker, struct proto_ctx *ctx);
 void emit_tagged(struct worker *worker);
 void emit_alerts(struct worker *worker, bool to_server, const struct proto_ctx *ctx, uint32_t tx_id, bool hold);
 void emit_decode_anomalies(struct worker *worker);
-void emit_app_anomaly(struct worker *worker, const struct proto_session *session, bool to_server, const char *event_name);
+/** @param ctx  of the transaction tx_id; NULL, 0: it belongs to none */
+void emit_app_anomaly(struct worker *worker, const struct proto *proto, bool to_server, const char *event_name, const struct proto_ctx *ctx,
+	uint32_t tx_id);
 void emit_arp(struct worker *worker, const struct packet_arp *arp);
 void emit_flow(struct worker *worker, const struct flow *flow);
 /** Hands a finished event to the ring, copying it; a full ring counts. */

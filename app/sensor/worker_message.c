@@ -53,8 +53,7 @@ worker_deliver_message(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id
 	if ((flags & PROTO_FILE) != 0)
 		return; /* the events are the message's */
 	for (uint64_t left = ctx->events & ~ctx->proto->app.rule_events; left != 0; left &= left - 1)
-		emit_app_anomaly(worker, &session->proto, ctx->to_server,
-			ctx->proto->app.events[__builtin_ctzll(left)].name);
+		emit_app_anomaly(worker, ctx->proto, ctx->to_server, ctx->proto->app.events[__builtin_ctzll(left)].name, ctx, tx_id);
 	ctx->events = 0;
 	if ((flags & PROTO_EMIT) == 0)
 		return;
@@ -74,7 +73,7 @@ worker_report_garbage(void *owner, const struct proto_session *session, bool to_
 	struct worker *worker = owner;
 
 	(void)len;
-	emit_app_anomaly(worker, session, to_server, "resynchronised");
+	emit_app_anomaly(worker, session->proto, to_server, "resynchronised", NULL, 0);
 }
 
 /* What somebody wants to know of a protocol's files; nothing: they are not followed. */

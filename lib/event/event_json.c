@@ -187,7 +187,7 @@ put_header(struct event_json *json, struct buf *out, const struct event *event)
 		buf_putc(out, ']');
 	}
 	event_put_endpoints(out, event);
-	if (event->type == EVENT_ALERT && event->pkt_source < PACKET_SOURCE_COUNT)
+	if ((event->type == EVENT_ALERT || event->type == EVENT_ANOMALY) && event->pkt_source < PACKET_SOURCE_COUNT)
 		put_text(out, ",\"pkt_src\":", packet_source_names[event->pkt_source]);
 	if (app != NULL)
 		put_text(out, ",\"app_proto\":", app);

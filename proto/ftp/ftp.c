@@ -5,6 +5,7 @@
 
 enum {
 	CODE_LEN = 3,
+	CODE_READY = 220,
 	CODE_AUTH_DONE = 234,   /* RFC 4217 4 */
 	CODE_PASSIVE = 227,     /* RFC 959 4.2.2 */
 	CODE_EXTENDED = 229,    /* RFC 2428 3 */
@@ -153,6 +154,7 @@ announce(struct proto_ctx *ctx, bool by_server, uint16_t port)
 
 	state->data_port = port;
 	state->data_by_server = by_server;
+	state->announced = true;
 	if (ftp_expect(ctx, by_server, port))
 		counter_add(&ctx->counters[FTP_COUNT_EXPECTED_EVICTED], 1);
 }
@@ -198,6 +200,8 @@ tell_transfer(struct proto_ctx *ctx, const char *word, size_t len, struct cursor
 	struct ftp_state *state = ctx->state;
 	bool is_file = is_one_of(transfers, word, len);
 
+	if (is_file && state->greeted && !state->announced)
+		proto_event(ctx, FTP_EVENT_FILE_BEFORE_PORT);
 	if (state->data_port == 0 || (!is_file && !is_one_of(listings, word, len)))
 		return;
 	ftp_expect_command(ctx, state->data_by_server, state->data_port, cursor_of(word, len), is_file ? name : cursor_of(word, 0));
@@ -369,6 +373,8 @@ parse_reply(struct proto_ctx *ctx, struct cursor line, bool is_cut)
 
 	reply.is_cut = is_cut;
 	counter_add(&ctx->counters[FTP_COUNT_REPLIES], 1);
+	if (state->last_id == 0)
+		state->greeted = reply.code == CODE_READY;
 	if (unasked)
 		wait.id = ++state->last_id;
 	if (reply.code == CODE_AUTH_DONE)
@@ -419,6 +425,7 @@ ftp_gap(struct proto_ctx *ctx, uint32_t missing)
 	struct ftp_state *state = ctx->state;
 
 	(void)missing;
+	state->greeted = false;
 	state->cutting[ctx->to_server] = false;
 	if (!ctx->to_server)
 		state->multi_code = 0;

@@ -72,6 +72,7 @@ enum ftp_event {
 	FTP_EVENT_BOUNCE,
 	FTP_EVENT_FLOODED,
 	FTP_EVENT_TOO_MANY_REPLIES,
+	FTP_EVENT_FILE_BEFORE_PORT,
 	FTP_EVENT_COUNT,
 };
 
@@ -95,6 +96,8 @@ struct ftp_state {
 	uint32_t last_id;
 	uint16_t data_port;    /* of the data connection announced last; 0: none */
 	bool data_by_server;   /* the server listens there */
+	bool greeted;          /* the session was seen from its beginning, and nothing was lost of it */
+	bool announced;        /* some data connection was */
 	uint16_t multi_code;   /* of the reply whose lines go on; 0: none */
 	bool cutting[2];       /* by to_server: the rest of a line that was too long follows */
 	bool encrypted[2];     /* the rest is TLS */

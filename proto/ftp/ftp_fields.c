@@ -79,6 +79,7 @@ const struct rule_app_event ftp_events[] = {
 	[FTP_EVENT_BOUNCE] = { "bounce", "PORT or EPRT with an address that is not the client's" },
 	[FTP_EVENT_FLOODED] = { "flooded", "more than 64 commands wait for their reply; said once" },
 	[FTP_EVENT_TOO_MANY_REPLIES] = { "too_many_replies", "more than 128 lines answer a command; the rest is not kept" },
+	[FTP_EVENT_FILE_BEFORE_PORT] = { "file_before_port", "RETR, STOR, STOU or APPE in a session in which no data connection was announced" },
 };
 
 const struct counter_desc ftp_counters[] = {
