@@ -1,5 +1,6 @@
 /* What events say of a flow: names, the EVE objects `flow` and `tcp`, the Community ID. */
 #include <openssl/evp.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "lib/flow/flow.h"
@@ -89,6 +90,15 @@ community_icmp_reply(uint8_t version, uint16_t type, uint16_t *reply)
 	return false;
 }
 
+/* Looking an algorithm up by name costs more than the sum itself: once is enough. */
+static const EVP_MD *community_md;
+
+static void
+community_md_fetch(void)
+{
+	community_md = EVP_MD_fetch(NULL, "SHA1", NULL);
+}
+
 void
 flow_community_id(char out[FLOW_COMMUNITY_ID_LEN + 1], uint16_t seed, uint8_t ip_version, uint8_t ip_proto,
 	const struct ip_addr *src, const struct ip_addr *dst, uint16_t sport, uint16_t dport)
@@ -100,8 +110,10 @@ flow_community_id(char out[FLOW_COMMUNITY_ID_LEN + 1], uint16_t seed, uint8_t ip
 	int order = memcmp(src->bytes, dst->bytes, addr_len);
 	bool swapped = !one_way && (order > 0 || (order == 0 && sport > dport));
 	uint8_t text[2 + 32 + 2 + 4], digest[EVP_MAX_MD_SIZE];
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	unsigned int digest_len = 0;
 
+	(void)pthread_once(&once, community_md_fetch);
 	text[len++] = (uint8_t)(seed >> 8);
 	text[len++] = (uint8_t)seed;
 	memcpy(text + len, swapped ? dst->bytes : src->bytes, addr_len);
@@ -119,7 +131,7 @@ flow_community_id(char out[FLOW_COMMUNITY_ID_LEN + 1], uint16_t seed, uint8_t ip
 		text[len++] = (uint8_t)high;
 	}
 	memcpy(out, "1:", 3);
-	if (EVP_Digest(text, len, digest, &digest_len, EVP_sha1(), NULL) == 1)
+	if (community_md != NULL && EVP_Digest(text, len, digest, &digest_len, community_md, NULL) == 1)
 		EVP_EncodeBlock((unsigned char *)out + 2, digest, (int)digest_len);
 }
 
