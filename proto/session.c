@@ -1,153 +1,10 @@
+/* A recognised flow's bytes, PDU by PDU: framed, parsed and, after garbage or loss, found again. */
 #include "proto/session.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "proto/detect.h"
-
-const struct counter_desc proto_counters[PROTO_COUNTER_COUNT] = {
-	[PROTO_COUNTER_DETECTED] = { "app_layer.flows_detected", "flows whose protocol was recognised" },
-	[PROTO_COUNTER_UNKNOWN] = { "app_layer.flows_unknown", "flows given up: no protocol recognised their first data" },
-	[PROTO_COUNTER_UNDETECTED_BYTES] = { "app_layer.undetected_bytes",
-		"bytes at the beginning of recognised flows, passed over before the protocol was recognised" },
-	[PROTO_COUNTER_STATE_SHED] = { "app_layer.state_memcap_drop", "recognised flows not parsed: no memory for their state" },
-	[PROTO_COUNTER_PDUS] = { "app_layer.pdus", "PDUs parsed" },
-	[PROTO_COUNTER_GARBAGE] = { "app_layer.garbage", "times that bytes of a recognised flow were no PDU" },
-	[PROTO_COUNTER_GARBAGE_BYTES] = { "app_layer.garbage_bytes", "bytes skipped to find the next PDU" },
-	[PROTO_COUNTER_GAPS] = { "app_layer.gaps", "times that lost bytes broke a recognised flow's PDUs" },
-	[PROTO_COUNTER_RECORDS_TRUNCATED] = { "app_layer.records_truncated", "records that lack what did not fit" },
-	[PROTO_COUNTER_VOLUME] = { "app_layer.records_unchanged", "records not written: values as before, by log: changes" },
-	[PROTO_COUNTER_SUMMARISED] = { "app_layer.records_summarised", "records not written but in summaries, by log: summary" },
-	[PROTO_COUNTER_UNWANTED] = { "app_layer.records_unwanted", "records not written, by log: alerts" },
-};
-
-struct proto_engine {
-	const struct proto_settings *settings;
-	struct slab *slab;
-	proto_garbage_fn garbage;
-	struct proto_ctx ctx;
-	struct record_builder record;
-	_Atomic uint64_t counters[PROTO_COUNTER_COUNT];
-	_Atomic uint64_t *proto_counters[PROTO_MAX];
-	void *shared[PROTO_MAX]; /* of each protocol's flows; some have another's */
-	uint8_t expecting[PROTO_MAX]; /* protocols whose flows others announce */
-	unsigned int expecting_count;
-	uint8_t *area; /* of the record under construction */
-	struct proto_meter *meters; /* NULL: nothing is measured */
-	bool unread[PROTO_MAX][2];  /* by to_server */
-	uint8_t file_wants[PROTO_MAX][2];
-};
-
-/* Protocols that know what another one's flows know, and those whose flows others announce. */
-static void
-find_shares(struct proto_engine *engine)
-{
-	const struct proto_settings *settings = engine->settings;
-
-	for (unsigned int i = 0; i < settings->count; i++) {
-		const struct proto *proto = settings->each[i].proto;
-
-		for (unsigned int of = 0; proto->shares != NULL && of < settings->count; of++)
-			if (settings->each[of].proto == proto->shares)
-				engine->shared[i] = engine->shared[of];
-		if (proto->expects != NULL && settings->each[i].enabled)
-			engine->expecting[engine->expecting_count++] = (uint8_t)i;
-	}
-}
-
-int
-proto_engine_create(struct proto_engine **out, const struct proto_settings *settings, struct slab *slab,
-	proto_deliver_fn deliver, proto_garbage_fn garbage, void *owner)
-{
-	struct proto_engine *engine = calloc(1, sizeof(*engine));
-
-	if (engine == NULL)
-		return -ENOMEM;
-	engine->settings = settings;
-	engine->slab = slab;
-	engine->garbage = garbage;
-	engine->area = malloc(RECORD_LEN_MAX);
-	if (engine->area == NULL)
-		goto no_memory;
-	for (unsigned int i = 0; i < settings->count; i++) {
-		const struct proto *proto = settings->each[i].proto;
-
-		engine->proto_counters[i] = calloc(proto->counter_count + 1u, sizeof(_Atomic uint64_t));
-		if (engine->proto_counters[i] == NULL)
-			goto no_memory;
-		engine->shared[i] = proto->shared_len == 0 ? NULL : calloc(1, proto->shared_len);
-		if (engine->shared[i] == NULL && proto->shared_len > 0)
-			goto no_memory;
-	}
-	find_shares(engine);
-	record_builder_init(&engine->record, engine->area, RECORD_LEN_MAX);
-	engine->ctx = (struct proto_ctx){ .slab = slab, .record = &engine->record, .deliver = deliver, .owner = owner,
-		.volume_counters = &engine->counters[PROTO_COUNTER_VOLUME] };
-	*out = engine;
-	return 0;
-no_memory:
-	proto_engine_destroy(engine);
-	return -ENOMEM;
-}
-
-void
-proto_engine_destroy(struct proto_engine *engine)
-{
-	if (engine == NULL)
-		return;
-	for (unsigned int i = 0; i < PROTO_MAX; i++) {
-		free(engine->proto_counters[i]);
-		if (i < engine->settings->count && engine->settings->each[i].proto->shares == NULL)
-			free(engine->shared[i]);
-	}
-	free(engine->area);
-	free(engine);
-}
-
-unsigned int
-proto_engine_counters(struct proto_engine *engine, struct counter_set sets[], unsigned int sets_max)
-{
-	unsigned int count = 0;
-
-	if (sets_max > 0)
-		sets[count++] = (struct counter_set){ proto_counters, engine->counters, PROTO_COUNTER_COUNT };
-	for (unsigned int i = 0; i < engine->settings->count && count < sets_max; i++) {
-		const struct proto *proto = engine->settings->each[i].proto;
-
-		if (proto->counter_count > 0)
-			sets[count++] = (struct counter_set){ proto->counters, engine->proto_counters[i], proto->counter_count };
-	}
-	return count;
-}
-
-void
-proto_engine_set_unread(struct proto_engine *engine, unsigned int proto_idx, bool to_server, bool unread)
-{
-	engine->unread[proto_idx][to_server] = unread;
-}
-
-void
-proto_engine_give_files(struct proto_engine *engine, struct file_tracker *files)
-{
-	engine->ctx.files = files;
-}
-
-/* Of a protocol whose records are not written, files are not either. */
-void
-proto_engine_set_files(struct proto_engine *engine, unsigned int proto_idx, bool to_server, unsigned int wants)
-{
-	if (engine->settings->each[proto_idx].levels.usual >= PROTO_LOG_SUMMARY)
-		wants &= ~(unsigned int)FILE_WANT_EVENT;
-	engine->file_wants[proto_idx][to_server] = (uint8_t)wants;
-}
-
-void
-proto_engine_measure(struct proto_engine *engine, struct proto_meter *meters)
-{
-	engine->meters = meters;
-}
+#include "proto/engine.h"
 
 static void
 meter_add(struct proto_meter *meter, uint64_t cycles)
@@ -275,126 +132,6 @@ pass_over(struct proto_session *session, bool to_server, uint32_t len)
 		return len;
 	session->skip_len[to_server] -= passed;
 	return passed;
-}
-
-static bool
-begin(struct proto_engine *engine, struct proto_session *session, unsigned int proto_idx)
-{
-	const struct proto *proto = engine->settings->each[proto_idx].proto;
-
-	if (proto->state_len > 0) {
-		session->state = slab_alloc(engine->slab, proto->state_len);
-		if (session->state == NULL) {
-			counter_add(&engine->counters[PROTO_COUNTER_STATE_SHED], 1);
-			session->found = PROTO_GIVEN_UP;
-			return false;
-		}
-		memset(session->state, 0, proto->state_len);
-	}
-	session->proto = proto;
-	session->proto_idx = (uint8_t)proto_idx;
-	session->found = PROTO_FOUND;
-	memset(session->seen_len, 0, sizeof(session->seen_len));
-	counter_add(&engine->counters[PROTO_COUNTER_UNDETECTED_BYTES], session->garbage_len[0] + session->garbage_len[1]);
-	memset(session->garbage_len, 0, sizeof(session->garbage_len));
-	counter_add(&engine->counters[PROTO_COUNTER_DETECTED], 1);
-	return true;
-}
-
-/* The input without its first bytes. */
-static struct proto_input
-rest_of(const struct proto_input *input, uint32_t len)
-{
-	struct proto_input rest = *input;
-
-	rest.data += len;
-	rest.len -= len;
-	return rest;
-}
-
-/*
- * A probe that waits keeps the bytes it waits with, which may be none of its protocol: another one may begin behind them, where
- * it would have been asked had nobody waited.
- */
-static bool
-detect_behind(struct proto_engine *engine, const struct proto_input *input, uint32_t waited_len, unsigned int *proto_idx)
-{
-	struct proto_input rest;
-
-	if (waited_len == 0 || waited_len >= input->len)
-		return false;
-	rest = rest_of(input, waited_len);
-	return proto_detect(engine->settings, &rest, proto_idx) == PROTO_PROBE_YES;
-}
-
-/* A flow that another one announced is what that said, whatever its bytes look like. */
-static bool
-detect_expected(const struct proto_engine *engine, const struct proto_ends *ends, unsigned int *proto_idx)
-{
-	if (ends->client_addr == NULL || ends->server_addr == NULL)
-		return false;
-	for (unsigned int i = 0; i < engine->expecting_count; i++) {
-		*proto_idx = engine->expecting[i];
-		if (engine->settings->each[*proto_idx].proto->expects(engine->shared[*proto_idx], ends))
-			return true;
-	}
-	return false;
-}
-
-/* What is certain of a flow at its next bytes: announced, over TCP, or they are a protocol's. */
-static enum proto_probe
-detect_front(const struct proto_engine *engine, const struct proto_input *input, unsigned int *proto_idx)
-{
-	const struct proto_ends ends = { input->client_addr, input->server_addr, input->sport, input->dport, input->ts_ns };
-
-	if (input->tcp && detect_expected(engine, &ends, proto_idx))
-		return PROTO_PROBE_YES;
-	return proto_detect(engine->settings, input, proto_idx);
-}
-
-void
-proto_session_recognise(struct proto_engine *engine, struct proto_session *session, const struct proto_input *input)
-{
-	unsigned int proto_idx;
-
-	if (session->found == PROTO_UNKNOWN && input->len > 0 && detect_front(engine, input, &proto_idx) == PROTO_PROBE_YES)
-		(void)begin(engine, session, proto_idx);
-}
-
-/* @return whether the protocol is known now, behind *consumed of the data; if not, they are done with. */
-static bool
-detect(struct proto_engine *engine, struct proto_session *session, const struct proto_input *input, uint32_t *consumed)
-{
-	uint32_t waited_len = input->missing > 0 ? 0 : session->seen_len[input->to_server];
-	unsigned int proto_idx = 0;
-	enum proto_probe verdict;
-	bool on_port;
-
-	*consumed = 0;
-	if (input->len == 0)
-		return false;
-	session->seen_len[input->to_server] = 0;
-	verdict = detect_front(engine, input, &proto_idx);
-	if (verdict != PROTO_PROBE_YES && detect_behind(engine, input, waited_len, &proto_idx)) {
-		*consumed = waited_len;
-		session->garbage_len[input->to_server] += waited_len;
-		verdict = PROTO_PROBE_YES;
-	}
-	if (verdict == PROTO_PROBE_YES || (verdict == PROTO_PROBE_MORE && proto_detect_remains(engine->settings, input, &proto_idx)))
-		return begin(engine, session, proto_idx);
-	if (verdict == PROTO_PROBE_MORE && input->tcp && input->len < PROTO_DETECT_LEN_MAX) {
-		session->seen_len[input->to_server] = input->len;
-		return false;
-	}
-	*consumed = input->len;
-	session->garbage_len[input->to_server] += input->len;
-	on_port = input->link != NULL || proto_is_port(engine, input->tcp, input->sport) ||
-		proto_is_port(engine, input->tcp, input->dport);
-	if (++session->tries < (on_port ? PROTO_DETECT_TRIES_PORT : PROTO_DETECT_TRIES))
-		return false;
-	session->found = PROTO_GIVEN_UP;
-	counter_add(&engine->counters[PROTO_COUNTER_UNKNOWN], 1);
-	return false;
 }
 
 static int
@@ -526,13 +263,13 @@ advance(struct proto_engine *engine, struct proto_session *session, const struct
 
 	if (session->found == PROTO_GIVEN_UP)
 		return input->len;
-	if (session->found == PROTO_UNKNOWN && !detect(engine, session, input, &consumed))
+	if (session->found == PROTO_UNKNOWN && !proto_recognise(engine, session, input, &consumed))
 		return session->found == PROTO_GIVEN_UP ? input->len : consumed;
 	if (input->missing > pass_over(session, input->to_server, input->missing))
 		lose(engine, session, input);
 	if (consumed == 0)
 		return read_pdus(engine, session, input);
-	rest = rest_of(input, consumed);
+	rest = proto_input_rest(input, consumed);
 	return consumed + read_pdus(engine, session, &rest);
 }
 
@@ -594,22 +331,4 @@ proto_session_end(struct proto_engine *engine, struct proto_session *session, ui
 		slab_free(engine->slab, session->state, session->proto->state_len);
 	}
 	memset(session, 0, sizeof(*session));
-}
-
-int
-proto_sender_is_server(struct proto_engine *engine, const struct proto_input *input)
-{
-	unsigned int proto_idx = 0;
-	const struct proto *proto;
-
-	if (proto_detect(engine->settings, input, &proto_idx) != PROTO_PROBE_YES)
-		return -1;
-	proto = engine->settings->each[proto_idx].proto;
-	return proto->sender_is_server == NULL ? -1 : proto->sender_is_server(cursor_of(input->data, input->len));
-}
-
-bool
-proto_is_port(const struct proto_engine *engine, bool tcp, uint16_t port)
-{
-	return engine->settings->by_port[tcp][port] != 0;
 }
