@@ -209,18 +209,18 @@ raise_files(const struct settings *settings)
 }
 
 static int
-run(const struct options *options, const struct settings *settings)
+run(const struct options *options, struct config *config, const struct settings *settings)
 {
-	struct store_config config;
+	struct store_config store_config;
 	struct event_base *base = event_base_new();
 	struct store *store = NULL;
 	int err = base == NULL || event_base_priority_init(base, PRIORITIES) != 0 ? -ENOMEM : 0;
 
 	raise_files(settings);
 	(void)settings_warn(settings);
-	settings_store(settings, &config);
+	settings_store(settings, &store_config);
 	if (err == 0)
-		err = store_open(&store, settings->store_kind, &config, true);
+		err = store_open(&store, settings->store_kind, &store_config, true);
 	if (err == 0)
 		err = serve(base, options, settings, store);
 	store_close(store);
@@ -232,16 +232,14 @@ run(const struct options *options, const struct settings *settings)
 }
 
 static int
-backup(const struct options *options, const struct settings *settings)
+backup(const struct options *options, struct config *config, const struct settings *settings)
 {
-	struct store_config config;
+	struct store_config store_config;
 	struct store *store = NULL;
 	int err;
 
-	settings_store(settings, &config);
-	if (options->word_count != 1)
-		return wrong_usage("backup: the file to write is wanted");
-	err = store_open(&store, settings->store_kind, &config, false);
+	settings_store(settings, &store_config);
+	err = store_open(&store, settings->store_kind, &store_config, false);
 	if (err == 0)
 		err = store_backup(store, options->words[0]);
 	store_close(store);
@@ -249,14 +247,12 @@ backup(const struct options *options, const struct settings *settings)
 }
 
 static int
-import(const struct options *options, const struct settings *settings)
+import(const struct options *options, struct config *config, const struct settings *settings)
 {
 	struct registry *registry = NULL;
 	struct registry_taken taken;
 	int err;
 
-	if (options->word_count != 1)
-		return wrong_usage("import: the file to take from is wanted");
 	if (!settings_enrols(settings)) {
 		fprintf(stderr, "millrace-aggregator: enrol.state: must be given\n");
 		return EXIT_USAGE;
@@ -297,7 +293,7 @@ keep_token(const struct options *options, const struct api_token_keep *keep, voi
 }
 
 static int
-token_of(const struct options *options, const struct settings *settings)
+token_of(const struct options *options, struct config *config, const struct settings *settings)
 {
 	const char *where;
 	const struct api_token_keep *keep = settings_tokens(settings, &where);
@@ -333,13 +329,15 @@ print_token(const struct options *options)
 
 /* Says everything that is wrong, not only the first. */
 static int
-check(const struct settings *settings)
+check(const struct options *options, struct config *config, const struct settings *settings)
 {
+	static const struct knob_table *const tables[] = { &settings_knobs };
 	struct link_server_config server;
 	int ingest_err;
 	int api_err;
 	int enrol_err;
 
+	config_dump(config, tables, 1, stdout);
 	(void)settings_warn(settings);
 	settings_ingest_server(settings, &server);
 	ingest_err = link_server_check(&server);
@@ -373,52 +371,73 @@ print_reference(const char *what)
 	return EXIT_SUCCESS;
 }
 
-int
-main(int argc, char **argv)
+static const struct verb {
+	const char *name;
+	unsigned int word_count; /* behind the options */
+	const char *wanted;      /* said when there are others */
+	int (*run)(const struct options *options, struct config *config, const struct settings *settings);
+	int (*run_alone)(const struct options *options); /* without -c; NULL: it is needed */
+} verbs[] = {
+	{ "run", 0, "run takes nothing but options", run, NULL },
+	{ "check", 0, "check takes nothing but options", check, NULL },
+	{ "backup", 1, "backup: the file to write is wanted", backup, NULL },
+	{ "token", 2, "token: a name and scopes of read, export, admin are wanted, or --list, or --remove NAME", token_of, print_token },
+	{ "import", 1, "import: the file to take from is wanted", import, NULL },
+};
+
+static const struct verb *
+find_verb(const char *name)
 {
-	static const struct knob_table *const tables[] = { &settings_knobs };
-	struct options options = { 0 };
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+		if (strcmp(name, verbs[i].name) == 0)
+			return &verbs[i];
+	return NULL;
+}
+
+/* What stands for the two words of `token` counts as two. */
+static unsigned int
+count_words(const struct options *options)
+{
+	return options->word_count + (options->list ? 2 : 0) + (options->remove != NULL ? 2 : 0);
+}
+
+static int
+run_configured(const struct verb *verb, const struct options *options)
+{
 	struct settings settings = { 0 };
 	struct config *config = NULL;
-	const char *verb = argc > 1 ? argv[1] : "";
-	int status;
+	int status = EXIT_USAGE;
 
-	if (strcmp(verb, "--version") == 0 || strcmp(verb, "--help") == 0 || strcmp(verb, "-h") == 0) {
-		printf("%s", strcmp(verb, "--version") == 0 ? "millrace-aggregator " MILLRACE_VERSION "\n" : usage);
-		return EXIT_SUCCESS;
-	}
-	if (strcmp(verb, "reference") == 0)
-		return print_reference(argc > 2 ? argv[2] : NULL);
-	if (strcmp(verb, "run") != 0 && strcmp(verb, "check") != 0 && strcmp(verb, "backup") != 0 && strcmp(verb, "token") != 0 &&
-	    strcmp(verb, "import") != 0)
-		return wrong_usage("run, check, backup, token, import or reference is wanted");
-	if (read_options(argc - 1, argv + 1, &options) != 0)
-		return wrong_usage("an option that is not known, or too many words");
-	if (strcmp(verb, "token") == 0 && options.word_count + 2 * options.list + (options.remove == NULL ? 0 : 2) != 2)
-		return wrong_usage("token: a name and scopes of read, export, admin are wanted, or --list, or --remove NAME");
-	if (strcmp(verb, "token") == 0 && options.word_count == 2 && options.config_path == NULL)
-		return print_token(&options);
-	if (options.config_path == NULL)
-		return wrong_usage("-c FILE is wanted");
 	signal(SIGPIPE, SIG_IGN);
 	json_object_seed(0);
-	if (load(&options, &config, &settings) != 0) {
-		config_destroy(config);
-		return EXIT_USAGE;
-	}
-	log_set_level((enum log_level)settings.log_level);
-	if (strcmp(verb, "check") == 0) {
-		config_dump(config, tables, 1, stdout);
-		status = check(&settings);
-	} else if (strcmp(verb, "token") == 0) {
-		status = token_of(&options, &settings);
-	} else if (strcmp(verb, "import") == 0) {
-		status = import(&options, &settings);
-	} else if (strcmp(verb, "backup") == 0) {
-		status = backup(&options, &settings);
-	} else {
-		status = run(&options, &settings);
+	if (load(options, &config, &settings) == 0) {
+		log_set_level((enum log_level)settings.log_level);
+		status = verb->run(options, config, &settings);
 	}
 	config_destroy(config);
 	return status;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct options options = { 0 };
+	const char *name = argc > 1 ? argv[1] : "";
+	const struct verb *verb = find_verb(name);
+
+	if (strcmp(name, "--version") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
+		printf("%s", strcmp(name, "--version") == 0 ? "millrace-aggregator " MILLRACE_VERSION "\n" : usage);
+		return EXIT_SUCCESS;
+	}
+	if (strcmp(name, "reference") == 0)
+		return print_reference(argc > 2 ? argv[2] : NULL);
+	if (verb == NULL)
+		return wrong_usage("run, check, backup, token, import or reference is wanted");
+	if (read_options(argc - 1, argv + 1, &options) != 0)
+		return wrong_usage("an option that is not known, or too many words");
+	if (count_words(&options) != verb->word_count)
+		return wrong_usage(verb->wanted);
+	if (options.config_path != NULL)
+		return run_configured(verb, &options);
+	return verb->run_alone != NULL && options.word_count > 0 ? verb->run_alone(&options) : wrong_usage("-c FILE is wanted");
 }
