@@ -1,20 +1,13 @@
 #include "lib/enrol/test_enrol_rig.h"
 
-#include <ftw.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-char rig_dir[64];
+char rig_dir[TEST_FOLDER_LEN];
 char rig_ca_cert[96], rig_ca_key[96];
 const struct issuer_config rig_config = { .cert = rig_ca_cert, .key = rig_ca_key, .trust = rig_ca_cert, .lifetime_s = LIFETIME_S };
-
-static int
-remove_one(const char *name, const struct stat *st, int type, struct FTW *ftw)
-{
-	return remove(name);
-}
 
 void
 rig_write_ca(bool may_sign)
@@ -52,8 +45,7 @@ rig_write_ca(bool may_sign)
 int
 rig_setup(void **unused)
 {
-	snprintf(rig_dir, sizeof(rig_dir), "/tmp/test_enrol.XXXXXX");
-	assert_non_null(mkdtemp(rig_dir));
+	assert_int_equal(test_folder_make(rig_dir, "/tmp", "test_enrol"), 0);
 	snprintf(rig_ca_cert, sizeof(rig_ca_cert), "%s/ca.pem", rig_dir);
 	snprintf(rig_ca_key, sizeof(rig_ca_key), "%s/ca.key", rig_dir);
 	rig_write_ca(true);
@@ -63,7 +55,7 @@ rig_setup(void **unused)
 int
 rig_teardown(void **unused)
 {
-	return nftw(rig_dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	return test_folder_remove(rig_dir);
 }
 
 struct csr

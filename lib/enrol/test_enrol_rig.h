@@ -6,10 +6,11 @@
 
 #include "lib/enrol/csr.h"
 #include "lib/enrol/issuer.h"
+#include "test/folder.h"
 
 enum { NOW_S = 1800000000, LIFETIME_S = 3600 };
 
-extern char rig_dir[64];
+extern char rig_dir[TEST_FOLDER_LEN];
 extern char rig_ca_cert[96], rig_ca_key[96];
 extern const struct issuer_config rig_config;
 

@@ -1,7 +1,6 @@
 #include "test/test.h"
 
 #include <errno.h>
-#include <ftw.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -11,29 +10,22 @@
 #include "lib/base/log.h"
 #include "lib/enrol/csr.h"
 #include "lib/enrol/identity.h"
+#include "test/folder.h"
 
 enum { BUNDLE_MAX = 64 * 1024, MANY = 17 };
 
-static char dir[64];
-
-static int
-remove_one(const char *name, const struct stat *st, int type, struct FTW *ftw)
-{
-	return remove(name);
-}
+static char dir[TEST_FOLDER_LEN];
 
 static int
 setup(void **state)
 {
-	snprintf(dir, sizeof(dir), "/tmp/test_identity_ca.XXXXXX");
-	assert_non_null(mkdtemp(dir));
-	return 0;
+	return test_folder_make(dir, "/tmp", "test_identity_ca");
 }
 
 static int
 teardown(void **state)
 {
-	return nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	return test_folder_remove(dir);
 }
 
 /* A certificate that signs itself. The caller's. */

@@ -1,37 +1,9 @@
 /* Headers with lengths inside: NSH, IGMP and UDP; protocol numbers that nobody has. */
 #include "test/test.h"
 
-#include "lib/packet/test_frame.h"
+#include "lib/packet/test_decoder.h"
 
-enum { PACKETS_MAX = 4, ETHER_TYPE_NSH = 0x894f, ETHERNET_LEN = 14, IPV4_LEN = 20 };
-
-static _Atomic uint64_t counters[PACKET_COUNTER_COUNT];
-static struct packet packets[PACKETS_MAX];
-static struct packet_decoder *decoder;
-static const struct packet *const packet = &packets[0];
-
-static int
-setup(void **state)
-{
-	struct packet_config config = frame_decoder_config();
-
-	memset(counters, 0, sizeof(counters));
-	return packet_decoder_create(&decoder, &config, counters);
-}
-
-static int
-teardown(void **state)
-{
-	packet_decoder_destroy(decoder);
-	return 0;
-}
-
-static void
-decode(const struct frame *frame)
-{
-	frame_give(&packets[0], frame, 1000000000);
-	assert_int_equal(packet_decode_burst(decoder, packets, 1, PACKETS_MAX), 1);
-}
+enum { ETHER_TYPE_NSH = 0x894f, ETHERNET_LEN = 14, IPV4_LEN = 20 };
 
 /** A service header of a metadata type, of words * 4 bytes, then an IPv4 datagram. */
 static struct frame

@@ -1,37 +1,9 @@
 /* Tags that only some switches write: VN-Tag and 802.1ah. */
 #include "test/test.h"
 
-#include "lib/packet/test_frame.h"
+#include "lib/packet/test_decoder.h"
 
-enum { PACKETS_MAX = 4, ETHER_TYPE_VNTAG = 0x8926, ETHER_TYPE_SERVICE = 0x88e7 };
-
-static _Atomic uint64_t counters[PACKET_COUNTER_COUNT];
-static struct packet packets[PACKETS_MAX];
-static struct packet_decoder *decoder;
-static const struct packet *const packet = &packets[0];
-
-static int
-setup(void **state)
-{
-	struct packet_config config = frame_decoder_config();
-
-	memset(counters, 0, sizeof(counters));
-	return packet_decoder_create(&decoder, &config, counters);
-}
-
-static int
-teardown(void **state)
-{
-	packet_decoder_destroy(decoder);
-	return 0;
-}
-
-static void
-decode(const struct frame *frame)
-{
-	frame_give(&packets[0], frame, 1000000000);
-	assert_int_equal(packet_decode_burst(decoder, packets, 1, PACKETS_MAX), 1);
-}
+enum { ETHER_TYPE_VNTAG = 0x8926, ETHER_TYPE_SERVICE = 0x88e7 };
 
 static void
 add_datagram(struct frame *frame)

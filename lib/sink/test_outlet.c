@@ -2,7 +2,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <ftw.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,27 +12,20 @@
 #include "lib/sink/outlet.h"
 #include "lib/sink/syslog/format.h"
 #include "lib/sink/syslog/syslog.h"
+#include "test/folder.h"
 
-static char dir[64];
-
-static int
-remove_one(const char *name, const struct stat *st, int type, struct FTW *ftw)
-{
-	return remove(name);
-}
+static char dir[TEST_FOLDER_LEN];
 
 static int
 setup(void **state)
 {
-	snprintf(dir, sizeof(dir), "/tmp/test_outlet.XXXXXX");
-	assert_non_null(mkdtemp(dir));
-	return 0;
+	return test_folder_make(dir, "/tmp", "test_outlet");
 }
 
 static int
 teardown(void **state)
 {
-	return nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	return test_folder_remove(dir);
 }
 
 /* ---- formats ---- */

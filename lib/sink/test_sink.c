@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
@@ -14,22 +13,16 @@
 #include "lib/base/log.h"
 #include "lib/sink/file/file.h"
 #include "lib/sink/uplink/uplink_sink.h"
+#include "test/folder.h"
 
-static char dir[64];
+static char dir[TEST_FOLDER_LEN];
 static char path[128];
 static struct file_sink_config config;
 
 static int
-remove_one(const char *name, const struct stat *st, int type, struct FTW *ftw)
-{
-	return remove(name);
-}
-
-static int
 setup(void **state)
 {
-	snprintf(dir, sizeof(dir), "/tmp/test_sink.XXXXXX");
-	assert_non_null(mkdtemp(dir));
+	assert_int_equal(test_folder_make(dir, "/tmp", "test_sink"), 0);
 	snprintf(path, sizeof(path), "%s/eve.json", dir);
 	config = (struct file_sink_config){ .enabled = true, .path = path, .rotate_keep = 2 };
 	return 0;
@@ -38,7 +31,7 @@ setup(void **state)
 static int
 teardown(void **state)
 {
-	return nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	return test_folder_remove(dir);
 }
 
 static struct file_sink *

@@ -10,7 +10,7 @@
 
 #include "lib/base/log.h"
 
-enum { RECORDS = 6, FILE_MAX = 64 * 1024 };
+enum { RECORDS = 6 };
 
 /* As a process that is killed after a flush: nothing is closed, no state is saved. */
 static void
@@ -29,36 +29,6 @@ write_and_die(enum link_lane lane, unsigned int count)
 	}
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_int_equal(status, 0);
-}
-
-struct image {
-	char path[128];
-	uint8_t data[FILE_MAX];
-	size_t len;
-};
-
-static void
-image_load(struct image *image, const char *name)
-{
-	snprintf(image->path, sizeof(image->path), "%s/%s", dir, name);
-	int fd = open(image->path, O_RDONLY);
-
-	assert_true(fd >= 0);
-	ssize_t len = read(fd, image->data, sizeof(image->data));
-
-	assert_true(len > 0);
-	image->len = (size_t)len;
-	close(fd);
-}
-
-static void
-image_store(const struct image *image, size_t len)
-{
-	int fd = open(image->path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, image->data, len), len);
-	close(fd);
 }
 
 static void

@@ -5,28 +5,24 @@
 #include "test/test.h"
 
 #include <errno.h>
-#include <ftw.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <unistd.h>
 
 #include "lib/spool/spool_private.h"
+#include "test/folder.h"
 
-static char dir[64];
+enum { IMAGE_MAX = 64 * 1024 };
+
+static char dir[TEST_FOLDER_LEN];
 static struct spool_config config;
 static struct buf lines;
-
-static inline int
-remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	return remove(path);
-}
 
 static inline int
 setup(void **state)
 {
 	/* Each of some thousand opens waits for the disk; in memory they do not. */
-	snprintf(dir, sizeof(dir), "%s/test_spool.XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-	assert_non_null(mkdtemp(dir));
+	assert_int_equal(test_folder_make(dir, access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp", "test_spool"), 0);
 	config = (struct spool_config){ .path = dir, .size = 16 * 4096, .segment_size = 4096, .fsync = SPOOL_FSYNC_NEVER };
 	return buf_create(&lines, SPOOL_RECORD_LEN_MAX + 1);
 }
@@ -35,7 +31,7 @@ static inline int
 teardown(void **state)
 {
 	buf_destroy(&lines);
-	return nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	return test_folder_remove(dir);
 }
 
 static inline struct spool *
@@ -115,6 +111,37 @@ read_all(struct spool *spool, enum link_lane lane, uint64_t *missing)
 		seen += batch.count;
 		from = batch.first + batch.count;
 	}
+}
+
+/** A file of the spool, to be spoiled and written back. */
+struct image {
+	char path[128];
+	uint8_t data[IMAGE_MAX];
+	size_t len;
+};
+
+static inline void
+image_load(struct image *image, const char *name)
+{
+	snprintf(image->path, sizeof(image->path), "%s/%s", dir, name);
+	int fd = open(image->path, O_RDONLY);
+
+	assert_true(fd >= 0);
+	ssize_t len = read(fd, image->data, sizeof(image->data));
+
+	assert_true(len > 0);
+	image->len = (size_t)len;
+	close(fd);
+}
+
+static inline void
+image_store(const struct image *image, size_t len)
+{
+	int fd = open(image->path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, image->data, len), len);
+	close(fd);
 }
 
 #endif

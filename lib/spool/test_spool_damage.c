@@ -16,12 +16,6 @@ static struct {
 	uint64_t faults, delivered, lost;
 } ledger;
 
-struct image {
-	char path[128];
-	uint8_t data[SEGMENT_SIZE];
-	size_t len;
-};
-
 static struct image segment;
 static uint32_t entry_of[SEGMENT_SIZE]; /* sequence of the record that a byte belongs to; 0: the header */
 static uint64_t record_count;
@@ -44,30 +38,6 @@ teardown_damage(void **state)
 	printf("  %" PRIu64 " faults, %" PRIu64 " records delivered, %" PRIu64 " lost and reported, 0 wrong, 0 unreported\n",
 		ledger.faults, ledger.delivered, ledger.lost);
 	return teardown(state);
-}
-
-static void
-image_load(struct image *image, const char *name)
-{
-	snprintf(image->path, sizeof(image->path), "%s/%s", dir, name);
-	int fd = open(image->path, O_RDONLY);
-
-	assert_true(fd >= 0);
-	ssize_t len = read(fd, image->data, sizeof(image->data));
-
-	assert_true(len > 0);
-	image->len = (size_t)len;
-	close(fd);
-}
-
-static void
-image_store(const struct image *image, size_t len)
-{
-	int fd = open(image->path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, image->data, len), len);
-	close(fd);
 }
 
 /* Writes the lane until its first segment is full; with more, until a second one is begun. */

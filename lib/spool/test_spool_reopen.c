@@ -109,10 +109,10 @@ test_comes_back(void **state)
 	assert_non_null(strstr(lines.data, "\"lane\":\"event\",\"first\":6,\"last\":10,\"reason\":\"disk_full\""));
 	spool_destroy(spool);
 	move(".other", ".event");
-	char other_dir[96];
+	char other_dir[TEST_FOLDER_LEN + 16];
 
 	snprintf(other_dir, sizeof(other_dir), "%s.event", dir);
-	assert_int_equal(nftw(other_dir, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+	assert_int_equal(test_folder_remove(other_dir), 0);
 }
 
 /* What the disk lost although it had been written is told from what memory knows, without a number used twice. */

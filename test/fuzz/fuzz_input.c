@@ -1,8 +1,9 @@
 #include "test/fuzz/fuzz_input.h"
 
-#include <ftw.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include "test/folder.h"
 
 const char *
 fuzz_file(struct cursor in, int *fd)
@@ -21,16 +22,10 @@ fuzz_file(struct cursor in, int *fd)
 
 static char folder[64];
 
-static int
-remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	return remove(path);
-}
-
 static void
 remove_folder(void)
 {
-	(void)nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	(void)test_folder_remove(folder);
 }
 
 const char *

@@ -5,7 +5,6 @@
 #include "test/test.h"
 
 #include <errno.h>
-#include <ftw.h>
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
 #include <sys/stat.h>
@@ -14,18 +13,13 @@
 
 #include "lib/base/log.h"
 #include "lib/sink/kafka/kafka.h"
+#include "test/folder.h"
 
 enum { BROKERS = 3, PARTITIONS = 4, READ_MS = 60000, QUIET_MS = 300, PRODUCE = 0, RECORDS_MAX = 60000, ROUNDS = 4, ROUNDS_MAX = 500 };
 
-static char dir[64];
+static char dir[TEST_FOLDER_LEN];
 static rd_kafka_t *host;
 static rd_kafka_mock_cluster_t *cluster;
-
-static int
-remove_one(const char *name, const struct stat *st, int type, struct FTW *ftw)
-{
-	return remove(name);
-}
 
 static int
 setup(void **state)
@@ -33,8 +27,7 @@ setup(void **state)
 	char why[256];
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
 
-	snprintf(dir, sizeof(dir), "/tmp/test_kafka.XXXXXX");
-	assert_non_null(mkdtemp(dir));
+	assert_int_equal(test_folder_make(dir, "/tmp", "test_kafka"), 0);
 	rd_kafka_conf_set(conf, "log_level", "3", NULL, 0);
 	host = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof(why));
 	assert_non_null(host);
@@ -48,7 +41,7 @@ teardown(void **state)
 {
 	rd_kafka_mock_cluster_destroy(cluster);
 	rd_kafka_destroy(host);
-	return nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	return test_folder_remove(dir);
 }
 
 /* ---- the sink ---- */
