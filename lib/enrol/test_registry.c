@@ -1,137 +1,12 @@
-/*
- * The registry, the same for each place it is kept in. PostgreSQL's turn comes where MILLRACE_POSTGRES says how to reach one whose
- * user may make databases ("host=127.0.0.1 port=29104 user=millrace"); each test has a database of its own there.
- */
-#include "lib/enrol/test_enrol_rig.h"
+/* The registry, the same for each place it is kept in. */
+#include "lib/enrol/test_registry_rig.h"
 
 #include <errno.h>
-#include <libpq-fe.h>
 #include <openssl/pem.h>
 #include <pthread.h>
 #include <unistd.h>
 
-#include "lib/enrol/registry.h"
 #include "lib/postgres/pg_listen.h"
-
-struct place {
-	enum registry_kind kind;
-	char where[512];
-	char database[64];
-};
-
-static struct place file_place = { .kind = REGISTRY_SQLITE };
-static struct place postgres_place = { .kind = REGISTRY_POSTGRES };
-static struct place *place;
-
-static void
-tell_postgres(const char *verb)
-{
-	char sql[128], url[512];
-	PGconn *connection;
-	PGresult *result;
-
-	snprintf(url, sizeof(url), "%s dbname=postgres", getenv("MILLRACE_POSTGRES"));
-	snprintf(sql, sizeof(sql), verb, place->database);
-	connection = PQconnectdb(url);
-	result = PQexec(connection, sql);
-	if (PQresultStatus(result) != PGRES_COMMAND_OK)
-		fail_msg("%s: %s", sql, PQerrorMessage(connection));
-	PQclear(result);
-	PQfinish(connection);
-}
-
-static int
-setup(void **state)
-{
-	static unsigned int number;
-
-	place = *state;
-	if (rig_setup(NULL) != 0)
-		return -1;
-	if (place->kind == REGISTRY_SQLITE) {
-		snprintf(place->where, sizeof(place->where), "%s/state.sqlite", rig_dir);
-		return 0;
-	}
-	if (getenv("MILLRACE_POSTGRES") == NULL)
-		return 0;
-	snprintf(place->database, sizeof(place->database), "test_registry_%d_%u", (int)getpid(), number++);
-	snprintf(place->where, sizeof(place->where), "%s dbname=%s", getenv("MILLRACE_POSTGRES"), place->database);
-	tell_postgres("CREATE DATABASE %s");
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	if (place->kind == REGISTRY_POSTGRES && getenv("MILLRACE_POSTGRES") != NULL)
-		tell_postgres("DROP DATABASE %s WITH (FORCE)");
-	return rig_teardown(NULL);
-}
-
-static void
-skip_without_postgres(void)
-{
-	if (place->kind == REGISTRY_POSTGRES && getenv("MILLRACE_POSTGRES") == NULL)
-		skip();
-}
-
-struct books {
-	struct registry *registry;
-	struct issuer *issuer;
-};
-
-static struct books
-open_books(void)
-{
-	struct books books = { 0 };
-
-	skip_without_postgres();
-	assert_int_equal(registry_open(&books.registry, place->kind, place->where), 0);
-	assert_int_equal(issuer_create(&books.issuer, &rig_config), 0);
-	return books;
-}
-
-static void
-close_books(struct books *books)
-{
-	registry_close(books->registry);
-	issuer_destroy(books->issuer);
-}
-
-static void
-invite(struct books *books, const char *sensor, char token[REGISTRY_TOKEN_LEN + 1])
-{
-	const struct registry_invitation invitation = { .sensor = sensor, .site = "north", .zone = "", .expires_s = NOW_S + 60,
-		.actor = "admin\n" };
-
-	assert_int_equal(registry_invite(books->registry, &invitation, NOW_S, token), 0);
-	assert_int_equal(strlen(token), REGISTRY_TOKEN_LEN);
-}
-
-static enum registry_verdict
-enrol(struct books *books, const char *token, const struct csr *csr, uint64_t now_s, struct issued *issued)
-{
-	char sensor[BATCH_SENSOR_MAX + 1];
-
-	return registry_enrol(books->registry, books->issuer, token, csr, "192.0.2.1", now_s, sensor, issued);
-}
-
-static void
-expect_state(struct books *books, const char *sensor, const char *expected, uint64_t now_s)
-{
-	json_t *rows = NULL;
-	json_t *row;
-	size_t i;
-
-	assert_int_equal(registry_list(books->registry, now_s, &rows), 0);
-	json_array_foreach(rows, i, row)
-		if (strcmp(json_string_value(json_object_get(row, "sensor")), sensor) == 0) {
-			assert_string_equal(json_string_value(json_object_get(row, "state")), expected);
-			break;
-		}
-	assert_true((i < json_array_size(rows)) == (expected != NULL));
-	json_decref(rows);
-}
 
 static void
 an_invitation_is_good_once(void **unused)
@@ -480,102 +355,6 @@ a_proof_is_of_the_valid_certificate(void **unused)
 	close_books(&books);
 }
 
-/* A file as an aggregator leaves it: one box is in, one is shut out, one is invited, one's invitation was taken back. */
-struct old_file {
-	char path[96], done[120];
-	struct csr csr, out_csr;
-	struct issued in, out;
-	char used[REGISTRY_TOKEN_LEN + 1], open[REGISTRY_TOKEN_LEN + 1], withdrawn[REGISTRY_TOKEN_LEN + 1], again[REGISTRY_TOKEN_LEN + 1];
-};
-
-static void
-make_old_file(struct old_file *old, struct books *books)
-{
-	uint64_t count;
-
-	snprintf(old->path, sizeof(old->path), "%s/old.sqlite", rig_dir);
-	snprintf(old->done, sizeof(old->done), "%s.imported", old->path);
-	assert_int_equal(registry_open(&books->registry, REGISTRY_SQLITE, old->path), 0);
-	assert_int_equal(issuer_create(&books->issuer, &rig_config), 0);
-	old->csr = rig_csr();
-	old->out_csr = rig_csr();
-	invite(books, "in", old->used);
-	assert_int_equal(enrol(books, old->used, &old->csr, NOW_S, &old->in), REGISTRY_ISSUED);
-	invite(books, "out", old->again);
-	assert_int_equal(enrol(books, old->again, &old->out_csr, NOW_S, &old->out), REGISTRY_ISSUED);
-	assert_int_equal(registry_revoke(books->registry, "out", "admin", false, NOW_S, &count), 0);
-	invite(books, "invited", old->open);
-	invite(books, "withdrawn", old->withdrawn);
-	assert_int_equal(registry_revoke(books->registry, "withdrawn", "admin", false, NOW_S, &count), 0);
-}
-
-static void
-free_old_file(struct old_file *old)
-{
-	issued_free(&old->in);
-	issued_free(&old->out);
-	csr_free(&old->csr);
-	csr_free(&old->out_csr);
-	unlink(old->done);
-}
-
-static void
-expect_taken(struct books *books, struct old_file *old)
-{
-	struct csr thief = rig_csr();
-	struct issued issued;
-
-	assert_true(registry_admits(books->registry, "in", old->in.serial, true));
-	assert_false(registry_admits(books->registry, "out", old->out.serial, false));
-	assert_false(registry_admits(books->registry, "out", "unknown", false));
-	expect_state(books, "in", "enrolled", NOW_S);
-	expect_state(books, "out", "revoked", NOW_S);
-	expect_state(books, "invited", "invited", NOW_S);
-	assert_int_equal(enrol(books, old->used, &thief, NOW_S, &issued), REGISTRY_USED);
-	assert_int_equal(enrol(books, old->withdrawn, &thief, NOW_S, &issued), REGISTRY_WITHDRAWN);
-	assert_int_equal(enrol(books, old->used, &old->csr, NOW_S, &issued), REGISTRY_ISSUED);
-	assert_string_equal(issued.pem, old->in.pem);
-	issued_free(&issued);
-	assert_int_equal(enrol(books, old->open, &thief, NOW_S, &issued), REGISTRY_ISSUED);
-	issued_free(&issued);
-	csr_free(&thief);
-}
-
-static void
-a_file_is_taken_over(void **unused)
-{
-	struct books books = open_books();
-	struct books old_books = { 0 };
-	struct old_file old;
-	struct registry_taken taken;
-	json_t *trail;
-	uint64_t count;
-
-	make_old_file(&old, &old_books);
-	/* Somebody uses it. */
-	assert_int_equal(registry_import(books.registry, old.path, NOW_S, &taken), -EBUSY);
-	close_books(&old_books);
-	assert_int_equal(registry_import(books.registry, old.path, NOW_S, &taken), 0);
-	assert_int_equal(taken.sensors, 3);
-	assert_int_equal(taken.invitations, 4);
-	assert_int_equal(taken.certificates, 2);
-	assert_int_equal(registry_audit(books.registry, 100, &trail), 0);
-	assert_int_equal(json_array_size(trail), taken.audit + 1);
-	assert_string_equal(json_string_value(json_object_get(json_array_get(trail, 0), "action")), "import");
-	json_decref(trail);
-	expect_taken(&books, &old);
-	assert_int_equal(registry_import(books.registry, old.path, NOW_S, &taken), -ENOENT);
-	/* Once more, as after a kill before it was renamed: what happened since stays. */
-	assert_int_equal(registry_revoke(books.registry, "in", "admin", false, NOW_S, &count), 0);
-	assert_int_equal(rename(old.done, old.path), 0);
-	assert_int_equal(registry_import(books.registry, old.path, NOW_S, &taken), 0);
-	expect_state(&books, "in", "revoked", NOW_S);
-	assert_false(registry_admits(books.registry, "in", old.in.serial, true));
-	expect_state(&books, "invited", "enrolled", NOW_S);
-	free_old_file(&old);
-	close_books(&books);
-}
-
 static void
 creation_survives_no_memory(void **unused)
 {
@@ -588,10 +367,6 @@ creation_survives_no_memory(void **unused)
 	registry_close(NULL);
 }
 
-#define IN_BOTH(test) \
-	cmocka_unit_test_prestate_setup_teardown(test, setup, teardown, &file_place), \
-	cmocka_unit_test_prestate_setup_teardown(test, setup, teardown, &postgres_place)
-
 int
 main(void)
 {
@@ -603,7 +378,6 @@ main(void)
 		IN_BOTH(renewals_are_bounded),
 		IN_BOTH(a_proof_is_of_the_valid_certificate),
 		IN_BOTH(the_trail_is_kept),
-		IN_BOTH(a_file_is_taken_over),
 		IN_BOTH(creation_survives_no_memory),
 		cmocka_unit_test_prestate_setup_teardown(others_hear_whose_certificates_changed, setup, teardown, &postgres_place),
 		cmocka_unit_test_prestate_setup_teardown(a_lost_connection_is_made_again_and_told, setup, teardown, &postgres_place),
