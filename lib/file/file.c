@@ -168,7 +168,7 @@ file_bytes(struct file_tracker *tracker, struct file *file, const uint8_t *data,
 }
 
 void
-file_gap(struct file_tracker *tracker, struct file *file, uint32_t missing)
+file_gap(struct file_tracker *tracker, struct file *file, uint64_t missing)
 {
 	if (file == NULL || file->state != FILE_OPEN)
 		return;

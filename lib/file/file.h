@@ -86,7 +86,7 @@ struct file *file_begin(struct file_tracker *tracker, const uint8_t *name, uint3
 /** The next bytes. */
 void file_bytes(struct file_tracker *tracker, struct file *file, const uint8_t *data, size_t len);
 /** Bytes of it were lost: it will end truncated, without sums. */
-void file_gap(struct file_tracker *tracker, struct file *file, uint32_t missing);
+void file_gap(struct file_tracker *tracker, struct file *file, uint64_t missing);
 /** Its end, once: sums are complete. @param whole  nothing is missing at the end */
 void file_end(struct file_tracker *tracker, struct file *file, bool whole);
 /** Gives the memory back, ended or not. */

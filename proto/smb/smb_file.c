@@ -265,12 +265,7 @@ miss_bytes(struct proto_ctx *ctx, struct smb_open *open, uint64_t len, bool to_s
 
 	way->at += len;
 	match(ctx, open, way, to_server);
-	while (len > 0) {
-		uint32_t part = len < UINT32_MAX ? (uint32_t)len : UINT32_MAX;
-
-		file_gap(ctx->files, way->file, part);
-		len -= part;
-	}
+	file_gap(ctx->files, way->file, len);
 }
 
 /* All that there was when it was opened was read: its user may keep it open for long. */

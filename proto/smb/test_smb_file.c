@@ -368,13 +368,28 @@ test_hostile(void **state)
 	rig->ctx.slab = slab;
 }
 
+/* A hole as large as offsets go costs what a small one does: this ends at once. */
+static void
+test_far(void **state)
+{
+	(void)state;
+	for (unsigned int i = 0; i < 100; i++) {
+		open_file(1, "far", 0);
+		write_file(1, 0, "1", 0);
+		write_file(1, UINT64_MAX - 8, "2", 0);
+		end_file(1);
+	}
+	assert_non_null(strstr(rig->told.data, "\"state\":\"TRUNCATED\",\"stored\":false,\"size\":18446744073709551608"));
+	rig->told.len = 0;
+}
+
 int
 main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, rig_destroy)
 	const struct CMUnitTest tests[] = {
 		CASE(test_written), CASE(test_read), CASE(test_pieces), CASE(test_long), CASE(test_many), CASE(test_pipe),
-		CASE(test_chained), CASE(test_hostile),
+		CASE(test_chained), CASE(test_hostile), CASE(test_far),
 	};
 
 	return cmocka_run_group_tests_name("smb_file", tests, NULL, NULL);
