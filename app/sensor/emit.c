@@ -177,6 +177,7 @@ finish(struct worker *worker, struct event_builder *b, bool to_server, bool aler
 
 	if (list != NULL && (for_ack || tx_id != 0)) {
 		terms.seq_end = worker->chunk != NULL ? worker->chunk->seq_end : 0;
+		terms.bytes_to_server = worker->chunk != NULL ? worker->chunk->to_server : to_server;
 		if (hold_add(worker, list, b->event, &terms))
 			return; /* the reserved room is simply not committed */
 	}

@@ -200,7 +200,7 @@ step(struct held *held, const struct flow *flow, const struct packet *packet, bo
 	if (held->wait == HOLD_TX)
 		return false;
 	if (held->wait == HOLD_ACK) {
-		if (!stream_is_acked(flow, held->terms.to_server, held->terms.seq_end))
+		if (!stream_is_acked(flow, held->terms.bytes_to_server, held->terms.seq_end))
 			return false;
 		held->wait = HOLD_DIRECTION;
 	}

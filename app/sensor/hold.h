@@ -41,6 +41,7 @@ struct hold_terms {
 	bool for_ack;
 	bool for_direction;
 	bool to_server;
+	bool bytes_to_server; /* for_ack: the direction of the bytes, which a protocol may tell as the other's */
 };
 
 int hold_create(struct hold **out);
