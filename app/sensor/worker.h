@@ -61,7 +61,8 @@ struct flow_session {
 	                                  kept so that rules find what straddles */
 	uint16_t app_proto_before;     /* as flow.app_proto: what the flow was until its protocol said that another one follows; 0: none */
 	uint16_t again_len[2];         /* by to_server: rule_match_stream() returned it last */
-	uint8_t wants;                 /* enum rule_want, when wants_epoch is the worker's */
+	uint8_t wants;                 /* enum rule_want, when wants_epoch is the worker's and wants_app the flow's */
+	uint16_t wants_app;
 	uint32_t wants_epoch;
 	uint64_t quiet_txs;            /* bit tx_id & 63: a config rule matched, the transaction is not logged */
 	uint32_t quiet_newest;         /* the highest tx_id that quiet_txs speaks of, where the protocol counts its transactions */

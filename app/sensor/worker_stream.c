@@ -19,11 +19,12 @@ worker_rules_want(const struct worker *worker, const struct flow *flow)
 
 	if (worker->matcher == NULL)
 		return 0;
-	if (session != NULL && session->wants_epoch == worker->matcher_epoch)
+	if (session != NULL && session->wants_epoch == worker->matcher_epoch && session->wants_app == flow->app_proto)
 		return session->wants;
-	wants = rule_wants(worker->matcher, flow->key.ip_proto, flow_originator_port(flow), flow_responder_port(flow));
+	wants = rule_wants(worker->matcher, flow);
 	if (session != NULL) {
 		session->wants_epoch = worker->matcher_epoch;
+		session->wants_app = flow->app_proto;
 		session->wants = (uint8_t)wants;
 	}
 	return wants;

@@ -286,11 +286,12 @@ void rule_metadata_json(const struct rule_matcher *matcher, const struct flow *f
  *  fired. */
 void rule_context_json(const struct rule_matcher *matcher, const struct rule_hit *hit, struct buf *out);
 
-enum rule_want { RULE_WANTS_TO_CLIENT = 1, RULE_WANTS_TO_SERVER = 2, RULE_WANTS_PACKETS = 4 };
+enum rule_want { RULE_WANTS_TO_CLIENT = 1, RULE_WANTS_TO_SERVER = 2, RULE_WANTS_PACKETS = 4, RULE_WANTS_ALL = 7 };
 
 /** What of a flow some rule could match: stream data of a direction; packets, apart from the first of a direction and those with
- *  events. Bits of enum rule_want. Nothing: its bytes need not be reassembled for the rules. */
-unsigned int rule_wants(const struct rule_matcher *matcher, uint8_t ip_proto, uint16_t client_port, uint16_t server_port);
+ *  events. Bits of enum rule_want. Nothing: its bytes need not be reassembled for the rules. While no protocol is recognised, rules of
+ *  any may want it; afterwards those of others do not. */
+unsigned int rule_wants(const struct rule_matcher *matcher, const struct flow *flow);
 
 /** What rules want of an application's files of this direction: FILE_WANT_RULES and sums, or 0. */
 unsigned int rule_file_wants(const struct rule_matcher *matcher, unsigned int app_idx, bool to_server);

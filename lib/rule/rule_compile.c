@@ -22,6 +22,8 @@ enum rule_message_kind { MESSAGE_NONE, MESSAGE_RECORD, MESSAGE_ONCE, MESSAGE_FIL
 struct compile {
 	struct ruleset *set;
 	uint32_t *list;          /* [rule_count] a group's rules */
+	uint32_t *pool;          /* [rule_count] the rules of some tables */
+	uint32_t pool_count;
 	uint32_t *keyed;         /* [rule_count] rules of a table's side */
 	bool *swapped;           /* [rule_count] of keyed: a <> rule seen from its other end */
 	uint32_t keyed_count;
@@ -142,8 +144,7 @@ draft_add(struct group_draft *draft, struct rule *rule, uint32_t rule_idx)
 	rule->flags |= rule_is_spread(rule, &plan) ? RULE_SPREAD : 0;
 	switch (plan.kind) {
 	case PLAN_INDEX: {
-		const struct rule_link link = { .rule_idx = rule_idx, .value = plan.value, .mask = plan.mask, .len = plan.len,
-			.app = rule->app };
+		const struct rule_link link = { .rule_idx = rule_idx, .value = plan.value, .mask = plan.mask, .len = plan.len };
 
 		return draft_link(draft, plan.offset, &link);
 	}
@@ -180,7 +181,7 @@ group_draft(struct compile *compile, const uint32_t *list, uint32_t count, struc
 
 	for (uint32_t i = 0; ret == 0 && i < count; i++) {
 		if (compile->app != NULL)
-			draft.always[draft.always_count++] = (struct rule_gate){ list[i], 0, UINT32_MAX, RULE_APP_NONE };
+			draft.always[draft.always_count++] = (struct rule_gate){ list[i], 0, UINT32_MAX };
 		else
 			ret = draft_add(&draft, compile->set->rules[list[i]], list[i]);
 	}
@@ -315,7 +316,7 @@ rule_in_table(const struct rule *rule, unsigned int phase, unsigned int class, u
 {
 	bool stream = rule->phase == PHASE_STREAM && class == CLASS_TCP;
 
-	if (rule->phase == PHASE_MESSAGE || (rule->flags & RULE_EVENTS) != 0 || (rule->classes >> class & 1) == 0)
+	if ((rule->classes >> class & 1) == 0)
 		return false;
 	if ((rule->flow & RULE_FLOW_TO_SERVER) != 0 && to_server == 0)
 		return false;
@@ -337,8 +338,8 @@ static void
 side_collect(struct compile *compile, unsigned int phase, unsigned int class, unsigned int to_server, enum rule_side side)
 {
 	compile->keyed_count = 0;
-	for (uint32_t i = 0; i < compile->set->rule_count; i++) {
-		const struct rule *rule = compile->set->rules[i];
+	for (uint32_t i = 0; i < compile->pool_count; i++) {
+		const struct rule *rule = compile->set->rules[compile->pool[i]];
 		enum rule_side own = rule_side_of(rule);
 
 		if (!rule_in_table(rule, phase, class, to_server))
@@ -348,7 +349,7 @@ side_collect(struct compile *compile, unsigned int phase, unsigned int class, un
 		if (own != side && !mirrored)
 			continue;
 		compile->swapped[compile->keyed_count] = mirrored;
-		compile->keyed[compile->keyed_count++] = i;
+		compile->keyed[compile->keyed_count++] = compile->pool[i];
 	}
 }
 
@@ -391,9 +392,10 @@ side_fill(struct compile *compile, enum rule_side side, const struct rule_port_m
 }
 
 static int
-table_side(struct compile *compile, unsigned int phase, unsigned int class, unsigned int to_server, enum rule_side side)
+table_side(struct compile *compile, struct rule_tables *tables, unsigned int phase, unsigned int class, unsigned int to_server,
+	enum rule_side side)
 {
-	struct rule_table *table = &compile->set->tables[phase][class][to_server];
+	struct rule_table *table = &tables->of[phase][class][to_server];
 
 	side_collect(compile, phase, class, to_server, side);
 	if (compile->keyed_count == 0)
@@ -407,17 +409,50 @@ table_side(struct compile *compile, unsigned int phase, unsigned int class, unsi
 	return side_fill(compile, side, side == SIDE_DST ? &table->by_dst : &table->by_src);
 }
 
+/* The rules on packets and streams that ask for a protocol, or those that ask for none. */
+static void
+pool_collect(struct compile *compile, uint8_t app)
+{
+	compile->pool_count = 0;
+	for (uint32_t i = 0; i < compile->set->rule_count; i++) {
+		const struct rule *rule = compile->set->rules[i];
+
+		if (rule->app == app && rule->phase != PHASE_MESSAGE && (rule->flags & RULE_EVENTS) == 0)
+			compile->pool[compile->pool_count++] = i;
+	}
+}
+
 static int
-tables_make(struct compile *compile)
+tables_fill(struct compile *compile, struct rule_tables *tables)
 {
 	for (unsigned int i = 0; i < 2 * CLASS_COUNT * 2; i++) {
 		unsigned int phase = i / (CLASS_COUNT * 2), class = i / 2 % CLASS_COUNT, to_server = i % 2;
 
-		compile->set->tables[phase][class][to_server]
+		tables->of[phase][class][to_server]
 			= (struct rule_table){ .any = RULE_GROUP_NONE, .once = RULE_GROUP_NONE, .empty = true };
-		for (enum rule_side side = SIDE_DST; side <= SIDE_ONCE; side++)
-			if (table_side(compile, phase, class, to_server, side) != 0)
+		for (enum rule_side side = SIDE_DST; compile->pool_count > 0 && side <= SIDE_ONCE; side++)
+			if (table_side(compile, tables, phase, class, to_server, side) != 0)
 				return -ENOMEM;
+	}
+	return 0;
+}
+
+static int
+tables_make(struct compile *compile)
+{
+	struct ruleset *set = compile->set;
+
+	pool_collect(compile, RULE_APP_NONE);
+	if (tables_fill(compile, &set->tables) != 0)
+		return -ENOMEM;
+	set->app_tables = rule_arena_alloc(&set->arena, set->world.app_count * sizeof(*set->app_tables));
+	if (set->app_tables == NULL && set->world.app_count > 0)
+		return -ENOMEM;
+	for (unsigned int app = 0; app < set->world.app_count; app++) {
+		pool_collect(compile, (uint8_t)app);
+		set->tabled_apps |= compile->pool_count > 0 ? UINT64_C(1) << app : 0;
+		if (tables_fill(compile, &set->app_tables[app]) != 0)
+			return -ENOMEM;
 	}
 	return 0;
 }
@@ -565,10 +600,11 @@ rule_compile(struct ruleset *set, const char *cache_dir)
 	while (set->pass_count < set->rule_count && set->rules[set->pass_count]->meta.action == RULE_PASS)
 		set->pass_count++;
 	compile.list = calloc(count, sizeof(uint32_t));
+	compile.pool = calloc(count, sizeof(uint32_t));
 	compile.keyed = calloc(count, sizeof(uint32_t));
 	compile.swapped = calloc(count, sizeof(bool));
 	compile.by_port = calloc(RULE_PORTS, sizeof(uint16_t));
-	if (compile.list != NULL && compile.keyed != NULL && compile.swapped != NULL && compile.by_port != NULL)
+	if (compile.list != NULL && compile.pool != NULL && compile.keyed != NULL && compile.swapped != NULL && compile.by_port != NULL)
 		ret = known_grow(&compile);
 	if (ret == 0)
 		ret = tables_make(&compile);
@@ -585,6 +621,7 @@ rule_compile(struct ruleset *set, const char *cache_dir)
 			set->apps[i / 2].records[i % 2] = set->groups[set->apps[i / 2].group[i % 2]].records;
 	set->stats.groups = set->group_count;
 	free(compile.list);
+	free(compile.pool);
 	free(compile.keyed);
 	free(compile.swapped);
 	free(compile.by_port);

@@ -39,7 +39,6 @@ struct rule_index {
 struct rule_gate {
 	uint32_t rule_idx;
 	uint32_t len_min, len_max;    /* of the payload */
-	uint8_t app;                  /* of the flow; RULE_APP_NONE: any */
 };
 
 struct rule_link {
@@ -47,7 +46,6 @@ struct rule_link {
 	uint32_t next;                /* into links; 0 ends */
 	uint64_t value, mask;         /* of the 8 bytes from index.offset on: compared before a candidate is made */
 	uint8_t len;                  /* bytes the compare needs */
-	uint8_t app;                  /* of the flow; RULE_APP_NONE: any */
 };
 
 /** Patterns of a database, until it is compiled. rule_database.c */
@@ -119,6 +117,11 @@ struct rule_table {
 	bool empty;
 };
 
+/** PHASE_PACKET, PHASE_STREAM; class; to_server. */
+struct rule_tables {
+	struct rule_table of[2][CLASS_COUNT][2];
+};
+
 /** The rules that wait for one named event of a protocol. */
 struct rule_event_rules {
 	uint32_t count;
@@ -154,7 +157,9 @@ struct ruleset {
 	struct rule_group *groups;
 	uint32_t group_count, group_cap;
 	struct rule_database *databases;
-	struct rule_table tables[2][CLASS_COUNT][2]; /* PHASE_PACKET, PHASE_STREAM; class; to_server */
+	struct rule_tables tables;    /* of rules that no protocol has to be recognised for */
+	struct rule_tables *app_tables; /* [app_count] of those that look at the bytes of a protocol's flows; NULL: there are none */
+	uint64_t tabled_apps;         /* bit i: app_tables[i] has rules */
 	struct rule_app_groups apps[RULE_APPS_MAX];
 	uint16_t event_group;         /* decode-event and stream-event rules */
 	pcre2_code **codes;           /* [code_count] to be freed */

@@ -92,15 +92,9 @@ payload_word(const struct rule_view *view, uint32_t unit_off, uint32_t offset, u
 }
 
 static inline bool
-app_may_hold(const struct rule_view *view, uint8_t app)
-{
-	return app == RULE_APP_NONE || (view->flow != NULL && view->flow->app_proto == app + 1);
-}
-
-static inline bool
 gate_lets(const struct rule_view *view, const struct rule_gate *gate)
 {
-	return view->payload_len >= gate->len_min && view->payload_len <= gate->len_max && app_may_hold(view, gate->app);
+	return view->payload_len >= gate->len_min && view->payload_len <= gate->len_max;
 }
 
 static void
@@ -114,7 +108,7 @@ index_payload(struct rule_view *view, const struct rule_group *group, const stru
 	for (uint32_t at = index->first[word & 0xff]; at != 0; at = group->links[at].next) {
 		const struct rule_link *link = &group->links[at];
 
-		if (len >= link->len && (word & link->mask) == link->value && app_may_hold(view, link->app))
+		if (len >= link->len && (word & link->mask) == link->value)
 			rule_candidate_add(view->matcher, link->rule_idx);
 	}
 }
@@ -341,12 +335,44 @@ view_ends(struct rule_view *view, bool to_server)
 		view_ends_of_flow(view, view->flow, to_server);
 }
 
+/* The tables that data of one kind meets: that of all rules, and that of those which ask for the flow's protocol. */
+struct tables_met {
+	const struct rule_table *all, *app; /* NULL: no such rule */
+};
+
+static inline struct tables_met
+tables_of(const struct ruleset *set, const struct flow *flow, unsigned int phase, unsigned int class, bool to_server)
+{
+	const struct rule_table *all = &set->tables.of[phase][class][to_server], *app = NULL;
+	unsigned int proto = flow == NULL ? 0 : flow->app_proto;
+
+	if (proto > 0 && (set->tabled_apps >> (proto - 1) & 1) != 0)
+		app = &set->app_tables[proto - 1].of[phase][class][to_server];
+	return (struct tables_met){ all->empty ? NULL : all, app == NULL || app->empty ? NULL : app };
+}
+
+static inline bool
+table_reaches(const struct rule_table *table, uint16_t sport, uint16_t dport)
+{
+	return table != NULL && (table->any != RULE_GROUP_NONE || rule_port_group(table->by_dst, dport) != RULE_GROUP_NONE
+		|| rule_port_group(table->by_src, sport) != RULE_GROUP_NONE);
+}
+
 static inline void
 table_candidates(struct rule_view *view, const struct rule_table *table)
 {
+	if (table == NULL)
+		return;
 	group_candidates(view, rule_port_group(table->by_dst, view->dport));
 	group_candidates(view, rule_port_group(table->by_src, view->sport));
 	group_candidates(view, table->any);
+}
+
+static inline void
+tables_candidates(struct rule_view *view, struct tables_met tables)
+{
+	table_candidates(view, tables.all);
+	table_candidates(view, tables.app);
 }
 
 /* Asks the pass rules, which come first in order. */
@@ -357,9 +383,9 @@ pass_rules_hold(struct rule_matcher *matcher, const struct packet *packet, struc
 	struct rule_view view;
 
 	bool to_server = (packet->flags & PACKET_TO_SERVER) != 0;
-	const struct rule_table *table = &set->tables[PHASE_PACKET][packet_class(packet)][to_server];
+	struct tables_met tables = tables_of(set, flow, PHASE_PACKET, packet_class(packet), to_server);
 
-	if (table->empty)
+	if (tables.all == NULL && tables.app == NULL)
 		return false;
 	view_init(&view, matcher, packet, flow);
 	view_ends_of_packet(&view, packet);
@@ -367,9 +393,9 @@ pass_rules_hold(struct rule_matcher *matcher, const struct packet *packet, struc
 	view.to_server = to_server;
 	view.payload = packet->payload;
 	view.payload_len = packet->payload_len;
-	table_candidates(&view, table);
-	if (flow == NULL || flow->packets[to_server] <= 1)
-		group_candidates(&view, table->once);
+	tables_candidates(&view, tables);
+	if (tables.all != NULL && (flow == NULL || flow->packets[to_server] <= 1))
+		group_candidates(&view, tables.all->once);
 	return matcher->found && !candidates_verify(&view, hits, set->pass_count);
 }
 
@@ -391,16 +417,15 @@ rule_match_packet(struct rule_matcher *matcher, const struct packet *packet, str
 	if (!set->packet_rules)
 		return;
 	bool to_server = (packet->flags & PACKET_TO_SERVER) != 0;
-	const struct rule_table *table = &set->tables[PHASE_PACKET][packet_class(packet)][to_server];
+	struct tables_met tables = tables_of(set, flow, PHASE_PACKET, packet_class(packet), to_server);
 	bool events = set->event_group != RULE_GROUP_NONE && packet_has_events(packet);
 	struct rule_view view;
 
-	if (table->empty && !events)
+	if (tables.all == NULL && tables.app == NULL && !events)
 		return;
-	bool first = flow == NULL || flow->packets[to_server] <= 1;
-	bool reached = events || table->any != RULE_GROUP_NONE || (first && table->once != RULE_GROUP_NONE)
-		|| rule_port_group(table->by_dst, packet->dport) != RULE_GROUP_NONE
-		|| rule_port_group(table->by_src, packet->sport) != RULE_GROUP_NONE;
+	bool once = tables.all != NULL && tables.all->once != RULE_GROUP_NONE && (flow == NULL || flow->packets[to_server] <= 1);
+	bool reached = events || once || table_reaches(tables.all, packet->sport, packet->dport)
+		|| table_reaches(tables.app, packet->sport, packet->dport);
 
 	if (!reached || (set->pass_count > 0 && rule_flow_passed(flow)))
 		return;
@@ -410,9 +435,9 @@ rule_match_packet(struct rule_matcher *matcher, const struct packet *packet, str
 	view.to_server = to_server;
 	view.payload = packet->payload;
 	view.payload_len = packet->payload_len;
-	table_candidates(&view, table);
-	if (first)
-		group_candidates(&view, table->once);
+	tables_candidates(&view, tables);
+	if (once)
+		group_candidates(&view, tables.all->once);
 	if (events)
 		group_candidates(&view, set->event_group);
 	if (matcher->found)
@@ -423,10 +448,10 @@ uint32_t
 rule_match_stream(struct rule_matcher *matcher, const struct packet *packet, struct flow *flow,
 	const struct rule_chunk *chunk, struct rule_hits *hits)
 {
-	const struct rule_table *table = &matcher->set->tables[PHASE_STREAM][CLASS_TCP][chunk->to_server];
+	struct tables_met tables = tables_of(matcher->set, flow, PHASE_STREAM, CLASS_TCP, chunk->to_server);
 	struct rule_view view;
 
-	if (table->empty || chunk->len <= chunk->seen_len || packet_passes(matcher, packet, flow, hits))
+	if ((tables.all == NULL && tables.app == NULL) || chunk->len <= chunk->seen_len || packet_passes(matcher, packet, flow, hits))
 		return 0;
 	view_init(&view, matcher, packet, flow);
 	view_ends(&view, chunk->to_server);
@@ -438,7 +463,7 @@ rule_match_stream(struct rule_matcher *matcher, const struct packet *packet, str
 	view.again_len = chunk->again_len;
 	/* Places also count from the stream's beginning, as long as it is in view: a cut must not hide what stands there. */
 	view.from_start = chunk->offset == 0 && view.unit_off > 0;
-	table_candidates(&view, table);
+	tables_candidates(&view, tables);
 	if (matcher->found)
 		(void)candidates_verify(&view, hits, UINT32_MAX);
 	return view.unsettled && view.first_hit < view.payload_len ? view.payload_len - view.first_hit : 0;
@@ -509,29 +534,32 @@ rule_match_message(struct rule_matcher *matcher, const struct packet *packet, st
 	(void)candidates_verify(&view, hits, UINT32_MAX);
 }
 
-static bool
-table_wants(const struct rule_table *table, uint16_t sport, uint16_t dport)
+static unsigned int
+tables_want(const struct rule_tables *tables, uint8_t class, uint16_t client_port, uint16_t server_port)
 {
-	if (table->empty)
-		return false;
-	return table->any != RULE_GROUP_NONE || rule_port_group(table->by_dst, dport) != RULE_GROUP_NONE
-		|| rule_port_group(table->by_src, sport) != RULE_GROUP_NONE;
+	const struct rule_table *packet = tables->of[PHASE_PACKET][class], *stream = tables->of[PHASE_STREAM][class];
+	unsigned int wants = 0;
+
+	if (table_reaches(&stream[1], client_port, server_port))
+		wants |= RULE_WANTS_TO_SERVER;
+	if (table_reaches(&stream[0], server_port, client_port))
+		wants |= RULE_WANTS_TO_CLIENT;
+	if (table_reaches(&packet[1], client_port, server_port) || table_reaches(&packet[0], server_port, client_port))
+		wants |= RULE_WANTS_PACKETS;
+	return wants;
 }
 
 unsigned int
-rule_wants(const struct rule_matcher *matcher, uint8_t ip_proto, uint16_t client_port, uint16_t server_port)
+rule_wants(const struct rule_matcher *matcher, const struct flow *flow)
 {
-	uint8_t class = rule_class_of_ip_proto[ip_proto];
-	const struct rule_table *packet = matcher->set->tables[PHASE_PACKET][class];
-	const struct rule_table *stream = matcher->set->tables[PHASE_STREAM][class];
-	unsigned int wants = 0;
+	const struct ruleset *set = matcher->set;
+	uint16_t client_port = flow_originator_port(flow), server_port = flow_responder_port(flow);
+	uint8_t class = rule_class_of_ip_proto[flow->key.ip_proto];
+	unsigned int wants = tables_want(&set->tables, class, client_port, server_port);
+	uint64_t apps = flow->app_proto == 0 ? set->tabled_apps : set->tabled_apps & UINT64_C(1) << (flow->app_proto - 1);
 
-	if (table_wants(&stream[1], client_port, server_port))
-		wants |= RULE_WANTS_TO_SERVER;
-	if (table_wants(&stream[0], server_port, client_port))
-		wants |= RULE_WANTS_TO_CLIENT;
-	if (table_wants(&packet[1], client_port, server_port) || table_wants(&packet[0], server_port, client_port))
-		wants |= RULE_WANTS_PACKETS;
+	for (; apps != 0 && wants != RULE_WANTS_ALL; apps &= apps - 1)
+		wants |= tables_want(&set->app_tables[__builtin_ctzll(apps)], class, client_port, server_port);
 	return wants;
 }
 

@@ -220,7 +220,7 @@ gate_add_size(struct rule_gate *gate, const struct rule_number *size)
 struct rule_gate
 rule_gate_of(const struct rule *rule, uint32_t rule_idx)
 {
-	struct rule_gate gate = { .rule_idx = rule_idx, .len_max = UINT32_MAX, .app = rule->app };
+	struct rule_gate gate = { .rule_idx = rule_idx, .len_max = UINT32_MAX };
 
 	for (unsigned int i = 0; i < rule->test_count; i++) {
 		const struct rule_test *test = &rule->tests[i];

@@ -45,6 +45,23 @@ test_gates(void **state)
 	}
 }
 
+/* Bytes of a flow whose protocol is another one's need not be shown to the rules of a protocol. */
+static void
+test_wants(void **state)
+{
+	static const unsigned int wanted[] = { RULE_WANTS_TO_SERVER, RULE_WANTS_TO_SERVER, 0 };
+	struct bench b;
+
+	(void)state;
+	bench_begin(&b, "alert toy any any -> any any (flow:to_server; content:\"abcd\"; sid:1;)", IP_PROTO_TCP);
+	for (uint16_t app = 0; app < TEST_COUNT(wanted); app++) {
+		b.flow.app_proto = app;
+		assert_int_equal(rule_wants(b.matcher, &b.flow), wanted[app]);
+		assert_int_equal(bench_stream(&b, "abcd", 0, true), app == 1);
+	}
+	bench_end(&b);
+}
+
 /* A rule of one IP protocol is also asked where the packet's header of it could not be read. */
 static void
 test_unread_header(void **state)
@@ -66,6 +83,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_gates),
+		cmocka_unit_test(test_wants),
 		cmocka_unit_test(test_unread_header),
 	};
 

@@ -380,9 +380,13 @@ test_stream(void **state)
 	rule_match_packet(b.matcher, &packet, &b.flow, &b.hits);
 	assert_int_equal(b.hits.count, 1);
 	assert_int_equal(b.hits.hit[0].sid, 4);
-	assert_int_equal(rule_wants(b.matcher, IP_PROTO_TCP, 1, 502), RULE_WANTS_TO_SERVER | RULE_WANTS_TO_CLIENT | RULE_WANTS_PACKETS);
-	assert_int_equal(rule_wants(b.matcher, IP_PROTO_TCP, 1, 503), RULE_WANTS_PACKETS);
-	assert_int_equal(rule_wants(b.matcher, IP_PROTO_UDP, 1, 502), 0);
+	b.flow.key.port[0] = 1;
+	assert_int_equal(rule_wants(b.matcher, &b.flow), RULE_WANTS_ALL);
+	b.flow.key.port[1] = 503;
+	assert_int_equal(rule_wants(b.matcher, &b.flow), RULE_WANTS_PACKETS);
+	b.flow.key.ip_proto = IP_PROTO_UDP;
+	b.flow.key.port[1] = 502;
+	assert_int_equal(rule_wants(b.matcher, &b.flow), 0);
 	bench_end(&b);
 }
 
