@@ -298,8 +298,8 @@ ruleset_explain(const struct ruleset *set, uint32_t gid, uint32_t sid, struct bu
 			rule->meta.msg);
 		if (rule->meta.references_json != NULL)
 			buf_printf(out, "references %s\n", rule->meta.references_json);
-		buf_printf(out, "asked of each %s%s%s\n", phase_names[rule->phase], rule->phase == PHASE_MESSAGE ? " of " : "",
-			rule->phase == PHASE_MESSAGE ? app_name(set, rule) : "");
+		buf_printf(out, "asked of each %s%s%s\n", phase_names[rule->phase], rule->app == RULE_APP_NONE ? "" : " of ",
+			app_name(set, rule));
 		put_groups(set, i, out);
 		put_verified(set, rule, out);
 		return 0;

@@ -70,6 +70,7 @@ test_explain(void **state)
 		{ "tcp any any -> any 502 (content:\"reactor\";", "the literal \"reactor\"" },
 		{ "tcp any any -> any 502 (content:\"ab\"; depth:2;", "fixed place: offset 0, 2 bytes" },
 		{ "tcp any any -> any 502 (content:\"a\";", "verified each time" },
+		{ "toy any any -> any any (content:\"reactor\";", "each piece of a TCP stream of toy\n" },
 	};
 
 	(void)state;
