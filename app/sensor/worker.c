@@ -258,7 +258,7 @@ is_plain(const struct worker *worker, const struct flow *flow, const struct pack
 {
 	const struct flow_session *session = flow == NULL || packet->ip_proto != IP_PROTO_TCP ? NULL : flow->session;
 
-	return session != NULL && session->wants_epoch == worker->matcher_epoch && session->wants_app == flow->app_proto
+	return session != NULL && session->wants_epoch == worker->matcher_epoch && session->wants_proto == worker_rules_proto(flow)
 		&& (session->wants & RULE_WANTS_PACKETS) == 0
 		&& flow->packets[flow_to_server(packet)] > 1 && !packet_has_events(packet);
 }

@@ -61,8 +61,8 @@ struct flow_session {
 	                                  kept so that rules find what straddles */
 	uint16_t app_proto_before;     /* as flow.app_proto: what the flow was until its protocol said that another one follows; 0: none */
 	uint16_t again_len[2];         /* by to_server: rule_match_stream() returned it last */
-	uint8_t wants;                 /* enum rule_want, when wants_epoch is the worker's and wants_app the flow's */
-	uint16_t wants_app;
+	uint8_t wants;                 /* enum rule_want, when wants_epoch is the worker's and wants_proto the flow's */
+	uint16_t wants_proto;
 	uint32_t wants_epoch;
 	uint64_t quiet_txs;            /* bit tx_id & 63: a config rule matched, the transaction is not logged */
 	uint32_t quiet_newest;         /* the highest tx_id that quiet_txs speaks of, where the protocol counts its transactions */
@@ -169,6 +169,15 @@ worker_note_proto(struct flow *flow, struct flow_session *session)
 }
 
 /* ---- worker_stream.c ---- */
+
+/** Whose rules may want the flow's bytes: those of its protocol; before one is recognised, those of any. */
+static inline uint16_t
+worker_rules_proto(const struct flow *flow)
+{
+	const struct flow_session *session = flow->session;
+
+	return session == NULL || session->proto.found == PROTO_UNKNOWN ? RULE_ANY_PROTO : flow->app_proto;
+}
 
 /** What the rules want of a TCP flow: bits of enum rule_want, kept in its session until the rules are other ones. */
 unsigned int worker_rules_want(const struct worker *worker, const struct flow *flow);

@@ -15,16 +15,17 @@ unsigned int
 worker_rules_want(const struct worker *worker, const struct flow *flow)
 {
 	struct flow_session *session = flow->session;
+	uint16_t proto = worker_rules_proto(flow);
 	unsigned int wants;
 
 	if (worker->matcher == NULL)
 		return 0;
-	if (session != NULL && session->wants_epoch == worker->matcher_epoch && session->wants_app == flow->app_proto)
+	if (session != NULL && session->wants_epoch == worker->matcher_epoch && session->wants_proto == proto)
 		return session->wants;
-	wants = rule_wants(worker->matcher, flow);
+	wants = rule_wants(worker->matcher, flow, proto);
 	if (session != NULL) {
 		session->wants_epoch = worker->matcher_epoch;
-		session->wants_app = flow->app_proto;
+		session->wants_proto = proto;
 		session->wants = (uint8_t)wants;
 	}
 	return wants;

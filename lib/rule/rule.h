@@ -34,6 +34,7 @@ enum {
 	RULE_HITS_MAX = 64,         /* of one call, whatever detect.packet-alert-max says */
 	RULE_ERRORS_MAX = 1000,     /* refused rules kept with their reasons; all are counted */
 	RULE_APPS_MAX = 64,
+	RULE_ANY_PROTO = UINT16_MAX,
 };
 
 enum rule_action { RULE_ALERT, RULE_PASS, RULE_DROP, RULE_REJECT, RULE_CONFIG };
@@ -289,9 +290,9 @@ void rule_context_json(const struct rule_matcher *matcher, const struct rule_hit
 enum rule_want { RULE_WANTS_TO_CLIENT = 1, RULE_WANTS_TO_SERVER = 2, RULE_WANTS_PACKETS = 4, RULE_WANTS_ALL = 7 };
 
 /** What of a flow some rule could match: stream data of a direction; packets, apart from the first of a direction and those with
- *  events. Bits of enum rule_want. Nothing: its bytes need not be reassembled for the rules. While no protocol is recognised, rules of
- *  any may want it; afterwards those of others do not. */
-unsigned int rule_wants(const struct rule_matcher *matcher, const struct flow *flow);
+ *  events. Bits of enum rule_want. Nothing: its bytes need not be reassembled for the rules.
+ *  @param app_proto  as in the flow: rules of other protocols do not want it; RULE_ANY_PROTO: it may still be any */
+unsigned int rule_wants(const struct rule_matcher *matcher, const struct flow *flow, uint16_t app_proto);
 
 /** What rules want of an application's files of this direction: FILE_WANT_RULES and sums, or 0. */
 unsigned int rule_file_wants(const struct rule_matcher *matcher, unsigned int app_idx, bool to_server);

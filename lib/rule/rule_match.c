@@ -550,14 +550,16 @@ tables_want(const struct rule_tables *tables, uint8_t class, uint16_t client_por
 }
 
 unsigned int
-rule_wants(const struct rule_matcher *matcher, const struct flow *flow)
+rule_wants(const struct rule_matcher *matcher, const struct flow *flow, uint16_t app_proto)
 {
 	const struct ruleset *set = matcher->set;
 	uint16_t client_port = flow_originator_port(flow), server_port = flow_responder_port(flow);
 	uint8_t class = rule_class_of_ip_proto[flow->key.ip_proto];
 	unsigned int wants = tables_want(&set->tables, class, client_port, server_port);
-	uint64_t apps = flow->app_proto == 0 ? set->tabled_apps : set->tabled_apps & UINT64_C(1) << (flow->app_proto - 1);
+	uint64_t apps = app_proto == RULE_ANY_PROTO ? set->tabled_apps : 0;
 
+	if (app_proto > 0 && app_proto != RULE_ANY_PROTO)
+		apps = set->tabled_apps & UINT64_C(1) << (app_proto - 1);
 	for (; apps != 0 && wants != RULE_WANTS_ALL; apps &= apps - 1)
 		wants |= tables_want(&set->app_tables[__builtin_ctzll(apps)], class, client_port, server_port);
 	return wants;

@@ -49,16 +49,17 @@ test_gates(void **state)
 static void
 test_wants(void **state)
 {
-	static const unsigned int wanted[] = { RULE_WANTS_TO_SERVER, RULE_WANTS_TO_SERVER, 0 };
+	static const unsigned int wanted[] = { 0, RULE_WANTS_TO_SERVER, 0 };
 	struct bench b;
 
 	(void)state;
 	bench_begin(&b, "alert toy any any -> any any (flow:to_server; content:\"abcd\"; sid:1;)", IP_PROTO_TCP);
 	for (uint16_t app = 0; app < TEST_COUNT(wanted); app++) {
 		b.flow.app_proto = app;
-		assert_int_equal(rule_wants(b.matcher, &b.flow), wanted[app]);
+		assert_int_equal(rule_wants(b.matcher, &b.flow, app), wanted[app]);
 		assert_int_equal(bench_stream(&b, "abcd", 0, true), app == 1);
 	}
+	assert_int_equal(rule_wants(b.matcher, &b.flow, RULE_ANY_PROTO), RULE_WANTS_TO_SERVER);
 	bench_end(&b);
 }
 

@@ -381,12 +381,12 @@ test_stream(void **state)
 	assert_int_equal(b.hits.count, 1);
 	assert_int_equal(b.hits.hit[0].sid, 4);
 	b.flow.key.port[0] = 1;
-	assert_int_equal(rule_wants(b.matcher, &b.flow), RULE_WANTS_ALL);
+	assert_int_equal(rule_wants(b.matcher, &b.flow, 0), RULE_WANTS_ALL);
 	b.flow.key.port[1] = 503;
-	assert_int_equal(rule_wants(b.matcher, &b.flow), RULE_WANTS_PACKETS);
+	assert_int_equal(rule_wants(b.matcher, &b.flow, 0), RULE_WANTS_PACKETS);
 	b.flow.key.ip_proto = IP_PROTO_UDP;
 	b.flow.key.port[1] = 502;
-	assert_int_equal(rule_wants(b.matcher, &b.flow), 0);
+	assert_int_equal(rule_wants(b.matcher, &b.flow, 0), 0);
 	bench_end(&b);
 }
 
