@@ -63,7 +63,7 @@ REASONS = (
     (r'^bug-130', '', 'a packet\'s rule does not guess the transaction that belongs to it'),
     (r'^threshold-config-byrule', '', 'a rule that asks for a protocol and nothing else speaks once in each direction of a flow'),
     (r'^detect-bytetest-02', '', 'what is in a packet and in the stream that it is of is told once'),
-    (r'^bug-4903', r'flow\.pkts', 'an alert says how far the flow had come when its bytes came, not when they were acknowledged'),
+    (r'^bug-4903', '', 'an alert says how far the flow had come when its bytes came, not when they were acknowledged'),
     (r'^eve-overlap-payload-02', '', 'a segment that comes in order is the application\'s at once; one that comes later with other bytes is told, not believed'),
     (r'^http-protocol-inspect-v2', '', 'a connection whose beginning was not captured is read, too'),
     (r'^bug-7549-01', '', 'a number read in one buffer may be used in another'),

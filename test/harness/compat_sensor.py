@@ -115,7 +115,7 @@ def main():
     config = case_config(case)
     for key, value in settings(config).items():
         args += ['--set', f'{key}={text(value)}']
-    if 'packet-alert-max' in config:
+    if config.get('packet-alert-max'):  # 0 is the default there
         args += ['--set', f'packet-alert-max={config["packet-alert-max"]}']
     for setting in asked(case):
         args += ['--set', setting]
