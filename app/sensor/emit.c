@@ -569,7 +569,7 @@ emit_flow(struct worker *worker, const struct flow *flow)
 		    sizeof(*macs) + worker->metadata.len)))
 		return;
 	b.event->ts_ns = flow->last_ns;
-	b.event->app_before = session == NULL ? 0 : session->app_proto_before;
+	b.event->app_before = flow->app_proto_before;
 	flow_record_fill(flow, event_add(&b, EVENT_SECTION_FLOW, sizeof(struct flow_record)));
 	if (tcp)
 		flow_tcp_record_fill(flow, event_add(&b, EVENT_SECTION_TCP, sizeof(struct flow_tcp_record)));

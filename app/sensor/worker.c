@@ -120,6 +120,8 @@ parse(struct worker *worker, struct flow *flow, const struct proto_input *input)
 	consumed = proto_session_data(worker->protos, &session->proto, input);
 	if (session->proto.found == PROTO_FOUND)
 		worker_note_proto(flow, session);
+	else if (session->proto.found == PROTO_GIVEN_UP)
+		flow->app_failed = true;
 	return consumed;
 }
 
@@ -315,13 +317,13 @@ handle_packet(struct worker *worker, struct packet *packet, struct flow *flow)
 
 /* A protocol handed over to another one, which nobody knows. */
 static void
-forget_proto(struct flow *flow, struct flow_session *session)
+forget_proto(struct flow *flow, const struct flow_session *session)
 {
 	if (flow->app_proto == 0 || session->proto.found == PROTO_FOUND)
 		return;
 	if (session->proto.tries == 0 && session->proto.seen_len[0] + session->proto.seen_len[1] == 0)
 		return; /* nothing came behind it */
-	session->app_proto_before = flow->app_proto;
+	flow->app_proto_before = flow->app_proto;
 	flow->app_proto = 0;
 }
 

@@ -59,7 +59,6 @@ struct flow_session {
 	struct mac_lists *macs;        /* macs.c's; NULL: each end had one address */
 	uint16_t kept_len[2];          /* by to_server: bytes at the front of the stream's data that the protocol is done with,
 	                                  kept so that rules find what straddles */
-	uint16_t app_proto_before;     /* as flow.app_proto: what the flow was until its protocol said that another one follows; 0: none */
 	uint16_t again_len[2];         /* by to_server: rule_match_stream() returned it last */
 	uint8_t wants;                 /* enum rule_want, when wants_epoch is the worker's and wants_proto the flow's */
 	uint16_t wants_proto;
@@ -157,14 +156,14 @@ void worker_tell_readers(struct worker *worker);
 struct flow_session *worker_session(struct worker *worker, struct flow *flow);
 /** The flow's protocol is the session's. What it was before, where a protocol handed over to another one, is kept for the flow's event. */
 static inline void
-worker_note_proto(struct flow *flow, struct flow_session *session)
+worker_note_proto(struct flow *flow, const struct flow_session *session)
 {
 	uint16_t app_proto = (uint16_t)(session->proto.proto_idx + 1);
 
 	if (flow->app_proto == app_proto)
 		return;
 	if (flow->app_proto != 0)
-		session->app_proto_before = flow->app_proto;
+		flow->app_proto_before = flow->app_proto;
 	flow->app_proto = app_proto;
 }
 

@@ -108,8 +108,8 @@ struct flow {
 	uint32_t timer_prev;
 	uint16_t timer_slot;
 	uint16_t port_idx;     /* capture port of the first packet */
-	uint16_t app_proto_to_server;
-	uint16_t app_proto_to_client;
+	uint16_t app_proto_before; /* as app_proto: what the flow was until its protocol said that another one follows; 0: none */
+	bool app_failed;       /* the worker's: it was looked for, and no protocol recognised */
 	uint32_t handshake_us; /* SYN to the ACK that ends the handshake; 0: not seen */
 	uint8_t src_mac[6];    /* of the first packet's sender, with FLOW_HAS_MACS */
 	uint8_t dst_mac[6];

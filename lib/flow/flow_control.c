@@ -380,7 +380,6 @@ void
 flow_swap_direction(struct flow *flow)
 {
 	uint8_t mac[6];
-	uint16_t app = flow->app_proto_to_server;
 
 	flow->flags ^= FLOW_SWAPPED | FLOW_DIRECTION_SWAPPED;
 	SWAP(flow->packets);
@@ -389,8 +388,6 @@ flow_swap_direction(struct flow *flow)
 	SWAP(flow->ttl_min);
 	SWAP(flow->ttl_max);
 	SWAP(flow->lost_bytes);
-	flow->app_proto_to_server = flow->app_proto_to_client;
-	flow->app_proto_to_client = app;
 	memcpy(mac, flow->src_mac, sizeof(mac));
 	memcpy(flow->src_mac, flow->dst_mac, sizeof(mac));
 	memcpy(flow->dst_mac, mac, sizeof(mac));

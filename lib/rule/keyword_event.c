@@ -40,32 +40,62 @@ rule_setup_app_layer_event(struct rule_parser *parser, char *value)
 	return rule_refuse(parser, "protocol %s has no event \"%.60s\"", owner->name, name);
 }
 
-/* app-layer-protocol:[!]modbus[,mode] */
+static int
+protocol_add(struct rule_parser *parser, struct rule_protocols *out, const char *name)
+{
+	int app = rule_app_find(parser, name, strlen(name));
+
+	out->unknown = out->unknown || strcmp(name, "unknown") == 0;
+	out->failed = out->failed || strcmp(name, "failed") == 0;
+	if (app < 0 && strcmp(name, "unknown") != 0 && strcmp(name, "failed") != 0)
+		return rule_refuse(parser, "protocol %.40s has no parser here", name);
+	out->apps |= app < 0 ? 0 : UINT64_C(1) << app;
+	return 0;
+}
+
+/* A flow's two directions are recognised together here: what of them is meant makes a difference while one is silent alone. */
+static int
+protocol_qualify(struct rule_parser *parser, struct rule_protocols *out, const char *word)
+{
+	static const struct {
+		const char *word;
+		uint8_t mode;
+	} modes[] = {
+		{ "direction", PROTOCOL_FINAL }, { "either", PROTOCOL_FINAL }, { "final", PROTOCOL_FINAL },
+		{ "original", PROTOCOL_ORIGINAL }, { "to_server", PROTOCOL_TO_SERVER }, { "toserver", PROTOCOL_TO_SERVER },
+		{ "to_client", PROTOCOL_TO_CLIENT }, { "toclient", PROTOCOL_TO_CLIENT },
+		{ "exact", PROTOCOL_FINAL }, /* no protocol here is a kind of another one */
+	};
+
+	for (unsigned int i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		if (strcmp(modes[i].word, word) != 0)
+			continue;
+		if (modes[i].mode != PROTOCOL_FINAL)
+			out->mode = modes[i].mode;
+		return 0;
+	}
+	return rule_refuse(parser, "\"%.20s\" is not direction, either, final, original, to_server, to_client or exact", word);
+}
+
+/* app-layer-protocol:[!]modbus[|dnp3]...[,QUALIFIER]... */
 int
 rule_setup_app_layer_protocol(struct rule_parser *parser, char *value)
 {
 	bool negated = *value == '!';
-	char *mode = strchr(value, ',');
-
-	value = rule_trim(value + negated);
-	if (mode != NULL)
-		*mode++ = '\0';
-	value = rule_trim(value);
-	bool unknown = strcmp(value, "unknown") == 0 || strcmp(value, "failed") == 0;
-	int app = unknown ? -1 : rule_app_find(parser, value, strlen(value));
-
-	if (app < 0 && !unknown)
-		return rule_refuse(parser, "protocol %.40s has no parser here", value);
+	char *rest = value + negated, *names = rule_split(&rest, ',');
 	struct rule_test *test = rule_add_test(parser, rule_test_app_protocol);
 
 	if (test == NULL)
 		return -EINVAL;
 	test->negated = negated;
-	test->extra = unknown ? 0 : (uint64_t)app + 1;
-	test->bits[0] = mode == NULL || strstr(mode, "final") != NULL ? 0
-		: strstr(mode, "to_server") != NULL                   ? 1
-		: strstr(mode, "to_client") != NULL                   ? 2
-								      : 0;
+	while (names != NULL)
+		if (protocol_add(parser, &test->protocols, rule_split(&names, '|')) != 0)
+			return -EINVAL;
+	while (rest != NULL)
+		if (protocol_qualify(parser, &test->protocols, rule_split(&rest, ',')) != 0)
+			return -EINVAL;
+	if (negated && test->protocols.unknown)
+		return rule_refuse(parser, "unknown cannot be negated: what is not known yet may be anything");
 	return 0;
 }
 

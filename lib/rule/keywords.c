@@ -165,8 +165,9 @@ const struct rule_keyword rule_keywords[] = {
 		"alert pkthdr any any -> any any (l3_proto:0x88ba; sid:1;)" },
 	{ "app-layer-event", rule_setup_app_layer_event, KEYWORD_VALUE, "protocol.event",
 		"alert modbus any any -> any any (app-layer-event:modbus.invalid_length; sid:1;)" },
-	{ "app-layer-protocol", rule_setup_app_layer_protocol, KEYWORD_VALUE, "[!]protocol of the flow",
-		"app-layer-protocol:!modbus;" },
+	{ "app-layer-protocol", rule_setup_app_layer_protocol, KEYWORD_VALUE,
+		"[!]protocols of the flow, unknown (not recognised yet) or failed (not at all), with | between; then final, original (what it was "
+		"before another one followed), to_server or to_client (that has sent)", "app-layer-protocol:!modbus|failed,final;" },
 	{ "decode-event", rule_setup_decode_event, KEYWORD_VALUE, "event of decoding",
 		"alert pkthdr any any -> any any (decode-event:ipv4.trunc_pkt; sid:1;)" },
 	{ "stream-event", rule_setup_stream_event, KEYWORD_VALUE, "event of TCP reassembly",

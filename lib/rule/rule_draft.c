@@ -389,7 +389,7 @@ asks_protocol_only(const struct rule_parser *parser)
 		|| (draft->flags & RULE_EVENTS) != 0)
 		return false;
 	for (unsigned int i = 0; i < parser->test_count; i++)
-		if (parser->tests[i].fn != rule_test_app_protocol)
+		if (parser->tests[i].fn != rule_test_app_protocol || parser->tests[i].protocols.unknown)
 			return false;
 	return true;
 }

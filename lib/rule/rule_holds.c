@@ -149,7 +149,7 @@ protocol_is_new(struct rule_view *view)
 
 	if (view->protocol_news == NEWS_NOT_ASKED) {
 		bool known = flow != NULL && view->payload_len > 0
-			&& (flow->app_proto != 0 || (flow->flags & FLOW_APP_GIVEN_UP) != 0);
+			&& (flow->app_proto != 0 || flow->app_failed);
 		uint32_t which = !known ? 0 : (flow->app_proto * 2u + view->to_server) & FLOW_BIT_PROTOCOL_MASK;
 
 		view->protocol_news = known && rule_flow_mark(view, FLOW_BIT_PROTOCOL + which) ? NEWS_YES : NEWS_NO;

@@ -321,6 +321,15 @@ typedef bool (*rule_test_fn)(const struct rule_view *view, const struct rule_tes
 
 /** A condition on a packet, a flow or a record. */
 
+/** Which of the flow's protocols app-layer-protocol asks about. */
+enum rule_protocol_mode { PROTOCOL_FINAL, PROTOCOL_ORIGINAL, PROTOCOL_TO_SERVER, PROTOCOL_TO_CLIENT };
+
+struct rule_protocols {
+	uint64_t apps;                     /* a bit each */
+	uint8_t mode;                      /* enum rule_protocol_mode */
+	bool unknown, failed;              /* not recognised yet; not recognised at all */
+};
+
 struct rule_test {
 	rule_test_fn fn;
 	bool negated;
@@ -328,6 +337,7 @@ struct rule_test {
 	uint16_t path_count;
 	union {
 		uint64_t bits[4];
+		struct rule_protocols protocols;
 		struct rule_numbers numbers;
 		struct rule_app_test *own;     /* a protocol's own keyword */
 		const struct rule_file_hashes *hashes;

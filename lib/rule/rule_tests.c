@@ -384,18 +384,37 @@ rule_test_stream_size(const struct rule_view *view, const struct rule_test *test
 	}
 }
 
+/* Whether the direction's bytes can have been recognised: it has carried some. */
+static bool
+has_carried(const struct flow *flow, bool to_server)
+{
+	return flow->key.ip_proto == IP_PROTO_TCP ? stream_size(flow, to_server) > 0 : flow->packets[to_server] > 0;
+}
+
+static uint16_t
+protocol_of(const struct flow *flow, enum rule_protocol_mode mode)
+{
+	switch (mode) {
+	case PROTOCOL_ORIGINAL:
+		return flow->app_proto_before != 0 ? flow->app_proto_before : flow->app_proto;
+	case PROTOCOL_TO_SERVER:
+	case PROTOCOL_TO_CLIENT:
+		return has_carried(flow, mode == PROTOCOL_TO_SERVER) ? flow->app_proto : 0;
+	default:
+		return flow->app_proto;
+	}
+}
+
+/* Of what is not known yet nothing is said but that it is unknown. */
 bool
 rule_test_app_protocol(const struct rule_view *view, const struct rule_test *test)
 {
-	if (view->flow == NULL)
-		return false;
-	uint64_t app = test->bits[0] == 1 ? view->flow->app_proto_to_server
-		: test->bits[0] == 2      ? view->flow->app_proto_to_client
-					  : view->flow->app_proto;
+	const struct flow *flow = view->flow;
+	uint16_t proto = flow == NULL ? 0 : protocol_of(flow, (enum rule_protocol_mode)test->protocols.mode);
 
-	if (test->extra != 0 && app == 0)
-		return test->negated && (view->flow->flags & FLOW_APP_GIVEN_UP) != 0;
-	if (test->extra == 0)
-		return ((view->flow->flags & FLOW_APP_GIVEN_UP) != 0) != test->negated;
-	return (app == test->extra) != test->negated;
+	if (flow == NULL)
+		return false;
+	if (proto != 0)
+		return (test->protocols.apps >> (proto - 1) & 1) != test->negated;
+	return flow->app_failed ? test->protocols.failed != test->negated : test->protocols.unknown;
 }

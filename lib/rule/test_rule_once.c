@@ -40,7 +40,7 @@ test_protocol_only(void **state)
 	assert_int_equal(bench_udp(&b, "a", 1), 1);
 	assert_int_equal(b.hits.hit[0].sid, 3);
 	b.flow.app_proto = 0;
-	b.flow.flags |= FLOW_APP_GIVEN_UP;
+	b.flow.app_failed = true;
 	assert_int_equal(bench_udp(&b, "a", 1), 1);
 	assert_int_equal(b.hits.hit[0].sid, 4);
 	assert_int_equal(bench_udp(&b, "a", 1), 0);
@@ -55,12 +55,65 @@ test_protocol_only(void **state)
 	bench_end(&b);
 }
 
+/* What app-layer-protocol says of a flow that was `before` and is `now`, or in which none was recognised. */
+static const struct {
+	const char *asked;
+	uint16_t now, before;
+	bool failed, answered; /* answered: the server has sent */
+	bool hit;
+} protocols[] = {
+	{ "toy", 1, 0, false, true, true },
+	{ "toy,final", 2, 1, false, true, false },
+	{ "toy,original", 2, 1, false, true, true },
+	{ "toy,original", 1, 0, false, true, true },
+	{ "!toy,original", 2, 1, false, true, false },
+	{ "toy,to_server", 1, 0, false, false, true },
+	{ "toy,to_client", 1, 0, false, false, false },
+	{ "!toy,to_client", 1, 0, false, false, false },
+	{ "toy,to_client,exact", 1, 0, false, true, true },
+	{ "unknown|toy", 1, 0, false, true, true },
+	{ "unknown|toy", 0, 0, false, true, true },
+	{ "unknown|toy", 0, 0, true, true, false },
+	{ "unknown", 0, 0, false, true, true },
+	{ "unknown", 1, 0, false, true, false },
+	{ "unknown,to_client", 1, 0, false, false, true },
+	{ "failed", 0, 0, true, true, true },
+	{ "failed", 0, 0, false, true, false },
+	{ "!failed", 1, 0, false, true, true },
+	{ "!failed", 0, 0, true, true, false },
+	{ "!toy|failed", 2, 0, false, true, true },
+	{ "!toy", 0, 0, false, true, false },
+	{ "!toy", 0, 0, true, true, true },
+};
+
+static void
+test_protocols(void **state)
+{
+	(void)state;
+	for (unsigned int i = 0; i < TEST_COUNT(protocols); i++) {
+		char text[128];
+		struct bench b;
+
+		snprintf(text, sizeof(text), "alert udp any any -> any any (app-layer-protocol:%s; sid:1;)", protocols[i].asked);
+		bench_begin(&b, text, IP_PROTO_UDP);
+		b.flow.app_proto = protocols[i].now;
+		b.flow.app_proto_before = protocols[i].before;
+		b.flow.app_failed = protocols[i].failed;
+		if (!protocols[i].answered)
+			b.flow.packets[FLOW_TO_CLIENT] = 0;
+		if (bench_udp(&b, "a", 1) != protocols[i].hit)
+			fail_msg("%u: %s", i, text);
+		bench_end(&b);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_once),
 		cmocka_unit_test(test_protocol_only),
+		cmocka_unit_test(test_protocols),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
