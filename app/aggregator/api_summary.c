@@ -14,8 +14,8 @@ enum {
 /* A counter whose name has one of these tells of something that was not done: it is a loss. */
 static const char *const loss_words[] = { "drop", "lost", "shed", "evict", "full", "missed", "nombuf", "overflow" };
 
-/* Per-worker counters are parts of the totals beside them; so are the spreader's, of capture. */
-static const char *const parts[] = { "workers", "ports", "queues", "spreader" };
+/* Per-worker counters are parts of the totals beside them; so are the spreader's, of capture; detect says again what rule does. */
+static const char *const parts[] = { "workers", "ports", "queues", "spreader", "detect" };
 
 static bool
 is_loss(const char *path)

@@ -232,7 +232,7 @@ http_line_pass(struct cursor in)
 			start = end - HTTP_METHOD_LEN_MAX;
 		if (end == pass.len || (end > at && may_begin_in(&pass, at, end))) {
 			before = before_blanks(&pass, at);
-			return before < start ? before : start;
+			return before < at ? before : start;
 		}
 		at = end;
 	}

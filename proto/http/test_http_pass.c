@@ -15,7 +15,9 @@ static const char *const pieces[] = {
 	"Http/", "http",
 };
 
-static char text[2 * HTTP_LINE_LEN_MAX];
+enum { TEXT_LEN = 2 * HTTP_LINE_LEN_MAX };
+
+static char text[TEXT_LEN];
 
 /* Pieces one behind the other, in one of a hundred with a line as long as it may be in the middle. @return their length */
 static size_t
@@ -56,10 +58,22 @@ test_pass(void **state)
 	assert_true(passed > RUNS);
 }
 
+/* A word that does not end is passed over but for what may be a method's beginning, at once. */
+static void
+test_word(void **state)
+{
+	(void)state;
+	memset(text, 'S', TEXT_LEN);
+	assert_in_range(http_proto.pass(cursor_of(text, TEXT_LEN)), TEXT_LEN - HTTP_METHOD_LEN_MAX, TEXT_LEN);
+	text[0] = ' '; /* a status line may stand behind blanks: they are asked about, and nothing else */
+	assert_int_equal(http_proto.pass(cursor_of(text, TEXT_LEN)), 0);
+	assert_in_range(http_proto.pass(cursor_of(text + 1, TEXT_LEN - 1)), TEXT_LEN - 1 - HTTP_METHOD_LEN_MAX, TEXT_LEN - 1);
+}
+
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_pass) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_pass), cmocka_unit_test(test_word) };
 
 	return cmocka_run_group_tests_name("http_pass", tests, NULL, NULL);
 }
