@@ -5,8 +5,9 @@
 
 #include "lib/rule/rule_parser.h"
 #include "lib/rule/test_toy.h"
+#include "test/folder.h"
 
-static char dir[64];
+static char dir[TEST_FOLDER_LEN];
 static struct buf out;
 
 static void
@@ -26,19 +27,15 @@ static int
 setup(void **state)
 {
 	(void)state;
-	strcpy(dir, "/tmp/mr_dataset_XXXXXX");
-	return mkdtemp(dir) == NULL || buf_create(&out, 4096) != 0;
+	return test_folder_make(dir, "/tmp", "test_rule_dataset") != 0 || buf_create(&out, 4096) != 0;
 }
 
 static int
 teardown(void **state)
 {
-	char command[128];
-
 	(void)state;
 	buf_destroy(&out);
-	snprintf(command, sizeof(command), "rm -r %s", dir);
-	return system(command);
+	return test_folder_remove(dir);
 }
 
 struct bench {

@@ -6,8 +6,9 @@
 
 #include "lib/rule/rule_parser.h"
 #include "lib/rule/test_toy.h"
+#include "test/folder.h"
 
-static char dir[64];
+static char dir[TEST_FOLDER_LEN];
 
 static const char *
 file_write(const char *name, const void *text, size_t len)
@@ -449,18 +450,14 @@ static int
 group_begin(void **state)
 {
 	(void)state;
-	snprintf(dir, sizeof(dir), "/tmp/mr_lists_XXXXXX");
-	return mkdtemp(dir) == NULL ? -1 : 0;
+	return test_folder_make(dir, "/tmp", "test_rule_lists");
 }
 
 static int
 group_end(void **state)
 {
-	char command[128];
-
 	(void)state;
-	snprintf(command, sizeof(command), "rm -r %s", dir);
-	return system(command);
+	return test_folder_remove(dir);
 }
 
 int

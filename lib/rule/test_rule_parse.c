@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include "lib/rule/test_toy.h"
+#include "test/folder.h"
 
 struct parse_case {
 	const char *text;
@@ -165,13 +166,13 @@ test_create_fails_clean(void **state)
 static void
 test_files_and_cache(void **state)
 {
-	char dir[] = "/tmp/mr_rule_XXXXXX", path[128], command[192];
+	char dir[TEST_FOLDER_LEN], path[128], command[192];
 	struct rule_config config = toy_config();
 	struct config_error err;
 	struct ruleset *set = NULL;
 
 	(void)state;
-	assert_non_null(mkdtemp(dir));
+	assert_int_equal(test_folder_make(dir, "/tmp", "test_rule_parse"), 0);
 	snprintf(path, sizeof(path), "%s/a.rules", dir);
 	FILE *file = fopen(path, "w");
 
@@ -200,8 +201,7 @@ test_files_and_cache(void **state)
 	assert_int_equal(ruleset_create(&set, &config, &toy_world, NULL, &err), -ENOENT);
 	assert_non_null(strstr(err.text, "x.rules"));
 	json_decref(config.rule_files);
-	snprintf(command, sizeof(command), "rm -r %s", dir);
-	assert_int_equal(system(command), 0);
+	assert_int_equal(test_folder_remove(dir), 0);
 }
 
 /* A thousand mutations of the good rules: loaded or refused with a place, and matched, never a crash. */

@@ -1,4 +1,4 @@
-/* TLS: sessions, hellos, certificates, what is cut, lost or hostile, the keywords, the tables. */
+/* TLS: sessions, hellos, certificates, what is cut, lost or hostile, the keywords. */
 #include <errno.h>
 
 #include "proto/tls/tls.h"
@@ -564,29 +564,6 @@ test_buffers(void **state)
 	path = NULL;
 }
 
-static void
-test_tables(void **state)
-{
-	struct record_path resolved;
-
-	(void)state;
-	assert_null(record_table_check(&tls_table));
-	for (unsigned int i = 0; i < TLS_EVENT_COUNT; i++)
-		assert_non_null(tls_events[i].name);
-	for (unsigned int i = 0; i < TLS_COUNTER_COUNT; i++)
-		assert_non_null(tls_counters[i].name);
-	for (unsigned int i = 0; i < TLS_BUFFER_COUNT; i++)
-		assert_int_equal(record_path_resolve(&tls_table, tls_buffers[i].path, &resolved), 0);
-	for (unsigned int i = 0; i < TLS_BUFFER_COUNT; i++) {
-		const char *name = tls_buffers[i].name;
-		bool server = strncmp(name, "ja3s", 4) == 0;
-		bool client = !server && (strncmp(name, "ja", 2) == 0 || strstr(name, "sni") != NULL);
-
-		assert_int_equal(tls_buffer_direction(&tls_buffers[i]), server ? RULE_TO_CLIENT : client ? RULE_TO_SERVER : RULE_EITHER);
-	}
-	assert_true(tls_proto.state_len <= SLAB_BLOCK_MAX);
-}
-
 int
 main(void)
 {
@@ -594,7 +571,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(test_sessions), CASE(test_fingerprints), CASE(test_cut_into_records), CASE(test_cut), CASE(test_bent),
 		CASE(test_lost), CASE(test_written_whole), CASE(test_no_memory), CASE(test_passed_over), CASE(test_probe), CASE(test_keywords),
-		CASE(test_keyword_errors), CASE(test_buffers), CASE(test_tables),
+		CASE(test_keyword_errors), CASE(test_buffers),
 	};
 
 	return cmocka_run_group_tests_name("tls", tests, NULL, NULL);
