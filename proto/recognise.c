@@ -8,6 +8,7 @@ begin(struct proto_engine *engine, struct proto_session *session, unsigned int p
 {
 	const struct proto *proto = engine->settings->each[proto_idx].proto;
 
+	session->proto = proto;
 	if (proto->state_len > 0) {
 		session->state = slab_alloc(engine->slab, proto->state_len);
 		if (session->state == NULL) {
@@ -17,7 +18,6 @@ begin(struct proto_engine *engine, struct proto_session *session, unsigned int p
 		}
 		memset(session->state, 0, proto->state_len);
 	}
-	session->proto = proto;
 	session->proto_idx = (uint8_t)proto_idx;
 	session->found = PROTO_FOUND;
 	memset(session->seen_len, 0, sizeof(session->seen_len));

@@ -25,7 +25,7 @@ enum {
 enum proto_session_state { PROTO_UNKNOWN, PROTO_FOUND, PROTO_GIVEN_UP };
 
 struct proto_session {
-	const struct proto *proto; /* with PROTO_FOUND */
+	const struct proto *proto; /* with PROTO_FOUND; with PROTO_GIVEN_UP that for whose state there was no memory, or NULL */
 	void *state;
 	uint8_t found;             /* enum proto_session_state */
 	uint8_t proto_idx;         /* in the engine's table */

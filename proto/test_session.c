@@ -359,6 +359,7 @@ strangers_are_given_up(void **state)
 		assert_true(++tries <= PROTO_DETECT_TRIES);
 	}
 	assert_int_equal(tries, PROTO_DETECT_TRIES);
+	assert_null(session.proto);
 	assert_true(proto_is_port(bench.engine, true, 9));
 	assert_false(proto_is_port(bench.engine, true, 7));
 	teardown(&bench);
@@ -380,6 +381,7 @@ full_memory_sheds_the_flow(void **state)
 		;
 	assert_int_equal(feed(&bench, &session, "P\x01x", 3, 0), 3);
 	assert_int_equal(session.found, PROTO_GIVEN_UP);
+	assert_non_null(session.proto); /* it was recognised: rules on what is not do not hold */
 	assert_string_equal(bench.log, "");
 	teardown(&bench);
 }

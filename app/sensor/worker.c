@@ -120,7 +120,7 @@ parse(struct worker *worker, struct flow *flow, const struct proto_input *input)
 	consumed = proto_session_data(worker->protos, &session->proto, input);
 	if (session->proto.found == PROTO_FOUND)
 		worker_note_proto(flow, session);
-	else if (session->proto.found == PROTO_GIVEN_UP)
+	else if (session->proto.found == PROTO_GIVEN_UP && session->proto.proto == NULL)
 		flow->app_failed = true;
 	return consumed;
 }
