@@ -12,6 +12,9 @@
 
 #include "lib/base/log.h"
 
+/* Of an af_packet port's ring, each queue's. */
+#define AF_PACKET_FRAMES 65536
+
 /* A Toeplitz key of one repeated pair of bytes hashes both directions of a flow alike (Woo and Park, 2012). */
 static uint8_t symmetric_key[52];
 
@@ -21,7 +24,7 @@ static const struct {
 	const char *vdev; /* format of the driver's words; "" for none */
 } kinds[] = {
 	{ "pci:", PORT_PCI, "" },
-	{ "af_packet:", PORT_AF_PACKET, "net_af_packet%u,iface=%s,blocksz=1048576,framesz=2048,framecnt=65536,qpairs=%u" },
+	{ "af_packet:", PORT_AF_PACKET, "net_af_packet%u,iface=%s,blocksz=1048576,framesz=2048,framecnt=" RTE_STR(AF_PACKET_FRAMES) ",qpairs=%u" },
 	{ "af_xdp:", PORT_AF_XDP, "net_af_xdp%u,iface=%s" },
 	{ "pcap:", PORT_PCAP, "net_pcap%u,rx_pcap=%s" },
 	{ "ring:", PORT_RING, "net_ring%u,%s" },
@@ -159,6 +162,29 @@ start_queues(struct port *port, const struct sensor_config *config, struct confi
 	return rc;
 }
 
+/*
+ * Until it is bound to its interface, and it is bound last, an af_packet socket is given the frames of all interfaces:
+ * another network's, of this machine's own loopback even. What its rings hold before the workers run is no traffic of the port.
+ */
+static void
+discard_before_start(const struct port *port)
+{
+	struct rte_mbuf *burst[64];
+	unsigned int count = 0;
+
+	for (uint16_t queue = 0; queue < port->queue_count; queue++) {
+		uint16_t got = 1;
+
+		for (unsigned int most = count + AF_PACKET_FRAMES; got > 0 && count < most; count += got) {
+			got = rte_eth_rx_burst(port->port_id, queue, burst, sizeof(burst) / sizeof(burst[0]));
+			rte_pktmbuf_free_bulk(burst, got);
+		}
+	}
+	rte_eth_stats_reset(port->port_id);
+	if (count > 0)
+		log_notice("sensor", "%s: %u frames from before the start are put aside, they may be another interface's", port->spec, count);
+}
+
 static uint16_t
 queues_possible(const struct port *port, unsigned int worker_count)
 {
@@ -197,6 +223,8 @@ port_start(struct port *port, const struct sensor_config *config, unsigned int p
 		return rc;
 	if (config->promiscuous && rte_eth_promiscuous_enable(port->port_id) != 0)
 		log_notice("sensor", "%s: the driver has no promiscuous mode", port->spec);
+	if (port->kind == PORT_AF_PACKET)
+		discard_before_start(port);
 	port->kernel_base = by_kernel(port) ? kernel_frames(port) : 0;
 	return 0;
 }
