@@ -277,8 +277,8 @@ make_url(char url[ACTIVATION_URL_MAX + 64], const char *base, const char *path)
 	return snprintf(url, ACTIVATION_URL_MAX + 64, "%.*s%s", (int)len, base, path) < ACTIVATION_URL_MAX + 64 ? 0 : -EINVAL;
 }
 
-int
-enrol_activate(const char *dir, const struct activation *activation, const struct enrol_way *way, bool again,
+static int
+activate(const char *dir, const struct activation *activation, const struct enrol_way *way, bool again,
 	char error[IDENTITY_ERROR_MAX])
 {
 	char url[ACTIVATION_URL_MAX + 64];
@@ -286,16 +286,15 @@ enrol_activate(const char *dir, const struct activation *activation, const struc
 	struct enrol_identity had;
 	EVP_PKEY *key = NULL;
 	char *body = NULL;
-	int err = enrol_identity_make_dir(dir, error);
+	int err;
 
-	if (err == 0 && !again && enrol_identity_load(&had, dir, error) != -ENOENT)
+	if (!again && enrol_identity_load(&had, dir, error) != -ENOENT)
 		return fail(error, -EEXIST, dir, "there is an identity already; --again replaces it");
-	if (err == 0 && activation->expires_s <= (uint64_t)time(NULL))
+	if (activation->expires_s <= (uint64_t)time(NULL))
 		return fail(error, -EKEYEXPIRED, activation->sensor, "the invitation has expired, or this box's clock is wrong");
-	if (err == 0 && make_url(url, activation->enrol, ENROL_PATH) != 0)
+	if (make_url(url, activation->enrol, ENROL_PATH) != 0)
 		return fail(error, -EINVAL, activation->enrol, "too long");
-	if (err == 0)
-		err = enrol_identity_pending_key(&key, dir, way->key == ENROL_KEY_TPM, error);
+	err = enrol_identity_pending_key(&key, dir, way->key == ENROL_KEY_TPM, error);
 	if (err == 0) {
 		body = make_body(key, activation->sensor, activation->token);
 		err = body == NULL ? fail(error, -ENOMEM, dir, "no memory") : 0;
@@ -306,6 +305,18 @@ enrol_activate(const char *dir, const struct activation *activation, const struc
 		explicit_bzero(body, strlen(body));
 	free(body);
 	EVP_PKEY_free(key);
+	return err;
+}
+
+int
+enrol_activate(const char *dir, const struct activation *activation, const struct enrol_way *way, bool again,
+	char error[IDENTITY_ERROR_MAX])
+{
+	int err = enrol_identity_make_dir(dir, error);
+	int held = err == 0 ? enrol_identity_hold(dir, error) : err;
+
+	err = held < 0 ? held : activate(dir, activation, way, again, error);
+	enrol_identity_let_go(held);
 	return err;
 }
 

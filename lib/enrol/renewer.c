@@ -79,9 +79,9 @@ retry_ms(const struct enrol_renewer *renewer, const struct enrol_identity *ident
 	return pause_ms < RETRY_MIN_MS ? RETRY_MIN_MS : pause_ms > RETRY_MAX_MS ? RETRY_MAX_MS : pause_ms;
 }
 
-/* @return how long nothing is to be done, ms */
+/* The folder is held. @return how long nothing is to be done, ms */
 static uint64_t
-look(struct enrol_renewer *renewer)
+renew_if_due(struct enrol_renewer *renewer)
 {
 	char error[IDENTITY_ERROR_MAX];
 	struct enrol_identity identity;
@@ -108,6 +108,21 @@ look(struct enrol_renewer *renewer)
 		log_warning("enrol", "the certificate ends in %llu s and was not renewed: %s",
 			(unsigned long long)(identity.not_after_s - now_ms / 1000), error);
 	return retry_ms(renewer, &identity);
+}
+
+static uint64_t
+look(struct enrol_renewer *renewer)
+{
+	char error[IDENTITY_ERROR_MAX];
+	int held = enrol_identity_hold(renewer->dir, error);
+	uint64_t pause_ms = LOOK_MS;
+
+	if (held < 0)
+		log_warning("enrol", "%s", error);
+	else
+		pause_ms = renew_if_due(renewer);
+	enrol_identity_let_go(held);
+	return pause_ms;
 }
 
 /* Clocks jump: the wall clock is looked at again each minute. */
