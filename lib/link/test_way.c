@@ -1,7 +1,9 @@
 #include "test/test.h"
 
 #include <arpa/inet.h>
+#include <dlfcn.h>
 #include <errno.h>
+#include <netdb.h>
 #include <pthread.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -223,23 +225,33 @@ old_keys_are_one_way(void **state)
 	way_set_destroy(set);
 }
 
+/* ---- names ---- */
+
+/* In place of the C library's, which is asked for all other names: two.example has an address of nobody and one that answers. */
+int
+getaddrinfo(const char *host, const char *port, const struct addrinfo *hints, struct addrinfo **out)
+{
+	typeof(&getaddrinfo) real = (typeof(&getaddrinfo))dlsym(RTLD_NEXT, "getaddrinfo");
+	int rc;
+
+	if (host == NULL || strcmp(host, "two.example") != 0)
+		return real(host, port, hints, out);
+	rc = real("127.0.0.2", port, hints, out);
+	return rc != 0 ? rc : real("127.0.0.1", port, hints, &(*out)->ai_next);
+}
+
 /* ---- walking, past a proxy that says what the row says ---- */
 
 struct peer {
 	int listener;
-	const char *says;
+	const char *says; /* pieces are split by '|', with a read before each; connections by '!' */
 	size_t len;
-	unsigned int rounds; /* what is read before each piece: pieces are split by '|' */
 	bool hang;
 };
 
-static void *
-peer_run(void *arg)
+static void
+say_pieces(int fd, const char *at, const char *end)
 {
-	struct peer *peer = arg;
-	int fd = accept(peer->listener, NULL, NULL);
-	const char *at = peer->says;
-	const char *end = at + peer->len;
 	char data[4096];
 
 	while (at < end) {
@@ -247,23 +259,40 @@ peer_run(void *arg)
 		size_t len = (size_t)((bar == NULL ? end : bar) - at);
 
 		if (recv(fd, data, sizeof(data), 0) <= 0 || send(fd, at, len, MSG_NOSIGNAL) != (ssize_t)len)
-			break;
+			return;
 		at += len + (bar != NULL);
 	}
-	if (peer->hang || peer->len > 0)
-		while (recv(fd, data, sizeof(data), 0) > 0)
-			;
-	close(fd);
+}
+
+static void *
+peer_run(void *arg)
+{
+	struct peer *peer = arg;
+	const char *at = peer->says, *end = at + peer->len;
+	char data[4096];
+
+	for (const char *next = at; next != NULL; at = next + 1) {
+		int fd = accept(peer->listener, NULL, NULL);
+
+		next = memchr(at, '!', (size_t)(end - at));
+		say_pieces(fd, at, next == NULL ? end : next);
+		if (peer->hang || peer->len > 0)
+			while (recv(fd, data, sizeof(data), 0) > 0)
+				;
+		close(fd);
+		if (next == NULL)
+			break;
+	}
 	return NULL;
 }
 
 static enum way_error
-walk_past(const char *scheme, const char *says, size_t len, bool hang)
+walk_past(const char *scheme, const char *at, const char *to_host, const char *says, size_t len, bool hang)
 {
 	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t address_len = sizeof(address);
 	struct peer peer = { .listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), .says = says, .len = len, .hang = hang };
-	static const struct way_end to = { .host = "aggregator.example", .port = 443 };
+	struct way_end to = { .port = 443 };
 	struct way_stream *stream = NULL;
 	struct way_failure fail;
 	struct config_error err;
@@ -274,7 +303,8 @@ walk_past(const char *scheme, const char *says, size_t len, bool hang)
 	assert_int_equal(bind(peer.listener, (struct sockaddr *)&address, sizeof(address)), 0);
 	assert_int_equal(listen(peer.listener, 1), 0);
 	assert_int_equal(getsockname(peer.listener, (struct sockaddr *)&address, &address_len), 0);
-	snprintf(json, sizeof(json), "\"%s://127.0.0.1:%u\"", scheme, ntohs(address.sin_port));
+	snprintf(json, sizeof(json), "\"%s://%s:%u\"", scheme, at, ntohs(address.sin_port));
+	snprintf(to.host, sizeof(to.host), "%s", to_host);
 	assert_int_equal(read_ways(&set, json, &err), 0);
 	assert_int_equal(pthread_create(&thread, NULL, peer_run, &peer), 0);
 	const struct way_walk walk = { .set = set, .way = &set->ways[0], .to = &to, .step_timeout_ms = 300, .cancel_fd = -1 };
@@ -322,12 +352,31 @@ proxies_that_misbehave(void **state)
 	};
 
 	for (size_t i = 0; i < TEST_COUNT(rows); i++) {
-		enum way_error error = walk_past(rows[i].scheme, rows[i].says, rows[i].len, rows[i].hang);
+		enum way_error error = walk_past(rows[i].scheme, "127.0.0.1", "aggregator.example", rows[i].says, rows[i].len,
+			rows[i].hang);
 
 		if (error != rows[i].want)
 			print_error("row %zu: %s, wanted %s\n", i, way_error_name(error), way_error_name(rows[i].want));
 		assert_int_equal(error, rows[i].want);
 	}
+}
+
+/* A dead address in front of a living one is neither the end nor what is told afterwards. */
+static void
+each_address_is_tried(void **state)
+{
+	static const char yes[] = "\5\0|\5\0\0\1\0\0\0\0\0\0";
+	static const char second[] = "\5\0|\5\2\0\1\0\0\0\0\0\0!\5\0|\5\0\0\1\0\0\0\0\0\0";
+	static const char none[] = "\5\0|\5\5\0\1\0\0\0\0\0\0!\5\0|\5\4\0\1\0\0\0\0\0\0";
+	static const char stranger[] = "\5\377";
+
+	assert_int_equal(walk_past("socks5h", "two.example", "x.example", SAYS(yes), false), WAY_DONE);
+	assert_int_equal(walk_past("socks5", "127.0.0.1", "two.example", SAYS(second), false), WAY_DONE);
+	assert_int_equal(walk_past("socks5", "127.0.0.1", "two.example", SAYS(none), false), WAY_PROXY_GATEWAY);
+	/* It resolves names itself: asked once. */
+	assert_int_equal(walk_past("socks5h", "127.0.0.1", "two.example", none, 12, false), WAY_PROXY_GATEWAY);
+	/* Other credentials do not come with another address. */
+	assert_int_equal(walk_past("socks5", "127.0.0.1", "two.example", SAYS(stranger), false), WAY_PROXY_AUTH);
 }
 
 /* ---- bandwidth ---- */
@@ -390,6 +439,7 @@ main(void)
 		cmocka_unit_test(bad_ways),
 		cmocka_unit_test(old_keys_are_one_way),
 		cmocka_unit_test(proxies_that_misbehave),
+		cmocka_unit_test(each_address_is_tried),
 		cmocka_unit_test(rates_by_time_of_day),
 		cmocka_unit_test(bad_rates),
 		cmocka_unit_test(every_error_has_name_and_advice),

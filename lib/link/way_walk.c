@@ -10,6 +10,12 @@
 #include "lib/link/way_hop.h"
 #include "lib/link/way_resolve.h"
 
+/* What is known of a hop from the tries before this one. */
+struct hop_tries {
+	struct way_challenge challenge;
+	unsigned int address; /* of those of its target, where the sensor resolves it: the one to ask for */
+};
+
 enum {
 	KEEPALIVE_IDLE_S = 10,
 	KEEPALIVE_INTERVAL_S = 5,
@@ -174,24 +180,35 @@ read_password(const struct way_hop *hop, char password[WAY_SECRET_LEN_MAX + 1], 
 	return 0;
 }
 
-/* What to ask the hop for: a name, or its address when the sensor resolves it. */
+/* What to ask the hop for: a name, or one of its addresses when the sensor resolves it. @param left out: addresses behind it */
 static int
-target_host(const struct way_walk *walk, const struct way_hop *hop, const struct way_end *next,
-	char host[WAY_HOST_LEN_MAX + 1], struct way_failure *fail)
+target_host(const struct way_walk *walk, const struct way_hop *hop, const struct way_end *next, unsigned int address,
+	char host[WAY_HOST_LEN_MAX + 1], unsigned int *left, struct way_failure *fail)
 {
 	struct way_addresses addresses;
 
+	*left = 0;
 	snprintf(host, WAY_HOST_LEN_MAX + 1, "%s", way_host_or_name(walk->set, next->host));
 	if (!hop->names_local)
 		return 0;
 	if (way_resolve(walk, next, &addresses, fail) != 0)
 		return -1;
-	way_address_text(&addresses.at[0], host);
+	/* Fewer than at the try before: from the start. */
+	address = address < addresses.count ? address : 0;
+	*left = addresses.count - 1 - address;
+	way_address_text(&addresses.at[address], host);
 	return 0;
 }
 
+/* It understood, and did not do it: another address may please it more. */
+static bool
+is_refusal(enum way_error error)
+{
+	return error == WAY_PROXY_DENIED || error == WAY_PROXY_GATEWAY || error == WAY_PROXY_STATUS;
+}
+
 static enum way_hop_result
-pass_hop(const struct way_walk *walk, struct way_stream *stream, unsigned int i, struct way_challenge *challenge,
+pass_hop(const struct way_walk *walk, struct way_stream *stream, unsigned int i, struct hop_tries *tries,
 	struct way_failure *fail)
 {
 	const struct way_hop *hop = &walk->way->hops[i];
@@ -201,6 +218,7 @@ pass_hop(const struct way_walk *walk, struct way_stream *stream, unsigned int i,
 	char password[WAY_SECRET_LEN_MAX + 1];
 	char host[WAY_HOST_LEN_MAX + 1];
 	char text[2 * WAY_HOST_LEN_MAX + 32];
+	unsigned int left;
 
 	stream->deadline_ms = start_ms + walk->step_timeout_ms;
 	if (hop->kind == WAY_HOP_HTTPS) {
@@ -208,9 +226,9 @@ pass_hop(const struct way_walk *walk, struct way_stream *stream, unsigned int i,
 			return WAY_HOP_FAILED;
 		step_done(walk, WAY_STEP_PROXY_TLS, hop->at.host, start_ms);
 	}
-	if (target_host(walk, hop, next, host, fail) != 0 || read_password(hop, password, fail) != 0)
+	if (target_host(walk, hop, next, tries->address, host, &left, fail) != 0 || read_password(hop, password, fail) != 0)
 		return WAY_HOP_FAILED;
-	const struct way_ask ask = { hop, password, host, next->port, challenge };
+	const struct way_ask ask = { hop, password, host, next->port, &tries->challenge };
 
 	start_ms = way_now_ms();
 	stream->deadline_ms = start_ms + walk->step_timeout_ms;
@@ -221,19 +239,25 @@ pass_hop(const struct way_walk *walk, struct way_stream *stream, unsigned int i,
 	snprintf(text, sizeof(text), "%s:%u to %s:%u", hop->at.host, hop->at.port, host, next->port);
 	if (result == WAY_HOP_OPEN)
 		step_done(walk, WAY_STEP_HOP, text, start_ms);
-	return result;
+	if (result != WAY_HOP_FAILED || left == 0 || !is_refusal(fail->error))
+		return result;
+	tries->address++;
+	return WAY_HOP_AGAIN;
 }
 
-/* Once from the start. A challenge takes a new connection: the old one may be closed, and carries a body to be skipped. */
+/*
+ * Once from the start. A challenge, or another address, takes a new connection: the old one may be closed, and carries a
+ * body to be skipped.
+ */
 static enum way_hop_result
-walk_once(struct way_stream **out, const struct way_walk *walk, struct way_challenge challenges[], struct way_failure *fail)
+walk_once(struct way_stream **out, const struct way_walk *walk, struct hop_tries tries[], struct way_failure *fail)
 {
 	const struct way *way = walk->way;
 	struct way_stream *stream = connect_end(walk, way->hop_count > 0 ? &way->hops[0].at : walk->to, fail);
 	enum way_hop_result result = stream == NULL ? WAY_HOP_FAILED : WAY_HOP_OPEN;
 
 	for (unsigned int i = 0; i < way->hop_count && result == WAY_HOP_OPEN; i++)
-		result = pass_hop(walk, stream, i, &challenges[i], fail);
+		result = pass_hop(walk, stream, i, &tries[i], fail);
 	if (result != WAY_HOP_OPEN) {
 		way_stream_destroy(stream);
 		return result;
@@ -245,11 +269,15 @@ walk_once(struct way_stream **out, const struct way_walk *walk, struct way_chall
 int
 way_walk(struct way_stream **out, const struct way_walk *walk, struct way_failure *fail)
 {
-	struct way_challenge challenges[WAY_HOPS_MAX] = { 0 };
+	struct hop_tries tries[WAY_HOPS_MAX] = { 0 };
 	enum way_hop_result result = WAY_HOP_AGAIN;
+	unsigned int most = walk->way->hop_count + WAY_ADDRESSES_MAX;
 
 	*fail = (struct way_failure){ 0 };
-	for (unsigned int i = 0; i <= walk->way->hop_count && result == WAY_HOP_AGAIN; i++)
-		result = walk_once(out, walk, challenges, fail);
+	for (unsigned int i = 0; i < most && result == WAY_HOP_AGAIN; i++)
+		result = walk_once(out, walk, tries, fail);
+	/* An address that did not answer is no fault once another one did. */
+	if (result == WAY_HOP_OPEN)
+		*fail = (struct way_failure){ 0 };
 	return result == WAY_HOP_OPEN ? 0 : -1;
 }

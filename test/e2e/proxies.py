@@ -140,9 +140,10 @@ class Haproxy(Program):
 
     def __init__(self, *ports):
         super().__init__()
+        localhost = f':::{self.port} v4v6' if socket.has_dualstack_ipv6() else f'127.0.0.1:{self.port}'
         servers = ''.join(f'  server s{i} 127.0.0.1:{port} check inter 200ms\n' for i, port in enumerate(ports))
         self.conf = self.write('haproxy.cfg', 'global\n  maxconn 200\ndefaults\n  mode tcp\n  timeout connect 2s\n  timeout client 60s\n'
-                               f'  timeout server 60s\nlisten link\n  bind 127.0.0.1:{self.port}\n{servers}')
+                               f'  timeout server 60s\nlisten link\n  bind {localhost}\n{servers}')
 
     def command(self):
         return ['haproxy', '-db', '-f', self.conf]

@@ -25,6 +25,18 @@ def unzstd(body):
     return out.raw
 
 
+class AnyLocalhost:
+    """Of a server: whatever this machine's hosts file and its proxies take localhost for, it listens there."""
+
+    def server_bind(self):
+        if self.address_family == socket.AF_INET6:
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        super().server_bind()
+
+    address_family = socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET
+    host = '::' if socket.has_dualstack_ipv6() else '127.0.0.1'
+
+
 class Lane:
     def __init__(self):
         self.records = {}
@@ -64,7 +76,7 @@ class Aggregator:
         context.verify_mode = ssl.CERT_REQUIRED
         if self.version is not None:
             context.minimum_version = context.maximum_version = self.version
-        self.server = Server(('127.0.0.1', self.port), handler)
+        self.server = Server((Server.host, self.port), handler)
         self.server.context = None if self.plain else context
         self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
@@ -91,7 +103,7 @@ class Aggregator:
             return 200, {'acked': lane.next - 1}
 
 
-class Server(ThreadingHTTPServer):
+class Server(AnyLocalhost, ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
 

@@ -22,7 +22,7 @@ import store  # noqa: E402
 import uplink_test  # noqa: E402
 from stack import add_row  # noqa: E402
 from proxies import Dante, FaultyProxy, Haproxy, Squid, free_port, wait_for_port  # noqa: E402
-from uplink_server import Aggregator, Proxy  # noqa: E402
+from uplink_server import Aggregator, AnyLocalhost, Proxy  # noqa: E402
 from uplink_test import Feed, make_pki, numbers, run  # noqa: E402
 
 SENSOR = ''
@@ -676,6 +676,12 @@ class Walk(WaysCase):
             self.fault('test batch', error, uplink__connect_timeout_ms=500)
 
 
+class PlainListener(AnyLocalhost, socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
+    daemon_threads = True
+    block_on_close = False
+
+
 class PlainServer:
     """Says the same to everybody, in clear."""
 
@@ -688,10 +694,7 @@ class PlainServer:
                 else:
                     handler.request.sendall(answer)
         self.stop = threading.Event()
-        socketserver.ThreadingTCPServer.allow_reuse_address = True
-        self.server = socketserver.ThreadingTCPServer(('127.0.0.1', port), Handler)
-        self.server.daemon_threads = True
-        self.server.block_on_close = False
+        self.server = PlainListener((PlainListener.host, port), Handler)
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
         self.port = self.server.server_address[1]
         if case is not None:
