@@ -79,8 +79,11 @@ class Squid(Program):
             port = f'https_port 127.0.0.1:{self.port} tls-cert={self.copy_pair(tls)}'
         if inspect is not None:
             port += f' ssl-bump tls-cert={self.copy_pair(inspect["ca"])} generate-host-certificates=on'
+        # Of two lines for one name in the machine's own file, 127.0.0.1 and ::1, it takes the last one alone.
+        hosts = self.write('hosts', '127.0.0.1 localhost\n')
+        os.chmod(hosts, 0o644)
         self.conf = self.write('squid.conf', '\n'.join([
-            port, *self.inspect_lines(inspect), *self.auth_lines(auth), *self.parent_lines(parent), 'pid_filename none', 'cache deny all', 'cache_mem 8 MB',
+            port, f'hosts_file {hosts}', *self.inspect_lines(inspect), *self.auth_lines(auth), *self.parent_lines(parent), 'pid_filename none', 'cache deny all', 'cache_mem 8 MB',
             f'access_log stdio:{self.folder}/access', f'cache_log {self.folder}/cache', f'coredump_dir {self.folder}',
             'shutdown_lifetime 0 seconds', 'netdb_filename none', 'pinger_enable off', 'visible_hostname squid.test',
             f'unique_hostname squid{self.port}.test', 'max_filedescriptors 1024', '']))
