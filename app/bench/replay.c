@@ -295,7 +295,7 @@ print_json(const struct bench *bench, const struct result *results, unsigned int
 			(json_int_t)all->latency_ns[2]));
 	json_object_set(root, "drops", all->drops);
 	json_object_set_new(root, "memory_bytes", json_integer((json_int_t)memory_bytes()));
-	json_object_set_new(root, "rules", json_integer(ruleset_count(bench->ruleset)));
+	json_object_set_new(root, "rules", json_integer(ruleset_stats_get(bench->ruleset)->rules_loaded));
 	json_object_set_new(root, "huge_pages", json_boolean(bench->huge_pages));
 	json_dumpf(root, stdout, JSON_INDENT(2));
 	putchar('\n');
@@ -312,7 +312,7 @@ print_table(const struct bench *bench, const struct result *results, unsigned in
 	json_t *value;
 
 	printf("%s: %u frames, %.0f bytes on average, %u loops, %u rules, TSC %.2f GHz%s\n\n", bench->options.path,
-		bench->capture.frame_count, mean_len, bench->options.loops, ruleset_count(bench->ruleset), hz / 1e9,
+		bench->capture.frame_count, mean_len, bench->options.loops, ruleset_stats_get(bench->ruleset)->rules_loaded, hz / 1e9,
 		bench->huge_pages ? "" : ", no huge pages");
 	printf("| part | cycles a packet (median) | best | worst | quiet | of it: ");
 	for (unsigned int i = 0; i < STAGE_COUNT; i++)

@@ -127,10 +127,10 @@ check_rules(struct report *report, const struct settings *settings)
 	for (unsigned int i = 0; i < count; i++)
 		fault(report, "%s:%u:%u: %s%s%s (sid %u)", errors[i].file, errors[i].line, errors[i].column, errors[i].keyword,
 			errors[i].keyword[0] != '\0' ? ": " : "", errors[i].reason, errors[i].sid);
-	if (ruleset_count(ruleset) == 0)
+	if (ruleset_stats_get(ruleset)->rules_loaded == 0)
 		warn(report, "no rules are loaded (rule-files)");
 	else
-		good("%u rules compile", ruleset_count(ruleset));
+		good("%u rules compile", ruleset_stats_get(ruleset)->rules_loaded);
 	ruleset_destroy(ruleset);
 }
 

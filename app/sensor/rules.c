@@ -89,10 +89,10 @@ print_files(const struct ruleset *set, const struct rule_error *errors, unsigned
 {
 	struct tallies files = { 0 };
 	struct tally *row;
-	unsigned int loaded = ruleset_count(set);
+	unsigned int loaded = ruleset_stats_get(set)->rules_loaded;
 
-	for (unsigned int i = 0; i < loaded; i++)
-		if ((row = tally_of(&files, ruleset_meta(set, i)->file, NULL)) != NULL)
+	for (unsigned int i = 0; i < ruleset_count(set); i++)
+		if (ruleset_meta(set, i)->first && (row = tally_of(&files, ruleset_meta(set, i)->file, NULL)) != NULL)
 			row->loaded++;
 	for (unsigned int i = 0; i < error_count; i++)
 		if ((row = tally_of(&files, errors[i].file, NULL)) != NULL)
@@ -152,8 +152,8 @@ check(const struct ruleset *set)
 		printf("\n");
 	print_files(set, errors, count);
 	print_reasons(errors, count);
-	printf("\n%u rules load, %u do not, %u warnings; compiled in %u ms: %u Hyperscan databases, %llu bytes\n", ruleset_count(set),
-		ruleset_stats_get(set)->rules_failed, warnings, ruleset_stats_get(set)->compile_ms, ruleset_stats_get(set)->databases,
+	printf("\n%u rules load, %u do not, %u warnings; compiled in %u ms: %u Hyperscan databases, %llu bytes\n",
+		ruleset_stats_get(set)->rules_loaded, ruleset_stats_get(set)->rules_failed, warnings, ruleset_stats_get(set)->compile_ms, ruleset_stats_get(set)->databases,
 		(unsigned long long)ruleset_stats_get(set)->database_bytes);
 	return ruleset_stats_get(set)->rules_failed == 0 ? 0 : 1;
 }

@@ -94,23 +94,64 @@ rule_buffer_keyword(struct rule_parser *parser, const char *name, char *value)
 	return rule_move_node(parser, parser->last_content, buffer_rows[at].buffer);
 }
 
-/* file_data and file.data: the body that the rule's direction carries, where the rule's protocol has no file_data of its own. */
+/* ---- file_data and file.data ---- */
+
+enum { BODIES_MAX = 8, BODY_NAME_MAX = 48 };
+
+struct body {
+	char name[BODY_NAME_MAX];
+	enum rule_direction direction;
+};
+
+static bool
+has_file_data(const struct rule_app *app, char name[BODY_NAME_MAX])
+{
+	snprintf(name, BODY_NAME_MAX, "%s.file_data", app->name);
+	for (unsigned int i = 0; i < app->buffer_count; i++)
+		if (strcmp(app->buffers[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* Where messages of the rule's protocol, or of any where it names none, carry files. */
+static unsigned int
+bodies_of(const struct rule_parser *parser, struct body bodies[BODIES_MAX])
+{
+	static const struct body web[] = { { "http.request_body", RULE_TO_SERVER }, { "http.response_body", RULE_TO_CLIENT } };
+	const struct rule_world *world = &parser->set->world;
+	unsigned int asked = parser->draft.app, count = 0;
+
+	for (unsigned int app = 0; app < world->app_count && count < BODIES_MAX - 2; app++)
+		if ((asked == RULE_APP_NONE || asked == app) && has_file_data(world->apps[app], bodies[count].name))
+			bodies[count++].direction = RULE_EITHER;
+	if (asked == RULE_APP_NONE || (int)asked == rule_app_find(parser, "http", 4))
+		for (unsigned int i = 0; i < 2; i++)
+			bodies[count++] = web[i];
+	return count;
+}
+
+/* The rule is read once for each body. */
 int
 rule_setup_file_data(struct rule_parser *parser, char *value)
 {
-	bool to_server = (parser->draft.flow & RULE_FLOW_TO_SERVER) != 0;
+	struct body bodies[BODIES_MAX];
+	unsigned int count = bodies_of(parser, bodies);
 	bool given = value != NULL && *value != '\0';
 
+	if (count == 0)
+		return rule_refuse(parser, "messages of this protocol carry no files");
 	if ((parser->draft.flags & RULE_TRANSACTION) != 0) {
-		to_server = given && strcmp(value, "to_server") == 0;
+		bool to_server = given && strcmp(value, "to_server") == 0;
+
 		if (!to_server && (!given || strcmp(value, "to_client") != 0))
 			return rule_refuse(parser, "both directions have one: say to_server or to_client");
-	} else if (given) {
-		return rule_refuse(parser, "takes no value: a direction is for rules with =>");
+		return rule_use_named(parser, bodies[count > 1 && to_server ? count - 2 : count - 1].name);
 	}
-	int ret = rule_app_buffer(parser, "file_data");
-
-	return ret != 1 ? ret : rule_use_named(parser, to_server ? "http.request_body" : "http.response_body");
+	if (given)
+		return rule_refuse(parser, "takes no value: a direction is for rules with =>");
+	parser->readings = count;
+	parser->body_direction = bodies[parser->reading].direction;
+	return rule_use_named(parser, bodies[parser->reading].name);
 }
 
 /* uricontent:"x" is content:"x"; http_uri; */

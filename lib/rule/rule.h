@@ -111,6 +111,7 @@ struct rule_meta {
 	const char *text;           /* the rule as it was written */
 	const char *file;
 	uint32_t line;
+	bool first;                 /* of its text: file.data of a rule without a protocol makes a rule for each that carries files */
 };
 
 /* ---- cold: control thread ---- */
@@ -138,6 +139,7 @@ void ruleset_destroy(struct ruleset *ruleset);
 const struct ruleset_stats *ruleset_stats_get(const struct ruleset *ruleset);
 /** The refused rules, in file order. @param count out. Borrowed. */
 const struct rule_error *ruleset_errors(const struct ruleset *ruleset, unsigned int *count);
+/** Rules as they are asked: some texts are several (rule_meta.first). ruleset_stats_get() counts texts. */
 unsigned int ruleset_count(const struct ruleset *ruleset);
 /** @param rule_idx below ruleset_count(); rules are in order of precedence: action, priority, sid. */
 const struct rule_meta *ruleset_meta(const struct ruleset *ruleset, uint32_t rule_idx);

@@ -347,12 +347,25 @@ refused_keep(struct ruleset *set)
 	return 0;
 }
 
+static void
+drop_gone(struct ruleset *set)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < set->rule_count; i++)
+		if (!set->rules[i]->gone)
+			set->rules[kept++] = set->rules[i];
+	set->rule_count = kept;
+}
+
 int
 rule_compile(struct ruleset *set, const char *cache_dir)
 {
 	struct compile compile = { .set = set };
 	uint32_t count = set->rule_count + 1;
 	int ret = -ENOMEM;
+
+	drop_gone(set);
 
 	if (set->rule_count > 0)
 		qsort(set->rules, set->rule_count, sizeof(set->rules[0]), rule_compare);

@@ -468,12 +468,37 @@ finish_duplicate(struct rule_parser *parser, struct rule **kept)
 	*kept = NULL;
 	if (slot == NULL)
 		return rule_no_memory(parser);
-	if (*slot == NULL)
+	if (*slot == NULL || *slot == parser->first)
 		return 0;
 	if ((*slot)->meta.rev >= meta->rev)
 		return rule_refuse(parser, "sid %u is already used by %s:%u", meta->sid, (*slot)->meta.file, (*slot)->meta.line);
 	*kept = *slot;
 	return 0;
+}
+
+/* A rule of one direction is none of the bodies of the other one. */
+static int
+finish_body(struct rule_parser *parser)
+{
+	const uint16_t both = RULE_FLOW_TO_SERVER | RULE_FLOW_TO_CLIENT;
+	uint16_t flow = parser->draft.flow & both;
+
+	if ((parser->body_direction == RULE_TO_SERVER && flow == RULE_FLOW_TO_CLIENT)
+		|| (parser->body_direction == RULE_TO_CLIENT && flow == RULE_FLOW_TO_SERVER))
+		return rule_refuse(parser, "no message that carries files goes that way");
+	return 0;
+}
+
+/* The next rule of the text at hand. */
+static void
+finish_link(struct rule_parser *parser, struct rule *rule)
+{
+	if (rule->meta.first) {
+		parser->first = rule;
+		return;
+	}
+	rule->more = parser->first->more;
+	parser->first->more = rule;
 }
 
 int
@@ -487,6 +512,8 @@ rule_finish(struct rule_parser *parser)
 	parser->at = parser->text;
 	if (ret == 0)
 		ret = finish_duplicate(parser, &older);
+	if (ret == 0)
+		ret = finish_body(parser);
 	finish_drop_payload(parser);
 	if (ret == 0)
 		ret = finish_check_buffers(parser);
@@ -500,12 +527,16 @@ rule_finish(struct rule_parser *parser)
 	finish_classes(parser);
 	finish_direction(parser);
 	finish_phase(parser);
+	parser->draft.meta.first = parser->first == NULL;
 	if (older != NULL) {
 		uint32_t order = older->order;
 
+		for (struct rule *of_older = older->more; of_older != NULL; of_older = of_older->more)
+			of_older->gone = true;
 		ret = finish_copy(parser, &parser->draft);
 		*older = parser->draft;
 		older->order = order;
+		finish_link(parser, older);
 		return ret;
 	}
 	struct rule *rule = rule_arena_alloc(&set->arena, sizeof(*rule));
@@ -517,5 +548,7 @@ rule_finish(struct rule_parser *parser)
 	ret = finish_copy(parser, rule);
 	if (ret == 0 && rule_set_add(set, rule) != 0)
 		ret = rule_no_memory(parser);
+	if (ret == 0)
+		finish_link(parser, rule);
 	return ret;
 }

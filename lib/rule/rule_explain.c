@@ -289,6 +289,8 @@ put_verified(const struct ruleset *set, const struct rule *rule, struct buf *out
 int
 ruleset_explain(const struct ruleset *set, uint32_t gid, uint32_t sid, struct buf *out)
 {
+	bool found = false;
+
 	for (uint32_t i = 0; i < set->rule_count; i++) {
 		const struct rule *rule = set->rules[i];
 
@@ -302,9 +304,9 @@ ruleset_explain(const struct ruleset *set, uint32_t gid, uint32_t sid, struct bu
 			app_name(set, rule));
 		put_groups(set, i, out);
 		put_verified(set, rule, out);
-		return 0;
+		found = true;
 	}
-	return -ENOENT;
+	return found ? 0 : -ENOENT;
 }
 
 /* ---- warnings ---- */
@@ -398,7 +400,7 @@ ruleset_warnings(const struct ruleset *set, void (*warn)(const struct rule_meta 
 		const char *texts[] = { never_by_direction(rule), never_by_bits(set, rule), costly(rule), misunderstood(rule),
 			forgotten(rule) };
 
-		for (unsigned int t = 0; t < sizeof(texts) / sizeof(texts[0]); t++)
+		for (unsigned int t = 0; rule->meta.first && t < sizeof(texts) / sizeof(texts[0]); t++)
 			if (texts[t] != NULL) {
 				warn(&rule->meta, texts[t], arg);
 				count++;

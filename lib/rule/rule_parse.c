@@ -207,6 +207,7 @@ draft_reset(struct rule_parser *parser)
 {
 	parser->draft = (struct rule){ .app = RULE_APP_NONE, .priority = 3 };
 	parser->draft.meta.gid = 1;
+	parser->body_direction = RULE_EITHER;
 	parser->buffer_count = 0;
 	parser->directions = 0;
 	parser->buffer = -1;
@@ -280,14 +281,18 @@ rule_one(struct rule_parser *parser, const char *text, char *work)
 			parser->set->stats.rules_disabled++;
 			return 0;
 		}
-		draft_reset(parser);
 	}
-	memcpy(work, text, strlen(text) + 1);
-	int ret = rule_read(parser, work);
-
-	if (parser->no_memory)
-		return -ENOMEM;
-	if (ret == 0)
+	parser->first = NULL;
+	parser->readings = 1;
+	for (parser->reading = 0; parser->reading < parser->readings; parser->reading++) {
+		draft_reset(parser);
+		memcpy(work, text, strlen(text) + 1);
+		(void)rule_read(parser, work);
+		if (parser->no_memory)
+			return -ENOMEM;
+	}
+	/* One that fits is enough: what the others look into is not of this rule's protocol or direction. */
+	if (parser->first != NULL)
 		return 0;
 	sid_peek(parser);
 	return error_add(parser);

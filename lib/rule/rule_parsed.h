@@ -475,7 +475,9 @@ struct rule {
 	uint64_t app_events;          /* app-layer-event: any of these bits */
 	uint64_t decode_events[DECODE_EVENT_WORDS];
 	uint64_t stream_events[2];
+	struct rule *more;            /* the next one of the same text */
 	uint32_t order;               /* of reading: the last word of precedence */
+	bool gone;                    /* while the set is read: another revision took its place */
 	uint16_t mute_bit[2];         /* by direction, 1 to the server; RULE_NOT_MUTED */
 };
 

@@ -44,8 +44,13 @@ struct rule_parser {
 	unsigned int scheme_count;
 	struct rule_group_cache_row *address_cache, *port_cache;
 
+	/* the text at hand: a rule for each place that its file.data may mean */
+	unsigned int reading, readings;       /* which of how many */
+	struct rule *first;                   /* of those that are in the set already, or NULL */
+
 	/* the rule at hand */
 	struct rule draft;
+	enum rule_direction body_direction;   /* of its file.data; RULE_EITHER without one */
 	struct rule_draft_buffer *buffers;    /* [RULE_BUFFERS_MAX] */
 	unsigned int buffer_count;
 	const struct rule_app_alias *alias;   /* the rule is about these records alone; NULL: all of its protocol */

@@ -57,8 +57,13 @@ rule_set_add(struct ruleset *set, struct rule *rule)
 {
 	if (set->rule_count == set->rule_cap && grow((void **)&set->rules, &set->rule_cap, sizeof(set->rules[0])) != 0)
 		return -ENOMEM;
+	struct rule **slot = rule_by_sid(set, rule->meta.gid, rule->meta.sid);
+
+	if (slot == NULL)
+		return -ENOMEM;
 	set->rules[set->rule_count++] = rule;
-	*rule_by_sid(set, rule->meta.gid, rule->meta.sid) = rule;
+	if (rule->meta.first)
+		*slot = rule;
 	return 0;
 }
 
@@ -92,7 +97,8 @@ rule_by_sid(struct ruleset *set, uint32_t gid, uint32_t sid)
 		if (table == NULL)
 			return NULL;
 		for (uint32_t i = 0; i < set->rule_count; i++)
-			*sid_slot(table, cap, set->rules[i]->meta.gid, set->rules[i]->meta.sid) = set->rules[i];
+			if (set->rules[i]->meta.first)
+				*sid_slot(table, cap, set->rules[i]->meta.gid, set->rules[i]->meta.sid) = set->rules[i];
 		free(set->sid_table);
 		set->sid_table = table;
 		set->sid_cap = cap;
@@ -174,7 +180,8 @@ set_finish(struct ruleset *set, const struct rule_config *config)
 	int ret = rule_compile(set, config->cache_dir == NULL ? "" : config->cache_dir);
 
 	set->stats.compile_ms = milliseconds_since(&start);
-	set->stats.rules_loaded = set->rule_count;
+	for (uint32_t i = 0; i < set->rule_count; i++)
+		set->stats.rules_loaded += set->rules[i]->meta.first;
 	free(set->sid_table);
 	set->sid_table = NULL;
 	set->sid_cap = 0;

@@ -28,6 +28,9 @@ static const struct field tls_fields[] = { WEB_FIELD("sni", 0) };
 static const struct record_table tls_table = { "tls", tls_fields, 1, sizeof(struct web_record) };
 static const struct field modbus_fields[] = { WEB_FIELD("request.data", 0) };
 static const struct record_table modbus_table = { "modbus", modbus_fields, 1, sizeof(struct web_record) };
+static const struct field mail_fields[] = { WEB_FIELD("data", 0) };
+static const struct record_table mail_table = { "mail", mail_fields, 1, sizeof(struct web_record) };
+static const struct rule_app_buffer mail_buffers[] = { { "mail.file_data", "data" } };
 static const struct rule_app_event modbus_events[] = { { "invalid_length", "length" } };
 static const struct rule_app_buffer web_buffers[] = { { "http.request_header", "header_lines" }, { "http.answer", "response_body" },
 	{ "http.either", "header" } };
@@ -55,8 +58,9 @@ static const struct rule_app web_apps[] = {
 		.buffer_direction = web_direction, .buffer_of = web_of },
 	{ .name = "tls", .record = &tls_table },
 	{ .name = "modbus", .record = &modbus_table, .events = modbus_events, .event_count = 1 },
+	{ .name = "mail", .record = &mail_table, .buffers = mail_buffers, .buffer_count = 1 },
 };
-static const struct rule_app *const web_world_apps[] = { &web_apps[0], &web_apps[1], &web_apps[2] };
+static const struct rule_app *const web_world_apps[] = { &web_apps[0], &web_apps[1], &web_apps[2], &web_apps[3] };
 static const struct rule_world web_world = { web_world_apps, TEST_COUNT(web_world_apps), toy_decode_event, toy_stream_event };
 
 static inline struct ruleset *
