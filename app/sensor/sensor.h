@@ -33,6 +33,7 @@ struct sensor {
 	struct sink_set *sinks;
 	struct exporter *exporter;
 	struct control *control;
+	uint32_t advice_given;       /* advice.h; the exporter's thread */
 	uint64_t started_ns;         /* wall clock */
 	_Atomic uint64_t stop_requested;
 };
@@ -65,7 +66,7 @@ extern const struct counter_table stats_rules_table;
 
 /** All counters, nested by their names, with the books of frames: a new object. Any thread. */
 json_t *stats_collect(struct sensor *sensor);
-/** One stats event. For exporter_config.stats. */
+/** One stats event, and in the log what it advises (advice.h). For exporter_config.stats: one thread. */
 void stats_write_line(void *sensor, struct buf *out);
 
 /* ---- control.c ---- */

@@ -7,7 +7,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "app/sensor/advice.h"
 #include "app/sensor/sensor.h"
+#include "lib/base/log.h"
 
 static void
 add_at(json_t *root, const char *path, uint64_t value)
@@ -246,7 +248,10 @@ stats_write_line(void *arg, struct buf *out)
 	struct sensor *sensor = arg;
 	json_t *stats = stats_collect(sensor);
 	char *text = json_dumps(stats, JSON_COMPACT);
+	char advice[512];
 
+	while (advice_next(stats, &sensor->advice_given, advice, sizeof(advice)))
+		log_warning("sensor", "%s", advice);
 	buf_puts(out, "{\"timestamp\":");
 	buf_json_time(out, stats_time(sensor));
 	buf_puts(out, ",\"event_type\":\"stats\",\"stats\":");
