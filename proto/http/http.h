@@ -115,7 +115,7 @@ const char *http_buffer_of(const struct rule_app_buffer *buffer, bool to_server)
 extern const struct counter_desc http_counters[];
 extern const struct knob_table http_knobs;
 
-enum { HTTP_BUFFER_COUNT = 31 };
+enum { HTTP_BUFFER_COUNT = 30 };
 
 /* Index into http_events[]. Those that come in two kinds have the request's first. */
 enum http_event {

@@ -172,7 +172,6 @@ const struct rule_app_buffer http_buffers[HTTP_BUFFER_COUNT] = {
 	{ "http.connection", "connection" },
 	{ "http.protocol", "message_protocol" },
 	{ "http.start", "start" },
-	{ "file.data", "body" },
 };
 
 enum rule_direction
@@ -190,7 +189,7 @@ static const char *const of_each[][3] = {
 #define OF_EACH(name) { name, name "_of_response", name "_of_request" }
 	OF_EACH("header"), OF_EACH("header_lines"), OF_EACH("header_raw"), OF_EACH("header_names"), OF_EACH("cookie"), OF_EACH("content_type"),
 	OF_EACH("content_len"), OF_EACH("connection"), OF_EACH("start"),
-	{ "message_protocol", "protocol_of_response", "protocol_of_request" }, { "body", "response_body", "request_body" },
+	{ "message_protocol", "protocol_of_response", "protocol_of_request" },
 };
 
 const char *
