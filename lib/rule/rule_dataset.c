@@ -327,12 +327,15 @@ set_save(const struct rule_dataset *set)
 		rule_dataset_write(set, &out);
 		file = fopen(path, "we");
 	}
-	bool whole = file != NULL && fwrite(out.data, 1, out.len, file) == out.len;
+	/* On the disk before it takes the older one's place: a power cut leaves one or the other. */
+	bool whole = file != NULL && fwrite(out.data, 1, out.len, file) == out.len && fflush(file) == 0 && fsync(fileno(file)) == 0;
 
 	if (file != NULL)
 		whole = fclose(file) == 0 && whole;
-	if (!whole || rename(path, set->save_path) != 0)
+	if (!whole || rename(path, set->save_path) != 0) {
 		log_warning("rule", "dataset %s: not saved to %s", set->name, set->save_path);
+		(void)unlink(path);
+	}
 	buf_destroy(&out);
 }
 
