@@ -10,6 +10,7 @@
 #include <openssl/crypto.h>
 
 #include "app/aggregator/api_token.h"
+#include "lib/base/hold.h"
 #include "lib/base/log.h"
 #include "lib/link/batch.h"
 
@@ -21,6 +22,7 @@ struct file {
 	unsigned int count;
 	struct timespec changed;
 	off_t size;
+	ino_t inode;
 };
 
 static bool
@@ -96,8 +98,9 @@ read_again(struct file *tokens)
 		tokens->size = -1;
 		return;
 	}
-	if (status.st_size == tokens->size && memcmp(&status.st_mtim, &tokens->changed, sizeof(tokens->changed)) == 0)
+	if (status.st_ino == tokens->inode && status.st_size == tokens->size && memcmp(&status.st_mtim, &tokens->changed, sizeof(tokens->changed)) == 0)
 		return;
+	tokens->inode = status.st_ino;
 	tokens->size = status.st_size;
 	tokens->changed = status.st_mtim;
 	(void)read_file(tokens);
@@ -136,46 +139,91 @@ fail(const struct file *tokens, int err)
 }
 
 static int
-file_add(void *kept, const struct api_token *token)
+append(const struct file *tokens, const struct api_token *token)
 {
-	struct file *tokens = kept;
-	FILE *file;
+	FILE *file = fopen(tokens->path, "ae");
+	bool whole;
 
-	if (find_name(tokens, token->name) != NULL)
-		return -EEXIST;
-	if (tokens->count == API_TOKENS_MAX)
-		return -ENOSPC;
-	file = fopen(tokens->path, "ae");
 	if (file == NULL)
 		return fail(tokens, -errno);
 	api_token_print(token, file);
-	return fclose(file) == 0 ? 0 : fail(tokens, -EIO);
+	whole = fflush(file) == 0 && fsync(fileno(file)) == 0;
+	return fclose(file) == 0 && whole ? 0 : fail(tokens, -EIO);
 }
 
 /* The file's owner and mode stay, comments do not. */
 static int
-file_remove(void *kept, const char *name)
+write_without(const struct file *tokens, FILE *file, const char *name)
 {
-	struct file *tokens = kept;
-	char path[PATH_LEN_MAX];
 	struct stat status;
-	FILE *file;
-	int fd;
 
-	if (find_name(tokens, name) == NULL)
-		return -ENOENT;
-	snprintf(path, sizeof(path), "%s.new", tokens->path);
-	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	file = fd < 0 ? NULL : fdopen(fd, "w");
-	if (file == NULL || stat(tokens->path, &status) != 0 || fchown(fd, status.st_uid, status.st_gid) != 0 ||
-	    fchmod(fd, status.st_mode) != 0)
-		return fail(tokens, -errno);
+	if (stat(tokens->path, &status) != 0 || fchown(fileno(file), status.st_uid, status.st_gid) != 0 ||
+	    fchmod(fileno(file), status.st_mode) != 0)
+		return -errno;
 	for (unsigned int i = 0; i < tokens->count; i++)
 		if (strcmp(tokens->list[i].name, name) != 0)
 			api_token_print(&tokens->list[i], file);
-	if (fflush(file) != 0 || fsync(fd) != 0 || fclose(file) != 0 || rename(path, tokens->path) != 0)
+	return fflush(file) == 0 && fsync(fileno(file)) == 0 ? 0 : -errno;
+}
+
+static int
+replace_without(const struct file *tokens, const char *name)
+{
+	char path[PATH_LEN_MAX];
+	FILE *file;
+	int fd, err;
+
+	if (snprintf(path, sizeof(path), "%s.new", tokens->path) >= (int)sizeof(path))
+		return fail(tokens, -ENAMETOOLONG);
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	file = fd < 0 ? NULL : fdopen(fd, "w");
+	if (file == NULL)
 		return fail(tokens, -errno);
-	return 0;
+	err = write_without(tokens, file, name);
+	if (fclose(file) != 0 && err == 0)
+		err = -errno;
+	if (err == 0 && rename(path, tokens->path) != 0)
+		err = -errno;
+	if (err != 0)
+		(void)unlink(path);
+	return err == 0 ? 0 : fail(tokens, err);
+}
+
+/* What is decided by the file's content is done before another process changes it: a token that one takes out must not come
+ * back with the list that another one read before. */
+static int
+begin_change(struct file *tokens)
+{
+	int held = hold_folder_of(tokens->path);
+	int err = held < 0 ? fail(tokens, held) : read_file(tokens);
+
+	if (err == 0)
+		return held;
+	hold_let_go(held);
+	return err;
+}
+
+static int
+file_add(void *kept, const struct api_token *token)
+{
+	struct file *tokens = kept;
+	int held = begin_change(tokens);
+	int err = held < 0 ? held : find_name(tokens, token->name) != NULL ? -EEXIST : tokens->count == API_TOKENS_MAX ? -ENOSPC
+		: append(tokens, token);
+
+	hold_let_go(held);
+	return err;
+}
+
+static int
+file_remove(void *kept, const char *name)
+{
+	struct file *tokens = kept;
+	int held = begin_change(tokens);
+	int err = held < 0 ? held : find_name(tokens, name) == NULL ? -ENOENT : replace_without(tokens, name);
+
+	hold_let_go(held);
+	return err;
 }
 
 static int

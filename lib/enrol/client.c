@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/base/hold.h"
 #include "lib/base/log.h"
 #include "lib/enrol/csr.h"
 #include "lib/enrol/proof.h"
@@ -313,10 +314,11 @@ enrol_activate(const char *dir, const struct activation *activation, const struc
 	char error[IDENTITY_ERROR_MAX])
 {
 	int err = enrol_identity_make_dir(dir, error);
-	int held = err == 0 ? enrol_identity_hold(dir, error) : err;
+	int held = err == 0 ? hold_folder(dir) : -1;
 
-	err = held < 0 ? held : activate(dir, activation, way, again, error);
-	enrol_identity_let_go(held);
+	if (err == 0)
+		err = held < 0 ? fail(error, held, dir, strerror(-held)) : activate(dir, activation, way, again, error);
+	hold_let_go(held);
 	return err;
 }
 

@@ -43,7 +43,7 @@ struct enrol_way {
  */
 int enrol_activate(const char *dir, const struct activation *activation, const struct enrol_way *way, bool again,
 	char error[IDENTITY_ERROR_MAX]);
-/** A new key and certificate in place of those of `identity`; the caller holds the folder (identity.h). @param url https://HOST:PORT. @return 0 or -errno */
+/** A new key and certificate in place of those of `identity`; the caller holds the folder (lib/base/hold.h). @param url https://HOST:PORT. @return 0 or -errno */
 int enrol_renew(const char *dir, const struct enrol_identity *identity, const char *url, const struct enrol_way *way,
 	char error[IDENTITY_ERROR_MAX]);
 

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -56,27 +55,6 @@ enrol_identity_make_dir(const char *dir, char error[IDENTITY_ERROR_MAX])
 	if (mkdir(path, 0700) != 0 && errno != EEXIST)
 		return fail(error, -errno, path, strerror(errno));
 	return 0;
-}
-
-int
-enrol_identity_hold(const char *dir, char error[IDENTITY_ERROR_MAX])
-{
-	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int err = fd < 0 ? -errno : 0;
-
-	while (err == 0 && flock(fd, LOCK_EX) != 0)
-		err = errno == EINTR ? 0 : -errno;
-	if (err == 0)
-		return fd;
-	enrol_identity_let_go(fd);
-	return fail(error, err, dir, strerror(-err));
-}
-
-void
-enrol_identity_let_go(int held)
-{
-	if (held >= 0)
-		close(held);
 }
 
 static int

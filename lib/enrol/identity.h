@@ -8,7 +8,7 @@
  *
  * Each file appears whole and on the disk, or not at all. A key is made on the box and never leaves it.
  *
- * Thread: what writes is between enrol_identity_hold() and enrol_identity_let_go(): the sensor renews while its operator enrols
+ * Thread: what writes does so while its thread holds the folder (lib/base/hold.h): the sensor renews while its operator enrols
  * it again, two processes with one pending key. enrol_identity_load() by any, at any time.
  */
 #ifndef MR_ENROL_IDENTITY_H
@@ -65,13 +65,5 @@ int enrol_identity_put_activation(const char *dir, const struct activation *acti
 int enrol_identity_put_ca(const char *dir, const char *text, char error[IDENTITY_ERROR_MAX]);
 /** Makes the folder, and those above it. @return 0 or -errno */
 int enrol_identity_make_dir(const char *dir, char error[IDENTITY_ERROR_MAX]);
-/**
- * Waits until no other process, and no other thread, holds the folder: as long as one request takes. Ends with the process.
- *
- * @return what enrol_identity_let_go() takes, or -errno with error set
- */
-int enrol_identity_hold(const char *dir, char error[IDENTITY_ERROR_MAX]);
-/** @param held of enrol_identity_hold(); below 0: nothing is done */
-void enrol_identity_let_go(int held);
 
 #endif

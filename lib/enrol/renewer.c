@@ -8,6 +8,7 @@
 
 #include <curl/curl.h>
 
+#include "lib/base/hold.h"
 #include "lib/base/log.h"
 #include "lib/enrol/client.h"
 #include "lib/link/way.h"
@@ -113,15 +114,14 @@ renew_if_due(struct enrol_renewer *renewer)
 static uint64_t
 look(struct enrol_renewer *renewer)
 {
-	char error[IDENTITY_ERROR_MAX];
-	int held = enrol_identity_hold(renewer->dir, error);
+	int held = hold_folder(renewer->dir);
 	uint64_t pause_ms = LOOK_MS;
 
 	if (held < 0)
-		log_warning("enrol", "%s", error);
+		log_warning("enrol", "%s: %s", renewer->dir, strerror(-held));
 	else
 		pause_ms = renew_if_due(renewer);
-	enrol_identity_let_go(held);
+	hold_let_go(held);
 	return pause_ms;
 }
 

@@ -5,7 +5,6 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/enrol/client.h"
@@ -243,34 +242,6 @@ identities_are_whole(void **unused)
 	EVP_PKEY_free(other);
 }
 
-/* A sensor that renews, and its operator who enrols it again, have one pending key. */
-static void
-processes_take_turns_at_a_folder(void **unused)
-{
-	char error[IDENTITY_ERROR_MAX];
-	int status = -1, held = enrol_identity_hold(rig_dir, error);
-	pid_t other;
-
-	assert_true(held >= 0);
-	other = fork();
-	if (other == 0) {
-		/* Its copy of the hold is none of its own. */
-		enrol_identity_let_go(held);
-		_exit(enrol_identity_hold(rig_dir, error) >= 0 ? 7 : 1);
-	}
-	usleep(50000);
-	assert_int_equal(waitpid(other, &status, WNOHANG), 0);
-	enrol_identity_let_go(held);
-	assert_int_equal(waitpid(other, &status, 0), other);
-	assert_int_equal(WEXITSTATUS(status), 7);
-	/* It went with its hold. */
-	held = enrol_identity_hold(rig_dir, error);
-	assert_true(held >= 0);
-	enrol_identity_let_go(held);
-	assert_int_equal(enrol_identity_hold("/nonexistent", error), -ENOENT);
-	enrol_identity_let_go(-ENOENT);
-}
-
 static void
 renewal_is_due_at_two_thirds(void **unused)
 {
@@ -303,7 +274,6 @@ main(void)
 		cmocka_unit_test_setup_teardown(issuers_are_judged, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(activation_files_are_judged, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(identities_are_whole, rig_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(processes_take_turns_at_a_folder, rig_setup, rig_teardown),
 		cmocka_unit_test(renewal_is_due_at_two_thirds),
 		cmocka_unit_test_setup_teardown(creation_survives_no_memory, rig_setup, rig_teardown),
 	};

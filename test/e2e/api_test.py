@@ -158,6 +158,19 @@ class Document(Api):
 
 
 class Tokens(Api):
+    def test_removed_at_once_they_stay_away(self):
+        names = [f'guest-{n}' for n in range(6)]
+        made = [self.make_token(name, 'read') for name in names]
+        kept = self.make_token('grafana', 'read')
+        turns = [threading.Thread(target=self.token, args=('--remove', name)) for name in names]
+        turns.append(threading.Thread(target=self.make_token, args=('archive', 'export')))
+        for turn in turns:
+            turn.start()
+        for turn in turns:
+            turn.join()
+        self.assertEqual(sorted(self.token('--list')), ['archive', 'export', 'grafana', 'read'])
+        self.assertEqual([self.ask('/v1/alerts', token=token)[0] for token in (*made, kept)], [401] * len(made) + [200])
+
     def test_scopes_hold(self):
         reader = self.make_token('grafana', 'read')
         exporter = self.make_token('archive', 'export')

@@ -1,0 +1,40 @@
+#include "lib/base/hold.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+int
+hold_folder(const char *dir)
+{
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int err = fd < 0 ? -errno : 0;
+
+	while (err == 0 && flock(fd, LOCK_EX) != 0)
+		err = errno == EINTR ? 0 : -errno;
+	if (err == 0)
+		return fd;
+	hold_let_go(fd);
+	return err;
+}
+
+int
+hold_folder_of(const char *file)
+{
+	const char *slash = strrchr(file, '/');
+	char *dir = slash == NULL ? strdup(".") : strndup(file, slash == file ? 1 : (size_t)(slash - file));
+	int held = dir == NULL ? -ENOMEM : hold_folder(dir);
+
+	free(dir);
+	return held;
+}
+
+void
+hold_let_go(int held)
+{
+	if (held >= 0)
+		close(held);
+}
