@@ -295,10 +295,38 @@ control_run(void *arg)
 	return NULL;
 }
 
+/* What a sensor that was killed left there goes; what answers, or is something else, stays. */
+static int
+clear_path(const struct sockaddr_un *address, struct config_error *err)
+{
+	struct stat st;
+	int fd;
+
+	if (lstat(address->sun_path, &st) != 0)
+		return 0;
+	if (!S_ISSOCK(st.st_mode)) {
+		snprintf(err->text, sizeof(err->text), "control.socket: %.100s is there, and is no socket", address->sun_path);
+		return -EEXIST;
+	}
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	/* EAGAIN: it is there, but busy. */
+	bool answers = fd >= 0 && (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 || errno == EAGAIN);
+
+	if (fd >= 0)
+		close(fd);
+	if (answers) {
+		snprintf(err->text, sizeof(err->text), "control.socket: another sensor runs with %.100s", address->sun_path);
+		return -EADDRINUSE;
+	}
+	unlink(address->sun_path);
+	return 0;
+}
+
 static int
 listen_at(struct control *control, const char *path, struct config_error *err)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int taken;
 
 	if (strlen(path) >= sizeof(address.sun_path)) {
 		snprintf(err->text, sizeof(err->text), "control.socket: the path is longer than %zu bytes",
@@ -307,7 +335,9 @@ listen_at(struct control *control, const char *path, struct config_error *err)
 	}
 	memcpy(address.sun_path, path, strlen(path) + 1);
 	memcpy(control->path, address.sun_path, sizeof(control->path));
-	unlink(path); /* of a sensor that was killed */
+	taken = clear_path(&address, err);
+	if (taken != 0)
+		return taken;
 	control->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (control->listener >= 0) {
 		mode_t before = umask(0117);

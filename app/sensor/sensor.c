@@ -249,6 +249,11 @@ make_parts(struct sensor *sensor, const char *log_dir, struct config_error *err)
 		rc = make_exporter(sensor, log_dir, err);
 	if (rc == 0 && sensor->settings.sensor.control_socket[0] != '\0')
 		rc = control_create(&sensor->control, sensor, err);
+	/* Captures may be read with the configuration of the sensor that runs: it keeps its socket. */
+	if (rc == -EADDRINUSE && sensor->reading) {
+		log_notice("sensor", "%s: this reading has none", err->text);
+		rc = 0;
+	}
 	return rc;
 }
 
