@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "app/sensor/worker.h"
+#include "lib/base/clock.h"
 
 enum { HOLD_BYTES_FIRST = 256 };
 
@@ -337,7 +338,10 @@ hold_expire(struct worker *worker, uint64_t now_ns)
 {
 	struct hold_queue *timed = &worker->hold->timed;
 
-	while (timed->first != NULL && timed->first->deadline_ns <= now_ns)
+	const uint64_t hold_ns = worker->settings->sensor.hold_ms * 1000000;
+
+	while (timed->first != NULL &&
+	       (timed->first->deadline_ns <= now_ns || clock_is_back(now_ns + hold_ns, timed->first->deadline_ns)))
 		release_tx(worker, timed->first, &timed->first->event);
 }
 

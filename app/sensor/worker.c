@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "app/sensor/frame_meta.h"
+#include "lib/base/clock.h"
 
 enum { EXPIRE_BUDGET = 64, IDLE_POLLS_BEFORE_SLEEP = 64, IDLE_SLEEP_US = 50, STATE_AHEAD = 6, WAITING_AHEAD = 3 };
 
@@ -52,6 +53,17 @@ checksum_flags(uint64_t checked)
 	return flags;
 }
 
+/* Time follows the frames forward, and back where that is more than disorder among them. */
+static inline void
+tell_time(struct worker *worker, uint64_t ts_ns)
+{
+	const uint64_t back_ns = CLOCK_BACK_S * UINT64_C(1000000000);
+
+	/* one comparison: outside of the time from back_ns ago until now */
+	if (ts_ns - (worker->now_ns - back_ns) > back_ns)
+		worker->now_ns = ts_ns;
+}
+
 static void
 fill_packet(struct worker *worker, struct packet *packet, struct rte_mbuf *mbuf, uint64_t now_ns)
 {
@@ -73,7 +85,7 @@ fill_packet(struct worker *worker, struct packet *packet, struct rte_mbuf *mbuf,
 		packet->wire_len = meta->wire_len;
 		packet->link_type = meta->link_type;
 	}
-	worker->now_ns = packet->ts_ns > worker->now_ns ? packet->ts_ns : worker->now_ns;
+	tell_time(worker, packet->ts_ns);
 }
 
 static void

@@ -1,9 +1,12 @@
-/* Time that never jumps, for waits and pauses; what a person reads is CLOCK_REALTIME. Thread: any. */
+/* Time that never jumps, for waits and pauses; what a person reads is CLOCK_REALTIME. And the time of packets, which may. Thread: any. */
 #ifndef MR_BASE_CLOCK_H
 #define MR_BASE_CLOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <time.h>
+
+enum { CLOCK_BACK_S = 60 };
 
 /** Milliseconds of CLOCK_MONOTONIC, since an unspecified start. */
 static inline uint64_t
@@ -13,6 +16,14 @@ clock_ms(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/** Whether a packet's time is so far behind an earlier one that it is no disorder of packets: the clock was set back, or another
+ *  capture begins. Nanoseconds since the Unix epoch. */
+static inline bool
+clock_is_back(uint64_t ts_ns, uint64_t earlier_ns)
+{
+	return ts_ns < earlier_ns && earlier_ns - ts_ns > CLOCK_BACK_S * UINT64_C(1000000000);
 }
 
 #endif

@@ -393,7 +393,7 @@ flow_update(struct flow_table *table, struct flow *flow, struct packet *packet)
 	packet->flags |= to_server ? PACKET_TO_SERVER : 0;
 	if (packet_is(packet, PACKET_FLOW_FIND))
 		return flow;
-	if (packet->ts_ns > flow->last_ns)
+	if (packet->ts_ns > flow->last_ns || clock_is_back(packet->ts_ns, flow->last_ns))
 		flow->last_ns = packet->ts_ns;
 	flow->packets[to_server]++;
 	flow->bytes[to_server] += packet->wire_len;

@@ -216,7 +216,7 @@ typedef void (*flow_end_fn)(void *arg, struct flow *flow);
 /**
  * Hands out flows that ended, by timeout up to now_ns or since the last call.
  *
- * @param now_ns  capture time; going backwards is harmless
+ * @param now_ns  capture time. More than CLOCK_BACK_S behind the last: the clock was set, and timers follow it
  * @param budget  flows looked at by the timers; those already ended always go
  * @return flows handed out
  */

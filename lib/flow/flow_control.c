@@ -212,6 +212,13 @@ flow_evict_one(struct flow_table *table)
 	flow_finish(table, victim, FLOW_END_FORCED);
 }
 
+/** Its time is over, or its last packet is of a clock that was set back since: when that time comes nobody knows. */
+static bool
+is_over_or_ahead(const struct flow_table *table, const struct flow *flow, uint64_t now_ns)
+{
+	return flow_is_over(table, flow, now_ns) || clock_is_back(now_ns, flow->last_ns);
+}
+
 /** In emergency mode the clock hand looks for flows whose shorter time is over; the wheel would come too late. */
 static void
 emergency_sweep(struct flow_table *table, uint64_t now_ns, unsigned int budget)
@@ -219,7 +226,7 @@ emergency_sweep(struct flow_table *table, uint64_t now_ns, unsigned int budget)
 	for (unsigned int i = 0; i < budget; i++) {
 		struct flow *flow = clock_next(table);
 
-		if (flow != NULL && flow_is_over(table, flow, now_ns))
+		if (flow != NULL && is_over_or_ahead(table, flow, now_ns))
 			flow_finish(table, flow, FLOW_END_TIMEOUT);
 	}
 }
@@ -255,7 +262,7 @@ wheel_turn(struct flow_table *table, uint64_t now_ns, unsigned int budget)
 			if (budget-- == 0)
 				return;
 			prefetch_listed(table, flow->timer_next);
-			if (flow_is_over(table, flow, now_ns)) {
+			if (is_over_or_ahead(table, flow, now_ns)) {
 				flow_finish(table, flow, FLOW_END_TIMEOUT);
 				continue;
 			}
@@ -320,6 +327,8 @@ flow_expire(struct flow_table *table, uint64_t now_ns, unsigned int budget, flow
 {
 	unsigned int drained;
 
+	if (clock_is_back(now_ns, table->wheel_s * NS_PER_S))
+		table->wheel_s = now_ns / NS_PER_S;
 	if (now_ns / NS_PER_S >= table->wheel_s)
 		wheel_turn(table, now_ns, budget);
 	if (table->emergency)

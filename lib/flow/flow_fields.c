@@ -219,7 +219,8 @@ flow_record_fill(const struct flow *flow, struct flow_record *out)
 	out->bytes_toclient = flow->bytes[FLOW_TO_CLIENT];
 	out->start = flow->first_ns;
 	out->end = flow->last_ns;
-	out->age = flow->last_ns / ns_per_s - flow->first_ns / ns_per_s;
+	/* a clock that was set: no time is known */
+	out->age = flow->last_ns < flow->first_ns ? 0 : flow->last_ns / ns_per_s - flow->first_ns / ns_per_s;
 	out->state = flow_state_names[flow->state];
 	out->reason = flow_end_names[flow->end_reason];
 	out->end_reason = flow_end_reason_ipfix[flow->end_reason];

@@ -2,6 +2,7 @@
 #ifndef MR_FLOW_FLOW_TABLE_H
 #define MR_FLOW_FLOW_TABLE_H
 
+#include "lib/base/clock.h"
 #include "lib/flow/flow.h"
 
 enum {

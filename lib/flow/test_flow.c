@@ -292,6 +292,53 @@ test_timeouts(void **state)
 	assert_int_equal(flow_table_active(table), 0);
 }
 
+/* A clock that was wrong by years is set: flows end as if it had been right, a busy one goes on. */
+static void
+test_clock_set_back(void **state)
+{
+	const uint64_t ahead = 400000000 * S, right = 1000000 * S;
+	struct ended ended = { .count = 0 };
+	struct flow_record record;
+	struct flow *busy;
+
+	for (uint16_t port = 1; port <= 20; port++) {
+		make(&packets[0], IP_PROTO_UDP, 1, port, 2, 2000, ahead);
+		pass();
+	}
+	flow_expire(table, ahead, 64, on_end, &ended);
+	for (uint64_t s = 0; s < 4096; s++) {
+		make(&packets[0], IP_PROTO_UDP, 1, 1, 2, 2000, right + s * S);
+		busy = pass();
+		flow_expire(table, right + s * S, 64, on_end, &ended);
+	}
+	assert_int_equal(ended.count, 19);
+	assert_int_equal(ended.reasons[FLOW_END_TIMEOUT], 19);
+	assert_int_equal(busy->packets[0] + busy->packets[1], 4097);
+	flow_record_fill(busy, &record);
+	assert_int_equal(record.age, 0);
+	/* From here on its time is as ever. */
+	flow_expire(table, right + (4095 + 29) * S, 64, on_end, &ended);
+	assert_int_equal(ended.count, 19);
+	flow_expire(table, right + (4095 + 32) * S, 64, on_end, &ended);
+	assert_int_equal(ended.count, 20);
+}
+
+/* A little back is packets of two queues, and nothing ends of it. */
+static void
+test_disorder_is_no_clock(void **state)
+{
+	struct ended ended = { .count = 0 };
+
+	make(&packets[0], IP_PROTO_UDP, 1, 1, 2, 2000, 1000 * S);
+	pass();
+	flow_expire(table, 1000 * S, 64, on_end, &ended);
+	for (uint64_t s = 941; s <= 1000; s++)
+		flow_expire(table, s * S, 64, on_end, &ended);
+	assert_int_equal(ended.count, 0);
+	flow_expire(table, 1032 * S, 64, on_end, &ended);
+	assert_int_equal(ended.count, 1);
+}
+
 static void
 test_shutdown(void **state)
 {
@@ -511,6 +558,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_midstream_and_rst, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_timeout_splits_in_a_burst, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_timeouts, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_clock_set_back, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_disorder_is_no_clock, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_shutdown, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_flood, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bucket_full, setup, teardown),

@@ -2,6 +2,7 @@
 #ifndef MR_RULE_MUTE_H
 #define MR_RULE_MUTE_H
 
+#include "lib/base/clock.h"
 #include "lib/flow/flow.h"
 #include "lib/rule/rule_internal.h"
 
@@ -11,6 +12,7 @@ enum { RULE_MUTES = 1024, RULE_MUTE_ALIGN = 64, RULE_MUTE_NS = 1000000000 };
  *  line of the cache. Where two flows meet in one place the later one stays, the other's rules are asked again: nothing depends on it. */
 struct rule_mute {
 	_Alignas(RULE_MUTE_ALIGN) uint64_t key; /* flow, protocol and direction */
+	uint64_t since_ns;
 	uint64_t until_s;     /* when the first of them may speak again; then all are asked */
 	uint64_t bits[RULE_MUTE_WORDS]; /* rule.mute_bit */
 };
@@ -27,6 +29,12 @@ rule_mute_at(const struct rule_view *view, uint64_t key)
 	return &view->matcher->mutes[key * UINT64_C(0x9e3779b97f4a7c15) >> 54]; /* 10 bits: RULE_MUTES */
 }
 
+static inline bool
+rule_mute_holds(const struct rule_view *view, const struct rule_mute *mute)
+{
+	return view->ts_ns / RULE_MUTE_NS < mute->until_s && !clock_is_back(view->ts_ns, mute->since_ns);
+}
+
 static inline void
 rule_mute(const struct rule_view *view, const struct rule *rule, uint64_t until_ns)
 {
@@ -38,8 +46,8 @@ rule_mute(const struct rule_view *view, const struct rule *rule, uint64_t until_
 	uint64_t key = rule_mute_key(view);
 	struct rule_mute *mute = rule_mute_at(view, key);
 
-	if (mute->key != key || mute->until_s <= view->ts_ns / RULE_MUTE_NS)
-		*mute = (struct rule_mute){ .key = key, .until_s = until_s };
+	if (mute->key != key || !rule_mute_holds(view, mute))
+		*mute = (struct rule_mute){ .key = key, .since_ns = view->ts_ns, .until_s = until_s };
 	mute->bits[bit >> 6] |= UINT64_C(1) << (bit & 63);
 	mute->until_s = until_s < mute->until_s ? until_s : mute->until_s;
 }
@@ -57,7 +65,7 @@ rule_muted(struct rule_view *view)
 		uint64_t key = rule_mute_key(view);
 		const struct rule_mute *mute = rule_mute_at(view, key);
 
-		if (mute->key == key && view->ts_ns / RULE_MUTE_NS < mute->until_s)
+		if (mute->key == key && rule_mute_holds(view, mute))
 			view->muted = mute->bits;
 	}
 	return view->muted;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "lib/base/clock.h"
 #include "lib/base/hash.h"
 #include "lib/flow/flow.h"
 #include "lib/rule/rule_internal.h"
@@ -15,7 +16,7 @@ enum { TAG_SETS = 128, TAG_WAYS = 4 };
 
 struct rule_tag_row {
 	uint64_t key[2];      /* the flow's id, or the address */
-	uint64_t until_ns;
+	uint64_t since_ns, until_ns;
 	uint64_t left;        /* packets or bytes */
 	uint64_t frame;       /* that set it: the tag begins behind it */
 	uint8_t where, metric;
@@ -51,6 +52,7 @@ rule_tag_begin(const struct rule_view *view, const struct rule_tag *tag)
 	made.key[0] = tag->where == TAG_SESSION ? view->flow->flow_id : addr->halves[0];
 	made.key[1] = tag->where == TAG_SESSION ? 0 : addr->halves[1];
 	made.ip_version = tag->where == TAG_SESSION ? 0 : view->ip_version;
+	made.since_ns = view->ts_ns;
 	made.until_ns = tag->metric == TAG_SECONDS ? view->ts_ns + tag->limit * NS_PER_S : UINT64_MAX;
 	struct rule_tag_row *set = set_of(table, made.key);
 	unsigned int at = 0;
@@ -81,7 +83,7 @@ tag_takes(struct rule_tag_table *table, const struct packet *packet, uint64_t lo
 		if (!row->used || row->key[0] != low || row->key[1] != high || row->ip_version != ip_version
 			|| row->frame == packet->frame_number)
 			continue;
-		bool takes = packet->ts_ns <= row->until_ns && row->left > 0;
+		bool takes = packet->ts_ns <= row->until_ns && row->left > 0 && !clock_is_back(packet->ts_ns, row->since_ns);
 
 		row->left = row->left > cost ? row->left - cost : 0;
 		if (!takes || row->left == 0) {

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "lib/base/clock.h"
 #include "lib/base/hash.h"
 #include "lib/base/mem.h"
 #include "lib/rule/rule_mute.h"
@@ -109,11 +110,17 @@ tracked_unique(const struct rule_view *view, const struct rule_threshold *thresh
 }
 
 static bool
+window_is_over(const struct rule_view *view, const struct rule_tracked *row, uint64_t seconds)
+{
+	return view->ts_ns >= row->start_ns + seconds * NS_PER_S || clock_is_back(view->ts_ns, row->start_ns);
+}
+
+static bool
 threshold_check(const struct rule_view *view, const struct rule *rule, const struct rule_threshold *threshold)
 {
 	struct rule_tracked *row = tracked_find(view, rule, threshold);
 
-	if (threshold->seconds != UINT32_MAX && view->ts_ns >= row->start_ns + threshold->seconds * NS_PER_S) {
+	if (threshold->seconds != UINT32_MAX && window_is_over(view, row, threshold->seconds)) {
 		row->start_ns = view->ts_ns;
 		row->count = 0;
 		memset(row->unique, 0, sizeof(row->unique));
@@ -167,9 +174,9 @@ rate_exceeded(const struct rule_view *view, const struct rule *rule)
 	const struct rule_threshold *rate = &rule->rate;
 	struct rule_tracked *row = tracked_find(view, rule, rate);
 
-	if (view->ts_ns < row->next)
+	if (view->ts_ns < row->next && !clock_is_back(view->ts_ns, row->start_ns))
 		return true;
-	if (view->ts_ns >= row->start_ns + rate->seconds * NS_PER_S) {
+	if (window_is_over(view, row, rate->seconds)) {
 		row->start_ns = view->ts_ns;
 		row->count = 0;
 	}

@@ -329,6 +329,22 @@ test_thresholds(void **state)
 	}
 }
 
+/* A clock that is set back: what it said before holds nothing back. */
+static void
+test_thresholds_follow_the_clock(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_begin(&b, "alert udp any any -> any any (content:\"a\"; threshold:type limit,track by_src,count 1,seconds 3600; sid:1;)", IP_PROTO_UDP);
+	assert_int_equal(bench_udp(&b, "a", 400000000), 1);
+	assert_int_equal(bench_udp(&b, "a", 400000001), 0);
+	assert_int_equal(bench_udp(&b, "a", 399999950), 0);
+	assert_int_equal(bench_udp(&b, "a", 1000000), 1);
+	assert_int_equal(bench_udp(&b, "a", 1000001), 0);
+	bench_end(&b);
+}
+
 static void
 test_stream(void **state)
 {
@@ -569,6 +585,7 @@ main(void)
 		cmocka_unit_test(test_reload_keeps_state),
 		cmocka_unit_test(test_host_bits),
 		cmocka_unit_test(test_thresholds),
+		cmocka_unit_test(test_thresholds_follow_the_clock),
 		cmocka_unit_test(test_stream),
 		cmocka_unit_test(test_pass_stream),
 		cmocka_unit_test(test_messages),
