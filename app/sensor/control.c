@@ -145,7 +145,7 @@ verb_rules_top(struct sensor *sensor, const json_t *request)
 	pthread_mutex_lock(&sensor->reload_lock);
 	struct rule_row *rows = sensor->ruleset == NULL ? NULL : rule_rows(sensor, &count);
 
-	total = sensor->ruleset == NULL ? 0 : ruleset_count(sensor->ruleset);
+	total = sensor->ruleset == NULL ? 0 : ruleset_stats_get(sensor->ruleset)->rules_loaded;
 	for (unsigned int i = 0; i < count && i < (limit > 0 ? limit : TOP_DEFAULT); i++) {
 		const struct rule_meta *meta = ruleset_meta(sensor->ruleset, rows[i].rule_idx);
 		const struct rule_usage *usage = &rows[i].usage;

@@ -96,7 +96,7 @@ rule_buffer_keyword(struct rule_parser *parser, const char *name, char *value)
 
 /* ---- file_data and file.data ---- */
 
-enum { BODIES_MAX = 8, BODY_NAME_MAX = 48 };
+enum { BODIES_MAX = RULE_APPS_MAX + 2, BODY_NAME_MAX = 48 };
 
 struct body {
 	char name[BODY_NAME_MAX];
@@ -121,7 +121,7 @@ bodies_of(const struct rule_parser *parser, struct body bodies[BODIES_MAX])
 	const struct rule_world *world = &parser->set->world;
 	unsigned int asked = parser->draft.app, count = 0;
 
-	for (unsigned int app = 0; app < world->app_count && count < BODIES_MAX - 2; app++)
+	for (unsigned int app = 0; app < world->app_count; app++)
 		if ((asked == RULE_APP_NONE || asked == app) && has_file_data(world->apps[app], bodies[count].name))
 			bodies[count++].direction = RULE_EITHER;
 	if (asked == RULE_APP_NONE || (int)asked == rule_app_find(parser, "http", 4))
