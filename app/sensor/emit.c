@@ -156,7 +156,32 @@ begin(struct worker *worker, struct event_builder *b, enum event_type type, uint
 		put_flow(b->event, worker->flow);
 	if (worker->packet != NULL)
 		put_packet(b->event, worker->packet);
+	else
+		b->event->pkt_source = PACKET_SOURCE_FLOW_TIMEOUT;
 	return true;
+}
+
+void
+emit_read_metadata(struct worker *worker, const struct flow *flow)
+{
+	worker->metadata = (struct buf){ .data = worker->metadata_room, .cap = sizeof(worker->metadata_room) };
+	if (worker->matcher != NULL)
+		rule_metadata_json(worker->matcher, flow, false, &worker->metadata);
+}
+
+static void
+put_bytes(struct event_builder *b, enum event_section_kind kind, const uint8_t *data, uint32_t len)
+{
+	void *at = len > 0 ? event_add(b, kind, len) : NULL;
+
+	if (at != NULL)
+		memcpy(at, data, len);
+}
+
+static void
+put_metadata(struct event_builder *b, const struct worker *worker)
+{
+	put_bytes(b, EVENT_SECTION_METADATA, (const uint8_t *)worker->metadata.data, (uint32_t)worker->metadata.len);
 }
 
 static struct hold_list *
@@ -224,27 +249,18 @@ void
 emit_app(struct worker *worker, struct proto_ctx *ctx, const struct flow_session *session, uint32_t tx_id)
 {
 	struct event_builder b;
-	void *record;
 
-	if (!begin(worker, &b, EVENT_APP, event_len_of(1, ctx->record->len)))
+	emit_read_metadata(worker, worker->flow);
+	if (!begin(worker, &b, EVENT_APP, event_len_of(2, ctx->record->len + worker->metadata.len)))
 		return;
 	b.event->app_idx = session->proto.proto_idx;
 	b.event->ts_ns = ctx->ts_ns;
 	if (!ctx->to_server && worker->flow != NULL && session->proto.proto->app.from_sender)
 		turn(b.event);
-	record = event_add(&b, EVENT_SECTION_APP, ctx->record->len);
-	memcpy(record, ctx->record->base, ctx->record->len);
+	put_bytes(&b, EVENT_SECTION_APP, ctx->record->base, ctx->record->len);
+	put_metadata(&b, worker);
 	put_tx_id(b.event, ctx, tx_id);
 	finish(worker, &b, ctx->to_server, false, 0);
-}
-
-static void
-put_bytes(struct event_builder *b, enum event_section_kind kind, const uint8_t *data, uint32_t len)
-{
-	void *at = len > 0 ? event_add(b, kind, len) : NULL;
-
-	if (at != NULL)
-		memcpy(at, data, len);
 }
 
 static void
@@ -265,7 +281,8 @@ emit_file(struct worker *worker, struct proto_ctx *ctx, const struct flow_sessio
 {
 	struct event_builder b;
 
-	if (!begin(worker, &b, EVENT_FILE, event_len_of(2, FILE_RECORD_LEN_MAX + ctx->record->len)))
+	emit_read_metadata(worker, worker->flow);
+	if (!begin(worker, &b, EVENT_FILE, event_len_of(3, FILE_RECORD_LEN_MAX + ctx->record->len + worker->metadata.len)))
 		return;
 	b.event->app_idx = session->proto.proto_idx;
 	b.event->ts_ns = ctx->ts_ns;
@@ -273,6 +290,7 @@ emit_file(struct worker *worker, struct proto_ctx *ctx, const struct flow_sessio
 		turn(b.event);
 	put_bytes(&b, EVENT_SECTION_APP, ctx->record->base, ctx->record->len);
 	put_file(&b, ctx->file);
+	put_metadata(&b, worker);
 	finish(worker, &b, ctx->to_server, false, 0);
 }
 
@@ -433,7 +451,7 @@ emit_alert(struct worker *worker, const struct rule_hit *hit, bool to_server, co
 		put_shown(&b, &shown);
 	put_tunnel(worker, &b);
 	put_sctp(&b, packet);
-	put_bytes(&b, EVENT_SECTION_METADATA, (const uint8_t *)worker->metadata.data, (uint32_t)worker->metadata.len);
+	put_metadata(&b, worker);
 	put_bytes(&b, EVENT_SECTION_CONTEXT, (const uint8_t *)worker->context.data, (uint32_t)worker->context.len);
 	put_tx_id(b.event, ctx, tx_id);
 	finish(worker, &b, to_server, true, hold ? tx_id : 0);
@@ -472,17 +490,17 @@ emit_anomaly(struct worker *worker, const struct anomaly_record *what, bool to_s
 {
 	struct event_builder b;
 
-	if (!begin(worker, &b, EVENT_ANOMALY, event_len_of(3, sizeof(*what) + sizeof(struct tunnel_record) +
-		    sizeof(struct sctp_record))))
+	emit_read_metadata(worker, worker->flow);
+	if (!begin(worker, &b, EVENT_ANOMALY, event_len_of(4, sizeof(*what) + sizeof(struct tunnel_record) +
+		    sizeof(struct sctp_record) + worker->metadata.len)))
 		return;
 	if (worker->flow != NULL && !to_server)
 		turn(b.event);
 	put_tx_id(b.event, ctx, tx_id);
-	if (worker->packet == NULL)
-		b.event->pkt_source = PACKET_SOURCE_FLOW_TIMEOUT;
 	memcpy(event_add(&b, EVENT_SECTION_ANOMALY, sizeof(*what)), what, sizeof(*what));
 	put_tunnel(worker, &b);
 	put_sctp(&b, worker->packet);
+	put_metadata(&b, worker);
 	event_ring_commit(worker->ring, b.event);
 }
 
@@ -562,9 +580,7 @@ emit_flow(struct worker *worker, const struct flow *flow)
 	const struct flow_session *session = flow->session;
 	const struct mac_lists *macs = session != NULL ? session->macs : NULL;
 
-	worker->metadata = (struct buf){ .data = worker->metadata_room, .cap = sizeof(worker->metadata_room) };
-	if (worker->matcher != NULL)
-		rule_metadata_json(worker->matcher, flow, false, &worker->metadata);
+	emit_read_metadata(worker, flow);
 	if (!begin(worker, &b, EVENT_FLOW, event_len_of(4, sizeof(struct flow_record) + sizeof(struct flow_tcp_record) +
 		    sizeof(*macs) + worker->metadata.len)))
 		return;
@@ -575,6 +591,6 @@ emit_flow(struct worker *worker, const struct flow *flow)
 		flow_tcp_record_fill(flow, event_add(&b, EVENT_SECTION_TCP, sizeof(struct flow_tcp_record)));
 	if (macs != NULL)
 		memcpy(event_add(&b, EVENT_SECTION_MACS, sizeof(*macs)), macs, sizeof(*macs));
-	put_bytes(&b, EVENT_SECTION_METADATA, (const uint8_t *)worker->metadata.data, (uint32_t)worker->metadata.len);
+	put_metadata(&b, worker);
 	event_ring_commit(worker->ring, b.event);
 }

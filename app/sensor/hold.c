@@ -142,12 +142,13 @@ hold_add(struct worker *worker, struct hold_list *list, const struct event *even
 	return true;
 }
 
-/* The event again, with other content in the section of a kind. NULL: it does not fit. */
+/* The event again, with other content in the section of a kind, or with such a section. NULL: it does not fit. */
 static const struct event *
 with_section(struct hold *hold, const struct event *event, enum event_section_kind kind, const void *content,
 	uint32_t content_len)
 {
 	struct event_builder b;
+	bool found = false;
 
 	event_begin(&b, hold->room, sizeof(hold->room), event->type);
 	memcpy(b.event, event, offsetof(struct event, sections));
@@ -161,6 +162,14 @@ with_section(struct hold *hold, const struct event *event, enum event_section_ki
 		if (at == NULL)
 			return NULL;
 		memcpy(at, other ? content : (const uint8_t *)event + section->off, other ? content_len : section->len);
+		found |= other;
+	}
+	if (!found) {
+		void *at = event_add(&b, kind, content_len);
+
+		if (at == NULL)
+			return NULL;
+		memcpy(at, content, content_len);
 	}
 	return b.event;
 }
@@ -290,6 +299,22 @@ hold_stream(struct worker *worker, struct flow *flow, const struct stream_data *
 		bytes_append(worker, session, data->to_server, data->data + data->fresh_off, data->len - data->fresh_off);
 }
 
+/* What a protocol or a file is told with is what rules wrote down up to the frame that it is told by. */
+static void
+give_out_acked(struct worker *worker, const struct flow *flow, struct held *held)
+{
+	const struct event *event = NULL;
+
+	if (held->event.type == EVENT_APP || held->event.type == EVENT_FILE) {
+		emit_read_metadata(worker, flow);
+		if (worker->metadata.len > 0)
+			event = with_section(worker->hold, &held->event, EVENT_SECTION_METADATA, worker->metadata.data,
+				(uint32_t)worker->metadata.len);
+	}
+	emit_push(worker, event != NULL ? event : &held->event);
+	forget(worker, held);
+}
+
 void
 hold_packet(struct worker *worker, struct flow *flow, struct flow_session *session, const struct packet *packet)
 {
@@ -298,7 +323,7 @@ hold_packet(struct worker *worker, struct flow *flow, struct flow_session *sessi
 	for (struct held *held = session->held.first; held != NULL; held = next) {
 		next = held->next;
 		if (step(held, flow, packet, flow_to_server(packet)))
-			give_out(worker, held);
+			give_out_acked(worker, flow, held);
 	}
 	for (unsigned int i = 0; i < 2 && session->held.count == 0; i++)
 		if (session->unacked[i] != NULL && stream_is_acked(flow, i != 0, stream_next_seq(flow, i != 0)))

@@ -220,6 +220,8 @@ void emit_app_anomaly(struct worker *worker, const struct proto *proto, bool to_
 	uint32_t tx_id);
 void emit_arp(struct worker *worker, const struct packet_arp *arp);
 void emit_flow(struct worker *worker, const struct flow *flow);
+/** What rules wrote down of a flow, for an event of it, in worker->metadata: nothing where none did. */
+void emit_read_metadata(struct worker *worker, const struct flow *flow);
 /** Hands a finished event to the ring, copying it; a full ring counts. */
 void emit_push(struct worker *worker, const struct event *event);
 

@@ -92,6 +92,11 @@ static const char *const type_names[EVENT_TYPE_COUNT] = {
 	[EVENT_ASSET] = "asset", [EVENT_PACKET] = "packet", [EVENT_SUMMARY] = "summary", [EVENT_FILE] = "fileinfo",
 };
 
+/* Of what came in a packet, which has a way that it came: EVE pkt_src. */
+static const bool type_has_packet[EVENT_TYPE_COUNT] = {
+	[EVENT_ALERT] = true, [EVENT_ANOMALY] = true, [EVENT_APP] = true, [EVENT_FILE] = true, [EVENT_ARP] = true, [EVENT_PACKET] = true,
+};
+
 /* The key of its object, which is the type of its events: "ftp_data" of ftp-data. */
 static const char *
 object_name(const struct event_json *json, const struct event *event)
@@ -187,7 +192,7 @@ put_header(struct event_json *json, struct buf *out, const struct event *event)
 		buf_putc(out, ']');
 	}
 	event_put_endpoints(out, event);
-	if ((event->type == EVENT_ALERT || event->type == EVENT_ANOMALY) && event->pkt_source < PACKET_SOURCE_COUNT)
+	if (type_has_packet[event->type] && event->pkt_source < PACKET_SOURCE_COUNT)
 		put_text(out, ",\"pkt_src\":", packet_source_names[event->pkt_source]);
 	if (app != NULL)
 		put_text(out, ",\"app_proto\":", app);
