@@ -125,8 +125,27 @@ state_option(struct rule_parser *parser, struct rule_state *state, char *word)
 		state->track = TRACK_DST;
 	else if (strcmp(argument, "ip_pair") == 0 || strcmp(argument, "both") == 0)
 		state->kind = STATE_PAIR;
+	else if (strcmp(argument, "tx") == 0 && argument != word)
+		state->kind = STATE_TX;
 	else
-		return rule_refuse(parser, "\"%.40s\" is not track ip_src, ip_dst, ip_pair or expire SECONDS", argument);
+		return rule_refuse(parser, "\"%.40s\" is not track ip_src, ip_dst, ip_pair, tx or expire SECONDS", argument);
+	return 0;
+}
+
+/* Bits of transactions are names of their own. */
+static int
+state_tx(struct rule_parser *parser, struct rule_state *state)
+{
+	uint32_t *ids = rule_arena_copy(&parser->set->arena, state->ids, state->id_count * sizeof(state->ids[0]));
+
+	if (state->op != STATE_SET && state->op != STATE_ISSET)
+		return rule_refuse(parser, "bits of a transaction are set or isset");
+	if (ids == NULL)
+		return rule_no_memory(parser);
+	for (unsigned int i = 0; i < state->id_count; i++)
+		if (rule_kind_id(parser->set, RULE_NAME_TX_BIT, parser->set->names[ids[i]], &ids[i]) != 0)
+			return rule_no_memory(parser);
+	state->ids = ids;
 	return 0;
 }
 
@@ -147,7 +166,7 @@ state_host(struct rule_parser *parser, char *value)
 
 	while (ret == 0 && (word = rule_split(&value, ',')) != NULL)
 		ret = state_option(parser, state, word);
-	return ret;
+	return ret == 0 && state->kind == STATE_TX ? state_tx(parser, state) : ret;
 }
 
 int

@@ -89,7 +89,7 @@ const struct rule_keyword rule_keywords[] = {
 		"flowbits:set,logged_in;" },
 	{ "hostbits", rule_setup_hostbits, KEYWORD_VALUE, "set|unset|toggle|isset|isnotset,name,src|dst",
 		"hostbits:set,scanner,src;" },
-	{ "xbits", rule_setup_xbits, KEYWORD_VALUE, "set|unset|toggle|isset|isnotset,name,track ip_src|ip_dst|ip_pair[,expire seconds]",
+	{ "xbits", rule_setup_xbits, KEYWORD_VALUE, "set|unset|toggle|isset|isnotset,name,track ip_src|ip_dst|ip_pair[,expire seconds], or set|isset,name,track tx",
 		"xbits:set,scanner,track ip_src,expire 60;" },
 	{ "stream_size", rule_setup_stream_size, KEYWORD_VALUE, "server|client|both|either, operator, bytes",
 		"stream_size:client,>,4096;" },

@@ -267,6 +267,7 @@ struct rule_message {
 	uint64_t undecided;   /* presence bits of the record's root that another message sets or leaves clear: not absent here */
 	const uint8_t *pdu;   /* the bytes it came from, for rules that also have plain content; NULL: such do not fire */
 	uint32_t pdu_len;
+	uint32_t tx_id;       /* of the protocol's transaction; 0: the message is one of its own */
 	bool to_server;
 	const struct file *file; /* what the message carries, or a part of it; NULL: nothing that is a file */
 	uint8_t file_news;    /* enum file_news: which rules about files are asked; 0: none */

@@ -428,6 +428,21 @@ finish_phase(struct rule_parser *parser)
 		draft->flags |= RULE_PASS_FLOW;
 }
 
+/* A bit of a transaction is asked with each message of it. */
+static int
+finish_tx_bits(struct rule_parser *parser)
+{
+	bool any = false;
+
+	for (unsigned int i = 0; i < parser->state_count; i++)
+		any = any || parser->states[i].kind == STATE_TX;
+	if (any && parser->draft.phase != PHASE_MESSAGE)
+		return rule_refuse(parser, "a transaction has bits where its protocol is named, and no plain content is looked for");
+	if (any)
+		parser->draft.flags &= ~RULE_ONCE_APP;
+	return 0;
+}
+
 static int
 finish_meta(struct rule_parser *parser)
 {
@@ -527,6 +542,9 @@ rule_finish(struct rule_parser *parser)
 	finish_classes(parser);
 	finish_direction(parser);
 	finish_phase(parser);
+	ret = finish_tx_bits(parser);
+	if (ret != 0)
+		return ret;
 	parser->draft.meta.first = parser->first == NULL;
 	if (older != NULL) {
 		uint32_t order = older->order;

@@ -221,6 +221,7 @@ struct rule_view {
 	struct flow *flow;                /* may be NULL */
 	const struct rule_message *message;
 	const uint64_t *muted;            /* rule_muted(); NULL: not looked up yet */
+	uint32_t tx;                      /* PHASE_MESSAGE: the transaction, a number of the flow's */
 	const uint8_t *payload;
 	uint32_t payload_len;
 	uint32_t seen_len;
@@ -256,6 +257,9 @@ struct rule_profile {
 
 enum { RULE_PROFILE_TURN = 64 };
 
+/** In rule_view.tx: a message that no other belongs to. */
+#define RULE_TX_ALONE UINT32_C(0x80000000)
+
 /** What an expression captured, cut to RULE_CAPTURED_LEN_MAX. */
 struct rule_captured {
 	uint64_t flow_id;    /* of a flow's; 0: of the packet at hand */
@@ -286,6 +290,7 @@ struct rule_memory {
 	struct rule_tag_table *tags;
 	struct rule_var_table *vars; /* captured for flows */
 	size_t thresholds_len, bits_len; /* of their areas */
+	uint32_t messages;           /* that are transactions of their own, so far */
 	_Atomic uint64_t counters[RULE_COUNTER_COUNT];
 };
 
@@ -470,7 +475,7 @@ void rule_datasets_free(struct ruleset *set);
 int rule_name_id(struct ruleset *set, const char *name, size_t len, uint32_t *id);
 /** Names that are not bits have their kind as first character, so that the same word may name several things. */
 enum rule_name_kind { RULE_NAME_BIT, RULE_NAME_FLOW_INT, RULE_NAME_FLOW_VAR, RULE_NAME_PKT_VAR, RULE_NAME_ALERT_VAR, RULE_NAME_ENTROPY,
-	RULE_NAME_KIND_COUNT };
+	RULE_NAME_TX_BIT, RULE_NAME_KIND_COUNT };
 int rule_kind_id(struct ruleset *set, enum rule_name_kind kind, const char *name, uint32_t *id);
 
 static inline enum rule_name_kind

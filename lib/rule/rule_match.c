@@ -516,6 +516,7 @@ rule_match_message(struct rule_matcher *matcher, const struct packet *packet, st
 	view.phase = PHASE_MESSAGE;
 	view.to_server = message->to_server;
 	view.message = message;
+	view.tx = message->tx_id != 0 ? message->tx_id & ~RULE_TX_ALONE : matcher->memory->messages++ | RULE_TX_ALONE;
 	view.payload = message->pdu;
 	view.payload_len = message->pdu_len;
 	view.ts_ns = packet != NULL ? packet->ts_ns : flow->last_ns; /* as view_ends() will say */

@@ -11,6 +11,7 @@
 enum {
 	FLOW_BITS_MIN = SLAB_BLOCK_MIN,
 	FLOW_BITS_MAX = 2048,    /* bytes of one flow's bits */
+	TX_BITS_MAX = 32,        /* transactions of a flow that keep a bit: the newest */
 };
 
 #define NS_PER_S UINT64_C(1000000000)
@@ -19,7 +20,7 @@ enum {
 
 struct rule_flow_entry {
 	uint32_t id;
-	uint32_t value;          /* of an integer; a bit's is 0 */
+	uint32_t value;          /* of an integer; of a transaction's bit the transaction; a bit's is 0 */
 };
 
 struct rule_flow_state {
@@ -61,15 +62,15 @@ flow_entry_find(const struct flow *flow, uint32_t id)
 	return NULL;
 }
 
-/* The entry, made where there is none. NULL: no flow or no room. */
+/* One more entry. NULL: no flow or no room. */
 static struct rule_flow_entry *
-flow_entry_make(const struct rule_view *view, uint32_t id)
+flow_entry_add(const struct rule_view *view, uint32_t id)
 {
 	struct rule_flow_state *state = view->flow == NULL ? NULL : view->flow->rule_state;
-	struct rule_flow_entry *entry = flow_entry_find(view->flow, id);
+	struct rule_flow_entry *entry;
 
-	if (view->flow == NULL || entry != NULL)
-		return entry;
+	if (view->flow == NULL)
+		return NULL;
 	if (state == NULL || sizeof(*state) + (state->count + 1u) * sizeof(*entry) > state->size)
 		state = flow_state_grow(view, state);
 	if (state == NULL)
@@ -77,6 +78,15 @@ flow_entry_make(const struct rule_view *view, uint32_t id)
 	entry = &state->entries[state->count++];
 	*entry = (struct rule_flow_entry){ .id = id };
 	return entry;
+}
+
+/* The entry, made where there is none. NULL: no flow or no room. */
+static struct rule_flow_entry *
+flow_entry_make(const struct rule_view *view, uint32_t id)
+{
+	struct rule_flow_entry *entry = flow_entry_find(view->flow, id);
+
+	return entry != NULL ? entry : flow_entry_add(view, id);
 }
 
 static void
@@ -90,6 +100,37 @@ flow_bit_unset(const struct rule_view *view, uint32_t id)
 
 	state->count--;
 	memmove(entry, entry + 1, (size_t)(&state->entries[state->count] - entry) * sizeof(*entry));
+}
+
+/* A transaction's bit: an entry for each transaction that has it. */
+static bool
+tx_bit_is_set(const struct rule_view *view, uint32_t id)
+{
+	const struct rule_flow_state *state = view->flow == NULL ? NULL : view->flow->rule_state;
+
+	for (int i = 0; state != NULL && i < state->count; i++)
+		if (state->entries[i].id == id && state->entries[i].value == view->tx)
+			return true;
+	return false;
+}
+
+/* The newest is the last entry; of too many the first goes. */
+static void
+tx_bit_set(const struct rule_view *view, uint32_t id)
+{
+	struct rule_flow_state *state = view->flow == NULL ? NULL : view->flow->rule_state;
+	unsigned int count = 0;
+
+	if (view->message == NULL || tx_bit_is_set(view, id))
+		return;
+	for (int i = 0; state != NULL && i < state->count; i++)
+		count += state->entries[i].id == id;
+	if (count >= TX_BITS_MAX)
+		flow_bit_unset(view, id);
+	struct rule_flow_entry *entry = flow_entry_add(view, id);
+
+	if (entry != NULL)
+		entry->value = view->tx;
 }
 
 bool
@@ -308,6 +349,8 @@ state_is_set(const struct rule_view *view, const struct rule_state *state, uint3
 
 	if (state->kind == STATE_FLOW || state->kind == STATE_INT)
 		return flow_entry_find(view->flow, id) != NULL;
+	if (state->kind == STATE_TX)
+		return tx_bit_is_set(view, id);
 	if (state->kind == STATE_VAR) {
 		const struct rule_captured *var = rule_var_find(view, state);
 
@@ -394,6 +437,10 @@ state_change(const struct rule_view *view, const struct rule_state *state)
 
 	if (state->kind == STATE_INT) {
 		int_change(view, state);
+		return;
+	}
+	if (state->kind == STATE_TX) {
+		tx_bit_set(view, id);
 		return;
 	}
 	bool have = state_is_set(view, state, id);

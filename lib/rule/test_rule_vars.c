@@ -118,6 +118,43 @@ test_entropy(void **state)
 	bench_end(&b);
 }
 
+static const struct {
+	uint32_t tx_id;
+	bool sets, hit;
+} tx_steps[] = {
+	{ 1, true, true }, { 2, false, false }, { 1, false, true }, { 2, true, true }, { 1, false, true }, { 3, false, false },
+	{ 0, true, true }, { 0, false, false }, { 2, false, true },
+};
+
+/* A transaction's bit is of its messages alone; one without a number has it for itself. */
+static void
+test_transaction_bits(void **state)
+{
+	struct toy_record record = { .unit = 3 };
+	struct rule_message message = { .record = &record };
+	struct bench b;
+
+	(void)state;
+	bench_begin(&b, "alert toy any any -> any any (app-layer-event:toy.flooded; xbits:set,mark,track tx; noalert; sid:1;)\n"
+			"alert toy any any -> any any (xbits:isset,mark,track tx; sid:2;)\n", IP_PROTO_TCP);
+	for (unsigned int i = 0; i < TEST_COUNT(tx_steps); i++) {
+		message.tx_id = tx_steps[i].tx_id;
+		message.events = tx_steps[i].sets ? 2 : 1;
+		rule_hits_reset(&b.hits);
+		rule_match_message(b.matcher, NULL, &b.flow, &message, &b.hits);
+		if (b.hits.count != tx_steps[i].hit)
+			fail_msg("step %u: %u alerts", i, b.hits.count);
+	}
+	assert_metadata(&b, false, "");
+	for (message.tx_id = 100; message.tx_id < 1000; message.tx_id++) {
+		message.events = 2;
+		rule_hits_reset(&b.hits);
+		rule_match_message(b.matcher, NULL, &b.flow, &message, &b.hits);
+		assert_int_equal(b.hits.count, 1); /* there is room for the newest */
+	}
+	bench_end(&b);
+}
+
 int
 main(void)
 {
@@ -126,6 +163,7 @@ main(void)
 		cmocka_unit_test(test_captures_bounded),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_entropy),
+		cmocka_unit_test(test_transaction_bits),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -77,6 +77,10 @@ write_rules(struct buf *text)
 			snprintf(options, sizeof(options), "%s; absent: or_else; pcre:\"/[0-9]+x?$/i\";", apps[i]->buffers[b].name);
 			add_rule(text, &sid, apps[i]->name, options);
 		}
+		if (apps[i]->record != NULL) {
+			add_rule(text, &sid, apps[i]->name, "flow:to_server; xbits:set,asked,track tx;");
+			add_rule(text, &sid, apps[i]->name, "flow:to_client; xbits:isset,asked,track tx;");
+		}
 		add_file(text, apps[i]->name);
 	}
 }
@@ -85,9 +89,9 @@ static void
 deliver(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id)
 {
 	struct rule_message message = { .app_idx = world.proto_idx, .record = ctx->record->len == 0 ? NULL : ctx->record->base,
-		.events = ctx->events, .undecided = ctx->undecided, .pdu = ctx->pdu, .pdu_len = ctx->pdu_len, .to_server = ctx->to_server };
+		.events = ctx->events, .undecided = ctx->undecided, .pdu = ctx->pdu, .pdu_len = ctx->pdu_len, .to_server = ctx->to_server,
+		.tx_id = tx_id };
 
-	(void)tx_id;
 	world.flow.app_proto = (uint16_t)(world.proto_idx + 1);
 	if ((flags & PROTO_MATCH) == 0)
 		return;
