@@ -319,6 +319,44 @@ buf_json_string(struct buf *b, const void *bytes, size_t len)
 	buf_putc(b, '"');
 }
 
+static bool
+is_utf8(const uint8_t *data, size_t len)
+{
+	for (size_t i = 0; i < len;) {
+		size_t step = data[i] < 0x80 ? 1 : utf8_sequence_len(data + i, len - i);
+
+		if (step == 0)
+			return false;
+		i += step;
+	}
+	return true;
+}
+
+void
+buf_json_octets(struct buf *b, const void *bytes, size_t len)
+{
+	const uint8_t *data = bytes;
+	size_t plain = 0;
+
+	if (is_utf8(data, len)) {
+		buf_json_string(b, data, len);
+		return;
+	}
+	buf_putc(b, '"');
+	for (size_t i = plain_len(data, len); i < len; i += plain_len(data + i, len - i)) {
+		const char octet[5] = { '\\', '\\', 'x', hex_digits[data[i] >> 4], hex_digits[data[i] & 15] };
+
+		buf_put(b, data + plain, i - plain);
+		if (data[i] >= 0x80)
+			buf_put(b, octet, sizeof(octet));
+		else
+			put_escaped(b, data[i]);
+		plain = ++i;
+	}
+	buf_put(b, data + plain, len - plain);
+	buf_putc(b, '"');
+}
+
 /* Civil date of a day number since 1970-01-01 (proleptic Gregorian, valid for uint64 ns). */
 static void
 civil_from_days(uint64_t days, unsigned int *year, unsigned int *month, unsigned int *day)

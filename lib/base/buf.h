@@ -74,6 +74,8 @@ void buf_hex(struct buf *b, const uint8_t *data, size_t len);
 void buf_base64(struct buf *b, const uint8_t *data, size_t len);
 /** The bytes as a quoted JSON string. Valid UTF-8 stays; any other byte becomes \u00XX. */
 void buf_json_string(struct buf *b, const void *data, size_t len);
+/** As buf_json_string(), of what need not be text: where it is not UTF-8 each byte above 0x7f becomes \\xHH, a backslash and three characters. */
+void buf_json_octets(struct buf *b, const void *data, size_t len);
 /** "2026-01-02T03:04:05.678901+0000" in quotes (EVE timestamp); ns since the Unix epoch. */
 void buf_json_time(struct buf *b, uint64_t ts_ns);
 /** Dotted quad for version 4, RFC 5952 text for version 6; bytes in network order. No quotes. */

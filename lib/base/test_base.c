@@ -73,6 +73,11 @@ buf_writes_json_text(void **state)
 		buf_putc(&b, '\0');
 		assert_string_equal(b.data, cases[i].want);
 	}
+	buf_reset(&b);
+	buf_json_octets(&b, "\xc3\xa9\"", 3);
+	buf_json_octets(&b, "a\x03\xc3\xa9\\\xff", 6);
+	buf_putc(&b, '\0');
+	assert_string_equal(b.data, "\"\xc3\xa9\\\"\"\"a\\u0003\\\\xc3\\\\xa9\\\\\\\\xff\"");
 	buf_destroy(&b);
 }
 

@@ -309,15 +309,19 @@ write_numbers(struct buf *out, const struct blob *blob, const struct record_ref 
 }
 
 static void
+write_text(struct buf *out, const struct blob *blob, const struct record_ref *ref, uint8_t flags)
+{
+	const uint8_t *data = elements(blob, ref, 1);
+
+	(flags & FIELD_OCTETS ? buf_json_octets : buf_json_string)(out, data, data == NULL ? 0 : ref->count);
+}
+
+static void
 write_bytes(struct buf *out, const struct blob *blob, const struct record_ref *ref, enum field_type type)
 {
 	const uint8_t *data = elements(blob, ref, 1);
 	uint32_t len = data == NULL ? 0 : ref->count;
 
-	if (type == FIELD_STRING) {
-		buf_json_string(out, data, len);
-		return;
-	}
 	buf_putc(out, '"');
 	if (type == FIELD_HEX)
 		buf_hex(out, data, len);
@@ -349,7 +353,7 @@ write_scalar(struct buf *out, const struct blob *blob, const struct record_scala
 		buf_json_time(out, scalar->u64);
 		return;
 	case SCALAR_STRING:
-		write_bytes(out, blob, &scalar->bytes, FIELD_STRING);
+		write_text(out, blob, &scalar->bytes, 0);
 		return;
 	case SCALAR_HEX:
 		write_bytes(out, blob, &scalar->bytes, FIELD_HEX);
@@ -462,6 +466,8 @@ write_value(struct buf *out, const struct blob *blob, const struct row *row, con
 		buf_json_time(out, *(const uint64_t *)at);
 		return;
 	case FIELD_STRING:
+		write_text(out, blob, at, field->flags);
+		return;
 	case FIELD_HEX:
 	case FIELD_BASE64:
 		write_bytes(out, blob, at, field->type);

@@ -238,6 +238,7 @@ struct dns_message {
 	struct cursor whole; /* what pointers point into */
 	struct cursor in;
 	uint16_t *types;     /* [DNS_RRS_MAX] */
+	struct cursor strings; /* of the TXT record at hand, behind the first */
 	uint32_t type_count;
 	uint32_t rr_count;
 };

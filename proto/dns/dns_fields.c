@@ -127,7 +127,7 @@ const uint16_t dns_groups[DNS_GROUP_COUNT] = { DNS_TYPE_A, DNS_TYPE_AAAA, DNS_TY
 #define AT(member) offsetof(struct dns_rr, member)
 
 static const struct field query_fields[] = {
-	{ "rrname", FIELD_STRING, FIELD_ALWAYS, 0, AT(name), NULL, NULL, "RFC 1035 4.1.2", "name asked for" },
+	{ "rrname", FIELD_STRING, FIELD_ALWAYS, FIELD_OCTETS, AT(name), NULL, NULL, "RFC 1035 4.1.2", "name asked for" },
 	{ "rrtype", FIELD_U16, FIELD_ALWAYS, 0, AT(type), &dns_types, NULL, "RFC 1035 4.1.2", "type asked for" },
 	{ "class", FIELD_U16, FIELD_ALWAYS, FIELD_HIDDEN, AT(class), NULL, NULL, "RFC 1035 4.1.2", "class, 1 for the Internet" },
 };
@@ -142,20 +142,20 @@ static const struct record_table option_table = TABLE("option", option_fields, d
 const struct record_table *const dns_option_tables[] = { &option_table, NULL };
 
 static const struct field rr_fields[] = {
-	{ "rrname", FIELD_STRING, FIELD_ALWAYS, 0, AT(name), NULL, NULL, "RFC 1035 4.1.3", "name of the record" },
+	{ "rrname", FIELD_STRING, FIELD_ALWAYS, FIELD_OCTETS, AT(name), NULL, NULL, "RFC 1035 4.1.3", "name of the record" },
 	{ "rrtype", FIELD_U16, FIELD_ALWAYS, 0, AT(type), &dns_types, NULL, "RFC 1035 4.1.3", "type of the record" },
 	{ "class", FIELD_U16, FIELD_ALWAYS, FIELD_HIDDEN, AT(class), NULL, NULL, "RFC 1035 4.1.3", "class, 1 for the Internet" },
 	{ "ttl", FIELD_U32, DNS_RR_HAS_TTL, 0, AT(ttl_s), NULL, NULL, "RFC 1035 4.1.3", "seconds it may be kept" },
 	{ "rdata", FIELD_IP, DNS_RR_HAS_IP, 0, AT(data.ip), NULL, NULL, "RFC 1035 3.4.1", "address of A and AAAA" },
-	{ "rdata", FIELD_STRING, DNS_RR_HAS_TEXT, 0, AT(text), NULL, NULL, "RFC 1035 3.3",
-		"name of CNAME, DNAME, MX, NS and PTR; text of TXT; bytes of NULL" },
+	{ "rdata", FIELD_STRING, DNS_RR_HAS_TEXT, FIELD_OCTETS, AT(text), NULL, NULL, "RFC 1035 3.3",
+		"name of CNAME, DNAME, MX, NS and PTR; a string of TXT; bytes of NULL" },
 	{ "preference", FIELD_U16, DNS_RR_HAS_MX, 0, AT(data.srv.priority), NULL, NULL, "RFC 1035 3.3.9", "preference of MX" },
 	{ "srv.priority", FIELD_U16, DNS_RR_HAS_SRV, 0, AT(data.srv.priority), NULL, NULL, "RFC 2782", "the lowest is asked first" },
 	{ "srv.weight", FIELD_U16, DNS_RR_HAS_SRV, 0, AT(data.srv.weight), NULL, NULL, "RFC 2782", "share among equals" },
 	{ "srv.port", FIELD_U16, DNS_RR_HAS_SRV, 0, AT(data.srv.port), NULL, NULL, "RFC 2782", "port of the service" },
-	{ "srv.name", FIELD_STRING, DNS_RR_HAS_SRV, 0, AT(text), NULL, NULL, "RFC 2782", "host of the service" },
-	{ "soa.mname", FIELD_STRING, DNS_RR_HAS_SOA, 0, AT(text), NULL, NULL, "RFC 1035 3.3.13", "primary name server" },
-	{ "soa.rname", FIELD_STRING, DNS_RR_HAS_SOA, 0, AT(data.soa.rname), NULL, NULL, "RFC 1035 3.3.13", "mailbox" },
+	{ "srv.name", FIELD_STRING, DNS_RR_HAS_SRV, FIELD_OCTETS, AT(text), NULL, NULL, "RFC 2782", "host of the service" },
+	{ "soa.mname", FIELD_STRING, DNS_RR_HAS_SOA, FIELD_OCTETS, AT(text), NULL, NULL, "RFC 1035 3.3.13", "primary name server" },
+	{ "soa.rname", FIELD_STRING, DNS_RR_HAS_SOA, FIELD_OCTETS, AT(data.soa.rname), NULL, NULL, "RFC 1035 3.3.13", "mailbox" },
 	{ "soa.serial", FIELD_U32, DNS_RR_HAS_SOA, 0, AT(data.soa.serial), NULL, NULL, "RFC 1035 3.3.13", "version of the zone" },
 	{ "soa.refresh", FIELD_U32, DNS_RR_HAS_SOA, 0, AT(data.soa.refresh_s), NULL, NULL, "RFC 1035 3.3.13", "seconds" },
 	{ "soa.retry", FIELD_U32, DNS_RR_HAS_SOA, 0, AT(data.soa.retry_s), NULL, NULL, "RFC 1035 3.3.13", "seconds" },
@@ -175,7 +175,7 @@ static const struct field address_fields[] = {
 	{ "value", FIELD_IP, FIELD_ALWAYS, 0, offsetof(struct dns_value, ip), NULL, NULL, "RFC 1035 3.4.1", "address" },
 };
 static const struct field text_fields[] = {
-	{ "value", FIELD_STRING, FIELD_ALWAYS, 0, offsetof(struct dns_value, text), NULL, NULL, "RFC 1035 3.3", "name or text" },
+	{ "value", FIELD_STRING, FIELD_ALWAYS, FIELD_OCTETS, offsetof(struct dns_value, text), NULL, NULL, "RFC 1035 3.3", "name or text" },
 };
 static const struct record_table address_table = TABLE("address", address_fields, dns_value);
 static const struct record_table text_table = TABLE("text", text_fields, dns_value);

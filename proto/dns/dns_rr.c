@@ -104,26 +104,28 @@ read_soa(struct dns_message *message, struct dns_rr *rr, struct cursor *rdata)
 	record_present(&rr->head, DNS_RR_HAS_SOA);
 }
 
-/* Character strings, one behind the other (RFC 1035 3.3.14); they are one text. */
+static bool
+take_string(struct dns_message *message, struct dns_rr *rr, struct cursor *rdata)
+{
+	uint8_t len = cursor_u8(rdata);
+	const uint8_t *at = cursor_take(rdata, len);
+
+	if (at == NULL)
+		return false;
+	record_put_bytes(message->ctx->record, &rr->text, at, len);
+	record_present(&rr->head, DNS_RR_HAS_TEXT);
+	return true;
+}
+
+/* Character strings, one behind the other (RFC 1035 3.3.14). The first is the record's, the others are told
+ * as records of their own, as others do. */
 static void
 read_txt(struct dns_message *message, struct dns_rr *rr, struct cursor *rdata)
 {
-	uint8_t text[DNS_RDATA_LEN_MAX];
-	uint32_t len = 0;
-
-	while (cursor_left(rdata) > 0) {
-		uint8_t piece_len = cursor_u8(rdata);
-		const uint8_t *piece = cursor_take(rdata, piece_len);
-
-		if (piece == NULL)
-			break;
-		if (len + piece_len > sizeof(text))
-			piece_len = (uint8_t)(sizeof(text) - len);
-		memcpy(text + len, piece, piece_len);
-		len += piece_len;
-	}
-	record_put_bytes(message->ctx->record, &rr->text, text, len);
-	record_present(&rr->head, DNS_RR_HAS_TEXT);
+	if (!take_string(message, rr, rdata))
+		return;
+	message->strings = *rdata;
+	cursor_skip(rdata, cursor_left(rdata));
 }
 
 static void
@@ -250,6 +252,42 @@ read_rr(struct dns_message *message, struct dns_rr *rr)
 	return true;
 }
 
+static void
+count_rr(struct dns_message *message, unsigned int section, const struct dns_rr *rr)
+{
+	message->rr_count++;
+	if (section == message->record->type)
+		message->types[message->type_count++] = rr->type;
+	if (section == 1)
+		group(message, rr);
+}
+
+/* What is left of the strings of a TXT record. */
+static void
+read_strings(struct dns_message *message, struct record_list *list, unsigned int section, const struct dns_rr *first)
+{
+	struct cursor *in = &message->strings;
+
+	while (cursor_left(in) > 0) {
+		struct dns_rr *rr = message->rr_count == DNS_RRS_MAX ? NULL : record_append(message->ctx->record, list, dns_rr_tables, 0);
+
+		if (rr == NULL) {
+			counter_add(&message->ctx->counters[DNS_COUNT_RECORDS_SHED], 1);
+			return;
+		}
+		rr->name = first->name;
+		rr->type = first->type;
+		rr->class = first->class;
+		rr->ttl_s = first->ttl_s;
+		record_present(&rr->head, DNS_RR_HAS_TTL);
+		if (!take_string(message, rr, in)) {
+			proto_event(message->ctx, DNS_EVENT_MALFORMED_DATA);
+			return;
+		}
+		count_rr(message, section, rr);
+	}
+}
+
 /* @return false: the section ends early */
 static bool
 read_section(struct dns_message *message, struct record_list *list, unsigned int section, uint16_t count)
@@ -270,14 +308,12 @@ read_section(struct dns_message *message, struct record_list *list, unsigned int
 			cursor_skip(&message->in, cursor_left(&message->in));
 			return true;
 		}
+		message->strings = (struct cursor){ 0 };
 		whole = section == 0 ? read_question(message, rr) : read_rr(message, rr);
 		if (!whole)
 			return false;
-		message->rr_count++;
-		if (section == message->record->type)
-			message->types[message->type_count++] = rr->type;
-		if (section == 1)
-			group(message, rr);
+		count_rr(message, section, rr);
+		read_strings(message, list, section, rr);
 	}
 	return true;
 }

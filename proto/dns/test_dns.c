@@ -101,7 +101,13 @@ static const struct {
 		"\"grouped\":{\"A\":[\"10.10.1.2\"],\"CNAME\":[\"hmi.plant.example\"]}", 0 },
 	{ "mx", ANSWER("0001 0000 0000", "c00c 000f 0001 00000001 0008 000a ('mta') c010"),
 		"\"rdata\":\"mta.plant.example\",\"preference\":10", 0 },
-	{ "txt", ANSWER("0001 0000 0000", "c00c 0010 0001 00000001 0006 ('ab') ('cd')"), "\"rdata\":\"abcd\"", 0 },
+	{ "txt", ANSWER("0001 0000 0000", "c00c 0010 0001 00000001 0007 ('ab') ('cd') 00"),
+		"\"answers\":[{\"rrname\":\"plc.plant.example\",\"rrtype\":\"TXT\",\"ttl\":1,\"rdata\":\"ab\"},"
+		"{\"rrname\":\"plc.plant.example\",\"rrtype\":\"TXT\",\"ttl\":1,\"rdata\":\"cd\"},"
+		"{\"rrname\":\"plc.plant.example\",\"rrtype\":\"TXT\",\"ttl\":1,\"rdata\":\"\"}],"
+		"\"grouped\":{\"TXT\":[\"ab\",\"cd\",\"\"]}", 0 },
+	{ "txt, cut", ANSWER("0001 0000 0000", "c00c 0010 0001 00000001 0006 ('ab') 0563 64"), "\"rdata\":\"ab\"", E(MALFORMED_DATA) },
+	{ "null, bytes", ANSWER("0001 0000 0000", "c00c 000a 0001 00000001 0004 'x' 03c5 e9"), "\"NULL\":[\"x\\u0003\\\\xc5\\\\xe9\"]", 0 },
 	{ "null", ANSWER("0001 0000 0000", "c00c 000a 0001 00000001 0003 'xyz'"), "\"NULL\":[\"xyz\"]", 0 },
 	{ "sshfp", ANSWER("0001 0000 0000", "c00c 002c 0001 00000001 0005 0102 abcdef"),
 		"\"sshfp\":{\"algo\":1,\"type\":2,\"fingerprint\":\"ab:cd:ef\"}", 0 },
