@@ -306,10 +306,7 @@ put_alert(struct worker *worker, struct event_builder *b, const struct rule_hit 
 	if (flow == NULL)
 		return;
 	alert->has_flow = true;
-	alert->pkts_toserver = flow->packets[FLOW_TO_SERVER];
-	alert->pkts_toclient = flow->packets[FLOW_TO_CLIENT];
-	alert->bytes_toserver = flow->bytes[FLOW_TO_SERVER];
-	alert->bytes_toclient = flow->bytes[FLOW_TO_CLIENT];
+	emit_alert_counts(alert, flow);
 	alert->flow_start_ns = flow->first_ns;
 }
 

@@ -299,12 +299,22 @@ hold_stream(struct worker *worker, struct flow *flow, const struct stream_data *
 		bytes_append(worker, session, data->to_server, data->data + data->fresh_off, data->len - data->fresh_off);
 }
 
+/* An alert says how far its flow had come with the frame that it is numbered by. */
+static void
+recount(struct event *event, const struct flow *flow)
+{
+	for (uint8_t i = 0; i < event->section_count; i++)
+		if (event->sections[i].kind == EVENT_SECTION_ALERT)
+			emit_alert_counts((struct alert_record *)(void *)((uint8_t *)event + event->sections[i].off), flow);
+}
+
 /* What a protocol or a file is told with is what rules wrote down up to the frame that it is told by. */
 static void
 give_out_acked(struct worker *worker, const struct flow *flow, struct held *held)
 {
 	const struct event *event = NULL;
 
+	recount(&held->event, flow);
 	if (held->event.type == EVENT_APP || held->event.type == EVENT_FILE) {
 		emit_read_metadata(worker, flow);
 		if (worker->metadata.len > 0)
@@ -338,6 +348,8 @@ give_out_late(struct worker *worker, const struct flow_session *session, struct 
 	const struct event *event = NULL;
 
 	held->event.pkt_source = PACKET_SOURCE_FLOW_TIMEOUT;
+	if (worker->flow != NULL)
+		recount(&held->event, worker->flow);
 	if (bytes != NULL && event_alert_is_stream(&held->event))
 		event = with_section(worker->hold, &held->event, EVENT_SECTION_PAYLOAD, bytes->data, bytes->len);
 	emit_push(worker, event != NULL ? event : &held->event);

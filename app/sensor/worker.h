@@ -222,6 +222,15 @@ void emit_arp(struct worker *worker, const struct packet_arp *arp);
 void emit_flow(struct worker *worker, const struct flow *flow);
 /** What rules wrote down of a flow, for an event of it, in worker->metadata: nothing where none did. */
 void emit_read_metadata(struct worker *worker, const struct flow *flow);
+/** How far the flow of an alert has come. */
+static inline void
+emit_alert_counts(struct alert_record *alert, const struct flow *flow)
+{
+	alert->pkts_toserver = flow->packets[FLOW_TO_SERVER];
+	alert->pkts_toclient = flow->packets[FLOW_TO_CLIENT];
+	alert->bytes_toserver = flow->bytes[FLOW_TO_SERVER];
+	alert->bytes_toclient = flow->bytes[FLOW_TO_CLIENT];
+}
 /** Hands a finished event to the ring, copying it; a full ring counts. */
 void emit_push(struct worker *worker, const struct event *event);
 

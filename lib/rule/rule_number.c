@@ -121,7 +121,24 @@ number_masked(char *text, struct rule_number *out)
 	return true;
 }
 
-/* A name of the enumeration, "true", "false", or a number. */
+/* Words for a state that may have names of its own, as "yes" and "no". */
+static bool
+number_word(const char *text, bool has_names, int64_t *value)
+{
+	static const struct {
+		const char *word;
+		bool only_names, value;
+	} words[] = { { "true", false, true }, { "false", false, false }, { "on", true, true }, { "off", true, false } };
+
+	for (unsigned int i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if ((has_names || !words[i].only_names) && strcasecmp(text, words[i].word) == 0) {
+			*value = words[i].value;
+			return true;
+		}
+	return false;
+}
+
+/* A name of the enumeration, "true", "false", "on", "off", or a number. */
 static bool
 number_one(const char *text, const struct field_names *names, int64_t *value, double *real)
 {
@@ -137,12 +154,7 @@ number_one(const char *text, const struct field_names *names, int64_t *value, do
 		*real = named;
 		return true;
 	}
-	if (strcasecmp(text, "true") == 0 || strcasecmp(text, "false") == 0) {
-		*value = strcasecmp(text, "true") == 0;
-		*real = (double)*value;
-		return true;
-	}
-	if (number_with_unit(text, value)) {
+	if (number_word(text, names != NULL, value) || number_with_unit(text, value)) {
 		*real = (double)*value;
 		return true;
 	}

@@ -63,6 +63,8 @@ static const struct parse_case parse_cases[] = {
 	{ U "(byte_test:9,>,1,0; sid:1;)", 41, "at most 8" },
 	{ U "(byte_test:1,~,1,0; sid:1;)", 41, "operator" },
 	{ U "(byte_test:1,=,nope,0; sid:1;)", 41, "variable" },
+	{ U "(toy.request.function:on; sid:1;)", 0, NULL },
+	{ U "(toy.unit:on; sid:1;)", 40, "not a number" },
 	{ U "(flow:sideways; sid:1;)", 36, "not a state" },
 	{ U "(content:\"a\"; xbits:set,b,track tx; sid:1;)", 1, "its protocol is named" },
 	{ U "(toy.unit:3; xbits:isnotset,b,track tx; sid:1;)", 49, "set or isset" },

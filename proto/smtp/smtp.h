@@ -226,6 +226,8 @@ struct smtp_mail {
 	uint8_t *text;         /* a block of its own, grows */
 	uint32_t text_len, text_cap;
 	struct file *file;     /* the part that is being read, where it is a file and somebody wants to know of it */
+	struct file *only;     /* the one before, where the mail had no other: an alert on the whole mail tells it */
+	bool has_file;         /* some file began */
 	struct smtp_mime mime;
 };
 

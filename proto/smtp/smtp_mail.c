@@ -26,6 +26,7 @@ smtp_mail_destroy(struct proto_ctx *ctx, struct smtp_mail *mail)
 	if (mail == NULL)
 		return;
 	file_destroy(ctx->files, mail->file);
+	file_destroy(ctx->files, mail->only);
 	slab_free(ctx->slab, mail->text, mail->text_cap);
 	slab_free(ctx->slab, mail, sizeof(*mail));
 }
@@ -210,8 +211,10 @@ smtp_mail_match(struct proto_ctx *ctx, struct smtp_mail *mail)
 	put_message(ctx, record, mail);
 	put_files(ctx, record, mail, 0);
 	ctx->to_server = true;
-	proto_deliver(ctx, PROTO_MATCH | PROTO_HOLD, mail->id);
+	proto_deliver_file(ctx, PROTO_MATCH | PROTO_HOLD, mail->id, mail->only);
 	ctx->to_server = to_server;
+	file_destroy(ctx->files, mail->only);
+	mail->only = NULL;
 }
 
 static void
@@ -254,6 +257,8 @@ smtp_mail_begin_file(struct proto_ctx *ctx, struct smtp_mail *mail)
 {
 	if (mail->mime.name_len == 0)
 		return;
+	file_destroy(ctx->files, mail->only);
+	mail->only = NULL;
 	mail->file = proto_file_begin(ctx, true, mail->mime.name, mail->mime.name_len);
 	mail->file_is_part = mail->mime.has_part;
 	if (mail->file != NULL)
@@ -286,6 +291,10 @@ smtp_mail_end_file(struct proto_ctx *ctx, struct smtp_mail *mail, bool whole)
 	if ((ctx->file_wants[true] & FILE_WANT_EVENT) != 0)
 		tell_file(ctx, mail, PROTO_EMIT);
 	ctx->to_server = to_server;
-	file_destroy(ctx->files, mail->file);
+	if (mail->has_file || mail->matched)
+		file_destroy(ctx->files, mail->file);
+	else
+		mail->only = mail->file;
+	mail->has_file = true;
 	mail->file = NULL;
 }
