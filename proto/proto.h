@@ -92,6 +92,8 @@ struct proto_ctx {
 	uint64_t events;             /* bits set by proto_event(); taken by the next deliver */
 	uint64_t undecided;          /* around a deliver with PROTO_MATCH: presence bits of the record that another message of the
 	                                direction sets or leaves clear; the keyword absent says nothing of them here. Else 0 */
+	uint64_t known;              /* around a deliver with PROTO_MATCH: presence bits of the record that an earlier message of the
+	                                direction set: rules ask for them beside what is new, but not for them alone. Else 0 */
 	struct file_tracker *files;  /* NULL: none are followed */
 	uint8_t file_wants[2];       /* by to_server: enum file_want of the flow's files; 0: they are not followed */
 	struct file *file;           /* around a deliver: what the record carries, or a part of it; else NULL */

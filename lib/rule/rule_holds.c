@@ -1,6 +1,7 @@
 /* Hot: whether a candidate holds: header, flow, events, conditions, bits, and last the payload. */
 #include "lib/flow/flow.h"
 #include "lib/rule/rule_internal.h"
+#include "lib/rule/rule_tests.h"
 
 bool
 rule_addresses_match(const struct rule_addresses *set, uint8_t ip_version, const struct ip_addr *addr)
@@ -157,6 +158,43 @@ protocol_is_new(struct rule_view *view)
 	return view->protocol_news == NEWS_YES;
 }
 
+/* How many of the paths lead to what the message's record has, and how many of them to what is new in it. */
+struct told {
+	unsigned int any, news;
+};
+
+static void
+count_told(const struct rule_message *message, const struct record_path *paths, unsigned int count, struct told *told)
+{
+	uint64_t present = ((const struct record_head *)message->record)->present;
+
+	for (unsigned int i = 0; i < count; i++) {
+		uint8_t bit = paths[i].list_count > 0 ? paths[i].lists[0]->bit : paths[i].leaf->bit;
+
+		if (bit >= 64 || (present >> bit & 1) == 0)
+			continue;
+		told->any++;
+		told->news += (message->known >> bit & 1) == 0;
+	}
+}
+
+/* Whether the rule asks for something that no message before this one told. */
+static bool
+asks_for_news(const struct rule_message *message, const struct rule *rule)
+{
+	struct told told = { 0 };
+
+	if (message->known == 0 || message->record == NULL || rule->app_events != 0)
+		return true;
+	for (unsigned int i = 0; i < rule->buffer_count; i++)
+		if (rule->buffers[i].kind == BUFFER_FIELD)
+			count_told(message, rule->buffers[i].paths, rule->buffers[i].path_count, &told);
+	for (unsigned int i = 0; i < rule->test_count; i++)
+		if (rule->tests[i].app != RULE_APP_NONE && rule->tests[i].fn != rule_test_own)
+			count_told(message, rule->tests[i].paths, rule->tests[i].path_count, &told);
+	return told.news > 0 || told.any == 0;
+}
+
 bool
 rule_holds(struct rule_view *view, const struct rule *rule)
 {
@@ -165,6 +203,8 @@ rule_holds(struct rule_view *view, const struct rule *rule)
 	/* the ends of a transaction are those of its request */
 	if (!ends_match(view, rule, (rule->flags & RULE_TRANSACTION) != 0)
 		&& ((rule->flags & RULE_BOTH_WAYS) == 0 || !ends_match(view, rule, true)))
+		return false;
+	if (view->message != NULL && !asks_for_news(view->message, rule))
 		return false;
 	bool asked = (rule->flags & RULE_ASKED) != 0;
 

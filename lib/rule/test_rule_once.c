@@ -107,6 +107,30 @@ test_protocols(void **state)
 	}
 }
 
+/* What was told before is there for rules that ask for something new as well. */
+static void
+test_known(void **state)
+{
+	struct toy_record record = { .function = 1, .flags = 1, .head.present = 1 << 1 | 1 << 2 };
+	struct rule_message message = { .record = &record };
+	struct bench b;
+
+	(void)state;
+	bench_begin(&b, "alert toy any any -> any any (toy.request.function:read; sid:1;)\n"
+			"alert toy any any -> any any (toy.request.function:read; toy.request.flags:first; sid:2;)\n"
+			"alert toy any any -> any any (toy.request.flags:first; sid:3;)\n"
+			"alert toy any any -> any any (toy.unit:0; sid:4;)\n", IP_PROTO_TCP);
+	for (unsigned int known = 0; known < 4; known++) {
+		static const unsigned int hits[] = { 4, 3, 3, 1 };
+
+		message.known = known << 1;
+		rule_hits_reset(&b.hits);
+		rule_match_message(b.matcher, NULL, &b.flow, &message, &b.hits);
+		assert_int_equal(b.hits.count, hits[known]);
+	}
+	bench_end(&b);
+}
+
 int
 main(void)
 {
@@ -114,6 +138,7 @@ main(void)
 		cmocka_unit_test(test_once),
 		cmocka_unit_test(test_protocol_only),
 		cmocka_unit_test(test_protocols),
+		cmocka_unit_test(test_known),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

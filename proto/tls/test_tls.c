@@ -14,6 +14,7 @@ static struct rule_app_test keyword_test;
 static bool keyword_held[2]; /* by to_server */
 static const char *path;     /* of a buffer that is collected; NULL: none */
 static char found[512];
+static uint64_t known; /* of the records that were seen */
 
 static bool
 collect_bytes(const struct field *field, const uint8_t *base, const void *record, void *arg)
@@ -35,6 +36,7 @@ match(unsigned int flags)
 
 	if ((flags & PROTO_MATCH) == 0)
 		return;
+	known |= rig->ctx.known;
 	if (keyword != NULL && keyword->test(&keyword_test, rig->builder.base))
 		keyword_held[rig->ctx.to_server] = true;
 	if (path != NULL && record_path_resolve(&tls_table, path, &resolved) == 0)
@@ -561,6 +563,14 @@ test_buffers(void **state)
 	path = "subject";
 	talk("C" CLIENT_HELLO("") "\nS" SERVER_FLIGHT(PLC_CERT) "\nC16 0303 [ 0b { { { " OWN_CERT " } } } ]");
 	assert_string_equal(found, "C=DE, CN=plc-7|C=DE, CN=plc-7");
+	/* a certificate in a record behind the hello's: what that told is here again */
+	renew();
+	known = 0;
+	path = "ja3s.string";
+	talk("C" CLIENT_HELLO(SNI_PLC) "\nS16 0303 [ " SERVER_HELLO " ] 16 0303 [ 0b { { { " PLC_CERT " } } } ]\nS16 0303 [ 0e {} ]");
+	assert_string_equal(found, "771,49199,65281|771,49199,65281");
+	assert_int_equal(known, TLS_BIT(VERSION) | TLS_BIT(JA3S));
+	known = 0;
 	path = NULL;
 }
 

@@ -330,10 +330,11 @@ deliver(struct tls_pdu *pdu)
 	present = record->head.present;
 	cert = record->cert;
 	put_for_rules(pdu, record);
-	record->head.present = pdu->match;
+	pdu->ctx->known = tls_known_of_hello(pdu, record);
+	record->head.present = pdu->match | pdu->ctx->known;
 	pdu->ctx->undecided = undecided(pdu);
 	proto_deliver(pdu->ctx, PROTO_MATCH | (state->emitted || state->blob == NULL ? 0 : PROTO_HOLD), TX_ID);
-	pdu->ctx->undecided = 0;
+	pdu->ctx->undecided = pdu->ctx->known = 0;
 	if (!kept) { /* said now or never */
 		record->head.present = present;
 		record->cert = cert;

@@ -261,6 +261,8 @@ void tls_client_hello(struct tls_pdu *pdu, struct cursor message);
 void tls_server_hello(struct tls_pdu *pdu, struct cursor message);
 /** The hello of SSL 2.0 that opens a session of any version (RFC 5246 E.2), behind its length. */
 void tls_sslv2_hello(struct tls_pdu *pdu, struct cursor message);
+/** Presence bits of what the end's hello told in a record before this one, which has its certificate: rules may ask for both. */
+uint64_t tls_known_of_hello(const struct tls_pdu *pdu, struct tls_record *record);
 
 /** The chain of a Certificate message up to TLS 1.2 (tls_cert.c). */
 void tls_certificate(struct tls_pdu *pdu, struct cursor message);

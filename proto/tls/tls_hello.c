@@ -361,3 +361,21 @@ tls_sslv2_hello(struct tls_pdu *pdu, struct cursor message)
 	pdu->record->client_version = pdu->record->version = pdu->version;
 	tls_has(pdu, TLS_BIT(CLIENT_HELLO) | TLS_BIT(VERSION));
 }
+
+uint64_t
+tls_known_of_hello(const struct tls_pdu *pdu, struct tls_record *record)
+{
+	static const uint64_t hello[] = { TLS_BIT(VERSION) | TLS_BIT(JA3S) | TLS_BIT(SERVER_ALPNS),
+		TLS_BIT(SNI) | TLS_BIT(JA3) | TLS_BIT(JA4) | TLS_BIT(CLIENT_ALPNS) };
+	const uint64_t certs = (UINT64_C(1) << TLS_CERT_BITS) - 1;
+	bool to_server = pdu->ctx->to_server;
+	uint64_t known = record->head.present & hello[to_server] & ~pdu->match;
+
+	if ((pdu->match & certs) == 0 || (pdu->states & (TLS_STATE_CLIENT_HELLO | TLS_STATE_SERVER_HELLO)) != 0)
+		return 0;
+	if ((known & (TLS_BIT(SERVER_ALPNS) | TLS_BIT(CLIENT_ALPNS))) != 0) {
+		record->alpn = to_server ? record->client_alpns : record->server_alpns;
+		known |= TLS_BIT(ALPN);
+	}
+	return known;
+}

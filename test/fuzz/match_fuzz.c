@@ -89,7 +89,7 @@ static void
 deliver(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id)
 {
 	struct rule_message message = { .app_idx = world.proto_idx, .record = ctx->record->len == 0 ? NULL : ctx->record->base,
-		.events = ctx->events, .undecided = ctx->undecided, .pdu = ctx->pdu, .pdu_len = ctx->pdu_len, .to_server = ctx->to_server,
+		.events = ctx->events, .undecided = ctx->undecided, .known = ctx->known, .pdu = ctx->pdu, .pdu_len = ctx->pdu_len, .to_server = ctx->to_server,
 		.tx_id = tx_id };
 
 	world.flow.app_proto = (uint16_t)(world.proto_idx + 1);
