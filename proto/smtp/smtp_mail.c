@@ -193,6 +193,34 @@ put_files(struct proto_ctx *ctx, struct smtp_record *record, const struct smtp_m
 		record_present(&record->head, SMTP_HAS_FILES);
 }
 
+static void
+tell_file(struct proto_ctx *ctx, const struct smtp_mail *mail, struct file *file, unsigned int flags)
+{
+	struct smtp_record *record = record_begin(ctx->record, &smtp_table);
+
+	put_envelope(ctx, record, mail);
+	put_message(ctx, record, mail);
+	if ((flags & PROTO_MATCH) != 0 && mail->file_is_part)
+		put_files(ctx, record, mail, mail->part_count - 1u);
+	proto_deliver_file(ctx, PROTO_FILE | flags, mail->id, file);
+}
+
+/* The mail's first file ended: it is written once it is known whether the mail has others, with what is known of the mail then. */
+static void
+tell_only(struct proto_ctx *ctx, struct smtp_mail *mail)
+{
+	bool to_server = ctx->to_server;
+
+	if (mail->only == NULL)
+		return;
+	ctx->to_server = true;
+	if ((ctx->file_wants[true] & FILE_WANT_EVENT) != 0)
+		tell_file(ctx, mail, mail->only, PROTO_EMIT);
+	ctx->to_server = to_server;
+	file_destroy(ctx->files, mail->only);
+	mail->only = NULL;
+}
+
 void
 smtp_mail_match(struct proto_ctx *ctx, struct smtp_mail *mail)
 {
@@ -204,8 +232,10 @@ smtp_mail_match(struct proto_ctx *ctx, struct smtp_mail *mail)
 	mail->matched = true;
 	ctx->events |= mail->events;
 	mail->events = 0;
-	if (proto_is_unread(ctx, true))
+	if (proto_is_unread(ctx, true)) {
+		tell_only(ctx, mail);
 		return;
+	}
 	record = record_begin(ctx->record, &smtp_table);
 	put_envelope(ctx, record, mail);
 	put_message(ctx, record, mail);
@@ -213,8 +243,7 @@ smtp_mail_match(struct proto_ctx *ctx, struct smtp_mail *mail)
 	ctx->to_server = true;
 	proto_deliver_file(ctx, PROTO_MATCH | PROTO_HOLD, mail->id, mail->only);
 	ctx->to_server = to_server;
-	file_destroy(ctx->files, mail->only);
-	mail->only = NULL;
+	tell_only(ctx, mail);
 }
 
 static void
@@ -257,24 +286,11 @@ smtp_mail_begin_file(struct proto_ctx *ctx, struct smtp_mail *mail)
 {
 	if (mail->mime.name_len == 0)
 		return;
-	file_destroy(ctx->files, mail->only);
-	mail->only = NULL;
+	tell_only(ctx, mail);
 	mail->file = proto_file_begin(ctx, true, mail->mime.name, mail->mime.name_len);
 	mail->file_is_part = mail->mime.has_part;
 	if (mail->file != NULL)
 		mail->file->tx_id = mail->id - 1;
-}
-
-static void
-tell_file(struct proto_ctx *ctx, const struct smtp_mail *mail, unsigned int flags)
-{
-	struct smtp_record *record = record_begin(ctx->record, &smtp_table);
-
-	put_envelope(ctx, record, mail);
-	put_message(ctx, record, mail);
-	if ((flags & PROTO_MATCH) != 0 && mail->file_is_part)
-		put_files(ctx, record, mail, mail->part_count - 1u);
-	proto_deliver_file(ctx, PROTO_FILE | flags, mail->id, mail->file);
 }
 
 void
@@ -287,11 +303,11 @@ smtp_mail_end_file(struct proto_ctx *ctx, struct smtp_mail *mail, bool whole)
 	file_end(ctx->files, mail->file, whole);
 	ctx->to_server = true;
 	if ((ctx->file_wants[true] & FILE_WANT_RULES) != 0)
-		tell_file(ctx, mail, PROTO_MATCH);
-	if ((ctx->file_wants[true] & FILE_WANT_EVENT) != 0)
-		tell_file(ctx, mail, PROTO_EMIT);
+		tell_file(ctx, mail, mail->file, PROTO_MATCH);
+	if ((ctx->file_wants[true] & FILE_WANT_EVENT) != 0 && mail->has_file)
+		tell_file(ctx, mail, mail->file, PROTO_EMIT);
 	ctx->to_server = to_server;
-	if (mail->has_file || mail->matched)
+	if (mail->has_file)
 		file_destroy(ctx->files, mail->file);
 	else
 		mail->only = mail->file;

@@ -485,8 +485,8 @@ test_probe(void **state)
 	}
 }
 
-/* A part with a name is a file, whatever more of it there is than is kept; told of when it ended, each alone. The only one of a mail
- * is told again with the whole mail. */
+/* A part with a name is a file, whatever more of it there is than is kept; told of when it ended, each alone. The first of a mail
+ * is written when another begins or the mail is whole, of which the only one is a part for alerts. */
 static void
 test_files(void **state)
 {
@@ -504,8 +504,8 @@ test_files(void **state)
 	rig->ctx.to_server = true;
 	smtp_proto.end(&rig->ctx);
 	assert_told("end {\"filename\":\"c\",\"gaps\":false,\"state\":\"TRUNCATED\",\"stored\":false,\"size\":3,\"tx_id\":0}\n"
-		"event {\"filename\":\"c\",\"gaps\":false,\"state\":\"TRUNCATED\",\"stored\":false,\"size\":3,\"tx_id\":0}\n"
-		"match {\"filename\":\"c\",\"gaps\":false,\"state\":\"TRUNCATED\",\"stored\":false,\"size\":3,\"tx_id\":0}\n");
+		"match {\"filename\":\"c\",\"gaps\":false,\"state\":\"TRUNCATED\",\"stored\":false,\"size\":3,\"tx_id\":0}\n"
+		"event {\"filename\":\"c\",\"gaps\":false,\"state\":\"TRUNCATED\",\"stored\":false,\"size\":3,\"tx_id\":0}\n");
 }
 
 static void

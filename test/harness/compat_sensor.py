@@ -51,6 +51,14 @@ def eve_log(config):
     return {}
 
 
+def file_store(config):
+    """The file-store's settings, {} where the case has none."""
+    for output in config.get('outputs') or []:
+        if output.get('file-store'):
+            return output['file-store']
+    return {}
+
+
 def eve_types(eve):
     """{type: its settings}, or None where the case does not say."""
     if not eve.get('types'):
@@ -71,6 +79,8 @@ def settings(config):
         chosen.update({f'anomaly.{name}': said.get(name, usual) for name, usual in ANOMALIES.items()})
     for name in (types or {}).get('files', {}).get('force-hash') or []:
         chosen[f'files.{name}'] = True
+    if file_store(config).get('enabled'):
+        chosen['files.sha256'] = True  # what files are stored under
     limit = (types or {}).get('mqtt', {}).get('string-log-limit')
     if limit is not None:
         chosen['app-layer.protocols.mqtt.string-log-limit'] = limit
