@@ -79,6 +79,8 @@ def settings(config):
         chosen.update({f'anomaly.{name}': said.get(name, usual) for name, usual in ANOMALIES.items()})
     for name in (types or {}).get('files', {}).get('force-hash') or []:
         chosen[f'files.{name}'] = True
+    if (config.get('pcap-file') or {}).get('checksum-checks') is False:
+        chosen['stream.checksum-validation'] = chosen['decoder.checksum-validation'] = False
     if file_store(config).get('enabled'):
         chosen['files.sha256'] = True  # what files are stored under
     limit = (types or {}).get('mqtt', {}).get('string-log-limit')
