@@ -69,6 +69,7 @@ enum smtp_bit {
 	SMTP_HAS_CODE,
 	SMTP_HAS_LINKS,
 	SMTP_HAS_BODY_MD5,
+	SMTP_HAS_SUBJECT_MD5,
 	SMTP_HAS_HEADER,
 	SMTP_BIT_COUNT = SMTP_HAS_HEADER + SMTP_HEADERS,
 };
@@ -85,7 +86,7 @@ struct smtp_record {
 	uint8_t status;             /* enum smtp_status */
 	struct record_ref headers[SMTP_HEADERS]; /* to and cc: as they are, in one */
 	struct record_list to, cc, received, attachments, files, links;
-	struct record_ref body_md5; /* hex */
+	struct record_ref body_md5, subject_md5; /* hex */
 	struct record_ref command, argument, reply;
 	uint16_t code;
 };
@@ -157,7 +158,11 @@ enum smtp_counter {
 
 struct smtp_config {
 	uint64_t body_limit; /* bytes of a part that rules see */
+	unsigned int body_md5; /* enum smtp_body_md5 */
+	bool subject_md5;
 };
+
+enum smtp_body_md5 { SMTP_BODY_MD5_READ, SMTP_BODY_MD5_ALL, SMTP_BODY_MD5_NONE };
 
 /* ---- a mail in memory (smtp_mail.c) ---- */
 

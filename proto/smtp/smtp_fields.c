@@ -49,7 +49,8 @@ static const struct field smtp_fields[] = {
 	{ "email.received", FIELD_LIST, SMTP_HAS_RECEIVED, FIELD_BARE | FIELD_BESIDE, AT(received), NULL, smtp_text_tables, "RFC 5322 3.6.7", "Received, the last hop first" },
 	{ "email.attachment", FIELD_LIST, SMTP_HAS_ATTACHMENT, FIELD_BARE | FIELD_BESIDE, AT(attachments), NULL, smtp_text_tables, "RFC 2183 2.3", "names of the files in it" },
 	{ "email.url", FIELD_LIST, SMTP_HAS_LINKS, FIELD_BARE | FIELD_BESIDE, AT(links), NULL, smtp_text_tables, "RFC 3986 3", "links in its text by http, https and ftp, without the scheme; at most 32" },
-	{ "email.body_md5", FIELD_STRING, SMTP_HAS_BODY_MD5, FIELD_BESIDE, AT(body_md5), NULL, NULL, "RFC 1321", "MD5 of all that is behind the header, where rules read mails" },
+	{ "email.body_md5", FIELD_STRING, SMTP_HAS_BODY_MD5, FIELD_BESIDE, AT(body_md5), NULL, NULL, "RFC 1321", "MD5 of all that is behind the header, by default where rules read mails (`mime.body-md5`)" },
+	{ "email.subject_md5", FIELD_STRING, SMTP_HAS_SUBJECT_MD5, FIELD_BESIDE, AT(subject_md5), NULL, NULL, "RFC 1321", "MD5 of Subject, with `mime.subject-md5`" },
 	{ "to_raw", FIELD_STRING, SMTP_HAS_HEADER + SMTP_TO, FIELD_HIDDEN, AT(headers) + SMTP_TO * sizeof(struct record_ref), NULL, NULL, "RFC 5322 3.6.3", "To, as it is" },
 	{ "cc_raw", FIELD_STRING, SMTP_HAS_HEADER + SMTP_CC, FIELD_HIDDEN, AT(headers) + SMTP_CC * sizeof(struct record_ref), NULL, NULL, "RFC 5322 3.6.3", "Cc, as it is" },
 	{ "files", FIELD_LIST, SMTP_HAS_FILES, FIELD_HIDDEN, AT(files), NULL, smtp_file_tables, "RFC 2046", "parts of the message, decoded" },
@@ -121,7 +122,11 @@ const struct counter_desc smtp_counters[] = {
 	[SMTP_COUNT_SHED] = { "smtp.shed", "mails, or parts of them, not kept: no memory" },
 };
 
+static const char *const body_md5s[] = { "auto", "yes", "no", NULL }; /* enum smtp_body_md5 */
+
 static const struct knob knobs[] = {
 	{ "app-layer.protocols.smtp.mime.body-limit", KNOB_SIZE, offsetof(struct smtp_config, body_limit), 256, SMTP_BODY_LIMIT_MAX, "16kb", NULL, "bytes of each part of a message that rules see, decoded" },
+	{ "app-layer.protocols.smtp.mime.body-md5", KNOB_CHOICE, offsetof(struct smtp_config, body_md5), 0, 0, "auto", body_md5s, "sum of each mail's body (`email.body_md5`); `auto`: where rules read mails" },
+	{ "app-layer.protocols.smtp.mime.subject-md5", KNOB_BOOL, offsetof(struct smtp_config, subject_md5), 0, 0, "no", NULL, "sum of each mail's subject (`email.subject_md5`)" },
 };
 const struct knob_table smtp_knobs = { .owner = "smtp", .knobs = knobs, .count = COUNT(knobs) };

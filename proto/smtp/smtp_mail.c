@@ -6,6 +6,7 @@ enum { ROOM_FIRST = 1024 };
 struct smtp_mail *
 smtp_mail_create(struct proto_ctx *ctx, uint32_t id)
 {
+	const struct smtp_config *config = ctx->config;
 	struct smtp_mail *mail = ctx->slab == NULL ? NULL : slab_alloc(ctx->slab, sizeof(*mail));
 
 	if (mail == NULL) {
@@ -14,7 +15,7 @@ smtp_mail_create(struct proto_ctx *ctx, uint32_t id)
 	}
 	memset(mail, 0, sizeof(*mail));
 	mail->id = id;
-	mail->has_sum = !proto_is_unread(ctx, true);
+	mail->has_sum = config->body_md5 == SMTP_BODY_MD5_ALL || (config->body_md5 == SMTP_BODY_MD5_READ && !proto_is_unread(ctx, true));
 	if (mail->has_sum)
 		MD5_Init(&mail->body_sum);
 	return mail;
@@ -133,20 +134,33 @@ put_addresses(struct proto_ctx *ctx, struct record_list *list, struct cursor fie
 		add_text(ctx, list, address);
 }
 
-/* Of a body that is whole. */
 static void
-put_sum(struct proto_ctx *ctx, struct smtp_record *record, const struct smtp_mail *mail)
+put_sum(struct proto_ctx *ctx, struct smtp_record *record, struct record_ref *ref, MD5_CTX sum, uint8_t bit)
 {
-	MD5_CTX sum = mail->body_sum;
 	uint8_t digest[MD5_DIGEST_LENGTH];
 	char text[2 * MD5_DIGEST_LENGTH + 1];
 	struct buf out = { .data = text, .cap = sizeof(text) };
 
-	if (!mail->has_sum || mail->status != SMTP_DONE)
-		return;
 	MD5_Final(digest, &sum);
 	buf_hex(&out, digest, sizeof(digest));
-	put_bytes(ctx, record, &record->body_md5, cursor_of((const uint8_t *)text, out.len), SMTP_HAS_BODY_MD5);
+	put_bytes(ctx, record, ref, cursor_of((const uint8_t *)text, out.len), bit);
+}
+
+/* Of a body that is whole, and of the subject. */
+static void
+put_sums(struct proto_ctx *ctx, struct smtp_record *record, const struct smtp_mail *mail)
+{
+	const struct smtp_config *config = ctx->config;
+	struct cursor subject = bytes_of(mail, mail->headers[SMTP_SUBJECT]);
+	MD5_CTX sum;
+
+	if (mail->has_sum && mail->status == SMTP_DONE)
+		put_sum(ctx, record, &record->body_md5, mail->body_sum, SMTP_HAS_BODY_MD5);
+	if (!config->subject_md5 || cursor_left(&subject) == 0)
+		return;
+	MD5_Init(&sum);
+	MD5_Update(&sum, subject.pos, cursor_left(&subject));
+	put_sum(ctx, record, &record->subject_md5, sum, SMTP_HAS_SUBJECT_MD5);
 }
 
 static void
@@ -173,7 +187,7 @@ put_message(struct proto_ctx *ctx, struct smtp_record *record, const struct smtp
 		add_text(ctx, &record->links, bytes_of(mail, mail->links[i]));
 	if (mail->link_count > 0)
 		record_present(&record->head, SMTP_HAS_LINKS);
-	put_sum(ctx, record, mail);
+	put_sums(ctx, record, mail);
 }
 
 /* Parts from one on. */

@@ -557,6 +557,21 @@ test_links(void **state)
 		talk(DATA_BEGIN "> |> http://a|" DATA_END);
 		assert_int_equal(((const struct smtp_record *)(const void *)rig->builder.base)->body_md5.count, i == 0 ? 0 : 32);
 	}
+	/* whether rules read mails or not, as it is set */
+	for (unsigned int i = 0; i < 2; i++) {
+		const struct smtp_record *record = (const void *)rig->builder.base;
+
+		config.body_md5 = i == 0 ? SMTP_BODY_MD5_ALL : SMTP_BODY_MD5_NONE;
+		config.subject_md5 = i == 0;
+		renew();
+		rig->ctx.unread[true] = i == 0;
+		talk(DATA_BEGIN "> Subject: x|> |> http://a|" DATA_END);
+		assert_int_equal(record->body_md5.count, i == 0 ? 32 : 0);
+		assert_int_equal(record->subject_md5.count, i == 0 ? 32 : 0);
+		if (i == 0)
+			assert_memory_equal(rig->builder.base + record->subject_md5.off, "9dd4e461268c8034f5c8564e155c67a6", 32);
+	}
+	config.body_md5 = SMTP_BODY_MD5_READ;
 }
 
 int

@@ -83,6 +83,12 @@ def settings(config):
         chosen['stream.checksum-validation'] = chosen['decoder.checksum-validation'] = False
     if file_store(config).get('enabled'):
         chosen['files.sha256'] = True  # what files are stored under
+    wanted = (types or {}).get('smtp', {}).get('md5') or []
+    mime = (((config.get('app-layer') or {}).get('protocols') or {}).get('smtp') or {}).get('mime') or {}
+    if 'body-md5' in mime:
+        chosen['app-layer.protocols.smtp.mime.body-md5'] = mime['body-md5']
+    if 'subject' in wanted:
+        chosen['app-layer.protocols.smtp.mime.subject-md5'] = True
     limit = (types or {}).get('mqtt', {}).get('string-log-limit')
     if limit is not None:
         chosen['app-layer.protocols.mqtt.string-log-limit'] = limit
