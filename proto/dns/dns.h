@@ -20,6 +20,7 @@ enum {
 	DNS_JUMPS_MAX = 16,        /* compression pointers of one name */
 	DNS_QUESTIONS_MAX = 64,    /* of one message */
 	DNS_RRS_MAX = 512,         /* of one message */
+	DNS_STRINGS_MAX = 16,      /* of one message's TXT records, behind the first of each */
 	DNS_OPTIONS_MAX = 16,      /* of one OPT record */
 	DNS_RDATA_LEN_MAX = 1024,  /* bytes kept of a TXT, NULL or unknown record */
 	DNS_SSHFP_LEN_MAX = 64,    /* bytes of a fingerprint; SHA-256 has 32 */
@@ -239,6 +240,7 @@ struct dns_message {
 	struct cursor in;
 	uint16_t *types;     /* [DNS_RRS_MAX] */
 	struct cursor strings; /* of the TXT record at hand, behind the first */
+	uint32_t string_count; /* of those that were told */
 	uint32_t type_count;
 	uint32_t rr_count;
 };

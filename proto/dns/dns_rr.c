@@ -269,7 +269,8 @@ read_strings(struct dns_message *message, struct record_list *list, unsigned int
 	struct cursor *in = &message->strings;
 
 	while (cursor_left(in) > 0) {
-		struct dns_rr *rr = message->rr_count == DNS_RRS_MAX ? NULL : record_append(message->ctx->record, list, dns_rr_tables, 0);
+		bool full = message->rr_count == DNS_RRS_MAX || message->string_count++ == DNS_STRINGS_MAX;
+		struct dns_rr *rr = full ? NULL : record_append(message->ctx->record, list, dns_rr_tables, 0);
 
 		if (rr == NULL) {
 			counter_add(&message->ctx->counters[DNS_COUNT_RECORDS_SHED], 1);

@@ -254,6 +254,13 @@ test_extremes(void **state)
 	assert_true((rig->events & E(INFINITE_LOOP)) != 0);
 	assert_true((rig->events & E(TOO_MANY_RECORDS)) != 0);
 	assert_int_equal(rig->counters[DNS_COUNT_RECORDS_SHED], 1);
+	/* a TXT record of a thousand strings of nothing */
+	rig_renew();
+	len = bytes_of("0001 8100 0000 0001 0000 0000 00 0010 0001 00000000 03e8", data, sizeof(data));
+	memset(data + len, 0, 1000);
+	feed_bytes(data, len + 1000, false);
+	assert_int_equal(((const struct dns_record *)(const void *)rig->builder.base)->answers.count, 1 + DNS_STRINGS_MAX);
+	assert_int_equal(rig->counters[DNS_COUNT_RECORDS_SHED], 1);
 }
 
 static void
