@@ -32,6 +32,18 @@ hold_folder_of(const char *file)
 	return held;
 }
 
+int
+hold_file(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	int err = fd < 0 || flock(fd, LOCK_EX | LOCK_NB) != 0 ? -errno : 0;
+
+	if (err == 0)
+		return fd;
+	hold_let_go(fd);
+	return err == -EWOULDBLOCK ? -EBUSY : err;
+}
+
 void
 hold_let_go(int held)
 {

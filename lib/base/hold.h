@@ -11,6 +11,8 @@
 int hold_folder(const char *dir);
 /** The folder that a file is in, there or not. */
 int hold_folder_of(const char *file);
+/** Holds a file, which is made where it is missing, without waiting. @return what hold_let_go() takes, -EBUSY: another has it, or -errno */
+int hold_file(const char *path);
 /** @param held below 0: nothing is done */
 void hold_let_go(int held);
 

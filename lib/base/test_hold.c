@@ -48,6 +48,23 @@ processes_take_turns(void **state)
 }
 
 static void
+one_has_a_file(void **state)
+{
+	char file[TEST_FOLDER_LEN + 8];
+
+	snprintf(file, sizeof(file), "%s/x", dir);
+	int held = hold_file(file);
+
+	assert_true(held >= 0);
+	assert_int_equal(hold_file(file), -EBUSY);
+	hold_let_go(held);
+	held = hold_file(file);
+	assert_true(held >= 0);
+	hold_let_go(held);
+	assert_int_equal(hold_file("/nonexistent/x"), -ENOENT);
+}
+
+static void
 folders_that_are_none(void **state)
 {
 	int held = hold_folder_of("x");
@@ -65,6 +82,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(processes_take_turns, setup, teardown),
+		cmocka_unit_test_setup_teardown(one_has_a_file, setup, teardown),
 		cmocka_unit_test(folders_that_are_none),
 	};
 

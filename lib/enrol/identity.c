@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -14,6 +13,7 @@
 #include <openssl/x509.h>
 
 #include "lib/base/buf.h"
+#include "lib/base/folder.h"
 #include "lib/enrol/csr.h"
 #include "lib/enrol/identity_private.h"
 #include "lib/link/key.h"
@@ -41,20 +41,9 @@ path_of(char out[IDENTITY_PATH_MAX], const char *dir, const char *name, char err
 int
 enrol_identity_make_dir(const char *dir, char error[IDENTITY_ERROR_MAX])
 {
-	char path[IDENTITY_PATH_MAX];
+	int err = folder_make(dir, 0700);
 
-	if (strlen(dir) >= sizeof(path))
-		return fail(error, -ENAMETOOLONG, dir, strerror(ENAMETOOLONG));
-	memcpy(path, dir, strlen(dir) + 1);
-	for (char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		if (mkdir(path, 0755) != 0 && errno != EEXIST)
-			return fail(error, -errno, path, strerror(errno));
-		*slash = '/';
-	}
-	if (mkdir(path, 0700) != 0 && errno != EEXIST)
-		return fail(error, -errno, path, strerror(errno));
-	return 0;
+	return err == 0 ? 0 : fail(error, err, dir, strerror(-err));
 }
 
 static int

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/base/folder.h"
 #include "lib/base/log.h"
 #include "lib/enrol/registry_private.h"
 
@@ -160,8 +161,11 @@ registry_file_hold(void *books)
 static int
 make_file(const char *path)
 {
-	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	int err = fd < 0 && errno != EEXIST ? -errno : 0;
+	int err = folder_make_above(path);
+	int fd = err != 0 ? -1 : open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+	if (err == 0 && fd < 0 && errno != EEXIST)
+		err = -errno;
 
 	if (err != 0)
 		log_error("enrol", "enrol.state: %s: %s", path, strerror(-err));

@@ -363,7 +363,7 @@ creation_survives_no_memory(void **unused)
 	skip_without_postgres();
 	TEST_FAIL_EACH_ALLOC(registry_open(&registry, place->kind, place->where), == 0, registry_close(registry));
 	assert_int_not_equal(registry_open(&registry, place->kind,
-		place->kind == REGISTRY_SQLITE ? "/nonexistent/state" : "host=127.0.0.1 port=1"), 0);
+		place->kind == REGISTRY_SQLITE ? "/proc/none/state" : "host=127.0.0.1 port=1"), 0);
 	registry_close(NULL);
 }
 

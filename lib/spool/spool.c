@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/base/folder.h"
 #include "lib/base/log.h"
 #include "lib/spool/spool_private.h"
 
@@ -81,22 +81,6 @@ read_boot_id(char boot_id[SPOOL_BOOT_ID_LEN])
 	if (read(fd, boot_id, SPOOL_BOOT_ID_LEN - 1) < 0)
 		memset(boot_id, 0, SPOOL_BOOT_ID_LEN);
 	close(fd);
-}
-
-static int
-make_dirs(char *path)
-{
-	for (char *at = path + 1; *at != '\0'; at++) {
-		if (*at != '/')
-			continue;
-		*at = '\0';
-		int rc = mkdir(path, 0755) != 0 && errno != EEXIST ? -errno : 0;
-
-		*at = '/';
-		if (rc < 0)
-			return rc;
-	}
-	return mkdir(path, 0700) != 0 && errno != EEXIST ? -errno : 0;
 }
 
 int
@@ -184,7 +168,7 @@ static int
 spool_open(struct spool *spool)
 {
 	bool machine_same;
-	int rc = make_dirs(spool->path);
+	int rc = folder_make(spool->path, 0700);
 
 	if (rc == 0)
 		rc = spool_folder_open(spool, O_RDWR | O_CREAT);

@@ -1,0 +1,58 @@
+#include "lib/base/folder.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static int
+make_one(const char *dir, mode_t mode)
+{
+	struct stat status;
+
+	if (mkdir(dir, mode) == 0)
+		return 0;
+	int err = -errno;
+
+	/* A read-only file system, or a folder that others own, may have it already. */
+	if (stat(dir, &status) != 0)
+		return err;
+	return S_ISDIR(status.st_mode) ? 0 : -ENOTDIR;
+}
+
+int
+folder_make_above(const char *file)
+{
+	char path[PATH_MAX];
+	size_t len = strlen(file);
+
+	if (len == 0 || len >= sizeof(path))
+		return len == 0 ? 0 : -ENAMETOOLONG;
+	memcpy(path, file, len + 1);
+	for (char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		int err = make_one(path, 0755);
+
+		*slash = '/';
+		if (err != 0)
+			return err;
+	}
+	return 0;
+}
+
+int
+folder_make(const char *dir, mode_t mode)
+{
+	char path[PATH_MAX];
+	size_t len = strlen(dir);
+
+	if (len >= sizeof(path))
+		return -ENAMETOOLONG;
+	memcpy(path, dir, len + 1);
+	/* "a/" is the folder a, not one above something. */
+	while (len > 1 && path[len - 1] == '/')
+		path[--len] = '\0';
+	int err = folder_make_above(path);
+
+	return err != 0 ? err : make_one(path, mode);
+}
