@@ -1,6 +1,7 @@
 #include "test/test.h"
 
 #include <errno.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -23,7 +24,7 @@ make_path(void **state)
 static int
 remove_path(void **state)
 {
-	static const char *const ends[] = { "", "-wal", "-shm" };
+	static const char *const ends[] = { "", "-wal", "-shm", "-lock" };
 	char name[80];
 
 	for (size_t i = 0; i < TEST_COUNT(ends); i++) {
@@ -46,6 +47,22 @@ open_store(const struct store_config *bounds, bool writer)
 	config.path = path;
 	assert_int_equal(store_open(&store, 0, &config, writer), 0);
 	return store;
+}
+
+/* Ids go on from what the writer remembers: two of them would store over each other's records. */
+static void
+there_is_one_writer(void **state)
+{
+	const struct store_config config = { .path = path };
+	struct store *store = open_store(NULL, true), *other = NULL;
+	struct stat status;
+
+	assert_int_equal(store_open(&other, 0, &config, true), -EBUSY);
+	store_close(open_store(NULL, false));
+	assert_int_equal(stat(path, &status), 0);
+	assert_int_equal(status.st_mode & 07007, 0);
+	store_close(store);
+	store_close(open_store(NULL, true));
 }
 
 static int
@@ -306,7 +323,7 @@ a_backup_is_a_store(void **state)
 	reader = open_store(NULL, false);
 	assert_int_equal(store_backup(reader, backup_path), 0);
 	assert_int_equal(store_backup(reader, backup_path), -EEXIST);
-	assert_int_equal(store_backup(reader, "/nowhere/copy"), -EIO);
+	assert_int_equal(store_backup(reader, "/nowhere/copy"), -ENOENT);
 	assert_int_equal(count_records(reader), 1000);
 	assert_int_equal(store_commit(store), 0);
 	assert_int_equal(store_open(&copy, 0, &config, true), 0);
@@ -477,6 +494,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(there_is_one_writer, make_path, remove_path),
 		cmocka_unit_test_setup_teardown(batches_are_stored_exactly_once, make_path, remove_path),
 		cmocka_unit_test_setup_teardown(what_is_not_committed_is_not_there, make_path, remove_path),
 		cmocka_unit_test_setup_teardown(filters_and_pages_find_each_record_once, make_path, remove_path),

@@ -1,5 +1,6 @@
 /* A copy of the database while it is written: pages of one state, read a few at a time. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -30,7 +31,7 @@ sqlite_store_backup(struct store *base, const char *path)
 	struct sqlite_store *store = sqlite_of(base);
 	char temporary[PATH_MAX_LEN];
 	sqlite3 *to = NULL;
-	int err = 0;
+	int fd, err = 0;
 
 	if (access(path, F_OK) == 0) {
 		log_error("store", "backup: %s is there already", path);
@@ -44,7 +45,12 @@ sqlite_store_backup(struct store *base, const char *path)
 	err = sqlite_exec(store, "BEGIN; SELECT count(*) FROM sensors");
 	if (err != 0)
 		return err;
-	if (sqlite3_open_v2(temporary, &to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) != SQLITE_OK)
+	fd = open(temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+	if (fd < 0)
+		err = -errno;
+	else
+		close(fd);
+	if (err == 0 && sqlite3_open_v2(temporary, &to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) != SQLITE_OK)
 		err = -EIO;
 	if (err == 0)
 		err = copy(store, to);

@@ -69,6 +69,7 @@ struct sqlite_spans;
 struct sqlite_store {
 	struct store base;
 	sqlite3 *db;
+	int held;                     /* the writer's turn, while it is open; below 0: none */
 	sqlite3_stmt *statements[SQL_COUNT];      /* the writer's */
 	sqlite3_stmt *part_statements[PART_COUNT]; /* the writer's */
 	struct ZSTD_CCtx_s *packer;   /* the writer's */

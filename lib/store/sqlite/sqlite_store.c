@@ -1,13 +1,18 @@
 #include "lib/store/sqlite/sqlite_store.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 #include <zstd.h>
 
 #include "lib/base/clock.h"
+#include "lib/base/folder.h"
+#include "lib/base/hold.h"
 #include "lib/base/log.h"
 #include "lib/store/sqlite/sqlite_private.h"
 
@@ -171,6 +176,7 @@ sqlite_store_close(struct store *base)
 	sqlite_blocks_free(store);
 	sqlite_spans_destroy(store->spans);
 	sqlite3_close(store->db);
+	hold_let_go(store->held);
 	free(store);
 }
 
@@ -252,6 +258,7 @@ create(struct sqlite_store **out, const struct store_config *config)
 	if (store == NULL)
 		return -ENOMEM;
 	store->base.ops = &sqlite_store_ops;
+	store->held = -1;
 	store->records_max = config->records_max;
 	store->bytes_max = config->bytes_max;
 	store->age_max_s = config->age_max_s;
@@ -265,6 +272,33 @@ create(struct sqlite_store **out, const struct store_config *config)
 	return store->packer == NULL || store->unpacker == NULL ? -ENOMEM : 0;
 }
 
+/* Ids and partitions go on from what the writer has in memory: a second one would store over its records. The database is
+ * nobody else's to read, as eve.json; SQLite gives what it puts beside it the same mode. One that is there is not opened:
+ * to close it would let go of the locks that other handles of this program hold on it. */
+static int
+hold_database(struct sqlite_store *store, const char *path)
+{
+	char lock[PATH_MAX];
+	int err = folder_make_above(path);
+
+	if (err == 0 && (size_t)snprintf(lock, sizeof(lock), "%s-lock", path) >= sizeof(lock))
+		err = -ENAMETOOLONG;
+	if (err == 0)
+		store->held = hold_file(lock);
+	if (err == 0 && store->held < 0)
+		err = store->held;
+	if (err == 0) {
+		int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+
+		err = fd < 0 && errno != EEXIST ? -errno : 0;
+		if (fd >= 0)
+			close(fd);
+	}
+	if (err != 0)
+		log_error("store", "store.path: %s: %s", path, err == -EBUSY ? "another aggregator writes it" : strerror(-err));
+	return err;
+}
+
 static int
 sqlite_store_open(struct store **out, const struct store_config *config, bool writer)
 {
@@ -274,6 +308,8 @@ sqlite_store_open(struct store **out, const struct store_config *config, bool wr
 
 	pthread_once(&once, stop_counting_memory);
 
+	if (err == 0 && writer)
+		err = hold_database(store, config->path);
 	if (err == 0 && sqlite3_open_v2(config->path, &store->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX |
 	    (writer ? SQLITE_OPEN_CREATE : 0), NULL) != SQLITE_OK) {
 		log_error("store", "store.path: %s: %s", config->path,
