@@ -12,6 +12,7 @@
 
 #include <jansson.h>
 
+#include "lib/base/folder.h"
 #include "lib/base/log.h"
 
 enum { PATH_LEN_MAX = 4096, URI_LEN_MAX = 1024 };
@@ -35,6 +36,7 @@ open_file(struct api_audit *audit)
 {
 	struct stat status;
 
+	(void)folder_make_above(audit->config.path);
 	audit->fd = open(audit->config.path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
 	if (audit->fd < 0 || fstat(audit->fd, &status) != 0) {
 		int err = errno;

@@ -10,6 +10,7 @@
 #include <openssl/crypto.h>
 
 #include "app/aggregator/api_token.h"
+#include "lib/base/folder.h"
 #include "lib/base/hold.h"
 #include "lib/base/log.h"
 #include "lib/link/batch.h"
@@ -58,7 +59,8 @@ read_line(struct api_token *out, char *line)
 	return batch_sensor_valid(out->name);
 }
 
-/* A file with a fault in it lets nobody in by it, which is said, rather than some. */
+/* A file with a fault in it lets nobody in by it, which is said, rather than some. One that is not there is one without
+ * tokens: the first makes it. */
 static int
 read_file(struct file *tokens)
 {
@@ -67,6 +69,8 @@ read_file(struct file *tokens)
 	unsigned int number = 0;
 
 	tokens->count = 0;
+	if (file == NULL && errno == ENOENT)
+		return 0;
 	if (file == NULL) {
 		log_error("api", "api.tokens: %s: %s", tokens->path, strerror(errno));
 		return -errno;
@@ -138,36 +142,54 @@ fail(const struct file *tokens, int err)
 	return err;
 }
 
+/* An editor may have left the last line without its end. */
 static int
-append(const struct file *tokens, const struct api_token *token)
+copy_lines(const struct file *tokens, FILE *to)
 {
-	FILE *file = fopen(tokens->path, "ae");
-	bool whole;
+	FILE *from = fopen(tokens->path, "re");
+	int byte, last = '\n';
 
-	if (file == NULL)
-		return fail(tokens, -errno);
-	api_token_print(token, file);
-	whole = fflush(file) == 0 && fsync(fileno(file)) == 0;
-	return fclose(file) == 0 && whole ? 0 : fail(tokens, -EIO);
+	if (from == NULL)
+		return errno == ENOENT ? 0 : -errno;
+	while ((byte = getc(from)) != EOF) {
+		putc(byte, to);
+		last = byte;
+	}
+	if (last != '\n')
+		putc('\n', to);
+	byte = ferror(from) ? -EIO : 0;
+	fclose(from);
+	return byte;
 }
 
-/* The file's owner and mode stay, comments do not. */
+/* Owner and mode stay. Without a name, comments do, too. */
 static int
-write_without(const struct file *tokens, FILE *file, const char *name)
+write_changed(const struct file *tokens, FILE *file, const char *without, const struct api_token *added)
 {
 	struct stat status;
+	int err = 0;
 
-	if (stat(tokens->path, &status) != 0 || fchown(fileno(file), status.st_uid, status.st_gid) != 0 ||
-	    fchmod(fileno(file), status.st_mode) != 0)
+	if (stat(tokens->path, &status) == 0) {
+		if (fchown(fileno(file), status.st_uid, status.st_gid) != 0 || fchmod(fileno(file), status.st_mode) != 0)
+			return -errno;
+	} else if (errno != ENOENT) {
 		return -errno;
-	for (unsigned int i = 0; i < tokens->count; i++)
-		if (strcmp(tokens->list[i].name, name) != 0)
+	}
+	if (without == NULL)
+		err = copy_lines(tokens, file);
+	for (unsigned int i = 0; without != NULL && i < tokens->count; i++)
+		if (strcmp(tokens->list[i].name, without) != 0)
 			api_token_print(&tokens->list[i], file);
-	return fflush(file) == 0 && fsync(fileno(file)) == 0 ? 0 : -errno;
+	if (added != NULL)
+		api_token_print(added, file);
+	if (err == 0 && (fflush(file) != 0 || fsync(fileno(file)) != 0))
+		err = -errno;
+	return err;
 }
 
+/* In one piece: of a line that a full disk took in half nobody would be let in any more. */
 static int
-replace_without(const struct file *tokens, const char *name)
+replace(const struct file *tokens, const char *without, const struct api_token *added)
 {
 	char path[PATH_LEN_MAX];
 	FILE *file;
@@ -179,7 +201,7 @@ replace_without(const struct file *tokens, const char *name)
 	file = fd < 0 ? NULL : fdopen(fd, "w");
 	if (file == NULL)
 		return fail(tokens, -errno);
-	err = write_without(tokens, file, name);
+	err = write_changed(tokens, file, without, added);
 	if (fclose(file) != 0 && err == 0)
 		err = -errno;
 	if (err == 0 && rename(path, tokens->path) != 0)
@@ -194,7 +216,8 @@ replace_without(const struct file *tokens, const char *name)
 static int
 begin_change(struct file *tokens)
 {
-	int held = hold_folder_of(tokens->path);
+	int made = folder_make_above(tokens->path);
+	int held = made < 0 ? made : hold_folder_of(tokens->path);
 	int err = held < 0 ? fail(tokens, held) : read_file(tokens);
 
 	if (err == 0)
@@ -209,7 +232,7 @@ file_add(void *kept, const struct api_token *token)
 	struct file *tokens = kept;
 	int held = begin_change(tokens);
 	int err = held < 0 ? held : find_name(tokens, token->name) != NULL ? -EEXIST : tokens->count == API_TOKENS_MAX ? -ENOSPC
-		: append(tokens, token);
+		: replace(tokens, NULL, token);
 
 	hold_let_go(held);
 	return err;
@@ -220,7 +243,7 @@ file_remove(void *kept, const char *name)
 {
 	struct file *tokens = kept;
 	int held = begin_change(tokens);
-	int err = held < 0 ? held : find_name(tokens, name) == NULL ? -ENOENT : replace_without(tokens, name);
+	int err = held < 0 ? held : find_name(tokens, name) == NULL ? -ENOENT : replace(tokens, name, NULL);
 
 	hold_let_go(held);
 	return err;

@@ -1,6 +1,8 @@
 #include "test/test.h"
 
 #include <errno.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -91,7 +93,7 @@ make_files(void **state)
 static int
 remove_files(void **state)
 {
-	static const char *const ends[] = { "", "-wal", "-shm" };
+	static const char *const ends[] = { "", "-wal", "-shm", "-lock" };
 	char name[80];
 
 	for (size_t i = 0; i < TEST_COUNT(ends); i++) {
@@ -331,6 +333,57 @@ token_files_are_kept(void **state)
 	unlink(path);
 }
 
+static int
+add_token(const char *path, const char *name)
+{
+	char text[API_TOKEN_TEXT_LEN + 1];
+	struct api_token token;
+	void *kept = NULL;
+	int err;
+
+	assert_int_equal(api_token_file.open(&kept, path), 0);
+	assert_int_equal(api_token_make(name, "read", &token, text), 0);
+	err = api_token_file.add(kept, &token);
+	api_token_file.close(kept);
+	return err;
+}
+
+/* The first token makes it, with its folder; a line that an editor left without its end stays one; what a disk took in half is
+ * not the file. */
+static void
+token_files_grow_whole(void **state)
+{
+	char path[80], text[512] = "";
+	struct rlimit before, small;
+	struct stat status;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/new/tokens", dir);
+	assert_int_equal(add_token(path, "first"), 0);
+	assert_int_equal(stat(path, &status), 0);
+	assert_int_equal(status.st_mode & 0777, 0600);
+	file = fopen(path, "w");
+	fputs("# by hand\n9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 read test", file);
+	fclose(file);
+	assert_int_equal(add_token(path, "second"), 0);
+	assert_int_equal(add_token(path, "test"), -EEXIST);
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	small = (struct rlimit){ .rlim_cur = 170, .rlim_max = before.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	assert_int_equal(add_token(path, "third"), -EFBIG);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	assert_int_equal(add_token(path, "second"), -EEXIST);
+	file = fopen(path, "r");
+	text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
+	fclose(file);
+	assert_memory_equal(text, "# by hand\n9f86", 14);
+	assert_null(strstr(text, "third"));
+	unlink(path);
+	*strrchr(path, '/') = '\0';
+	rmdir(path);
+}
+
 int
 main(void)
 {
@@ -342,6 +395,7 @@ main(void)
 		cmocka_unit_test(the_document_says_every_route),
 		cmocka_unit_test(token_files_are_read_line_by_line),
 		cmocka_unit_test(token_files_are_kept),
+		cmocka_unit_test(token_files_grow_whole),
 	};
 
 	return cmocka_run_group_tests(tests, make_files, remove_files);

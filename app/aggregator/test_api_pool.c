@@ -181,7 +181,7 @@ make_store(void **state)
 static int
 remove_store(void **state)
 {
-	static const char *const ends[] = { "", "-wal", "-shm" };
+	static const char *const ends[] = { "", "-wal", "-shm", "-lock" };
 	char name[80];
 
 	for (size_t i = 0; i < TEST_COUNT(ends); i++) {
