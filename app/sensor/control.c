@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "app/sensor/sensor.h"
+#include "lib/base/folder.h"
 #include "lib/base/log.h"
 
 enum { CLIENTS_MAX = 16, REQUEST_LEN_MAX = 64 * 1024, SEND_TIMEOUT_S = 2, POLL_MS = 200, TOP_DEFAULT = 20 };
@@ -335,6 +336,11 @@ listen_at(struct control *control, const char *path, struct config_error *err)
 	}
 	memcpy(address.sun_path, path, strlen(path) + 1);
 	memcpy(control->path, address.sun_path, sizeof(control->path));
+	taken = folder_make_above(path);
+	if (taken != 0) {
+		snprintf(err->text, sizeof(err->text), "control.socket: %s: %s", path, strerror(-taken));
+		return taken;
+	}
 	taken = clear_path(&address, err);
 	if (taken != 0)
 		return taken;

@@ -87,6 +87,12 @@ number(const json_t *stats, const char *group, const char *key)
 	return (uint64_t)json_integer_value(json_object_get(json_object_get(stats, group), key));
 }
 
+static uint64_t
+lines_dropped(const json_t *stats)
+{
+	return number(json_object_get(stats, "sink"), "file", "dropped");
+}
+
 static void
 print_drops(const json_t *stats)
 {
@@ -97,11 +103,14 @@ print_drops(const json_t *stats)
 	json_object_foreach(dropped, key, value)
 		printf("  lost: %-22s %12lld\n", key, (long long)json_integer_value(value));
 	printf("  lost: %-22s %12llu\n", "ring.events_dropped", (unsigned long long)number(stats, "ring", "events_dropped"));
+	printf("  lost: %-22s %12llu\n", "sink.file.dropped", (unsigned long long)lines_dropped(stats));
 }
 
-static void
+/* @return lines that eve.json did not get */
+static uint64_t
 print_screen(struct sensor *sensor, const char *out_dir)
 {
+	uint64_t dropped;
 	json_t *stats = stats_collect(sensor);
 
 	printf("%u capture file%s, %u worker%s%s\n", sensor->path_count, sensor->path_count == 1 ? "" : "s",
@@ -117,8 +126,10 @@ print_screen(struct sensor *sensor, const char *out_dir)
 	print_drops(stats);
 	if (source_file_faults(sensor->file)[0] != '\0')
 		printf("  damaged:\n%s", source_file_faults(sensor->file));
-	printf("  events in %s/eve.json\n", out_dir);
+	dropped = lines_dropped(stats);
+	printf("  events in %s/eve.json%s\n", out_dir, dropped > 0 ? ", not all of them" : "");
 	json_decref(stats);
+	return dropped;
 }
 
 static int
@@ -132,8 +143,8 @@ read_captures(struct sensor *sensor, struct settings *settings, const char *out_
 		while (rc == 0 && !stop_signal && !sensor_is_done(sensor))
 			usleep(WATCH_US);
 		sensor_stop(sensor);
-		if (rc == 0)
-			print_screen(sensor, out_dir);
+		if (rc == 0 && print_screen(sensor, out_dir) > 0)
+			rc = -ENOSPC;
 		if (sink_set_drain(sensor->sinks, DRAIN_MS) != 0) {
 			fprintf(stderr, "millrace-sensor: not all records were acknowledged in time: they stay in the spool\n");
 			rc = -ETIMEDOUT;

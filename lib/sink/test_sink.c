@@ -165,6 +165,115 @@ test_disk_full(void **state)
 	file_sink_destroy(sink);
 }
 
+/* logrotate's copytruncate; a line that is torn afterwards is taken back from what the file is now, and not from what it was. */
+static void
+test_cut_by_another(void **state)
+{
+	struct rlimit before, small;
+
+	config.rotate_size = 100;
+	struct file_sink *sink = open_sink();
+
+	signal(SIGXFSZ, SIG_IGN);
+	for (unsigned int i = 0; i < 10; i++)
+		file_sink_write(sink, "long line", 9);
+	file_sink_flush(sink);
+	assert_int_equal(truncate(path, 0), 0);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	small = (struct rlimit){ .rlim_cur = 7, .rlim_max = before.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	file_sink_write(sink, "line", 4);
+	file_sink_write(sink, "line", 4);
+	file_sink_flush(sink);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	expect_file("", "line\n");
+	assert_int_equal(counter_of(sink, FILE_SINK_ROTATIONS), 0);
+	file_sink_destroy(sink);
+	expect_file("", "line\nline\n");
+}
+
+static void
+test_removed_by_another(void **state)
+{
+	struct file_sink *sink = open_sink();
+
+	file_sink_write(sink, "one", 3);
+	file_sink_flush(sink);
+	assert_int_equal(unlink(path), 0);
+	file_sink_write(sink, "two", 3);
+	file_sink_destroy(sink);
+	expect_file("", "two\n");
+}
+
+static void
+test_rotation_fails(void **state)
+{
+	char in_its_way[160];
+
+	config.rotate_size = 8;
+	config.rotate_keep = 1;
+	struct file_sink *sink = open_sink();
+
+	snprintf(in_its_way, sizeof(in_its_way), "%s.1", path);
+	assert_int_equal(mkdir(in_its_way, 0700), 0);
+	for (unsigned int i = 0; i < 16; i++) {
+		file_sink_write(sink, "1", 1);
+		file_sink_flush(sink);
+	}
+	/* Nothing is lost, and it is not tried at each flush. */
+	expect_file("", "1\n1\n1\n1\n1\n1\n1\n1\n1\n1\n1\n1\n1\n1\n1\n1\n");
+	assert_in_range(counter_of(sink, FILE_SINK_ERRORS), 2, 4);
+	file_sink_destroy(sink);
+}
+
+/* Nobody reads it: what it does not take is lost, and nothing waits. It is not rotated away either, as /dev/null would be. */
+static void
+test_pipe(void **state)
+{
+	char line[4000];
+	struct stat st;
+
+	memset(line, 'x', sizeof(line));
+	config.rotate_size = 8;
+	assert_int_equal(mkfifo(path, 0600), 0);
+	struct file_sink *sink = open_sink();
+
+	for (unsigned int i = 0; i < 1000; i++) {
+		file_sink_write(sink, line, sizeof(line));
+		file_sink_flush(sink);
+	}
+	assert_int_not_equal(counter_of(sink, FILE_SINK_DROPPED), 0);
+	assert_int_equal(counter_of(sink, FILE_SINK_ROTATIONS), 0);
+	file_sink_destroy(sink);
+	assert_int_equal(stat(path, &st), 0);
+	assert_true(S_ISFIFO(st.st_mode));
+}
+
+static void
+test_lost_of_a_capture(void **state)
+{
+	config.path = "/dev/full";
+	config.waits = true;
+	struct file_sink *sink = open_sink();
+
+	file_sink_write(sink, "one", 3);
+	file_sink_write(sink, "two", 3);
+	file_sink_flush(sink);
+	assert_int_equal(counter_of(sink, FILE_SINK_DROPPED), 2);
+	file_sink_destroy(sink);
+}
+
+static void
+test_folder_is_made(void **state)
+{
+	char below[160];
+
+	snprintf(below, sizeof(below), "%s/a/b/eve.json", dir);
+	config.path = below;
+	file_sink_destroy(open_sink());
+	assert_int_equal(access(below, F_OK), 0);
+}
+
 static void
 test_file_allocation(void **state)
 {
@@ -290,6 +399,12 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_rotation, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reopen, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_disk_full, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_cut_by_another, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_removed_by_another, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_rotation_fails, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_pipe, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_lost_of_a_capture, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_folder_is_made, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_file_allocation, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_set, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_uplink, setup, teardown),

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "lib/base/buf.h"
+#include "lib/base/folder.h"
 #include "lib/base/log.h"
 
 enum { TORN_CHUNK_LEN = 64 * 1024 };
@@ -18,7 +19,9 @@ struct file_sink {
 	struct file_sink_config config;
 	char *path;
 	int fd; /* -1: to be opened again at the next flush */
-	uint64_t file_len;
+	bool plain;          /* a file, no pipe or device */
+	uint64_t file_len;   /* of a plain file */
+	uint64_t rotate_len; /* rotated beyond it: rotate_size, and later where that failed */
 	bool failing;
 	struct buf buffer; /* whole lines */
 	_Atomic uint64_t counters[FILE_SINK_COUNTER_COUNT];
@@ -94,7 +97,8 @@ cut_torn_line(struct file_sink *sink)
 
 	if (fstat(sink->fd, &st) != 0)
 		return -errno;
-	if (!S_ISREG(st.st_mode))
+	sink->plain = S_ISREG(st.st_mode);
+	if (!sink->plain)
 		return 0;
 	off_t end = whole_lines_end(sink->fd, st.st_size);
 
@@ -111,14 +115,20 @@ cut_torn_line(struct file_sink *sink)
 static int
 open_file(struct file_sink *sink)
 {
+	/* Of a plain file it means nothing; a pipe that nobody reads must not hold the exporter, and so all other sinks. */
+	int flags = O_APPEND | O_CLOEXEC | (sink->config.waits ? 0 : O_NONBLOCK);
+	int rc = folder_make_above(sink->path);
+
 	sink->file_len = 0;
-	sink->fd = open(sink->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+	sink->fd = -1;
+	if (rc < 0)
+		return rc;
+	sink->fd = open(sink->path, O_RDWR | O_CREAT | flags, 0640);
 	if (sink->fd < 0 && errno == EINVAL)
-		sink->fd = open(sink->path, O_WRONLY | O_APPEND | O_CLOEXEC);
+		sink->fd = open(sink->path, O_WRONLY | flags);
 	if (sink->fd < 0)
 		return -errno;
-	int rc = cut_torn_line(sink);
-
+	rc = cut_torn_line(sink);
 	if (rc < 0) {
 		close(sink->fd);
 		sink->fd = -1;
@@ -134,6 +144,7 @@ file_sink_create(struct file_sink **out, const struct file_sink_config *config)
 	if (sink == NULL)
 		return -ENOMEM;
 	sink->config = *config;
+	sink->rotate_len = config->rotate_size;
 	sink->fd = -1;
 	sink->path = strdup(config->path);
 	int rc = sink->path == NULL ? -ENOMEM : buf_create(&sink->buffer, FILE_SINK_WRITE_LEN + FILE_SINK_LINE_LEN_MAX + 1);
@@ -176,6 +187,16 @@ file_sink_write(struct file_sink *sink, const char *line, size_t len)
 	counter_add(&sink->counters[FILE_SINK_LINES], 1);
 }
 
+/* The file goes on growing, and the next attempt is far away: each one opens it anew. */
+static void
+rotate_fail(struct file_sink *sink, const char *what)
+{
+	if (sink->rotate_len == sink->config.rotate_size)
+		log_error("sink", "%s: cannot %s: %s; it is written on", sink->path, what, strerror(errno));
+	sink->rotate_len = sink->file_len + sink->config.rotate_size;
+	counter_add(&sink->counters[FILE_SINK_ERRORS], 1);
+}
+
 /* Shifts eve.json.1 to eve.json.2 and so on; the last falls off. */
 static void
 rotate(struct file_sink *sink)
@@ -192,10 +213,10 @@ rotate(struct file_sink *sink)
 		else
 			snprintf(from, sizeof(from), "%s.%llu", sink->path, (unsigned long long)i - 1);
 		if (rename(from, to) != 0 && errno != ENOENT)
-			fail(sink, errno, "rotate");
+			rotate_fail(sink, "rotate");
 	}
 	if (sink->config.rotate_keep == 0 && unlink(sink->path) != 0)
-		fail(sink, errno, "remove the old file");
+		rotate_fail(sink, "remove the old file");
 	counter_add(&sink->counters[FILE_SINK_ROTATIONS], 1);
 }
 
@@ -237,14 +258,30 @@ write_buffer(struct file_sink *sink)
 	sink->failing = false;
 }
 
-void
-file_sink_flush(struct file_sink *sink)
+/* What other programs did to the file: cut it, or took it away, so that nobody would ever see what is written. */
+static void
+look_again(struct file_sink *sink)
 {
-	if (sink->buffer.len == 0)
+	struct stat st;
+
+	if (!sink->plain || fstat(sink->fd, &st) != 0)
 		return;
-	if (sink->fd >= 0 && sink->config.rotate_size > 0 && sink->file_len > 0 &&
-		sink->file_len + sink->buffer.len > sink->config.rotate_size)
+	sink->file_len = (uint64_t)st.st_size;
+	if (sink->file_len <= sink->config.rotate_size)
+		sink->rotate_len = sink->config.rotate_size;
+	if (st.st_nlink == 0) {
+		close(sink->fd);
+		sink->fd = -1;
+	} else if (sink->config.rotate_size > 0 && sink->file_len > 0 && sink->file_len + sink->buffer.len > sink->rotate_len) {
 		rotate(sink);
+	}
+}
+
+static void
+flush(struct file_sink *sink)
+{
+	if (sink->fd >= 0)
+		look_again(sink);
 	if (sink->fd < 0) {
 		int rc = open_file(sink);
 
@@ -254,6 +291,20 @@ file_sink_flush(struct file_sink *sink)
 		}
 	}
 	write_buffer(sink);
+}
+
+void
+file_sink_flush(struct file_sink *sink)
+{
+	if (sink->buffer.len == 0)
+		return;
+	flush(sink);
+	/* Who reads a capture is told at its end what was lost; there is no later. */
+	if (!sink->config.waits || sink->buffer.len == 0)
+		return;
+	for (size_t i = 0; i < sink->buffer.len; i++)
+		counter_add(&sink->counters[FILE_SINK_DROPPED], sink->buffer.data[i] == '\n');
+	buf_reset(&sink->buffer);
 }
 
 void

@@ -1,7 +1,8 @@
 /*
  * eve.json: every EVE line, in big writes of whole lines. A line torn by a crash is cut off at
- * the next start. The file is rotated by size (eve.json -> eve.json.1 -> ... the oldest goes) and
- * opened again after another program moved it.
+ * the next start. The file is rotated by size (eve.json -> eve.json.1 -> ... the oldest goes),
+ * opened again after another program moved it, and begun anew when it is gone. Another program may
+ * also cut it (logrotate's copytruncate). What is no plain file is written to and never rotated.
  *
  * Thread: the exporter's; counters by any.
  */
@@ -21,6 +22,7 @@ struct file_sink_config {
 	const char *path;
 	uint64_t rotate_size; /* bytes; 0: never */
 	uint64_t rotate_keep; /* older files kept */
+	bool waits;           /* no key: for a pipe's reader; else what a full pipe does not take is lost, and counted */
 };
 
 enum file_sink_counter {

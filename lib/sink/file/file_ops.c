@@ -21,6 +21,7 @@ ops_create(void **self, struct config *config, const struct sink_env *env, struc
 
 	snprintf(path, sizeof(path), "%s%s%s", below ? env->log_dir : "", below ? "/" : "", own.path);
 	own.path = path;
+	own.waits = env->waits;
 	rc = file_sink_create(&sink, &own);
 	if (rc < 0)
 		snprintf(err->text, sizeof(err->text), "outputs.eve.path: %.400s: %s", path, strerror(-rc));
