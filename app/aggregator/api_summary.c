@@ -1,13 +1,12 @@
 #include "app/aggregator/api_summary.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/json_walk.h"
+
 enum {
-	STATS_DEPTH_MAX = 6,
-	STATS_PATH_MAX = 256,
 	LOSSES_MAX = 512, /* names in one summary */
 };
 
@@ -47,44 +46,15 @@ add(json_t *totals, const char *path, json_int_t n)
 	json_object_set_new(totals, path, json_integer(sum));
 }
 
-/* One level of the walk through a stats object. */
-struct level {
-	json_t *object;
-	void *at;
-	size_t path_len;
-};
-
-/* Adds the losses of one stats object, nested names joined by dots. */
-static void
-add_losses(json_t *stats, json_t *losses)
+/* Sums of parts are in the totals. */
+static enum json_walk_step
+add_loss(void *arg, const char *path, const char *key, json_t *value)
 {
-	struct level levels[STATS_DEPTH_MAX] = { { .object = stats, .at = json_object_iter(stats) } };
-	char path[STATS_PATH_MAX];
-	unsigned int depth = 1;
-
-	while (depth > 0) {
-		struct level *level = &levels[depth - 1];
-		const char *key;
-		json_t *value;
-		int len;
-
-		if (level->at == NULL) {
-			depth--;
-			continue;
-		}
-		key = json_object_iter_key(level->at);
-		value = json_object_iter_value(level->at);
-		level->at = json_object_iter_next(level->object, level->at);
-		len = snprintf(path + level->path_len, sizeof(path) - level->path_len, "%s%s",
-			level->path_len == 0 ? "" : ".", key);
-		if (len < 0 || (size_t)len >= sizeof(path) - level->path_len || is_part(key))
-			continue;
-		if (json_is_object(value) && depth < STATS_DEPTH_MAX)
-			levels[depth++] = (struct level){ .object = value, .at = json_object_iter(value),
-				.path_len = level->path_len + (size_t)len };
-		else if (json_is_integer(value) && is_loss(path))
-			add(losses, path, json_integer_value(value));
-	}
+	if (is_part(key))
+		return JSON_WALK_PASS;
+	if (json_is_integer(value) && is_loss(path))
+		add(arg, path, json_integer_value(value));
+	return JSON_WALK_ENTER;
 }
 
 static json_int_t
@@ -122,7 +92,7 @@ frames_of(json_t *runs, json_t *losses)
 		add(frames, "received", number_at(stats, "capture", "received"));
 		add(frames, "processed", number_at(stats, "capture", "processed"));
 		add(frames, "bytes", number_at(stats, "capture", "bytes"));
-		add_losses(stats, losses);
+		json_walk(stats, "", add_loss, losses);
 	}
 	return frames;
 }

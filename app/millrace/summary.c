@@ -6,8 +6,9 @@
 
 #include "app/millrace/text.h"
 #include "app/millrace/view.h"
+#include "lib/base/json_walk.h"
 
-enum { TREE_DEPTH_MAX = 8, NAME_MAX_LEN = 512, NAME_WIDTH = 44 };
+enum { NAME_WIDTH = 44 };
 
 static json_int_t
 number(const json_t *root, const char *first, const char *second)
@@ -30,43 +31,18 @@ print_leaf(const char *name, const json_t *value)
 	printf("\n");
 }
 
-struct level {
-	const json_t *object;
-	void *at;
-	size_t name_len;
-};
+static enum json_walk_step
+print_value(void *arg, const char *path, const char *key, json_t *value)
+{
+	if (!json_is_object(value))
+		print_leaf(path, value);
+	return JSON_WALK_ENTER;
+}
 
 void
 summary_print_tree(const char *prefix, const json_t *object)
 {
-	struct level levels[TREE_DEPTH_MAX];
-	char name[NAME_MAX_LEN];
-	unsigned int depth = 1;
-
-	snprintf(name, sizeof(name), "%s", prefix);
-	levels[0] = (struct level){ object, json_object_iter((json_t *)object), strlen(name) };
-	while (depth > 0) {
-		struct level *level = &levels[depth - 1];
-		const char *key;
-		json_t *value;
-		int len;
-
-		if (level->at == NULL) {
-			depth--;
-			continue;
-		}
-		key = json_object_iter_key(level->at);
-		value = json_object_iter_value(level->at);
-		level->at = json_object_iter_next((json_t *)level->object, level->at);
-		len = snprintf(name + level->name_len, sizeof(name) - level->name_len, "%s%s",
-			level->name_len == 0 ? "" : ".", key);
-		if (len < 0 || (size_t)len >= sizeof(name) - level->name_len)
-			continue;
-		if (json_is_object(value) && depth < TREE_DEPTH_MAX)
-			levels[depth++] = (struct level){ value, json_object_iter(value), level->name_len + (size_t)len };
-		else
-			print_leaf(name, value);
-	}
+	json_walk(object, prefix, print_value, NULL);
 }
 
 static void
