@@ -144,6 +144,12 @@ check_sinks(struct report *report, const struct settings *settings)
 		warn(report, "%s", texts[i]);
 }
 
+static void
+warn_ignored(void *report, const char *text)
+{
+	warn(report, "%s", text);
+}
+
 int
 command_check(int argc, char **argv)
 {
@@ -159,6 +165,7 @@ command_check(int argc, char **argv)
 	if (command_load(&settings, &args) != 0)
 		return 1;
 	good("configuration %s", args.config_path != NULL ? args.config_path : "(defaults)");
+	config_tell_ignored(settings.config, settings.tables, settings.table_count, warn_ignored, &report);
 	check_machine(&report, &settings);
 	check_ports(&report, &settings);
 	check_rules(&report, &settings);

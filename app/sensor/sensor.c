@@ -194,6 +194,12 @@ report_rules(const struct ruleset *ruleset)
 			stats->rules_failed, stats->compile_ms, stats->databases, stats->cache_loaded);
 }
 
+static void
+log_ignored(void *arg, const char *text)
+{
+	log_warning("config", "%s", text);
+}
+
 static int
 make_exporter(struct sensor *sensor, const char *log_dir, struct config_error *err)
 {
@@ -222,6 +228,7 @@ make_parts(struct sensor *sensor, const char *log_dir, struct config_error *err)
 	bool wants_pci;
 	int rc = parse_ports(sensor, &wants_pci, err);
 
+	config_tell_ignored(sensor->settings.config, sensor->settings.tables, sensor->settings.table_count, log_ignored, NULL);
 	if (rc == 0)
 		rc = ruleset_create(&sensor->ruleset, &sensor->settings.rule, &world, NULL, err);
 	if (rc != 0)

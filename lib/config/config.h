@@ -23,7 +23,7 @@ enum knob_type {
 	KNOB_CHOICE,  /* unsigned:    index into choices[] */
 	KNOB_LIST,    /* json_t*:     array of strings; a single string counts as one; NULL when not given */
 	KNOB_TREE,    /* json_t*:     the subtree as it is, for its owner to walk; NULL when not given */
-	KNOB_ACCEPTED, /* known to users of other sensors, has no meaning here: accepted, ignored, said at debug level */
+	KNOB_ACCEPTED, /* known to users of other sensors, has no meaning here: accepted, ignored, told by config_tell_ignored() */
 };
 
 struct knob {
@@ -58,6 +58,9 @@ int config_apply(struct config *config, const struct knob_table *table, void *ta
 /** Fails on the first key that no table knows, naming the nearest known key. */
 int config_check_unknown(struct config *config, const struct knob_table *const tables[], unsigned int table_count,
 	struct config_error *err);
+/** Calls fn for each key of the configuration that is KNOB_ACCEPTED: "sensor.yaml:12: flow.memcap has no effect: REASON". */
+void config_tell_ignored(struct config *config, const struct knob_table *const tables[], unsigned int table_count,
+	void (*fn)(void *arg, const char *text), void *arg);
 /** The raw subtree at a dotted path, or NULL. Borrowed. */
 json_t *config_get(const struct config *config, const char *path);
 /** The line of a dotted path in the file, 0 when it came from elsewhere. */

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "lib/base/json_walk.h"
 #include "lib/config/tree.h"
 
 /* "sensor.yaml:12: flow.memcap: " before the reason. */
@@ -263,7 +264,7 @@ nearest(const char *path, const struct knob_table *const tables[], unsigned int 
 		for (unsigned int j = 0; j < tables[i]->count; j++) {
 			unsigned int d = distance(path, tables[i]->knobs[j].name);
 
-			if (d < best_distance) {
+			if (d < best_distance && tables[i]->knobs[j].type != KNOB_ACCEPTED) {
 				best_distance = d;
 				best = tables[i]->knobs[j].name;
 			}
@@ -285,53 +286,88 @@ cover_any(const char *path, const struct knob_table *const tables[], unsigned in
 	return best;
 }
 
+/* The row that covers path; NULL: none, or path is a parent of rows. */
+static const struct knob *
+knob_of(const char *path, const struct knob_table *const tables[], unsigned int table_count)
+{
+	for (unsigned int i = 0; i < table_count; i++)
+		for (unsigned int j = 0; j < tables[i]->count; j++)
+			if (cover(&tables[i]->knobs[j], path) == COVER_WHOLE)
+				return &tables[i]->knobs[j];
+	return NULL;
+}
+
+struct unknown {
+	struct config *config;
+	const struct knob_table *const *tables;
+	unsigned int table_count;
+	struct config_error *err;
+};
+
+static enum json_walk_step
+refuse_unknown(void *arg, const char *path, const char *key, json_t *value)
+{
+	const struct unknown *look = arg;
+	enum cover covered = cover_any(path, look->tables, look->table_count);
+	unsigned int line;
+
+	if (covered == COVER_WHOLE || (covered == COVER_PARENT && json_is_null(value)))
+		return JSON_WALK_PASS;
+	if (covered == COVER_PARENT && json_is_object(value))
+		return JSON_WALK_ENTER;
+	line = config_line(look->config, path);
+	if (line > 0)
+		config_error_set(look->err, "%s:%u: %s: no such key; the nearest is %s", look->config->path, line, path,
+			nearest(path, look->tables, look->table_count));
+	else
+		config_error_set(look->err, "%s: no such key; the nearest is %s", path, nearest(path, look->tables, look->table_count));
+	return JSON_WALK_STOP;
+}
+
 int
 config_check_unknown(struct config *config, const struct knob_table *const tables[], unsigned int table_count,
 	struct config_error *err)
 {
-	struct {
-		json_t *object;
-		void *iter;
-		size_t path_len;
-	} stack[CONFIG_DEPTH_MAX + 1];
-	char path[CONFIG_PATH_MAX] = "";
-	unsigned int depth = 0;
+	struct unknown look = { .config = config, .tables = tables, .table_count = table_count, .err = err };
 
-	stack[0].object = config->tree;
-	stack[0].iter = json_object_iter(config->tree);
-	stack[0].path_len = 0;
-	for (;;) {
-		void *iter = stack[depth].iter;
-		size_t path_len = stack[depth].path_len;
-		enum cover covered;
+	return json_walk(config->tree, "", refuse_unknown, &look) ? 0 : -EINVAL;
+}
 
-		if (iter == NULL) {
-			if (depth-- == 0)
-				return 0;
-			continue;
-		}
-		stack[depth].iter = json_object_iter_next(stack[depth].object, iter);
-		snprintf(path + path_len, sizeof(path) - path_len, "%s%s", path_len > 0 ? "." : "", json_object_iter_key(iter));
-		covered = cover_any(path, tables, table_count);
-		if (covered == COVER_WHOLE)
-			continue;
-		if (covered == COVER_PARENT && json_is_null(json_object_iter_value(iter)))
-			continue;
-		if (covered == COVER_NONE || !json_is_object(json_object_iter_value(iter)) || depth == CONFIG_DEPTH_MAX) {
-			unsigned int line = config_line(config, path);
+struct ignored {
+	struct config *config;
+	const struct knob_table *const *tables;
+	unsigned int table_count;
+	void (*fn)(void *arg, const char *text);
+	void *arg;
+};
 
-			if (line > 0)
-				config_error_set(err, "%s:%u: %s: no such key; the nearest is %s", config->path, line, path,
-					nearest(path, tables, table_count));
-			else
-				config_error_set(err, "%s: no such key; the nearest is %s", path, nearest(path, tables, table_count));
-			return -EINVAL;
-		}
-		depth++;
-		stack[depth].object = json_object_iter_value(iter);
-		stack[depth].iter = json_object_iter(stack[depth].object);
-		stack[depth].path_len = strlen(path);
-	}
+static enum json_walk_step
+tell_ignored(void *arg, const char *path, const char *key, json_t *value)
+{
+	const struct ignored *ignored = arg;
+	const struct knob *knob = knob_of(path, ignored->tables, ignored->table_count);
+	unsigned int line = config_line(ignored->config, path);
+	struct config_error said;
+
+	if (knob == NULL)
+		return JSON_WALK_ENTER;
+	if (knob->type != KNOB_ACCEPTED)
+		return JSON_WALK_PASS;
+	if (line > 0)
+		config_error_set(&said, "%s:%u: %s has no effect: %s", ignored->config->path, line, path, knob->help);
+	else
+		config_error_set(&said, "%s has no effect: %s", path, knob->help);
+	ignored->fn(ignored->arg, said.text);
+	return JSON_WALK_PASS;
+}
+
+void
+config_tell_ignored(struct config *config, const struct knob_table *const tables[], unsigned int table_count,
+	void (*fn)(void *arg, const char *text), void *arg)
+{
+	struct ignored ignored = { .config = config, .tables = tables, .table_count = table_count, .fn = fn, .arg = arg };
+
+	json_walk(config->tree, "", tell_ignored, &ignored);
 }
 
 void

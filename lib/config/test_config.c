@@ -24,6 +24,7 @@ static const struct knob knobs[] = {
 	{ "vars", KNOB_TREE, offsetof(struct target, vars), 0, 0, NULL, NULL, "vars" },
 	{ "groups.*", KNOB_TREE, offsetof(struct target, groups), 0, 0, NULL, NULL, "groups" },
 	{ "other.*", KNOB_ACCEPTED, 0, 0, 0, NULL, NULL, "accepted" },
+	{ "a.old", KNOB_ACCEPTED, 0, 0, 0, NULL, NULL, "count bounds it" },
 };
 static const struct knob_table table = { "a", knobs, TEST_COUNT(knobs) };
 static const struct knob_table *const tables[] = { &table };
@@ -124,6 +125,28 @@ errors_name_file_line_and_reason(void **state)
 }
 
 static void
+collect(void *arg, const char *text)
+{
+	strcat(strcat(arg, text[0] == '/' ? strchr(text, ':') : text), "\n");
+}
+
+static void
+keys_without_effect_are_told(void **state)
+{
+	struct target t = { 0 };
+	struct config *config;
+	struct config_error err;
+	char told[1024] = "";
+
+	assert_int_equal(load_and_apply("a:\n  on: yes\n  old: [1, 2]\nother:\n  k: 1\n  l:\n    m: 2\nvars:\n  old: 1\n", &t, &config, &err), 0);
+	assert_int_equal(config_set(config, "other.set=1", &err), 0);
+	config_tell_ignored(config, tables, 1, collect, told);
+	assert_string_equal(told, ":3: a.old has no effect: count bounds it\n:5: other.k has no effect: accepted\n"
+				  ":6: other.l has no effect: accepted\nother.set has no effect: accepted\n");
+	config_destroy(config);
+}
+
+static void
 depth_and_size_are_bounded(void **state)
 {
 	struct config_error err;
@@ -153,6 +176,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(values_and_defaults_arrive),
 		cmocka_unit_test(errors_name_file_line_and_reason),
+		cmocka_unit_test(keys_without_effect_are_told),
 		cmocka_unit_test(depth_and_size_are_bounded),
 		cmocka_unit_test(creation_survives_allocation_failure),
 	};

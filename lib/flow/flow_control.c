@@ -17,6 +17,10 @@ static const uint64_t NS_PER_S = UINT64_C(1000000000);
 		AT(emergency_timeout_s[index][state_index]), 0, 1 << 24, emergency_seconds, NULL,          \
 		"the same while the table is full" }
 
+#define BYPASSED(proto)                                                                                     \
+	{ .name = "flow-timeouts." proto ".bypassed", .type = KNOB_ACCEPTED, .help = "no flow is bypassed" }, \
+	{ .name = "flow-timeouts." proto ".emergency-bypassed", .type = KNOB_ACCEPTED, .help = "no flow is bypassed" }
+
 static const struct knob knobs[] = {
 	{ "flow.flows-max", KNOB_NUMBER, AT(flows_max), 16, UINT64_C(1) << 27, "262144", NULL,
 		"flows tracked at once, for each worker; 205 bytes each" },
@@ -26,7 +30,14 @@ static const struct knob knobs[] = {
 		"pass over the second copy of a packet: for mirrors that copy a frame where it enters and where it leaves" },
 	{ "flow.duplicate-window-us", KNOB_NUMBER, AT(duplicate_window_us), 1, 1000000, "2000", NULL,
 		"the second copy comes within so many microseconds" },
-	{ "flow.*", KNOB_ACCEPTED, 0, 0, 0, NULL, NULL, "memcap, hash-size, prealloc: flows-max bounds the table" },
+	{ .name = "flow.memcap", .type = KNOB_ACCEPTED, .help = "flow.flows-max bounds the table" },
+	{ .name = "flow.hash-size", .type = KNOB_ACCEPTED, .help = "flow.flows-max bounds the table" },
+	{ .name = "flow.prealloc", .type = KNOB_ACCEPTED, .help = "the whole table is made at the start" },
+	{ .name = "flow.memcap-policy", .type = KNOB_ACCEPTED, .help = "a full table ends a flow for a new one, and counts it" },
+	{ .name = "flow.prune-flows", .type = KNOB_ACCEPTED, .help = "a full table ends a flow for a new one, and counts it" },
+	{ .name = "flow.managers", .type = KNOB_ACCEPTED, .help = "each worker ends its own flows" },
+	{ .name = "flow.recyclers", .type = KNOB_ACCEPTED, .help = "each worker ends its own flows" },
+	{ .name = "flow.rate-tracking.*", .type = KNOB_ACCEPTED, .help = "flows are not classed by their rate" },
 	TIMEOUT("default", FLOW_TIMEOUT_DEFAULT, "new", FLOW_NEW, "30", "10"),
 	TIMEOUT("default", FLOW_TIMEOUT_DEFAULT, "established", FLOW_ESTABLISHED, "300", "100"),
 	TIMEOUT("default", FLOW_TIMEOUT_DEFAULT, "closed", FLOW_CLOSED, "0", "0"),
@@ -39,7 +50,10 @@ static const struct knob knobs[] = {
 	TIMEOUT("icmp", FLOW_TIMEOUT_ICMP, "new", FLOW_NEW, "30", "10"),
 	TIMEOUT("icmp", FLOW_TIMEOUT_ICMP, "established", FLOW_ESTABLISHED, "300", "100"),
 	TIMEOUT("icmp", FLOW_TIMEOUT_ICMP, "closed", FLOW_CLOSED, "0", "0"),
-	{ "flow-timeouts.*", KNOB_ACCEPTED, 0, 0, 0, NULL, NULL, "bypassed flows: there are none here" },
+	BYPASSED("default"),
+	BYPASSED("tcp"),
+	BYPASSED("udp"),
+	BYPASSED("icmp"),
 };
 
 const struct knob_table flow_knobs = { "flow", knobs, sizeof(knobs) / sizeof(knobs[0]) };
