@@ -102,6 +102,8 @@ check_ports(struct report *report, const struct settings *settings)
 			fault(report, "port %s: there is no interface \"%s\" (ip link shows those there are)", port.spec, port.name);
 		else if (port.kind == PORT_PCAP && access(port.name, R_OK) != 0)
 			fault(report, "port %s: %s", port.spec, strerror(errno));
+		else if (port.kind != PORT_PCI && port_get_link(&port) == PORT_LINK_DOWN)
+			warn(report, "port %s: the link is down (ip link set %s up; is the cable in?)", port.spec, port.name);
 		else
 			good("port %s", port.spec);
 	}

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <net/if.h>
+#include <pthread.h>
 #include <rte_bus_vdev.h>
 #include <rte_dev.h>
 #include <rte_errno.h>
@@ -56,20 +57,39 @@ port_parse(struct port *out, const char *spec, struct config_error *err)
 	return -EINVAL;
 }
 
+/* What the kernel says of a port's interface; 0 where it says nothing. */
 static uint64_t
-kernel_frames(const struct port *port)
+kernel_says(const char *name, const char *what)
 {
 	char path[256];
 	FILE *file;
-	uint64_t frames = 0;
+	uint64_t number = 0;
 
-	snprintf(path, sizeof(path), "/sys/class/net/%s/statistics/rx_packets", port->name);
+	snprintf(path, sizeof(path), "/sys/class/net/%s/%s", name, what);
 	file = fopen(path, "re");
 	if (file == NULL)
 		return 0;
-	if (fscanf(file, "%" SCNu64, &frames) != 1)
-		frames = 0;
+	if (fscanf(file, "%" SCNu64, &number) != 1)
+		number = 0;
 	fclose(file);
+	return number;
+}
+
+/* Frames that the kernel counted since the start. Some drivers count anew when the interface is brought up, and an interface
+ * that is taken away says nothing any more: what was counted before stays. */
+static uint64_t
+kernel_frames(struct port *port)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	uint64_t now, frames;
+
+	pthread_mutex_lock(&lock);
+	now = kernel_says(port->name, "statistics/rx_packets");
+	if (now < port->kernel_last)
+		port->kernel_base -= port->kernel_last;
+	port->kernel_last = now;
+	frames = now - port->kernel_base;
+	pthread_mutex_unlock(&lock);
 	return frames;
 }
 
@@ -225,8 +245,29 @@ port_start(struct port *port, const struct sensor_config *config, unsigned int p
 		log_notice("sensor", "%s: the driver has no promiscuous mode", port->spec);
 	if (port->kind == PORT_AF_PACKET)
 		discard_before_start(port);
-	port->kernel_base = by_kernel(port) ? kernel_frames(port) : 0;
+	if (by_kernel(port))
+		port->kernel_base = port->kernel_last = kernel_says(port->name, "statistics/rx_packets");
+	port->kernel_idx = by_kernel(port) ? if_nametoindex(port->name) : 0;
 	return 0;
+}
+
+enum port_link
+port_get_link(const struct port *port)
+{
+	struct rte_eth_link link = { 0 };
+	unsigned int idx;
+
+	if (by_kernel(port)) {
+		idx = if_nametoindex(port->name);
+		if (idx == 0)
+			return PORT_LINK_GONE;
+		if (idx != port->kernel_idx && port->kernel_idx != 0)
+			return PORT_LINK_REPLACED;
+		return kernel_says(port->name, "carrier") != 0 ? PORT_LINK_UP : PORT_LINK_DOWN; /* no answer while it is not brought up */
+	}
+	if (port->kind != PORT_PCI || rte_eth_link_get_nowait(port->port_id, &link) != 0)
+		return PORT_LINK_NONE;
+	return link.link_status == RTE_ETH_LINK_UP ? PORT_LINK_UP : PORT_LINK_DOWN;
 }
 
 void
@@ -245,7 +286,7 @@ port_get_counts(struct port *port, struct port_counts *out)
 	uint64_t kernel;
 
 	memset(out, 0, sizeof(*out));
-	kernel = by_kernel(port) ? kernel_frames(port) - port->kernel_base : 0; /* read first: it runs ahead of ours */
+	kernel = by_kernel(port) ? kernel_frames(port) : 0; /* read first: it runs ahead of ours */
 	if (rte_eth_stats_get(port->port_id, &stats) != 0)
 		return;
 	out->received = stats.ipackets;
@@ -255,4 +296,12 @@ port_get_counts(struct port *port, struct port_counts *out)
 	out->no_buffer = stats.rx_nombuf;
 	if (kernel > stats.ipackets + stats.imissed)
 		out->kernel_lost = kernel - stats.ipackets - stats.imissed;
+}
+
+uint64_t
+port_get_received(const struct port *port)
+{
+	struct rte_eth_stats stats = { 0 };
+
+	return rte_eth_stats_get(port->port_id, &stats) == 0 ? stats.ipackets : 0;
 }

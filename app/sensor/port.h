@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "app/sensor/port_watch.h"
 #include "app/sensor/sensor_config.h"
 
 enum port_kind { PORT_PCI, PORT_AF_PACKET, PORT_AF_XDP, PORT_PCAP, PORT_RING, PORT_VDEV };
@@ -23,7 +24,10 @@ struct port {
 	uint32_t mtu;
 	bool ends;            /* a capture: it is over once the file is */
 	struct rte_mempool *pool;
-	uint64_t kernel_base; /* af_packet, af_xdp: frames the kernel had counted at start */
+	uint64_t kernel_base; /* af_packet, af_xdp: what the kernel's count of frames was at start */
+	uint64_t kernel_last; /* and when it was last asked */
+	unsigned int kernel_idx; /* of these, too: the interface that was opened */
+	struct port_watch watch;
 };
 
 /** What a port counted, cumulative since its start. */
@@ -46,6 +50,11 @@ int port_parse(struct port *out, const char *spec, struct config_error *err);
 int port_start(struct port *port, const struct sensor_config *config, unsigned int port_idx, unsigned int worker_count,
 	struct config_error *err);
 void port_stop(struct port *port);
+/** Thread: any. */
 void port_get_counts(struct port *port, struct port_counts *out);
+/** Frames handed to queues so far. Thread: any. */
+uint64_t port_get_received(const struct port *port);
+/** The link as it is now. Thread: any. */
+enum port_link port_get_link(const struct port *port);
 
 #endif

@@ -9,7 +9,7 @@
 #include "app/sensor/sensor.h"
 #include "lib/base/log.h"
 
-enum { WATCH_MS = 100, DRAIN_MS = 10000 };
+enum { WATCH_MS = 100, WATCHES_PER_S = 10, DRAIN_MS = 10000 };
 
 static volatile sig_atomic_t stop_signal, reload_signal;
 
@@ -45,14 +45,20 @@ reload(struct sensor *sensor)
 		log_error("sensor", "rules not reloaded, the old ones stay in force: %s", err.text);
 }
 
-static void
+/* @return 0, or -ENODEV: as it is the sensor would see nothing any more of a port that is there */
+static int
 watch(struct sensor *sensor)
 {
-	while (!stop_signal && !sensor_is_done(sensor)) {
+	int rc = 0;
+
+	for (unsigned int i = 0; rc == 0 && !stop_signal && !sensor_is_done(sensor); i++) {
 		if (reload_signal)
 			reload(sensor);
+		if (i % WATCHES_PER_S == 0)
+			rc = sensor_watch_ports(sensor);
 		usleep(WATCH_MS * 1000);
 	}
+	return rc;
 }
 
 int
@@ -79,7 +85,9 @@ command_run(int argc, char **argv)
 	rc = sensor_start(&sensor, &err);
 	if (rc == 0) {
 		log_notice("sensor", "running: %u workers, %u ports", sensor.worker_count, sensor.port_count);
-		watch(&sensor);
+		rc = watch(&sensor);
+		if (rc != 0)
+			log_error("sensor", "ending, to be started anew: only then is the interface opened");
 	} else {
 		fprintf(stderr, "millrace-sensor: %s\n", err.text);
 	}

@@ -13,6 +13,7 @@
 #include "app/sensor/eal.h"
 #include "app/sensor/frame_meta.h"
 #include "app/sensor/source_multi.h"
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
 
 enum { JUMBO_MBUFS = 128, JUMBO_DATA_LEN = 65000, RELOAD_WAIT_US = 200, STOP_POLL_US = 200, FILE_MBUFS = 8192, FILE_DATA_LEN = 2048 };
@@ -287,12 +288,35 @@ sensor_start(struct sensor *sensor, struct config_error *err)
 {
 	int rc = exporter_start(sensor->exporter);
 
+	for (unsigned int i = 0; i < sensor->ports_started; i++)
+		port_watch_begin(&sensor->ports[i].watch, clock_ms());
 	for (unsigned int i = 0; i < sensor->worker_count && rc == 0; i++)
 		rc = rte_eal_remote_launch(worker_run, sensor->workers[i], i + 1);
 	if (rc == 0 && sensor->spreader != NULL)
 		rc = rte_eal_remote_launch(spreader_run, sensor->spreader, sensor->worker_count + 1);
 	if (rc != 0)
 		snprintf(err->text, sizeof(err->text), "threads do not start: %s", strerror(-rc));
+	return rc;
+}
+
+int
+sensor_watch_ports(struct sensor *sensor)
+{
+	int rc = 0;
+
+	for (unsigned int i = 0; i < sensor->ports_started; i++) {
+		struct port *port = &sensor->ports[i];
+		enum port_link link = port_get_link(port);
+		uint64_t silence_s = port->ends ? 0 : sensor->settings.sensor.ports_silence_s;
+		char text[256];
+
+		if (port_watch_step(&port->watch, link, port_get_received(port), clock_ms(), silence_s, text, sizeof(text)))
+			log_warning("sensor", "port %s: %s", port->spec, text);
+		else if (text[0] != '\0')
+			log_notice("sensor", "port %s: %s", port->spec, text);
+		if (link == PORT_LINK_REPLACED)
+			rc = -ENODEV;
+	}
 	return rc;
 }
 

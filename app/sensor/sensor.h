@@ -49,6 +49,9 @@ int sensor_create(struct sensor *sensor, struct settings *settings, const char *
 int sensor_start(struct sensor *sensor, struct config_error *err);
 /** Whether every worker ended by itself. */
 bool sensor_is_done(const struct sensor *sensor);
+/** Looks at the ports' links and for frames, and logs what changed. `run` calls it once a second.
+ *  @return 0, or -ENODEV: a port's interface was taken away and came again; only a new start opens it */
+int sensor_watch_ports(struct sensor *sensor);
 /** Stops workers, lets the exporter write everything. The sinks are not drained: sink_set_drain(). */
 void sensor_stop(struct sensor *sensor);
 void sensor_destroy(struct sensor *sensor);

@@ -13,6 +13,8 @@ static const char *const log_levels[] = { "error", "warning", "notice", "info", 
 static const struct knob knobs[] = {
 	{ "ports", KNOB_LIST, AT(ports), 0, 0, NULL, NULL,
 		"monitor ports: pci:0000:3b:00.0, af_packet:eth1, af_xdp:eth1, pcap:FILE, ring:NAME, or any DPDK vdev string" },
+	{ "ports-silence", KNOB_NUMBER, AT(ports_silence_s), 0, 86400, "60", NULL,
+		"seconds without a frame after which the log tells of a port; 0: never" },
 	{ "workers.count", KNOB_NUMBER, AT(worker_count), 0, WORKER_MAX, "0", NULL,
 		"worker cores; 0: all but one in `run`, one in `read`" },
 	{ "workers.cores", KNOB_LIST, AT(cores), 0, 0, NULL, NULL, "CPU number of each worker; chosen by the sensor when absent" },

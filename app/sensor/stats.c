@@ -43,7 +43,7 @@ add_set(json_t *root, const struct counter_set *set, bool null_values)
 }
 
 enum { CAPTURE_RECEIVED, CAPTURE_PROCESSED, CAPTURE_BYTES, CAPTURE_MISSED, CAPTURE_ERRORS, CAPTURE_NO_BUFFER, CAPTURE_KERNEL,
-	CAPTURE_SPREADER, CAPTURE_COUNT };
+	CAPTURE_SPREADER, CAPTURE_LINKS_LOST, CAPTURE_SILENCES, CAPTURE_COUNT };
 
 static const struct counter_desc capture_descs[CAPTURE_COUNT] = {
 	[CAPTURE_RECEIVED] = { "capture.received", "frames that came, the lost ones included" },
@@ -54,6 +54,8 @@ static const struct counter_desc capture_descs[CAPTURE_COUNT] = {
 	[CAPTURE_NO_BUFFER] = { "capture.dropped.no_buffer", "frames lost: no free buffer" },
 	[CAPTURE_KERNEL] = { "capture.dropped.kernel", "frames that the kernel lost before an af_packet port had them" },
 	[CAPTURE_SPREADER] = { "capture.dropped.spreader_ring_full", "frames lost between a port and its workers" },
+	[CAPTURE_LINKS_LOST] = { "capture.links_lost", "times that the link of a port was lost: what passed meanwhile was not seen" },
+	[CAPTURE_SILENCES] = { "capture.silences", "times that a port had no frame for ports-silence seconds" },
 };
 
 const struct counter_table stats_capture_table = { capture_descs, CAPTURE_COUNT };
@@ -100,8 +102,10 @@ worker_books(struct worker *worker)
 static json_t *
 port_books(struct port *port, uint64_t sums[CAPTURE_COUNT])
 {
+	const char *link = port_link_name((enum port_link)port->watch.link);
 	struct port_counts counts;
 	uint64_t lost;
+	json_t *books;
 
 	port_get_counts(port, &counts);
 	lost = counts.missed + counts.errors + counts.no_buffer + counts.kernel_lost;
@@ -110,10 +114,15 @@ port_books(struct port *port, uint64_t sums[CAPTURE_COUNT])
 	sums[CAPTURE_ERRORS] += counts.errors;
 	sums[CAPTURE_NO_BUFFER] += counts.no_buffer;
 	sums[CAPTURE_KERNEL] += counts.kernel_lost;
-	return json_pack("{s:s,s:I,s:I,s:I,s:{s:I,s:I,s:I,s:I}}", "port", port->name, "received",
+	sums[CAPTURE_LINKS_LOST] += port->watch.links_lost;
+	sums[CAPTURE_SILENCES] += port->watch.silences;
+	books = json_pack("{s:s,s:I,s:I,s:I,s:{s:I,s:I,s:I,s:I}}", "port", port->name, "received",
 		(json_int_t)(counts.received + lost), "processed", (json_int_t)counts.received, "bytes", (json_int_t)counts.bytes,
 		"dropped", "nic_missed", (json_int_t)counts.missed, "nic_errors", (json_int_t)counts.errors, "no_buffer",
 		(json_int_t)counts.no_buffer, "kernel", (json_int_t)counts.kernel_lost);
+	if (link != NULL)
+		json_object_set_new(books, "link", json_string(link));
+	return books;
 }
 
 static void

@@ -16,13 +16,13 @@ import re
 import shutil
 import signal
 import socket
-import struct
 import subprocess
 import tempfile
 import threading
 import time
 
 from stack import build_dir, report, skip, wait_for
+from veth import Wire, frame
 
 CONFIG = '''ports: ['af_packet:{port}']
 dpdk: {{ huge-pages: no, memory-mib: 256, mbufs: 8192, rx-descriptors: 512, file-prefix: {prefix} }}
@@ -35,25 +35,6 @@ outputs: {{ eve: {{ path: {folder}/eve.json, rotate-size: 0 }} }}
 NUMBER = re.compile(rb'"event_type":"arp".*?"src_ip":"10\.(\d+)\.(\d+)\.(\d+)"')
 SLOW_EACH = 64
 STOPPED_S, RUNNING_S = 1.5, 0.02
-
-
-class Wire:
-    """A veth pair: what goes into `self.near` comes out of `self.far`."""
-
-    def __enter__(self):
-        self.near, self.far = (f'ml{os.getpid() % 10000}{end}' for end in 'ab')
-        try:
-            for command in (f'ip link add {self.near} type veth peer name {self.far}',
-                            f'sysctl -q -w net.ipv6.conf.{self.near}.disable_ipv6=1',
-                            f'sysctl -q -w net.ipv6.conf.{self.far}.disable_ipv6=1',
-                            f'ip link set {self.near} arp off up', f'ip link set {self.far} arp off up'):
-                subprocess.run(command.split(), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        except subprocess.CalledProcessError as error:
-            skip(f'no veth here: {error.stderr.decode().strip()}')
-        return self
-
-    def __exit__(self, *_):
-        subprocess.run(['ip', 'link', 'del', self.near], stderr=subprocess.DEVNULL, check=False)
 
 
 class Neighbour:
@@ -97,12 +78,6 @@ class Hindrance:
         self.over.set()
         if self.wanted:
             self.thread.join()
-
-
-def frame(number):
-    sender = struct.pack('>I', 10 << 24 | number)
-    return (b'\xff' * 6 + b'\x02\0\0\0\0\1' + b'\x08\x06' + b'\0\1\x08\0\x06\x04\0\1' + b'\x02\0\0\0\0\1' + sender +
-            b'\0' * 6 + b'\x0a\xff\xff\xff').ljust(60, b'\0')
 
 
 def send(port, count, pause_s):

@@ -1,0 +1,115 @@
+#!/usr/bin/env python3
+"""A port that cannot see is told: its link down, its mirror silent, its interface taken away; and it sees again afterwards.
+The sensor listens on one end of a veth pair (af_packet). Needs root; skipped otherwise. usage: test/e2e/ports.py [BUILD_DIR]"""
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import unittest
+
+from stack import build_dir, skip, wait_for
+from veth import Wire, frame
+
+CONFIG = '''ports: ['af_packet:{port}']
+ports-silence: 2
+dpdk: {{ huge-pages: no, memory-mib: 256, mbufs: 8192, rx-descriptors: 512, file-prefix: {prefix} }}
+workers: {{ count: 1 }}
+flow: {{ flows-max: 16384 }}
+stats: {{ interval: 1 }}
+outputs: {{ eve: {{ path: {folder}/eve.json }} }}
+'''
+BUILD = build_dir()
+
+
+class Ports(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix='millrace-ports-')
+        self.addCleanup(shutil.rmtree, self.folder, True)
+        self.wire = Wire()
+        self.wire.__enter__()
+        self.addCleanup(self.wire.pull)
+        self.config = f'{self.folder}/sensor.yaml'
+        with open(self.config, 'w') as out:
+            out.write(CONFIG.format(port=self.wire.far, prefix=os.path.basename(self.folder), folder=self.folder))
+
+    def start(self):
+        with open(f'{self.folder}/log', 'w') as log:
+            self.sensor = subprocess.Popen([f'{BUILD}/app/sensor/millrace-sensor', 'run', '-c', self.config], stdout=log, stderr=log)
+        self.addCleanup(self.end)
+        self.assert_told('running:', 60)
+
+    def end(self):
+        if self.sensor.poll() is None:
+            self.sensor.send_signal(signal.SIGTERM)
+        self.sensor.wait(60)
+
+    def log(self):
+        with open(f'{self.folder}/log') as log:
+            return log.read()
+
+    def assert_told(self, text, seconds=20, times=1):
+        self.assertTrue(wait_for(lambda: self.log().count(text) >= times, seconds), f'{text}: {self.log()}')
+
+    def send(self, count):
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as out:
+            out.bind((self.wire.near, 0))
+            for number in range(count):
+                out.send(frame(number))
+
+    def stats(self):
+        last = None
+        with open(f'{self.folder}/eve.json') as lines:
+            for line in lines:
+                if '"event_type":"stats"' in line:
+                    last = json.loads(line)['stats']
+        return last or {'capture': {'processed': -1}}
+
+    def assert_seen(self, count):
+        self.assertTrue(wait_for(lambda: self.stats()['capture']['processed'] == count, 20), self.stats()['capture'])
+
+    def test_silence(self):
+        self.start()
+        self.assert_told('no frame came for 2 s')
+        self.send(1)
+        self.assert_told('frames come again')
+        self.assert_told('no frame came', times=2)
+        self.assertTrue(wait_for(lambda: self.stats()['capture'].get('silences') == 2, 20))
+        self.assertEqual(self.stats()['ports'][0]['link'], 'up')
+
+    def test_link(self):
+        self.start()
+        self.send(10)
+        self.assert_seen(10)
+        self.wire.set('down')
+        self.assert_told('the link is down')
+        self.assertTrue(wait_for(lambda: self.stats()['ports'][0]['link'] == 'down', 20))
+        check = subprocess.run([f'{BUILD}/app/sensor/millrace-sensor', 'check', '-c', self.config], capture_output=True, text=True, timeout=60)
+        self.assertIn(f'warn  port af_packet:{self.wire.far}: the link is down', check.stdout)
+        self.wire.set('up')
+        self.assert_told('the link is up again')
+        self.send(20)
+        self.assert_seen(30)
+        self.assertEqual(self.stats()['capture']['links_lost'], 1)
+
+    def test_interface_taken_away(self):
+        self.start()
+        self.send(10)
+        self.assert_seen(10)
+        self.wire.pull()
+        self.assert_told('no such interface any more')
+        self.assertTrue(wait_for(lambda: self.stats()['ports'][0]['link'] == 'gone', 20))
+        self.assertEqual(self.stats()['capture']['dropped']['kernel'], 0)
+        self.assertIsNone(self.sensor.poll())
+        self.wire.plug()
+        self.assertEqual(self.sensor.wait(30), 1, self.log())
+        self.assert_told('another interface of its name')
+
+
+if __name__ == '__main__':
+    if os.geteuid() != 0:
+        skip('not root: no veth pair')
+    unittest.main(argv=sys.argv[:1], verbosity=2)
