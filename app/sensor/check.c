@@ -10,6 +10,8 @@
 #include "app/sensor/eal.h"
 #include "app/sensor/port.h"
 #include "app/sensor/sensor.h"
+#include "lib/link/uplink_check.h"
+#include "lib/sink/uplink/uplink_sink.h"
 
 struct report {
 	unsigned int warnings, faults;
@@ -152,6 +154,27 @@ warn_ignored(void *report, const char *text)
 	warn(report, "%s", text);
 }
 
+/* What `run` would end at; whether the way is open says `uplink test`. */
+static void
+check_uplink(struct report *report, const struct settings *settings)
+{
+	struct uplink_sink_settings uplink = { 0 };
+	struct config_error err = { "" };
+	struct uplink_config given;
+
+	if (config_apply(settings->config, &uplink_knobs, &given, &err) != 0 || !given.enabled)
+		return;
+	int rc = uplink_sink_settings_read(&uplink, settings->config, &err);
+
+	if (rc == 0)
+		rc = uplink_check_files(&uplink.uplink, &err);
+	if (rc != 0)
+		fault(report, "%s", err.text);
+	else
+		good("uplink to %s (millrace-sensor uplink test tries it)", uplink.uplink.url);
+	uplink_sink_settings_free(&uplink);
+}
+
 int
 command_check(int argc, char **argv)
 {
@@ -172,6 +195,7 @@ command_check(int argc, char **argv)
 	check_ports(&report, &settings);
 	check_rules(&report, &settings);
 	check_sinks(&report, &settings);
+	check_uplink(&report, &settings);
 	printf("%u faults, %u warnings\n", report.faults, report.warnings);
 	settings_destroy(&settings);
 	return report.faults == 0 ? 0 : 1;

@@ -115,6 +115,8 @@ settings_load(struct settings *out, const char *path, const char *const set[], u
 		add_tables(out);
 		rc = config_check_unknown(out->config, out->tables, out->table_count, err);
 	}
+	if (rc == 0)
+		rc = config_check_values(out->config, out->tables, out->table_count, err);
 	if (rc != 0) {
 		settings_destroy(out);
 		return rc;

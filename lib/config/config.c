@@ -35,7 +35,7 @@ read_file(const char *path, char **text, size_t *len, struct config_error *err)
 	if (*text == NULL)
 		saved = ENOMEM;
 	else if (ferror(file))
-		saved = EIO;
+		saved = errno; /* EISDIR, for one */
 	else if (*len == CONFIG_LEN_MAX)
 		saved = EFBIG;
 	fclose(file);

@@ -61,6 +61,9 @@ int config_check_unknown(struct config *config, const struct knob_table *const t
 /** Calls fn for each key of the configuration that is KNOB_ACCEPTED: "sensor.yaml:12: flow.memcap has no effect: REASON". */
 void config_tell_ignored(struct config *config, const struct knob_table *const tables[], unsigned int table_count,
 	void (*fn)(void *arg, const char *text), void *arg);
+/** Whether each value is of its row's kind and within its bounds, also of keys whose owner does not read them now. @return 0 or -EINVAL with err set. */
+int config_check_values(struct config *config, const struct knob_table *const tables[], unsigned int table_count,
+	struct config_error *err);
 /** The raw subtree at a dotted path, or NULL. Borrowed. */
 json_t *config_get(const struct config *config, const char *path);
 /** The line of a dotted path in the file, 0 when it came from elsewhere. */

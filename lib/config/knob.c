@@ -54,7 +54,8 @@ parse_number(const char *text, bool size, uint64_t *out)
 	if (text[0] < '0' || text[0] > '9')
 		return false;
 	errno = 0;
-	*out = strtoull(text, &end, 0);
+	/* Decimal with a zero in front, as in 0502, is no octal number. */
+	*out = strtoull(text, &end, text[0] == '0' && (text[1] == 'x' || text[1] == 'X') ? 16 : 10);
 	if (errno != 0)
 		return false;
 	while (*end == ' ')
@@ -165,10 +166,9 @@ subtree_get(struct config *config, const char *name)
 }
 
 static int
-apply_one(struct config *config, const struct knob *knob, void *target, struct config_error *err)
+apply_one(struct config *config, const struct knob *knob, void *at, struct config_error *err)
 {
 	json_t *value = knob->type == KNOB_ACCEPTED ? NULL : config_get(config, knob->name);
-	void *at = (char *)target + knob->offset;
 	const char *text;
 
 	if (knob->type == KNOB_ACCEPTED)
@@ -201,11 +201,33 @@ int
 config_apply(struct config *config, const struct knob_table *table, void *target, struct config_error *err)
 {
 	for (unsigned int i = 0; i < table->count; i++) {
-		int rc = apply_one(config, &table->knobs[i], target, err);
+		int rc = apply_one(config, &table->knobs[i], (char *)target + table->knobs[i].offset, err);
 
 		if (rc != 0)
 			return rc;
 	}
+	return 0;
+}
+
+int
+config_check_values(struct config *config, const struct knob_table *const tables[], unsigned int table_count,
+	struct config_error *err)
+{
+	union {
+		bool truth;
+		uint64_t number;
+		unsigned int choice;
+		const char *text;
+		json_t *list;
+	} value;
+
+	for (unsigned int i = 0; i < table_count; i++)
+		for (unsigned int j = 0; j < tables[i]->count; j++) {
+			int rc = apply_one(config, &tables[i]->knobs[j], &value, err);
+
+			if (rc != 0)
+				return rc;
+		}
 	return 0;
 }
 
@@ -254,22 +276,46 @@ distance(const char *a, const char *b)
 	return row[b_len];
 }
 
-static const char *
-nearest(const char *path, const struct knob_table *const tables[], unsigned int table_count)
+static unsigned int
+count_dots(const char *path)
 {
-	const char *best = "";
-	unsigned int best_distance = 1000;
+	unsigned int count = 0;
 
+	for (; *path != '\0'; path++)
+		count += *path == '.';
+	return count;
+}
+
+/* A known name down to the depth of what was written: of "spol" it is "spool", whatever is longer below it. */
+static void
+cut_name(char out[CONFIG_PATH_MAX], const char *name, unsigned int dots)
+{
+	size_t len = 0;
+
+	while (name[len] != '\0' && (name[len] != '.' || dots-- > 0) && len + 1 < CONFIG_PATH_MAX) {
+		out[len] = name[len];
+		len++;
+	}
+	out[len] = '\0';
+}
+
+static void
+nearest(const char *path, const struct knob_table *const tables[], unsigned int table_count, char best[CONFIG_PATH_MAX])
+{
+	unsigned int dots = count_dots(path), best_distance = 1000;
+	char name[CONFIG_PATH_MAX];
+
+	best[0] = '\0';
 	for (unsigned int i = 0; i < table_count; i++)
 		for (unsigned int j = 0; j < tables[i]->count; j++) {
-			unsigned int d = distance(path, tables[i]->knobs[j].name);
+			cut_name(name, tables[i]->knobs[j].name, dots);
+			unsigned int d = distance(path, name);
 
 			if (d < best_distance && tables[i]->knobs[j].type != KNOB_ACCEPTED) {
 				best_distance = d;
-				best = tables[i]->knobs[j].name;
+				memcpy(best, name, CONFIG_PATH_MAX);
 			}
 		}
-	return best;
 }
 
 static enum cover
@@ -309,6 +355,7 @@ refuse_unknown(void *arg, const char *path, const char *key, json_t *value)
 {
 	const struct unknown *look = arg;
 	enum cover covered = cover_any(path, look->tables, look->table_count);
+	char name[CONFIG_PATH_MAX];
 	unsigned int line;
 
 	if (covered == COVER_WHOLE || (covered == COVER_PARENT && json_is_null(value)))
@@ -316,11 +363,11 @@ refuse_unknown(void *arg, const char *path, const char *key, json_t *value)
 	if (covered == COVER_PARENT && json_is_object(value))
 		return JSON_WALK_ENTER;
 	line = config_line(look->config, path);
+	nearest(path, look->tables, look->table_count, name);
 	if (line > 0)
-		config_error_set(look->err, "%s:%u: %s: no such key; the nearest is %s", look->config->path, line, path,
-			nearest(path, look->tables, look->table_count));
+		config_error_set(look->err, "%s:%u: %s: no such key; the nearest is %s", look->config->path, line, path, name);
 	else
-		config_error_set(look->err, "%s: no such key; the nearest is %s", path, nearest(path, look->tables, look->table_count));
+		config_error_set(look->err, "%s: no such key; the nearest is %s", path, name);
 	return JSON_WALK_STOP;
 }
 

@@ -103,6 +103,8 @@ errors_name_file_line_and_reason(void **state)
 		{ "mode: medium\n", "is none of slow, fast" },
 		{ "text: [1]\n", "a single value is expected" },
 		{ "\n\na:\n  cuont: 11\n", ":4: a.cuont: no such key; the nearest is a.count" },
+		{ "\ntxt: x\n", ":2: txt: no such key; the nearest is text" },
+		{ "\naa: { count: 11 }\n", ":2: aa: no such key; the nearest is a" },
 		{ "a:\n  on: yes\n  on: no\n", ":3: this key was given before" },
 		{ "a: [b\n", ":2: " },
 		{ "a: &x 1\nb: *x\n", "aliases are not supported" },
@@ -122,6 +124,49 @@ errors_name_file_line_and_reason(void **state)
 			fail_msg("case %zu: \"%s\" lacks \"%s\"", i, err.text, cases[i].want);
 		config_destroy(config);
 	}
+}
+
+/* What another program than the one that reads a key would say of it. */
+static void
+values_that_nobody_reads_are_checked(void **state)
+{
+	static const struct {
+		const char *text;
+		const char *want; /* NULL: all is well */
+	} cases[] = {
+		{ "a:\n  count: 0100\n", NULL },
+		{ "files: one.rules\n", NULL },
+		{ "a:\n  count: 7\n", ":2: a.count: 7 is below 10" },
+		{ "a:\n  size: 1.5 GiB\n", ":2: a.size: \"1.5 GiB\" is not a size" },
+		{ "mode: medium\n", ":1: mode: \"medium\" is none of slow, fast" },
+	};
+
+	for (size_t i = 0; i < TEST_COUNT(cases); i++) {
+		struct config *config;
+		struct config_error err = { "" };
+		char path[] = "/tmp/test_config.XXXXXX";
+		int fd = mkstemp(path);
+
+		assert_int_equal(write(fd, cases[i].text, strlen(cases[i].text)), strlen(cases[i].text));
+		close(fd);
+		assert_int_equal(config_load(&config, path, &err), 0);
+		assert_int_equal(config_check_values(config, tables, 1, &err), cases[i].want == NULL ? 0 : -EINVAL);
+		assert_non_null(strstr(err.text, cases[i].want == NULL ? "" : cases[i].want));
+		config_destroy(config);
+		unlink(path);
+	}
+}
+
+static void
+numbers_are_decimal(void **state)
+{
+	struct target t = { 0 };
+	struct config *config;
+	struct config_error err;
+
+	assert_int_equal(load_and_apply("a:\n  count: 0100\n", &t, &config, &err), 0);
+	assert_int_equal(t.count, 100);
+	config_destroy(config);
 }
 
 static void
@@ -159,6 +204,7 @@ depth_and_size_are_bounded(void **state)
 	assert_true(load_and_apply(deep, &t, &config, &err) < 0);
 	assert_non_null(strstr(err.text, "deep"));
 	assert_int_equal(config_load(&config, "/nonexistent/x.yaml", &err), -ENOENT);
+	assert_int_equal(config_load(&config, "/tmp", &err), -EISDIR);
 }
 
 static void
@@ -177,6 +223,8 @@ main(void)
 		cmocka_unit_test(values_and_defaults_arrive),
 		cmocka_unit_test(errors_name_file_line_and_reason),
 		cmocka_unit_test(keys_without_effect_are_told),
+		cmocka_unit_test(values_that_nobody_reads_are_checked),
+		cmocka_unit_test(numbers_are_decimal),
 		cmocka_unit_test(depth_and_size_are_bounded),
 		cmocka_unit_test(creation_survives_allocation_failure),
 	};

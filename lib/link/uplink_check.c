@@ -307,6 +307,17 @@ try_ways(struct check *check, const char *only)
 }
 
 int
+uplink_check_files(const struct uplink_config *config, struct config_error *err)
+{
+	struct uplink_target target;
+	int rc = uplink_target_read(&target, config, err);
+
+	if (rc == 0)
+		uplink_target_free(&target);
+	return rc;
+}
+
+int
 uplink_check(const struct uplink_config *config, const char *way,
 	void (*on_line)(void *arg, const struct uplink_check_line *line), void *arg, struct config_error *err)
 {
