@@ -18,15 +18,13 @@ rule_file_load(const char *path, char **out, size_t *len, struct config_error *e
 {
 	struct stat st;
 	/* looked at before it is opened: opening a pipe would wait for its other end */
-	FILE *file = stat(path, &st) != 0 || S_ISREG(st.st_mode) ? fopen(path, "re") : NULL;
-	int ret = 0;
-
-	if (file == NULL && errno == 0)
-		errno = EINVAL;
+	bool plain = stat(path, &st) != 0 || S_ISREG(st.st_mode);
+	FILE *file = plain ? fopen(path, "re") : NULL;
 
 	if (file == NULL || fstat(fileno(file), &st) != 0 || !S_ISREG(st.st_mode) || st.st_size > FILE_LEN_MAX) {
-		ret = file == NULL ? -errno : -EINVAL;
-		snprintf(err->text, sizeof(err->text), "%.400s: %s", path, file == NULL ? strerror(-ret) : "not a file that can be read");
+		int ret = plain && file == NULL ? -errno : -EINVAL;
+
+		snprintf(err->text, sizeof(err->text), "%.400s: %s", path, ret != -EINVAL ? strerror(-ret) : "not a file that can be read");
 		if (file != NULL)
 			fclose(file);
 		return ret;
@@ -37,8 +35,21 @@ rule_file_load(const char *path, char **out, size_t *len, struct config_error *e
 		return -ENOMEM;
 	}
 	*len = fread(*out, 1, (size_t)st.st_size, file);
-	(*out)[*len] = '\0';
+	if (ferror(file)) {
+		int ret = -errno;
+
+		snprintf(err->text, sizeof(err->text), "%.400s: %s", path, strerror(-ret));
+		fclose(file);
+		free(*out);
+		return ret;
+	}
 	fclose(file);
+	/* The mark of UTF-8 that editors put in front. */
+	if (*len >= 3 && memcmp(*out, "\xef\xbb\xbf", 3) == 0) {
+		*len -= 3;
+		memmove(*out, *out + 3, *len);
+	}
+	(*out)[*len] = '\0';
 	return 0;
 }
 

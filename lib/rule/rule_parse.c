@@ -318,9 +318,10 @@ line_join(const char *text, const char *end, char *out, bool *too_long, unsigned
 			take--;
 		more = take > 0 && text[take - 1] == '\\';
 		take -= more;
+		/* What fits still says whether it is a comment, and which rule is refused. */
 		if (take >= RULE_TEXT_MAX - len) {
 			*too_long = true;
-			take = 0;
+			take = RULE_TEXT_MAX - len - 1;
 		}
 		memcpy(out + len, text, take);
 		len += take;

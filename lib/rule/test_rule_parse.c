@@ -209,6 +209,44 @@ test_files_and_cache(void **state)
 	assert_int_equal(test_folder_remove(dir), 0);
 }
 
+/* What editors leave: the mark in front, ends of lines of another system, none at the end. A rule that is too long is refused, and a
+ * comment is none. */
+static void
+test_odd_files(void **state)
+{
+	struct rule_config config = toy_config();
+	struct config_error err;
+	struct ruleset *set = NULL;
+	enum { LONG_LEN = 1 << 20 }; /* longer than a rule may be */
+	char *long_word = malloc(LONG_LEN + 1);
+	char dir[TEST_FOLDER_LEN], path[96];
+
+	(void)state;
+	memset(long_word, 'x', LONG_LEN);
+	long_word[LONG_LEN] = '\0';
+	assert_int_equal(test_folder_make(dir, "/tmp", "test_rule_parse"), 0);
+	snprintf(path, sizeof(path), "%s/a.rules", dir);
+	FILE *file = fopen(path, "w");
+
+	fputs("\xef\xbb\xbf" "alert udp any any -> any any (content:\"abc\"; sid:1;)\r\n", file);
+	fprintf(file, "# %s\n", long_word);
+	fprintf(file, "alert udp any any -> any any (msg:\"%s\"; sid:2;)\n", long_word);
+	fputs("alert udp any any -> any any (content:\"abc\"; sid:3;)", file);
+	fclose(file);
+	config.rule_files = json_pack("[s]", path);
+	assert_int_equal(ruleset_create(&set, &config, &toy_world, NULL, &err), 0);
+	free(long_word);
+	assert_int_equal(ruleset_stats_get(set)->rules_loaded, 2);
+	assert_int_equal(ruleset_stats_get(set)->rules_failed, 1);
+	ruleset_destroy(set);
+	json_decref(config.rule_files);
+	config.rule_files = json_pack("[s]", "/dev/null");
+	assert_int_equal(ruleset_create(&set, &config, &toy_world, NULL, &err), -EINVAL);
+	assert_non_null(strstr(err.text, "not a file that can be read"));
+	json_decref(config.rule_files);
+	assert_int_equal(test_folder_remove(dir), 0);
+}
+
 /* A thousand mutations of the good rules: loaded or refused with a place, and matched, never a crash. */
 static void
 test_mutations(void **state)
@@ -260,6 +298,7 @@ main(void)
 		cmocka_unit_test(test_meta),
 		cmocka_unit_test(test_create_fails_clean),
 		cmocka_unit_test(test_files_and_cache),
+		cmocka_unit_test(test_odd_files),
 		cmocka_unit_test(test_mutations),
 	};
 
