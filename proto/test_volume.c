@@ -155,6 +155,23 @@ test_summary(void **state)
 	assert_int_equal(counter_get(&rig.counters[PROTO_VOLUME_SUMMARISED]), 11);
 }
 
+/* A clock that is set back does not silence a flow until it is what it was. */
+static void
+test_clock_set_back(void **state)
+{
+	(void)state;
+	rig.ctx.levels.usual = rig.ctx.levels.cyclic = PROTO_LOG_SUMMARY;
+	rig.ctx.levels.summary_interval_s = 10;
+	say(1, 7, 0, 0);
+	rig.ctx.ts_ns -= UINT64_C(30000000000); /* disorder of packets */
+	say(1, 7, 1, 0);
+	assert_int_equal(rig.summaries, 0);
+	rig.ctx.ts_ns -= UINT64_C(3600000000000);
+	say(1, 7, 2, 0);
+	assert_int_equal(rig.summaries, 1);
+	assert_int_equal(rig.summary.summarised, 3);
+}
+
 static void
 test_alerts(void **state)
 {
@@ -239,7 +256,7 @@ int
 main(void)
 {
 #define CASE(test) cmocka_unit_test_setup_teardown(test, create, destroy)
-	const struct CMUnitTest tests[] = { CASE(test_all), CASE(test_changes), CASE(test_summary), CASE(test_alerts),
+	const struct CMUnitTest tests[] = { CASE(test_all), CASE(test_changes), CASE(test_summary), CASE(test_clock_set_back), CASE(test_alerts),
 		CASE(test_cyclic), CASE(test_bounds), cmocka_unit_test(test_hash), cmocka_unit_test(test_tables) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

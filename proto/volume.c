@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "lib/base/clock.h"
 #include "lib/record/summary.h"
 #include "proto/proto.h"
 
@@ -184,7 +185,7 @@ is_due(const struct proto_ctx *ctx, const struct proto_volume *volume)
 
 	if (volume->unchanged + volume->summarised == 0)
 		return false;
-	return ctx->ending || (interval_ns > 0 && ctx->ts_ns > volume->first_ns && ctx->ts_ns - volume->first_ns >= interval_ns);
+	return ctx->ending || (interval_ns > 0 && clock_has_passed(ctx->ts_ns, volume->first_ns, interval_ns));
 }
 
 static void

@@ -26,4 +26,11 @@ clock_is_back(uint64_t ts_ns, uint64_t earlier_ns)
 	return ts_ns < earlier_ns && earlier_ns - ts_ns > CLOCK_BACK_S * UINT64_C(1000000000);
 }
 
+/** Whether so much time of packets passed since an earlier one; also when the time is so far behind that it begins anew. */
+static inline bool
+clock_has_passed(uint64_t ts_ns, uint64_t since_ns, uint64_t interval_ns)
+{
+	return ts_ns > since_ns ? ts_ns - since_ns >= interval_ns : clock_is_back(ts_ns, since_ns);
+}
+
 #endif

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/clock.h"
 #include "lib/base/hash.h"
 #include "lib/base/mem.h"
 #include "lib/flow/flow.h"
@@ -279,7 +280,7 @@ struct rule_bit {
 	uint32_t id;
 	uint8_t kind, ip_version;
 	bool used;
-	uint64_t expires_ns;
+	uint64_t since_ns, expires_ns;
 };
 
 struct rule_bit_table {
@@ -314,6 +315,12 @@ bit_same(const struct rule_bit *a, const struct rule_bit *b)
 		&& memcmp(a->addr, b->addr, sizeof(a->addr)) == 0;
 }
 
+static bool
+bit_holds(const struct rule_bit *bit, uint64_t ts_ns)
+{
+	return bit->expires_ns >= ts_ns && !clock_is_back(ts_ns, bit->since_ns);
+}
+
 /* The entry of a key, or (with make) the one it may take: a free, an expired, else the one that expires first. */
 static struct rule_bit *
 bit_find(const struct rule_view *view, const struct rule_bit *key, bool make)
@@ -325,7 +332,7 @@ bit_find(const struct rule_view *view, const struct rule_bit *key, bool make)
 
 	for (unsigned int i = 0; i < RULE_TABLE_WAYS; i++) {
 		if (bit_same(&set[i], key)) {
-			if (set[i].expires_ns >= view->ts_ns)
+			if (bit_holds(&set[i], view->ts_ns))
 				return &set[i];
 			set[i].used = false;
 		}
@@ -336,7 +343,7 @@ bit_find(const struct rule_view *view, const struct rule_bit *key, bool make)
 	}
 	if (!make)
 		return NULL;
-	if (take->used && take->expires_ns >= view->ts_ns)
+	if (take->used && bit_holds(take, view->ts_ns))
 		rule_count(view, RULE_COUNTER_HOST_BITS_EVICTED);
 	*take = *key;
 	return take;
@@ -455,10 +462,12 @@ state_change(const struct rule_view *view, const struct rule_state *state)
 	}
 	bit_key(view, state, id, &key);
 	bit = bit_find(view, &key, want);
-	if (bit != NULL && want)
+	if (bit != NULL && want) {
+		bit->since_ns = view->ts_ns;
 		bit->expires_ns = view->ts_ns + state->expire_s * NS_PER_S;
-	else if (bit != NULL)
+	} else if (bit != NULL) {
 		bit->used = false;
+	}
 }
 
 void

@@ -294,6 +294,10 @@ test_host_bits(void **state)
 	assert_int_equal(bench_udp(&b, "set", 1), 1);
 	assert_int_equal(bench_udp(&b, "ask", 11), 1);
 	assert_int_equal(bench_udp(&b, "ask", 12), 0);
+	/* A clock that is set back: what was set by the later one holds no longer, and no hour more. */
+	assert_int_equal(bench_udp(&b, "set", 3600), 1);
+	assert_int_equal(bench_udp(&b, "ask", 3590), 1);
+	assert_int_equal(bench_udp(&b, "ask", 20), 0);
 	bench_end(&b);
 }
 

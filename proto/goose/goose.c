@@ -6,6 +6,8 @@
 
 #include <errno.h>
 
+#include "lib/base/clock.h"
+
 enum { RESERVED_EXTENSION = 0x0fff }; /* IEC 62351-6: bytes of the extension behind the APDU */
 
 static const uint64_t NS_PER_S = UINT64_C(1000000000);
@@ -261,8 +263,7 @@ is_told(struct proto_ctx *ctx, struct goose_stream *stream, enum goose_reason *r
 		ctx->events = 0;
 		*reason = GOOSE_NOTHING;
 	}
-	if (*reason == GOOSE_NOTHING && ctx->ts_ns > stream->since_ns &&
-		ctx->ts_ns - stream->since_ns >= ctx->levels.summary_interval_s * NS_PER_S)
+	if (*reason == GOOSE_NOTHING && clock_has_passed(ctx->ts_ns, stream->since_ns, ctx->levels.summary_interval_s * NS_PER_S))
 		*reason = GOOSE_SUMMARY;
 	if (*reason == GOOSE_NOTHING && ctx->levels.cyclic == PROTO_LOG_ALL)
 		*reason = GOOSE_MESSAGE;

@@ -1,6 +1,8 @@
 /* GOOSE: the publications that are followed, and the summary of one. */
 #include "proto/goose/goose.h"
 
+#include "lib/base/clock.h"
+
 static const uint64_t NS_PER_S = UINT64_C(1000000000);
 static const uint64_t NS_PER_MS = 1000000;
 
@@ -84,7 +86,7 @@ goose_budget_renew(struct proto_ctx *ctx)
 {
 	struct goose_state *state = ctx->state;
 
-	if (ctx->ts_ns <= state->broken_ns || ctx->ts_ns - state->broken_ns < ctx->levels.summary_interval_s * NS_PER_S)
+	if (!clock_has_passed(ctx->ts_ns, state->broken_ns, ctx->levels.summary_interval_s * NS_PER_S))
 		return;
 	state->broken_ns = ctx->ts_ns;
 	state->broken = 0;

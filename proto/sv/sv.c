@@ -6,6 +6,8 @@
 
 #include <errno.h>
 
+#include "lib/base/clock.h"
+
 static const uint64_t NS_PER_S = UINT64_C(1000000000);
 static const uint64_t NS_PER_MS = 1000000;
 
@@ -123,7 +125,7 @@ renew_budget(struct proto_ctx *ctx)
 {
 	struct sv_state *state = ctx->state;
 
-	if (ctx->ts_ns <= state->broken_ns || ctx->ts_ns - state->broken_ns < ctx->levels.summary_interval_s * NS_PER_S)
+	if (!clock_has_passed(ctx->ts_ns, state->broken_ns, ctx->levels.summary_interval_s * NS_PER_S))
 		return;
 	state->broken_ns = ctx->ts_ns;
 	state->broken = 0;
@@ -273,8 +275,7 @@ decide(struct proto_ctx *ctx, struct message *message)
 	/* a quality that flickers with every sample is as bounded as any anomaly */
 	if ((message->reason == SV_ANOMALY || message->reason == SV_STATE_CHANGE) && !spend(ctx, &stream->told))
 		message->reason = SV_NOTHING;
-	if (message->reason == SV_NOTHING && ctx->ts_ns > stream->since_ns &&
-		ctx->ts_ns - stream->since_ns >= ctx->levels.summary_interval_s * NS_PER_S)
+	if (message->reason == SV_NOTHING && clock_has_passed(ctx->ts_ns, stream->since_ns, ctx->levels.summary_interval_s * NS_PER_S))
 		message->reason = SV_SUMMARY;
 	if (message->reason == SV_NOTHING && ctx->levels.cyclic == PROTO_LOG_ALL)
 		message->reason = SV_MESSAGE;

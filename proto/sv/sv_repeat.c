@@ -4,6 +4,8 @@
  */
 #include "proto/sv/sv.h"
 
+#include "lib/base/clock.h"
+
 static const uint64_t NS_PER_S = UINT64_C(1000000000);
 static const uint64_t NS_PER_MS = 1000000;
 
@@ -91,7 +93,7 @@ is_due(const struct proto_ctx *ctx, const struct sv_stream *stream)
 
 	return ctx->levels.cyclic == PROTO_LOG_ALL || ctx->ts_ns < stream->last_ns ||
 		ctx->ts_ns - stream->last_ns > config->interruption_ms * NS_PER_MS ||
-		(ctx->ts_ns > stream->since_ns && ctx->ts_ns - stream->since_ns >= ctx->levels.summary_interval_s * NS_PER_S);
+		clock_has_passed(ctx->ts_ns, stream->since_ns, ctx->levels.summary_interval_s * NS_PER_S);
 }
 
 bool
