@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "app/aggregator/age.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 
@@ -42,6 +43,7 @@ struct writer {
 	uint64_t parked_bytes;
 	uint64_t group_records; /* appended since the last commit */
 	uint64_t expire_ms;     /* when to look at retention again */
+	struct age age;
 	uint64_t take_up_ms;    /* when to look at those that wait again */
 };
 
@@ -373,7 +375,7 @@ expire(struct writer *writer, uint64_t now_ms)
 	if (now_ms < writer->expire_ms)
 		return;
 	commit(writer);
-	more = store_expire(writer->store, (uint64_t)time(NULL), &deleted);
+	more = store_expire(writer->store, age_now(&writer->age, now_ms, (uint64_t)time(NULL)), &deleted);
 	writer->expire_ms = now_ms + (more > 0 ? EXPIRE_MORE_MS : EXPIRE_MS);
 }
 

@@ -12,6 +12,7 @@
 
 static char path[64];
 static char backup_path[64];
+static const char *day = "2026-01-02"; /* that records say they are of */
 
 static int
 make_path(void **state)
@@ -78,8 +79,8 @@ append(struct store *store, uint64_t first, uint32_t count, uint64_t skip_to, st
 	int err;
 
 	for (uint32_t i = 0; i < count; i++) {
-		int len = snprintf(text + body.lines_len, 128, "{\"timestamp\":\"2026-01-02T03:04:%02u.%06u+0000\","
-			"\"event_type\":\"modbus\",\"src_ip\":\"10.0.0.%u\",\"n\":%llu}\n", (unsigned int)(first + i) % 60,
+		int len = snprintf(text + body.lines_len, 128, "{\"timestamp\":\"%sT03:04:%02u.%06u+0000\","
+			"\"event_type\":\"modbus\",\"src_ip\":\"10.0.0.%u\",\"n\":%llu}\n", day, (unsigned int)(first + i) % 60,
 			(unsigned int)(first + i), (unsigned int)(first + i) % 4, (unsigned long long)(first + i));
 
 		assert_null(store_line_read(&rows[i], text + body.lines_len, (size_t)len - 1));
@@ -451,6 +452,24 @@ retention_deletes_the_oldest_and_counts(void **state)
 	store_close(store);
 }
 
+/* Records that came while the clock was years behind, as after a boot without its battery, are no older than they say. */
+static void
+retention_by_a_clock_that_was_behind(void **state)
+{
+	const struct store_config config = { .age_max_s = 3600 };
+	struct store *store = open_store(&config, true);
+	const uint64_t day_s = 4070908800; /* 2099-01-01 */
+	struct store_appended out;
+
+	day = "2099-01-01";
+	assert_int_equal(append(store, 1, 10, 0, &out), 0);
+	day = "2026-01-02";
+	assert_int_equal(store_commit(store), 0);
+	assert_int_equal(expire(store, day_s + 4 * 3600), 0);
+	assert_int_equal(expire(store, day_s + 5 * 3600), 10);
+	store_close(store);
+}
+
 /* Whole partitions go, the newest too when it is too old, and ids and sequences go on. */
 static void
 retention_gives_up_partitions(void **state)
@@ -504,6 +523,7 @@ main(void)
 		cmocka_unit_test(values_are_written),
 		cmocka_unit_test_setup_teardown(reports_answer_on_an_empty_store_and_a_full_one, make_path, remove_path),
 		cmocka_unit_test_setup_teardown(retention_deletes_the_oldest_and_counts, make_path, remove_path),
+		cmocka_unit_test_setup_teardown(retention_by_a_clock_that_was_behind, make_path, remove_path),
 		cmocka_unit_test_setup_teardown(retention_gives_up_partitions, make_path, remove_path),
 		cmocka_unit_test_setup_teardown(open_survives_no_memory, make_path, remove_path),
 	};

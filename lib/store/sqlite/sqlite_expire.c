@@ -227,6 +227,17 @@ shrink(struct sqlite_store *store, const struct stock *stock, int64_t surplus, c
 	return delete_oldest(store, oldest, oldest->first_id + surplus, reason, deleted);
 }
 
+/* When its youngest record came. A clock that was behind says of what came then that it is years old: what records say of
+ * themselves is believed where it is later. */
+static uint64_t
+youngest_s(const struct sqlite_partition *partition, uint64_t now_s)
+{
+	uint64_t arrived_s = partition->arrived_s < 0 ? 0 : (uint64_t)partition->arrived_s;
+	uint64_t ts_s = partition->ts_max_ns < 0 ? 0 : (uint64_t)partition->ts_max_ns / 1000000000;
+
+	return ts_s > arrived_s && ts_s <= now_s ? ts_s : arrived_s;
+}
+
 int
 sqlite_store_expire(struct store *base, uint64_t now_s, uint64_t *deleted)
 {
@@ -242,8 +253,7 @@ sqlite_store_expire(struct store *base, uint64_t now_s, uint64_t *deleted)
 	if (result == 0 && stock.count > 0) {
 		const struct sqlite_partition *oldest = &stock.parts[0];
 
-		if (store->age_max_s != 0 && now_s >= store->age_max_s &&
-		    oldest->arrived_s < (int64_t)(now_s - store->age_max_s))
+		if (store->age_max_s != 0 && now_s >= store->age_max_s && youngest_s(oldest, now_s) < now_s - store->age_max_s)
 			result = doom(store, oldest, "deleted_by_age", deleted);
 		else if (store->records_max != 0 && stock.records > store->records_max)
 			result = shrink(store, &stock, (int64_t)(stock.records - store->records_max), "deleted_by_records",
