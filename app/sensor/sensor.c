@@ -276,6 +276,7 @@ sensor_create(struct sensor *sensor, struct settings *settings, const char *log_
 	pthread_mutex_init(&sensor->reload_lock, NULL);
 	pthread_mutex_init(&sensor->reload_turn, NULL);
 	clock_gettime(CLOCK_REALTIME, &now);
+	sensor->started_ms = clock_ms();
 	sensor->started_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 	rc = make_parts(sensor, log_dir, err);
 	if (rc != 0)

@@ -35,6 +35,7 @@ struct sensor {
 	struct control *control;
 	uint32_t advice_given;       /* advice.h; the exporter's thread */
 	uint64_t started_ns;         /* wall clock */
+	uint64_t started_ms;         /* clock_ms() */
 	_Atomic uint64_t stop_requested;
 };
 

@@ -9,6 +9,7 @@
 
 #include "app/sensor/advice.h"
 #include "app/sensor/sensor.h"
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
 
 static void
@@ -206,13 +207,12 @@ json_t *
 stats_collect(struct sensor *sensor)
 {
 	struct counter_set sets[WORKER_COUNTER_SETS_MAX];
-	struct timespec now;
 	bool nulls = sensor->settings.sensor.stats_null_values;
 	json_t *root = json_object();
 	unsigned int count;
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	json_object_set_new(root, "uptime", json_integer((json_int_t)now.tv_sec - (json_int_t)(sensor->started_ns / 1000000000)));
+	/* Of a clock that is set back it would fall, and a store would take it for another run's, whose counters it adds. */
+	json_object_set_new(root, "uptime", json_integer((json_int_t)((clock_ms() - sensor->started_ms) / 1000)));
 	json_object_set_new(root, "run", json_sprintf("%016" PRIx64, sensor->started_ns)); /* counters begin anew with it */
 	add_capture(root, sensor);
 	/* Under the lock no rule set and no matcher, whose counters are read here, goes away. */

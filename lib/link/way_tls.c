@@ -1,6 +1,7 @@
 /* TLS on a way: to an HTTPS proxy, and to the aggregator when a way is tested. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netdb.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/sha.h>
@@ -70,6 +71,21 @@ use_crl(SSL_CTX *ctx, const char *crl)
 	return X509_STORE_load_file(store, crl) == 1 && X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL) == 1;
 }
 
+/* The dot at the end of a name is DNS's (RFC 6066 3): no certificate has it. */
+static bool
+set_name(SSL *ssl, const char *host)
+{
+	char name[NI_MAXHOST];
+	size_t len = strlen(host);
+
+	if (len >= sizeof(name))
+		return false;
+	memcpy(name, host, len + 1);
+	if (len > 1 && name[len - 1] == '.')
+		name[len - 1] = '\0';
+	return SSL_set_tlsext_host_name(ssl, name) == 1 && SSL_set1_host(ssl, name) == 1;
+}
+
 static SSL *
 make_ssl(const struct way_tls *tls, const char *host, struct way_failure *fail)
 {
@@ -97,9 +113,9 @@ make_ssl(const struct way_tls *tls, const char *host, struct way_failure *fail)
 	SSL_set_connect_state(ssl);
 	if (is_address(host))
 		X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host);
-	else {
-		SSL_set_tlsext_host_name(ssl, host);
-		SSL_set1_host(ssl, host);
+	else if (!set_name(ssl, host)) {
+		SSL_free(ssl);
+		return NULL;
 	}
 	return ssl;
 }
