@@ -136,6 +136,11 @@ main(int argc, char **argv)
 	status = options_read(&options, argc, argv);
 	if (status == STATUS_DONE)
 		status = run(&options);
+	/* A program must not take what a full disk left of an answer for the whole. */
+	if ((fflush(stdout) != 0 || ferror(stdout)) && status == STATUS_DONE) {
+		fprintf(stderr, "millrace: the output cannot be written\n");
+		status = STATUS_FAILED;
+	}
 	options_free(&options);
 	curl_global_cleanup();
 	return status;

@@ -54,6 +54,9 @@ write_activation(const char *path, const json_t *activation)
 		fprintf(stderr, "millrace: %s: %s\n", path, strerror(errno));
 		if (file == NULL && fd >= 0)
 			close(fd);
+		/* Half of one is of no use, and would be in the way of the next attempt. */
+		if (fd >= 0)
+			unlink(path);
 	}
 	free(text);
 	return written ? STATUS_DONE : STATUS_FAILED;

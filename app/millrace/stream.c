@@ -25,13 +25,7 @@ write_out(void *arg, const char *data, size_t len)
 int
 stream_export(const struct options *options)
 {
-	int status = client_stream(options, "/v1/export", NULL, write_out, NULL);
-
-	if (fflush(stdout) != 0 && status == STATUS_DONE) {
-		fprintf(stderr, "millrace: the output cannot be written\n");
-		status = STATUS_FAILED;
-	}
-	return status;
+	return client_stream(options, "/v1/export", NULL, write_out, NULL);
 }
 
 /* ---- server-sent events: lines "id: N" and "data: JSON" ---- */

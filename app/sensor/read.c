@@ -22,6 +22,19 @@ on_signal(int number)
 	stop_signal = 1;
 }
 
+/* The first one ends the reading in order; what it then waits for, a full disk or an aggregator that is away, need not come: the
+ * second ends the program. */
+static void
+catch_signals(void)
+{
+	const struct sigaction action = { .sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND };
+
+	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGINT, &action, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a file-size limit is an error of write(), counted by its sink */
+}
+
 static int
 by_name(const struct dirent **a, const struct dirent **b)
 {
@@ -185,10 +198,7 @@ command_read(int argc, char **argv)
 	if (rc == 0)
 		rc = command_load(&settings, &args);
 	if (rc == 0) {
-		signal(SIGTERM, on_signal);
-		signal(SIGINT, on_signal);
-		signal(SIGPIPE, SIG_IGN);
-		signal(SIGXFSZ, SIG_IGN); /* a file-size limit is an error of write(), counted by its sink */
+		catch_signals();
 		settings.sensor.acked_frame_numbers = !settings.stream.inline_mode;
 		sensor.reading = true;
 		sensor.paths = (const char *const *)paths;

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """The control socket is one sensor's: a second one does not take it, one that was killed leaves it to the next, and nothing
-that is no socket is removed for it. usage: test/e2e/control.py [BUILD_DIR]"""
+that is no socket is removed for it. And how programs begin and end: what check, exit status and signals say. usage: test/e2e/control.py [BUILD_DIR]"""
 import os
 import shutil
 import signal
@@ -8,9 +8,10 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
-from stack import build_dir, wait_for
+from stack import ROOT, build_dir, wait_for
 
 CONFIG = '''dpdk: {{ huge-pages: no, memory-mib: 128, mbufs: 4096, file-prefix: {prefix} }}
 ports: ["ring:a"]
@@ -96,6 +97,60 @@ class Control(unittest.TestCase):
         self.assertIn('is no socket', self.refused('run', '-c', self.config('first', path)))
         with open(path) as kept:
             self.assertEqual(kept.read(), 'data')
+
+    def test_folders_are_made(self):
+        """As /run/millrace, which a boot takes away."""
+        self.socket = f'{self.folder}/run/millrace/sensor.sock'
+        self.run_sensor('first')
+        self.assertTrue(os.path.exists(self.socket))
+
+    def test_check_says_what_run_would(self):
+        config = self.config('first')
+        uplink = ['--set', 'uplink.enabled=yes', '--set', 'uplink.url=https://localhost:1', '--set', f'spool.path={self.folder}/spool']
+        for words, what in ((['--set', 'spool.size=1.5 GiB'], 'spool.size: "1.5 GiB" is not a size'),
+                            (['--set', 'outputs.syslog.message-max=1'], 'outputs.syslog.message-max: 1 is below'),
+                            ([*uplink, *(word for key in ('cert', 'key', 'ca') for word in ('--set', f'uplink.{key}=/nowhere.pem'))],
+                             '/nowhere.pem: No such file'),
+                            ([*uplink, '--set', f'enrol.dir={self.folder}'], 'there is no identity')):
+            for verb in ('check', 'run'):
+                run = subprocess.run(self.command(verb, '-c', config, *words), capture_output=True, text=True, timeout=60)
+                self.assertEqual(run.returncode, 1)
+                self.assertIn(what, run.stdout + run.stderr)
+
+    def test_read_says_what_the_disk_did_not_take(self):
+        capture_of_nothing(f'{self.folder}/x.pcap')
+        read = subprocess.run(self.command('read', '-c', self.config('reader'), '-r', f'{self.folder}/x.pcap', '-l', self.folder,
+                                           '--set', 'outputs.eve.path=/dev/full'), capture_output=True, text=True, timeout=60)
+        self.assertEqual(read.returncode, 1)
+        self.assertRegex(read.stdout, r'sink.file.dropped +[1-9]')
+
+    def test_a_second_signal_ends_a_reading(self):
+        """Which waits two minutes for an aggregator that is not there."""
+        capture_of_nothing(f'{self.folder}/x.pcap')
+        subprocess.run([os.path.join(ROOT, 'scripts/pki'), f'{self.folder}/pki', 'sensor'], check=True)
+        pki = f'{self.folder}/pki'
+        read = subprocess.Popen(self.command(
+            'read', '-c', self.config('reader'), '-r', f'{self.folder}/x.pcap', '-l', self.folder, '--set',
+            f'uplink={{ enabled: yes, url: "https://localhost:1", cert: {pki}/sensor.pem, key: {pki}/sensor.key, ca: {pki}/ca.pem }}',
+            '--set', f'spool.path={self.folder}/spool'), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+            bufsize=1)
+        self.running.append(read)
+        self.addCleanup(read.stdout.close)
+        self.assertTrue(wait_for(lambda: os.path.exists(f'{self.folder}/eve.json') and os.path.getsize(f'{self.folder}/eve.json') > 0, 60))
+        time.sleep(1)
+        self.assertIsNone(read.poll())
+        read.send_signal(signal.SIGINT)
+        time.sleep(0.5)
+        read.send_signal(signal.SIGINT)
+        self.assertEqual(read.wait(10), -signal.SIGINT)
+
+    def test_an_answer_that_is_not_whole(self):
+        self.run_sensor('first')
+        with open('/dev/full', 'w') as full:
+            status = subprocess.run([f'{BUILD}/app/millrace/millrace', 'status', '--socket', self.socket], stdout=full,
+                                    stderr=subprocess.PIPE, text=True)
+        self.assertEqual(status.returncode, 1)
+        self.assertIn('cannot be written', status.stderr)
 
 
 if __name__ == '__main__':
