@@ -39,36 +39,63 @@ read_span(const char *text, uint64_t *out_s)
 	return false;
 }
 
-/* The file holds a token: it is the caller's alone, and never one that is there already. */
 static int
-write_activation(const char *path, const json_t *activation)
+file_failed(const char *path)
+{
+	fprintf(stderr, "millrace: %s: %s\n", path, strerror(errno));
+	return STATUS_FAILED;
+}
+
+/* Half of one is of no use, and would be in the way of the next attempt. */
+static int
+write_activation(FILE *file, const char *path, const json_t *activation)
 {
 	char *text = json_dumps(activation, JSON_INDENT(1));
-	int fd = text == NULL ? -1 : open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	FILE *file = fd < 0 ? NULL : fdopen(fd, "w");
-	bool written = file != NULL && fprintf(file, "%s\n", text) > 0;
+	bool written = text != NULL && fprintf(file, "%s\n", text) > 0;
 
-	if (file != NULL && fclose(file) != 0)
-		written = false;
-	if (!written) {
-		fprintf(stderr, "millrace: %s: %s\n", path, strerror(errno));
-		if (file == NULL && fd >= 0)
-			close(fd);
-		/* Half of one is of no use, and would be in the way of the next attempt. */
-		if (fd >= 0)
-			unlink(path);
-	}
 	free(text);
-	return written ? STATUS_DONE : STATUS_FAILED;
+	if (fclose(file) == 0 && written)
+		return STATUS_DONE;
+	(void)file_failed(path);
+	unlink(path);
+	return STATUS_FAILED;
+}
+
+/* The file holds a token: it is the caller's alone, and never one that is there already. It is made before the aggregator is asked: an
+ * invitation that nobody gets would stand in the list. */
+static int
+ask_for_activation(const struct options *options, const json_t *body, const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	FILE *file = fd < 0 ? NULL : fdopen(fd, "w");
+	json_t *answer = NULL;
+	int status;
+
+	if (file == NULL) {
+		status = file_failed(path);
+		if (fd >= 0) {
+			close(fd);
+			unlink(path);
+		}
+		return status;
+	}
+	status = client_post(options, "/v1/sensors/invite", body, &answer);
+	if (status == STATUS_DONE) {
+		status = write_activation(file, path, json_object_get(answer, "activation"));
+	} else {
+		fclose(file);
+		unlink(path);
+	}
+	json_decref(answer);
+	return status;
 }
 
 static int
 invite(const struct options *options, const char *name)
 {
 	json_t *body = json_pack("{s:s, s:s*, s:s*}", "sensor", name, "site", options->site, "zone", options->zone);
-	char path[512];
+	char path[4096];
 	uint64_t lasts_s;
-	json_t *answer = NULL;
 	int status;
 
 	if (options->expires != NULL && !read_span(options->expires, &lasts_s)) {
@@ -77,16 +104,14 @@ invite(const struct options *options, const char *name)
 	}
 	if (options->expires != NULL)
 		json_object_set_new(body, "expires_in_s", json_integer((json_int_t)lasts_s));
-	snprintf(path, sizeof(path), "%s.activation", name);
-	status = client_post(options, "/v1/sensors/invite", body, &answer);
+	if (options->output != NULL)
+		snprintf(path, sizeof(path), "%s", options->output);
+	else
+		snprintf(path, sizeof(path), "%s.activation", name);
+	status = ask_for_activation(options, body, path);
 	json_decref(body);
-	if (status != STATUS_DONE)
-		return status;
-	status = write_activation(options->output != NULL ? options->output : path, json_object_get(answer, "activation"));
-	json_decref(answer);
 	if (status == STATUS_DONE)
-		printf("%s: bring it to the box, and run there: millrace-sensor enrol FILE\n",
-			options->output != NULL ? options->output : path);
+		printf("%s: bring it to the box, and run there: millrace-sensor enrol FILE\n", path);
 	return status;
 }
 

@@ -24,6 +24,9 @@ static const struct {
 	{ "unexpected eof", WAY_TLS_CLOSED },
 	{ "SSL_ERROR_SYSCALL", WAY_TLS_CLOSED },
 	{ "SSL_ERROR_ZERO_RETURN", WAY_TLS_CLOSED },
+	/* Over HTTP/2 its code is that of a fault of the protocol. */
+	{ "Send failure", WAY_CUT },
+	{ "Recv failure", WAY_CUT },
 };
 
 static const struct {

@@ -283,6 +283,11 @@ class EnrolTest(unittest.TestCase):
             self.assertNotEqual(self.stack.millrace('sensors', *words, '-o', self.stack.path('never')).returncode, 0, words)
             self.assertFalse(os.path.exists(self.stack.path('never')))
 
+    def test_an_invitation_that_cannot_be_written_is_none(self):
+        for path in (self.stack.invite('kept'), '/nowhere/file'):
+            self.assertEqual(self.stack.millrace('sensors', 'invite', 'unwritten', '-o', path).returncode, 1)
+        self.assertNotIn('unwritten', self.stack.sensors())
+
     def test_another_ca_is_refused(self):
         activation = self.stack.invite('careful')
         subprocess.run([os.path.join(os.path.dirname(__file__), '../../scripts/pki'), self.stack.path('other')], check=True)
