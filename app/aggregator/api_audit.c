@@ -28,6 +28,8 @@ struct api_audit {
 	struct api_audit_config config;
 	int fd; /* -1: none */
 	uint64_t size;
+	ino_t inode;
+	bool plain; /* a file, no pipe or device */
 	_Atomic uint64_t counts[API_AUDIT_COUNTERS];
 };
 
@@ -45,7 +47,39 @@ open_file(struct api_audit *audit)
 		return -err;
 	}
 	audit->size = (uint64_t)status.st_size;
+	audit->inode = status.st_ino;
+	audit->plain = S_ISREG(status.st_mode);
 	return 0;
+}
+
+/* Another program may have moved it, or cut it. */
+static void
+look_again(struct api_audit *audit)
+{
+	struct stat status;
+
+	if (!audit->plain)
+		return;
+	if (stat(audit->config.path, &status) == 0 && status.st_ino == audit->inode) {
+		audit->size = (uint64_t)status.st_size;
+		return;
+	}
+	close(audit->fd);
+	(void)open_file(audit);
+}
+
+/* No half line stays: the next one would be part of it. */
+static bool
+write_whole(struct api_audit *audit, const char *line, size_t len)
+{
+	ssize_t done = write(audit->fd, line, len);
+
+	if (done > 0 && (size_t)done < len && ftruncate(audit->fd, (off_t)audit->size) != 0)
+		audit->size += (uint64_t)done;
+	if (done != (ssize_t)len)
+		return false;
+	audit->size += len;
+	return true;
 }
 
 /* The oldest is overwritten. */
@@ -108,13 +142,14 @@ api_audit_note(struct api_audit *audit, const struct api_audit_entry *entry)
 	line = write_line(entry);
 	if (audit->fd < 0)
 		(void)open_file(audit);
-	else if (audit->size > audit->config.size_max)
+	else
+		look_again(audit);
+	if (audit->fd >= 0 && audit->plain && audit->size > audit->config.size_max)
 		rotate(audit);
 	if (line != NULL && audit->fd >= 0) {
 		len = strlen(line);
 		line[len] = '\n'; /* in place of the end: the length is known */
-		done = write(audit->fd, line, len + 1) == (ssize_t)(len + 1);
-		audit->size += len + 1;
+		done = write_whole(audit, line, len + 1);
 	}
 	free(line);
 	counter_add(&audit->counts[done ? API_AUDIT_WRITTEN : API_AUDIT_LOST], 1);

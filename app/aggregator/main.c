@@ -409,6 +409,8 @@ run_configured(const struct verb *verb, const struct options *options)
 	int status = EXIT_USAGE;
 
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);  /* a sensor reads its rules then; there is nothing of that here, and no reason to end */
+	signal(SIGXFSZ, SIG_IGN); /* a file-size limit is an error of write() */
 	json_object_seed(0);
 	if (load(options, &config, &settings) == 0) {
 		log_set_level((enum log_level)settings.log_level);

@@ -194,6 +194,10 @@ class Tokens(Api):
         self.assertEqual(self.ask('/v1/alerts', token=reader)[0], 401)
         self.assertEqual(self.ask('/v1/alerts')[0], 200)
 
+    def test_a_hangup_ends_nothing(self):
+        self.aggregator.process.send_signal(signal.SIGHUP)
+        self.assertEqual(self.ask('/v1/alerts')[0], 200)
+
     def test_every_request_is_noted_within_bounds(self):
         reader = self.make_token('grafana', 'read')
         self.ask('/v1/alerts?limit=3', token=reader)
