@@ -1,5 +1,7 @@
 /* `check`: everything that can be known before frames come, each line good, a warning or a fault with its mending. */
 #include <errno.h>
+#include <inttypes.h>
+#include <linux/capability.h>
 #include <net/if.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -57,6 +59,41 @@ fault(struct report *report, const char *format, ...)
 	va_end(args);
 }
 
+static uint64_t
+capabilities(void)
+{
+	FILE *file = fopen("/proc/self/status", "re");
+	uint64_t has = 0;
+	char line[256];
+
+	while (file != NULL && fgets(line, sizeof(line), file) != NULL)
+		if (sscanf(line, "CapEff: %" SCNx64, &has) == 1)
+			break;
+	if (file != NULL)
+		fclose(file);
+	return has;
+}
+
+/* The driver of af_packet locks its ring in memory. */
+static void
+check_rights(struct report *report)
+{
+	static const struct {
+		unsigned int bit;
+		const char *name;
+	} wanted[] = { { CAP_NET_RAW, "CAP_NET_RAW" }, { CAP_NET_ADMIN, "CAP_NET_ADMIN" }, { CAP_IPC_LOCK, "CAP_IPC_LOCK" } };
+	uint64_t has = capabilities();
+	char missing[64] = "";
+
+	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
+		if ((has >> wanted[i].bit & 1) == 0)
+			snprintf(missing + strlen(missing), sizeof(missing) - strlen(missing), " %s", wanted[i].name);
+	if (missing[0] != '\0')
+		warn(report, "not root, and without%s, which af_packet and af_xdp need; huge pages need a writable hugetlbfs", missing);
+	else
+		good("not root, with the capabilities that ports need; huge pages need a writable hugetlbfs");
+}
+
 static void
 check_machine(struct report *report, const struct settings *settings)
 {
@@ -71,7 +108,7 @@ check_machine(struct report *report, const struct settings *settings)
 	if (geteuid() == 0)
 		good("running as root");
 	else
-		warn(report, "not root: af_packet and af_xdp need CAP_NET_RAW and CAP_NET_ADMIN, huge pages a writable hugetlbfs");
+		check_rights(report);
 	if (cpu_count < 2)
 		warn(report, "one CPU: worker and exporter share it, frames will be lost under load");
 	else

@@ -10,6 +10,7 @@
 #include <rte_ethdev.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/base/log.h"
 
@@ -130,7 +131,8 @@ probe(struct port *port, unsigned int port_idx, unsigned int worker_count, struc
 	if (rc == 0)
 		rc = rte_eth_dev_get_port_by_name(name, &port->port_id);
 	if (rc != 0)
-		snprintf(err->text, sizeof(err->text), "ports: %s: the driver does not open it: %s", port->spec, strerror(-rc));
+		snprintf(err->text, sizeof(err->text), "ports: %s: the driver does not open it: %s%s", port->spec, strerror(-rc),
+			by_kernel(port) && geteuid() != 0 ? " (without root it needs CAP_NET_RAW, CAP_NET_ADMIN and CAP_IPC_LOCK)" : "");
 	return rc;
 }
 
