@@ -17,9 +17,13 @@ static const char groups[] = "X25519:P-256:P-384";
 static int
 failed(const struct link_server_config *config, const char *what, const char *file)
 {
+	unsigned long first = ERR_peek_error(); /* a file that cannot be read; the last says "system lib" of it */
 	char reason[160];
 
-	ERR_error_string_n(ERR_peek_last_error(), reason, sizeof(reason));
+	if (ERR_SYSTEM_ERROR(first))
+		snprintf(reason, sizeof(reason), "%s", strerror(ERR_GET_REASON(first)));
+	else
+		ERR_error_string_n(ERR_peek_last_error(), reason, sizeof(reason));
 	log_error("link", "%s: %s: %s: %s", config->topic, what, file, reason);
 	ERR_clear_error();
 	return -EINVAL;

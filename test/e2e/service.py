@@ -1,0 +1,62 @@
+#!/usr/bin/env python3
+"""What is installed beside the programs: the services are sound, their examples are configurations that the programs take, and the
+rules that these name are there. usage: test/e2e/service.py [BUILD_DIR]"""
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+from stack import build_dir
+
+BUILD = build_dir()
+
+
+class Service(unittest.TestCase):
+    def setUp(self):
+        self.root = tempfile.mkdtemp(prefix='millrace-service-')
+        self.addCleanup(shutil.rmtree, self.root, True)
+        subprocess.run(['meson', 'install', '-C', BUILD, '--no-rebuild', '--destdir', self.root], check=True, stdout=subprocess.DEVNULL)
+
+    def installed(self, name):
+        found = [os.path.join(folder, name) for folder, _, files in os.walk(self.root) if name in files]
+        self.assertEqual(len(found), 1, name)
+        return found[0]
+
+    def moved(self, name):
+        """The file with its paths led to where the test put what it names."""
+        with open(self.installed(name)) as file:
+            text = file.read()
+        text = re.sub(r'/usr/local/|/etc/millrace|/var/l\w+/millrace(-aggregator)?|/run/millrace', lambda path: self.root + path[0], text)
+        with open(f'{self.root}/{name}', 'w') as file:
+            file.write(text)
+        return file.name
+
+    def test_services_are_sound(self):
+        if shutil.which('systemd-analyze') is None:
+            self.skipTest('systemd-analyze is not installed')
+        for name in 'millrace-sensor.service', 'millrace-aggregator.service':
+            run = subprocess.run(['systemd-analyze', 'verify', self.moved(name)], capture_output=True, text=True, timeout=60)
+            self.assertEqual((run.returncode, run.stderr), (0, ''))
+
+    def test_the_sensor_takes_its_example(self):
+        config = self.moved('sensor.yaml')
+        run = subprocess.run([self.installed('millrace-sensor'), 'check', '-c', config, '--set', 'ports=[af_packet:lo]',
+                              '--set', 'dpdk.huge-pages=no', '--set', f'detect.sgh-mpm-caching-path={self.root}/cache'],
+                             capture_output=True, text=True, timeout=300)
+        self.assertRegex(run.stdout, r'(?m)^ok    [4-9]\d\d rules compile$')
+        self.assertEqual(run.returncode, 0, run.stdout)
+
+    def test_the_aggregator_takes_its_example(self):
+        config = self.moved('aggregator.yaml')
+        pki = subprocess.run([f'{os.path.dirname(os.path.abspath(__file__))}/../../scripts/pki', f'{self.root}/etc/millrace'],
+                             capture_output=True, text=True, timeout=120)
+        self.assertEqual(pki.returncode, 0, pki.stderr)
+        run = subprocess.run([self.installed('millrace-aggregator'), 'check', '-c', config], capture_output=True, text=True, timeout=60)
+        self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
+
+
+if __name__ == '__main__':
+    unittest.main(argv=sys.argv[:1], verbosity=2)
