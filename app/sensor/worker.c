@@ -53,15 +53,24 @@ checksum_flags(uint64_t checked)
 	return flags;
 }
 
-/* Time follows the frames forward, and back where that is more than disorder among them. */
+/* Time follows the frames forward, and back where that is more than disorder among them: two agree on the other time, for one
+ * alone may have a wrong one. */
 static inline void
 tell_time(struct worker *worker, uint64_t ts_ns)
 {
 	const uint64_t back_ns = CLOCK_BACK_S * UINT64_C(1000000000);
 
 	/* one comparison: outside of the time from back_ns ago until now */
-	if (ts_ns - (worker->now_ns - back_ns) > back_ns)
-		worker->now_ns = ts_ns;
+	if (ts_ns - (worker->now_ns - back_ns) <= back_ns)
+		return;
+	if (ts_ns < worker->now_ns) {
+		bool agrees = ts_ns - (worker->behind_ns - back_ns) <= 2 * back_ns;
+
+		worker->behind_ns = ts_ns;
+		if (!agrees)
+			return;
+	}
+	worker->now_ns = ts_ns;
 }
 
 static void

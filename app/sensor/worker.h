@@ -99,6 +99,7 @@ struct worker {
 
 	/* the burst at hand */
 	uint64_t now_ns;           /* latest capture time seen */
+	uint64_t behind_ns;        /* of the last packet that was far behind it */
 	struct worker_frames *burst; /* of frames[] */
 	struct packet *packet;     /* the packet at hand; NULL at a flow's end */
 	struct flow *flow;

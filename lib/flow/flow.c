@@ -243,6 +243,7 @@ flow_lookup_burst(struct flow_table *table, struct packet packets[], uint16_t co
 	uint16_t found = 0;
 
 	assert(count <= FLOW_BURST_MAX);
+	table->now_ns = now_ns;
 	for (uint16_t i = 0; i < count; i++)
 		__builtin_prefetch(&table->buckets[bucket_first(table, packets[i].hash)]);
 	for (uint16_t i = 0; i < count; i++) {
@@ -393,7 +394,7 @@ flow_update(struct flow_table *table, struct flow *flow, struct packet *packet)
 	packet->flags |= to_server ? PACKET_TO_SERVER : 0;
 	if (packet_is(packet, PACKET_FLOW_FIND))
 		return flow;
-	if (packet->ts_ns > flow->last_ns || clock_is_back(packet->ts_ns, flow->last_ns))
+	if (packet->ts_ns > flow->last_ns || clock_is_back(table->now_ns, flow->last_ns))
 		flow->last_ns = packet->ts_ns;
 	flow->packets[to_server]++;
 	flow->bytes[to_server] += packet->wire_len;

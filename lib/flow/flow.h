@@ -182,7 +182,7 @@ void flow_table_destroy(struct flow_table *table);
  *
  * @param packets  [count], decoded
  * @param count    0..FLOW_BURST_MAX
- * @param now_ns   time of the burst: the latest capture time seen so far
+ * @param now_ns   time of the burst: the latest capture time seen so far, or that of a clock set back, which flows follow
  * @param flows    out [count]: NULL where the packet has none (not IP, malformed, a fragment, an ICMP error about
  *                 an unknown flow) or the table is full;
  *                 borrowed until flow_expire()

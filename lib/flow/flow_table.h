@@ -37,6 +37,7 @@ struct flow_table {
 	uint32_t clock_hand;
 	bool emergency;
 	uint32_t recovery_free; /* free flows that end the emergency */
+	uint64_t now_ns;       /* of the burst at hand */
 	uint64_t wheel_s;      /* next second of the wheel to look at */
 	uint32_t wheel[FLOW_WHEEL_SLOTS];
 	uint64_t timeouts_ns[2][FLOW_TIMEOUT_CLASS_COUNT][FLOW_STATE_COUNT]; /* [1]: in emergency mode */

@@ -323,6 +323,23 @@ test_clock_set_back(void **state)
 	assert_int_equal(ended.count, 20);
 }
 
+/* A packet's own time may be wrong by years, as long as the burst's is not. */
+static void
+test_one_odd_time(void **state)
+{
+	struct ended ended = { .count = 0 };
+	struct flow *flow = NULL, *out[1];
+
+	for (unsigned int i = 0; i < 3; i++) {
+		make(&packets[0], IP_PROTO_UDP, 1, 1, 2, 2000, i == 1 ? 1000 * S : 400000000 * S + i);
+		assert_int_equal(flow_lookup_burst(table, packets, 1, 400000000 * S, out), 1);
+		flow = flow_update(table, out[0], &packets[0]);
+		flow_expire(table, 400000000 * S, 64, on_end, &ended);
+	}
+	assert_int_equal(ended.count, 0);
+	assert_int_equal(flow->packets[0] + flow->packets[1], 3);
+}
+
 /* A little back is packets of two queues, and nothing ends of it. */
 static void
 test_disorder_is_no_clock(void **state)
@@ -559,6 +576,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_timeout_splits_in_a_burst, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_timeouts, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_clock_set_back, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_one_odd_time, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_disorder_is_no_clock, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_shutdown, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_flood, setup, teardown),
