@@ -53,7 +53,7 @@ REASONS = (
     (r'^http-connect', '', 'a record without content is not TLS'),
     (r'^tcp-rst-unacked-stream-11', '', 'a file of which bytes were lost has no sum'),
     (r'^http-gap|^bug-5392', '', 'the size of a file behind a loss: Content-Length is believed (RFC 9112 6.3), and lost bytes count'),
-    (r'^bug-1450', '', 'a frame that is stamped 21 years before the others ends their flow; TLS: which of the events of a certificate that cannot be read is told'),
+    (r'^bug-1450', '', 'TLS: which of the events of a certificate that cannot be read is told'),
     (r'^ssl_version', '', 'TLS: a hello and the certificate in a record of its own are asked each'),
     (r'^tls/', '', 'TLS: the event comes when the handshake is complete, and so names a later frame'),
     (r'^(http-not09|stream-async)', r'[A-Z_]{9}|"flow"', 'names of anomalies are in small letters here, and flow details of one-sided connections'),
