@@ -242,6 +242,18 @@ flow_names_json(const struct ruleset *ruleset, const struct flow *flow, const st
 		buf_puts(out, names->close);
 }
 
+/* Most flows of which there is a state have the engine's own marks alone. */
+static bool
+has_names(const struct ruleset *ruleset, const struct flow *flow)
+{
+	const struct rule_flow_state *state = flow == NULL ? NULL : flow->rule_state;
+
+	for (unsigned int i = 0; state != NULL && i < state->count; i++)
+		if (state->entries[i].id < ruleset->name_count)
+			return true;
+	return false;
+}
+
 void
 rule_metadata_json(const struct rule_matcher *matcher, const struct flow *flow, bool packet, struct buf *out)
 {
@@ -249,7 +261,7 @@ rule_metadata_json(const struct rule_matcher *matcher, const struct flow *flow, 
 	size_t begin;
 
 	buf_reset(out);
-	if ((flow == NULL || flow->rule_state == NULL) && !matcher->set->flow_vars && (!packet || matcher->captured_count == 0))
+	if (!matcher->set->flow_vars && (!packet || matcher->captured_count == 0) && !has_names(matcher->set, flow))
 		return;
 	buf_puts(out, metadata);
 	rule_vars_json(matcher, flow, packet, out);
