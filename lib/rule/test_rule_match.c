@@ -103,7 +103,6 @@ match_udp(const char *rules, const void *payload, uint32_t len, struct rule_hits
 static void
 test_payload(void **state)
 {
-	(void)state;
 	for (unsigned int i = 0; i < TEST_COUNT(match_cases); i++) {
 		const struct match_case *c = &match_cases[i];
 		struct rule_hits hits;
@@ -141,7 +140,6 @@ static const struct {
 static void
 test_header(void **state)
 {
-	(void)state;
 	for (unsigned int i = 0; i < TEST_COUNT(header_cases); i++) {
 		struct rule_hits hits;
 		char text[256];
@@ -158,7 +156,6 @@ test_order_and_bounds(void **state)
 	struct rule_hits hits;
 	char text[8192] = "";
 
-	(void)state;
 	for (unsigned int i = 0; i < 20; i++)
 		snprintf(text + strlen(text), sizeof(text) - strlen(text),
 			"alert udp any any -> any any (content:\"a\"; sid:%u; priority:%u;)\n", 100 - i, 1 + i % 2);
@@ -178,7 +175,6 @@ test_cost(void **state)
 	struct rule_hits hits;
 	char *payload = malloc(65000);
 
-	(void)state;
 	memset(payload, 'a', 65000);
 	assert_int_equal(match_udp("alert udp any any -> any any (content:\"a\"; content:\"a\"; distance:0; content:\"a\"; distance:0; "
 				   "content:\"b\"; distance:0; sid:1;)\n"
@@ -194,7 +190,6 @@ test_flow_bits(void **state)
 	struct bench b;
 	struct buf out;
 
-	(void)state;
 	assert_int_equal(buf_create(&out, 256), 0);
 	bench_begin(&b, "alert udp any any -> any any (content:\"helo\"; flowbits:set,one; flowbits:noalert; sid:1;)\n"
 			"alert udp any any -> any any (content:\"data\"; flowbits:isset,one|none; flowbits:set,two; sid:2;)\n"
@@ -222,7 +217,6 @@ test_traffic(void **state)
 	struct bench b;
 	struct buf out, small;
 
-	(void)state;
 	assert_int_equal(buf_create(&out, 256), 0);
 	assert_int_equal(buf_create(&small, 20), 0);
 	bench_begin(&b, "alert udp any any -> any any (content:\"one\"; flowbits:set,traffic/label/c; sid:1;)\n"
@@ -254,7 +248,6 @@ test_reload_keeps_state(void **state)
 	struct rule_matcher *matcher;
 	struct bench b;
 
-	(void)state;
 	bench_begin(&b, "alert udp any any -> any any (content:\"helo\"; flowbits:set,one; sid:1;)\n"
 			"alert udp any any -> any any (content:\"lim\"; threshold:type limit,track by_src,count 1,seconds 60; sid:9;)\n",
 		IP_PROTO_UDP);
@@ -287,7 +280,6 @@ test_host_bits(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_begin(&b, "alert udp any any -> any any (content:\"set\"; xbits:set,x,track ip_pair,expire 10; sid:1;)\n"
 			"alert udp any any -> any any (content:\"ask\"; xbits:isset,x,track ip_pair; sid:2;)\n", IP_PROTO_UDP);
 	assert_int_equal(bench_udp(&b, "ask", 1), 0);
@@ -318,7 +310,6 @@ static const struct {
 static void
 test_thresholds(void **state)
 {
-	(void)state;
 	for (unsigned int i = 0; i < TEST_COUNT(threshold_cases); i++) {
 		struct bench b;
 		char text[256], got[11] = "";
@@ -339,7 +330,6 @@ test_thresholds_follow_the_clock(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_begin(&b, "alert udp any any -> any any (content:\"a\"; threshold:type limit,track by_src,count 1,seconds 3600; sid:1;)", IP_PROTO_UDP);
 	assert_int_equal(bench_udp(&b, "a", 400000000), 1);
 	assert_int_equal(bench_udp(&b, "a", 400000001), 0);
@@ -354,7 +344,6 @@ test_stream(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_begin(&b, "alert tcp any any -> any 502 (flow:to_server,established; content:\"VERYGOOD\"; sid:1;)\n"
 			"alert tcp any any -> any 502 (content:\"E\"; offset:1; depth:1; sid:2;)\n"
 			"alert tcp any 502 -> any any (content:\"back\"; sid:3;)\n"
@@ -418,7 +407,6 @@ test_pass_stream(void **state)
 	struct packet packet = toy_packet(IP_PROTO_TCP, "abcd", 4);
 	struct bench b;
 
-	(void)state;
 	bench_begin(&b, "pass tcp any any -> any 502 (ttl:9; sid:1;)\nalert tcp any any -> any any (content:\"abcd\"; sid:2;)\n",
 		IP_PROTO_TCP);
 	for (unsigned int i = 0; i < 2; i++) {
@@ -494,7 +482,6 @@ test_messages(void **state)
 	struct record_builder builder;
 	void *area = aligned_alloc(64, RECORD_LEN_MAX);
 
-	(void)state;
 	toy_record_make(&builder, area);
 	for (unsigned int i = 0; i < TEST_COUNT(message_cases); i++) {
 		struct rule_message message = { .app_idx = 0, .record = builder.base, .to_server = true,
@@ -527,7 +514,6 @@ test_events(void **state)
 	struct packet packet = toy_packet(IP_PROTO_UDP, "", 0);
 	struct bench b;
 
-	(void)state;
 	bench_begin(&b, "alert toy any any -> any any (app-layer-event:toy.flooded; sid:1;)\n"
 			"alert toy any any -> any any (app-layer-event:toy.bad_length; sid:2;)\n"
 			"alert toy any any -> any any (flow:to_server; app-layer-event:toy.flooded; sid:3;)\n"
@@ -559,7 +545,6 @@ test_events_of_transport(void **state)
 	struct packet packet = toy_packet(IP_PROTO_UDP, "", 0);
 	struct bench b;
 
-	(void)state;
 	bench_begin(&b, "alert tcp any any -> any any (decode-event:ipv4.trunc_pkt; sid:1;)\n"
 			"alert udp any any -> any any (decode-event:ipv4.trunc_pkt; sid:2;)\n"
 			"alert udp any any -> any any (decode-event:ipv4.trunc_pkt; ttl:>3; sid:3;)\n"
