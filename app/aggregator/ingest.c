@@ -34,6 +34,7 @@ const struct counter_desc ingest_counters[INGEST_COUNTERS] = {
 	[INGEST_DUPLICATES] = { "ingest.duplicates", "records that were stored before" },
 	[INGEST_LOST] = { "ingest.lost", "sequences that sensors declared lost" },
 	[INGEST_HOLES] = { "ingest.holes", "batches answered 409" },
+	[INGEST_FOREIGN] = { "ingest.foreign", "batches with other records than are stored under their numbers: a copy of the sensor's spool" },
 	[INGEST_REORDERED] = { "ingest.reordered", "batches that waited for those before them" },
 	[INGEST_POISON] = { "ingest.poison", "batches that can never be stored" },
 	[INGEST_REFUSED] = { "ingest.refused", "requests of the wrong path, or in another sensor's name" },
@@ -77,10 +78,9 @@ count(struct ingest *ingest, enum ingest_counter which, uint64_t n)
 /* ---- the end of a delivery: exactly one answer, then it is freed ---- */
 
 static void
-finish(struct delivery *delivery, int status, unsigned int retry_after_s, const char *key, json_t *value)
+finish_with(struct delivery *delivery, int status, unsigned int retry_after_s, json_t *body)
 {
 	struct evbuffer *answer = delivery->ingest->answer;
-	json_t *body = json_pack("{s:o}", key, value);
 	char *text = body == NULL ? NULL : json_dumps(body, JSON_COMPACT);
 
 	if (delivery->request != NULL) {
@@ -95,6 +95,12 @@ finish(struct delivery *delivery, int status, unsigned int retry_after_s, const 
 }
 
 static void
+finish(struct delivery *delivery, int status, unsigned int retry_after_s, const char *key, json_t *value)
+{
+	finish_with(delivery, status, retry_after_s, json_pack("{s:o}", key, value));
+}
+
+static void
 finish_poison(struct delivery *delivery, int status, const char *why)
 {
 	count(delivery->ingest, status == 403 || status == 404 ? INGEST_REFUSED : INGEST_POISON, 1);
@@ -104,11 +110,21 @@ finish_poison(struct delivery *delivery, int status, const char *why)
 	finish(delivery, status, 0, "error", json_string(why));
 }
 
+/* @param why a batch that leaves no hole is not taken; NULL: it leaves one */
 static void
-finish_hole(struct delivery *delivery, uint64_t expected)
+finish_hole(struct delivery *delivery, uint64_t expected, const char *why)
 {
 	count(delivery->ingest, INGEST_HOLES, 1);
-	finish(delivery, 409, 0, "expected", json_integer((json_int_t)expected));
+	finish_with(delivery, 409, 0, json_pack("{s:I, s:s*}", "expected", (json_int_t)expected, "why", why));
+}
+
+static void
+finish_foreign(struct delivery *delivery, uint64_t next)
+{
+	count(delivery->ingest, INGEST_FOREIGN, 1);
+	log_warning("ingest", "%s: other %s records than it sends now are stored under the same numbers, up to %" PRIu64
+		": two boxes go by copies of one disk", delivery->head.sensor, link_lane_name(delivery->head.lane), next - 1);
+	finish_hole(delivery, next, BATCH_WHY_FOREIGN);
 }
 
 static void
@@ -246,7 +262,9 @@ finish_job(struct ingest *ingest, const struct writer_job *job)
 
 	switch (job->verdict) {
 	case WRITER_STORED: finish_stored(ingest, delivery, job); break;
-	case WRITER_HOLE: finish_hole(delivery, job->done.next); break;
+	case WRITER_HOLE: finish_hole(delivery, job->done.next, NULL); break;
+	case WRITER_COMPARE: finish_hole(delivery, job->done.next - 1, BATCH_WHY_COMPARE); break;
+	case WRITER_FOREIGN: finish_foreign(delivery, job->done.next); break;
 	case WRITER_QUOTA: finish_later(delivery, 429, RETRY_EPOCHS_S, "the sensor has used up its epochs"); break;
 	case WRITER_FAILED: finish_later(delivery, 503, RETRY_S, "the store failed"); break;
 	case WRITER_NOT_DURABLE: finish_later(delivery, 503, RETRY_S, "the store could not make it durable"); break;

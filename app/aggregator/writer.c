@@ -224,16 +224,37 @@ let_go(struct writer *writer)
 		store_rollback(writer->store);
 }
 
+/* @return whether the store stands, and this batch alone is not taken */
+static bool
+refused(int err, enum writer_verdict *verdict)
+{
+	static const struct {
+		int err;
+		enum writer_verdict verdict;
+	} refusals[] = {
+		{ -ERANGE, WRITER_HOLE }, { -EALREADY, WRITER_COMPARE }, { -ESTALE, WRITER_FOREIGN }, { -EDQUOT, WRITER_QUOTA },
+		{ -EHOSTUNREACH, WRITER_FAILED },
+	};
+
+	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
+		*verdict = refusals[i].verdict;
+		if (refusals[i].err == err)
+			return true;
+	}
+	return false;
+}
+
 static void
 append(struct writer *writer, struct writer_job *job)
 {
 	const struct store_body body = { .data = job->body.data, .len = job->body.len, .lines = job->lines.data,
 		.lines_len = job->lines.len };
 	int err = store_append(writer->store, job->head, &body, job->records, &job->done);
+	enum writer_verdict verdict;
 
-	if (err == -ERANGE || err == -EDQUOT || err == -EHOSTUNREACH) {
+	if (refused(err, &verdict)) {
 		let_go(writer);
-		finish(writer, job, err == -ERANGE ? WRITER_HOLE : err == -EDQUOT ? WRITER_QUOTA : WRITER_FAILED);
+		finish(writer, job, verdict);
 	} else if (err == -EAGAIN) {
 		let_go(writer);
 		park(writer, job);

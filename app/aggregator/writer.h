@@ -34,6 +34,8 @@ struct writer_config {
 enum writer_verdict {
 	WRITER_STORED,      /* durable up to done.next - 1 */
 	WRITER_HOLE,        /* it leaves a hole: the lane expects done.next */
+	WRITER_COMPARE,     /* it ends before the lane's last record: to be sent from that on, done.next - 1 */
+	WRITER_FOREIGN,     /* other records are stored under its numbers */
 	WRITER_QUOTA,       /* the sensor has used up its epochs */
 	WRITER_FAILED,      /* the store failed */
 	WRITER_NOT_DURABLE, /* the store could not commit it */

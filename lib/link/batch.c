@@ -572,6 +572,17 @@ retry_ms(const char *retry_after)
 	return seconds == 0 ? RETRY_MIN_MS : seconds * 1000;
 }
 
+/* A reason that is not known here asks for no more than a hole does. */
+static enum batch_verdict
+hole_verdict(json_t *root)
+{
+	const char *why = json_string_value(json_object_get(root, "why"));
+
+	if (why != NULL && strcmp(why, BATCH_WHY_COMPARE) == 0)
+		return BATCH_COMPARE;
+	return why != NULL && strcmp(why, BATCH_WHY_FOREIGN) == 0 ? BATCH_FOREIGN : BATCH_HOLE;
+}
+
 void
 batch_answer_parse(struct batch_answer *out, int status, const char *retry_after, const void *body, size_t len)
 {
@@ -581,7 +592,7 @@ batch_answer_parse(struct batch_answer *out, int status, const char *retry_after
 	if (status == 200 && answer_number(root, "acked", &out->sequence))
 		out->verdict = BATCH_ACKED;
 	else if (status == 409 && answer_number(root, "expected", &out->sequence) && out->sequence > 0)
-		out->verdict = BATCH_HOLE;
+		out->verdict = hole_verdict(root);
 	else if (status == 413) {
 		out->verdict = BATCH_TOO_LARGE;
 		(void)answer_number(root, "max_bytes", &out->max_bytes);

@@ -17,6 +17,10 @@
  * Answers, JSON bodies:
  *   200 {"acked":N}              every sequence of the lane up to N is durable or declared lost
  *   409 {"expected":N}           the batch leaves a hole: send from N, or declare it lost by Millrace-Skip-To
+ *   409 {"expected":N,"why":"compare"}  records up to N are stored, and the batch ends before: send from N, so that this one can be
+ *                                compared. Nothing of the lane is acknowledged by that
+ *   409 {"expected":N,"why":"foreign"}  other records are stored under these numbers, up to N - 1, by one that goes by another copy
+ *                                of the spool: begin a new epoch
  *   413 {"max_bytes":N}          split the batch (body, or its decoded lines, above the bound)
  *   429, 503 + Retry-After       come back later with the same batch
  *   other 4xx {"error":"..."}    a poison batch: it will never be taken
@@ -54,6 +58,8 @@ enum {
 
 #define BATCH_PATH "/v1/records"
 #define BATCH_CHECK_PATH "/v1/check" /* takes a batch as BATCH_PATH does, checks it, and stores nothing */
+#define BATCH_WHY_COMPARE "compare"
+#define BATCH_WHY_FOREIGN "foreign"
 #define BATCH_CONTENT_TYPE "application/x-ndjson"
 
 enum batch_encoding { BATCH_IDENTITY, BATCH_ZSTD };
@@ -107,6 +113,8 @@ bool batch_header_at(const struct batch_head *head, unsigned int index, struct b
 enum batch_verdict {
 	BATCH_ACKED,    /* drop everything up to .sequence */
 	BATCH_HOLE,     /* send again from .sequence */
+	BATCH_COMPARE,  /* the same, and nothing before it is acknowledged */
+	BATCH_FOREIGN,  /* begin a new epoch: up to .sequence - 1 the numbers have other records */
 	BATCH_TOO_LARGE, /* split below .max_bytes (0: not said) */
 	BATCH_LATER,    /* try again after .retry_after_ms */
 	BATCH_POISON,   /* quarantine; .error says why */

@@ -40,7 +40,7 @@ static const struct counter_desc counter_descs[UPLINK_COUNTER_COUNT] = {
 	[UPLINK_CERT_RELOADS_FAILED] = { "uplink.cert_reloads_failed", "times that changed certificate files were no good" },
 	[UPLINK_CERT_WARNINGS] = { "uplink.cert_warnings", "warnings that a certificate is about to expire" },
 	[UPLINK_CERT_DAYS_LEFT] = { "uplink.cert_days_left", "whole days until the sensor's certificate expires" },
-	[UPLINK_EPOCHS] = { "uplink.epochs", "epochs begun because the aggregator knew more than the spool" },
+	[UPLINK_EPOCHS] = { "uplink.epochs", "epochs begun because the spool turned out to be a copy" },
 };
 
 const struct counter_table uplink_counter_table = { counter_descs, UPLINK_COUNTER_COUNT };
@@ -128,7 +128,7 @@ uplink_open(struct uplink *uplink, const struct uplink_config *config, struct co
 		uplink->lanes[i].next = spool_get_acked(uplink->spool, i) + 1;
 		uplink->lanes[i].batch_records = (uint32_t)config->batch_records;
 		uplink->lanes[i].batch_bytes = config->batch_bytes;
-		uplink->lanes[i].window = (unsigned int)config->window;
+		uplink->lanes[i].window = 1;
 		atomic_init(&uplink->lanes[i].sent, uplink->lanes[i].next - 1);
 	}
 	return 0;

@@ -43,6 +43,9 @@ go_well(struct uplink *uplink, struct uplink_lane *lane, uint64_t acked)
 	uplink_set_error(uplink, "");
 	lane->declare = false;
 	lane->hole_run = 0;
+	if (!lane->met)
+		lane->window = (unsigned int)uplink->config.window;
+	lane->met = true;
 	if (probing && acked >= lane->probe_until)
 		lane->probe_until = 0;
 	/* A good half of a refused batch says nothing against a larger next one. */
@@ -56,19 +59,26 @@ go_well(struct uplink *uplink, struct uplink_lane *lane, uint64_t acked)
 			(uint32_t)uplink->config.batch_records;
 }
 
-/* The aggregator holds sequences that this spool never gave out: the spool is an older copy of itself. Under the old epoch
- * its records would pass for repeated ones, so a new one begins; what was sent since the copy may be stored twice. */
+/* The spool is a copy, and its records would pass for repeated ones of the other's: a new epoch begins. What was sent before the
+ * copy was made, and not acknowledged in it, is stored twice. */
+static void
+begin_epoch(struct uplink *uplink)
+{
+	uplink_count(uplink, UPLINK_EPOCHS, 1);
+	if (spool_renew_epoch(uplink->spool) < 0)
+		back_off(uplink, 0);
+	for (unsigned int i = 0; i < LINK_LANE_COUNT; i++)
+		uplink_lane_rewind(uplink, i, spool_get_acked(uplink->spool, i) + 1);
+}
+
+/* The aggregator holds sequences that this spool never gave out. */
 static void
 spool_is_behind(struct uplink *uplink, enum link_lane lane, uint64_t sequence)
 {
 	log_error("link", "the aggregator holds %s records up to %" PRIu64 ", the spool only up to %" PRIu64
 		": is it an old copy? A new epoch begins", link_lane_name(lane), sequence,
 		spool_get_readable(uplink->spool, lane));
-	uplink_count(uplink, UPLINK_EPOCHS, 1);
-	if (spool_renew_epoch(uplink->spool) < 0)
-		back_off(uplink, 0);
-	for (unsigned int i = 0; i < LINK_LANE_COUNT; i++)
-		uplink_lane_rewind(uplink, i, spool_get_acked(uplink->spool, i) + 1);
+	begin_epoch(uplink);
 }
 
 /* Frees the flights that an acknowledgement covers beside its own. */
@@ -174,6 +184,47 @@ on_hole(struct uplink *uplink, struct uplink_flight *flight, const struct batch_
 	}
 }
 
+/* The last record that the aggregator holds tells whether these are its numbers. Till then nothing is given up. */
+static void
+on_compare(struct uplink *uplink, struct uplink_flight *flight, const struct batch_answer *answer)
+{
+	enum link_lane id = flight->head.lane;
+	uint64_t last = answer->sequence;
+	uint64_t flight_end = flight_last(flight);
+	uint64_t acked = spool_get_acked(uplink->spool, id);
+
+	uplink_count(uplink, UPLINK_HOLES, 1);
+	atomic_store_explicit(&uplink->connected, true, memory_order_relaxed);
+	uplink_flight_free(uplink, flight);
+	if (++uplink->lanes[id].hole_run > UPLINK_HOLE_RUN_MAX)
+		back_off(uplink, 0);
+	if (last > spool_get_readable(uplink->spool, id))
+		spool_is_behind(uplink, id, last);
+	else if (last <= flight_end)
+		/* No aggregator says that of a batch which reaches so far. */
+		uplink_lane_rewind(uplink, id, acked + 1);
+	else if (last > acked && !lane_covers(uplink, id, last))
+		uplink_lane_rewind(uplink, id, last);
+}
+
+static void
+on_foreign(struct uplink *uplink, struct uplink_flight *flight, const struct batch_answer *answer)
+{
+	enum link_lane id = flight->head.lane;
+	bool known = flight->head.epoch != spool_get_epoch(uplink->spool);
+
+	uplink_count(uplink, UPLINK_HOLES, 1);
+	atomic_store_explicit(&uplink->connected, true, memory_order_relaxed);
+	uplink_flight_free(uplink, flight);
+	if (known)
+		return;
+	log_error("link", "the aggregator holds other %s records than the spool's up to %" PRIu64 ": two boxes go by copies of one disk,"
+		" or an old copy was put back. A new epoch begins", link_lane_name(id), answer->sequence - 1);
+	if (++uplink->lanes[id].hole_run > UPLINK_HOLE_RUN_MAX)
+		back_off(uplink, 0);
+	begin_epoch(uplink);
+}
+
 /* Sends the first half of what was refused; the search ends at one record. */
 static void
 lane_halve(struct uplink *uplink, struct uplink_flight *flight)
@@ -272,6 +323,8 @@ uplink_answered(struct uplink *uplink, struct uplink_flight *flight, const struc
 	} acts[] = {
 		[BATCH_ACKED] = { on_acked },
 		[BATCH_HOLE] = { on_hole },
+		[BATCH_COMPARE] = { on_compare },
+		[BATCH_FOREIGN] = { on_foreign },
 		[BATCH_TOO_LARGE] = { on_too_large },
 		[BATCH_LATER] = { on_later },
 	};

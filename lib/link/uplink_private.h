@@ -129,6 +129,7 @@ struct uplink_lane {
 	unsigned int good_run;
 	unsigned int hole_run;
 	int credit;
+	bool met;                /* an acknowledgement has come since the start: before, one batch asks whether the spool is a copy */
 	bool declare;            /* the next batch says Millrace-Skip-To */
 	_Atomic uint64_t sent;   /* any thread may read */
 	_Atomic uint64_t in_flight;

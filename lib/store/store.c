@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/hash.h"
 #include "lib/store/clickhouse/clickhouse_store.h"
 #include "lib/store/sqlite/sqlite_store.h"
 #include "lib/store/store_private.h"
@@ -31,6 +32,24 @@ const struct store_filter_desc store_filters[STORE_FILTER_COUNT] = {
 	[STORE_SEVERITY] = { "severity", STORE_IS_NUMBER, 255, "severity of an alert" },
 	[STORE_FUNCTION] = { "function", STORE_IS_NUMBER, UINT32_MAX, "function code of a protocol record" },
 };
+
+int64_t
+store_mark(uint64_t sequence, const struct store_line *line)
+{
+	return (int64_t)(sequence & 0x7fffffff) << 32 | crc32c(0, line->text.data, line->text.len);
+}
+
+int
+store_compare(const struct store_tail *tail, const struct batch_head *head, const struct store_line *lines)
+{
+	uint64_t last = tail->next - 1;
+
+	if (head->sequence > last || tail->mark == 0 || (uint64_t)tail->mark >> 32 != (last & 0x7fffffff))
+		return 0;
+	if (head->sequence + head->count <= last)
+		return -EALREADY;
+	return store_mark(last, &lines[last - head->sequence]) == tail->mark ? 0 : -ESTALE;
+}
 
 static bool
 read_number(const char *text, uint64_t max, int64_t *out)

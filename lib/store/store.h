@@ -191,6 +191,8 @@ int store_next_sequence(struct store *store, const struct batch_head *head, uint
  * @param lines [head->count]
  * @return 0; 1: the same, and no more is to be appended before store_commit();
  *         -ERANGE: the batch leaves a hole before it, nothing was changed, out->next is the sequence expected;
+ *         -ESTALE: its number before out->next has another record than is stored: it is of a copy of the sensor's spool;
+ *         -EALREADY: it ends before that number, so which of the two it is cannot be told: it is to be sent from there on;
  *         -EAGAIN: another program is writing this lane, nothing was changed: soon again;
  *         -EDQUOT: the sensor has used up its epochs, nothing was changed;
  *         -EHOSTUNREACH: the part of the store where it belongs takes nothing at present, nothing was changed;

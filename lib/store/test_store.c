@@ -1,6 +1,7 @@
 #include "test/test.h"
 
 #include <errno.h>
+#include <sqlite3.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -118,7 +119,7 @@ static const struct {
 	{ 30, 5, 25, -ERANGE, { .next = 16 } },
 	{ 30, 5, 30, 0, { .next = 35, .stored = 5, .lost = 14 } },
 	{ 30, 5, 30, 0, { .next = 35, .skipped = 5 } },
-	{ 20, 3, 0, 0, { .next = 35, .skipped = 3 } },
+	{ 20, 3, 0, -EALREADY, { .next = 35 } },
 	{ 20, 20, 10, 0, { .next = 40, .stored = 5, .skipped = 15 } },
 };
 
@@ -161,6 +162,60 @@ batches_are_stored_exactly_once(void **state)
 		}
 	}
 	assert_int_equal(count_records(store), stored);
+	store_close(store);
+}
+
+/* Under one number stands one record: what comes from a copy of the sensor's spool is told from what comes again. */
+static void
+other_records_under_the_same_numbers_are_told(void **state)
+{
+	struct store *store = open_store(NULL, true);
+	struct store_appended out;
+
+	assert_int_equal(append(store, 1, 10, 0, &out), 0);
+	day = "2026-01-03";
+	assert_int_equal(append(store, 10, 5, 0, &out), -ESTALE);
+	assert_int_equal(out.next, 11);
+	assert_int_equal(store_commit(store), 0);
+	store_close(store);
+	store = open_store(NULL, true);
+	assert_int_equal(append(store, 1, 10, 0, &out), -ESTALE);
+	assert_int_equal(append(store, 8, 2, 0, &out), -EALREADY);
+	assert_int_equal(out.next, 11);
+	/* Nothing tells of these: they go on from the end. */
+	assert_int_equal(append(store, 11, 5, 0, &out), 0);
+	day = "2026-01-02";
+	assert_int_equal(append(store, 11, 9, 0, &out), -ESTALE);
+	assert_int_equal(append(store, 20, 1, 20, &out), 0);
+	assert_int_equal(append(store, 19, 2, 19, &out), 0);
+	assert_int_equal(out.skipped, 2);
+	assert_int_equal(store_commit(store), 0);
+	assert_int_equal(count_records(store), 16);
+	store_close(store);
+}
+
+/* It has no mark of what is stored last, and takes one with the next record. */
+static void
+a_database_of_before_the_marks_goes_on(void **state)
+{
+	struct store *store = open_store(NULL, true);
+	struct store_appended out;
+	sqlite3 *db;
+
+	assert_int_equal(append(store, 1, 10, 0, &out), 0);
+	assert_int_equal(store_commit(store), 0);
+	store_close(store);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "ALTER TABLE lanes DROP COLUMN last_mark", NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	store = open_store(NULL, true);
+	day = "2026-01-03";
+	assert_int_equal(append(store, 5, 2, 0, &out), 0);
+	assert_int_equal(out.skipped, 2);
+	assert_int_equal(append(store, 10, 2, 0, &out), 0);
+	assert_int_equal(out.stored, 1);
+	day = "2026-01-02";
+	assert_int_equal(append(store, 10, 2, 0, &out), -ESTALE);
 	store_close(store);
 }
 
@@ -515,6 +570,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(there_is_one_writer, make_path, remove_path),
 		cmocka_unit_test_setup_teardown(batches_are_stored_exactly_once, make_path, remove_path),
+		cmocka_unit_test_setup_teardown(other_records_under_the_same_numbers_are_told, make_path, remove_path),
+		cmocka_unit_test_setup_teardown(a_database_of_before_the_marks_goes_on, make_path, remove_path),
 		cmocka_unit_test_setup_teardown(what_is_not_committed_is_not_there, make_path, remove_path),
 		cmocka_unit_test_setup_teardown(filters_and_pages_find_each_record_once, make_path, remove_path),
 		cmocka_unit_test_setup_teardown(a_page_does_not_move_when_records_arrive, make_path, remove_path),

@@ -52,7 +52,7 @@ begin(struct uplink *uplink)
 	}
 	for (unsigned int i = 0; i < LINK_LANE_COUNT; i++)
 		uplink->lanes[i] = (struct uplink_lane){ .next = spool_get_acked(uplink->spool, i) + 1, .batch_records = (uint32_t)uplink->config.batch_records,
-			.batch_bytes = uplink->config.batch_bytes, .window = (unsigned int)uplink->config.window };
+			.batch_bytes = uplink->config.batch_bytes, .window = 1 };
 }
 
 static void
@@ -106,10 +106,11 @@ static void
 answer_anything(struct uplink *uplink, struct cursor *in, uint8_t how)
 {
 	static const int statuses[] = { 200, 200, 409, 409, 413, 429, 400, 422, 503, 500, 403, 204 };
+	static const char *const whys[] = { "", "", ",\"why\":\"compare\"", ",\"why\":\"foreign\"" };
 	struct uplink_flight *flight = in_air(uplink, cursor_u8(in));
 	int status = statuses[cursor_u8(in) % (sizeof(statuses) / sizeof(statuses[0]))];
 	struct cursor raw;
-	char text[64];
+	char text[96];
 
 	if (flight == NULL)
 		return;
@@ -120,7 +121,8 @@ answer_anything(struct uplink *uplink, struct cursor *in, uint8_t how)
 	}
 	int64_t number = how % 4 == 2 ? (int64_t)(cursor_be64(in) >> 1) : (int64_t)flight->head.sequence - 1 + (int8_t)cursor_u8(in);
 
-	snprintf(text, sizeof(text), "{\"%s\":%" PRId64 "}", status == 200 ? "acked" : status == 409 ? "expected" : "max_bytes", number);
+	snprintf(text, sizeof(text), "{\"%s\":%" PRId64 "%s}", status == 200 ? "acked" : status == 409 ? "expected" : "max_bytes", number,
+		whys[how / 4 % 4]);
 	answer(uplink, flight, status, text, strlen(text));
 }
 

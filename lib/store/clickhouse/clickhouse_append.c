@@ -34,7 +34,7 @@ find_lane(struct clickhouse_block *block, const struct batch_head *head)
 	for (;; at++) {
 		struct clickhouse_lane *lane = &block->lanes[at & (block->lane_cap - 1)];
 
-		if (lane->next == 0 || (lane->lane == head->lane && lane->epoch == head->epoch &&
+		if (lane->tail.next == 0 || (lane->lane == head->lane && lane->epoch == head->epoch &&
 		    strcmp(lane->sensor, head->sensor) == 0))
 			return lane;
 	}
@@ -54,7 +54,7 @@ make_room(struct clickhouse_block *block)
 		const struct clickhouse_lane *lane = &block->lanes[i];
 		struct batch_head head = { .epoch = lane->epoch, .lane = lane->lane };
 
-		if (lane->next == 0)
+		if (lane->tail.next == 0)
 			continue;
 		memcpy(head.sensor, lane->sensor, sizeof(head.sensor));
 		*find_lane(&larger, &head) = *lane;
@@ -65,19 +65,21 @@ make_room(struct clickhouse_block *block)
 	return 0;
 }
 
-/* @return the row's next sequence, 0: there is no row that is free, or -errno */
-static int64_t
-lock_row(struct clickhouse_store *store, const struct batch_head *head)
+/* @return 1; 0: there is no row that is free; or -errno */
+static int
+lock_row(struct clickhouse_store *store, const struct batch_head *head, struct store_tail *out)
 {
-	PGresult *rows = pg_ask(store->tx, "SELECT next_seq FROM lanes WHERE sensor = $1 AND epoch = $2 AND lane = $3"
+	PGresult *rows = pg_ask(store->tx, "SELECT next_seq, last_mark FROM lanes WHERE sensor = $1 AND epoch = $2 AND lane = $3"
 		" FOR UPDATE SKIP LOCKED", "tnn", head->sensor, (int64_t)head->epoch, (int64_t)head->lane);
-	int64_t next;
+	int found;
 
 	if (rows == NULL)
 		return pg_error(store->tx) == -EAGAIN ? -EIO : pg_error(store->tx);
-	next = PQntuples(rows) == 0 ? 0 : pg_number(rows, 0, 0);
+	found = PQntuples(rows) != 0;
+	if (found)
+		*out = (struct store_tail){ .next = (uint64_t)pg_number(rows, 0, 0), .mark = pg_number(rows, 0, 1) };
 	PQclear(rows);
-	return next;
+	return found;
 }
 
 /* On its own, so that nobody waits for this gateway's transaction. @return 1: made, 0: it was there, -errno */
@@ -103,26 +105,27 @@ static int
 take_lane(struct clickhouse_store *store, const struct batch_head *head, struct clickhouse_lane **out)
 {
 	struct clickhouse_lane *lane;
-	int64_t next;
+	struct store_tail tail;
+	int found;
 	int made;
 
 	if (make_room(&store->block) != 0)
 		return -ENOMEM;
 	lane = find_lane(&store->block, head);
 	*out = lane;
-	if (lane->next != 0)
+	if (lane->tail.next != 0)
 		return 0;
-	next = lock_row(store, head);
-	if (next == 0) {
+	found = lock_row(store, head, &tail);
+	if (found == 0) {
 		made = make_row(store, head);
-		next = made == 1 ? lock_row(store, head) : made;
+		found = made == 1 ? lock_row(store, head, &tail) : made;
 	}
-	if (next <= 0)
-		return next == 0 ? -EAGAIN : (int)next;
+	if (found <= 0)
+		return found == 0 ? -EAGAIN : found;
 	memcpy(lane->sensor, head->sensor, sizeof(lane->sensor));
 	lane->epoch = head->epoch;
 	lane->lane = head->lane;
-	lane->next = (uint64_t)next;
+	lane->tail = tail;
 	lane->stored = 0;
 	lane->lost = 0;
 	store->block.lane_count++;
@@ -320,24 +323,27 @@ clickhouse_store_append(struct store *base, const struct batch_head *head, const
 		err = take_lane(store, head, &lane);
 	if (err != 0)
 		return err;
-	out->next = lane->next;
-	expected = head->skip_to > lane->next ? head->skip_to : lane->next;
+	out->next = lane->tail.next;
+	err = store_compare(&lane->tail, head, lines);
+	if (err != 0)
+		return err;
+	expected = head->skip_to > lane->tail.next ? head->skip_to : lane->tail.next;
 	if (head->sequence > expected)
 		return -ERANGE;
 	if (head->sequence + head->count <= expected) {
 		out->skipped = head->count;
 		return 0;
 	}
-	if (expected > lane->next) {
-		err = add_gap(store, head, lane->next, expected - 1);
-		out->lost = expected - lane->next;
+	if (expected > lane->tail.next) {
+		err = add_gap(store, head, lane->tail.next, expected - 1);
+		out->lost = expected - lane->tail.next;
 		out->next = expected;
 	}
 	if (err == 0)
 		err = add_rows(store, head, lines, out);
 	if (err != 0)
 		return err;
-	lane->next = out->next;
+	lane->tail = (struct store_tail){ .next = out->next, .mark = store_mark(out->next - 1, &lines[head->count - 1]) };
 	lane->stored += out->stored;
 	lane->lost += out->lost;
 	return is_full(&store->block) ? 1 : 0;
@@ -352,8 +358,8 @@ clickhouse_store_next(struct store *base, const struct batch_head *head, uint64_
 	if (store->block.id != 0 && store->block.lane_count > 0) {
 		const struct clickhouse_lane *lane = find_lane(&store->block, head);
 
-		*next = lane->next;
-		if (lane->next != 0)
+		*next = lane->tail.next;
+		if (lane->tail.next != 0)
 			return 0;
 	}
 	rows = pg_ask(store->aside, "SELECT next_seq FROM lanes WHERE sensor = $1 AND epoch = $2 AND lane = $3", "tnn",

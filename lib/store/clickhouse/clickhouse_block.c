@@ -232,21 +232,22 @@ clickhouse_shard_is_there(struct clickhouse_store *store, struct clickhouse_shar
 static int
 move_lanes(struct clickhouse_store *store)
 {
-	struct clickhouse_bytes columns[6] = { { 0 } };
+	struct clickhouse_bytes columns[7] = { { 0 } };
 	const struct clickhouse_block *block = &store->block;
 	int err = 0;
 
 	for (size_t i = 0; i < block->lane_cap; i++) {
 		const struct clickhouse_lane *lane = &block->lanes[i];
 
-		if (lane->next == 0)
+		if (lane->tail.next == 0)
 			continue;
 		clickhouse_bytes_printf(&columns[0], ",%s", lane->sensor);
 		clickhouse_bytes_printf(&columns[1], ",%" PRId64, (int64_t)lane->epoch);
 		clickhouse_bytes_printf(&columns[2], ",%d", (int)lane->lane);
-		clickhouse_bytes_printf(&columns[3], ",%" PRIu64, lane->next);
+		clickhouse_bytes_printf(&columns[3], ",%" PRIu64, lane->tail.next);
 		clickhouse_bytes_printf(&columns[4], ",%" PRIu64, lane->stored);
 		clickhouse_bytes_printf(&columns[5], ",%" PRIu64, lane->lost);
+		clickhouse_bytes_printf(&columns[6], ",%" PRId64, lane->tail.mark);
 	}
 	for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++) {
 		clickhouse_bytes_put(&columns[i], "}", 2);
@@ -257,10 +258,10 @@ move_lanes(struct clickhouse_store *store)
 	}
 	if (err == 0)
 		err = pg_run(store->tx, "UPDATE lanes SET next_seq = u.next, records = records + u.stored, lost = lanes.lost + u.lost,"
-			" updated_s = $7 FROM unnest($1::text[], $2::bigint[], $3::smallint[], $4::bigint[], $5::bigint[],"
-			" $6::bigint[]) AS u(sensor, epoch, lane, next, stored, lost)"
-			" WHERE lanes.sensor = u.sensor AND lanes.epoch = u.epoch AND lanes.lane = u.lane", "ttttttn", columns[0].data,
-			columns[1].data, columns[2].data, columns[3].data, columns[4].data, columns[5].data, block->now_s);
+			" last_mark = u.mark, updated_s = $8 FROM unnest($1::text[], $2::bigint[], $3::smallint[], $4::bigint[], $5::bigint[],"
+			" $6::bigint[], $7::bigint[]) AS u(sensor, epoch, lane, next, stored, lost, mark)"
+			" WHERE lanes.sensor = u.sensor AND lanes.epoch = u.epoch AND lanes.lane = u.lane", "tttttttn", columns[0].data,
+			columns[1].data, columns[2].data, columns[3].data, columns[4].data, columns[5].data, columns[6].data, block->now_s);
 	if (err >= 0 && err != (int)block->lane_count)
 		err = -EIO;
 	/* In the order of names, so that two gateways never wait for each other. */

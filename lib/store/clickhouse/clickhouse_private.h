@@ -62,7 +62,7 @@ struct clickhouse_lane {
 	char sensor[BATCH_SENSOR_MAX + 1];
 	uint64_t epoch;
 	enum link_lane lane;
-	uint64_t next;
+	struct store_tail tail;
 	uint64_t stored;
 	uint64_t lost;
 };
@@ -77,7 +77,7 @@ struct clickhouse_block {
 	int64_t ts_min_ns;
 	int64_t ts_max_ns;
 	bool sent;    /* some node may have got it */
-	struct clickhouse_lane *lanes; /* [lane_cap], open addressing by (sensor, epoch, lane); next 0: free */
+	struct clickhouse_lane *lanes; /* [lane_cap], open addressing by (sensor, epoch, lane); tail.next 0: free */
 	size_t lane_cap;
 	size_t lane_count;
 };

@@ -28,7 +28,7 @@ bind_lane(sqlite3_stmt *statement, const struct batch_head *head)
 
 struct lane {
 	int64_t id;
-	uint64_t next;
+	struct store_tail tail;
 };
 
 /* @return 1: found, 0: no such lane yet (next is 1), -errno */
@@ -39,12 +39,13 @@ lane_get(struct sqlite_store *store, const struct batch_head *head, struct lane 
 	int code;
 	int result = 0;
 
-	*out = (struct lane){ .next = 1 };
+	*out = (struct lane){ .tail = { .next = 1 } };
 	bind_lane(statement, head);
 	code = sqlite3_step(statement);
 	if (code == SQLITE_ROW) {
 		out->id = sqlite3_column_int64(statement, 0);
-		out->next = (uint64_t)sqlite3_column_int64(statement, 1);
+		out->tail.next = (uint64_t)sqlite3_column_int64(statement, 1);
+		out->tail.mark = sqlite3_column_int64(statement, 2);
 		result = 1;
 	} else if (code != SQLITE_DONE) {
 		result = sqlite_failed(store, "lane");
@@ -221,6 +222,7 @@ lane_update(struct sqlite_store *store, const struct batch_head *head, const str
 	bind_u64(update, 3, done->stored);
 	bind_u64(update, 4, done->lost);
 	sqlite3_bind_int64(update, 5, now_s);
+	sqlite3_bind_int64(update, 6, lane->tail.mark);
 	err = sqlite_run(store, SQL_LANE_UPDATE);
 	if (err != 0)
 		return err;
@@ -308,8 +310,11 @@ sqlite_store_append(struct store *base, const struct batch_head *head, const str
 
 	if (found < 0)
 		return found;
-	*out = (struct store_appended){ .next = lane.next };
-	expected = head->skip_to > lane.next ? head->skip_to : lane.next;
+	*out = (struct store_appended){ .next = lane.tail.next };
+	err = store_compare(&lane.tail, head, lines);
+	if (err != 0)
+		return err;
+	expected = head->skip_to > lane.tail.next ? head->skip_to : lane.tail.next;
 	if (head->sequence > expected)
 		return -ERANGE;
 	if (head->sequence + head->count <= expected) {
@@ -321,13 +326,14 @@ sqlite_store_append(struct store *base, const struct batch_head *head, const str
 		err = lane_add(store, head, now_s, &lane);
 	if (err == 0)
 		err = sqlite_partition_ready(store, now_s);
-	if (err == 0 && expected > lane.next) {
-		err = gap_add(store, lane.id, lane.next, expected - 1, now_s);
-		out->lost = expected - lane.next;
+	if (err == 0 && expected > lane.tail.next) {
+		err = gap_add(store, lane.id, lane.tail.next, expected - 1, now_s);
+		out->lost = expected - lane.tail.next;
 		out->next = expected;
 	}
 	if (err == 0)
 		err = records_add(store, lane.id, head, body, lines, out);
+	lane.tail.mark = store_mark(out->next - 1, &lines[head->count - 1]);
 	return err != 0 ? err : lane_update(store, head, &lane, out, now_s);
 }
 
@@ -337,6 +343,6 @@ sqlite_store_next(struct store *base, const struct batch_head *head, uint64_t *n
 	struct lane lane;
 	int err = lane_get(sqlite_of(base), head, &lane);
 
-	*next = lane.next;
+	*next = lane.tail.next;
 	return err < 0 ? err : 0;
 }

@@ -32,7 +32,7 @@ static const char schema[] =
 	" first_seen_s INTEGER NOT NULL, last_seen_s INTEGER NOT NULL);"
 	"CREATE TABLE lanes(id INTEGER PRIMARY KEY, sensor_id INTEGER NOT NULL REFERENCES sensors(id),"
 	" epoch INTEGER NOT NULL, lane INTEGER NOT NULL, next_seq INTEGER NOT NULL, records INTEGER NOT NULL,"
-	" lost INTEGER NOT NULL, updated_s INTEGER NOT NULL, UNIQUE(sensor_id, epoch, lane));"
+	" lost INTEGER NOT NULL, updated_s INTEGER NOT NULL, last_mark INTEGER NOT NULL DEFAULT 0, UNIQUE(sensor_id, epoch, lane));"
 	"CREATE TABLE gaps(id INTEGER PRIMARY KEY, lane_id INTEGER NOT NULL REFERENCES lanes(id),"
 	" first INTEGER NOT NULL, last INTEGER NOT NULL, at_s INTEGER NOT NULL);"
 	"CREATE TABLE runs(lane_id INTEGER NOT NULL REFERENCES lanes(id), run INTEGER NOT NULL,"
@@ -48,13 +48,13 @@ static const char *const statement_texts[SQL_COUNT] = {
 	[SQL_BEGIN] = "BEGIN IMMEDIATE",
 	[SQL_COMMIT] = "COMMIT",
 	[SQL_ROLLBACK] = "ROLLBACK",
-	[SQL_LANE_GET] = "SELECT l.id, l.next_seq, l.sensor_id FROM sensors s JOIN lanes l ON l.sensor_id = s.id"
+	[SQL_LANE_GET] = "SELECT l.id, l.next_seq, l.last_mark FROM sensors s JOIN lanes l ON l.sensor_id = s.id"
 		" WHERE s.name = ?1 AND l.epoch = ?2 AND l.lane = ?3",
 	[SQL_SENSOR_ADD] = "INSERT OR IGNORE INTO sensors(name, first_seen_s, last_seen_s) VALUES(?1, ?2, ?2)",
 	[SQL_LANE_COUNT] = "SELECT count(*) FROM lanes WHERE sensor_id = (SELECT id FROM sensors WHERE name = ?1)",
 	[SQL_LANE_ADD] = "INSERT INTO lanes(sensor_id, epoch, lane, next_seq, records, lost, updated_s)"
 		" SELECT id, ?2, ?3, 1, 0, 0, ?4 FROM sensors WHERE name = ?1",
-	[SQL_LANE_UPDATE] = "UPDATE lanes SET next_seq = ?2, records = records + ?3, lost = lost + ?4, updated_s = ?5"
+	[SQL_LANE_UPDATE] = "UPDATE lanes SET next_seq = ?2, records = records + ?3, lost = lost + ?4, updated_s = ?5, last_mark = ?6"
 		" WHERE id = ?1",
 	[SQL_SENSOR_SEEN] = "UPDATE sensors SET last_seen_s = ?2 WHERE name = ?1 AND last_seen_s < ?2",
 	[SQL_GAP_ADD] = "INSERT INTO gaps(lane_id, first, last, at_s) VALUES(?1, ?2, ?3, ?4)",
@@ -215,6 +215,21 @@ make_schema(struct sqlite_store *store)
 	return err;
 }
 
+/* Databases of before it have no mark of a lane's last record. A program of before it goes on without. */
+static int
+add_mark(struct sqlite_store *store)
+{
+	sqlite3_stmt *statement = NULL;
+	bool there;
+
+	if (sqlite3_prepare_v2(store->db, "SELECT 1 FROM pragma_table_info('lanes') WHERE name = 'last_mark'", -1, &statement,
+	    NULL) != SQLITE_OK)
+		return sqlite_failed(store, "table_info");
+	there = sqlite3_step(statement) == SQLITE_ROW;
+	sqlite3_finalize(statement);
+	return there ? 0 : sqlite_exec(store, "ALTER TABLE lanes ADD COLUMN last_mark INTEGER NOT NULL DEFAULT 0");
+}
+
 static int
 open_writer(struct sqlite_store *store)
 {
@@ -227,6 +242,8 @@ open_writer(struct sqlite_store *store)
 		err = read_version(store, &version);
 	if (err == 0 && version == 0)
 		err = make_schema(store);
+	if (err == 0)
+		err = add_mark(store);
 	for (unsigned int i = 0; i < SQL_COUNT && err == 0; i++)
 		if (sqlite3_prepare_v3(store->db, statement_texts[i], -1, SQLITE_PREPARE_PERSISTENT,
 		    &store->statements[i], NULL) != SQLITE_OK)
