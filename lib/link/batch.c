@@ -1,4 +1,4 @@
-#include "lib/link/batch.h"
+#include "lib/link/batch_private.h"
 
 #include <assert.h>
 #include <ctype.h>
@@ -9,15 +9,11 @@
 #include <string.h>
 #include <strings.h>
 
-#include <jansson.h>
 #include <openssl/evp.h>
 #include <zstd.h>
 
 enum {
 	SHA256_LEN = 32,
-	ANSWER_LEN_MAX = 4096,
-	RETRY_MIN_MS = 100,
-	RETRY_DEFAULT_MS = 1000,
 	LINES_STEP = 64 * 1024, /* what a body that does not say its size unfolds into at first */
 	/* A frame that asks for a larger window is refused: 2^25 is BATCH_LINES_MAX, so an honest one never does. */
 	WINDOW_LOG_MAX = 25,
@@ -130,8 +126,8 @@ struct header {
 	bool (*read)(struct batch_head *head, const char *text);
 };
 
-static bool
-read_number(const char *text, uint64_t max, uint64_t *out)
+bool
+batch_number_read(const char *text, uint64_t max, uint64_t *out)
 {
 	uint64_t value = 0;
 
@@ -159,7 +155,7 @@ read_version(struct batch_head *head, const char *text)
 {
 	uint64_t version;
 
-	if (!read_number(text, UINT32_MAX, &version) || version == 0)
+	if (!batch_number_read(text, UINT32_MAX, &version) || version == 0)
 		return false;
 	head->version = (uint32_t)version;
 	return true;
@@ -221,7 +217,7 @@ write_sequence(struct buf *out, const struct batch_head *head)
 static bool
 read_sequence(struct batch_head *head, const char *text)
 {
-	return read_number(text, UINT64_C(1) << BATCH_SEQUENCE_BITS, &head->sequence) && head->sequence > 0;
+	return batch_number_read(text, UINT64_C(1) << BATCH_SEQUENCE_BITS, &head->sequence) && head->sequence > 0;
 }
 
 static void
@@ -235,7 +231,7 @@ read_count(struct batch_head *head, const char *text)
 {
 	uint64_t count;
 
-	if (!read_number(text, BATCH_COUNT_MAX, &count) || count == 0)
+	if (!batch_number_read(text, BATCH_COUNT_MAX, &count) || count == 0)
 		return false;
 	head->count = (uint32_t)count;
 	return true;
@@ -252,7 +248,20 @@ static bool
 read_skip_to(struct batch_head *head, const char *text)
 {
 	/* The table has read the sequence before. */
-	return read_number(text, head->sequence, &head->skip_to) && head->skip_to > 0;
+	return batch_number_read(text, head->sequence, &head->skip_to) && head->skip_to > 0;
+}
+
+static void
+write_begins(struct buf *out, const struct batch_head *head)
+{
+	if (head->begins != 0)
+		buf_u64(out, head->begins);
+}
+
+static bool
+read_begins(struct batch_head *head, const char *text)
+{
+	return batch_number_read(text, head->sequence, &head->begins) && head->begins > 0;
 }
 
 static void
@@ -308,6 +317,7 @@ static const struct header headers[] = {
 	{ "Millrace-Sequence", false, write_sequence, read_sequence },
 	{ "Millrace-Count", false, write_count, read_count },
 	{ "Millrace-Skip-To", true, write_skip_to, read_skip_to },
+	{ "Millrace-Begins", true, write_begins, read_begins },
 	{ "Content-Type", false, write_type, read_type },
 	{ "Content-Encoding", true, write_encoding, read_encoding },
 	{ "Content-Digest", false, write_digest_header, read_digest },
@@ -517,88 +527,4 @@ batch_decode(struct batch_decoder *decoder, const struct batch_head *head, const
 		return -ENOMEM;
 	buf_put(lines, body, body_len);
 	return 0;
-}
-
-/* ---- answers ---- */
-
-/* Statuses that come from something on the way (a proxy, a balancer) or say that the sensor, not the batch, is
- * refused: the same batch may pass later. */
-static const int later_statuses[] = { 401, 403, 404, 405, 407, 408, 421, 425, 429 };
-
-static bool
-is_later(int status)
-{
-	for (size_t i = 0; i < sizeof(later_statuses) / sizeof(later_statuses[0]); i++)
-		if (later_statuses[i] == status)
-			return true;
-	return status < 400 || status >= 500;
-}
-
-static bool
-answer_number(json_t *root, const char *key, uint64_t *out)
-{
-	json_t *value = json_object_get(root, key);
-
-	if (!json_is_integer(value) || json_integer_value(value) < 0)
-		return false;
-	*out = (uint64_t)json_integer_value(value);
-	return true;
-}
-
-static void
-answer_error(struct batch_answer *out, json_t *root, int status)
-{
-	const char *text = json_string_value(json_object_get(root, "error"));
-	size_t len = 0;
-
-	if (text == NULL) {
-		snprintf(out->error, sizeof(out->error), "status %d", status);
-		return;
-	}
-	for (; *text != '\0' && len < sizeof(out->error) - 1; text++)
-		out->error[len++] = isascii(*text) && isprint(*text) ? *text : '?';
-	out->error[len] = '\0';
-}
-
-static uint64_t
-retry_ms(const char *retry_after)
-{
-	uint64_t seconds;
-
-	if (retry_after == NULL || !read_number(retry_after, UINT32_MAX, &seconds))
-		return RETRY_DEFAULT_MS;
-	if (seconds > BATCH_RETRY_MAX_S)
-		seconds = BATCH_RETRY_MAX_S;
-	return seconds == 0 ? RETRY_MIN_MS : seconds * 1000;
-}
-
-/* A reason that is not known here asks for no more than a hole does. */
-static enum batch_verdict
-hole_verdict(json_t *root)
-{
-	const char *why = json_string_value(json_object_get(root, "why"));
-
-	if (why != NULL && strcmp(why, BATCH_WHY_COMPARE) == 0)
-		return BATCH_COMPARE;
-	return why != NULL && strcmp(why, BATCH_WHY_FOREIGN) == 0 ? BATCH_FOREIGN : BATCH_HOLE;
-}
-
-void
-batch_answer_parse(struct batch_answer *out, int status, const char *retry_after, const void *body, size_t len)
-{
-	json_t *root = len > ANSWER_LEN_MAX ? NULL : json_loadb(body, len, 0, NULL);
-
-	*out = (struct batch_answer){ .verdict = BATCH_LATER, .retry_after_ms = retry_ms(retry_after) };
-	if (status == 200 && answer_number(root, "acked", &out->sequence))
-		out->verdict = BATCH_ACKED;
-	else if (status == 409 && answer_number(root, "expected", &out->sequence) && out->sequence > 0)
-		out->verdict = hole_verdict(root);
-	else if (status == 413) {
-		out->verdict = BATCH_TOO_LARGE;
-		(void)answer_number(root, "max_bytes", &out->max_bytes);
-	} else if (!is_later(status) && status != 409)
-		out->verdict = BATCH_POISON;
-	if (out->verdict == BATCH_POISON || out->verdict == BATCH_LATER)
-		answer_error(out, root, status);
-	json_decref(root);
 }

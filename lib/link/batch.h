@@ -10,6 +10,7 @@
  *   Millrace-Sequence: N         of the first line; sequences start at 1 and count lines
  *   Millrace-Count: N            lines in the body
  *   Millrace-Skip-To: N          optional: sequences of this lane before N are lost at the sensor
+ *   Millrace-Begins: N           optional, beside it: the lane's first sequence of this epoch. Those before were of another
  *   Content-Type: application/x-ndjson
  *   Content-Encoding: zstd | identity
  *   Content-Digest: sha-256=:BASE64:   (RFC 9530) of the body as sent
@@ -73,6 +74,7 @@ struct batch_head {
 	uint64_t sequence;  /* of the first line, from 1 */
 	uint32_t count;     /* 1..BATCH_COUNT_MAX */
 	uint64_t skip_to;   /* 0: no such header; else 1..sequence */
+	uint64_t begins;    /* the same */
 	enum batch_encoding encoding;
 	char digest[BATCH_DIGEST_LEN + 1]; /* text of Content-Digest */
 };

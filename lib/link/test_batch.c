@@ -46,7 +46,7 @@ static struct batch_head
 encode(struct buf *body)
 {
 	struct batch_head head = { .sensor = "plant-1", .epoch = 0x0123456789abcdef, .lane = LINK_LANE_FLOW,
-		.sequence = 41, .count = 2, .skip_to = 41 };
+		.sequence = 41, .count = 2, .skip_to = 41, .begins = 40 };
 	struct batch_encoder *encoder;
 
 	assert_int_equal(batch_encoder_create(&encoder, 3), 0);
@@ -68,11 +68,11 @@ what_is_written_is_read(void **state)
 	struct buf lines = { 0 };
 
 	wire_fill(&wire, &head);
-	assert_int_equal(wire.count, 10);
+	assert_int_equal(wire.count, 11);
 	assert_int_equal(batch_head_parse(&read, wire_get, &wire, error), 0);
 	assert_string_equal(read.sensor, head.sensor);
 	assert_true(read.epoch == head.epoch && read.lane == head.lane && read.sequence == head.sequence);
-	assert_true(read.count == head.count && read.skip_to == head.skip_to && read.encoding == BATCH_ZSTD);
+	assert_true(read.count == head.count && read.skip_to == head.skip_to && read.begins == head.begins && read.encoding == BATCH_ZSTD);
 	assert_int_equal(batch_decoder_create(&decoder, 1024), 0);
 	assert_int_equal(batch_decode(decoder, &read, body.data, body.len, &lines, error), 0);
 	assert_int_equal(lines.len, strlen(body_text));
@@ -94,7 +94,7 @@ static const struct {
 	{ "Millrace-Lane", "alerts" }, { "Millrace-Lane", "" },
 	{ "Millrace-Sequence", "0" }, { "Millrace-Sequence", "-1" }, { "Millrace-Sequence", "99999999999999999999" },
 	{ "Millrace-Count", "0" }, { "Millrace-Count", "65537" },
-	{ "Millrace-Skip-To", "42" }, { "Millrace-Skip-To", "0" },
+	{ "Millrace-Skip-To", "42" }, { "Millrace-Skip-To", "0" }, { "Millrace-Begins", "42" }, { "Millrace-Begins", "0" },
 	{ "Content-Type", "text/plain" }, { "Content-Encoding", "gzip" },
 	{ "Content-Digest", "sha-256=:AAAA:" }, { "Content-Digest", "md5=:AAAA:" }, { "Content-Digest", NULL },
 };

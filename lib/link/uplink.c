@@ -115,6 +115,10 @@ uplink_open(struct uplink *uplink, const struct uplink_config *config, struct co
 
 	if (rc < 0)
 		return rc;
+	/* What cannot be saved is said and tried again with the next start. */
+	rc = spool_set_owner(uplink->spool, uplink->target.identity.sensor);
+	if (rc < 0)
+		log_warning("link", "%s: %s", spool_get_path(uplink->spool), strerror(-rc));
 	rc = uplink_quarantine_create(uplink);
 	if (rc < 0)
 		return uplink_config_fail(err, rc, "quarantine", uplink->quarantine_path, strerror(-rc));

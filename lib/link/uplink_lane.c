@@ -150,8 +150,10 @@ flight_fill(struct uplink *uplink, struct uplink_flight *flight, enum link_lane 
 		.epoch = spool_get_epoch(uplink->spool), .lane = id, .sequence = batch.first, .count = batch.count,
 	};
 	memcpy(flight->head.sensor, uplink->target.identity.sensor, sizeof(flight->head.sensor));
-	if (batch.first == spool_get_acked(uplink->spool, id) + 1 && (lane->declare || spool_is_skipped(uplink->spool, id)))
+	if (batch.first == spool_get_acked(uplink->spool, id) + 1 && (lane->declare || spool_is_skipped(uplink->spool, id))) {
 		flight->head.skip_to = batch.first;
+		flight->head.begins = spool_get_begin(uplink->spool, id);
+	}
 	buf_reset(&flight->body);
 	rc = batch_encode(uplink->encoder, &flight->head, uplink->lines.data, uplink->lines.len, &flight->body);
 	if (rc < 0) {

@@ -2,6 +2,7 @@
 #ifndef MR_LINK_UPLINK_PRIVATE_H
 #define MR_LINK_UPLINK_PRIVATE_H
 
+#include <assert.h>
 #include <limits.h>
 #include <curl/curl.h>
 #include <pthread.h>
@@ -62,6 +63,8 @@ enum flight_state {
 	FLIGHT_READY, /* encoded, to be sent (again) */
 	FLIGHT_AIR,   /* handed to curl */
 };
+
+static_assert((int)BATCH_SENSOR_MAX <= (int)SPOOL_OWNER_MAX, "a sensor owns its spool");
 
 struct uplink_flight {
 	enum flight_state state;

@@ -348,6 +348,7 @@ spool_renew_epoch(struct spool *spool)
 			return -EIO;
 	spool->reader_state.epoch = epoch;
 	for (unsigned int i = 0; i < LINK_LANE_COUNT; i++) {
+		spool->reader_state.begins[i] = spool->reader_state.lanes[i].acked + 1;
 		if (spool->reader_state.lanes[i].acked == 0)
 			continue;
 		spool->reader_state.lanes[i].skipped = true;
@@ -362,6 +363,32 @@ spool_renew_epoch(struct spool *spool)
 		spool->saved_epoch = epoch;
 	pthread_mutex_unlock(&spool->folder_lock);
 	return rc;
+}
+
+int
+spool_set_owner(struct spool *spool, const char *owner)
+{
+	struct spool_reader_state *state = &spool->reader_state;
+	bool other = state->owner[0] != '\0' && strcmp(state->owner, owner) != 0;
+
+	if (strcmp(state->owner, owner) == 0)
+		return 0;
+	if (other)
+		log_notice("spool", "%s: was of %s, is of %s from now on", spool->path, state->owner, owner);
+	snprintf(state->owner, sizeof(state->owner), "%s", owner);
+	if (other)
+		return spool_renew_epoch(spool);
+	pthread_mutex_lock(&spool->folder_lock);
+	int rc = spool->away ? -EIO : slot_save(&spool->reader_slot, state, sizeof(*state), true);
+
+	pthread_mutex_unlock(&spool->folder_lock);
+	return rc;
+}
+
+uint64_t
+spool_get_begin(const struct spool *spool, enum link_lane lane)
+{
+	return spool->reader_state.begins[lane];
 }
 
 uint64_t

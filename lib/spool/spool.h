@@ -43,6 +43,7 @@
 
 enum {
 	SPOOL_RECORD_LEN_MAX = 512 * 1024, /* bytes of one line */
+	SPOOL_OWNER_MAX = 64,              /* characters of spool_set_owner() */
 	SPOOL_SEGMENTS_PER_SIZE_MIN = 16,  /* size is at least this many segments */
 };
 
@@ -172,6 +173,16 @@ int spool_report_gap(struct spool *spool, enum link_lane lane, uint64_t first, u
 	enum spool_gap_reason reason);
 /** A new epoch for all that is not acknowledged yet; sequences stay. @return 0 or -errno. */
 int spool_renew_epoch(struct spool *spool);
+/** The lane's first sequence of the epoch; 0: not known. */
+uint64_t spool_get_begin(const struct spool *spool, enum link_lane lane);
+/**
+ * Whose records these are, by the name that the aggregator knows them by. Under another name than before a new epoch begins: what
+ * was acknowledged before is not missing there.
+ *
+ * @param owner 1..SPOOL_OWNER_MAX characters
+ * @return 0 or -errno: it holds, and is not on the disk
+ */
+int spool_set_owner(struct spool *spool, const char *owner);
 /** Forces written records to the disk when the policy is an interval and it has passed. */
 void spool_sync(struct spool *spool, uint64_t now_ms);
 

@@ -68,6 +68,8 @@ struct spool_reader_state {
 		uint64_t acked;
 		uint64_t skipped; /* whether acked was last moved by spool_skip() */
 	} lanes[LINK_LANE_COUNT];
+	uint64_t begins[LINK_LANE_COUNT]; /* the first number of the epoch; 0: not known */
+	char owner[SPOOL_OWNER_MAX + 1];  /* whose records these are; "": not known */
 };
 
 static_assert(sizeof(struct spool_writer_state) <= SLOT_STATE_LEN_MAX, "fits a slot");

@@ -10,6 +10,14 @@ struct store_tail {
 	int64_t mark; /* store_mark() of the record before next; of another one, or 0: not known */
 };
 
+/** A lane of which nothing is stored begins where its epoch does. */
+static inline void
+store_tail_begin(struct store_tail *tail, const struct batch_head *head)
+{
+	if (tail->next <= 1)
+		tail->next = head->begins > 1 ? head->begins : 1;
+}
+
 /** What a record is under its number, so that another one under the same number is told from it. */
 int64_t store_mark(uint64_t sequence, const struct store_line *line);
 

@@ -14,6 +14,7 @@
 static char path[64];
 static char backup_path[64];
 static const char *day = "2026-01-02"; /* that records say they are of */
+static uint64_t begins; /* what batches say of their epoch */
 
 static int
 make_path(void **state)
@@ -71,7 +72,7 @@ static int
 append(struct store *store, uint64_t first, uint32_t count, uint64_t skip_to, struct store_appended *out)
 {
 	struct batch_head head = { .sensor = "plant-1", .epoch = 0xfedcba9876543210, .lane = LINK_LANE_EVENT,
-		.sequence = first, .count = count, .skip_to = skip_to };
+		.sequence = first, .count = count, .skip_to = skip_to, .begins = begins };
 	struct store_line *rows = calloc(count, sizeof(*rows));
 	struct store_body body = { 0 };
 	char *text = malloc(count * 128);
@@ -191,6 +192,29 @@ other_records_under_the_same_numbers_are_told(void **state)
 	assert_int_equal(out.skipped, 2);
 	assert_int_equal(store_commit(store), 0);
 	assert_int_equal(count_records(store), 16);
+	store_close(store);
+}
+
+/* What came before an epoch's first number was another's, and is not missing in it. */
+static void
+an_epoch_begins_where_it_says(void **state)
+{
+	struct store *store = open_store(NULL, true);
+	struct store_appended out;
+
+	begins = 101;
+	assert_int_equal(append(store, 120, 5, 0, &out), -ERANGE);
+	assert_int_equal(out.next, 101);
+	assert_int_equal(append(store, 120, 5, 111, &out), -ERANGE);
+	assert_int_equal(append(store, 120, 5, 120, &out), 0);
+	assert_int_equal(out.lost, 19);
+	assert_int_equal(out.stored, 5);
+	/* Once something is stored, it is that which counts. */
+	begins = 200;
+	assert_int_equal(append(store, 200, 1, 200, &out), 0);
+	assert_int_equal(out.lost, 75);
+	begins = 0;
+	assert_int_equal(store_commit(store), 0);
 	store_close(store);
 }
 
@@ -571,6 +595,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(there_is_one_writer, make_path, remove_path),
 		cmocka_unit_test_setup_teardown(batches_are_stored_exactly_once, make_path, remove_path),
 		cmocka_unit_test_setup_teardown(other_records_under_the_same_numbers_are_told, make_path, remove_path),
+		cmocka_unit_test_setup_teardown(an_epoch_begins_where_it_says, make_path, remove_path),
 		cmocka_unit_test_setup_teardown(a_database_of_before_the_marks_goes_on, make_path, remove_path),
 		cmocka_unit_test_setup_teardown(what_is_not_committed_is_not_there, make_path, remove_path),
 		cmocka_unit_test_setup_teardown(filters_and_pages_find_each_record_once, make_path, remove_path),

@@ -34,6 +34,9 @@ class Copies(Case):
         self.assertTrue(feed.drain(), feed.status())
         return feed.status()['counters']
 
+    def lost(self):
+        return self.aggregator.get('/v1/summary')[1]['losses']['link.records_lost_at_sensor']
+
     def epochs(self):
         return {lane['epoch'] for lane in self.aggregator.get('/v1/lanes')[1]['lanes'] if lane['lane'] == 'event'}
 
@@ -55,6 +58,7 @@ class Copies(Case):
         self.assertEqual(self.numbers(), list(range(1, 1251)))
         self.assertEqual(len(self.epochs()), 2)
         self.assertEqual(self.aggregator.get('/v1/counters')[1]['aggregator']['ingest.foreign'], 1)
+        self.assertEqual(self.lost(), 0)
 
     def test_a_cloned_box_beside_its_original(self):
         feed = self.feed()
@@ -71,6 +75,24 @@ class Copies(Case):
             feed.close()
         self.assertEqual(self.numbers(), list(range(1, first)))
         self.assertEqual(len(self.epochs()), 2)
+        self.assertEqual(self.lost(), 0)
+
+    def test_a_box_that_gets_another_name(self):
+        """What it delivered under the old one is not missing under the new one; what waited comes under the new one."""
+        feed = self.feed()
+        self.deliver(feed, 1, 100)
+        feed.close()
+        feed = self.feed(uplink__url='https://localhost:1')
+        feed.put('event', 101, 50)
+        feed.close()
+        pki = self.aggregator.pki
+        for _ in range(2):
+            feed = self.feed(uplink__cert=f'{pki}/plant-2.pem', uplink__key=f'{pki}/plant-2.key')
+            self.assertTrue(feed.drain(), feed.status())
+            feed.close()
+        self.assertEqual(self.numbers(sensor='plant-1'), list(range(1, 101)))
+        self.assertEqual(self.numbers(sensor='plant-2'), list(range(101, 151)))
+        self.assertEqual((self.lost(), len(self.epochs())), (0, 2))
 
     def test_what_is_sent_again_is_no_copy(self):
         """Killed with batches on their way, and started again: they overlap what is stored, and are the same."""

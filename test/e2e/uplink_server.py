@@ -90,6 +90,8 @@ class Aggregator:
     def store(self, head, lines):
         with self.lock:
             lane = self.lanes.setdefault((head['sensor'], head['epoch'], head['lane']), Lane())
+            if lane.next == 1:
+                lane.next = max(1, head['begins'])
             expected = max(lane.next, head['skip_to'])
             if head['sequence'] > expected:
                 return 409, {'expected': lane.next}
@@ -170,7 +172,7 @@ class Handler(BaseHTTPRequestHandler):
             wrong.append('epoch')
         return {'sensor': h['Millrace-Sensor'], 'epoch': h['Millrace-Epoch'], 'lane': h['Millrace-Lane'],
                 'sequence': int(h['Millrace-Sequence']), 'count': int(h['Millrace-Count']),
-                'skip_to': int(h['Millrace-Skip-To'] or 0)}
+                'skip_to': int(h['Millrace-Skip-To'] or 0), 'begins': int(h['Millrace-Begins'] or 0)}
 
     def do_POST(self):
         aggregator = self.aggregator

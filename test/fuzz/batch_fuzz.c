@@ -36,7 +36,7 @@ static void
 take_headers(struct headers *headers, struct cursor *in)
 {
 	static const char *const names[] = { "Millrace-Version", "Millrace-Sensor", "Millrace-Epoch", "Millrace-Lane",
-		"Millrace-Sequence", "Millrace-Count", "Millrace-Skip-To", "Content-Type", "Content-Encoding", "Content-Digest" };
+		"Millrace-Sequence", "Millrace-Count", "Millrace-Skip-To", "Millrace-Begins", "Content-Type", "Content-Encoding", "Content-Digest" };
 	unsigned int count = cursor_u8(in) % HEADERS_MAX;
 
 	headers->count = 0;

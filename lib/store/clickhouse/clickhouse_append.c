@@ -126,6 +126,7 @@ take_lane(struct clickhouse_store *store, const struct batch_head *head, struct 
 	lane->epoch = head->epoch;
 	lane->lane = head->lane;
 	lane->tail = tail;
+	store_tail_begin(&lane->tail, head);
 	lane->stored = 0;
 	lane->lost = 0;
 	store->block.lane_count++;
@@ -353,6 +354,7 @@ int
 clickhouse_store_next(struct store *base, const struct batch_head *head, uint64_t *next)
 {
 	struct clickhouse_store *store = clickhouse_of(base);
+	struct store_tail tail = { 0 };
 	PGresult *rows;
 
 	if (store->block.id != 0 && store->block.lane_count > 0) {
@@ -366,7 +368,10 @@ clickhouse_store_next(struct store *base, const struct batch_head *head, uint64_
 		head->sensor, (int64_t)head->epoch, (int64_t)head->lane);
 	if (rows == NULL)
 		return pg_error(store->aside);
-	*next = PQntuples(rows) == 0 ? 1 : (uint64_t)pg_number(rows, 0, 0);
+	if (PQntuples(rows) != 0)
+		tail.next = (uint64_t)pg_number(rows, 0, 0);
 	PQclear(rows);
+	store_tail_begin(&tail, head);
+	*next = tail.next;
 	return 0;
 }

@@ -51,6 +51,7 @@ lane_get(struct sqlite_store *store, const struct batch_head *head, struct lane 
 		result = sqlite_failed(store, "lane");
 	}
 	sqlite3_reset(statement);
+	store_tail_begin(&out->tail, head);
 	return result;
 }
 
