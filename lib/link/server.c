@@ -18,9 +18,12 @@
 #include "lib/base/counter.h"
 #include "lib/base/log.h"
 #include "lib/link/server_private.h"
-#include "lib/link/server_tls.h"
 
-enum { BACKLOG = 1024 };
+enum {
+	BACKLOG = 1024,
+	FILES_LOOK_S = 5,
+	EXPIRY_LOOK_S = 600,
+};
 
 static int peer_slot = -1; /* of SSL's ex_data; given once for the process */
 
@@ -179,6 +182,69 @@ link_server_recheck(struct link_server *server)
 			server_cut(peer);
 }
 
+/* ---- certificates ---- */
+
+static int
+read_files(struct link_server *server, SSL_CTX **out)
+{
+	int err = server_tls_create(out, &server->config);
+
+	if (err != 0)
+		return err;
+	if (server->config.client_ca != NULL)
+		SSL_CTX_set_verify(*out, SSL_CTX_get_verify_mode(*out), verify_peer);
+	SSL_CTX_set_alpn_select_cb(*out, choose_protocol, server);
+	return 0;
+}
+
+/* Connections that are open keep what they have. */
+static void
+take_files(struct link_server *server)
+{
+	const char *topic = server->config.topic;
+	SSL_CTX *fresh = NULL;
+
+	if (!server_tls_changed(&server->files, &server->config))
+		return;
+	if (read_files(server, &fresh) != 0) {
+		/* Perhaps the other half is still being written: it is looked at once more when it has changed again. */
+		log_warning("link", "%s: certificate files changed and are no good; those read before stay in use", topic);
+		server_count(server, LINK_SERVER_CERT_RELOADS_FAILED);
+		return;
+	}
+	SSL_CTX_free(server->tls);
+	server->tls = fresh;
+	server->expiry = (struct expiry){ 0 };
+	server->expiry_s = 0;
+	server_count(server, LINK_SERVER_CERT_RELOADS);
+	log_notice("link", "%s: certificate files read again; new connections use them", topic);
+}
+
+static void
+look_at_end(struct link_server *server)
+{
+	time_t end = server_tls_end(server->tls);
+	time_t now = time(NULL);
+
+	if (expiry_warn(&server->expiry, "link", server->config.cert, end, now))
+		server_count(server, LINK_SERVER_CERT_WARNINGS);
+	if (server->config.counters != NULL)
+		counter_set(&server->config.counters[LINK_SERVER_CERT_DAYS_LEFT], expiry_days_left(end, now));
+}
+
+static void
+look_at_files(struct link_server *server, uint64_t now_s)
+{
+	if (now_s >= server->files_s) {
+		server->files_s = now_s + FILES_LOOK_S;
+		take_files(server);
+	}
+	if (now_s >= server->expiry_s) {
+		server->expiry_s = now_s + EXPIRY_LOOK_S;
+		look_at_end(server);
+	}
+}
+
 /* Ends the connections whose peer took too long to say a whole request, whatever it trickles, or is silent. */
 static void
 sweep(evutil_socket_t fd, short what, void *arg)
@@ -189,6 +255,7 @@ sweep(evutil_socket_t fd, short what, void *arg)
 	time_t now = time(NULL);
 	struct peer *peer;
 
+	look_at_files(server, now_s);
 	LIST_FOREACH(peer, &server->peers, link) {
 		bool idle;
 
@@ -353,13 +420,12 @@ link_server_create(struct link_server **out, struct event_base *base, const stru
 	LIST_INIT(&server->peers);
 	if (peer_slot < 0)
 		peer_slot = SSL_get_ex_new_index(0, NULL, NULL, NULL, peer_gone);
-	err = peer_slot < 0 ? -ENOMEM : server_tls_create(&server->tls, config);
-	if (err == 0 && config->client_ca != NULL)
-		SSL_CTX_set_verify(server->tls, SSL_CTX_get_verify_mode(server->tls), verify_peer);
-	if (err == 0)
-		SSL_CTX_set_alpn_select_cb(server->tls, choose_protocol, server);
+	(void)server_tls_changed(&server->files, config);
+	err = peer_slot < 0 ? -ENOMEM : read_files(server, &server->tls);
 	if (err == 0)
 		err = start(server);
+	if (err == 0)
+		look_at_files(server, server_clock_s());
 	if (err != 0) {
 		link_server_destroy(server);
 		return err;
@@ -373,9 +439,12 @@ link_server_check(const struct link_server_config *config)
 {
 	struct sockaddr_storage address;
 	int len = sizeof(address);
+	struct expiry expiry = { 0 };
 	SSL_CTX *tls = NULL;
 	int err = server_tls_create(&tls, config);
 
+	if (err == 0)
+		(void)expiry_warn(&expiry, "link", config->cert, server_tls_end(tls), time(NULL));
 	SSL_CTX_free(tls);
 	if (!parse_listen(config->listen, &address, &len)) {
 		log_error("link", "%s: %s is not ADDRESS:PORT", config->topic, config->listen);

@@ -24,6 +24,10 @@ enum link_server_counter {
 	LINK_SERVER_IDLE,    /* cut: silent for too long */
 	LINK_SERVER_CROWDED, /* cut: their peer had opened too many since */
 	LINK_SERVER_FULL,    /* times that the bound on connections was reached */
+	LINK_SERVER_CERT_RELOADS,        /* times that changed files of TLS were taken over */
+	LINK_SERVER_CERT_RELOADS_FAILED, /* times that they were no good */
+	LINK_SERVER_CERT_WARNINGS,
+	LINK_SERVER_CERT_DAYS_LEFT,      /* set, not counted */
 	/* of HTTP/2 */
 	LINK_SERVER_HTTP2,   /* connections that speak it */
 	LINK_SERVER_STREAMS, /* requests refused: more at once than streams_max */
@@ -40,6 +44,10 @@ enum link_server_counter {
 	[(base) + LINK_SERVER_IDLE] = { name ".idle_cut", "connections cut because they were silent too long" }, \
 	[(base) + LINK_SERVER_CROWDED] = { name ".crowded_cut", "connections cut because their sensor had opened too many since" }, \
 	[(base) + LINK_SERVER_FULL] = { name ".full", "times that limits.connections was reached" }, \
+	[(base) + LINK_SERVER_CERT_RELOADS] = { name ".cert_reloads", "times that changed certificate files were taken over" }, \
+	[(base) + LINK_SERVER_CERT_RELOADS_FAILED] = { name ".cert_reloads_failed", "times that changed certificate files were no good" }, \
+	[(base) + LINK_SERVER_CERT_WARNINGS] = { name ".cert_warnings", "warnings that the certificate is about to expire" }, \
+	[(base) + LINK_SERVER_CERT_DAYS_LEFT] = { name ".cert_days_left", "whole days until the certificate expires" }, \
 	[(base) + LINK_SERVER_HTTP2] = { name ".http2", "connections that spoke HTTP/2" }, \
 	[(base) + LINK_SERVER_STREAMS] = { name ".streams_refused", "HTTP/2 requests refused because of limits.streams" }, \
 	[(base) + LINK_SERVER_HEADERS] = { name ".headers_refused", \
@@ -84,7 +92,7 @@ typedef void (*link_server_handler)(void *arg, struct link_request *request);
 int link_server_create(struct link_server **out, struct event_base *base, const struct link_server_config *config,
 	link_server_handler handler, void *arg);
 void link_server_destroy(struct link_server *server);
-/** Reads the files and the address without listening. @return 0 or -errno, logged. */
+/** Reads the files and the address without listening; says where the certificate ends soon. @return 0 or -errno, logged. */
 int link_server_check(const struct link_server_config *config);
 
 /** Tells peers whose protocol has a word for it that no further requests are taken; what was taken is answered. */

@@ -15,7 +15,9 @@
 #include <event2/bufferevent.h>
 #include <openssl/ssl.h>
 
+#include "lib/link/expiry.h"
 #include "lib/link/server.h"
+#include "lib/link/server_tls.h"
 
 struct evhttp;
 struct evhttp_uri;
@@ -51,6 +53,10 @@ struct link_server {
 	struct link_server_config config;
 	struct event_base *base;
 	SSL_CTX *tls;
+	struct server_tls_files files;
+	struct expiry expiry; /* of its certificate */
+	uint64_t files_s;     /* when to look at the files again */
+	uint64_t expiry_s;    /* when to look at its end */
 	struct evhttp *http;
 	struct evconnlistener *listener; /* http's */
 	struct event *sweep;

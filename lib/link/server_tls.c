@@ -79,6 +79,33 @@ server_tls_create(SSL_CTX **out, const struct link_server_config *config)
 }
 
 bool
+server_tls_changed(struct server_tls_files *files, const struct link_server_config *config)
+{
+	const char *const paths[] = { config->cert, config->key, config->client_ca };
+	struct server_tls_files before = *files;
+	struct stat status;
+
+	/* One that is missing, as between two steps of its replacement, is another, too. */
+	memset(files, 0, sizeof(*files));
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		if (paths[i] == NULL || stat(paths[i], &status) != 0)
+			continue;
+		files->at[i].inode = status.st_ino;
+		files->at[i].size = status.st_size;
+		files->at[i].changed = status.st_mtim;
+	}
+	return memcmp(&before, files, sizeof(before)) != 0;
+}
+
+time_t
+server_tls_end(const SSL_CTX *context)
+{
+	struct tm tm;
+
+	return ASN1_TIME_to_tm(X509_get0_notAfter(SSL_CTX_get0_certificate(context)), &tm) == 1 ? timegm(&tm) : 0;
+}
+
+bool
 server_tls_name(const X509 *certificate, char name[BATCH_SENSOR_MAX + 1])
 {
 	const X509_NAME *subject = X509_get_subject_name(certificate);

@@ -3,9 +3,23 @@
 #define MR_LINK_SERVER_TLS_H
 
 #include <openssl/ssl.h>
+#include <sys/stat.h>
 
 #include "lib/link/server.h"
 
+/** Which files were read. */
+struct server_tls_files {
+	struct {
+		ino_t inode;
+		off_t size;
+		struct timespec changed;
+	} at[3]; /* certificate, key, CA */
+};
+
+/** Looks at them. @return whether one is another than before */
+bool server_tls_changed(struct server_tls_files *files, const struct link_server_config *config);
+/** When its certificate ends. */
+time_t server_tls_end(const SSL_CTX *context);
 /** @return 0 or -errno, logged with the file at fault. */
 int server_tls_create(SSL_CTX **out, const struct link_server_config *config);
 /** The subject CN, when it is a valid sensor name. */

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 
 #include "lib/link/batch.h"
+#include "lib/link/expiry.h"
 #include "lib/link/relay.h"
 #include "lib/link/uplink.h"
 #include "lib/link/uplink_identity.h"
@@ -118,7 +119,7 @@ struct uplink_way {
 	uint64_t probe_ms;       /* when to try a preferred one */
 	uint64_t identity_ms;    /* when to look at the certificate files */
 	uint64_t expiry_ms;      /* when to look at their dates */
-	unsigned int warned_days[2]; /* the lowest threshold said: certificate, CA */
+	struct expiry expiry[2]; /* certificate, CA */
 	struct uplink_probe probe;
 };
 

@@ -21,7 +21,6 @@ enum {
 	IDENTITY_LOOK_MS = 1000,
 	CLOCK_LOOK_MS = 1000,
 	EXPIRY_LOOK_MS = 600000,
-	DAY_S = 86400,
 };
 
 static const struct way *
@@ -346,37 +345,24 @@ look_at_files(struct uplink *uplink)
 	identity_free(&target->identity);
 	target->identity = fresh;
 	uplink->way.expiry_ms = 0;
-	uplink->way.warned_days[0] = uplink->way.warned_days[1] = 0;
+	memset(uplink->way.expiry, 0, sizeof(uplink->way.expiry));
 	uplink_count(uplink, UPLINK_CERT_RELOADS, 1);
 	uplink_way_renew(uplink);
 	uplink->not_before_ms = 0;
 	log_notice("link", "certificate files read again; new connections use them");
 }
 
-/* Each threshold is said once. */
 static void
-warn_of_end(struct uplink *uplink, unsigned int which, const char *path, time_t end)
+look_at_ends(struct uplink *uplink)
 {
-	static const unsigned int thresholds[] = { 1, 7, 30 };
-	int64_t left_s = (int64_t)end - (int64_t)time(NULL);
-	unsigned int *warned = &uplink->way.warned_days[which];
+	const struct identity *identity = &uplink->target.identity;
+	struct expiry *expiry = uplink->way.expiry;
+	time_t now = time(NULL);
 
-	if (which == 0)
-		counter_set(&uplink->counters[UPLINK_CERT_DAYS_LEFT], left_s <= 0 ? 0 : (uint64_t)left_s / DAY_S);
-	for (size_t i = 0; i < sizeof(thresholds) / sizeof(thresholds[0]); i++) {
-		if (left_s > (int64_t)thresholds[i] * DAY_S)
-			continue;
-		if (*warned != 0 && *warned <= thresholds[i])
-			return;
-		*warned = thresholds[i];
-		uplink_count(uplink, UPLINK_CERT_WARNINGS, 1);
-		if (left_s <= 0)
-			log_error("link", "%s has expired: renew it", path);
-		else
-			log_warning("link", "%s expires in %lld hours (less than %u day%s): renew it", path, (long long)left_s / 3600,
-				thresholds[i], thresholds[i] == 1 ? "" : "s");
-		return;
-	}
+	counter_set(&uplink->counters[UPLINK_CERT_DAYS_LEFT], expiry_days_left(identity->not_after, now));
+	uplink_count(uplink, UPLINK_CERT_WARNINGS,
+		expiry_warn(&expiry[0], "link", uplink->target.paths.at[IDENTITY_CERT], identity->not_after, now) +
+		expiry_warn(&expiry[1], "link", uplink->target.paths.at[IDENTITY_CA], identity->ca_not_after, now));
 }
 
 void
@@ -397,8 +383,7 @@ uplink_way_tick(struct uplink *uplink, uint64_t now_ms)
 	}
 	if (now_ms >= way->expiry_ms) {
 		way->expiry_ms = now_ms + EXPIRY_LOOK_MS;
-		warn_of_end(uplink, 0, uplink->target.paths.at[IDENTITY_CERT], uplink->target.identity.not_after);
-		warn_of_end(uplink, 1, uplink->target.paths.at[IDENTITY_CA], uplink->target.identity.ca_not_after);
+		look_at_ends(uplink);
 	}
 }
 

@@ -13,6 +13,7 @@ import http.client
 import json
 import os
 import random
+import shutil
 import signal
 import socket
 import ssl
@@ -29,6 +30,7 @@ import cluster  # noqa: E402
 import http2  # noqa: E402
 import parallel  # noqa: E402
 import store  # noqa: E402
+import uplink_test  # noqa: E402
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 EPOCH = "00000000000000a1"
@@ -456,6 +458,77 @@ class Limits(Case):
             self.assertLess(time.monotonic() - started, 30)
             time.sleep(0.1)
         return time.monotonic() - started
+
+
+class Certificates(Case):
+    """Its own certificate is replaced while it runs, as every renewal does."""
+
+    def prepare(self):
+        self.own = os.path.join(self.aggregator.dir.name, "own")
+        shutil.copytree(self.aggregator.pki, self.own)
+        for key, name in (("tls.cert", "aggregator.pem"), ("tls.key", "aggregator.key"), ("tls.ca", "ca.pem")):
+            self.aggregator.settings += ["--set", f"{key}={self.own}/{name}"]
+        for key, name in (("api.cert", "aggregator.pem"), ("api.key", "aggregator.key")):
+            self.aggregator.settings += ["--set", f"{key}={self.aggregator.pki}/{name}"]
+
+    def make(self, name, *dates):
+        uplink_test.make_leaf(self.own, name, "ca", "aggregator", "DNS:localhost,IP:127.0.0.1", *dates)
+
+    def put(self, name):
+        for kind in ("key", "pem"):
+            os.replace(f"{self.own}/{name}.{kind}", f"{self.own}/aggregator.{kind}")
+
+    def counter(self, name):
+        return self.aggregator.get("/v1/counters")[1]["aggregator"][name]
+
+    def until(self, name, want):
+        end = time.monotonic() + 20
+        while self.counter(name) != want:
+            self.assertLess(time.monotonic(), end, (name, self.counter(name)))
+            time.sleep(0.2)
+
+    def served(self):
+        connection = self.aggregator.connect()
+        connection.connect()
+        number = connection.sock.getpeercert()["serialNumber"]
+        connection.close()
+        return number
+
+    def test_a_new_certificate_needs_no_restart(self):
+        before = self.served()
+        open_ = self.aggregator.connect()
+        self.assertEqual(self.post(1, [event(1)], connection=open_), (200, {"acked": 1}))
+        self.make("fresh")
+        self.put("fresh")
+        self.until("ingest.cert_reloads", 1)
+        after = self.served()
+        self.assertNotEqual(before, after)
+        # What is open goes on, and what comes is taken.
+        self.assertEqual(self.post(2, [event(2)], connection=open_), (200, {"acked": 2}))
+        self.assertEqual(self.post(3, [event(3)]), (200, {"acked": 3}))
+        # Half of a pair, or none: the pair before stays in force, and the next whole one is taken.
+        self.make("other")
+        os.replace(f"{self.own}/other.pem", f"{self.own}/aggregator.pem")
+        self.until("ingest.cert_reloads_failed", 1)
+        self.assertEqual(self.served(), after)
+        os.replace(f"{self.own}/other.key", f"{self.own}/aggregator.key")
+        self.until("ingest.cert_reloads", 2)
+        self.assertNotEqual(self.served(), after)
+
+    def test_its_end_is_told_before(self):
+        self.assertGreater(self.counter("ingest.cert_days_left"), 30)
+        self.assertEqual(self.counter("ingest.cert_warnings"), 0)
+        self.make("short")  # of two days
+        self.put("short")
+        self.until("ingest.cert_warnings", 1)
+        self.assertEqual(self.counter("ingest.cert_days_left"), 1)
+        check = [program("aggregator/millrace-aggregator"), "check", "-c", self.aggregator.config, *self.aggregator.settings,
+                 "--set", "log.level=info"]
+        self.assertIn("aggregator.pem expires in 47 hours", subprocess.run(check, capture_output=True, text=True).stderr)
+        self.make("ended", "20200101000000Z", "20200102000000Z")
+        self.put("ended")
+        self.until("ingest.cert_warnings", 2)
+        self.assertIn("aggregator.pem has expired", subprocess.run(check, capture_output=True, text=True).stderr)
 
 
 class Questions(Case):
