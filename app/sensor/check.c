@@ -134,6 +134,7 @@ check_ports(struct report *report, const struct settings *settings)
 	{
 		struct config_error err;
 		struct port port;
+		char text[512];
 
 		if (port_parse(&port, json_string_value(spec), &err) != 0)
 			fault(report, "%s", err.text);
@@ -143,6 +144,8 @@ check_ports(struct report *report, const struct settings *settings)
 			fault(report, "port %s: %s", port.spec, strerror(errno));
 		else if (port.kind != PORT_PCI && port_get_link(&port) == PORT_LINK_DOWN)
 			warn(report, "port %s: the link is down (ip link set %s up; is the cable in?)", port.spec, port.name);
+		else if (port_tell_cut(&port, &settings->sensor, text, sizeof(text)))
+			warn(report, "%s", text);
 		else
 			good("port %s", port.spec);
 	}

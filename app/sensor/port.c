@@ -14,8 +14,16 @@
 
 #include "lib/base/log.h"
 
-/* Of an af_packet port's ring, each queue's. */
-#define AF_PACKET_FRAMES 65536
+/* An af_packet port's ring, each queue's: places of equal size, so many in a block. */
+enum {
+	USUAL_DATA_LEN = 2048,
+	RING_LEN = 128 << 20,
+	RING_STEP = 2048,       /* a place is a multiple of it, so that blocks are whole pages */
+	RING_BLOCK = 512,
+	RING_HEAD = 66,         /* of a place, in front of the frame: TPACKET2_HDRLEN, and the alignment of IP */
+	XDP_DATA_MAX = 4096 - 64 - 128 - RTE_PKTMBUF_HEADROOM, /* a buffer with its heads is one page */
+	FRAME_HEAD_LEN = 14 + 4 /* beside an interface's MTU: Ethernet and a tag */
+};
 
 /* A Toeplitz key of one repeated pair of bytes hashes both directions of a flow alike (Woo and Park, 2012). */
 static uint8_t symmetric_key[52];
@@ -26,7 +34,7 @@ static const struct {
 	const char *vdev; /* format of the driver's words; "" for none */
 } kinds[] = {
 	{ "pci:", PORT_PCI, "" },
-	{ "af_packet:", PORT_AF_PACKET, "net_af_packet%u,iface=%s,blocksz=1048576,framesz=2048,framecnt=" RTE_STR(AF_PACKET_FRAMES) ",qpairs=%u" },
+	{ "af_packet:", PORT_AF_PACKET, "net_af_packet%u,iface=%s,qpairs=%u" },
 	{ "af_xdp:", PORT_AF_XDP, "net_af_xdp%u,iface=%s" },
 	{ "pcap:", PORT_PCAP, "net_pcap%u,rx_pcap=%s" },
 	{ "ring:", PORT_RING, "net_ring%u,%s" },
@@ -100,16 +108,60 @@ by_kernel(const struct port *port)
 	return port->kind == PORT_AF_PACKET || port->kind == PORT_AF_XDP;
 }
 
+static uint32_t
+ring_place(const struct sensor_config *config)
+{
+	return ((uint32_t)config->mbuf_data_len + RING_STEP - 1) / RING_STEP * RING_STEP;
+}
+
+static uint32_t
+ring_places(const struct sensor_config *config)
+{
+	return RING_LEN / ring_place(config) / RING_BLOCK * RING_BLOCK;
+}
+
+/* The driver wants buffers that hold a whole place. */
+static uint32_t
+buffer_len(const struct port *port, const struct sensor_config *config)
+{
+	return port->kind == PORT_AF_PACKET ? ring_place(config) : (uint32_t)config->mbuf_data_len;
+}
+
+bool
+port_tell_cut(const struct port *port, const struct sensor_config *config, char *text, size_t cap)
+{
+	uint32_t longest = by_kernel(port) ? (uint32_t)kernel_says(port->name, "mtu") + FRAME_HEAD_LEN : 0;
+	uint32_t head = port->kind == PORT_AF_PACKET ? RING_HEAD : 0;
+	int len;
+
+	if (longest + head <= buffer_len(port, config))
+		return false;
+	len = snprintf(text, cap, "port %s: its interface takes frames of %u bytes, and those above %u are %s here ", port->spec, longest,
+		buffer_len(port, config) - head, head != 0 ? "cut" : "lost");
+	if (port->kind == PORT_AF_XDP && longest > XDP_DATA_MAX)
+		snprintf(text + len, cap - (size_t)len, "(an af_packet: port takes them whole)");
+	else
+		snprintf(text + len, cap - (size_t)len, "(dpdk.mbuf-data-len: %u takes them whole)", longest + head);
+	return true;
+}
+
 /* Makes the device known to DPDK. */
 static int
-probe(struct port *port, unsigned int port_idx, unsigned int worker_count, struct config_error *err)
+probe(struct port *port, const struct sensor_config *config, unsigned int port_idx, unsigned int worker_count,
+	struct config_error *err)
 {
 	char words[512], name[64];
+	size_t len;
 	int rc;
 
 	if (by_kernel(port) && if_nametoindex(port->name) == 0) {
 		snprintf(err->text, sizeof(err->text), "ports: %s: there is no interface \"%s\"", port->spec, port->name);
 		return -ENODEV;
+	}
+	if (port->kind == PORT_AF_XDP && config->mbuf_data_len > XDP_DATA_MAX) {
+		snprintf(err->text, sizeof(err->text), "ports: %s: af_xdp takes frames of %d bytes at most (dpdk.mbuf-data-len)", port->spec,
+			XDP_DATA_MAX);
+		return -EINVAL;
 	}
 	if (port->kind == PORT_PCI) {
 		rc = rte_eth_dev_get_port_by_name(port->name, &port->port_id);
@@ -126,6 +178,10 @@ probe(struct port *port, unsigned int port_idx, unsigned int worker_count, struc
 		snprintf(words, sizeof(words), kinds[port->kind].vdev, port_idx, port->name, worker_count);
 #pragma GCC diagnostic pop
 	}
+	len = strlen(words);
+	if (port->kind == PORT_AF_PACKET)
+		snprintf(words + len, sizeof(words) - len, ",blocksz=%u,framesz=%u,framecnt=%u", RING_BLOCK * ring_place(config),
+			ring_place(config), ring_places(config));
 	snprintf(name, sizeof(name), "%.*s", (int)strcspn(words, ","), words);
 	rc = rte_dev_probe(words);
 	if (rc == 0)
@@ -168,6 +224,9 @@ start_queues(struct port *port, const struct sensor_config *config, struct confi
 
 	if (rc == 0) {
 		conf = port_conf(&info, port->queue_count);
+		/* What is longer a card drops. Buffers of the usual length leave it what it was. */
+		if (port->kind == PORT_PCI && config->mbuf_data_len > USUAL_DATA_LEN)
+			conf.rxmode.mtu = RTE_MIN((uint32_t)config->mbuf_data_len - FRAME_HEAD_LEN, (uint32_t)info.max_mtu);
 		rc = rte_eth_dev_configure(port->port_id, port->queue_count, port->queue_count, &conf);
 	}
 	if (rc == 0)
@@ -189,7 +248,7 @@ start_queues(struct port *port, const struct sensor_config *config, struct confi
  * another network's, of this machine's own loopback even. What its rings hold before the workers run is no traffic of the port.
  */
 static void
-discard_before_start(const struct port *port)
+discard_before_start(const struct port *port, const struct sensor_config *config)
 {
 	struct rte_mbuf *burst[64];
 	unsigned int count = 0;
@@ -197,7 +256,7 @@ discard_before_start(const struct port *port)
 	for (uint16_t queue = 0; queue < port->queue_count; queue++) {
 		uint16_t got = 1;
 
-		for (unsigned int most = count + AF_PACKET_FRAMES; got > 0 && count < most; count += got) {
+		for (unsigned int most = count + ring_places(config); got > 0 && count < most; count += got) {
 			got = rte_eth_rx_burst(port->port_id, queue, burst, sizeof(burst) / sizeof(burst[0]));
 			rte_pktmbuf_free_bulk(burst, got);
 		}
@@ -226,7 +285,8 @@ port_start(struct port *port, const struct sensor_config *config, unsigned int p
 	struct config_error *err)
 {
 	char name[32];
-	int rc = probe(port, port_idx, worker_count, err);
+	char text[512];
+	int rc = probe(port, config, port_idx, worker_count, err);
 
 	if (rc != 0)
 		return rc;
@@ -234,10 +294,10 @@ port_start(struct port *port, const struct sensor_config *config, unsigned int p
 	port->ends = port->kind == PORT_PCAP;
 	snprintf(name, sizeof(name), "millrace_port_%u", port_idx);
 	port->pool = rte_pktmbuf_pool_create(name, (unsigned int)config->mbuf_count, 256, 0,
-		(uint16_t)(config->mbuf_data_len + RTE_PKTMBUF_HEADROOM), (int)rte_socket_id());
+		(uint16_t)(buffer_len(port, config) + RTE_PKTMBUF_HEADROOM), (int)rte_socket_id());
 	if (port->pool == NULL) {
-		snprintf(err->text, sizeof(err->text), "dpdk.mbufs: no memory for %" PRIu64 " buffers of %" PRIu64 " bytes",
-			config->mbuf_count, config->mbuf_data_len);
+		snprintf(err->text, sizeof(err->text), "dpdk.mbufs: no memory for %" PRIu64 " buffers of %u bytes: fewer, or more "
+			"dpdk.memory-mib", config->mbuf_count, buffer_len(port, config));
 		return -ENOMEM;
 	}
 	rc = start_queues(port, config, err);
@@ -246,7 +306,9 @@ port_start(struct port *port, const struct sensor_config *config, unsigned int p
 	if (config->promiscuous && rte_eth_promiscuous_enable(port->port_id) != 0)
 		log_notice("sensor", "%s: the driver has no promiscuous mode", port->spec);
 	if (port->kind == PORT_AF_PACKET)
-		discard_before_start(port);
+		discard_before_start(port, config);
+	if (port_tell_cut(port, config, text, sizeof(text)))
+		log_warning("sensor", "%s", text);
 	if (by_kernel(port))
 		port->kernel_base = port->kernel_last = kernel_says(port->name, "statistics/rx_packets");
 	port->kernel_idx = by_kernel(port) ? if_nametoindex(port->name) : 0;

@@ -21,7 +21,6 @@ struct port {
 	enum port_kind kind;
 	uint16_t port_id;
 	uint16_t queue_count;
-	uint32_t mtu;
 	bool ends;            /* a capture: it is over once the file is */
 	struct rte_mempool *pool;
 	uint64_t kernel_base; /* af_packet, af_xdp: what the kernel's count of frames was at start */
@@ -50,6 +49,9 @@ int port_parse(struct port *out, const char *spec, struct config_error *err);
 int port_start(struct port *port, const struct sensor_config *config, unsigned int port_idx, unsigned int worker_count,
 	struct config_error *err);
 void port_stop(struct port *port);
+/** Says where the interface of an af_packet or af_xdp port lets longer frames in than the buffers hold.
+ *  @return whether it does */
+bool port_tell_cut(const struct port *port, const struct sensor_config *config, char *text, size_t cap);
 /** Thread: any. */
 void port_get_counts(struct port *port, struct port_counts *out);
 /** Frames handed to queues so far. Thread: any. */

@@ -95,6 +95,26 @@ class Ports(unittest.TestCase):
         self.assert_seen(30)
         self.assertEqual(self.stats()['capture']['links_lost'], 1)
 
+    def test_long_frames(self):
+        """Longer than the buffers they are cut, which is said at the start and by `check`; buffers that are long enough take them whole."""
+        for end in (self.wire.near, self.wire.far):
+            subprocess.run(['ip', 'link', 'set', end, 'mtu', '9000'], check=True)
+        command = [f'{BUILD}/app/sensor/millrace-sensor', 'check', '-c', self.config]
+        told = f'port af_packet:{self.wire.far}: its interface takes frames of 9018 bytes, and those above 1982 are cut here (dpdk.mbuf-data-len: 9084'
+        self.assertIn(told, subprocess.run(command, capture_output=True, text=True, timeout=60).stdout)
+        for length, pool, want in ((2048, 8192, 1982), (9084, 4096, 9014)):
+            with open(self.config, 'w') as out:
+                out.write(CONFIG.format(port=self.wire.far, prefix=os.path.basename(self.folder), folder=self.folder)
+                          .replace('mbufs: 8192', f'mbufs: {pool}, mbuf-data-len: {length}'))
+            self.start()
+            self.assertEqual(told in self.log(), length == 2048)
+            with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as out:
+                out.bind((self.wire.near, 0))
+                out.send(frame(1).ljust(9014, b'x'))
+            self.assertTrue(wait_for(lambda: self.stats().get('decoder', {}).get('max_pkt_size') == want, 20), self.stats().get('decoder'))
+            self.end()
+            os.unlink(f'{self.folder}/eve.json')
+
     def test_interface_taken_away(self):
         self.start()
         self.send(10)
