@@ -331,7 +331,7 @@ defrag_insert(struct decode *d, const struct defrag_fragment *fragment)
 		return;
 	}
 	result = piece_insert(&tracker->pieces, defrag->slab, tracker->policy, fragment->offset, fragment->data,
-		fragment->len);
+		fragment->len, 0);
 	defrag->pieces_used += tracker->pieces.count - before;
 	if ((result & PIECE_NO_MEMORY) != 0) {
 		decode_count(d, PACKET_COUNTER_DEFRAG_MEMCAP);

@@ -213,9 +213,9 @@ block_make(struct piece_list *list, struct slab *slab, uint64_t start, const uin
 
 unsigned int
 piece_insert(struct piece_list *list, struct slab *slab, enum piece_policy policy, uint64_t start,
-	const uint8_t *data, uint32_t len)
+	const uint8_t *data, uint32_t len, uint32_t mark)
 {
-	struct piece model = { .start = start, .end = start + len, .first = start, .last = start + len };
+	struct piece model = { .start = start, .end = start + len, .first = start, .last = start + len, .mark = mark };
 	struct piece *prev = list->tail != NULL && list->tail->end <= start ? list->tail : NULL;
 	struct piece *old = prev != NULL ? NULL : list->head;
 	unsigned int result = 0;

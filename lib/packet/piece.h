@@ -35,6 +35,7 @@ struct piece {
 	struct piece_block *block;
 	uint64_t start, end;
 	uint64_t first, last;
+	uint32_t mark; /* the caller's, of the arrival */
 };
 
 struct piece_list {
@@ -49,9 +50,9 @@ enum piece_result {
 	PIECE_NO_MEMORY = 4, /* nothing, or not all, was kept */
 };
 
-/** Adds an arrival. @return enum piece_result, or-ed */
+/** Adds an arrival. @param mark kept with each of its pieces. @return enum piece_result, or-ed */
 unsigned int piece_insert(struct piece_list *list, struct slab *slab, enum piece_policy policy, uint64_t start,
-	const uint8_t *data, uint32_t len);
+	const uint8_t *data, uint32_t len, uint32_t mark);
 /** The bytes of a piece. Lent. */
 const uint8_t *piece_data(const struct piece *piece);
 /** Removes the first piece. */

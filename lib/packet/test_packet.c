@@ -471,7 +471,7 @@ check_arrangement(struct slab *slab, enum piece_policy policy, const unsigned in
 		}
 		memset(bytes, 'A' + (int)i, sizeof(bytes));
 		result = piece_insert(&list, slab, policy, chunks[i][0] * UNIT, bytes,
-			(chunks[i][1] - chunks[i][0]) * UNIT);
+			(chunks[i][1] - chunks[i][0]) * UNIT, 0);
 		assert_int_equal(result, overlap ? PIECE_OVERLAP | PIECE_DIFFERENT : 0);
 	}
 	for (const struct piece *piece = list.head; piece != NULL; piece = piece->next) {

@@ -119,6 +119,7 @@ stream_hand_on(struct stream_step *step, unsigned int side, const uint8_t *data,
 	dir->next_pos += len;
 	dir->next_seq += len;
 	dir->gap_packets = 0;
+	dir->gap_run = 0;
 	if ((step->flow->flags & FLOW_APP_GIVEN_UP) != 0)
 		return;
 	if (engine->config.depth_bytes != 0 && dir->next_pos - len >= engine->config.depth_bytes) {
@@ -167,7 +168,7 @@ stream_drain(struct stream_step *step, unsigned int side)
 {
 	struct stream_dir *dir = &step->stream->dirs[side];
 
-	while (dir->early.head != NULL && dir->early.head->start <= dir->next_pos) {
+	while (stream_is_holding(dir) && !stream_is_early_answer(step, side, dir->early.head->mark)) {
 		struct piece *piece = dir->early.head;
 
 		if (piece->end > dir->next_pos) {
@@ -183,9 +184,8 @@ stream_drain(struct stream_step *step, unsigned int side)
 		deliver_end(step, dir);
 }
 
-/** Bytes of the hole at next_pos: up to the next early piece, or to what the peer acknowledged. */
-static uint32_t
-hole_len(const struct stream_dir *dir)
+uint32_t
+stream_hole_len(const struct stream_dir *dir)
 {
 	int32_t acked = (dir->flags & STREAM_DIR_ACKED) != 0 ? seq_diff(dir->last_ack, dir->next_seq) : 0;
 
@@ -200,7 +200,7 @@ void
 stream_skip_hole(struct stream_step *step, unsigned int side)
 {
 	struct stream_dir *dir = &step->stream->dirs[side];
-	struct stream_data gap = { .flags = STREAM_GAP, .missing = hole_len(dir) };
+	struct stream_data gap = { .flags = STREAM_GAP, .missing = stream_hole_len(dir) };
 
 	if (gap.missing == 0)
 		return;
@@ -213,63 +213,11 @@ stream_skip_hole(struct stream_step *step, unsigned int side)
 	dir->next_pos += gap.missing;
 	dir->next_seq += gap.missing;
 	dir->gap_packets = 0;
+	dir->gap_run += dir->gap_run < UINT8_MAX;
 	pending_free(step->engine, dir);
 	if ((step->flow->flags & FLOW_APP_GIVEN_UP) == 0)
 		deliver(step, dir, &gap);
 	stream_drain(step, side);
-}
-
-/** Waits a few packets for bytes that the peer acknowledged but that were not seen. */
-static void
-follow_hole(struct stream_step *step, unsigned int side)
-{
-	struct stream_dir *dir = &step->stream->dirs[side];
-	uint32_t limit = step->flow->packets[side != stream_side(step->flow, true)] == 0 ? STREAM_ONE_WAY_SEGMENTS :
-		(uint32_t)step->engine->config.segments_max;
-
-	if (dir->early.count >= limit) {
-		stream_event_set(step->packet, STREAM_REASSEMBLY_INSERT_LIMIT);
-		stream_skip_hole(step, side);
-		return;
-	}
-	if ((dir->flags & (STREAM_DIR_ACKED | STREAM_DIR_OPEN)) != (STREAM_DIR_ACKED | STREAM_DIR_OPEN) ||
-	    seq_diff(dir->last_ack, dir->next_seq) <= 0)
-		return;
-	/* one acknowledged number without data behind it is most likely a FIN that was not mirrored */
-	if (dir->early.head == NULL && hole_len(dir) <= 1)
-		return;
-	if (dir->gap_packets++ >= STREAM_REORDER_PACKETS)
-		stream_skip_hole(step, side);
-}
-
-/** Keeps a segment that came before its turn. */
-static void
-keep_early(struct stream_step *step, unsigned int side, uint32_t offset, const uint8_t *data, uint32_t len)
-{
-	struct stream_engine *engine = step->engine;
-	struct stream_dir *dir = &step->stream->dirs[side];
-	unsigned int result;
-
-	if ((step->flow->flags & FLOW_APP_GIVEN_UP) != 0) { /* only numbers are followed */
-		dir->next_pos += offset + len;
-		dir->next_seq += offset + len;
-		return;
-	}
-	result = piece_insert(&dir->early, engine->segments, step->stream->policies[side],
-		dir->next_pos + offset, data, len);
-	stream_count(engine, STREAM_COUNTER_OUT_OF_ORDER, 1);
-	if ((result & PIECE_OVERLAP) != 0)
-		stream_count(engine, STREAM_COUNTER_OVERLAP, 1);
-	if ((result & PIECE_DIFFERENT) != 0) {
-		stream_count(engine, STREAM_COUNTER_OVERLAP_DIFF_DATA, 1);
-		stream_event_set(step->packet, STREAM_REASSEMBLY_OVERLAP_DIFFERENT_DATA);
-	}
-	if ((result & PIECE_NO_MEMORY) != 0) {
-		stream_count(engine, STREAM_COUNTER_SEGMENT_MEMCAP_DROP, 1);
-		stream_event_set(step->packet, STREAM_REASSEMBLY_INSERT_MEMCAP);
-		stream_event_set(step->packet, STREAM_REASSEMBLY_NO_SEGMENT);
-		stream_skip_hole(step, side);
-	}
 }
 
 /** Bytes that were delivered before: told apart from what still waits in the pending buffer. */
@@ -360,13 +308,15 @@ take_data(struct stream_step *step, unsigned int side)
 		stream_print_keep(step, side);
 	if (rel > 0) {
 		if (!is_far(step, side, rel))
-			keep_early(step, side, (uint32_t)seq_diff(packet->tcp_seq, dir->next_seq), data, len);
+			stream_keep_early(step, side, (uint32_t)seq_diff(packet->tcp_seq, dir->next_seq), data, len);
 		return;
 	}
 	dir->far_packets = 0;
+	if (stream_keep_answer(step, side, data, len))
+		return;
 	if (dir->early.head != NULL) {
 		if (dir->early.head->start < dir->next_pos + len)
-			keep_early(step, side, 0, data, len);
+			stream_keep_early(step, side, 0, data, len);
 		else
 			stream_hand_on(step, side, data, len, true);
 		stream_drain(step, side);
@@ -557,8 +507,9 @@ stream_segment(struct stream_engine *engine, struct flow *flow, struct packet *p
 		take_data(&step, side);
 	if ((packet->tcp_flags & TCP_FIN) != 0)
 		take_fin(&step, side);
-	follow_hole(&step, side);
-	follow_hole(&step, !side);
+	stream_follow_hole(&step, side);
+	stream_follow_hole(&step, !side);
+	stream_settle(&step);
 	if ((flow->flags & FLOW_APP_GIVEN_UP) != 0)
 		stream_shed(engine, step.stream);
 }

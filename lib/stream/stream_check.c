@@ -84,7 +84,7 @@ check_syn(struct stream_step *step, unsigned int side)
 	if (!packet_is(packet, PACKET_TCP_FASTOPEN))
 		stream_event_set(packet, STREAM_SYN_WITH_DATA);
 	if (piece_insert(&dir->early, step->engine->segments, step->stream->policies[side], 0, packet->payload,
-		packet->payload_len) == 0) {
+		packet->payload_len, 0) == 0) {
 		dir->flags |= STREAM_DIR_SYN_DATA;
 		dir->max_seq += packet->payload_len;
 	}

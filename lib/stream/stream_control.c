@@ -88,6 +88,8 @@ const struct counter_desc stream_counters[STREAM_COUNTER_COUNT] = {
 	[STREAM_COUNTER_OVERLAP_DIFF_DATA] = { "tcp.overlap_diff_data", "overlaps with different content" },
 	[STREAM_COUNTER_RETRANSMISSIONS] = { "tcp.retransmissions", "segments seen before" },
 	[STREAM_COUNTER_OUT_OF_ORDER] = { "tcp.out_of_order", "early segments" },
+	[STREAM_COUNTER_EARLY_ANSWERS] = { "tcp.early_answers",
+		"times that a direction had to wait for what it acknowledges: the two directions are captured apart" },
 	[STREAM_COUNTER_OUT_OF_WINDOW] = { "tcp.out_of_window", "segments beyond the peer's window" },
 	[STREAM_COUNTER_KEEPALIVES] = { "tcp.keepalives", "keep-alive probes" },
 	[STREAM_COUNTER_COPIED_BYTES] = { "tcp.copied_bytes", "bytes kept for unfinished PDUs" },

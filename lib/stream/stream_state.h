@@ -9,6 +9,10 @@
 enum {
 	STREAM_REORDER_PACKETS = 4,   /* of the flow, for which acknowledged but unseen bytes may still come: mirror ports
 	                               * swap frames of the two directions */
+	STREAM_REORDER_MS = 50,       /* and for so long, while the direction that owes them shows nothing later: the two outputs
+	                               * of a TAP, or the ports behind a switch, are as far apart as their queues */
+	STREAM_REORDER_PACKETS_MAX = 255,
+	STREAM_GAPS_IN_A_ROW = 2,     /* given up without a byte between: what the other side sends does not wait any more */
 	STREAM_RESYNC_PACKETS = 8,    /* out of window in a row: then the sensor missed more than a window */
 	STREAM_ONE_WAY_SEGMENTS = 32, /* early segments kept where the peer is not seen, so nothing acknowledges */
 	STREAM_WINDOW_SLACK = 64 * 1024,
@@ -49,6 +53,8 @@ struct stream_dir {
 	uint8_t wscale;
 	uint8_t gap_packets;     /* since the peer acknowledged unseen bytes */
 	uint8_t far_packets;     /* out of window in a row */
+	uint8_t gap_run;         /* given up since a byte came */
+	uint32_t gap_ms;         /* when the peer acknowledged unseen bytes */
 };
 
 struct stream {
@@ -117,10 +123,12 @@ stream_dir_of(const struct flow *flow, bool to_server)
 
 /** Hands contiguous bytes on and keeps what is left. @param from_packet data lies in the packet at hand */
 void stream_hand_on(struct stream_step *step, unsigned int side, const uint8_t *data, uint32_t len, bool from_packet);
-/** Hands on the early pieces that became contiguous, and the end behind them. */
+/** Hands on the early pieces that became contiguous and whose time has come, and the end behind them. */
 void stream_drain(struct stream_step *step, unsigned int side);
 /** Gives up the hole at next_pos: what is behind it goes on after a STREAM_GAP. */
 void stream_skip_hole(struct stream_step *step, unsigned int side);
+/** Bytes of the hole at next_pos: up to the next early piece, or to what the peer acknowledged. */
+uint32_t stream_hole_len(const struct stream_dir *dir);
 /** Frees what a direction holds. */
 void stream_dir_clear(struct stream_engine *engine, struct stream_dir *dir);
 
@@ -128,6 +136,29 @@ void stream_dir_clear(struct stream_engine *engine, struct stream_dir *dir);
 void stream_print_keep(struct stream_step *step, unsigned int side);
 /** Whether the segment at hand was delivered before with other content, as far as is remembered. */
 bool stream_print_differs(struct stream_step *step, unsigned int side);
+
+/* ---- stream_wait.c ---- */
+
+/** Whether nothing is missing before the direction's first early piece, which waits for the other direction alone. */
+static inline bool
+stream_is_holding(const struct stream_dir *dir)
+{
+	return dir->early.head != NULL && dir->early.head->start <= dir->next_pos;
+}
+
+/**
+ * Whether what this side sends, with that acknowledgement, answers bytes of the other side that were not handed on yet and may
+ * still come. Of two sides that wait for each other one goes on.
+ */
+bool stream_is_early_answer(const struct stream_step *step, unsigned int side, uint32_t ack);
+/** Keeps a segment that came before its turn. @return whether it is kept, or need not be */
+bool stream_keep_early(struct stream_step *step, unsigned int side, uint32_t offset, const uint8_t *data, uint32_t len);
+/** An answer that is here before its request, to wait for it. @return whether it is kept */
+bool stream_keep_answer(struct stream_step *step, unsigned int side, const uint8_t *data, uint32_t len);
+/** Waits a while for bytes that the peer acknowledged but that were not seen. */
+void stream_follow_hole(struct stream_step *step, unsigned int side);
+/** What one side has may be what the other waited for. */
+void stream_settle(struct stream_step *step);
 
 enum stream_oddity {
 	STREAM_ODD_ACK,  /* acknowledges what was never sent */

@@ -1,5 +1,7 @@
 #include "test/test.h"
 
+#include <ctype.h>
+
 #include "lib/packet/test_frame.h"
 #include "lib/stream/stream.h"
 
@@ -11,6 +13,7 @@ static _Atomic uint64_t flow_counts[FLOW_COUNTER_COUNT];
 static struct stream_engine *engine;
 static struct flow_table *table;
 static struct packet packet;
+static uint64_t now_ns;
 static struct flow *flow;
 
 /** What the callback got, by direction (1: to server), and how it consumes. */
@@ -22,6 +25,8 @@ static struct sink {
 	uint32_t record_len; /* consumes whole records of this length; 0: all */
 	bool swap, give_up;  /* in the first call */
 	unsigned int calls;
+	char order[TEXT_MAX]; /* of bytes of both directions: what the client sent, and in capitals what the server did */
+	uint32_t order_len;
 } sink;
 
 static struct stream_config
@@ -43,6 +48,7 @@ setup(void **state)
 	memset(counters, 0, sizeof(counters));
 	memset(&sink, 0, sizeof(sink));
 	flow = NULL;
+	now_ns = S;
 	return stream_engine_create(&engine, &config, counters) < 0 ||
 		flow_table_create(&table, &flow_config, flow_counts) < 0;
 }
@@ -83,6 +89,8 @@ on_data(void *arg, struct flow *of, struct packet *at, const struct stream_data 
 	if (consumed > 0)
 		memcpy(sink.bytes[way] + sink.len[way], data->data, consumed);
 	sink.len[way] += consumed;
+	for (uint32_t i = 0; i < consumed && sink.order_len < TEXT_MAX - 1; i++)
+		sink.order[sink.order_len++] = (char)(way ? data->data[i] : toupper(data->data[i]));
 	if (sink.swap && sink.calls == 1)
 		flow_swap_direction(of);
 	if (sink.give_up && sink.calls == 1)
@@ -97,7 +105,7 @@ segment(bool from_client, uint32_t seq, uint32_t ack, uint8_t flags, const void 
 	struct flow *found[1];
 
 	memset(&packet, 0, sizeof(packet));
-	packet.ts_ns = S;
+	packet.ts_ns = now_ns;
 	packet.flags = PACKET_IP | PACKET_L4 | PACKET_FLOW | (from_client ? 0 : PACKET_KEY_SWAPPED);
 	packet.ip_version = packet.key.ip_version = 4;
 	packet.ip_proto = packet.key.ip_proto = IP_PROTO_TCP;
@@ -442,6 +450,116 @@ test_random_segments(void **state)
 	}
 }
 
+/* ---- the two directions captured apart ---- */
+
+/* "ab" of the client at its offset 0, answered by "cd", and so on: each side acknowledges what it had of the other. */
+static void
+ask(uint32_t turn, const char *text)
+{
+	segment(true, CLIENT_ISN + 1 + 2 * turn, SERVER_ISN + 1 + 2 * turn, TCP_ACK | TCP_PSH, text, 2);
+}
+
+static void
+answer(uint32_t turn, const char *text)
+{
+	segment(false, SERVER_ISN + 1 + 2 * turn, CLIENT_ISN + 3 + 2 * turn, TCP_ACK | TCP_PSH, text, 2);
+}
+
+static void
+test_answers_wait_for_what_they_answer(void **state)
+{
+	handshake(CLIENT_ISN);
+	for (uint32_t turn = 0; turn < 40; turn++)
+		answer(turn, "cd");
+	assert_int_equal(sink.order_len, 0);
+	for (uint32_t turn = 0; turn < 40; turn++)
+		ask(turn, "ab");
+	assert_int_equal(sink.order_len, 160);
+	for (uint32_t i = 0; i < 160; i++)
+		assert_int_equal(sink.order[i], "abCD"[i % 4]);
+	assert_int_equal(sink.gaps[0] + sink.gaps[1], 0);
+	assert_true(counters[STREAM_COUNTER_EARLY_ANSWERS] > 0);
+	assert_int_equal(counters[STREAM_COUNTER_REASSEMBLY_GAP], 0);
+}
+
+/* What the client sent later shows that the request is lost, a few packets on. */
+static void
+test_an_answer_whose_request_is_lost_goes_on(void **state)
+{
+	handshake(CLIENT_ISN);
+	answer(0, "cd");
+	for (uint32_t turn = 1; turn < 4; turn++) {
+		ask(turn, "ab");
+		answer(turn, "cd");
+	}
+	assert_string_equal(sink.order, "CDabCDabCDabCD");
+	assert_int_equal(sink.gaps[1], 1);
+	assert_int_equal(sink.missing[1], 2);
+	assert_int_equal(sink.gaps[0], 0);
+	assert_int_equal(counters[STREAM_COUNTER_EARLY_ANSWERS], 1);
+}
+
+/* Nothing shows it: so long, and no longer. */
+static void
+test_patience_ends(void **state)
+{
+	handshake(CLIENT_ISN);
+	for (uint32_t turn = 0; turn < 10; turn++) {
+		answer(turn, "cd");
+		now_ns += S / 1000;
+	}
+	assert_int_equal(sink.order_len, 0);
+	now_ns += S / 10;
+	answer(10, "cd");
+	assert_int_equal(sink.gaps[1], 1);
+	assert_int_equal(sink.len[0], 22);
+	/* A side of which nothing ever comes is not waited for any more. */
+	for (uint32_t turn = 11; turn < 31; turn++) {
+		now_ns += S / 10;
+		answer(turn, "cd");
+	}
+	assert_int_equal(sink.len[0], 62);
+	assert_true(sink.gaps[1] > 1);
+	now_ns += S;
+	answer(31, "cd");
+	assert_int_equal(sink.len[0], 64);
+}
+
+/* A request that is sent again acknowledges the answer that waits for it. */
+static void
+test_two_sides_never_wait_for_each_other(void **state)
+{
+	handshake(CLIENT_ISN);
+	answer(0, "cd");
+	segment(true, CLIENT_ISN + 1, SERVER_ISN + 3, TCP_ACK | TCP_PSH, "ab", 2);
+	assert_string_equal(sink.order, "abCD");
+}
+
+static void
+test_what_waits_is_bounded(void **state)
+{
+	handshake(CLIENT_ISN);
+	for (uint32_t turn = 0; turn < 1000; turn++)
+		answer(turn, "cd");
+	assert_int_equal(sink.len[0], 2000);
+	assert_true(stream_bytes_used(engine) < 64 * 1024);
+	answer(1000, "cd");
+	flow_expire_all(table, on_end, NULL);
+}
+
+/* At the flow's end all is handed on. */
+static void
+test_early_answers_end_with_the_flow(void **state)
+{
+	handshake(CLIENT_ISN);
+	answer(0, "cd");
+	segment(false, SERVER_ISN + 3, CLIENT_ISN + 3, TCP_ACK | TCP_FIN, NULL, 0);
+	assert_int_equal(sink.order_len, 0);
+	stream_end(engine, flow, on_data, NULL);
+	assert_string_equal(sink.order, "CD");
+	assert_int_equal(sink.ends[0], 1);
+}
+
 static void
 test_create_fails(void **state)
 {
@@ -474,6 +592,12 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_far_segments, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_any_cut, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_random_segments, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_answers_wait_for_what_they_answer, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_an_answer_whose_request_is_lost_goes_on, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_patience_ends, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_two_sides_never_wait_for_each_other, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_what_waits_is_bounded, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_early_answers_end_with_the_flow, setup, teardown),
 		cmocka_unit_test(test_create_fails),
 	};
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """A port that cannot see is told: its link down, its mirror silent, its interface taken away; and it sees again afterwards.
 The sensor listens on one end of a veth pair (af_packet). Needs root; skipped otherwise. usage: test/e2e/ports.py [BUILD_DIR]"""
+import collections
 import json
 import os
 import shutil
@@ -9,7 +10,12 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
+from pathlib import Path
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'harness'))
+import frames  # noqa: E402
 
 from stack import build_dir, skip, wait_for
 from veth import Wire, frame
@@ -94,6 +100,47 @@ class Ports(unittest.TestCase):
         self.send(20)
         self.assert_seen(30)
         self.assertEqual(self.stats()['capture']['links_lost'], 1)
+
+    def test_two_outputs_of_a_tap(self):
+        """Each direction comes by a port of its own, in bursts, as fast as it goes: the records are those of the capture."""
+        capture = Path(self.folder) / 'plant.pcap'
+        subprocess.run([f'{BUILD}/app/bench/millrace-bench', 'generate', '--out', capture, '--seconds', '30', '--plcs', '4', '--hmis', '2',
+                        '--protocols', 'modbus,s7comm,enip', '--seed', '3', '--quiet'], check=True)
+        subprocess.run([f'{BUILD}/app/sensor/millrace-sensor', 'read', '-r', capture, '-l', f'{self.folder}/read', '--set', 'dpdk.huge-pages=no',
+                        '--set', 'dpdk.memory-mib=256', '--set', f'dpdk.file-prefix={os.path.basename(self.folder)}r'], check=True,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        want = self.pairs(f'{self.folder}/read/eve.json')
+        other = Wire(1)
+        other.plug()
+        self.addCleanup(other.pull)
+        with open(self.config, 'w') as out:
+            out.write(CONFIG.format(port=f"{self.wire.far}', 'af_packet:{other.far}", prefix=os.path.basename(self.folder), folder=self.folder)
+                      .replace('count: 1', 'count: 2'))
+        self.start()
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as one, socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as two:
+            one.bind((self.wire.near, 0))
+            two.bind((other.near, 0))
+            sent = 0
+            for frame_ in frames.read(capture):
+                if len(frame_.data) <= 1514:
+                    (two if frame_.is_answer() else one).send(frame_.data)
+                    sent += 1
+                if sent % 50 == 0:
+                    time.sleep(0.005)
+        self.assert_seen(sent)
+        self.assertEqual(sum(self.stats()['capture']['dropped'].values()), 0)
+        self.end()
+        self.assertEqual(self.pairs(f'{self.folder}/eve.json'), want)
+
+    def pairs(self, path):
+        """How many records of each protocol have a request and its response."""
+        found = collections.Counter()
+        with open(path) as lines:
+            for line in lines:
+                event = json.loads(line)
+                record = event.get(event['event_type'], {}) if event['event_type'] in ('modbus', 's7comm', 'enip') else {}
+                found[event['event_type'], 'request' in record and 'response' in record] += bool(record)
+        return +found
 
     def test_long_frames(self):
         """Longer than the buffers they are cut, which is said at the start and by `check`; buffers that are long enough take them whole."""

@@ -7,10 +7,12 @@ from stack import skip
 
 
 class Wire:
-    """A veth pair: what goes into `self.near` comes out of `self.far`."""
+    """A veth pair: what goes into `self.near` comes out of `self.far`. number: of several at once."""
+
+    def __init__(self, number=0):
+        self.near, self.far = (f'ml{os.getpid() % 10000}{"" if number == 0 else f"n{number}"}{end}' for end in 'ab')
 
     def __enter__(self):
-        self.near, self.far = (f'ml{os.getpid() % 10000}{end}' for end in 'ab')
         self.plug()
         return self
 

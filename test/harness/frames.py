@@ -22,6 +22,10 @@ class Frame:
     def payload_bytes(self):
         return self.data[self.payload:self.length] if self.payload is not None else b""
 
+    def is_answer(self):
+        """Of TCP, by its ports: the server's is the lower one."""
+        return self.tcp is not None and self.data[self.tcp:self.tcp + 2] < self.data[self.tcp + 2:self.tcp + 4]
+
     def direction(self):
         return self.data[self.ip + 12:self.ip + 20] + self.data[self.tcp:self.tcp + 4]
 
@@ -56,6 +60,17 @@ def mistime(frames, every):
     """One frame in so many has a time of its own: days to years too early, another each."""
     for idx, frame in enumerate(frames):
         yield next(later([frame], -86400 * (idx // every + 1))) if idx % every == every // 2 else frame
+
+
+def apart(frames, seconds):
+    """The two directions of TCP as two outputs of a TAP give them: of each so many seconds all that servers sent comes before what
+    they answer. Other frames stay in their places."""
+    windows = {}
+    for frame in frames:
+        windows.setdefault(int((frame.stamp[0] + frame.stamp[1] / 1e6) / seconds), []).append(frame)
+    for window in windows.values():
+        mixed = iter(sorted((frame for frame in window if frame.tcp is not None), key=lambda frame: not frame.is_answer()))
+        yield from (frame if frame.tcp is None else Frame(frame.stamp, next(mixed).data) for frame in window)
 
 
 def checksum(data):

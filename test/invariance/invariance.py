@@ -3,8 +3,8 @@
 
 A plant's capture is made by the generator and read by the sensor as it is. Then it is read again re-segmented into
 pieces of 1, 2, 3, … bytes, split at each of the first bytes of a PDU, in IP fragments, with every TCP frame twice,
-with neighbouring segments swapped, with some frames' times wrong, and with 2 and 4 workers. The records of every protocol spoken and the alerts must be the same
-each time, apart from times, frame and packet numbers and what is made of them; and those of a flow must be in the
+with neighbouring segments swapped, with the two directions captured apart, with some frames' times wrong, and with 2 and 4
+workers. The records of every protocol spoken and the alerts must be the same each time, apart from times, frame and packet numbers and what is made of them; and those of a flow must be in the
 same order. Rules with a threshold are left out: what they count depends on when and on which worker.
 
 Last line: 'N passed, N failed, N skipped'.
@@ -40,6 +40,7 @@ def variants(original, quick):
     yield "every frame twice", list(frames.duplicate(original)), 1
     yield "one time in 97 wrong by days", list(frames.mistime(original, 97)), 1
     yield "neighbours swapped", frames.swap(original, 5), 1
+    yield "answers first, for 40 ms each", list(frames.apart(original, 0.04)), 1
     yield "pieces of 3, swapped, twice, 4 workers", list(frames.duplicate(frames.swap(original, 3))), 4
 
 
