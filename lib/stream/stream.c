@@ -153,6 +153,7 @@ deliver_end(struct stream_step *step, struct stream_dir *dir)
 	if ((dir->flags & STREAM_DIR_ENDED) != 0)
 		return;
 	dir->flags |= STREAM_DIR_ENDED;
+	piece_clear(&dir->early, step->engine->segments); /* behind the end stands nothing */
 	if ((step->flow->flags & FLOW_APP_GIVEN_UP) != 0)
 		return;
 	if (dir->pending_len > 0) {
@@ -163,12 +164,13 @@ deliver_end(struct stream_step *step, struct stream_dir *dir)
 	pending_free(step->engine, dir);
 }
 
-void
-stream_drain(struct stream_step *step, unsigned int side)
+/** @param patient early answers wait on */
+static void
+drain(struct stream_step *step, unsigned int side, bool patient)
 {
 	struct stream_dir *dir = &step->stream->dirs[side];
 
-	while (stream_is_holding(dir) && !stream_is_early_answer(step, side, dir->early.head->mark)) {
+	while (stream_is_holding(dir) && !(patient && stream_is_early_answer(step, side, dir->early.head->mark))) {
 		struct piece *piece = dir->early.head;
 
 		if (piece->end > dir->next_pos) {
@@ -182,6 +184,12 @@ stream_drain(struct stream_step *step, unsigned int side)
 	if ((dir->flags & (STREAM_DIR_FIN | STREAM_DIR_ENDED)) == STREAM_DIR_FIN &&
 	    seq_diff(dir->next_seq, dir->fin_seq) >= 0)
 		deliver_end(step, dir);
+}
+
+void
+stream_drain(struct stream_step *step, unsigned int side)
+{
+	drain(step, side, true);
 }
 
 uint32_t
@@ -202,8 +210,10 @@ stream_skip_hole(struct stream_step *step, unsigned int side)
 	struct stream_dir *dir = &step->stream->dirs[side];
 	struct stream_data gap = { .flags = STREAM_GAP, .missing = stream_hole_len(dir) };
 
-	if (gap.missing == 0)
+	if (gap.missing == 0) {
+		drain(step, side, false);
 		return;
+	}
 	if ((dir->flags & STREAM_DIR_ACKED) != 0 && seq_diff(dir->last_ack, dir->next_seq) > 0)
 		step->flow->lost_bytes[side == stream_side(step->flow, true)] += gap.missing;
 	stream_count(step->engine, STREAM_COUNTER_REASSEMBLY_GAP, 1);

@@ -125,7 +125,8 @@ stream_dir_of(const struct flow *flow, bool to_server)
 void stream_hand_on(struct stream_step *step, unsigned int side, const uint8_t *data, uint32_t len, bool from_packet);
 /** Hands on the early pieces that became contiguous and whose time has come, and the end behind them. */
 void stream_drain(struct stream_step *step, unsigned int side);
-/** Gives up the hole at next_pos: what is behind it goes on after a STREAM_GAP. */
+/** Gives up the hole at next_pos: what is behind it goes on after a STREAM_GAP. Where there is none, what waits for the other
+ *  direction waits no longer. */
 void stream_skip_hole(struct stream_step *step, unsigned int side);
 /** Bytes of the hole at next_pos: up to the next early piece, or to what the peer acknowledged. */
 uint32_t stream_hole_len(const struct stream_dir *dir);

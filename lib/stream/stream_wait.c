@@ -45,7 +45,7 @@ stream_follow_hole(struct stream_step *step, unsigned int side)
 
 	if (dir->early.count >= limit) {
 		stream_event_set(step->packet, STREAM_REASSEMBLY_INSERT_LIMIT);
-		stream_skip_hole(step, stream_is_holding(dir) ? !side : side);
+		stream_skip_hole(step, side);
 		return;
 	}
 	if ((dir->flags & (STREAM_DIR_ACKED | STREAM_DIR_OPEN)) != (STREAM_DIR_ACKED | STREAM_DIR_OPEN) ||
