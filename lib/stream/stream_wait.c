@@ -30,7 +30,8 @@ hole_is_lost(struct stream_dir *dir, uint64_t ts_ns)
 
 	if (dir->gap_packets == 0)
 		dir->gap_ms = now_ms;
-	if (dir->gap_packets++ < STREAM_REORDER_PACKETS)
+	/* so much behind it is as good: where hole follows on hole, each is not to take so many packets that the next ones pile up */
+	if (dir->gap_packets++ < STREAM_REORDER_PACKETS && (dir->gap_packets < 2 || dir->early.count < STREAM_REORDER_PACKETS))
 		return false;
 	/* what the same side sent later is here, or time is up */
 	return dir->early.head != NULL || now_ms - dir->gap_ms >= STREAM_REORDER_MS || dir->gap_packets == STREAM_REORDER_PACKETS_MAX;
