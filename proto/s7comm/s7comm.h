@@ -198,6 +198,7 @@ struct s7_item {
 	uint16_t db_number;
 	uint32_t byte_address;  /* of counters and timers: their number */
 	uint32_t crc;           /* of a symbolic address */
+	bool piece;             /* of the same address as the item before */
 	struct record_ref lids; /* uint32_t */
 	struct record_ref raw;  /* an address of another syntax */
 	struct record_ref values;

@@ -114,7 +114,7 @@ read_raw(struct s7_message *message, struct s7_item *item, struct cursor *in)
 	item_has(item, S7_ITEM_RAW);
 }
 
-/* Several pieces of data blocks in one address; each is an item. The answer has as many. */
+/* Several pieces of data blocks in one address; each is an item. The answer has one for all of them. */
 static void
 read_pieces(struct s7_message *message, struct s7_item *item, struct cursor *in)
 {
@@ -125,6 +125,7 @@ read_pieces(struct s7_message *message, struct s7_item *item, struct cursor *in)
 			item = append_item(message);
 		if (item == NULL)
 			return;
+		item->piece = i > 0;
 		item->syntax = S7_SYNTAX_DBREAD;
 		item->count = cursor_u8(in);
 		item->db_number = cursor_be16(in);
@@ -302,6 +303,50 @@ byte_len(uint8_t transport, uint16_t len)
 	return transport >= DATA_BIT && transport <= DATA_INT ? (len + 7u) / 8u : len;
 }
 
+static unsigned int
+count_addresses(struct s7_message *message)
+{
+	unsigned int count = 0;
+
+	for (struct s7_item *item = first_item(message); item != NULL; item = next_item(message, item))
+		count += !item->piece;
+	return count;
+}
+
+static uint32_t
+pieces_len(struct s7_message *message, struct s7_item *item)
+{
+	uint32_t len = 0;
+
+	do
+		len += 1 + item->count;
+	while ((item = next_item(message, item)) != NULL && item->piece);
+	return len;
+}
+
+/**
+ * The answer to an address, to its first item. Of one in pieces it has a return code and the bytes of each, where it is as long as
+ * that takes; else it stands with the first as it is. @return the next address's first item
+ */
+static struct s7_item *
+put_answer(struct s7_message *message, struct s7_item *item, struct cursor data)
+{
+	if (item->syntax != S7_SYNTAX_DBREAD || cursor_left(&data) != pieces_len(message, item)) {
+		put_data(message, item, data);
+		item = next_item(message, item);
+		while (item != NULL && item->piece)
+			item = next_item(message, item);
+		return item;
+	}
+	do {
+		item->return_code = cursor_u8(&data);
+		item_has(item, S7_ITEM_RETURN_CODE);
+		put_data(message, item, cursor_sub(&data, item->count));
+		item = next_item(message, item);
+	} while (item != NULL && item->piece);
+	return item;
+}
+
 void
 s7_read_values(struct s7_message *message, struct cursor *in, unsigned int count)
 {
@@ -324,14 +369,16 @@ s7_read_values(struct s7_message *message, struct cursor *in, unsigned int count
 		item->data_transport = transport;
 		item_has(item, S7_ITEM_RETURN_CODE);
 		item_has(item, S7_ITEM_DATA_TRANSPORT);
-		put_data(message, item, data);
+		if (known)
+			item = put_answer(message, item, data);
+		else
+			put_data(message, item, data);
 		if (len % 2 != 0 && i + 1 < count)
 			cursor_skip(in, 1);
-		item = known ? next_item(message, item) : item;
 	}
 	if (in->short_read)
 		proto_event(message->ctx, S7_EVENT_INVALID_LENGTH);
-	else if (known && message->response && count != message->record->items.count)
+	else if (known && message->response && count != count_addresses(message))
 		proto_event(message->ctx, S7_EVENT_ITEM_COUNT_MISMATCH);
 }
 
@@ -350,6 +397,6 @@ s7_read_return_codes(struct s7_message *message, struct cursor *in, unsigned int
 		item_has(item, S7_ITEM_RETURN_CODE);
 		item = known ? next_item(message, item) : item;
 	}
-	if (known && count != message->record->items.count)
+	if (known && count != count_addresses(message))
 		proto_event(message->ctx, S7_EVENT_ITEM_COUNT_MISMATCH);
 }
