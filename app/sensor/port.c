@@ -19,6 +19,7 @@ enum {
 	USUAL_DATA_LEN = 2048,
 	RING_LEN = 128 << 20,
 	RING_STEP = 2048,       /* a place is a multiple of it, so that blocks are whole pages */
+	RING_PLACE_MAX = 31 * RING_STEP, /* a buffer's length, with its headroom, is a number of 16 bits */
 	RING_BLOCK = 512,
 	RING_HEAD = 66,         /* of a place, in front of the frame: TPACKET2_HDRLEN, and the alignment of IP */
 	XDP_DATA_MAX = 4096 - 64 - 128 - RTE_PKTMBUF_HEADROOM, /* a buffer with its heads is one page */
@@ -111,7 +112,9 @@ by_kernel(const struct port *port)
 static uint32_t
 ring_place(const struct sensor_config *config)
 {
-	return ((uint32_t)config->mbuf_data_len + RING_STEP - 1) / RING_STEP * RING_STEP;
+	uint32_t place = ((uint32_t)config->mbuf_data_len + RING_STEP - 1) / RING_STEP * RING_STEP;
+
+	return RTE_MIN(place, (uint32_t)RING_PLACE_MAX);
 }
 
 static uint32_t

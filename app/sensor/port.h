@@ -49,8 +49,8 @@ int port_parse(struct port *out, const char *spec, struct config_error *err);
 int port_start(struct port *port, const struct sensor_config *config, unsigned int port_idx, unsigned int worker_count,
 	struct config_error *err);
 void port_stop(struct port *port);
-/** Says where the interface of an af_packet or af_xdp port lets longer frames in than the buffers hold.
- *  @return whether it does */
+/** Where the interface of an af_packet or af_xdp port lets longer frames in than the buffers hold.
+ *  @param text  out: a sentence that says so, with what to do. @return whether it does */
 bool port_tell_cut(const struct port *port, const struct sensor_config *config, char *text, size_t cap);
 /** Thread: any. */
 void port_get_counts(struct port *port, struct port_counts *out);

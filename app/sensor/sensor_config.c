@@ -25,7 +25,7 @@ static const struct knob knobs[] = {
 		"name of DPDK's run-time folder, for dpdk-telemetry and dpdk-pdump; empty: memory stays private" },
 	{ "dpdk.eal-args", KNOB_LIST, AT(eal_args), 0, 0, NULL, NULL, "more arguments for DPDK's EAL, one a list item" },
 	{ "dpdk.mbufs", KNOB_NUMBER, AT(mbuf_count), 1024, 1 << 24, "16384", NULL, "packet buffers of each port" },
-	{ "dpdk.mbuf-data-len", KNOB_NUMBER, AT(mbuf_data_len), 256, 65000, "2048", NULL, "bytes of a frame that one buffer holds; for longer frames on live ports, which af_packet: and af_xdp: do not take else" },
+	{ "dpdk.mbuf-data-len", KNOB_NUMBER, AT(mbuf_data_len), 256, 65000, "2048", NULL, "bytes of a frame that one buffer holds: af_packet: cuts longer ones, af_xdp: loses them, pci: takes them as its card allows" },
 	{ "dpdk.rx-descriptors", KNOB_NUMBER, AT(rx_descriptors), 64, 32768, "4096", NULL, "receive descriptors of a queue" },
 	{ "dpdk.promiscuous", KNOB_BOOL, AT(promiscuous), 0, 0, "yes", NULL, "receive frames for any MAC address" },
 	{ "workers.burst", KNOB_NUMBER, AT(burst), 1, 64, "32", NULL,
