@@ -147,21 +147,20 @@ static const struct event *
 with_section(struct hold *hold, const struct event *event, enum event_section_kind kind, const void *content,
 	uint32_t content_len)
 {
+	const struct event_section *section = NULL;
 	struct event_builder b;
 	bool found = false;
 
 	event_begin(&b, hold->room, sizeof(hold->room), event->type);
-	memcpy(b.event, event, offsetof(struct event, sections));
-	b.event->len = sizeof(struct event);
-	b.event->section_count = 0;
-	for (uint8_t i = 0; i < event->section_count; i++) {
-		const struct event_section *section = &event->sections[i];
+	memcpy(b.event, event, sizeof(*event));
+	b.event->len = sizeof(*event);
+	while ((section = event_section_next(event, section)) != NULL) {
 		bool other = section->kind == kind;
 		void *at = event_add(&b, section->kind, other ? content_len : section->len);
 
 		if (at == NULL)
 			return NULL;
-		memcpy(at, other ? content : (const uint8_t *)event + section->off, other ? content_len : section->len);
+		memcpy(at, other ? content : event_section_data(section), other ? content_len : section->len);
 		found |= other;
 	}
 	if (!found) {
@@ -303,9 +302,10 @@ hold_stream(struct worker *worker, struct flow *flow, const struct stream_data *
 static void
 recount(struct event *event, const struct flow *flow)
 {
-	for (uint8_t i = 0; i < event->section_count; i++)
-		if (event->sections[i].kind == EVENT_SECTION_ALERT)
-			emit_alert_counts((struct alert_record *)(void *)((uint8_t *)event + event->sections[i].off), flow);
+	const void *alert = event_find_section(event, EVENT_SECTION_ALERT);
+
+	if (alert != NULL)
+		emit_alert_counts((struct alert_record *)(uintptr_t)alert, flow);
 }
 
 /* What a protocol or a file is told with is what rules wrote down up to the frame that it is told by. */

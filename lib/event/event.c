@@ -42,7 +42,7 @@ const struct record_table arp_table = { "arp", arp_fields, sizeof(arp_fields) / 
 uint32_t
 event_len_of(unsigned int section_count, uint64_t sections_len)
 {
-	return (uint32_t)(sizeof(struct event) + sections_len + section_count * 8);
+	return (uint32_t)(sizeof(struct event) + sections_len + section_count * (sizeof(struct event_section) + 8));
 }
 
 void
@@ -50,7 +50,7 @@ event_begin(struct event_builder *b, void *room, uint32_t cap, enum event_type t
 {
 	b->event = room;
 	b->cap = cap;
-	memset(b->event, 0, offsetof(struct event, sections));
+	memset(b->event, 0, sizeof(*b->event));
 	b->event->len = sizeof(struct event);
 	b->event->type = (uint8_t)type;
 	b->event->app_idx = EVENT_NO_APP;
@@ -59,24 +59,31 @@ event_begin(struct event_builder *b, void *room, uint32_t cap, enum event_type t
 void *
 event_add(struct event_builder *b, enum event_section_kind kind, uint32_t len)
 {
-	struct event *event = b->event;
-	uint32_t off = event->len;
-	uint64_t end = ((uint64_t)off + len + 7) & ~UINT64_C(7);
+	struct event_section *section = (struct event_section *)(void *)((uint8_t *)b->event + b->event->len);
+	uint64_t end = ((uint64_t)b->event->len + sizeof(*section) + len + 7) & ~UINT64_C(7);
 
-	if (event->section_count == EVENT_SECTION_MAX || end > b->cap)
+	if (end > b->cap)
 		return NULL;
-	event->sections[event->section_count++] = (struct event_section){ .off = off, .len = len, .kind = (uint8_t)kind };
-	event->len = (uint32_t)end;
-	return (uint8_t *)event + off;
+	*section = (struct event_section){ .len = len, .kind = (uint8_t)kind };
+	b->event->len = (uint32_t)end;
+	return section + 1;
+}
+
+const void *
+event_find_section(const struct event *event, enum event_section_kind kind)
+{
+	const struct event_section *section = NULL;
+
+	while ((section = event_section_next(event, section)) != NULL)
+		if (section->kind == kind)
+			return event_section_data(section);
+	return NULL;
 }
 
 bool
 event_alert_is_stream(const struct event *event)
 {
-	struct alert_record alert;
+	const struct alert_record *alert = event_find_section(event, EVENT_SECTION_ALERT);
 
-	if (event->section_count == 0 || event->sections[0].kind != EVENT_SECTION_ALERT)
-		return false;
-	memcpy(&alert, (const uint8_t *)event + event->sections[0].off, sizeof(alert));
-	return alert.stream;
+	return alert != NULL && alert->stream;
 }

@@ -1,7 +1,7 @@
 /*
  * What a worker hands on: one event, laid out in the ring as it will be read. An event is a
- * header (who, when, where) and sections; a section is a record blob with the index of its
- * table. The exporter turns it into one EVE line.
+ * header (who, when, where) and sections behind it, each a record blob behind its own head.
+ * The exporter turns it into one EVE line.
  *
  * Thread: written by the worker that owns the ring, read by the exporter.
  */
@@ -39,7 +39,7 @@ enum event_section_kind {
 };
 
 enum {
-	EVENT_SECTION_MAX = 8,
+	EVENT_SECTION_MAX = 8, /* of one event */
 	EVENT_LEN_MAX = 2 * RECORD_LEN_MAX,
 	EVENT_MACS_MAX = 8, /* of each end of a flow */
 	EVENT_SCTP_TYPES_MAX = 16, /* chunk types that an event names */
@@ -58,19 +58,19 @@ enum event_flag {
 	EVENT_HAS_IGMP = 256,    /* icmp_type is IGMP's, icmp_code its version */
 };
 
+/** Its bytes are behind it; the next one is at the next multiple of 8. */
 struct event_section {
-	uint32_t off; /* from the event's first byte, 8-byte aligned */
-	uint32_t len;
+	uint32_t len; /* of the bytes */
 	uint8_t kind; /* enum event_section_kind */
-	uint8_t reserved[7];
+	uint8_t reserved[3];
 };
 
+/** The sections are behind it, up to len. */
 struct event {
 	uint32_t len;  /* with all sections; a multiple of 8 */
 	uint8_t type;  /* enum event_type */
-	uint8_t section_count;
 	uint8_t ip_version;
-	uint8_t reserved;
+	uint8_t reserved[2];
 	uint64_t ts_ns;
 	uint64_t flow_id;      /* 0: none */
 	uint64_t frame_number; /* EVE pcap_cnt; 0: not from a capture */
@@ -93,7 +93,6 @@ struct event {
 	uint16_t app_before;   /* of a flow: what it was before, as the index + 1; 0: nothing else */
 	uint32_t tx_id;
 	uint32_t esp_spi;
-	struct event_section sections[EVENT_SECTION_MAX];
 };
 
 struct alert_record {
@@ -205,6 +204,25 @@ struct event_builder {
 void event_begin(struct event_builder *b, void *room, uint32_t cap, enum event_type type);
 /** Adds a section of len bytes. @return its bytes, not cleared; NULL when it does not fit */
 void *event_add(struct event_builder *b, enum event_section_kind kind, uint32_t len);
+/** The section behind another one of the event, the first one behind NULL. @return NULL behind the last */
+static inline const struct event_section *
+event_section_next(const struct event *event, const struct event_section *before)
+{
+	uint32_t off = sizeof(*event);
+
+	if (before != NULL)
+		off = (uint32_t)((const uint8_t *)before - (const uint8_t *)event) + (((uint32_t)sizeof(*before) + before->len + 7) & ~UINT32_C(7));
+	return off < event->len ? (const struct event_section *)(const void *)((const uint8_t *)event + off) : NULL;
+}
+
+static inline const void *
+event_section_data(const struct event_section *section)
+{
+	return section + 1;
+}
+
+/** A section's bytes; NULL: the event has none of the kind. */
+const void *event_find_section(const struct event *event, enum event_section_kind kind);
 /** Whether an alert was found in reassembled data, not in one packet. */
 bool event_alert_is_stream(const struct event *event);
 /** Bytes an event with such sections needs. */

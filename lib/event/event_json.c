@@ -233,13 +233,13 @@ put_target(struct buf *out, const struct event *event, const char *target)
 static void
 put_context(struct buf *out, const struct event *event)
 {
-	for (uint8_t i = 0; i < event->section_count; i++) {
-		const struct event_section *section = &event->sections[i];
+	const struct event_section *section = NULL;
 
+	while ((section = event_section_next(event, section)) != NULL) {
 		if (section->kind != EVENT_SECTION_CONTEXT)
 			continue;
 		buf_puts(out, ",\"context\":");
-		buf_put(out, (const uint8_t *)event + section->off, section->len);
+		buf_put(out, event_section_data(section), section->len);
 	}
 }
 
@@ -331,7 +331,7 @@ static void
 put_section(const struct event_json *json, struct buf *out, const struct event *event,
 	const struct event_section *section)
 {
-	const uint8_t *data = (const uint8_t *)event + section->off;
+	const uint8_t *data = event_section_data(section);
 
 	switch ((enum event_section_kind)section->kind) {
 	case EVENT_SECTION_ALERT:
@@ -385,8 +385,10 @@ put_section(const struct event_json *json, struct buf *out, const struct event *
 void
 event_json_write(struct event_json *json, struct buf *out, const struct event *event)
 {
+	const struct event_section *section = NULL;
+
 	put_header(json, out, event);
-	for (uint8_t i = 0; i < event->section_count; i++)
-		put_section(json, out, event, &event->sections[i]);
+	while ((section = event_section_next(event, section)) != NULL)
+		put_section(json, out, event, section);
 	buf_putc(out, '}');
 }

@@ -2,15 +2,6 @@
 
 #include "lib/rule/rule_sctp.h"
 
-const void *
-event_find_section(const struct event *event, enum event_section_kind kind)
-{
-	for (uint8_t i = 0; i < event->section_count; i++)
-		if (event->sections[i].kind == kind)
-			return (const uint8_t *)event + event->sections[i].off;
-	return NULL;
-}
-
 static const struct {
 	uint8_t ip_proto;
 	const char *name;

@@ -21,8 +21,6 @@ put_number(struct buf *out, const char *key, uint64_t value)
 	buf_u64(out, value);
 }
 
-/** A section's bytes; NULL: the event has none of the kind. */
-const void *event_find_section(const struct event *event, enum event_section_kind kind);
 /** src_ip to sctp: who, and by which protocol. */
 void event_put_endpoints(struct buf *out, const struct event *event);
 /** The ends of an alert's flow, originator first, whichever way the alert went. */

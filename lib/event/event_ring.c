@@ -13,7 +13,7 @@ const struct counter_desc event_ring_counters[EVENT_RING_COUNTER_COUNT] = {
 	[EVENT_RING_DROPPED_BYTES] = { "ring.bytes_dropped", "bytes of events lost to a full ring" },
 };
 
-static_assert(sizeof(struct event) % 8 == 0, "sections are 8-byte aligned");
+static_assert(sizeof(struct event) % 8 == 0 && sizeof(struct event_section) % 8 == 0, "sections are 8-byte aligned");
 
 enum {
 	WRAP_MARK = 0,      /* event.len of the place from which the producer went back to the start */

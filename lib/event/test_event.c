@@ -47,13 +47,16 @@ ring_keeps_order_and_content(void **state)
 	assert_int_equal(pthread_create(&thread, NULL, produce, ring), 0);
 	for (uint64_t i = 0; i < EVENTS;) {
 		const struct event *event = event_ring_peek(ring);
+		const struct event_section *section;
 		uint32_t len;
 
 		if (event == NULL)
 			continue;
 		assert_int_equal(event->flow_id, i);
-		memcpy(&len, (const uint8_t *)event + event->sections[0].off, 4);
-		assert_int_equal(event->sections[0].len, len + 4);
+		section = event_section_next(event, NULL);
+		memcpy(&len, event_section_data(section), 4);
+		assert_int_equal(section->len, len + 4);
+		assert_null(event_section_next(event, section));
 		event_ring_release(ring, event);
 		i++;
 	}
