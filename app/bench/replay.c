@@ -458,8 +458,7 @@ replay_protocols(struct bench *bench)
 static int
 prepare(struct bench *bench, struct config_error *err)
 {
-	const struct rule_world world = { .apps = bench->settings.apps, .app_count = bench->settings.app_count,
-		.decode_event_find = decode_event_find, .stream_event_find = stream_event_find };
+	const struct rule_world world = settings_rule_world(&bench->settings);
 	unsigned int cpus[2] = { 0 }, cpu;
 	unsigned int online = eal_cpus(cpus, 2);
 	struct sink_env env = { .log_dir = bench->options.eve_dir };

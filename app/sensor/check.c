@@ -156,8 +156,7 @@ check_ports(struct report *report, const struct settings *settings)
 static void
 check_rules(struct report *report, const struct settings *settings)
 {
-	const struct rule_world world = { .apps = settings->apps, .app_count = settings->app_count,
-		.decode_event_find = decode_event_find, .stream_event_find = stream_event_find };
+	const struct rule_world world = settings_rule_world(settings);
 	const struct rule_error *errors;
 	struct config_error err;
 	struct ruleset *ruleset;

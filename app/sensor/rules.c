@@ -63,8 +63,7 @@ by_refused(const void *left, const void *right)
 static int
 rules_load(struct settings *settings, char **files, int file_count, struct ruleset **out)
 {
-	const struct rule_world world = { .apps = settings->apps, .app_count = settings->app_count,
-		.decode_event_find = decode_event_find, .stream_event_find = stream_event_find };
+	const struct rule_world world = settings_rule_world(settings);
 	json_t *list = file_count > 0 ? json_array() : json_incref(settings->rule.rule_files);
 	struct config_error err;
 

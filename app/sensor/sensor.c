@@ -173,13 +173,6 @@ make_workers(struct sensor *sensor, struct config_error *err)
 	return rc;
 }
 
-static struct rule_world
-world_of(const struct sensor *sensor)
-{
-	return (struct rule_world){ .apps = sensor->settings.apps, .app_count = sensor->settings.app_count,
-		.decode_event_find = decode_event_find, .stream_event_find = stream_event_find };
-}
-
 static void
 report_rules(const struct ruleset *ruleset)
 {
@@ -224,7 +217,7 @@ make_exporter(struct sensor *sensor, const char *log_dir, struct config_error *e
 static int
 make_parts(struct sensor *sensor, const char *log_dir, struct config_error *err)
 {
-	const struct rule_world world = world_of(sensor);
+	const struct rule_world world = settings_rule_world(&sensor->settings);
 	unsigned int cpus[WORKER_MAX + 1];
 	bool wants_pci;
 	int rc = parse_ports(sensor, &wants_pci, err);
@@ -393,7 +386,7 @@ hand_over(struct sensor *sensor, struct ruleset *ruleset, struct rule_matcher *o
 static int
 reload(struct sensor *sensor, struct config_error *err)
 {
-	const struct rule_world world = world_of(sensor);
+	const struct rule_world world = settings_rule_world(&sensor->settings);
 	struct rule_matcher *old[WORKER_MAX] = { NULL };
 	struct ruleset *next, *previous;
 	int rc = ruleset_create(&next, &sensor->settings.rule, &world, sensor->ruleset, err);

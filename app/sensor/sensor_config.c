@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "lib/base/log.h"
+#include "lib/packet/decode_event.h"
 #include "lib/sink/sink.h"
+#include "lib/stream/stream_event.h"
 
 static const char *const log_levels[] = { "error", "warning", "notice", "info", "debug", NULL };
 
@@ -125,6 +127,13 @@ settings_load(struct settings *out, const char *path, const char *const set[], u
 		out->apps[out->app_count++] = &proto_settings_proto(out->protos, i)->app;
 	log_set_level((enum log_level)out->sensor.log_level);
 	return 0;
+}
+
+struct rule_world
+settings_rule_world(const struct settings *settings)
+{
+	return (struct rule_world){ .apps = settings->apps, .app_count = settings->app_count, .decode_event_find = decode_event_find,
+		.stream_event_find = stream_event_find, .flow_rates = settings->flow.rate_bytes > 0 };
 }
 
 void

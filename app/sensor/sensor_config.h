@@ -70,5 +70,7 @@ struct settings {
 int settings_load(struct settings *out, const char *path, const char *const set[], unsigned int set_count,
 	struct config_error *err);
 void settings_destroy(struct settings *settings);
+/** What rules may speak of under these settings, which must outlive the rules. */
+struct rule_world settings_rule_world(const struct settings *settings);
 
 #endif

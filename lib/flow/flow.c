@@ -231,6 +231,8 @@ flow_make(struct flow_table *table, const struct packet *packet)
 	flow->first_ns = packet->ts_ns;
 	flow->timeout_class = timeout_class_of(packet->key.ip_proto);
 	flow->timer_slot = FLOW_SLOT_NONE;
+	if (table->rates != NULL)
+		flow_rates_begin(table->rates, flow_idx(table, flow));
 	index_insert(table, flow);
 	flow_timer_arm(table, flow);
 	return flow;
@@ -378,6 +380,17 @@ flow_follow_state(struct flow_table *table, struct flow *flow, const struct pack
 	}
 }
 
+static void
+flow_follow_rate(struct flow_table *table, struct flow *flow, const struct packet *packet, bool to_server)
+{
+	unsigned int side = packet_is(packet, PACKET_KEY_SWAPPED);
+
+	if (!flow_rates_note(table->rates, flow_idx(table, flow), side, packet->ts_ns, packet->wire_len))
+		return;
+	table->pending[FLOW_COUNTER_ELEPHANTS] += flow->elephants == 0;
+	flow->elephants |= (uint8_t)(1 << to_server);
+}
+
 struct flow *
 flow_update(struct flow_table *table, struct flow *flow, struct packet *packet)
 {
@@ -398,6 +411,8 @@ flow_update(struct flow_table *table, struct flow *flow, struct packet *packet)
 		flow->last_ns = packet->ts_ns;
 	flow->packets[to_server]++;
 	flow->bytes[to_server] += packet->wire_len;
+	if (table->rates != NULL)
+		flow_follow_rate(table, flow, packet, to_server);
 	if (packet->ttl < flow->ttl_min[to_server])
 		flow->ttl_min[to_server] = packet->ttl;
 	if (packet->ttl > flow->ttl_max[to_server])

@@ -109,6 +109,7 @@ struct flow {
 	uint16_t timer_slot;
 	uint16_t port_idx;     /* capture port of the first packet */
 	uint16_t app_proto_before; /* as app_proto: what the flow was until its protocol said that another one follows; 0: none */
+	uint8_t elephants;     /* bits by enum flow_direction: it reached flow.rate-tracking.bytes within the interval, some time */
 	bool app_failed;       /* the worker's: it was looked for, and no protocol recognised */
 	uint32_t handshake_us; /* SYN to the ACK that ends the handshake; 0: not seen */
 	uint8_t src_mac[6];    /* of the first packet's sender, with FLOW_HAS_MACS */
@@ -134,6 +135,8 @@ struct flow_config {
 	uint64_t emergency_recovery; /* percent of the capacity that must be free to leave emergency mode */
 	bool skip_duplicates;        /* flow_is_duplicate() looks */
 	uint64_t duplicate_window_us;
+	uint64_t rate_bytes;         /* of a direction within rate_interval_s: an elephant; 0: rates are not followed */
+	uint64_t rate_interval_s;
 	uint64_t timeout_s[FLOW_TIMEOUT_CLASS_COUNT][FLOW_STATE_COUNT];
 	uint64_t emergency_timeout_s[FLOW_TIMEOUT_CLASS_COUNT][FLOW_STATE_COUNT];
 };
@@ -159,6 +162,7 @@ enum flow_counter {
 	FLOW_COUNTER_TABLE_FULL,
 	FLOW_COUNTER_EMERG_MODE_ENTERED,
 	FLOW_COUNTER_EMERG_MODE_OVER,
+	FLOW_COUNTER_ELEPHANTS,
 	FLOW_COUNTER_DUPLICATES,
 	FLOW_COUNTER_COUNT,
 };
@@ -293,6 +297,7 @@ struct flow_record {
 	uint16_t tx_cnt;
 	uint32_t lost_bytes_toserver, lost_bytes_toclient;
 	uint32_t handshake_us, response_us;
+	bool elephant_toserver, elephant_toclient;
 };
 
 struct flow_tcp_record {

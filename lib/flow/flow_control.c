@@ -37,7 +37,10 @@ static const struct knob knobs[] = {
 	{ .name = "flow.prune-flows", .type = KNOB_ACCEPTED, .help = "a full table ends a flow for a new one, and counts it" },
 	{ .name = "flow.managers", .type = KNOB_ACCEPTED, .help = "each worker ends its own flows" },
 	{ .name = "flow.recyclers", .type = KNOB_ACCEPTED, .help = "each worker ends its own flows" },
-	{ .name = "flow.rate-tracking.*", .type = KNOB_ACCEPTED, .help = "flows are not classed by their rate" },
+	{ "flow.rate-tracking.bytes", KNOB_SIZE, AT(rate_bytes), 0, UINT64_C(1) << 50, "0", NULL,
+		"a direction that carries so much within the interval is an elephant (flow.elephant); 0: none is, and no rate is "
+		"followed, which takes 192 bytes more a flow" },
+	{ "flow.rate-tracking.interval", KNOB_NUMBER, AT(rate_interval_s), 1, 86400, "10", NULL, "seconds" },
 	TIMEOUT("default", FLOW_TIMEOUT_DEFAULT, "new", FLOW_NEW, "30", "10"),
 	TIMEOUT("default", FLOW_TIMEOUT_DEFAULT, "established", FLOW_ESTABLISHED, "300", "100"),
 	TIMEOUT("default", FLOW_TIMEOUT_DEFAULT, "closed", FLOW_CLOSED, "0", "0"),
@@ -78,6 +81,7 @@ const struct counter_desc flow_counters[FLOW_COUNTER_COUNT] = {
 	[FLOW_COUNTER_EMERG_MODE_ENTERED] = { "flow.emerg_mode_entered", "times the table became full" },
 	[FLOW_COUNTER_DUPLICATES] = { "flow.duplicates", "packets passed over: second copies of a mirrored frame" },
 	[FLOW_COUNTER_EMERG_MODE_OVER] = { "flow.emerg_mode_over", "times it recovered" },
+	[FLOW_COUNTER_ELEPHANTS] = { "flow.elephant", "flows of which a direction reached flow.rate-tracking.bytes" },
 };
 
 int
@@ -112,7 +116,9 @@ flow_table_create(struct flow_table **out, const struct flow_config *config, _At
 	table->flows = mem_area_create(table->flows_bytes);
 	table->duplicate_ns = config->duplicate_window_us * 1000;
 	if (table->buckets == NULL || table->flows == NULL ||
-	    (config->skip_duplicates && flow_duplicates_create(&table->duplicates) < 0)) {
+	    (config->skip_duplicates && flow_duplicates_create(&table->duplicates) < 0) ||
+	    (config->rate_bytes > 0 &&
+		    flow_rates_create(&table->rates, config->rate_bytes, config->rate_interval_s, table->flow_count) < 0)) {
 		flow_table_destroy(table);
 		return -ENOMEM;
 	}
@@ -126,6 +132,7 @@ flow_table_destroy(struct flow_table *table)
 	if (table == NULL)
 		return;
 	free(table->duplicates);
+	flow_rates_destroy(table->rates);
 	if (table->buckets != NULL)
 		mem_area_destroy(table->buckets, table->buckets_bytes);
 	if (table->flows != NULL)
@@ -405,6 +412,7 @@ flow_swap_direction(struct flow *flow)
 	uint8_t mac[6];
 
 	flow->flags ^= FLOW_SWAPPED | FLOW_DIRECTION_SWAPPED;
+	flow->elephants = (uint8_t)((flow->elephants & 1) << 1 | flow->elephants >> 1);
 	SWAP(flow->packets);
 	SWAP(flow->bytes);
 	SWAP(flow->tcp_flags);

@@ -135,7 +135,7 @@ flow_community_id(char out[FLOW_COMMUNITY_ID_LEN + 1], uint16_t seed, uint8_t ip
 		EVP_EncodeBlock((unsigned char *)out + 2, digest, (int)digest_len);
 }
 
-enum flow_record_bit { BIT_RESPONSE = 1, BIT_HANDSHAKE, BIT_LOST, BIT_TO_SERVER, BIT_TO_CLIENT };
+enum flow_record_bit { BIT_RESPONSE = 1, BIT_HANDSHAKE, BIT_LOST, BIT_TO_SERVER, BIT_TO_CLIENT, BIT_ELEPHANT };
 
 #define FLOW_AT(field) offsetof(struct flow_record, field)
 #define SOURCE "RFC 7011, RFC 5103"
@@ -174,6 +174,10 @@ static const struct field flow_fields[] = {
 		"microseconds of the TCP handshake" },
 	{ "response_us", FIELD_U32, BIT_RESPONSE, 0, FLOW_AT(response_us), NULL, NULL, "own",
 		"microseconds from the first payload to the first answer" },
+	{ "elephant_toserver", FIELD_BOOL, BIT_ELEPHANT, 0, FLOW_AT(elephant_toserver), NULL, NULL, "own",
+		"the originator reached flow.rate-tracking.bytes within the interval" },
+	{ "elephant_toclient", FIELD_BOOL, BIT_ELEPHANT, 0, FLOW_AT(elephant_toclient), NULL, NULL, "own",
+		"the responder did" },
 };
 
 const struct record_table flow_record_table = {
@@ -234,6 +238,8 @@ flow_record_fill(const struct flow *flow, struct flow_record *out)
 	out->lost_bytes_toclient = flow->lost_bytes[FLOW_TO_CLIENT];
 	out->handshake_us = flow->handshake_us;
 	out->response_us = flow->response_us;
+	out->elephant_toserver = (flow->elephants >> FLOW_TO_SERVER & 1) != 0;
+	out->elephant_toclient = (flow->elephants >> FLOW_TO_CLIENT & 1) != 0;
 	if (out->pkts_toserver > 0)
 		record_present(&out->head, BIT_TO_SERVER);
 	if (out->pkts_toclient > 0)
@@ -244,6 +250,8 @@ flow_record_fill(const struct flow *flow, struct flow_record *out)
 		record_present(&out->head, BIT_HANDSHAKE);
 	if ((flow->flags & FLOW_RESPONSE_SEEN) != 0)
 		record_present(&out->head, BIT_RESPONSE);
+	if (flow->elephants != 0)
+		record_present(&out->head, BIT_ELEPHANT);
 }
 
 void

@@ -45,6 +45,7 @@ struct flow_table {
 	_Atomic uint64_t *counters;
 	struct flow_duplicates *duplicates; /* NULL: not looked for */
 	uint64_t duplicate_ns;
+	struct flow_rates *rates; /* NULL: not followed */
 	size_t flows_bytes, buckets_bytes;
 };
 
@@ -69,6 +70,13 @@ flow_is_over(const struct flow_table *table, const struct flow *flow, uint64_t n
 
 /** Freed with free(). @return 0 or -ENOMEM */
 int flow_duplicates_create(struct flow_duplicates **out);
+/** @param limit  bytes of one side within interval_s, from which it is an elephant. @return 0 or -ENOMEM */
+int flow_rates_create(struct flow_rates **out, uint64_t limit, uint64_t interval_s, uint32_t flow_count);
+void flow_rates_destroy(struct flow_rates *rates);
+/** The place belongs to a new flow. */
+void flow_rates_begin(struct flow_rates *rates, uint32_t flow_idx);
+/** Adds a frame. @param side  which of flow.key.addr[] sends. @return whether the side has reached the limit */
+bool flow_rates_note(struct flow_rates *rates, uint32_t flow_idx, unsigned int side, uint64_t ts_ns, uint32_t len);
 /** The flow of a packet's key, or NULL. */
 struct flow *flow_find(struct flow_table *table, const struct packet *packet);
 /** A new flow in the index, evicting others where it must; NULL when there is no room. */

@@ -33,7 +33,7 @@
 	X(byte_test) X(byte_jump) X(byte_extract) X(byte_math) \
 	/* keyword_flow.c */ \
 	X(flow) X(flowbits) X(hostbits) X(xbits) X(stream_size) X(flow_age) X(flow_pkts_toserver) X(flow_pkts_toclient) \
-	X(flow_bytes_toserver) X(flow_bytes_toclient) X(flow_pkts) X(flow_bytes) \
+	X(flow_bytes_toserver) X(flow_bytes_toclient) X(flow_pkts) X(flow_bytes) X(flow_elephant) \
 	/* keyword_packet.c */ \
 	X(dsize) X(ttl) X(itype) X(icode) X(icmp_id) X(ip_proto) X(tcp_flags) X(seq) X(ack) X(window) X(tcp_mss) X(tcp_wscale) \
 	X(ipopts) X(vlan_id) X(vlan_layers) X(id) X(tos) X(fragoffset) X(fragbits) X(sameip) X(icmpv6_mtu) X(icmp_seq) X(l3_proto) X(igmp_type) \

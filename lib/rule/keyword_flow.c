@@ -216,17 +216,26 @@ FLOW_NUMBER(flow_pkts_toclient)
 FLOW_NUMBER(flow_bytes_toserver)
 FLOW_NUMBER(flow_bytes_toclient)
 
+/* @return an enum rule_flow_side; RULE_FLOW_SIDE_COUNT: none is called so */
+static unsigned int
+flow_side_of(const char *name)
+{
+	static const char *const sides[RULE_FLOW_SIDE_COUNT] = { [RULE_FLOW_CLIENT] = "toclient", [RULE_FLOW_SERVER] = "toserver",
+		[RULE_FLOW_EITHER] = "either", [RULE_FLOW_BOTH] = "both" };
+	unsigned int which = 0;
+
+	while (which < RULE_FLOW_SIDE_COUNT && strcmp(sides[which], name) != 0)
+		which++;
+	return which;
+}
+
 /* flow.pkts:toserver,>3  or  flow.pkts:either,3 */
 static int
 flow_side(struct rule_parser *parser, char *value, rule_test_fn fn)
 {
-	static const char *const sides[] = { "toclient", "toserver", "either", "both" };
-	char *side = rule_split(&value, ',');
-	unsigned int which = 0;
+	unsigned int which = flow_side_of(rule_split(&value, ','));
 
-	while (which < 4 && strcmp(sides[which], side) != 0)
-		which++;
-	if (which == 4 || value == NULL)
+	if (which == RULE_FLOW_SIDE_COUNT || value == NULL)
 		return rule_refuse(parser, "the form is toserver|toclient|either|both,numbers");
 	int ret = rule_add_number_test(parser, rule_trim(value), NULL, fn);
 
@@ -245,4 +254,15 @@ int
 rule_setup_flow_bytes(struct rule_parser *parser, char *value)
 {
 	return flow_side(parser, value, rule_test_flow_bytes);
+}
+
+int
+rule_setup_flow_elephant(struct rule_parser *parser, char *value)
+{
+	struct rule_test *test = rule_add_test(parser, rule_test_flow_elephant);
+
+	if (test == NULL)
+		return -EINVAL;
+	test->extra = flow_side_of(rule_trim(value));
+	return test->extra < RULE_FLOW_SIDE_COUNT ? 0 : rule_refuse(parser, "the form is toserver|toclient|either|both");
 }

@@ -103,6 +103,8 @@ const struct rule_keyword rule_keywords[] = {
 		"flow.pkts_toclient:>100;" },
 	{ "flow.bytes", rule_setup_flow_bytes, KEYWORD_VALUE, "toserver|toclient|either|both,number",
 		"flow.bytes:both,>1000000;" },
+	{ "flow.elephant", rule_setup_flow_elephant, KEYWORD_VALUE,
+		"toserver|toclient|either|both: reached flow.rate-tracking.bytes within the interval", "flow.elephant:either;" },
 	{ "flow.bytes_toserver", rule_setup_flow_bytes_toserver, KEYWORD_VALUE, "bytes of the originator",
 		"flow.bytes_toserver:>1000000;" },
 	{ "flow.bytes_toclient", rule_setup_flow_bytes_toclient, KEYWORD_VALUE, "bytes of the responder",
@@ -360,7 +362,6 @@ static const struct {
 	{ "frame", NULL, "frames of protocols are not buffers here: use the protocol's fields" },
 	{ "app-layer-state", NULL, "records are whole when rules see them, and have no states" },
 	{ "nfq_set_mark", NULL, "a passive sensor marks no packets" },
-	{ "flow.elephant", NULL, "flows are not classed by their rate: flow.bytes and flow.age ask for what makes one large" },
 	{ "template", NULL, "it is an example of another sensor's sources" },
 };
 

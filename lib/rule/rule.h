@@ -72,6 +72,7 @@ struct rule_world {
 	 *  ("pkt_invalid_timestamp"); -1: no such event. NULL: none are known. */
 	int (*decode_event_find)(const char *name);
 	int (*stream_event_find)(const char *name);
+	bool flow_rates; /* flows' rates are followed: flow.elephant may hold */
 };
 
 /** A rule that was not loaded. */

@@ -353,6 +353,15 @@ never_by_bits(const struct ruleset *set, const struct rule *rule)
 }
 
 static const char *
+never_by_rate(const struct ruleset *set, const struct rule *rule)
+{
+	for (unsigned int i = 0; i < rule->test_count && !set->world.flow_rates; i++)
+		if (rule->tests[i].fn == rule_test_flow_elephant)
+			return "can never fire: no flow is an elephant while flow.rate-tracking.bytes is 0";
+	return NULL;
+}
+
+static const char *
 costly(const struct rule *rule)
 {
 	struct rule_plan plan;
@@ -397,8 +406,8 @@ ruleset_warnings(const struct ruleset *set, void (*warn)(const struct rule_meta 
 
 	for (uint32_t i = 0; i < set->rule_count; i++) {
 		const struct rule *rule = set->rules[i];
-		const char *texts[] = { never_by_direction(rule), never_by_bits(set, rule), costly(rule), misunderstood(rule),
-			forgotten(rule) };
+		const char *texts[] = { never_by_direction(rule), never_by_bits(set, rule), never_by_rate(set, rule), costly(rule),
+			misunderstood(rule), forgotten(rule) };
 
 		for (unsigned int t = 0; rule->meta.first && t < sizeof(texts) / sizeof(texts[0]); t++)
 			if (texts[t] != NULL) {

@@ -203,6 +203,8 @@ enum rule_math_op { MATH_ADD, MATH_SUB, MATH_MUL, MATH_DIV, MATH_LEFT, MATH_RIGH
 
 /** Which of a packet's addresses is asked. */
 enum rule_address_side { ADDRESS_ANY, ADDRESS_SRC, ADDRESS_DST, ADDRESS_BOTH };
+/** Whose packets, bytes or rate a keyword of the flow asks for. */
+enum rule_flow_side { RULE_FLOW_CLIENT, RULE_FLOW_SERVER, RULE_FLOW_EITHER, RULE_FLOW_BOTH, RULE_FLOW_SIDE_COUNT };
 
 enum rule_dataset_op { DATASET_ISSET, DATASET_ISNOTSET, DATASET_SET, DATASET_UNSET, DATASET_WEIGHT };
 

@@ -333,19 +333,17 @@ FLOW_NUMBER(flow_pkts_toclient, view->flow->packets[FLOW_TO_CLIENT])
 FLOW_NUMBER(flow_bytes_toserver, view->flow->bytes[FLOW_TO_SERVER])
 FLOW_NUMBER(flow_bytes_toclient, view->flow->bytes[FLOW_TO_CLIENT])
 
-enum { SIDE_TO_CLIENT, SIDE_TO_SERVER, SIDE_EITHER, SIDE_BOTH };
-
 static bool
 flow_sides(const struct rule_test *test, uint64_t to_client, uint64_t to_server)
 {
 	bool client = rule_numbers_match(&test->numbers, (int64_t)to_client);
 	bool server = rule_numbers_match(&test->numbers, (int64_t)to_server);
 
-	if (test->extra == SIDE_TO_CLIENT)
+	if (test->extra == RULE_FLOW_CLIENT)
 		return client;
-	if (test->extra == SIDE_TO_SERVER)
+	if (test->extra == RULE_FLOW_SERVER)
 		return server;
-	if (test->extra == SIDE_EITHER)
+	if (test->extra == RULE_FLOW_EITHER)
 		return client || server;
 	return rule_numbers_match(&test->numbers, (int64_t)(to_client + to_server));
 }
@@ -360,6 +358,16 @@ bool
 rule_test_flow_bytes(const struct rule_view *view, const struct rule_test *test)
 {
 	return view->flow != NULL && flow_sides(test, view->flow->bytes[FLOW_TO_CLIENT], view->flow->bytes[FLOW_TO_SERVER]);
+}
+
+bool
+rule_test_flow_elephant(const struct rule_view *view, const struct rule_test *test)
+{
+	static const uint8_t bits[] = { [RULE_FLOW_CLIENT] = 1 << FLOW_TO_CLIENT, [RULE_FLOW_SERVER] = 1 << FLOW_TO_SERVER,
+		[RULE_FLOW_EITHER] = 0, [RULE_FLOW_BOTH] = 1 << FLOW_TO_CLIENT | 1 << FLOW_TO_SERVER };
+	uint8_t asked = bits[test->extra];
+
+	return view->flow != NULL && view->flow->elephants != 0 && (view->flow->elephants & asked) == asked;
 }
 
 bool

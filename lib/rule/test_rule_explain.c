@@ -29,6 +29,7 @@ test_warnings(void **state)
 		{ "tcp any any -> any any (flowbits:isset,never; content:\"abcd\";", "sets the bit" },
 		{ "tcp any any -> any any (flowbits:isnotset,never; content:\"abcd\";", NULL },
 		{ "tcp any any -> any any (flowbits:set,b; content:\"abcd\"; sid:2;)\nalert tcp any any -> any any (flowbits:isset,b; content:\"wxyz\";", NULL },
+		{ "tcp any any -> any any (flow.elephant:toserver;", "elephant" },
 		{ "tcp any any -> any any (content:\"ab\";", "any port" },
 		{ "tcp any any -> any 502 (content:\"ab\";", NULL },
 		{ "tcp any any -> any 502 (pcre:\"/(a|b)/\";", "pcre" },

@@ -96,7 +96,7 @@ toy_stream_event(const char *name)
 	return strcmp(name, "pkt_invalid_timestamp") == 0 ? 5 : -1;
 }
 
-static const struct rule_world toy_world = { toy_apps, 1, toy_decode_event, toy_stream_event };
+static const struct rule_world toy_world = { toy_apps, 1, toy_decode_event, toy_stream_event, false };
 
 static inline struct rule_config
 toy_config(void)
