@@ -569,6 +569,24 @@ test_nothing_follows_the_end_of_an_early_answer(void **state)
 	assert_string_equal(sink.order, "abCDgh");
 }
 
+/* Small frames were filtered out, so that each segment of both sides stands behind a hole: none waits for many others. */
+static void
+test_hole_upon_hole(void **state)
+{
+	enum { TURNS = 60, PART = 10, LATE_MOST = 8 };
+
+	handshake(CLIENT_ISN);
+	for (uint32_t i = 0; i < TURNS; i++) {
+		uint32_t client_at = CLIENT_ISN + 1 + i * PART, server_at = SERVER_ISN + 1 + i * PART;
+
+		segment(true, client_at + PART / 2, server_at, TCP_ACK | TCP_PSH, "asked", PART / 2);
+		segment(false, server_at + PART / 2, client_at + PART, TCP_ACK | TCP_PSH, "told!", PART / 2);
+		for (unsigned int way = 0; way < 2; way++)
+			assert_true(sink.len[way] + LATE_MOST * (PART / 2) >= (i + 1) * (PART / 2));
+	}
+	assert_true(sink.gaps[0] > TURNS - LATE_MOST && sink.gaps[1] > TURNS - LATE_MOST);
+}
+
 /* So much is missing that the sensor must have missed it: what waited is handed on, too. */
 static void
 test_an_early_answer_before_a_jump(void **state)
@@ -619,6 +637,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_what_waits_is_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_early_answers_end_with_the_flow, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_nothing_follows_the_end_of_an_early_answer, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_hole_upon_hole, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_an_early_answer_before_a_jump, setup, teardown),
 		cmocka_unit_test(test_create_fails),
 	};
