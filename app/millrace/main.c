@@ -108,9 +108,21 @@ run(const struct options *options)
 		return wrong_usage("--follow is for alerts");
 	if (strcmp(verb, "status") == 0 && options->word_count == 1)
 		return control(options, "status", NULL);
+	if (options->word_count == 0)
+		return wrong_usage("which verb?");
 	if (options->word_count != 1 || !view_exists(verb) || strcmp(verb, "audit") == 0)
-		return wrong_usage("no such verb");
+		return wrong_usage("no such verb, or arguments that it does not take");
 	return view_run(options, verb);
+}
+
+/* Wherever it stands: who does not know a verb's options asks behind the verb. */
+static bool
+asks_for_help(int argc, char **argv)
+{
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0 || (i == 1 && strcmp(argv[i], "help") == 0))
+			return true;
+	return false;
 }
 
 int
@@ -119,10 +131,6 @@ main(int argc, char **argv)
 	struct options options;
 	int status;
 
-	if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
-		printf("%s", usage);
-		return STATUS_DONE;
-	}
 	if (argc > 1 && strcmp(argv[1], "--version") == 0) {
 		printf("millrace " MILLRACE_VERSION "\n");
 		return STATUS_DONE;
@@ -131,6 +139,10 @@ main(int argc, char **argv)
 		return by_sensor(argc, argv);
 	if (argc > 2 && strcmp(argv[1], "uplink") == 0 && strcmp(argv[2], "test") == 0)
 		return by_sensor(argc, argv);
+	if (asks_for_help(argc, argv)) {
+		printf("%s", usage);
+		return STATUS_DONE;
+	}
 	json_object_seed(0);
 	curl_global_init(CURL_GLOBAL_DEFAULT);
 	status = options_read(&options, argc, argv);

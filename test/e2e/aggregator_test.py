@@ -750,6 +750,16 @@ class CommandLine(unittest.TestCase):
         self.assertEqual(done.returncode, 2)
         self.assertIn(b"listen", done.stderr)
 
+    def test_help_is_had_anywhere(self):
+        def ask(*args):
+            return subprocess.run([program("millrace/millrace"), *args], capture_output=True, text=True)
+
+        for args in (["--help"], ["-h"], ["help"], ["flows", "--help"], ["rules", "top", "-h"]):
+            done = ask(*args)
+            self.assertEqual((args, done.returncode, done.stdout[:7]), (args, 0, "usage: "))
+        self.assertIn("which verb", ask().stderr)
+        self.assertEqual((ask().returncode, ask("nothing").returncode), (2, 2))
+
 
 def main():
     global BUILD
