@@ -300,6 +300,10 @@ start(struct api *api)
 		err = api_pool_create(&api->pool, api->base, &pool);
 	if (err == 0)
 		err = api_streams_create(&api->streams, api);
+	if (err == 0 && settings->silent_after_s > 0)
+		err = silence_create(&api->silence, settings->silent_after_s);
+	if (err == 0 && api->silence != NULL)
+		err = api_silence_create(&api->looks, api, api->silence, settings->silent_after_s);
 	if (err == 0)
 		err = link_server_create(&api->server, api->base, &server, on_request, api);
 	if (err == 0)
@@ -345,6 +349,8 @@ api_destroy(struct api *api)
 	if (api->pool != NULL)
 		api_pool_stop(api->pool);
 	api_streams_destroy(api->streams);
+	api_silence_destroy(api->looks);
+	silence_destroy(api->silence);
 	link_server_destroy(api->server);
 	api_pool_destroy(api->pool);
 	if (api->stop != NULL)

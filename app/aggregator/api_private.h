@@ -11,6 +11,7 @@
 #include "app/aggregator/api_audit.h"
 #include "app/aggregator/api_pool.h"
 #include "app/aggregator/api_sensors.h"
+#include "app/aggregator/api_silence.h"
 #include "app/aggregator/api_stream.h"
 #include "app/aggregator/api_token.h"
 #include "lib/link/server.h"
@@ -26,6 +27,8 @@ struct api {
 	struct api_audit *audit;
 	struct api_streams *streams;
 	struct api_pool *pool;
+	struct silence *silence;     /* NULL: sensors.silent-after is 0 */
+	struct api_silence *looks;
 	struct event_base *base;
 	struct link_server *server;
 	_Atomic uint64_t server_counters[LINK_SERVER_COUNTERS];

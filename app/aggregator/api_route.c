@@ -101,12 +101,17 @@ answer_sensors(struct api *api, const struct api_route *route, struct question *
 	json_t *rows;
 	int err = store_report(question->store, route->report, &question->filter, &rows);
 
-	if (err == 0 && api->sensors != NULL) {
+	if (err != 0)
+		return err;
+	if (api->sensors != NULL)
 		err = api_sensors_join(api->sensors, rows, one ? question->filter.value[STORE_SENSOR].text : NULL);
-		if (err != 0)
-			json_decref(rows);
+	if (err == 0 && api->silence != NULL)
+		err = silence_mark(api->silence, rows);
+	if (err != 0) {
+		json_decref(rows);
+		return err;
 	}
-	return err != 0 ? err : api_write_json(question->answer, json_pack("{s:o}", route->keys[0], rows));
+	return api_write_json(question->answer, json_pack("{s:o}", route->keys[0], rows));
 }
 
 static int
@@ -144,6 +149,8 @@ write_with_counters(struct api *api, struct evbuffer *answer, json_t *root)
 
 	if (api->enrol != NULL)
 		add_counters(own, enrol_counter_set(api->enrol));
+	if (api->silence != NULL)
+		add_counters(own, silence_counter_set(api->silence));
 	add_counters(own, api_audit_counter_set(api->audit));
 	add_counters(own, api_streams_counter_set(api->streams));
 	add_counters(own, (struct counter_set){ api_server_counters, api->server_counters, LINK_SERVER_COUNTERS });

@@ -18,6 +18,7 @@
 #include "app/aggregator/api_token.h"
 #include "app/aggregator/enrol.h"
 #include "app/aggregator/ingest.h"
+#include "app/aggregator/silence.h"
 #include "lib/base/log.h"
 #include "lib/enrol/registry.h"
 
@@ -353,6 +354,7 @@ print_reference(const char *what)
 	const struct counter_table counters[] = {
 		{ ingest_counters, INGEST_COUNTERS },
 		{ enrol_counters, ENROL_COUNTERS },
+		{ silence_counters, SILENCE_COUNTERS },
 		api_audit_counter_table,
 		api_streams_counter_table,
 		{ api_server_counters, LINK_SERVER_COUNTERS },

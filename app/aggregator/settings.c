@@ -77,6 +77,8 @@ static const struct knob knobs[] = {
 		"bytes of unpacked batches that wait for the store; as many wait packed, then they are answered 429" },
 	{ "limits.reorder", KNOB_NUMBER, AT(reorder_ms), 0, 60000, "500", NULL,
 		"milliseconds a batch waits for those before it, when several are in flight" },
+	{ "sensors.silent-after", KNOB_NUMBER, AT(silent_after_s), 0, 31536000, "300", NULL,
+		"seconds after which a sensor of which nothing came is told to be silent; more than its stats.interval; 0: never" },
 	{ "enrol.state", KNOB_TEXT, AT(enrol_state), 0, 0, NULL, NULL,
 		"file of invitations, issued and revoked certificates; empty: none of them; with the store clickhouse they are in PostgreSQL" },
 	{ "enrol.listen", KNOB_TEXT, AT(enrol_listen), 0, 0, NULL, NULL,

@@ -48,6 +48,7 @@ struct settings {
 	const char *enrol_ca_cert;
 	const char *enrol_ca_key;
 	const char *enrol_server_ca;
+	uint64_t silent_after_s;
 	uint64_t enrol_lifetime_s;
 	uint64_t enrol_invitation_s;
 	uint64_t enrol_failures_max;

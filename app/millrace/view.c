@@ -55,7 +55,7 @@ static const struct view views[] = {
 	{ "sensors", "/v1/sensors", "sensors", NULL, {
 		{ "SENSOR", { "sensor" } }, { "STATE", { "state" } }, { "EXPIRES", { "expires" } }, { "SITE", { "site" } },
 		{ "ZONE", { "zone" } }, { "FIRST SEEN", { "first_seen" } }, { "LAST SEEN", { "last_seen" } },
-		{ ">RECORDS", { "records" } }, { ">LOST", { "lost" } } } },
+		{ "SILENT", { "silent" } }, { ">RECORDS", { "records" } }, { ">LOST", { "lost" } } } },
 	{ "audit", "/v1/sensors/audit", "audit", NULL, {
 		{ "AT", { "at" } }, { "BY", { "actor" } }, { "ACTION", { "action" } }, { "SENSOR", { "sensor" } },
 		{ "DETAIL", { "detail" } } } },

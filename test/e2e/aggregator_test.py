@@ -698,6 +698,45 @@ class Senders(Case):
         self.assertTrue(told <= stored <= told + 2 * 20 * 30, (told, stored))
 
 
+class Silence(Case):
+    settings = ("sensors.silent-after=3",)
+
+    def silent(self):
+        return {row["sensor"]: row["silent"] for row in self.aggregator.get("/v1/sensors")[1]["sensors"]}
+
+    def counters(self):
+        counters = self.aggregator.get("/v1/counters")[1]["aggregator"]
+        return counters["sensors.silent"], counters["sensors.silences"]
+
+    def test_a_sensor_that_says_nothing_is_missed(self):
+        sent = {"plant-1": 0, "plant-2": 0}
+
+        def say(sensor):
+            sent[sensor] += 1
+            self.assertEqual(self.post(sent[sensor], [event(sent[sensor])], sensor=sensor)[0], 200)
+
+        def until(expected, speaker):
+            for _ in range(60):
+                say(speaker)
+                if self.silent() == expected:
+                    return
+                time.sleep(0.5)
+            self.assertEqual(self.silent(), expected)
+
+        say("plant-1")
+        until({"plant-1": False, "plant-2": False}, "plant-2")
+        self.assertEqual(self.counters(), (0, 0))
+        until({"plant-1": True, "plant-2": False}, "plant-2")
+        self.assertEqual(self.counters(), (1, 1))
+        until({"plant-1": False, "plant-2": True}, "plant-1")
+        self.assertEqual(self.counters()[0], 1)
+        asked = [program("millrace/millrace"), "sensors", "--aggregator", f"https://127.0.0.1:{self.aggregator.api_port}",
+                 "--ca", f"{self.aggregator.pki}/ca.pem", "--token-file", f"{self.aggregator.pki}/token"]
+        told = subprocess.run(asked, capture_output=True, text=True).stdout
+        self.assertRegex(told, r"SENSOR .* SILENT")
+        self.assertRegex(told, r"plant-2 .* true ")
+
+
 class Backup(Case):
     def test_a_copy_taken_while_records_come_in_is_whole(self):
         if self.aggregator.cluster:
