@@ -588,6 +588,15 @@ class Walk(WaysCase):
         self.assertEqual(self.walk('direct', way, words=('direct',))[1].count(' tcp '), 1)
         self.assertEqual(self.walk('direct', words=('other',))[0], 1)
 
+    def test_a_name_with_the_dot_of_the_root(self):
+        """RFC 6066 3: it is not part of the name that TLS speaks of."""
+        hosts = '["localhost. 127.0.0.1"]'
+        code, out = self.walk(host='localhost.', uplink__hosts=hosts)
+        self.assertEqual(code, 0, out)
+        feed = self.feed(host='localhost.', uplink__hosts=hosts)
+        self.arrives(feed)
+        self.good_end(feed)
+
     def test_real_aggregator(self):
         program = os.path.join(os.path.dirname(uplink_test.FEED), '../../app/aggregator/millrace-aggregator')
         port, api = free_port(), free_port()
