@@ -1,7 +1,6 @@
 /* `check`: everything that can be known before frames come, each line good, a warning or a fault with its mending. */
 #include <errno.h>
 #include <inttypes.h>
-#include <linux/capability.h>
 #include <net/if.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,6 +10,7 @@
 #include "app/sensor/command.h"
 #include "app/sensor/eal.h"
 #include "app/sensor/port.h"
+#include "app/sensor/rights.h"
 #include "app/sensor/sensor.h"
 #include "lib/link/uplink_check.h"
 #include "lib/sink/uplink/uplink_sink.h"
@@ -59,41 +59,6 @@ fault(struct report *report, const char *format, ...)
 	va_end(args);
 }
 
-static uint64_t
-capabilities(void)
-{
-	FILE *file = fopen("/proc/self/status", "re");
-	uint64_t has = 0;
-	char line[256];
-
-	while (file != NULL && fgets(line, sizeof(line), file) != NULL)
-		if (sscanf(line, "CapEff: %" SCNx64, &has) == 1)
-			break;
-	if (file != NULL)
-		fclose(file);
-	return has;
-}
-
-/* The driver of af_packet locks its ring in memory. */
-static void
-check_rights(struct report *report)
-{
-	static const struct {
-		unsigned int bit;
-		const char *name;
-	} wanted[] = { { CAP_NET_RAW, "CAP_NET_RAW" }, { CAP_NET_ADMIN, "CAP_NET_ADMIN" }, { CAP_IPC_LOCK, "CAP_IPC_LOCK" } };
-	uint64_t has = capabilities();
-	char missing[64] = "";
-
-	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
-		if ((has >> wanted[i].bit & 1) == 0)
-			snprintf(missing + strlen(missing), sizeof(missing) - strlen(missing), " %s", wanted[i].name);
-	if (missing[0] != '\0')
-		warn(report, "not root, and without%s, which af_packet and af_xdp need; huge pages need a writable hugetlbfs", missing);
-	else
-		good("not root, with the capabilities that ports need; huge pages need a writable hugetlbfs");
-}
-
 static void
 check_machine(struct report *report, const struct settings *settings)
 {
@@ -108,7 +73,7 @@ check_machine(struct report *report, const struct settings *settings)
 	if (geteuid() == 0)
 		good("running as root");
 	else
-		check_rights(report);
+		good("not root: huge pages need a writable hugetlbfs");
 	if (cpu_count < 2)
 		warn(report, "one CPU: worker and exporter share it, frames will be lost under load");
 	else
@@ -125,6 +90,19 @@ check_machine(struct report *report, const struct settings *settings)
 }
 
 static void
+check_rights(struct report *report, const struct port *port)
+{
+	char missing[RIGHTS_TEXT];
+
+	if (port->kind != PORT_AF_PACKET && port->kind != PORT_AF_XDP)
+		return;
+	rights_missing(port->kind == PORT_AF_XDP, missing);
+	if (missing[0] != '\0')
+		warn(report, "port %s: it does not open without%s, which this process has not%s", port->spec, missing,
+			geteuid() == 0 ? ", though it is root (a container?)" : "");
+}
+
+static void
 check_ports(struct report *report, const struct settings *settings)
 {
 	size_t i;
@@ -136,9 +114,12 @@ check_ports(struct report *report, const struct settings *settings)
 		struct port port;
 		char text[512];
 
-		if (port_parse(&port, json_string_value(spec), &err) != 0)
+		if (port_parse(&port, json_string_value(spec), &err) != 0) {
 			fault(report, "%s", err.text);
-		else if ((port.kind == PORT_AF_PACKET || port.kind == PORT_AF_XDP) && if_nametoindex(port.name) == 0)
+			continue;
+		}
+		check_rights(report, &port);
+		if ((port.kind == PORT_AF_PACKET || port.kind == PORT_AF_XDP) && if_nametoindex(port.name) == 0)
 			fault(report, "port %s: there is no interface \"%s\" (ip link shows those there are)", port.spec, port.name);
 		else if (port.kind == PORT_PCAP && access(port.name, R_OK) != 0)
 			fault(report, "port %s: %s", port.spec, strerror(errno));

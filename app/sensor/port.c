@@ -10,8 +10,8 @@
 #include <rte_ethdev.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "app/sensor/rights.h"
 #include "lib/base/log.h"
 
 /* An af_packet port's ring, each queue's: places of equal size, so many in a block. */
@@ -109,6 +109,18 @@ by_kernel(const struct port *port)
 	return port->kind == PORT_AF_PACKET || port->kind == PORT_AF_XDP;
 }
 
+/* What the driver says is seldom why: a right that is missing is the likeliest. */
+static void
+tell_refusal(const struct port *port, const char *what, int rc, struct config_error *err)
+{
+	char missing[RIGHTS_TEXT] = "";
+
+	if (by_kernel(port))
+		rights_missing(port->kind == PORT_AF_XDP, missing);
+	snprintf(err->text, sizeof(err->text), "ports: %s: %s: %s%s%s", port->spec, what, strerror(-rc),
+		missing[0] != '\0' ? "; it needs" : "", missing);
+}
+
 static uint32_t
 ring_place(const struct sensor_config *config)
 {
@@ -190,8 +202,7 @@ probe(struct port *port, const struct sensor_config *config, unsigned int port_i
 	if (rc == 0)
 		rc = rte_eth_dev_get_port_by_name(name, &port->port_id);
 	if (rc != 0)
-		snprintf(err->text, sizeof(err->text), "ports: %s: the driver does not open it: %s%s", port->spec, strerror(-rc),
-			by_kernel(port) && geteuid() != 0 ? " (without root it needs CAP_NET_RAW, CAP_NET_ADMIN and CAP_IPC_LOCK)" : "");
+		tell_refusal(port, "the driver does not open it", rc, err);
 	return rc;
 }
 
@@ -242,7 +253,7 @@ start_queues(struct port *port, const struct sensor_config *config, struct confi
 	if (rc == 0)
 		rc = rte_eth_dev_start(port->port_id);
 	if (rc != 0)
-		snprintf(err->text, sizeof(err->text), "ports: %s: it does not start: %s", port->spec, strerror(-rc));
+		tell_refusal(port, "it does not start", rc, err);
 	return rc;
 }
 

@@ -117,6 +117,16 @@ class Control(unittest.TestCase):
                 self.assertEqual(run.returncode, 1)
                 self.assertIn(what, run.stdout + run.stderr)
 
+    @unittest.skipUnless(shutil.which('setpriv') and os.geteuid() == 0, 'needs root and setpriv')
+    def test_root_without_rights_is_told_which(self):
+        config = self.config('first')
+        for kind, has, missing in (('af_packet', '-all,+net_raw', ' CAP_NET_ADMIN CAP_IPC_LOCK'),
+                                   ('af_xdp', '-all,+net_raw,+net_admin,+ipc_lock', ' CAP_SYS_ADMIN')):
+            for verb, words in (('check', f'does not open without{missing}, which'), ('run', f'it needs{missing}\n')):
+                run = subprocess.run(['prlimit', '--memlock=65536', 'setpriv', '--bounding-set', has, '--inh-caps', '-all',
+                                      *self.command(verb, '-c', config, '--set', f'ports={kind}:lo')], capture_output=True, text=True, timeout=60)
+                self.assertIn(words, run.stdout + run.stderr)
+
     def test_read_says_what_the_disk_did_not_take(self):
         capture_of_nothing(f'{self.folder}/x.pcap')
         read = subprocess.run(self.command('read', '-c', self.config('reader'), '-r', f'{self.folder}/x.pcap', '-l', self.folder,
