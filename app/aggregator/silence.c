@@ -17,7 +17,7 @@ const struct counter_desc silence_counters[SILENCE_COUNTERS] = {
 struct silence {
 	pthread_mutex_t lock;
 	uint64_t after_ms;
-	json_t *heard; /* sensor: {seen: last_seen, since: now_ms when it changed, silent} */
+	json_t *heard; /* sensor: {seen: last_seen, records, since: now_ms when one of them changed, silent} */
 	_Atomic uint64_t counters[SILENCE_COUNTERS];
 };
 
@@ -51,14 +51,14 @@ silence_destroy(struct silence *silence)
 
 /* What is known of a sensor, with the times of this look; NULL: no memory. */
 static json_t *
-note(const json_t *before, const char *seen, uint64_t now_ms)
+note(const json_t *before, const char *seen, json_int_t records, uint64_t now_ms)
 {
 	const char *seen_before = json_string_value(json_object_get(before, "seen"));
-	bool changed = seen_before == NULL || strcmp(seen_before, seen) != 0;
-	uint64_t since_ms = changed ? now_ms : (uint64_t)json_integer_value(json_object_get(before, "since"));
+	bool same = seen_before != NULL && strcmp(seen_before, seen) == 0 &&
+		json_integer_value(json_object_get(before, "records")) == records;
+	json_int_t since_ms = same ? json_integer_value(json_object_get(before, "since")) : (json_int_t)now_ms;
 
-	return json_pack("{s:s, s:I, s:b}", "seen", seen, "since", (json_int_t)since_ms, "silent",
-		!changed && json_is_true(json_object_get(before, "silent")));
+	return json_pack("{s:s, s:I, s:I}", "seen", seen, "records", records, "since", since_ms);
 }
 
 /* @return whether the sensor is silent */
@@ -99,7 +99,7 @@ silence_look(struct silence *silence, const json_t *rows, uint64_t now_ms)
 		if (sensor == NULL || seen == NULL || (state != NULL && strcmp(state, "revoked") == 0))
 			continue;
 		before = json_object_get(silence->heard, sensor);
-		known = note(before, seen, now_ms);
+		known = note(before, seen, json_integer_value(json_object_get(row, "records")), now_ms);
 		silent += known != NULL && judge(silence, sensor, known, before, now_ms);
 		json_object_set_new(heard, sensor, known);
 	}

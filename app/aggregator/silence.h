@@ -1,7 +1,8 @@
 /*
  * Sensors of which nothing comes any more. A sensor says something every stats.interval, so silence is a fault of it, of its
  * way or of its site, and nobody else would tell. The store is looked at, not the door: with several aggregators a sensor
- * may come in by another one. What counts is that the time of its last delivery does not change, so that no clock matters.
+ * may come in by another one. What counts is that neither the number of its records nor the time of its last delivery changes,
+ * so that no clock matters: after one was set back, the store keeps the later time.
  *
  * Thread: silence_look() of one; the others of any.
  */
@@ -27,7 +28,7 @@ void silence_destroy(struct silence *silence);
 /**
  * Tells who fell silent since the last look, and who is heard again. Whoever is revoked or not in the rows any more is forgotten.
  *
- * @param rows    [{sensor, last_seen, state}], as /v1/sensors has them; last_seen null: it never delivered
+ * @param rows    [{sensor, last_seen, records, state}], as /v1/sensors has them; last_seen null: it never delivered
  * @param now_ms  of a clock that does not jump
  */
 void silence_look(struct silence *silence, const json_t *rows, uint64_t now_ms);

@@ -76,6 +76,17 @@ no_clock_matters(void **state)
 	assert_string_equal(look("[{\"sensor\":\"a\",\"last_seen\":\"1999\"}]", 599), "a");
 }
 
+/* A store whose clock was set back keeps the later time; records are counted all the same. */
+static void
+records_are_heard(void **state)
+{
+	(void)state;
+	assert_string_equal(look("[{\"sensor\":\"a\",\"last_seen\":\"2030\",\"records\":7}]", 0), "");
+	assert_string_equal(look("[{\"sensor\":\"a\",\"last_seen\":\"2030\",\"records\":8}]", 300), "");
+	assert_string_equal(look("[{\"sensor\":\"a\",\"last_seen\":\"2030\",\"records\":8}]", 600), "a");
+	assert_string_equal(look("[{\"sensor\":\"a\",\"last_seen\":\"2030\",\"records\":9}]", 601), "");
+}
+
 static void
 who_is_not_expected_is_not_missed(void **state)
 {
@@ -103,6 +114,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(silence_is_told_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(no_clock_matters, setup, teardown),
+		cmocka_unit_test_setup_teardown(records_are_heard, setup, teardown),
 		cmocka_unit_test_setup_teardown(who_is_not_expected_is_not_missed, setup, teardown),
 		cmocka_unit_test(create_fails),
 	};

@@ -16,6 +16,7 @@ import random
 import shutil
 import signal
 import socket
+import sqlite3
 import ssl
 import subprocess
 import sys
@@ -735,6 +736,19 @@ class Silence(Case):
         told = subprocess.run(asked, capture_output=True, text=True).stdout
         self.assertRegex(told, r"SENSOR .* SILENT")
         self.assertRegex(told, r"plant-2 .* true ")
+
+    def test_a_clock_that_was_set_back(self):
+        """The store keeps the later time of a sensor; that it delivers is seen all the same."""
+        if self.aggregator.cluster:
+            self.skipTest("the time is put into the file of sqlite")
+        self.assertEqual(self.post(1, [event(1)])[0], 200)
+        with sqlite3.connect(os.path.join(self.aggregator.dir.name, "records.db"), timeout=10) as store:
+            store.execute("UPDATE sensors SET last_seen_s = 4000000000")
+        for n in range(2, 14):
+            self.assertEqual(self.post(n, [event(n)])[0], 200)
+            time.sleep(0.5)
+            self.assertEqual(self.silent(), {"plant-1": False})
+        self.assertEqual(self.counters(), (0, 0))
 
 
 class Backup(Case):
