@@ -3,12 +3,11 @@
 
 #include "lib/base/hash.h"
 
-static struct ftp_expected *
-set_of(struct ftp_shared *shared, const struct ftp_expect_place *place)
+/* Never 0, which is the tag of an empty entry. */
+static uint32_t
+tag_of(const struct ftp_expect_place *place)
 {
-	uint32_t hash = hash_u64(crc32c(crc32c(0, place->listener, 16), place->peer, 16), place->port);
-
-	return shared->sets[hash % FTP_EXPECT_SETS];
+	return hash_u64(crc32c(crc32c(0, place->listener, 16), place->peer, 16), place->port) | UINT32_C(1) << 31;
 }
 
 static bool
@@ -18,14 +17,34 @@ is_same(const struct ftp_expect_place *a, const struct ftp_expect_place *b)
 }
 
 static struct ftp_expected *
-find(struct ftp_shared *shared, const struct ftp_expect_place *place)
+find(struct ftp_shared *shared, const struct ftp_expect_place *place, uint32_t tag)
 {
-	struct ftp_expected *set = set_of(shared, place);
+	unsigned int set = tag % FTP_EXPECT_SETS;
 
 	for (unsigned int i = 0; i < FTP_EXPECT_WAYS; i++)
-		if (set[i].since_ns != 0 && is_same(&set[i].place, place))
-			return &set[i];
+		if (shared->tags[set][i] == tag && is_same(&shared->sets[set][i].place, place))
+			return &shared->sets[set][i];
 	return NULL;
+}
+
+/* Where a new one goes: to its own older self, an empty entry, the oldest one's. */
+static unsigned int
+choose(const struct ftp_shared *shared, const struct ftp_expect_place *place, uint32_t tag)
+{
+	const struct ftp_expected *set = shared->sets[tag % FTP_EXPECT_SETS];
+	const uint32_t *tags = shared->tags[tag % FTP_EXPECT_SETS];
+	unsigned int oldest = 0;
+
+	for (unsigned int i = 0; i < FTP_EXPECT_WAYS; i++)
+		if (tags[i] == tag && is_same(&set[i].place, place))
+			return i;
+	for (unsigned int i = 0; i < FTP_EXPECT_WAYS; i++)
+		if (tags[i] == 0)
+			return i;
+	for (unsigned int i = 1; i < FTP_EXPECT_WAYS; i++)
+		if (set[i].number < set[oldest].number)
+			oldest = i;
+	return oldest;
 }
 
 static bool
@@ -43,24 +62,20 @@ bool
 ftp_expect(struct proto_ctx *ctx, bool by_server, uint16_t port)
 {
 	struct ftp_shared *shared = ctx->shared;
-	struct ftp_expected *entry, *set;
 	struct ftp_expect_place place;
+	struct ftp_expected *entry;
+	unsigned int set, way;
+	uint32_t tag;
 	bool evicts;
 
 	if (!place_of(ctx, by_server, port, &place))
 		return false;
-	entry = find(shared, &place);
-	set = set_of(shared, &place);
-	for (unsigned int i = 0; entry == NULL && i < FTP_EXPECT_WAYS; i++)
-		if (set[i].since_ns == 0)
-			entry = &set[i];
-	evicts = entry == NULL;
-	if (evicts)
-		entry = &set[0];
-	for (unsigned int i = 1; evicts && i < FTP_EXPECT_WAYS; i++)
-		if (set[i].number < entry->number)
-			entry = &set[i];
-	evicts = evicts && !entry->taken;
+	tag = tag_of(&place);
+	set = tag % FTP_EXPECT_SETS;
+	way = choose(shared, &place, tag);
+	entry = &shared->sets[set][way];
+	evicts = shared->tags[set][way] != 0 && !is_same(&entry->place, &place) && !entry->taken;
+	shared->tags[set][way] = tag;
 	*entry = (struct ftp_expected){ .place = place, .since_ns = ctx->ts_ns, .number = ++shared->announced };
 	return evicts;
 }
@@ -74,7 +89,7 @@ ftp_expect_command(struct proto_ctx *ctx, bool by_server, uint16_t port, struct 
 
 	if (!place_of(ctx, by_server, port, &place))
 		return;
-	entry = find(ctx->shared, &place);
+	entry = find(ctx->shared, &place, tag_of(&place));
 	if (entry == NULL || entry->word_len > 0)
 		return;
 	len = cursor_left(&word);
@@ -98,7 +113,7 @@ ftp_expected_find(struct ftp_shared *shared, const struct proto_ends *ends)
 		memcpy(place.listener, turned ? ends->client_addr : ends->server_addr, 16);
 		memcpy(place.peer, turned ? ends->server_addr : ends->client_addr, 16);
 		place.port = turned ? ends->sport : ends->dport;
-		entry = find(shared, &place);
+		entry = find(shared, &place, tag_of(&place));
 	}
 	return entry;
 }

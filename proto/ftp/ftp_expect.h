@@ -25,7 +25,7 @@ struct ftp_expect_place {
 
 struct ftp_expected {
 	struct ftp_expect_place place;
-	uint64_t since_ns;      /* 0: nothing is here */
+	uint64_t since_ns;
 	uint64_t number;        /* of the announcement */
 	bool taken;             /* its connection has come */
 	uint8_t word_len;       /* 0: no command yet */
@@ -36,6 +36,7 @@ struct ftp_expected {
 
 struct ftp_shared {
 	uint64_t announced;
+	uint32_t tags[FTP_EXPECT_SETS][FTP_EXPECT_WAYS]; /* hashes of the places, 0: nothing is here; asked for each new flow */
 	struct ftp_expected sets[FTP_EXPECT_SETS][FTP_EXPECT_WAYS];
 };
 

@@ -107,6 +107,26 @@ test_expected(void **state)
 	assert_true(expected((struct proto_ends){ server_addr, client_addr, 20, PORT, rig->ctx.ts_ns }));
 }
 
+/* More than there is room for: the oldest make way, the newest stay, and what made way unseen is said. */
+static void
+test_many(void **state)
+{
+	enum { MANY = 4 * FTP_EXPECT_SETS * FTP_EXPECT_WAYS, NEWEST = FTP_EXPECT_WAYS };
+	unsigned int evicted = 0, known = 0;
+
+	(void)state;
+	for (uint16_t i = 0; i < MANY; i++)
+		evicted += ftp_expect(&rig->ctx, true, (uint16_t)(PORT + i));
+	for (uint16_t i = MANY - NEWEST; i < MANY; i++)
+		assert_non_null(ftp_expected_find(&shared, &(struct proto_ends){ client_addr, server_addr, 40000, (uint16_t)(PORT + i), 0 }));
+	for (uint16_t i = 0; i < MANY; i++)
+		known += expected(ends(false, (uint16_t)(PORT + i)));
+	assert_int_equal(known, MANY - evicted);
+	assert_int_equal(known, FTP_EXPECT_SETS * FTP_EXPECT_WAYS);
+	/* Those have come: others take their places without a loss. */
+	assert_false(ftp_expect(&rig->ctx, true, (uint16_t)(PORT + MANY)));
+}
+
 static void
 test_transfer(void **state)
 {
@@ -252,7 +272,7 @@ int
 main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, rig_destroy)
-	const struct CMUnitTest tests[] = { CASE(test_expected), CASE(test_transfer), CASE(test_late_command), CASE(test_limits), CASE(test_file), CASE(test_long_file),
+	const struct CMUnitTest tests[] = { CASE(test_expected), CASE(test_many), CASE(test_transfer), CASE(test_late_command), CASE(test_limits), CASE(test_file), CASE(test_long_file),
 		CASE(test_tables) };
 
 	return cmocka_run_group_tests_name("ftp_data", tests, NULL, NULL);
