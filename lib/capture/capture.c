@@ -28,6 +28,8 @@ capture_fail_short(struct capture *c, int result, const char *missing)
 {
 	if (result < 0)
 		return capture_fail(c, result, "%s", strerror(-result));
+	if (c->input.cut && c->input.packed.result == UNPACK_TOO_LARGE)
+		return capture_fail(c, -EBADMSG, "unpacking the %s data takes more than %d MiB", c->input.packed.by->name, UNPACK_WINDOW_MAX >> 20);
 	if (c->input.cut)
 		return capture_fail(c, -EBADMSG, "the compressed data is damaged or cut short in a %s", missing);
 	return capture_fail(c, -EBADMSG, "the file is cut short in a %s", missing);

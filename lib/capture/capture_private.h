@@ -3,10 +3,10 @@
 #define MR_CAPTURE_CAPTURE_PRIVATE_H
 
 #include <stdbool.h>
-#include <zlib.h>
 
 #include "lib/base/cursor.h"
 #include "lib/capture/capture.h"
+#include "lib/capture/unpack.h"
 
 enum {
 	/* Small enough to stay in a core's second-level cache, large enough for any frame with its header. */
@@ -16,13 +16,20 @@ enum {
 /** A window over the file's bytes. */
 struct capture_input {
 	int fd;
-	gzFile gz;       /* NULL: the file is read as it is */
+	struct {         /* of a compressed file */
+		const struct unpacker *by; /* NULL: the file is read as it is */
+		void *state;
+		uint8_t *area;
+		size_t pos, end; /* area[pos..end) is not unpacked yet */
+		bool ended;      /* nothing comes behind area[end - 1] */
+		enum unpack_result result; /* of the last step that did something */
+	} packed;
 	uint8_t *area;
 	size_t cap;
 	size_t pos, end; /* area[pos..end) is not consumed yet */
 	uint64_t offset; /* of area[0] from the start of the data */
 	bool ended;      /* nothing comes behind area[end - 1] */
-	bool cut;        /* the compressed stream itself ended early or is damaged */
+	bool cut;        /* the compressed data itself ended early, is damaged or too large to unpack */
 };
 
 /** @return 0 or -errno; on failure nothing is held. */

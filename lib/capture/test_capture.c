@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <jansson.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include "lib/capture/test_image.h"
 
@@ -122,21 +121,13 @@ static const struct sample samples[] = {
 static char path[] = "capture_XXXXXX";
 
 static void
-write_file(const void *data, size_t len, bool gzip)
+write_file(const void *data, size_t len)
 {
-	if (gzip) {
-		gzFile file = gzopen(path, "wb");
+	FILE *file = fopen(path, "wb");
 
-		assert_non_null(file);
-		assert_int_equal(gzwrite(file, data, (unsigned int)len), (int)len);
-		assert_int_equal(gzclose(file), Z_OK);
-	} else {
-		FILE *file = fopen(path, "wb");
-
-		assert_non_null(file);
-		assert_int_equal(fwrite(data, 1, len, file), len);
-		assert_int_equal(fclose(file), 0);
-	}
+	assert_non_null(file);
+	assert_int_equal(fwrite(data, 1, len, file), len);
+	assert_int_equal(fclose(file), 0);
 }
 
 static void
@@ -194,15 +185,14 @@ test_samples(void **state)
 {
 	static struct image image;
 
-	for (unsigned int i = 0; i < TEST_COUNT(samples); i++)
-		for (int gzip = 0; gzip < 2; gzip++) {
-			int result;
+	for (unsigned int i = 0; i < TEST_COUNT(samples); i++) {
+		int result;
 
-			build(&image, &samples[i]);
-			write_file(image.data, image.len, gzip);
-			assert_int_equal(read_and_compare(&samples[i], &result), sample_frame_count(&samples[i]));
-			assert_int_equal(result, 0);
-		}
+		build(&image, &samples[i]);
+		write_file(image.data, image.len);
+		assert_int_equal(read_and_compare(&samples[i], &result), sample_frame_count(&samples[i]));
+		assert_int_equal(result, 0);
+	}
 }
 
 /* Cut at every byte: the frames before the cut come, and the end is either clean or said. */
@@ -218,36 +208,13 @@ test_truncated(void **state)
 		for (size_t len = 0; len < image.len; len++) {
 			int result;
 
-			write_file(image.data, len, false);
+			write_file(image.data, len);
 			assert_true(read_and_compare(&samples[i], &result) <= sample_frame_count(&samples[i]));
 			assert_true(result == 0 || result == -EBADMSG);
 			clean_ends += result == 0;
 		}
 		assert_true(clean_ends <= sample_frame_count(&samples[i]) + 8);
 		assert_true(clean_ends >= sample_frame_count(&samples[i]));
-	}
-}
-
-static void
-test_truncated_gzip(void **state)
-{
-	static struct image image;
-	static uint8_t packed[FILE_MAX];
-	size_t packed_len;
-	FILE *file;
-
-	build(&image, &samples[5]);
-	write_file(image.data, image.len, true);
-	file = fopen(path, "rb");
-	assert_non_null(file);
-	packed_len = fread(packed, 1, sizeof(packed), file);
-	fclose(file);
-	for (size_t len = 2; len < packed_len; len++) {
-		int result;
-
-		write_file(packed, len, false);
-		read_and_compare(&samples[5], &result);
-		assert_int_equal(result, -EBADMSG);
 	}
 }
 
@@ -278,7 +245,7 @@ test_mutated(void **state)
 			mutant = image;
 			for (uint64_t edits = 1 + next_random(&seed) % 4; edits > 0; edits--)
 				mutant.data[next_random(&seed) % image.len] = (uint8_t)next_random(&seed);
-			write_file(mutant.data, mutant.len, false);
+			write_file(mutant.data, mutant.len);
 			if (capture_open(&c, path, &err) < 0)
 				continue;
 			while (capture_next(c, &frame) == 1)
@@ -393,7 +360,7 @@ test_damage(void **state)
 
 		memset(&image, 0, sizeof(image));
 		rows[i].build(&image);
-		write_file(image.data, image.len, false);
+		write_file(image.data, image.len);
 		result = capture_open(&c, path, &err);
 		while (result >= 0 && (result = capture_next(c, &frame)) == 1)
 			;
@@ -434,7 +401,7 @@ test_allocation(void **state)
 	struct capture *c;
 
 	build(&image, &samples[5]);
-	write_file(image.data, image.len, false);
+	write_file(image.data, image.len);
 	for (unsigned int nth = 1;; nth++) {
 		int result;
 
@@ -473,7 +440,7 @@ test_large_block(void **state)
 	put_interface(&image, 1, 0, -1, 0);
 	put_enhanced(&image, 0, 7, "behind", 6);
 	memcpy(data + len, image.data, image.len);
-	write_file(data, len + image.len, false);
+	write_file(data, len + image.len);
 	free(data);
 	assert_int_equal(open_sections(&c, &frame), 1);
 	assert_memory_equal(frame.data, "behind", 6);
@@ -564,7 +531,6 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_samples),
 		cmocka_unit_test(test_truncated),
-		cmocka_unit_test(test_truncated_gzip),
 		cmocka_unit_test(test_mutated),
 		cmocka_unit_test(test_damage),
 		cmocka_unit_test(test_absent),
