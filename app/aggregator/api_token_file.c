@@ -197,10 +197,11 @@ replace(const struct file *tokens, const char *without, const struct api_token *
 
 	if (snprintf(path, sizeof(path), "%s.new", tokens->path) >= (int)sizeof(path))
 		return fail(tokens, -ENAMETOOLONG);
-	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	(void)unlink(path); /* of one that was broken off */
+	fd = folder_make_file(path, tokens->path, 0600);
 	file = fd < 0 ? NULL : fdopen(fd, "w");
 	if (file == NULL)
-		return fail(tokens, -errno);
+		return fail(tokens, fd < 0 ? fd : -errno);
 	err = write_changed(tokens, file, without, added);
 	if (fclose(file) != 0 && err == 0)
 		err = -errno;

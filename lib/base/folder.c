@@ -1,17 +1,39 @@
 #include "lib/base/folder.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
+
+/* Whose what root makes is to be. Root that may not give it away keeps it, and can use it. */
+static int
+owner_of(struct stat *out, const char *file, const char *replaces)
+{
+	char dir[PATH_MAX];
+	const char *slash = strrchr(file, '/');
+	size_t len = slash == NULL ? 0 : (size_t)(slash - file);
+
+	if (replaces != NULL && stat(replaces, out) == 0)
+		return 0;
+	if (len >= sizeof(dir))
+		return -ENAMETOOLONG;
+	memcpy(dir, file, len);
+	dir[len] = '\0';
+	return stat(slash == NULL ? "." : len == 0 ? "/" : dir, out) == 0 ? 0 : -errno;
+}
 
 static int
 make_one(const char *dir, mode_t mode)
 {
 	struct stat status;
 
-	if (mkdir(dir, mode) == 0)
+	if (mkdir(dir, mode) == 0) {
+		if (geteuid() == 0 && owner_of(&status, dir, NULL) == 0)
+			(void)!lchown(dir, status.st_uid, status.st_gid);
 		return 0;
+	}
 	int err = -errno;
 
 	/* A read-only file system, or a folder that others own, may have it already. */
@@ -55,4 +77,17 @@ folder_make(const char *dir, mode_t mode)
 	int err = folder_make_above(path);
 
 	return err != 0 ? err : make_one(path, mode);
+}
+
+int
+folder_make_file(const char *file, const char *replaces, mode_t mode)
+{
+	int fd = open(file, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+	struct stat owner;
+
+	if (fd < 0)
+		return -errno;
+	if (geteuid() == 0 && owner_of(&owner, file, replaces) == 0)
+		(void)!fchown(fd, owner.st_uid, owner.st_gid);
+	return fd;
 }

@@ -7,6 +7,8 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "lib/base/folder.h"
+
 int
 hold_folder(const char *dir)
 {
@@ -35,9 +37,14 @@ hold_folder_of(const char *file)
 int
 hold_file(const char *path)
 {
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	int err = fd < 0 || flock(fd, LOCK_EX | LOCK_NB) != 0 ? -errno : 0;
+	int fd = folder_make_file(path, NULL, 0600);
+	int err;
 
+	if (fd == -EEXIST)
+		fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	else if (fd < 0)
+		return fd;
+	err = fd < 0 || flock(fd, LOCK_EX | LOCK_NB) != 0 ? -errno : 0;
 	if (err == 0)
 		return fd;
 	hold_let_go(fd);

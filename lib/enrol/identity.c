@@ -83,8 +83,8 @@ identity_put_file(const char *dir, const char *name, mode_t mode, const struct b
 		return err;
 	snprintf(temporary, sizeof(temporary), "%s.new", path);
 	(void)unlink(temporary);
-	fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
-	err = fd < 0 ? -errno : write_all(fd, text->data, text->len);
+	fd = folder_make_file(temporary, path, mode);
+	err = fd < 0 ? fd : write_all(fd, text->data, text->len);
 	if (fd >= 0 && close(fd) != 0 && err == 0)
 		err = -errno;
 	if (err == 0 && rename(temporary, path) != 0)

@@ -162,11 +162,10 @@ static int
 make_file(const char *path)
 {
 	int err = folder_make_above(path);
-	int fd = err != 0 ? -1 : open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	int fd = err != 0 ? err : folder_make_file(path, NULL, 0600);
 
-	if (err == 0 && fd < 0 && errno != EEXIST)
-		err = -errno;
-
+	if (fd < 0 && fd != -EEXIST)
+		err = fd;
 	if (err != 0)
 		log_error("enrol", "enrol.state: %s: %s", path, strerror(-err));
 	if (fd >= 0)

@@ -13,6 +13,7 @@
 
 #include <openssl/evp.h>
 
+#include "lib/base/folder.h"
 #include "lib/base/log.h"
 #include "lib/rule/rule_internal.h"
 
@@ -145,7 +146,8 @@ rule_cache_load(const char *dir, const uint8_t digest[32], struct rule_cache_cou
 static bool
 cache_write(const char *path, const struct cache_head *head, const char *data, size_t len)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
+	(void)unlink(path); /* of one that was broken off */
+	int fd = folder_make_file(path, NULL, 0640);
 
 	if (fd < 0)
 		return false;
@@ -165,8 +167,10 @@ rule_cache_store(const char *dir, const uint8_t digest[32], const hs_database_t 
 
 	if (dir[0] == '\0')
 		return;
-	if (mkdir(dir, 0750) != 0 && errno != EEXIST) {
-		log_warning("rule", "detect.cache-dir %s: %s", dir, strerror(errno));
+	int err = folder_make(dir, 0750);
+
+	if (err != 0) {
+		log_warning("rule", "detect.cache-dir %s: %s", dir, strerror(-err));
 		return;
 	}
 	snprintf(suffix, sizeof(suffix), ".%ld.tmp", (long)getpid());

@@ -171,6 +171,19 @@ class Tokens(Api):
         self.assertEqual(sorted(self.token('--list')), ['archive', 'export', 'grafana', 'read'])
         self.assertEqual([self.ask('/v1/alerts', token=token)[0] for token in (*made, kept)], [401] * len(made) + [200])
 
+    def test_what_root_makes_the_service_reads(self):
+        """The folder is the service's, the operator is root."""
+        if os.geteuid() != 0 or self.aggregator.cluster:
+            self.skipTest('root alone gives files away, and only where tokens are in a file')
+        nobody = 65534
+        folder = os.path.join(self.aggregator.dir.name, 'service')
+        os.mkdir(folder)
+        os.chown(folder, nobody, nobody)
+        for words in (('grafana', 'read'), ('archive', 'export'), ('--remove', 'grafana')):
+            self.token('--set', f'api.tokens={folder}/tokens', *words)
+            status = os.stat(f'{folder}/tokens')
+            self.assertEqual((status.st_uid, status.st_gid, status.st_mode & 0o777), (nobody, nobody, 0o600))
+
     def test_scopes_hold(self):
         reader = self.make_token('grafana', 'read')
         exporter = self.make_token('archive', 'export')

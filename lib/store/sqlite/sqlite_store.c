@@ -305,9 +305,9 @@ hold_database(struct sqlite_store *store, const char *path)
 	if (err == 0 && store->held < 0)
 		err = store->held;
 	if (err == 0) {
-		int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+		int fd = folder_make_file(path, NULL, 0640);
 
-		err = fd < 0 && errno != EEXIST ? -errno : 0;
+		err = fd < 0 && fd != -EEXIST ? fd : 0;
 		if (fd >= 0)
 			close(fd);
 	}
