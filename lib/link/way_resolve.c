@@ -80,6 +80,23 @@ look_up(const char *host, const char *port, int flags, struct way_addresses *out
 	return out->count > 0 ? 0 : EAI_NONAME;
 }
 
+static bool
+is_loopback(const struct sockaddr_storage *address)
+{
+	if (address->ss_family == AF_INET6)
+		return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)address)->sin6_addr);
+	return ntohl(((const struct sockaddr_in *)address)->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+}
+
+static bool
+has_others(const struct way_addresses *found)
+{
+	for (unsigned int i = 0; i < found->count; i++)
+		if (!is_loopback(&found->at[i]))
+			return true;
+	return false;
+}
+
 static void
 lookup_leave(struct lookup *lookup)
 {
@@ -96,8 +113,9 @@ lookup_run(void *arg)
 	const uint64_t one = 1;
 
 	lookup->rc = look_up(lookup->host, lookup->port, AI_ADDRCONFIG, &lookup->found);
-	/* A loopback name on a machine without other addresses. */
-	if (lookup->rc != 0)
+	/* The flag leaves out what the machine has no address for, but for loopback ones: of "localhost" 127.0.0.1 where all others
+	 * are of IPv6, as link-local ones of a mirror port are. */
+	if (lookup->rc != 0 || !has_others(&lookup->found))
 		lookup->rc = look_up(lookup->host, lookup->port, 0, &lookup->found);
 	/* RFC 6761 6.3, where there is no hosts file to say so. */
 	if (lookup->rc != 0 && strcasecmp(lookup->host, "localhost") == 0)
