@@ -20,6 +20,7 @@
 #include "app/aggregator/ingest.h"
 #include "app/aggregator/silence.h"
 #include "lib/base/log.h"
+#include "lib/base/service.h"
 #include "lib/enrol/registry.h"
 
 enum { EXIT_USAGE = 2, PRIORITIES = 3, DRAIN_MS = 300, SET_MAX = 64, FILES_BESIDE = 128, WORDS_MAX = 2 };
@@ -147,6 +148,29 @@ write_ports(char *out, size_t size, unsigned int ingest, unsigned int api, unsig
 	snprintf(out + len, size - (size_t)len, enrol == 0 ? "\n" : " %u\n", enrol);
 }
 
+static void
+on_watchdog(evutil_socket_t fd, short what, void *arg)
+{
+	(void)service_tell("WATCHDOG=1");
+}
+
+/* The service manager hears that all is open, and from then on that the loop turns. */
+static int
+tell_manager(struct event_base *base, struct event **out)
+{
+	uint64_t watchdog_ms = service_watchdog_ms();
+	const struct timeval every = { .tv_sec = (time_t)(watchdog_ms / 1000), .tv_usec = (suseconds_t)(watchdog_ms % 1000 * 1000) };
+	int err = service_tell("READY=1");
+
+	if (err != 0)
+		log_warning("aggregator", "the service manager did not hear that the aggregator is ready: %s", strerror(-err));
+	if (watchdog_ms == 0)
+		return 0;
+	*out = event_new(base, -1, EV_PERSIST, on_watchdog, NULL);
+	/* Before all else: batches that come without an end must not look like a loop that hangs. */
+	return *out == NULL || event_priority_set(*out, 0) != 0 || event_add(*out, &every) != 0 ? -ENOMEM : 0;
+}
+
 /* Wires ingest and API on an open store, and runs until a signal. */
 static int
 serve(struct event_base *base, const struct options *options, const struct settings *settings, struct store *store)
@@ -154,6 +178,7 @@ serve(struct event_base *base, const struct options *options, const struct setti
 	static const struct timeval drain = { .tv_usec = DRAIN_MS * 1000 };
 	struct event *term = evsignal_new(base, SIGTERM, on_signal, base);
 	struct event *interrupt = evsignal_new(base, SIGINT, on_signal, base);
+	struct event *watchdog = NULL;
 	struct enrol *enrol = NULL;
 	struct ingest *ingest = NULL;
 	struct api *api = NULL;
@@ -174,10 +199,13 @@ serve(struct event_base *base, const struct options *options, const struct setti
 		write_ports(ports, sizeof(ports), ingest_port(ingest), api_port(api), enrol == NULL ? 0 : enrol_port(enrol));
 		err = say_ready(options->ready_file, ports);
 	}
+	if (err == 0)
+		err = tell_manager(base, &watchdog);
 	if (err == 0) {
 		log_notice("aggregator", "listening: ingest port %u, api port %u", ingest_port(ingest), api_port(api));
 		event_base_dispatch(base);
 		log_notice("aggregator", "stopping");
+		(void)service_tell("STOPPING=1");
 		ingest_finish(ingest);
 		/* The last answers go out. */
 		event_base_loopexit(base, &drain);
@@ -187,6 +215,8 @@ serve(struct event_base *base, const struct options *options, const struct setti
 	api_destroy(api);
 	ingest_destroy(ingest);
 	enrol_destroy(enrol);
+	if (watchdog != NULL)
+		event_free(watchdog);
 	if (term != NULL)
 		event_free(term);
 	if (interrupt != NULL)

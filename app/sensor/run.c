@@ -7,6 +7,7 @@
 
 #include "app/sensor/command.h"
 #include "app/sensor/sensor.h"
+#include "app/sensor/watchdog.h"
 #include "lib/base/log.h"
 
 enum { WATCH_MS = 100, WATCHES_PER_S = 10, DRAIN_MS = 10000 };
@@ -45,12 +46,15 @@ reload(struct sensor *sensor)
 		log_error("sensor", "rules not reloaded, the old ones stay in force: %s", err.text);
 }
 
-/* @return 0, or -ENODEV: as it is the sensor would see nothing any more of a port that is there */
+/* @return 0, -ENODEV: as it is the sensor would see nothing any more of a port that is there, or -errno */
 static int
 watch(struct sensor *sensor)
 {
-	int rc = 0;
+	struct watchdog *watchdog;
+	int rc = watchdog_create(&watchdog, sensor);
 
+	if (rc != 0)
+		log_error("sensor", "cannot run: %s", strerror(-rc));
 	for (unsigned int i = 0; rc == 0 && !stop_signal && !sensor_is_done(sensor); i++) {
 		if (reload_signal)
 			reload(sensor);
@@ -58,6 +62,7 @@ watch(struct sensor *sensor)
 			rc = sensor_watch_ports(sensor);
 		usleep(WATCH_MS * 1000);
 	}
+	watchdog_destroy(watchdog);
 	return rc;
 }
 
@@ -86,7 +91,7 @@ command_run(int argc, char **argv)
 	if (rc == 0) {
 		log_notice("sensor", "running: %u workers, %u ports", sensor.worker_count, sensor.port_count);
 		rc = watch(&sensor);
-		if (rc != 0)
+		if (rc == -ENODEV)
 			log_error("sensor", "ending, to be started anew: only then is the interface opened");
 	} else {
 		fprintf(stderr, "millrace-sensor: %s\n", err.text);

@@ -7,6 +7,7 @@
 #include "app/sensor/exporter.h"
 #include "app/sensor/port.h"
 #include "app/sensor/sensor_config.h"
+#include "app/sensor/stall.h"
 #include "app/sensor/worker.h"
 
 struct spreader;
@@ -26,6 +27,7 @@ struct sensor {
 	struct source *file;         /* of captures; owned by worker or spreader */
 	struct worker *workers[WORKER_MAX];
 	unsigned int worker_count, workers_made;
+	struct stall stalls[WORKER_MAX]; /* of the workers */
 	struct spreader *spreader;   /* NULL: workers take frames themselves */
 	struct ruleset *ruleset;
 	pthread_mutex_t reload_lock; /* ruleset and the workers' matchers may be looked at */

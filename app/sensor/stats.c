@@ -44,7 +44,8 @@ add_set(json_t *root, const struct counter_set *set, bool null_values)
 }
 
 enum { CAPTURE_RECEIVED, CAPTURE_PROCESSED, CAPTURE_BYTES, CAPTURE_MISSED, CAPTURE_ERRORS, CAPTURE_NO_BUFFER, CAPTURE_KERNEL,
-	CAPTURE_SPREADER, CAPTURE_LINKS_LOST, CAPTURE_SILENCES, CAPTURE_COUNT };
+	CAPTURE_SPREADER, CAPTURE_LINKS_LOST, CAPTURE_SILENCES, CAPTURE_STALLS,
+	CAPTURE_COUNT };
 
 static const struct counter_desc capture_descs[CAPTURE_COUNT] = {
 	[CAPTURE_RECEIVED] = { "capture.received", "frames that came, the lost ones included" },
@@ -57,6 +58,7 @@ static const struct counter_desc capture_descs[CAPTURE_COUNT] = {
 	[CAPTURE_SPREADER] = { "capture.dropped.spreader_ring_full", "frames lost between a port and its workers" },
 	[CAPTURE_LINKS_LOST] = { "capture.links_lost", "times that the link of a port was lost: what passed meanwhile was not seen" },
 	[CAPTURE_SILENCES] = { "capture.silences", "times that a port had no frame for ports-silence seconds" },
+	[CAPTURE_STALLS] = { "capture.stalls", "times that a worker stood still for ten seconds: nothing was seen of its frames" },
 };
 
 const struct counter_table stats_capture_table = { capture_descs, CAPTURE_COUNT };
@@ -89,15 +91,16 @@ add_values(json_t *root, const struct counter_table *table, const uint64_t value
 }
 
 static json_t *
-worker_books(struct worker *worker)
+worker_books(struct worker *worker, const struct stall *stall)
 {
 	uint64_t received = counter_get(&worker->counters[WORKER_RECEIVED]);
 	uint64_t processed = counter_get(&worker->counters[WORKER_PROCESSED]);
 
-	return json_pack("{s:I,s:I,s:I,s:I,s:I}", "worker", (json_int_t)worker->worker_idx, "received", (json_int_t)received,
+	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:b}", "worker", (json_int_t)worker->worker_idx, "received", (json_int_t)received,
 		"processed", (json_int_t)processed, "events",
 		(json_int_t)counter_get(&event_ring_counters_get(worker->ring).values[EVENT_RING_PUSHED]), "events_dropped",
-		(json_int_t)counter_get(&event_ring_counters_get(worker->ring).values[EVENT_RING_DROPPED]));
+		(json_int_t)counter_get(&event_ring_counters_get(worker->ring).values[EVENT_RING_DROPPED]),
+		"stalled", (int)stall->stalled);
 }
 
 static json_t *
@@ -136,7 +139,8 @@ add_capture(json_t *root, struct sensor *sensor)
 	for (unsigned int i = 0; i < sensor->worker_count; i++) {
 		sums[CAPTURE_PROCESSED] += counter_get(&sensor->workers[i]->counters[WORKER_PROCESSED]);
 		sums[CAPTURE_BYTES] += counter_get(&sensor->workers[i]->counters[WORKER_BYTES]);
-		json_array_append_new(workers, worker_books(sensor->workers[i]));
+		sums[CAPTURE_STALLS] += sensor->stalls[i].count;
+		json_array_append_new(workers, worker_books(sensor->workers[i], &sensor->stalls[i]));
 	}
 	if (sensor->spreader != NULL)
 		sums[CAPTURE_SPREADER] = counter_get(&spreader_get_counters(sensor->spreader).values[SPREADER_DROPPED]);

@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
 """The control socket is one sensor's: a second one does not take it, one that was killed leaves it to the next, and nothing
 that is no socket is removed for it. And how programs begin and end: what check, exit status and signals say. usage: test/e2e/control.py [BUILD_DIR]"""
+import contextlib
+import ctypes
+import json
 import os
 import shutil
 import signal
@@ -28,6 +31,30 @@ def capture_of_nothing(path):
         out.write(bytes.fromhex('d4c3b2a1' '02000400' '00000000' '00000000' '00000400' '01000000'))
 
 
+def thread_of(pid, name):
+    for task in os.listdir(f'/proc/{pid}/task'):
+        with open(f'/proc/{pid}/task/{task}/comm') as comm:
+            if comm.read().strip() == name:
+                return int(task)
+    raise LookupError(name)
+
+
+@contextlib.contextmanager
+def stopped(task):
+    """One thread alone, as one that hangs: signals stop them all."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+    seize, interrupt, detach, any_thread = 0x4206, 0x4207, 17, 0x40000000
+    if libc.ptrace(seize, task, None, None) != 0:
+        raise unittest.SkipTest(f'ptrace: {os.strerror(ctypes.get_errno())}')
+    libc.ptrace(interrupt, task, None, None)
+    os.waitpid(task, any_thread)
+    try:
+        yield
+    finally:
+        libc.ptrace(detach, task, None, None)
+
+
 class Control(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.mkdtemp(prefix='millrace-control-')
@@ -49,11 +76,18 @@ class Control(unittest.TestCase):
     def command(self, *words):
         return [f'{BUILD}/app/sensor/millrace-sensor', *words]
 
-    def run_sensor(self, name):
-        process = subprocess.Popen(self.command('run', '-c', self.config(name)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    def run_sensor(self, name, log=subprocess.DEVNULL, **environment):
+        process = subprocess.Popen(self.command('run', '-c', self.config(name)), stdout=subprocess.DEVNULL, stderr=log,
+                                   env={**os.environ, **environment})
         self.running.append(process)
         self.assertTrue(wait_for(self.answers, 60))
         return process
+
+    def control(self, verb):
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(self.socket)
+            client.sendall(json.dumps({'verb': verb}).encode() + b'\n')
+            return json.loads(client.makefile().readline())
 
     def answers(self):
         try:
@@ -153,6 +187,45 @@ class Control(unittest.TestCase):
         time.sleep(0.5)
         read.send_signal(signal.SIGINT)
         self.assertEqual(read.wait(10), -signal.SIGINT)
+
+    def test_a_worker_that_hangs_is_told(self):
+        """To the log, to whoever asks, and to the service manager, which no longer hears that all is well."""
+        manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(manager.close)
+        manager.bind(f'{self.folder}/notify')
+        manager.settimeout(3)
+        with open(f'{self.folder}/log', 'wb') as log:
+            process = self.run_sensor('first', log, NOTIFY_SOCKET=f'{self.folder}/notify', WATCHDOG_USEC='1000000')
+        self.assertEqual([manager.recv(64) for _ in range(3)], [b'READY=1', b'WATCHDOG=1', b'WATCHDOG=1'])
+
+        def told():
+            with open(f'{self.folder}/log') as log:
+                return log.read()
+
+        with stopped(thread_of(process.pid, 'rte-worker-1')):
+            self.assertTrue(wait_for(lambda: 'worker 0 stands still for 10 s' in told(), 20))
+            manager.setblocking(False)
+            with self.assertRaises(BlockingIOError):
+                while True:
+                    manager.recv(64)
+            manager.settimeout(3)
+            with self.assertRaises(TimeoutError):
+                manager.recv(64)
+            self.assertEqual((self.counter('stalls'), self.worker()['stalled']), (1, True))
+        self.assertEqual(manager.recv(64), b'WATCHDOG=1')
+        self.assertTrue(wait_for(lambda: 'worker 0 goes on' in told(), 5))
+        self.assertEqual((self.counter('stalls'), self.worker()['stalled']), (1, False))
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(30), 0)
+        heard = b''
+        while heard != b'STOPPING=1':
+            heard = manager.recv(64)
+
+    def counter(self, name):
+        return self.control('counters')['counters']['capture'][name]
+
+    def worker(self):
+        return self.control('counters')['counters']['workers'][0]
 
     def test_an_answer_that_is_not_whole(self):
         self.run_sensor('first')

@@ -4,6 +4,7 @@ rules that these name are there. usage: test/e2e/service.py [BUILD_DIR]"""
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -58,13 +59,35 @@ class Service(unittest.TestCase):
         self.assertRegex(run.stdout, r'(?m)^ok    [4-9]\d\d rules compile$')
         self.assertEqual(run.returncode, 0, run.stdout)
 
-    def test_the_aggregator_takes_its_example(self):
+    def aggregator(self, verb, *words, **more):
         config = self.moved('aggregator.yaml')
         pki = subprocess.run([f'{os.path.dirname(os.path.abspath(__file__))}/../../scripts/pki', f'{self.root}/etc/millrace'],
                              capture_output=True, text=True, timeout=120)
         self.assertEqual(pki.returncode, 0, pki.stderr)
-        run = subprocess.run([self.installed('millrace-aggregator'), 'check', '-c', config], capture_output=True, text=True, timeout=60)
-        self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
+        return subprocess.Popen([self.installed('millrace-aggregator'), verb, '-c', config, *words], stdout=subprocess.PIPE,
+                                stderr=subprocess.STDOUT, text=True, **more)
+
+    def test_the_aggregator_takes_its_example(self):
+        run = self.aggregator('check')
+        said, _ = run.communicate(timeout=60)
+        self.assertEqual(run.returncode, 0, said)
+
+    def test_the_manager_hears_of_the_aggregator(self):
+        manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(manager.close)
+        manager.bind(f'{self.root}/notify')
+        manager.settimeout(20)
+        run = self.aggregator('run', '--set', 'listen=127.0.0.1:0', '--set', 'api.listen=127.0.0.1:0',
+                              env={**os.environ, 'NOTIFY_SOCKET': f'{self.root}/notify', 'WATCHDOG_USEC': '400000'})
+        self.addCleanup(run.stdout.close)
+        self.addCleanup(run.kill)
+        self.assertEqual([manager.recv(64) for _ in range(3)], [b'READY=1', b'WATCHDOG=1', b'WATCHDOG=1'])
+        self.assertTrue(run.stdout.readline().startswith('ready '))
+        run.terminate()
+        heard = b''
+        while heard != b'STOPPING=1':
+            heard = manager.recv(64)
+        self.assertEqual(run.wait(20), 0)
 
 
 if __name__ == '__main__':
