@@ -283,6 +283,14 @@ on_done(evutil_socket_t fd, short what, void *arg)
 		writer_job_put(ingest->writer, job);
 	}
 	event_active(ingest->turn, EV_TIMEOUT, 0);
+	if (writer_is_lost(ingest->writer))
+		event_base_loopbreak(event_get_base(ingest->done));
+}
+
+bool
+ingest_is_lost(const struct ingest *ingest)
+{
+	return writer_is_lost(ingest->writer);
 }
 
 /* ---- turns ---- */

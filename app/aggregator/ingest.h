@@ -34,6 +34,8 @@ int ingest_create(struct ingest **out, struct event_base *base, const struct set
 	struct enrol *enrol);
 /** Stores and answers what was taken; batches that still wait, and all that come later, are told to come again. */
 void ingest_finish(struct ingest *ingest);
+/** Whether the base's loop was left because of store_is_lost(). */
+bool ingest_is_lost(const struct ingest *ingest);
 void ingest_destroy(struct ingest *ingest);
 uint16_t ingest_port(const struct ingest *ingest);
 struct counter_set ingest_counter_set(struct ingest *ingest);

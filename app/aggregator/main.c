@@ -171,7 +171,7 @@ tell_manager(struct event_base *base, struct event **out)
 	return *out == NULL || event_priority_set(*out, 0) != 0 || event_add(*out, &every) != 0 ? -ENOMEM : 0;
 }
 
-/* Wires ingest and API on an open store, and runs until a signal. */
+/* Wires ingest and API on an open store, and runs until a signal, or until the store is lost. */
 static int
 serve(struct event_base *base, const struct options *options, const struct settings *settings, struct store *store)
 {
@@ -204,6 +204,10 @@ serve(struct event_base *base, const struct options *options, const struct setti
 	if (err == 0) {
 		log_notice("aggregator", "listening: ingest port %u, api port %u", ingest_port(ingest), api_port(api));
 		event_base_dispatch(base);
+		if (ingest_is_lost(ingest)) {
+			log_error("aggregator", "the store cannot be written for ten seconds: ending, to be started anew");
+			err = -EIO;
+		}
 		log_notice("aggregator", "stopping");
 		(void)service_tell("STOPPING=1");
 		ingest_finish(ingest);

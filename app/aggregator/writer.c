@@ -29,6 +29,7 @@ struct writer {
 	pthread_cond_t filled;
 	int fd;
 	bool running; /* the thread is to be joined */
+	_Atomic bool lost;
 	/* Under the lock. */
 	struct jobs queue;
 	struct jobs done;
@@ -429,6 +430,19 @@ next_job(struct writer *writer, bool patient, bool *stop)
 	return job;
 }
 
+/* The door is woken, whatever else it waits for. */
+static void
+look_at_store(struct writer *writer)
+{
+	static const uint64_t one = 1;
+
+	if (writer->lost || !store_is_lost(writer->store))
+		return;
+	writer->lost = true;
+	if (write(writer->fd, &one, sizeof(one)) != sizeof(one))
+		log_error("ingest", "eventfd: %s", strerror(errno));
+}
+
 static void *
 run(void *arg)
 {
@@ -449,6 +463,7 @@ run(void *arg)
 		take_up_parked(writer, now_ms);
 		give_up_parked(writer, now_ms);
 		expire(writer, now_ms);
+		look_at_store(writer);
 	}
 	while ((job = TAILQ_FIRST(&writer->parked)) != NULL) {
 		unlist_parked(writer, job);
@@ -511,6 +526,12 @@ writer_stop(struct writer *writer)
 	pthread_mutex_unlock(&writer->lock);
 	pthread_join(writer->thread, NULL);
 	writer->running = false;
+}
+
+bool
+writer_is_lost(const struct writer *writer)
+{
+	return writer->lost;
 }
 
 bool

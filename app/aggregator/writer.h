@@ -65,6 +65,8 @@ void writer_destroy(struct writer *writer);
 /** Stores and commits what was submitted; what waits for others is given back. Afterwards nothing may be submitted. */
 void writer_stop(struct writer *writer);
 bool writer_is_stopped(const struct writer *writer);
+/** Whether store_is_lost(); writer_fd() is readable once it is. */
+bool writer_is_lost(const struct writer *writer);
 
 /** An empty job with room for so many records. @return NULL: no memory */
 struct writer_job *writer_job_get(struct writer *writer, uint32_t record_count);

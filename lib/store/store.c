@@ -144,6 +144,12 @@ store_is_shared(const struct store *store)
 	return store->ops->shared;
 }
 
+bool
+store_is_lost(const struct store *store)
+{
+	return store->ops->is_lost != NULL && store->ops->is_lost(store);
+}
+
 int
 store_backup(struct store *store, const char *path)
 {

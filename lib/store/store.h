@@ -166,6 +166,7 @@ struct store_ops {
 		store_found_fn found, void *arg);
 	int (*report)(struct store *store, enum store_report report, const struct store_filter *filter, json_t **out);
 	int (*backup)(struct store *store, const char *path);
+	bool (*is_lost)(const struct store *store); /* NULL: it finds its way back by itself */
 };
 
 /** In the order of store_kinds. */
@@ -176,6 +177,9 @@ extern const char *const store_kinds[];
 
 /** Whether other programs may write to this store at once, so that a lane may move on without this handle's doing. */
 bool store_is_shared(const struct store *store);
+
+/** Whether nothing could be written for so long, though there is room, that only opening it anew can help: its disk is gone. */
+bool store_is_lost(const struct store *store);
 
 /** @param kind index into store_kinds. @return 0 or -errno, logged. */
 int store_open(struct store **out, unsigned int kind, const struct store_config *config, bool writer);

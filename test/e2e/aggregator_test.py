@@ -7,12 +7,14 @@ usage: test/e2e/aggregator_test.py [BUILD_DIR]     (default: build-test, else bu
 """
 import base64
 import concurrent.futures
+import contextlib
 import ctypes
 import hashlib
 import http.client
 import json
 import os
 import random
+import resource
 import shutil
 import signal
 import socket
@@ -749,6 +751,41 @@ class Silence(Case):
             time.sleep(0.5)
             self.assertEqual(self.silent(), {"plant-1": False})
         self.assertEqual(self.counters(), (0, 0))
+
+
+class Lost(Case):
+    """A disk that takes nothing any more, though it is not full: to the program, a limit of its files' size is one."""
+
+    def setUp(self):
+        super().setUp()
+        if self.aggregator.cluster:
+            self.skipTest("the cluster's servers come back by themselves")
+        self.assertEqual(self.post(1, [event(1)])[0], 200)
+
+    def let_write(self, limit):
+        resource.prlimit(self.aggregator.process.pid, resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+
+    def test_it_comes_back(self):
+        self.let_write(0)
+        for _ in range(12):
+            self.assertEqual(self.post(2, [event(2)])[0], 503)
+        self.let_write(resource.RLIM_INFINITY)
+        self.assertEqual(self.post(2, [event(2)]), (200, {"acked": 2}))
+        time.sleep(11)
+        self.assertEqual(self.post(3, [event(3)]), (200, {"acked": 3}))
+
+    def test_it_does_not(self):
+        """A service manager starts the aggregator anew, which opens what is there by then; as it is it could not."""
+        self.let_write(0)
+        began = time.monotonic()
+        while self.aggregator.process.poll() is None and time.monotonic() < began + 30:
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                self.assertEqual(self.post(2, [event(2)])[0], 503)
+            time.sleep(0.3)
+        self.assertEqual(self.aggregator.process.wait(10), 1)
+        self.assertGreater(time.monotonic(), began + 10)
+        self.aggregator.start()
+        self.assertEqual(self.post(2, [event(2)]), (200, {"acked": 2}))
 
 
 class Backup(Case):

@@ -189,8 +189,9 @@ def check(stack, feed, status, faults):
 class Course:
     """begin and end of a fault are given the course."""
 
-    def __init__(self, begin, end, seconds=(1, 6), network=False, clocks=False, disk=None):
+    def __init__(self, begin, end, seconds=(1, 6), network=False, clocks=False, disk=None, disk_mib=48):
         self.begin, self.end, self.seconds, self.network, self.clocks, self.disk = begin, end, seconds, network, clocks, disk
+        self.disk_mib = disk_mib
 
     def start(self, build, stacks):
         names = dict(os.environ, MILLRACE_PKI_NAMES='IP:10.99.0.2')
@@ -201,7 +202,7 @@ class Course:
         run(*prefix, os.path.join(ROOT, 'scripts/pki'), self.stack.path('pki'), 'e2e', env=names)
         self.net = stacks.enter_context(contextlib.closing(Net(self.stack.dir))) if self.network else None
         self.own_clock, self.far_clock = Clock(self.stack.path('own-time')), Clock(self.stack.path('far-time'))
-        self.at = stacks.enter_context(disk_of(48)) if self.disk else None
+        self.at = stacks.enter_context(disk_of(self.disk_mib)) if self.disk else None
         self.start_aggregator()
         prefix = self.net.inside('s') if self.net else []
         self.feed = Feed(self.stack, prefix, '10.99.0.2' if self.net else 'localhost',
@@ -295,6 +296,24 @@ def repair_disk(course):
     course.at.mount()
 
 
+def lose_power(course):
+    """The aggregator's machine: what it did not force to the disk is gone."""
+    shut_down(course.at)
+    course.stack.kill_aggregator()
+
+
+def end_and_repair(course):
+    """The aggregator ends by itself, so that its disk can be repaired; a service manager would start it anew."""
+    if course.stack.aggregator.wait(60) != 1:
+        raise RuntimeError('the aggregator ended as if all were well')
+    back_on(course)
+
+
+def back_on(course):
+    repair_disk(course)
+    course.start_aggregator()
+
+
 def jump(which, offset_s):
     """A jump and back: what is stuck until the old time comes again is stuck for both."""
     return Course(lambda course: getattr(course, which).set(offset_s), lambda course: getattr(course, which).set(0), clocks=True)
@@ -314,6 +333,8 @@ FAULTS = {
     "aggregator's clock 1 h ahead": jump('far_clock', HOUR),
     "aggregator's clock 1 d back": jump('far_clock', -DAY),
     "aggregator's disk full": Course(fill, lambda course: os.unlink(f'{course.at.at}/filler'), disk='aggregator'),
+    "aggregator's power cut": Course(lose_power, back_on, seconds=(0, 1), disk='aggregator', disk_mib=600),
+    "aggregator's disk dies": Course(lose_disk, end_and_repair, seconds=(0, 1), disk='aggregator', disk_mib=600),
     "sensor's disk dies": Course(lose_disk, repair_disk, seconds=(0, 2), disk='sensor'),
 }
 

@@ -85,6 +85,10 @@ struct sqlite_store {
 	uint64_t age_max_s;
 	uint64_t partition_records_max;
 	uint64_t query_max_ms;
+	struct {
+		uint64_t since_ms, last_ms; /* clock_ms() */
+		unsigned int count;
+	} failing; /* of the writer: what failed since the last commit, but for want of room */
 	const _Atomic bool *cancel;
 	uint64_t deadline_ms;  /* of the query that runs; 0: none */
 	int64_t next_id;       /* of the next record; ids are never reused */

@@ -23,6 +23,8 @@ enum {
 	PARTITION_RECORDS = 4000000,
 	LOOKASIDE_LEN = 1200,
 	LOOKASIDE_SLOTS = 500,
+	LOST_FAILURES = 10,
+	LOST_MS = 10000,
 };
 
 /* What is not a partition's. A run is what a sensor counted between a start and an end: it keeps its name, and its totals
@@ -76,6 +78,24 @@ static const char *const statement_texts[SQL_COUNT] = {
 	[SQL_PARTITION_FORGET] = "DELETE FROM partitions WHERE id = ?1",
 };
 
+static void
+note_failure(struct sqlite_store *store)
+{
+	store->failing.last_ms = clock_ms();
+	if (store->failing.count++ == 0)
+		store->failing.since_ms = store->failing.last_ms;
+}
+
+/* Not one that failed long ago and had nothing to write since. */
+static bool
+sqlite_store_is_lost(const struct store *base)
+{
+	const struct sqlite_store *store = (const struct sqlite_store *)base;
+
+	return store->failing.count >= LOST_FAILURES && store->failing.last_ms - store->failing.since_ms >= LOST_MS &&
+		clock_ms() - store->failing.last_ms < LOST_MS;
+}
+
 int
 sqlite_failed(struct sqlite_store *store, const char *what)
 {
@@ -84,7 +104,11 @@ sqlite_failed(struct sqlite_store *store, const char *what)
 	if (code == SQLITE_INTERRUPT)
 		return -ETIMEDOUT;
 	log_error("store", "%s: %s", what, sqlite3_errmsg(store->db));
-	return code == SQLITE_FULL ? -ENOSPC : code == SQLITE_NOMEM ? -ENOMEM : -EIO;
+	if (code == SQLITE_FULL || code == SQLITE_NOMEM)
+		return code == SQLITE_FULL ? -ENOSPC : -ENOMEM;
+	if (code != SQLITE_BUSY && code != SQLITE_LOCKED)
+		note_failure(store);
+	return -EIO;
 }
 
 static int
@@ -158,7 +182,9 @@ sqlite_store_commit(struct store *base)
 	err = store->partition.id == 0 ? 0 : sqlite_partition_save(store);
 	if (err == 0)
 		err = sqlite_run(store, SQL_COMMIT);
-	if (err != 0)
+	if (err == 0)
+		store->failing.count = 0;
+	else
 		sqlite_store_rollback(base);
 	store->in_transaction = false;
 	return err;
@@ -363,4 +389,5 @@ const struct store_ops sqlite_store_ops = {
 	.query = sqlite_store_query,
 	.report = sqlite_store_report,
 	.backup = sqlite_store_backup,
+	.is_lost = sqlite_store_is_lost,
 };
