@@ -42,7 +42,9 @@ print_of(const struct packet *packet)
 	size_t len;
 
 	cursor_skip(&in, packet->l3_off + (v4 ? 2u : 4u));
-	lengths = v4 ? (uint64_t)cursor_be16(&in) << 32 | cursor_be32(&in) : cursor_be16(&in); /* IPv4: id, offset */
+	lengths = cursor_be16(&in);
+	if (v4)
+		lengths = lengths << 32 | cursor_be32(&in); /* id, offset */
 	cursor_skip(&in, v4 ? 6 : 2);
 	len = cursor_left(&in) < LOOK_LEN ? cursor_left(&in) : LOOK_LEN;
 	bytes = cursor_take(&in, len);

@@ -42,7 +42,7 @@ record_put_bytes(struct record_builder *b, struct record_ref *ref, const void *d
 {
 	uint8_t *room;
 
-	if (len == 0)
+	if (data == NULL || len == 0)
 		return;
 	room = record_extend(b, len);
 	if (room == NULL)

@@ -191,7 +191,7 @@ record_extend(struct record_builder *b, uint64_t size)
 
 /** Room for count elements of size bytes, 8-byte aligned; *ref names it. NULL (and truncated) when full. */
 void *record_reserve(struct record_builder *b, struct record_ref *ref, uint32_t count, uint32_t size);
-/** Copies bytes in. When they do not fit the ref stays empty and truncated is set. */
+/** Copies bytes in. When they do not fit the ref stays empty and truncated is set. @param data  NULL: there are none */
 void record_put_bytes(struct record_builder *b, struct record_ref *ref, const void *data, uint32_t len);
 /** Appends a zeroed child of the given shape; NULL when full. children is the field's children[]. */
 void *record_append(struct record_builder *b, struct record_list *list,

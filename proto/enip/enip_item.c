@@ -44,6 +44,7 @@ read_identity(struct enip_pdu *pdu, struct cursor item)
 {
 	struct enip_identity *identity = &pdu->record->identity;
 	static const uint8_t attribute_lens[] = { 2, 2, 2, 2, 2, 4 };
+	const uint8_t *name;
 	struct cursor fact;
 	size_t len;
 
@@ -62,7 +63,8 @@ read_identity(struct enip_pdu *pdu, struct cursor item)
 	identity->status = cursor_le16(&item);
 	identity->serial = cursor_le32(&item);
 	len = cursor_u8(&item);
-	record_put_bytes(pdu->ctx->record, &identity->product_name, cursor_take(&item, len), item.short_read ? 0 : (uint32_t)len);
+	name = cursor_take(&item, len);
+	record_put_bytes(pdu->ctx->record, &identity->product_name, name, name == NULL ? 0 : (uint32_t)len);
 	identity->state = cursor_u8(&item);
 	if (item.short_read) {
 		proto_event(pdu->ctx, ENIP_EVENT_INVALID_ITEM);

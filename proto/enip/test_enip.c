@@ -217,6 +217,11 @@ test_list_identity(void **state)
 	     "0002af120a0101a40000000000000000 0100 0c00 3a00 0403 3000 8e4d5200 0b 313735362d454e42542f41 03", false);
 	assert_int_equal(rig->identities, 1); /* said before */
 	assert_int_equal(rig->events, 0);
+	/* A name that is longer than its item. */
+	feed("6300 0000 00000000 00000000 0000000000000000 00000000", true);
+	feed("6300 3300 00000000 00000000 0000000000000000 00000000 0100 0c00 2d00 0100"
+	     "0002af120a0101a40000000000000000 0100 0c00 3a00 0403 3000 8e4d5200 ff 313735362d454e42542f41 03", false);
+	assert_true((rig->events >> ENIP_EVENT_INVALID_ITEM & 1) != 0);
 }
 
 #define OPEN_PATH "20022401"
