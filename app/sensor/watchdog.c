@@ -78,14 +78,15 @@ watchdog_create(struct watchdog **out, struct sensor *sensor)
 		return -ENOMEM;
 	watchdog->sensor = sensor;
 	watchdog->tell_ms = service_watchdog_ms();
+	/* Before the thread, which has more to tell. */
+	err = service_tell("READY=1");
+	if (err != 0)
+		log_warning("sensor", "the service manager did not hear that the sensor is ready: %s", strerror(-err));
 	err = -pthread_create(&watchdog->thread, NULL, run, watchdog);
 	if (err != 0) {
 		free(watchdog);
 		return err;
 	}
-	err = service_tell("READY=1");
-	if (err != 0)
-		log_warning("sensor", "the service manager did not hear that the sensor is ready: %s", strerror(-err));
 	*out = watchdog;
 	return 0;
 }
