@@ -23,7 +23,14 @@ port_link_name(enum port_link link)
 void
 port_watch_begin(struct port_watch *watch, uint64_t now_ms)
 {
-	*watch = (struct port_watch){ .link = PORT_LINK_UP, .heard_ms = now_ms, .changed_ms = now_ms };
+	/* One by one: some who ask may be there already. */
+	watch->link = PORT_LINK_UP;
+	watch->links_lost = 0;
+	watch->silences = 0;
+	watch->received = 0;
+	watch->heard_ms = now_ms;
+	watch->changed_ms = now_ms;
+	watch->silent = false;
 }
 
 static bool

@@ -27,7 +27,8 @@ struct lookup {
 	_Atomic unsigned int users;
 	char host[WAY_HOST_LEN_MAX + 1];
 	char port[8];
-	int done_fd;
+	int done_fd;        /* readable once done */
+	_Atomic bool done;  /* what follows is there */
 	int rc;
 	struct way_addresses found;
 };
@@ -120,6 +121,7 @@ lookup_run(void *arg)
 	/* RFC 6761 6.3, where there is no hosts file to say so. */
 	if (lookup->rc != 0 && strcasecmp(lookup->host, "localhost") == 0)
 		lookup->rc = look_up(NULL, lookup->port, 0, &lookup->found);
+	atomic_store(&lookup->done, true);
 	(void)!write(lookup->done_fd, &one, sizeof(one));
 	atomic_fetch_sub(&hanging, 1);
 	lookup_leave(lookup);
@@ -175,7 +177,7 @@ ask_system(const struct way_walk *walk, const struct way_end *end, const char *p
 	const struct way_stream waiter = { .fd = lookup->done_fd, .cancel_fd = walk->cancel_fd,
 		.deadline_ms = way_now_ms() + walk->step_timeout_ms };
 	int waited = way_stream_wait(&waiter, POLLIN);
-	int rc = waited == 0 ? lookup->rc : 0;
+	int rc = waited == 0 && atomic_load(&lookup->done) ? lookup->rc : EAI_AGAIN;
 
 	if (waited == -ECANCELED)
 		way_fail(fail, WAY_CANCELLED, "%s: given up", end->host);
