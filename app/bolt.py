@@ -12,6 +12,7 @@ usage: bolt.py LINKED OUT --bolt LLVM-BOLT --generator PLANT-TRAFFIC -- ARGUMENT
 The arguments are those with which LINKED reads a capture; {capture}, {rules} and {events} (a folder for eve.json) are paths.
 """
 import argparse
+import glob
 import os
 import subprocess
 import sys
@@ -21,12 +22,12 @@ TREE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TIMEOUT = 300  # seconds a program may take
 PLANT = 'modbus,dnp3,it,mqtt,iec104,enip,goose,s7comm,s7comm_plus,tls,ssh'
 FAULTS = 'loss,duplicate,reorder,retransmit,overlap,split,coalesce,pipeline,garbage,exceptions,no-answer,bad-crc,fragment'
-SCENARIOS = ('dns', 'files', 'ftp-data', 'http', 'http-browsers', 'smb', 'smtp')
-# What the program reads while it is counted: a plant, the protocol that would outnumber all others in it, and offices.
+SCENARIOS = sorted(glob.glob(os.path.join(TREE, 'test/cases/generated-*/scenario')))
+# What the program reads while it is counted: a plant, the protocol that would outnumber all others in it, and the tests' conversations.
 CAPTURES = {
     'plant': ('--seconds', '120', '--protocols', PLANT, '--fault', FAULTS),
     'samples': ('--seconds', '2', '--protocols', 'sv'),
-    'offices': tuple(part for name in SCENARIOS * 20 for part in ('--scenario', f'test/cases/generated-{name}/scenario')),
+    'conversations': tuple(part for path in SCENARIOS * 20 for part in ('--scenario', path)),
 }
 LAYOUT = ('-reorder-blocks=ext-tsp', '-reorder-functions=hfsort+', '-split-functions', '-split-all-cold', '-icf=1',
           '-use-gnu-stack')
