@@ -29,8 +29,11 @@ CAPTURES = {
     'samples': ('--seconds', '2', '--protocols', 'sv'),
     'conversations': tuple(part for path in SCENARIOS * 20 for part in ('--scenario', path)),
 }
-LAYOUT = ('-reorder-blocks=ext-tsp', '-reorder-functions=hfsort+', '-split-functions', '-split-all-cold', '-icf=1',
-          '-use-gnu-stack')
+LAYOUT = ('-reorder-blocks=ext-tsp', '-reorder-functions=hfsort+', '-split-functions', '-split-all-cold', '-icf=1')
+
+
+def refuse(reason):
+    sys.exit(f'bolt.py: {reason}. -Dbolt=disabled builds without this step')
 
 
 def run(*command):
@@ -41,7 +44,8 @@ def run(*command):
     except subprocess.TimeoutExpired:
         status, said = f'not done after {TIMEOUT} s', ''
     if status != 0:
-        sys.exit(f'{" ".join(command)}\n{said[-2000:]}\nbolt.py: exit status {status}. -Dbolt=disabled builds without this step')
+        refuse(f'{" ".join(command)}\n{said[-2000:]}\nexit status {status}')
+    return said
 
 
 class Work:
@@ -81,12 +85,20 @@ def profile(work, bolt, linked):
     return merged
 
 
+def protections(program):
+    """What the loader is told: that the stack holds no code, what is read-only after the start."""
+    lines = run('readelf', '--wide', '--program-headers', '--dynamic', program).splitlines()
+    segments = {words[0]: words[-2] for words in map(str.split, lines) if words and words[0] in ('GNU_STACK', 'GNU_RELRO')}
+    return segments, [line.split()[1:] for line in lines if '(FLAGS' in line]
+
+
 def verify(work, linked, bolted):
-    for name in CAPTURES:
+    if protections(linked) != protections(bolted):
+        refuse(f'{bolted} is protected in another way than {linked}: {protections(bolted)}, {protections(linked)}')
+    for name in CAPTURES if '{events}' in work.arguments else ():
         before, after = work.events(linked, name, f'before.{name}'), work.events(bolted, name, f'after.{name}')
         if not before or before != after:
-            sys.exit(f'bolt.py: {bolted} writes other events than {linked} of the capture "{name}" ({len(after)} and '
-                     f'{len(before)} lines). -Dbolt=disabled builds without this step')
+            refuse(f'{bolted} writes other events than {linked} of the capture "{name}" ({len(after)} and {len(before)} lines)')
 
 
 def main():
@@ -103,8 +115,7 @@ def main():
             run(options.generator, '--quiet', '--out', work.capture(name), *arguments)
         bolted = os.path.join(folder, 'bolted')
         run(options.bolt, options.linked, '-o', bolted, f'-data={profile(work, options.bolt, options.linked)}', *LAYOUT)
-        if '{events}' in options.arguments:
-            verify(work, options.linked, bolted)
+        verify(work, options.linked, bolted)
         os.chmod(bolted, 0o755)
         os.rename(bolted, options.out)
 
