@@ -7,7 +7,12 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { U64_DIGITS_MAX = 20, MAC_LEN = 17, IPV4_LEN_MAX = 15 };
+enum {
+	U64_DIGITS_MAX = 20,
+	MAC_LEN = 17,
+	IPV4_LEN_MAX = 15,
+	COPY_PLAIN_MAX = 256, /* of a text that is copied before it is known to need no escape */
+};
 
 int
 buf_create(struct buf *b, size_t cap)
@@ -63,21 +68,35 @@ digit_count(uint64_t value)
 	return guess + (guess < 20 && value >= powers[guess]);
 }
 
+/* Near the end of the room, where the digits may not fit. */
+static __attribute__((noinline, cold)) void
+put_u64_checked(struct buf *b, uint64_t value)
+{
+	char text[U64_DIGITS_MAX];
+	char *end = text + sizeof(text), *at = digits_before(end, value);
+
+	buf_put(b, at, (size_t)(end - at));
+}
+
 void
 buf_u64(struct buf *b, uint64_t value)
 {
-	char text[U64_DIGITS_MAX];
-	char *end = text + sizeof(text), *at;
+	char *at = b->data + b->len;
 
-	if (buf_has(b, U64_DIGITS_MAX)) {
-		unsigned int count = value < 10 ? 1 : value < 100 ? 2 : digit_count(value);
+	if (!buf_has(b, U64_DIGITS_MAX)) {
+		put_u64_checked(b, value);
+	} else if (value < 10) {
+		at[0] = (char)('0' + value);
+		b->len += 1;
+	} else if (value < 100) {
+		memcpy(at, digit_pairs + value * 2, 2);
+		b->len += 2;
+	} else {
+		unsigned int count = digit_count(value);
 
-		(void)digits_before(b->data + b->len + count, value);
+		(void)digits_before(at + count, value);
 		b->len += count;
-		return;
 	}
-	at = digits_before(end, value);
-	buf_put(b, at, (size_t)(end - at));
 }
 
 void
@@ -275,6 +294,23 @@ marks_of(uint64_t word)
 		((word ^ ones * 0x7f) - ones) | word) & ones << 7;
 }
 
+/* Fewer than 8 bytes as a word, the first lowest, blanks behind them. Loads overlap where bytes are few. */
+static inline uint64_t
+short_word(const uint8_t *data, size_t len)
+{
+	uint32_t low, high;
+
+	if (len == 0)
+		return UINT64_C(0x2020202020202020);
+	if (len < 4) {
+		low = data[0] | (uint32_t)data[len / 2] << 8 * (len / 2) | (uint32_t)data[len - 1] << 8 * (len - 1);
+		return low | UINT64_C(0x2020202020202020) << 8 * len;
+	}
+	memcpy(&low, data, sizeof(low));
+	memcpy(&high, data + len - sizeof(high), sizeof(high));
+	return low | (uint64_t)high << 8 * (len - sizeof(high)) | UINT64_C(0x2020202020202020) << 8 * len;
+}
+
 /* Bytes at the front that stand in a JSON string as they are. The last word overlaps the one before. */
 static size_t
 plain_len(const uint8_t *data, size_t len)
@@ -291,16 +327,38 @@ plain_len(const uint8_t *data, size_t len)
 	}
 	if (len >= 8 || len == 0)
 		return len;
-	word = UINT64_C(0x2020202020202020);
-	memcpy(&word, data, len);
-	marks = marks_of(word);
+	marks = marks_of(short_word(data, len));
 	return marks != 0 ? (unsigned int)__builtin_ctzll(marks) / 8 : len;
 }
 
-void
-buf_json_string(struct buf *b, const void *bytes, size_t len)
+/*
+ * Copies a text that stands in a JSON string as it is, and up to 8 bytes of what it likes behind it. The last word overlaps
+ * the one before.
+ * @return whether it was such a text; else something of it was copied
+ */
+static inline bool
+copy_plain(char *to, const uint8_t *data, size_t len)
 {
-	const uint8_t *data = bytes;
+	uint64_t word, marks = 0;
+
+	if (len < 8) {
+		word = short_word(data, len);
+		memcpy(to, &word, sizeof(word));
+		return marks_of(word) == 0;
+	}
+	for (size_t at = 0; at + 8 < len; at += 8) {
+		memcpy(&word, data + at, sizeof(word));
+		memcpy(to + at, &word, sizeof(word));
+		marks |= marks_of(word);
+	}
+	memcpy(&word, data + len - 8, sizeof(word));
+	memcpy(to + len - 8, &word, sizeof(word));
+	return (marks | marks_of(word)) == 0;
+}
+
+static void
+put_json_string(struct buf *b, const uint8_t *data, size_t len)
+{
 	size_t plain = 0; /* start of the run that needs no escape */
 
 	buf_putc(b, '"');
@@ -317,6 +375,20 @@ buf_json_string(struct buf *b, const void *bytes, size_t len)
 	}
 	buf_put(b, data + plain, len - plain);
 	buf_putc(b, '"');
+}
+
+void
+buf_json_string(struct buf *b, const void *bytes, size_t len)
+{
+	char *at = b->data + b->len;
+
+	if (len > COPY_PLAIN_MAX || !buf_has(b, COPY_PLAIN_MAX + 2 + 8) || !copy_plain(at + 1, bytes, len)) {
+		put_json_string(b, bytes, len);
+		return;
+	}
+	at[0] = '"';
+	at[len + 1] = '"';
+	b->len += len + 2;
 }
 
 static bool

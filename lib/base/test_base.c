@@ -151,6 +151,42 @@ buf_writes_singles_as_the_library(void **state)
 	buf_destroy(&b);
 }
 
+/* Whatever room is left, a text or number stands there whole, as in a buffer with more than enough, or not at all. */
+static void
+buf_writes_whole_or_not_at_all(void **state)
+{
+	static const uint64_t numbers[] = { 7, 42, 1234, 98765432109876, UINT64_MAX };
+	char text[320], roomy[400];
+	struct buf whole = { .data = roomy, .cap = sizeof(roomy) };
+
+	memset(text, 'x', sizeof(text));
+	for (size_t len = 0; len < sizeof(text); len++)
+		for (size_t cap = len; cap < len + 20; cap++) {
+			struct buf b;
+
+			assert_int_equal(buf_create(&b, cap == 0 ? 1 : cap), 0); /* the address sanitizer watches its end */
+			b.cap = cap;
+			buf_json_string(&b, text, len);
+			assert_int_equal(b.full, cap < len + 2);
+			assert_true(b.full || (b.len == len + 2 && b.data[0] == '"' && b.data[len + 1] == '"'));
+			assert_true(b.full || memcmp(b.data + 1, text, len) == 0);
+			buf_destroy(&b);
+		}
+	for (size_t i = 0; i < TEST_COUNT(numbers); i++) {
+		buf_reset(&whole);
+		buf_u64(&whole, numbers[i]);
+		for (size_t cap = 1; cap < 24; cap++) {
+			struct buf b;
+
+			assert_int_equal(buf_create(&b, cap), 0);
+			buf_u64(&b, numbers[i]);
+			assert_int_equal(b.full, cap < whole.len);
+			assert_true(b.full || (b.len == whole.len && memcmp(b.data, whole.data, b.len) == 0));
+			buf_destroy(&b);
+		}
+	}
+}
+
 /* What a byte becomes alone it becomes at every place of every string. */
 static void
 buf_writes_strings_of_any_byte(void **state)
@@ -299,6 +335,7 @@ main(void)
 		cmocka_unit_test(buf_writes_json_text),
 		cmocka_unit_test(buf_writes_numbers),
 		cmocka_unit_test(buf_writes_singles_as_the_library),
+		cmocka_unit_test(buf_writes_whole_or_not_at_all),
 		cmocka_unit_test(buf_writes_strings_of_any_byte),
 		cmocka_unit_test(hex_is_as_printf_writes_it),
 		cmocka_unit_test(buf_is_bounded),

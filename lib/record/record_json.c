@@ -1,206 +1,7 @@
-/*
- * Records as JSON. A table is worked out once: each row knows its key's text and the
- * object it belongs to, so that writing a row is a presence test, a copy of the key and
- * the value.
- */
-#include "lib/record/record.h"
-
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-enum { OBJECT_MAX = 64 }; /* nested objects of one table */
-
-struct object {
-	const char *key; /* into the row's path; not terminated */
-	uint16_t key_len;
-	uint16_t path_len; /* of the dotted path up to and with this object */
-	uint8_t parent;    /* index; the root is its own */
-	uint8_t depth;
-};
-
-enum { KEY_TEXT_MAX = 48 };
-
-struct row {
-	uint8_t bit, object;
-	uint16_t next; /* the first row behind it that has another presence bit */
-	uint8_t key_len;
-	char key[KEY_TEXT_MAX]; /* ,"key": */
-	const struct field *field;
-	struct record_writer **children; /* FIELD_LIST: by shape */
-	uint8_t *name_lens;              /* of field->names, where a name stands in JSON as it is; else 0 */
-	uint16_t child_count;
-};
-
-struct record_writer {
-	const struct record_table *table;
-	struct row *rows;
-	uint16_t row_count;
-	uint8_t object_count;
-	struct object objects[OBJECT_MAX];
-};
-
-/* A blob being read: nothing is taken from beyond it. */
-struct blob {
-	const uint8_t *base;
-	uint32_t len;
-};
+/* Records as JSON: writing a row is a look at its presence, a copy of the key, and what row->write makes of the value. */
+#include "lib/record/record_writer.h"
 
 static void write_object(const struct record_writer *writer, struct buf *out, const struct blob *blob, uint32_t at);
-static void write_value(struct buf *out, const struct blob *blob, const struct row *row, const uint8_t *record);
-
-/* The object a path belongs to, added with its parents when new; -1 when there are too many. */
-static int
-object_of(struct record_writer *writer, const char *path)
-{
-	uint8_t at = 0;
-	size_t from = 0;
-
-	for (const char *dot; (dot = strchr(path + from, '.')) != NULL; from = (size_t)(dot - path) + 1) {
-		size_t len = (size_t)(dot - path);
-		uint8_t i = 1;
-
-		while (i < writer->object_count &&
-			!(writer->objects[i].path_len == len &&
-				strncmp(writer->objects[i].key + writer->objects[i].key_len - len, path, len) == 0))
-			i++;
-		if (i == writer->object_count) {
-			if (i == OBJECT_MAX)
-				return -1;
-			writer->objects[i] = (struct object){ .key = path + from, .key_len = (uint16_t)(len - from),
-				.path_len = (uint16_t)len, .parent = at, .depth = (uint8_t)(writer->objects[at].depth + 1) };
-			writer->object_count++;
-		}
-		at = i;
-	}
-	return at;
-}
-
-static int
-row_create_children(struct row *row)
-{
-	uint16_t count = 0;
-
-	while (row->field->children[count] != NULL)
-		count++;
-	row->children = calloc(count, sizeof(struct record_writer *));
-	if (row->children == NULL)
-		return -ENOMEM;
-	row->child_count = count;
-	for (uint16_t i = 0; i < count; i++) {
-		int rc = record_writer_create(&row->children[i], row->field->children[i]);
-
-		if (rc != 0)
-			return rc;
-	}
-	return 0;
-}
-
-static int
-row_measure_names(struct row *row)
-{
-	const struct field_names *names = row->field->names;
-
-	row->name_lens = calloc(names->count + 1u, 1);
-	if (row->name_lens == NULL)
-		return -ENOMEM;
-	for (uint16_t i = 0; i < names->count; i++) {
-		const char *name = names->rows[i].name;
-		size_t len = strlen(name);
-		bool plain = len <= UINT8_MAX;
-
-		for (size_t j = 0; j < len; j++)
-			plain = plain && name[j] >= 0x20 && name[j] < 0x7f && name[j] != '"' && name[j] != '\\';
-		row->name_lens[i] = plain ? (uint8_t)len : 0;
-	}
-	return 0;
-}
-
-static int
-row_create(struct record_writer *writer, struct row *row, const struct field *field)
-{
-	const char *dot = strrchr(field->path, '.');
-	int object = object_of(writer, field->path);
-	int len = snprintf(row->key, sizeof(row->key), ",\"%s\":", dot == NULL ? field->path : dot + 1);
-
-	if (object < 0 || len >= (int)sizeof(row->key))
-		return -E2BIG;
-	row->field = field;
-	row->bit = field->bit;
-	row->object = (uint8_t)object;
-	row->key_len = (uint8_t)len;
-	if (field->names != NULL)
-		return row_measure_names(row);
-	return field->type == FIELD_LIST ? row_create_children(row) : 0;
-}
-
-/* Of the rows that stand beside the record's object, or of the others. */
-static int
-create_of(struct record_writer **out, const struct record_table *table, bool beside)
-{
-	struct record_writer *writer = calloc(1, sizeof(*writer));
-
-	*out = NULL;
-	if (writer == NULL)
-		return -ENOMEM;
-	writer->table = table;
-	writer->object_count = 1;
-	writer->rows = calloc((size_t)table->field_count + 1, sizeof(*writer->rows));
-	if (writer->rows == NULL) {
-		record_writer_destroy(writer);
-		return -ENOMEM;
-	}
-	for (uint16_t i = 0; i < table->field_count; i++) {
-		int rc;
-
-		if ((table->fields[i].flags & FIELD_HIDDEN) != 0 || ((table->fields[i].flags & FIELD_BESIDE) != 0) != beside)
-			continue;
-		rc = row_create(writer, &writer->rows[writer->row_count++], &table->fields[i]);
-		if (rc != 0) {
-			record_writer_destroy(writer);
-			return rc;
-		}
-	}
-	for (uint16_t i = writer->row_count; i-- > 0;) {
-		bool same = i + 1 < writer->row_count && writer->rows[i].bit == writer->rows[i + 1].bit;
-
-		writer->rows[i].next = same ? writer->rows[i + 1].next : (uint16_t)(i + 1);
-	}
-	*out = writer;
-	return 0;
-}
-
-int
-record_writer_create(struct record_writer **out, const struct record_table *table)
-{
-	return create_of(out, table, false);
-}
-
-int
-record_writer_create_beside(struct record_writer **out, const struct record_table *table)
-{
-	uint16_t i = 0;
-
-	*out = NULL;
-	while (i < table->field_count && (table->fields[i].flags & FIELD_BESIDE) == 0)
-		i++;
-	return i == table->field_count ? 0 : create_of(out, table, true);
-}
-
-void
-record_writer_destroy(struct record_writer *writer)
-{
-	if (writer == NULL)
-		return;
-	for (uint16_t i = 0; writer->rows != NULL && i < writer->row_count; i++) {
-		for (uint16_t j = 0; j < writer->rows[i].child_count; j++)
-			record_writer_destroy(writer->rows[i].children[j]);
-		free(writer->rows[i].children);
-		free(writer->rows[i].name_lens);
-	}
-	free(writer->rows);
-	free(writer);
-}
 
 /* The elements a ref names, or NULL when they are not inside the blob. */
 static const uint8_t *
@@ -211,131 +12,240 @@ elements(const struct blob *blob, const struct record_ref *ref, uint32_t size)
 	return blob->base + ref->off;
 }
 
-static void
-write_plain(struct buf *out, const char *text, size_t len)
-{
-	buf_putc(out, '"');
-	buf_put(out, text, len);
-	buf_putc(out, '"');
-}
-
-/* Tables of names often have the value itself as their index. */
-static void
-write_name_or_number(struct buf *out, const struct row *row, uint64_t value)
+/* Where a value stands among the names, or names->count. */
+static uint16_t
+name_index(const struct row *row, uint32_t value)
 {
 	const struct field_names *names = row->field->names;
-	const char *name = NULL;
+	uint16_t low = 0, high = names->count;
 
-	if (names != NULL && value < names->count && names->rows[value].value == value && row->name_lens[value] > 0) {
-		write_plain(out, names->rows[value].name, row->name_lens[value]);
+	if (value < row->name_index_len)
+		return row->name_index[value];
+	while (low < high) {
+		uint16_t middle = (uint16_t)((low + high) / 2);
+
+		if (names->rows[middle].value < value)
+			low = (uint16_t)(middle + 1);
+		else
+			high = middle;
+	}
+	return low < names->count && names->rows[low].value == value ? low : names->count;
+}
+
+static void
+write_name(struct buf *out, const struct row *row, uint16_t i)
+{
+	const struct name_text *name = &row->names[i];
+	const char *text = row->field->names->rows[i].name;
+
+	if (name->len == 0 || !buf_has(out, NAME_TEXT_MAX)) {
+		buf_json_string(out, text, strlen(text));
 		return;
 	}
-	if (names != NULL)
-		name = field_name_of(names, (uint32_t)value);
-	if (name != NULL && name == names->unknown && name[0] != '\0' && name[strlen(name) - 1] == '-')
-		buf_printf(out, "\"%s%llu\"", name, (unsigned long long)value);
-	else if (name != NULL)
-		buf_json_string(out, name, strlen(name));
-	else if (row->field->type >= FIELD_I8 && row->field->type <= FIELD_I64)
-		buf_i64(out, (int64_t)value);
-	else
+	memcpy(out->data + out->len, name->text, NAME_TEXT_MAX);
+	out->len += name->len;
+}
+
+/* A value that has no name. */
+static void
+write_unknown(struct buf *out, const struct row *row, uint64_t value)
+{
+	const char *unknown = row->field->names->unknown;
+	size_t len = unknown == NULL ? 0 : strlen(unknown);
+
+	if (len > 0 && unknown[len - 1] == '-') {
+		buf_putc(out, '"');
+		buf_put(out, unknown, len);
 		buf_u64(out, value);
-}
-
-static void
-write_number(struct buf *out, const struct row *row, const void *record)
-{
-	const struct field *field = row->field;
-	const void *at = (const uint8_t *)record + field->offset;
-	uint64_t value = 0;
-
-	switch ((enum field_type)field->type) {
-	case FIELD_U8:
-		value = *(const uint8_t *)at;
-		break;
-	case FIELD_U16:
-		value = *(const uint16_t *)at;
-		break;
-	case FIELD_U32:
-		value = *(const uint32_t *)at;
-		break;
-	default:
-		(void)field_get_u64(field, record, &value);
+		buf_putc(out, '"');
+	} else if (unknown != NULL) {
+		buf_json_string(out, unknown, len);
+	} else if (row->field->type >= FIELD_I8 && row->field->type <= FIELD_I64) {
+		buf_i64(out, (int64_t)value);
+	} else {
+		buf_u64(out, value);
 	}
-	write_name_or_number(out, row, value);
 }
 
 static void
-write_bit_names(struct buf *out, const struct field *field, const void *record)
+write_u8(struct buf *out, const struct blob *blob, const struct row *row, const void *at)
 {
-	uint64_t bits = 0;
+	buf_u64(out, *(const uint8_t *)at);
+}
+
+static void
+write_u16(struct buf *out, const struct blob *blob, const struct row *row, const void *at)
+{
+	buf_u64(out, *(const uint16_t *)at);
+}
+
+static void
+write_u32(struct buf *out, const struct blob *blob, const struct row *row, const void *at)
+{
+	buf_u64(out, *(const uint32_t *)at);
+}
+
+static void
+write_u64(struct buf *out, const struct blob *blob, const struct row *row, const void *at)
+{
+	buf_u64(out, *(const uint64_t *)at);
+}
+
+static uint64_t
+number_at(enum field_type type, const void *at)
+{
+	switch (type) {
+	case FIELD_U8:
+	case FIELD_NAMES8:
+		return *(const uint8_t *)at;
+	case FIELD_U16:
+	case FIELD_NAMES16:
+		return *(const uint16_t *)at;
+	case FIELD_U32:
+		return *(const uint32_t *)at;
+	case FIELD_I8:
+		return (uint64_t) * (const int8_t *)at;
+	case FIELD_I16:
+		return (uint64_t) * (const int16_t *)at;
+	case FIELD_I32:
+		return (uint64_t) * (const int32_t *)at;
+	default:
+		return *(const uint64_t *)at;
+	}
+}
+
+static void
+write_signed(struct buf *out, const struct blob *blob, const struct row *row, const void *at)
+{
+	buf_i64(out, (int64_t)number_at(row->field->type, at));
+}
+
+static void
+write_named(struct buf *out, const struct blob *blob, const struct row *row, const void *at)
+{
+	uint64_t value = number_at(row->field->type, at);
+	uint16_t i = name_index(row, (uint32_t)value);
+
+	if (i < row->field->names->count)
+		write_name(out, row, i);
+	else
+		write_unknown(out, row, value);
+}
+
+static void
+write_bit_names(struct buf *out, const struct blob *blob, const struct row *row, const void *at)
+{
+	const struct field_names *names = row->field->names;
+	uint64_t bits = number_at(row->field->type, at);
 	bool first = true;
 
-	(void)field_get_u64(field, record, &bits);
 	buf_putc(out, '[');
-	for (uint16_t i = 0; i < field->names->count; i++) {
-		const struct field_name *row = &field->names->rows[i];
-
-		if (row->value > 63 || (bits >> row->value & 1) == 0)
+	for (uint16_t i = 0; i < names->count; i++) {
+		if (names->rows[i].value > 63 || (bits >> names->rows[i].value & 1) == 0)
 			continue;
 		if (!first)
 			buf_putc(out, ',');
 		first = false;
-		buf_json_string(out, row->name, strlen(row->name));
+		write_name(out, row, i);
 	}
 	buf_putc(out, ']');
 }
 
 static void
-write_numbers(struct buf *out, const struct blob *blob, const struct record_ref *ref, enum field_type type)
+put_bool(struct buf *out, bool value)
 {
+	if (value)
+		buf_put(out, "true", 4);
+	else
+		buf_put(out, "false", 5);
+}
+
+static void
+write_bool(struct buf *out, const struct blob *blob, const struct row *row, const void *at)
+{
+	put_bool(out, *(const uint8_t *)at);
+}
+
+static void
+write_numbers(struct buf *out, const struct blob *blob, const struct row *row, const void *at)
+{
+	enum field_type type = row->field->type;
+	const struct record_ref *ref = at;
 	uint32_t size = type == FIELD_U32S ? 4 : type == FIELD_U16S ? 2 : 1;
-	const uint8_t *at = elements(blob, ref, size);
+	const uint8_t *from = elements(blob, ref, size);
 
 	buf_putc(out, '[');
-	for (uint32_t i = 0; at != NULL && i < ref->count && !out->full; i++) {
+	for (uint32_t i = 0; from != NULL && i < ref->count && !out->full; i++) {
 		if (i > 0)
 			buf_putc(out, ',');
 		if (type == FIELD_BOOLS)
-			buf_puts(out, at[i] ? "true" : "false");
+			put_bool(out, from[i]);
 		else if (size == 1)
-			buf_u64(out, at[i]);
+			buf_u64(out, from[i]);
 		else if (size == 2)
-			buf_u64(out, ((const uint16_t *)(const void *)at)[i]);
+			buf_u64(out, ((const uint16_t *)(const void *)from)[i]);
 		else
-			buf_u64(out, ((const uint32_t *)(const void *)at)[i]);
+			buf_u64(out, ((const uint32_t *)(const void *)from)[i]);
 	}
 	buf_putc(out, ']');
 }
 
 static void
-write_text(struct buf *out, const struct blob *blob, const struct record_ref *ref, uint8_t flags)
+put_string(struct buf *out, const struct blob *blob, const struct record_ref *ref)
 {
 	const uint8_t *data = elements(blob, ref, 1);
 
-	(flags & FIELD_OCTETS ? buf_json_octets : buf_json_string)(out, data, data == NULL ? 0 : ref->count);
+	buf_json_string(out, data, data == NULL ? 0 : ref->count);
 }
 
 static void
-write_bytes(struct buf *out, const struct blob *blob, const struct record_ref *ref, enum field_type type)
+put_hex(struct buf *out, const struct blob *blob, const struct record_ref *ref)
 {
 	const uint8_t *data = elements(blob, ref, 1);
-	uint32_t len = data == NULL ? 0 : ref->count;
 
 	buf_putc(out, '"');
-	if (type == FIELD_HEX)
-		buf_hex(out, data, len);
-	else
-		buf_base64(out, data, len);
+	buf_hex(out, data, data == NULL ? 0 : ref->count);
 	buf_putc(out, '"');
 }
 
 static void
-write_scalar(struct buf *out, const struct blob *blob, const struct record_scalar *scalar)
+write_string(struct buf *out, const struct blob *blob, const struct row *row, const void *at)
+{
+	put_string(out, blob, at);
+}
+
+static void
+write_octets(struct buf *out, const struct blob *blob, const struct row *row, const void *at)
+{
+	const struct record_ref *ref = at;
+	const uint8_t *data = elements(blob, ref, 1);
+
+	buf_json_octets(out, data, data == NULL ? 0 : ref->count);
+}
+
+static void
+write_hex(struct buf *out, const struct blob *blob, const struct row *row, const void *at)
+{
+	put_hex(out, blob, at);
+}
+
+static void
+write_base64(struct buf *out, const struct blob *blob, const struct row *row, const void *at)
+{
+	const struct record_ref *ref = at;
+	const uint8_t *data = elements(blob, ref, 1);
+
+	buf_putc(out, '"');
+	buf_base64(out, data, data == NULL ? 0 : ref->count);
+	buf_putc(out, '"');
+}
+
+static void
+put_scalar(struct buf *out, const struct blob *blob, const struct record_scalar *scalar)
 {
 	switch ((enum record_scalar_kind)scalar->kind) {
 	case SCALAR_BOOL:
-		buf_puts(out, scalar->truth ? "true" : "false");
+		put_bool(out, scalar->truth);
 		return;
 	case SCALAR_U64:
 		buf_u64(out, scalar->u64);
@@ -353,10 +263,10 @@ write_scalar(struct buf *out, const struct blob *blob, const struct record_scala
 		buf_json_time(out, scalar->u64);
 		return;
 	case SCALAR_STRING:
-		write_text(out, blob, &scalar->bytes, 0);
+		put_string(out, blob, &scalar->bytes);
 		return;
 	case SCALAR_HEX:
-		write_bytes(out, blob, &scalar->bytes, FIELD_HEX);
+		put_hex(out, blob, &scalar->bytes);
 		return;
 	default:
 		buf_puts(out, "null");
@@ -364,28 +274,66 @@ write_scalar(struct buf *out, const struct blob *blob, const struct record_scala
 }
 
 static void
-write_scalars(struct buf *out, const struct blob *blob, const struct record_ref *ref, bool bare)
+write_scalars(struct buf *out, const struct blob *blob, const struct row *row, const void *at)
 {
 	enum { WORDS = sizeof(struct record_scalar) / sizeof(uint64_t) };
+	const struct record_ref *ref = at;
 	const struct record_ref words = { .off = ref->off, .count = ref->count * WORDS };
-	const uint8_t *at = ref->count > RECORD_LEN_MAX ? NULL : elements(blob, &words, sizeof(uint64_t));
+	const void *from = ref->count > RECORD_LEN_MAX ? NULL : elements(blob, &words, sizeof(uint64_t));
+	const struct record_scalar *scalars = from;
 
-	if (bare && at != NULL && ref->count == 1) {
-		write_scalar(out, blob, (const void *)at);
+	if ((row->field->flags & FIELD_ONE) != 0 && scalars != NULL && ref->count == 1) {
+		put_scalar(out, blob, scalars);
 		return;
 	}
 	buf_putc(out, '[');
-	for (uint32_t i = 0; at != NULL && i < ref->count && !out->full; i++) {
+	for (uint32_t i = 0; scalars != NULL && i < ref->count && !out->full; i++) {
 		if (i > 0)
 			buf_putc(out, ',');
-		write_scalar(out, blob, &((const struct record_scalar *)(const void *)at)[i]);
+		put_scalar(out, blob, &scalars[i]);
 	}
 	buf_putc(out, ']');
 }
 
 static void
-write_ip(struct buf *out, const struct record_ip *ip)
+write_f32(struct buf *out, const struct blob *blob, const struct row *row, const void *at)
 {
+	buf_f32(out, *(const float *)at);
+}
+
+static void
+write_f64(struct buf *out, const struct blob *blob, const struct row *row, const void *at)
+{
+	buf_f64(out, *(const double *)at);
+}
+
+static void
+write_time(struct buf *out, const struct blob *blob, const struct row *row, const void *at)
+{
+	buf_json_time(out, *(const uint64_t *)at);
+}
+
+static void
+write_constant(struct buf *out, const struct blob *blob, const struct row *row, const void *at)
+{
+	const char *text = *(const char *const *)at;
+
+	buf_json_string(out, text, text == NULL ? 0 : strlen(text));
+}
+
+static void
+write_mac(struct buf *out, const struct blob *blob, const struct row *row, const void *at)
+{
+	buf_putc(out, '"');
+	buf_mac(out, at);
+	buf_putc(out, '"');
+}
+
+static void
+write_ip(struct buf *out, const struct blob *blob, const struct row *row, const void *at)
+{
+	const struct record_ip *ip = at;
+
 	if (ip->version == 0) {
 		buf_puts(out, "null");
 		return;
@@ -401,9 +349,10 @@ write_child(struct buf *out, const struct blob *blob, const struct row *row, uin
 {
 	const struct record_head *head = (const void *)(blob->base + at);
 	const struct record_writer *child = row->children[head->shape];
+	const struct row *bare = &child->rows[0];
 
 	if (row->field->flags & FIELD_BARE)
-		write_value(out, blob, &child->rows[0], blob->base + at);
+		bare->write(out, blob, bare, blob->base + at + bare->offset);
 	else
 		write_object(child, out, blob, at);
 }
@@ -418,93 +367,59 @@ child_is_inside(const struct blob *blob, const struct row *row, uint32_t at)
 }
 
 static void
-write_list(struct buf *out, const struct blob *blob, const struct row *row, const struct record_list *list)
+write_one(struct buf *out, const struct blob *blob, const struct row *row, const void *at)
 {
-	uint32_t at = list->count > 0 ? list->first : 0;
+	const struct record_list *list = at;
 
-	if (row->field->flags & FIELD_ONE) {
-		if (at > 0 && child_is_inside(blob, row, at))
-			write_child(out, blob, row, at);
-		else
-			buf_puts(out, "{}");
-		return;
-	}
+	if (list->count > 0 && list->first > 0 && child_is_inside(blob, row, list->first))
+		write_child(out, blob, row, list->first);
+	else
+		buf_puts(out, "{}");
+}
+
+static void
+write_list(struct buf *out, const struct blob *blob, const struct row *row, const void *at)
+{
+	const struct record_list *list = at;
+	uint32_t child = list->first;
+
 	buf_putc(out, '[');
 	for (uint32_t i = 0; i < list->count && !out->full; i++) {
 		uint32_t next;
 
-		if (!child_is_inside(blob, row, at))
+		if (!child_is_inside(blob, row, child))
 			break;
 		if (i > 0)
 			buf_putc(out, ',');
-		write_child(out, blob, row, at);
-		next = ((const struct record_head *)(const void *)(blob->base + at))->next;
-		if (next <= at) /* children lie behind one another: a damaged link cannot make a circle */
+		write_child(out, blob, row, child);
+		next = ((const struct record_head *)(const void *)(blob->base + child))->next;
+		if (next <= child) /* children lie behind one another: a damaged link cannot make a circle */
 			break;
-		at = next;
+		child = next;
 	}
 	buf_putc(out, ']');
 }
 
-static void
-write_value(struct buf *out, const struct blob *blob, const struct row *row, const uint8_t *record)
+row_write
+record_write_of(const struct field *field)
 {
-	const struct field *field = row->field;
-	const void *at = record + field->offset;
+	static const row_write of_type[] = {
+		[FIELD_BOOL] = write_bool, [FIELD_U8] = write_u8, [FIELD_U16] = write_u16, [FIELD_U32] = write_u32, [FIELD_U64] = write_u64,
+		[FIELD_I8] = write_signed, [FIELD_I16] = write_signed, [FIELD_I32] = write_signed, [FIELD_I64] = write_signed,
+		[FIELD_F32] = write_f32, [FIELD_F64] = write_f64, [FIELD_TIME] = write_time, [FIELD_STRING] = write_string,
+		[FIELD_HEX] = write_hex, [FIELD_BASE64] = write_base64, [FIELD_TEXT] = write_constant, [FIELD_MAC] = write_mac,
+		[FIELD_IP] = write_ip, [FIELD_NAMES8] = write_bit_names, [FIELD_NAMES16] = write_bit_names,
+		[FIELD_U8S] = write_numbers, [FIELD_U16S] = write_numbers, [FIELD_U32S] = write_numbers, [FIELD_BOOLS] = write_numbers,
+		[FIELD_LIST] = write_list, [FIELD_SCALARS] = write_scalars,
+	};
 
-	switch ((enum field_type)field->type) {
-	case FIELD_BOOL:
-		buf_puts(out, *(const uint8_t *)at ? "true" : "false");
-		return;
-	case FIELD_F32:
-		buf_f32(out, *(const float *)at);
-		return;
-	case FIELD_F64:
-		buf_f64(out, *(const double *)at);
-		return;
-	case FIELD_TIME:
-		buf_json_time(out, *(const uint64_t *)at);
-		return;
-	case FIELD_STRING:
-		write_text(out, blob, at, field->flags);
-		return;
-	case FIELD_HEX:
-	case FIELD_BASE64:
-		write_bytes(out, blob, at, field->type);
-		return;
-	case FIELD_TEXT: {
-		const char *text = *(const char *const *)at;
-
-		buf_json_string(out, text, text == NULL ? 0 : strlen(text));
-		return;
-	}
-	case FIELD_MAC:
-		buf_putc(out, '"');
-		buf_mac(out, at);
-		buf_putc(out, '"');
-		return;
-	case FIELD_IP:
-		write_ip(out, at);
-		return;
-	case FIELD_NAMES8:
-	case FIELD_NAMES16:
-		write_bit_names(out, field, record);
-		return;
-	case FIELD_U8S:
-	case FIELD_U16S:
-	case FIELD_U32S:
-	case FIELD_BOOLS:
-		write_numbers(out, blob, at, field->type);
-		return;
-	case FIELD_LIST:
-		write_list(out, blob, row, at);
-		return;
-	case FIELD_SCALARS:
-		write_scalars(out, blob, at, (field->flags & FIELD_ONE) != 0);
-		return;
-	default:
-		write_number(out, row, record);
-	}
+	if (field->names != NULL && field->type >= FIELD_U8 && field->type <= FIELD_I64)
+		return write_named;
+	if (field->type == FIELD_STRING && (field->flags & FIELD_OCTETS) != 0)
+		return write_octets;
+	if (field->type == FIELD_LIST && (field->flags & FIELD_ONE) != 0)
+		return write_one;
+	return of_type[field->type];
 }
 
 /* Closes and opens objects until `to` is the open one. @return whether a comma is due before a key. */
@@ -561,24 +476,23 @@ static void
 write_object(const struct record_writer *writer, struct buf *out, const struct blob *blob, uint32_t at)
 {
 	const uint8_t *record = blob->base + at;
-	uint64_t present = ((const struct record_head *)(const void *)record)->present;
+	const uint64_t present[2] = { ((const struct record_head *)(const void *)record)->present, UINT64_MAX };
 	uint8_t open = 0;
 	bool comma = false;
 
 	buf_putc(out, '{');
-	for (uint16_t i = 0; i < writer->row_count;) {
-		const struct row *row = &writer->rows[i];
+	for (uint16_t i = 0, group = 0; group < writer->group_count; i = writer->groups[group++].end) {
+		uint8_t bit = writer->groups[group].bit;
 
-		if (row->bit != FIELD_ALWAYS && (present >> row->bit & 1) == 0) {
-			i = row->next;
+		if ((present[bit / 64] >> bit % 64 & 1) == 0)
 			continue;
+		for (const struct row *row = &writer->rows[i], *end = &writer->rows[writer->groups[group].end]; row < end; row++) {
+			if (row->object != open)
+				comma = move_to(writer, out, &open, row->object, comma);
+			write_key(out, row, comma);
+			row->write(out, blob, row, record + row->offset);
+			comma = true;
 		}
-		if (row->object != open)
-			comma = move_to(writer, out, &open, row->object, comma);
-		write_key(out, row, comma);
-		write_value(out, blob, row, record);
-		comma = true;
-		i++;
 	}
 	while (open != 0) {
 		buf_putc(out, '}');

@@ -165,6 +165,64 @@ json_has_the_tables_shape(void **state)
 	TEST_FAIL_EACH_ALLOC(record_writer_create(&writer, &sample_table), == 0, record_writer_destroy(writer));
 }
 
+struct named {
+	struct record_head head;
+	uint64_t huge;
+	uint32_t wide;
+	int8_t less;
+	uint8_t small;
+};
+
+/* Values that follow one another, that leave holes, that are beyond the index, of names that are long or need an escape. */
+static void
+names_stand_as_they_are_in_json(void **state)
+{
+	static const struct field_name rows[] = { { 0, "none" }, { 1, "a \"quoted\" one" }, { 7, "a name of more than thirty-one letters" },
+		{ 255, "last" }, { 70000, "far" }, { UINT32_MAX, "farthest" } };
+	static const struct field_names open = FIELD_NAMES(rows, NULL), numbered = FIELD_NAMES(rows, "other-"), closed = FIELD_NAMES(rows, "?");
+	static const struct field fields[] = {
+		{ "huge", FIELD_U64, FIELD_ALWAYS, 0, offsetof(struct named, huge), &open, NULL, "", "" },
+		{ "wide", FIELD_U32, FIELD_ALWAYS, 0, offsetof(struct named, wide), &numbered, NULL, "", "" },
+		{ "less", FIELD_I8, FIELD_ALWAYS, 0, offsetof(struct named, less), &open, NULL, "", "" },
+		{ "small", FIELD_U8, FIELD_ALWAYS, 0, offsetof(struct named, small), &closed, NULL, "", "" },
+	};
+	static const struct record_table table = { "named", fields, TEST_COUNT(fields), sizeof(struct named) };
+	static const struct {
+		uint64_t value;
+		const char *want;
+	} cases[] = {
+		{ 0, "{\"huge\":\"none\",\"wide\":\"none\",\"less\":\"none\",\"small\":\"none\"}" },
+		{ 1, "{\"huge\":\"a \\\"quoted\\\" one\",\"wide\":\"a \\\"quoted\\\" one\",\"less\":\"a \\\"quoted\\\" one\","
+		     "\"small\":\"a \\\"quoted\\\" one\"}" },
+		{ 6, "{\"huge\":6,\"wide\":\"other-6\",\"less\":6,\"small\":\"?\"}" },
+		{ 7, "{\"huge\":\"a name of more than thirty-one letters\",\"wide\":\"a name of more than thirty-one letters\","
+		     "\"less\":\"a name of more than thirty-one letters\",\"small\":\"a name of more than thirty-one letters\"}" },
+		{ 255, "{\"huge\":\"last\",\"wide\":\"last\",\"less\":\"farthest\",\"small\":\"last\"}" },
+		{ 70000, "{\"huge\":\"far\",\"wide\":\"far\",\"less\":112,\"small\":\"?\"}" },
+		{ 1023, "{\"huge\":1023,\"wide\":\"other-1023\",\"less\":\"farthest\",\"small\":\"last\"}" },
+		{ 1024, "{\"huge\":1024,\"wide\":\"other-1024\",\"less\":\"none\",\"small\":\"none\"}" },
+		{ 0xf0, "{\"huge\":240,\"wide\":\"other-240\",\"less\":-16,\"small\":\"?\"}" },
+	};
+	struct record_writer *writer;
+	struct buf out;
+
+	assert_null(record_table_check(&table));
+	assert_int_equal(record_writer_create(&writer, &table), 0);
+	assert_int_equal(buf_create(&out, 4096), 0);
+	for (size_t i = 0; i < TEST_COUNT(cases); i++) {
+		struct named named = { .huge = cases[i].value, .wide = (uint32_t)cases[i].value, .less = (int8_t)cases[i].value,
+			.small = (uint8_t)cases[i].value };
+
+		buf_reset(&out);
+		record_write_json(writer, &out, &named, sizeof(named));
+		buf_putc(&out, '\0');
+		assert_string_equal(out.data, cases[i].want);
+	}
+	buf_destroy(&out);
+	record_writer_destroy(writer);
+	TEST_FAIL_EACH_ALLOC(record_writer_create(&writer, &table), == 0, record_writer_destroy(writer));
+}
+
 /* A list of one as an object, a list of texts as an array of strings. */
 static void
 lists_have_their_forms(void **state)
@@ -374,7 +432,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(json_has_the_tables_shape), cmocka_unit_test(lists_have_their_forms),
+		cmocka_unit_test(json_has_the_tables_shape), cmocka_unit_test(names_stand_as_they_are_in_json),
+		cmocka_unit_test(lists_have_their_forms),
 		cmocka_unit_test(scalars_are_what_they_say),
 		cmocka_unit_test(damaged_blobs_stay_inside),
 		cmocka_unit_test(paths_lead_through_lists),
