@@ -205,6 +205,14 @@ put_place(const struct ruleset *set, const struct rule_group *group, uint32_t ru
 /* ---- where a rule over payload is found ---- */
 
 static void
+put_words(const struct rule_plan *plan, struct buf *out)
+{
+	buf_printf(out, ": offset %u, %u bytes, mask %016llx", plan->first.offset, plan->first.len, (unsigned long long)plan->first.mask);
+	if (plan->more.len > 0)
+		buf_printf(out, "; and offset %u, %u bytes, mask %016llx", plan->more.offset, plan->more.len, (unsigned long long)plan->more.mask);
+}
+
+static void
 put_plan(const struct rule_group *group, const struct rule_plan *plan, struct buf *out)
 {
 	static const char *const names[] = { [PLAN_ALWAYS] = "nothing: verified each time", [PLAN_INDEX] = "bytes at a fixed place",
@@ -214,7 +222,7 @@ put_plan(const struct rule_group *group, const struct rule_plan *plan, struct bu
 	if (plan->kind == PLAN_LITERAL)
 		put_literal(plan, out);
 	if (plan->kind == PLAN_INDEX)
-		buf_printf(out, ": offset %u, %u bytes, mask %016llx", plan->offset, plan->len, (unsigned long long)plan->mask);
+		put_words(plan, out);
 	else if (plan->kind != PLAN_ALWAYS && group->database != NULL)
 		buf_printf(out, ", by Hyperscan with %u others", group->database->pattern_count - 1);
 }

@@ -15,34 +15,13 @@ struct group_draft {
 	uint32_t always_count;
 	struct rule_link *links;
 	uint32_t link_count, link_cap;
-	struct rule_index *indexes;
-	uint32_t index_count;
 	struct rule_patterns patterns;
 };
 
-static struct rule_index *
-draft_index(struct group_draft *draft, uint32_t offset)
-{
-	for (uint32_t i = 0; i < draft->index_count; i++)
-		if (draft->indexes[i].offset == offset)
-			return &draft->indexes[i];
-	struct rule_index *grown = realloc(draft->indexes, (draft->index_count + 1) * sizeof(*grown));
-
-	if (grown == NULL)
-		return NULL;
-	draft->indexes = grown;
-	grown[draft->index_count] = (struct rule_index){ .offset = offset };
-	return &grown[draft->index_count++];
-}
-
 static int
-draft_link(struct group_draft *draft, uint32_t offset, const struct rule_link *link)
+draft_link(struct group_draft *draft, const struct rule_link *link)
 {
-	struct rule_index *index = draft_index(draft, offset);
-
-	if (index == NULL)
-		return -ENOMEM;
-	if (draft->link_count + 1 >= draft->link_cap) {
+	if (draft->link_count == draft->link_cap) {
 		uint32_t cap = draft->link_cap == 0 ? 64 : draft->link_cap * 2;
 		struct rule_link *grown = realloc(draft->links, cap * sizeof(*grown));
 
@@ -51,13 +30,71 @@ draft_link(struct group_draft *draft, uint32_t offset, const struct rule_link *l
 		draft->links = grown;
 		draft->link_cap = cap;
 	}
-	uint32_t at = ++draft->link_count; /* [0] stays unused */
-	uint32_t *first = &index->first[link->value & 0xff];
-
-	draft->links[at] = *link;
-	draft->links[at].next = *first;
-	*first = at;
+	draft->links[draft->link_count++] = *link;
 	return 0;
+}
+
+static uint8_t
+link_byte(const struct rule_link *link)
+{
+	return (uint8_t)link->first.value;
+}
+
+/* By place, then by byte. */
+static int
+link_order(const void *a, const void *b)
+{
+	const struct rule_link *left = a, *right = b;
+
+	if (left->first.offset != right->first.offset)
+		return left->first.offset < right->first.offset ? -1 : 1;
+	if (link_byte(left) != link_byte(right))
+		return link_byte(left) - link_byte(right);
+	return left->rule_idx < right->rule_idx ? -1 : left->rule_idx > right->rule_idx;
+}
+
+/* The links of one place, which are in order from `from` on. @return behind its last, 0 without memory */
+static uint32_t
+index_make(struct rule_arena *arena, const struct group_draft *draft, uint32_t from, struct rule_index *out)
+{
+	uint32_t starts[256 + 1], bytes = 0, at = from, offset = draft->links[from].first.offset;
+
+	*out = (struct rule_index){ .offset = offset };
+	for (; at < draft->link_count && draft->links[at].first.offset == offset; at++) {
+		uint8_t byte = link_byte(&draft->links[at]);
+
+		if (at > from && byte == link_byte(&draft->links[at - 1]))
+			continue;
+		out->has[byte / 64] |= UINT64_C(1) << byte % 64;
+		starts[bytes++] = at;
+	}
+	starts[bytes] = at;
+	for (unsigned int i = 1; i < 4; i++)
+		out->before[i] = (uint8_t)(out->before[i - 1] + __builtin_popcountll(out->has[i - 1]));
+	out->starts = rule_arena_copy(arena, starts, (bytes + 1) * sizeof(starts[0]));
+	return out->starts == NULL ? 0 : at;
+}
+
+static int
+indexes_make(struct rule_arena *arena, struct group_draft *draft, struct rule_group *group)
+{
+	uint32_t places = 0;
+
+	if (draft->link_count == 0)
+		return 0;
+	qsort(draft->links, draft->link_count, sizeof(draft->links[0]), link_order);
+	for (uint32_t i = 0; i < draft->link_count; i++)
+		places += i == 0 || draft->links[i].first.offset != draft->links[i - 1].first.offset;
+	struct rule_index *indexes = rule_arena_alloc(arena, places * sizeof(*indexes));
+
+	for (uint32_t at = 0; indexes != NULL && group->index_count < places; group->index_count++) {
+		at = index_make(arena, draft, at, &indexes[group->index_count]);
+		if (at == 0)
+			return -ENOMEM;
+	}
+	group->indexes = indexes;
+	group->links = rule_arena_copy(arena, draft->links, draft->link_count * sizeof(draft->links[0]));
+	return indexes == NULL || group->links == NULL ? -ENOMEM : 0;
 }
 
 /* Whether a rule that its pattern found may hold only when later bytes have come. */
@@ -79,9 +116,9 @@ draft_add(struct group_draft *draft, struct rule *rule, uint32_t rule_idx)
 	rule->flags |= rule_is_spread(rule, &plan) ? RULE_SPREAD : 0;
 	switch (plan.kind) {
 	case PLAN_INDEX: {
-		const struct rule_link link = { .rule_idx = rule_idx, .value = plan.value, .mask = plan.mask, .len = plan.len };
+		const struct rule_link link = { .rule_idx = rule_idx, .first = plan.first, .more = plan.more };
 
-		return draft_link(draft, plan.offset, &link);
+		return draft_link(draft, &link);
 	}
 	case PLAN_LITERAL:
 	case PLAN_PCRE:
@@ -101,11 +138,7 @@ draft_freeze(struct compile *compile, struct group_draft *draft, struct rule_gro
 		return -ENOMEM;
 	group->always_count = draft->always_count;
 	group->always = rule_arena_copy(arena, draft->always, draft->always_count * sizeof(draft->always[0]));
-	group->index_count = draft->index_count;
-	group->indexes = rule_arena_copy(arena, draft->indexes, draft->index_count * sizeof(struct rule_index));
-	group->link_count = draft->link_count;
-	group->links = rule_arena_copy(arena, draft->links, draft->link_count == 0 ? 0 : (draft->link_count + 1) * sizeof(struct rule_link));
-	return group->always == NULL || group->indexes == NULL || group->links == NULL ? -ENOMEM : 0;
+	return group->always == NULL ? -ENOMEM : indexes_make(arena, draft, group);
 }
 
 static int
@@ -120,13 +153,10 @@ group_draft(struct compile *compile, const uint32_t *list, uint32_t count, struc
 		else
 			ret = draft_add(&draft, compile->set->rules[list[i]], list[i]);
 	}
-	if (draft.links != NULL)
-		draft.links[0] = (struct rule_link){ 0 };
 	if (ret == 0)
 		ret = draft_freeze(compile, &draft, group);
 	free(draft.always);
 	free(draft.links);
-	free(draft.indexes);
 	rule_patterns_free(&draft.patterns);
 	return ret;
 }
@@ -204,7 +234,7 @@ rule_group_of(struct compile *compile, uint32_t count, uint16_t *out)
 	}
 	if (set->group_count == set->group_cap) {
 		uint32_t cap = set->group_cap == 0 ? 64 : set->group_cap * 2;
-		struct rule_group *grown = cap > RULE_GROUP_NONE ? NULL : realloc(set->groups, cap * sizeof(*grown));
+		struct rule_group *grown = cap > RULE_GROUPS_MAX ? NULL : realloc(set->groups, cap * sizeof(*grown));
 
 		if (grown == NULL)
 			return -ENOMEM;

@@ -29,10 +29,12 @@ void rule_arena_free(struct rule_arena *arena);
 
 /* ---- groups: rules that share protocol, direction and port ---- */
 
-/** Rules found by one byte at an offset from the start of the payload's unit. */
+/** Rules found by one byte at an offset from the start of the payload's unit: links that follow one another, of each byte that has any. */
 struct rule_index {
+	uint64_t has[4];              /* a bit for each byte */
+	uint8_t before[4];            /* bits in the words in front */
 	uint32_t offset;
-	uint32_t first[256];          /* into links; 0: none */
+	const uint32_t *starts;       /* [bits + 1] into links, by the byte's turn among them */
 };
 
 /** What is looked at before a rule that nothing finds becomes a candidate. */
@@ -41,11 +43,18 @@ struct rule_gate {
 	uint32_t len_min, len_max;    /* of the payload */
 };
 
+/** Up to 8 bytes at a fixed place of a unit, little endian. */
+struct rule_word {
+	uint64_t value, mask;
+	uint32_t offset;
+	uint8_t len;                  /* bytes the compare needs; 0: there is nothing to compare */
+};
+
+/** A rule that an index finds, and what is compared before it is a candidate. */
 struct rule_link {
+	struct rule_word first;       /* at the index's offset */
+	struct rule_word more;
 	uint32_t rule_idx;
-	uint32_t next;                /* into links; 0 ends */
-	uint64_t value, mask;         /* of the 8 bytes from index.offset on: compared before a candidate is made */
-	uint8_t len;                  /* bytes the compare needs */
 };
 
 /** Patterns of a database, until it is compiled. rule_database.c */
@@ -76,33 +85,41 @@ struct rule_database {
 struct rule_records;
 
 struct rule_group {
-	const struct rule_app *app;   /* asked with records of this protocol and direction; NULL: with payload */
-	bool to_server;
-	const struct rule_records *records; /* with app: instead of all below */
 	uint32_t always_count;        /* no way to choose: verified each time that their gate lets them */
-	const struct rule_gate *always;
 	uint32_t index_count;
-	struct rule_index *indexes;
-	uint32_t link_count;
-	struct rule_link *links;      /* [0] is unused */
+	const struct rule_gate *always;
+	const struct rule_index *indexes;
+	const struct rule_link *links;
 	const struct rule_database *database;
+	const struct rule_app *app;   /* asked with records of this protocol and direction; NULL: with payload */
+	const struct rule_records *records; /* with app: instead of all above */
+	bool to_server;
 	uint32_t rule_count;
 	const uint32_t *rules;        /* all of the group, ascending */
 };
 
-enum { RULE_PORT_PAGE = 256, RULE_PORT_PAGES = RULE_PORTS / RULE_PORT_PAGE };
+enum {
+	RULE_PORT_PAGE = 256,
+	RULE_PORT_PAGES = RULE_PORTS / RULE_PORT_PAGE,
+	RULE_PORT_MIXED = 0x8000,     /* + index into pages, which is below RULE_PORT_PAGES: its ports have several groups */
+	RULE_GROUPS_MAX = RULE_PORT_MIXED,
+};
 
-/** Groups by port, in pages of which equal ones are one: few rules name ports, so that what each packet asks stays in the cache. */
+/** Groups by port, in pages: few rules name ports, so that most pages have one group for all, and equal ones of the others are one. */
 struct rule_port_map {
-	uint8_t page_of[RULE_PORT_PAGES];
-	uint16_t (*pages)[RULE_PORT_PAGE]; /* index into groups, RULE_GROUP_NONE */
+	uint16_t group_of[RULE_PORT_PAGES]; /* index into groups, RULE_GROUP_NONE, RULE_PORT_MIXED */
+	const uint16_t (*pages)[RULE_PORT_PAGE];
 };
 
 /** @param map  NULL: no rule has such a port */
 static inline uint16_t
 rule_port_group(const struct rule_port_map *map, uint16_t port)
 {
-	return map == NULL ? RULE_GROUP_NONE : map->pages[map->page_of[port / RULE_PORT_PAGE]][port % RULE_PORT_PAGE];
+	if (map == NULL)
+		return RULE_GROUP_NONE;
+	unsigned int group = map->group_of[port / RULE_PORT_PAGE], page = group - RULE_PORT_MIXED;
+
+	return page < RULE_PORT_PAGES ? map->pages[page][port % RULE_PORT_PAGE] : (uint16_t)group;
 }
 
 /** @param by_port  [RULE_PORTS] @return 0 or -ENOMEM. rule_ports.c */
@@ -331,6 +348,9 @@ rule_candidate_add(struct rule_matcher *matcher, uint32_t rule_idx)
 	matcher->summary[rule_idx >> 12] |= UINT64_C(1) << (rule_idx >> 6 & 63);
 }
 
+/** Adds the candidates of a group that is asked with payload. @param group_idx  RULE_GROUP_NONE: none. rule_candidates.c */
+void rule_group_candidates(struct rule_view *view, uint16_t group_idx);
+
 /** The class of packets whose header of that IP protocol could be read. rule_match.c */
 extern const uint8_t rule_class_of_ip_proto[256];
 /** Hyperscan over some bytes, counted. rule_match.c */
@@ -437,9 +457,7 @@ enum rule_plan_kind { PLAN_ALWAYS, PLAN_INDEX, PLAN_LITERAL, PLAN_PCRE };
 
 struct rule_plan {
 	uint8_t kind;
-	uint8_t len;                   /* PLAN_INDEX: bytes the compare needs */
-	uint32_t offset;               /* PLAN_INDEX */
-	uint64_t value, mask;          /* PLAN_INDEX, little endian from offset on */
+	struct rule_word first, more;  /* PLAN_INDEX */
 	const struct rule_node *node;  /* PLAN_LITERAL, PLAN_PCRE */
 	uint32_t from, count;          /* PLAN_LITERAL: the part of the content */
 	uint32_t reach;                /* PLAN_PCRE: bytes of the longest match; UINT32_MAX: it has no bound */

@@ -1,137 +1,17 @@
 /*
  * Hot: which rules hold for a packet, for stream data, for a record. Groups that could match are found by
- * port; each names candidates (an index byte, Hyperscan, or always), which are collected as bits, so that
- * they are verified once and in order of precedence, whatever found them.
+ * port; each names candidates (rule_candidates.c), which are collected as bits, so that they are verified
+ * once and in order of precedence, whatever found them.
  */
 #include <string.h>
 #include <time.h>
 
-#include "lib/base/cursor.h"
 #include "lib/flow/flow.h"
 #include "lib/rule/rule_mute.h"
 #include "lib/rule/rule_records.h"
 #include "lib/rule/rule_transform.h"
 
 /* ---- candidates ---- */
-
-void
-rule_scan(struct rule_view *view, const struct rule_database *database, const uint8_t *data, uint32_t len,
-	match_event_handler on_match, void *arg)
-{
-	struct rule_matcher *matcher = view->matcher;
-
-	rule_count(view, RULE_COUNTER_SCANS);
-	counter_add(&matcher->memory->counters[RULE_COUNTER_SCAN_BYTES], len);
-	if (matcher->on_scan != NULL)
-		matcher->on_scan(matcher->on_scan_arg, database->db, data, len);
-	if (hs_scan(database->db, (const char *)data, len, 0, matcher->scratch, on_match, arg) != HS_SUCCESS)
-		rule_count(view, RULE_COUNTER_SCAN_ERRORS);
-}
-
-struct pattern_arg {
-	struct rule_view *view;
-	const struct rule_database *database;
-	uint32_t from; /* where in the payload the scan began */
-};
-
-static int
-on_pattern(unsigned int id, unsigned long long from, unsigned long long to, unsigned int flags, void *arg)
-{
-	const struct pattern_arg *found = arg;
-	uint32_t end = found->from + (uint32_t)to, reach = found->database->reach;
-	uint32_t start = end > reach ? end - reach : 0;
-
-	(void)from;
-	(void)flags;
-	if (start < found->view->first_hit)
-		found->view->first_hit = start;
-	rule_candidate_add(found->view->matcher, found->database->rules[id]);
-	return 0;
-}
-
-/* Where a group's scan begins: new bytes, those before them that a pattern may straddle, and all behind the first hit of a
- * rule that may still find its other parts. */
-static uint32_t
-scan_from(const struct rule_view *view, const struct rule_database *database)
-{
-	uint32_t straddle = database->reach - 1, back = straddle > view->again_len ? straddle : view->again_len;
-
-	if (back > RULE_AGAIN_MAX)
-		back = RULE_AGAIN_MAX;
-	return view->seen_len > back ? view->seen_len - back : 0;
-}
-
-static void
-group_scan(struct rule_view *view, const struct rule_database *database)
-{
-	struct pattern_arg arg = { view, database, scan_from(view, database) };
-	struct cursor cursor = cursor_of(view->payload, view->payload_len);
-
-	cursor_skip(&cursor, arg.from);
-	rule_scan(view, database, cursor.pos, (uint32_t)cursor_left(&cursor), on_pattern, &arg);
-}
-
-/* Up to 8 bytes of the payload from offset on in a unit, first byte lowest. @return how many there were */
-static uint32_t
-payload_word(const struct rule_view *view, uint32_t unit_off, uint32_t offset, uint64_t *word)
-{
-	struct cursor cursor = cursor_of(view->payload, view->payload_len);
-
-	*word = 0;
-	cursor_skip(&cursor, unit_off);
-	cursor_skip(&cursor, offset);
-	size_t len = cursor_left(&cursor);
-
-	if (len >= sizeof(*word)) {
-		memcpy(word, cursor.pos, sizeof(*word));
-		return sizeof(*word);
-	}
-	for (size_t i = 0; i < len; i++)
-		*word |= (uint64_t)cursor.pos[i] << 8 * i;
-	return (uint32_t)len;
-}
-
-static inline bool
-gate_lets(const struct rule_view *view, const struct rule_gate *gate)
-{
-	return view->payload_len >= gate->len_min && view->payload_len <= gate->len_max;
-}
-
-static void
-index_payload(struct rule_view *view, const struct rule_group *group, const struct rule_index *index, uint32_t unit_off)
-{
-	uint64_t word;
-	uint32_t len = payload_word(view, unit_off, index->offset, &word);
-
-	if (len == 0)
-		return;
-	for (uint32_t at = index->first[word & 0xff]; at != 0; at = group->links[at].next) {
-		const struct rule_link *link = &group->links[at];
-
-		if (len >= link->len && (word & link->mask) == link->value)
-			rule_candidate_add(view->matcher, link->rule_idx);
-	}
-}
-
-static void
-group_candidates(struct rule_view *view, uint16_t group_idx)
-{
-	if (group_idx == RULE_GROUP_NONE)
-		return;
-	const struct rule_group *group = &view->matcher->set->groups[group_idx];
-
-	for (uint32_t i = 0; i < group->always_count; i++)
-		if (gate_lets(view, &group->always[i]))
-			rule_candidate_add(view->matcher, group->always[i].rule_idx);
-	if (view->payload == NULL)
-		return;
-	for (uint32_t i = 0; i < group->index_count; i++)
-		index_payload(view, group, &group->indexes[i], view->unit_off);
-	for (uint32_t i = 0; view->from_start && i < group->index_count; i++)
-		index_payload(view, group, &group->indexes[i], 0);
-	if (group->database != NULL && view->payload_len >= group->database->len_min)
-		group_scan(view, group->database);
-}
 
 /* The rules that wait for one of the events a message came with. */
 static void
@@ -359,20 +239,20 @@ table_reaches(const struct rule_table *table, uint16_t sport, uint16_t dport)
 }
 
 static inline void
-table_candidates(struct rule_view *view, const struct rule_table *table)
+table_candidates(struct rule_view *view, const struct rule_table *table, uint16_t sport, uint16_t dport)
 {
 	if (table == NULL)
 		return;
-	group_candidates(view, rule_port_group(table->by_dst, view->dport));
-	group_candidates(view, rule_port_group(table->by_src, view->sport));
-	group_candidates(view, table->any);
+	rule_group_candidates(view, rule_port_group(table->by_dst, dport));
+	rule_group_candidates(view, rule_port_group(table->by_src, sport));
+	rule_group_candidates(view, table->any);
 }
 
 static inline void
-tables_candidates(struct rule_view *view, struct tables_met tables)
+tables_candidates(struct rule_view *view, struct tables_met tables, uint16_t sport, uint16_t dport)
 {
-	table_candidates(view, tables.all);
-	table_candidates(view, tables.app);
+	table_candidates(view, tables.all, sport, dport);
+	table_candidates(view, tables.app, sport, dport);
 }
 
 /* Asks the pass rules, which come first in order. */
@@ -388,15 +268,17 @@ pass_rules_hold(struct rule_matcher *matcher, const struct packet *packet, struc
 	if (tables.all == NULL && tables.app == NULL)
 		return false;
 	view_init(&view, matcher, packet, flow);
-	view_ends_of_packet(&view, packet);
 	view.phase = PHASE_PACKET;
 	view.to_server = to_server;
 	view.payload = packet->payload;
 	view.payload_len = packet->payload_len;
-	tables_candidates(&view, tables);
+	tables_candidates(&view, tables, packet->sport, packet->dport);
 	if (tables.all != NULL && (flow == NULL || flow->packets[to_server] <= 1))
-		group_candidates(&view, tables.all->once);
-	return matcher->found && !candidates_verify(&view, hits, set->pass_count);
+		rule_group_candidates(&view, tables.all->once);
+	if (!matcher->found)
+		return false;
+	view_ends_of_packet(&view, packet);
+	return !candidates_verify(&view, hits, set->pass_count);
 }
 
 /* Whether a pass rule on the packet itself silences what its bytes would say. */
@@ -430,18 +312,19 @@ rule_match_packet(struct rule_matcher *matcher, const struct packet *packet, str
 	if (!reached || (set->pass_count > 0 && rule_flow_passed(flow)))
 		return;
 	view_init(&view, matcher, packet, flow);
-	view_ends_of_packet(&view, packet);
 	view.phase = PHASE_PACKET;
 	view.to_server = to_server;
 	view.payload = packet->payload;
 	view.payload_len = packet->payload_len;
-	tables_candidates(&view, tables);
+	tables_candidates(&view, tables, packet->sport, packet->dport);
 	if (once)
-		group_candidates(&view, tables.all->once);
+		rule_group_candidates(&view, tables.all->once);
 	if (events)
-		group_candidates(&view, set->event_group);
-	if (matcher->found)
-		(void)candidates_verify(&view, hits, UINT32_MAX);
+		rule_group_candidates(&view, set->event_group);
+	if (!matcher->found)
+		return;
+	view_ends_of_packet(&view, packet);
+	(void)candidates_verify(&view, hits, UINT32_MAX);
 }
 
 uint32_t
@@ -453,9 +336,11 @@ rule_match_stream(struct rule_matcher *matcher, const struct packet *packet, str
 
 	if ((tables.all == NULL && tables.app == NULL) || chunk->len <= chunk->seen_len || packet_passes(matcher, packet, flow, hits))
 		return 0;
+	uint16_t client_port = flow_originator_port(flow), server_port = flow_responder_port(flow);
+
 	view_init(&view, matcher, packet, flow);
-	view_ends(&view, chunk->to_server);
 	view.phase = PHASE_STREAM;
+	view.to_server = chunk->to_server;
 	view.payload = chunk->data;
 	view.payload_len = chunk->len;
 	view.seen_len = chunk->seen_len;
@@ -463,9 +348,11 @@ rule_match_stream(struct rule_matcher *matcher, const struct packet *packet, str
 	view.again_len = chunk->again_len;
 	/* Places also count from the stream's beginning, as long as it is in view: a cut must not hide what stands there. */
 	view.from_start = chunk->offset == 0 && view.unit_off > 0;
-	tables_candidates(&view, tables);
-	if (matcher->found)
+	tables_candidates(&view, tables, chunk->to_server ? client_port : server_port, chunk->to_server ? server_port : client_port);
+	if (matcher->found) {
+		view_ends(&view, chunk->to_server);
 		(void)candidates_verify(&view, hits, UINT32_MAX);
+	}
 	return view.unsettled && view.first_hit < view.payload_len ? view.payload_len - view.first_hit : 0;
 }
 
@@ -527,7 +414,7 @@ rule_match_message(struct rule_matcher *matcher, const struct packet *packet, st
 	}
 	event_candidates(&view, events, app->events[direction]);
 	if (once && message_is_first(&view))
-		group_candidates(&view, app->once[direction]);
+		rule_group_candidates(&view, app->once[direction]);
 	file_candidates(&view, files);
 	if (!matcher->found)
 		return;

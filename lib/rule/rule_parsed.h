@@ -453,7 +453,7 @@ enum rule_flag {
 };
 
 struct rule {
-	struct rule_meta meta;
+	/* What every candidate is asked, in as few cache lines as hold it. */
 	uint32_t flags;               /* enum rule_flag */
 	uint16_t flow;                /* enum rule_flow_flag */
 	uint8_t proto;                /* enum rule_proto_flag */
@@ -462,19 +462,21 @@ struct rule {
 	uint8_t phase;                /* enum rule_phase */
 	uint8_t priority;
 	uint8_t file_hashes;          /* 1 << enum file_hash: sums it needs */
-	const struct rule_addresses *src, *dst;
-	const struct rule_ports *src_ports, *dst_ports;
 	uint16_t buffer_count, test_count, state_count;
 	uint8_t var_count;
+	const struct rule_addresses *src, *dst;
+	const struct rule_ports *src_ports, *dst_ports;
+	uint64_t app_events;          /* app-layer-event: any of these bits */
 	const struct rule_buffer *buffers;
 	const struct rule_test *tests;
 	const struct rule_state *states;
+
+	struct rule_meta meta;
 	struct rule_threshold threshold; /* threshold */
 	struct rule_threshold filter;    /* detection_filter */
 	struct rule_tag tags[RULE_TAGS_OF_RULE]; /* the first ones; the rest TAG_NONE */
 	struct rule_threshold rate;      /* threshold.config: rate_filter */
 	const struct rule_suppress *suppress;
-	uint64_t app_events;          /* app-layer-event: any of these bits */
 	uint64_t decode_events[DECODE_EVENT_WORDS];
 	uint64_t stream_events[2];
 	struct rule *more;            /* the next one of the same text */

@@ -10,7 +10,9 @@
 enum {
 	LITERAL_LEN_MIN = 4,     /* shorter ones in a shared database slow all others down */
 	LITERAL_LEN_MAX = 64,
-	INDEX_BYTES_GOOD = 3,    /* a fixed place of so many bytes is better than any literal */
+	INDEX_BYTES_GOOD = 3,    /* fixed places of so many bytes that are so rare are better than any literal */
+	INDEX_SCORE_GOOD = 6,
+	WORD_SCORE_GOOD = 3,     /* a place of three bytes that not all have alike */
 	PCRE_WIDTH_MIN = 4,
 	SEARCH_LEN_MIN = 2,      /* of a few rules over a short text */
 	SCORE_CHOSEN = 1 << 20,  /* fast_pattern: whatever is rarer */
@@ -29,6 +31,7 @@ byte_weight(uint8_t byte)
 	return isprint(byte) ? 4 : 5;
 }
 
+/* Of what is common in any case one more says nothing: runs of zeros are the padding of every protocol. */
 static unsigned int
 literal_score(const uint8_t *bytes, unsigned int len)
 {
@@ -37,71 +40,164 @@ literal_score(const uint8_t *bytes, unsigned int len)
 
 	for (unsigned int i = 0; i < len; i++) {
 		bool again = (seen[bytes[i] >> 6] >> (bytes[i] & 63) & 1) != 0;
+		unsigned int weight = byte_weight(bytes[i]);
 
-		score += again ? 1 : byte_weight(bytes[i]);
+		score += !again ? weight : weight > 2;
 		seen[bytes[i] >> 6] |= UINT64_C(1) << (bytes[i] & 63);
 	}
 	return score;
 }
 
-static bool
-node_fixed(const struct rule_node *node)
-{
-	uint32_t bad = NODE_NEGATED | NODE_RELATIVE | NODE_USES_VAR;
+/* ---- bytes at a fixed place ---- */
 
-	return node->kind == NODE_CONTENT && (node->flags & bad) == 0 && (node->flags & NODE_DEPTH) != 0
-		&& node->content.depth.number == node->content.len && node->content.offset.number < 65536;
+/** Contents of which it is known where they must stand. */
+struct fixed {
+	const struct rule_node *nodes[RULE_NODES_MAX];
+	uint32_t at[RULE_NODES_MAX]; /* offset of the first byte */
+	unsigned int count;
+};
+
+/* Whether a content can stand in one place only, counted from a unit's start or from the end of the match before, and where. */
+static bool
+node_place(const struct rule_node *node, int64_t before, int64_t *at)
+{
+	bool relative = (node->flags & NODE_RELATIVE) != 0;
+
+	*at = node->content.offset.number + (relative ? before : 0);
+	return (node->flags & (NODE_USES_VAR | NODE_DEPTH)) == NODE_DEPTH && node->content.depth.number == node->content.len
+		&& (!relative || before >= 0) && *at >= 0 && *at < 65536;
 }
 
-/* Adds a fixed content's bytes to the 8 compared, as far as they lie there. */
+/* Whether what is relative to the match before still is so when this held. */
+static bool
+node_keeps_place(const struct rule_node *node)
+{
+	return node->kind == NODE_ISDATAAT || node->kind == NODE_BYTE_TEST || node->kind == NODE_BSIZE
+		|| ((node->kind == NODE_CONTENT || node->kind == NODE_PCRE) && (node->flags & NODE_NEGATED) != 0);
+}
+
+/* @param anchored  that the rule's first place counts from a unit's start */
 static void
-index_merge(struct rule_plan *plan, const struct rule_node *node)
+fixed_gather(const struct rule_buffer *buffer, bool anchored, struct fixed *fixed)
 {
-	for (unsigned int i = 0; i < node->content.len; i++) {
-		int64_t at = node->content.offset.number + i - plan->offset;
-		uint8_t byte = node->content.bytes[i];
-		bool either = (node->flags & NODE_NOCASE) != 0 && isalpha(byte);
+	int64_t before = anchored ? 0 : -1, at; /* -1: not known */
 
-		if (at < 0 || at > 7)
-			continue;
-		uint64_t mask = (uint64_t)(either ? 0xdf : 0xff) << 8 * at;
-
-		plan->mask |= mask;
-		plan->value = (plan->value & ~mask) | ((uint64_t)byte << 8 * at & mask);
-		if (at >= plan->len)
-			plan->len = (uint8_t)(at + 1);
-	}
-}
-
-static bool
-plan_index(const struct rule_buffer *buffer, struct rule_plan *plan)
-{
-	const struct rule_node *best = NULL;
-	unsigned int best_score = 0;
-
+	fixed->count = 0;
 	for (unsigned int i = 0; i < buffer->node_count; i++) {
 		const struct rule_node *node = &buffer->nodes[i];
 
-		if (!node_fixed(node) || ((node->flags & NODE_NOCASE) != 0 && isalpha(node->content.bytes[0])))
+		if (node_keeps_place(node))
 			continue;
-		unsigned int score = literal_score(node->content.bytes, node->content.len > 8 ? 8 : node->content.len);
+		if (node->kind != NODE_CONTENT || !node_place(node, before, &at)) {
+			before = -1;
+			continue;
+		}
+		fixed->nodes[fixed->count] = node;
+		fixed->at[fixed->count++] = (uint32_t)at;
+		before = at + node->content.len;
+	}
+}
+
+/* What of the fixed bytes lies in the 8 from offset on. */
+static struct rule_word
+fixed_word(const struct fixed *fixed, uint32_t offset)
+{
+	struct rule_word word = { .offset = offset };
+
+	for (unsigned int n = 0; n < fixed->count; n++)
+		for (unsigned int i = 0; i < fixed->nodes[n]->content.len; i++) {
+			uint64_t at = (uint64_t)fixed->at[n] + i - offset; /* wraps around in front of it */
+			uint8_t byte = fixed->nodes[n]->content.bytes[i];
+			bool either = (fixed->nodes[n]->flags & NODE_NOCASE) != 0 && isalpha(byte);
+
+			if (at > 7)
+				continue;
+			uint64_t mask = (uint64_t)(either ? 0xdf : 0xff) << 8 * at;
+
+			word.mask |= mask;
+			word.value = (word.value & ~mask) | ((uint64_t)byte << 8 * at & mask);
+			if (at >= word.len)
+				word.len = (uint8_t)(at + 1);
+		}
+	return word;
+}
+
+/* @param bytes  out: those of a word that are given */
+static unsigned int
+word_score(const struct rule_word *word, unsigned int *bytes)
+{
+	uint8_t given[8];
+
+	*bytes = 0;
+	for (unsigned int i = 0; i < 8; i++)
+		if ((word->mask >> 8 * i & 0xff) != 0)
+			given[(*bytes)++] = (uint8_t)(word->value >> 8 * i);
+	return literal_score(given, *bytes);
+}
+
+/* The first word of fixed bytes that is good in itself, else the rarest. Tables are by its first byte, which must be one alone. */
+static bool
+choose_word(const struct fixed *fixed, struct rule_word *best)
+{
+	unsigned int best_score = 0, bytes;
+
+	for (unsigned int n = 0; n < fixed->count; n++) {
+		struct rule_word word = fixed_word(fixed, fixed->at[n]);
+		unsigned int score = word_score(&word, &bytes);
+
+		if ((word.mask & 0xff) != 0xff || score <= best_score)
+			continue;
+		*best = word;
+		best_score = score;
+		if (bytes >= INDEX_BYTES_GOOD && score >= WORD_SCORE_GOOD)
+			break;
+	}
+	return best_score > 0;
+}
+
+/* The rarest word of the fixed bytes that are not in the first. */
+static struct rule_word
+choose_more(const struct fixed *fixed, const struct rule_word *first)
+{
+	struct rule_word best = { 0 };
+	unsigned int best_score = 0, bytes;
+
+	for (unsigned int n = 0; n < fixed->count; n++) {
+		uint32_t end = fixed->at[n] + fixed->nodes[n]->content.len, behind = first->offset + 8;
+		uint32_t from = fixed->at[n] >= first->offset && fixed->at[n] < behind ? behind : fixed->at[n];
+
+		if (from >= end)
+			continue;
+		struct rule_word word = fixed_word(fixed, from);
+		unsigned int score = word_score(&word, &bytes);
 
 		if (score > best_score) {
-			best = node;
+			best = word;
 			best_score = score;
 		}
 	}
-	if (best == NULL)
-		return false;
-	plan->kind = PLAN_INDEX;
-	plan->offset = (uint32_t)best->content.offset.number;
-	plan->value = plan->mask = 0;
-	plan->len = 0;
-	for (unsigned int i = 0; i < buffer->node_count; i++)
-		if (node_fixed(&buffer->nodes[i]))
-			index_merge(plan, &buffer->nodes[i]);
-	return true;
+	return best;
 }
+
+/* @return how rare what is compared is, 0: there are no fixed bytes */
+static unsigned int
+plan_index(const struct rule *rule, const struct rule_buffer *buffer, struct rule_plan *plan, unsigned int *bytes)
+{
+	unsigned int more_bytes;
+	struct fixed fixed;
+
+	fixed_gather(buffer, (rule->flags & RULE_ANCHORED) != 0, &fixed);
+	if (!choose_word(&fixed, &plan->first))
+		return 0;
+	plan->kind = PLAN_INDEX;
+	plan->more = choose_more(&fixed, &plan->first);
+	unsigned int score = word_score(&plan->first, bytes) + word_score(&plan->more, &more_bytes);
+
+	*bytes += more_bytes;
+	return score;
+}
+
+/* ---- literals, expressions ---- */
 
 /* The rarest literal of a buffer that has len_min bytes. @return how rare it is, 0: there is none */
 static unsigned int
@@ -243,12 +339,12 @@ rule_plan_make(const struct rule *rule, struct rule_plan *out)
 			payload = &rule->buffers[i];
 	if (payload == NULL)
 		return;
-	bool indexed = plan_index(payload, out);
+	unsigned int bytes, index_score = plan_index(rule, payload, out, &bytes);
 
-	if (indexed && __builtin_popcountll(out->mask) >= INDEX_BYTES_GOOD * 8)
+	if (index_score >= INDEX_SCORE_GOOD && bytes >= INDEX_BYTES_GOOD)
 		return;
-	if (rule_plan_literal(payload, &literal) > 0)
+	if (rule_plan_literal(payload, &literal) > index_score)
 		*out = literal;
-	else if (!indexed)
+	else if (index_score == 0)
 		(void)plan_pcre(payload, PCRE_WIDTH_MIN, true, out);
 }

@@ -4,6 +4,15 @@
 
 #include "lib/rule/rule_internal.h"
 
+static bool
+page_is_one(const uint16_t *page)
+{
+	for (unsigned int i = 1; i < RULE_PORT_PAGE; i++)
+		if (page[i] != page[0])
+			return false;
+	return true;
+}
+
 int
 rule_port_map_make(struct rule_arena *arena, const uint16_t *by_port, const struct rule_port_map **out)
 {
@@ -16,17 +25,22 @@ rule_port_map_make(struct rule_arena *arena, const uint16_t *by_port, const stru
 		const uint16_t *page = &by_port[i * RULE_PORT_PAGE];
 		unsigned int at = 0;
 
+		map->group_of[i] = page[0];
+		if (page_is_one(page))
+			continue;
 		while (at < count && memcmp(&by_port[kept[at] * RULE_PORT_PAGE], page, RULE_PORT_PAGE * sizeof(*page)) != 0)
 			at++;
 		if (at == count)
 			kept[count++] = i;
-		map->page_of[i] = (uint8_t)at;
+		map->group_of[i] = (uint16_t)(RULE_PORT_MIXED + at);
 	}
-	map->pages = rule_arena_alloc(arena, count * sizeof(map->pages[0]));
-	if (map->pages == NULL)
+	uint16_t (*pages)[RULE_PORT_PAGE] = rule_arena_alloc(arena, count > 0 ? count * sizeof(pages[0]) : 1);
+
+	if (pages == NULL)
 		return -ENOMEM;
 	for (unsigned int at = 0; at < count; at++)
-		memcpy(map->pages[at], &by_port[kept[at] * RULE_PORT_PAGE], sizeof(map->pages[at]));
+		memcpy(pages[at], &by_port[kept[at] * RULE_PORT_PAGE], sizeof(pages[at]));
+	map->pages = (const uint16_t (*)[RULE_PORT_PAGE])pages;
 	*out = map;
 	return 0;
 }
