@@ -64,6 +64,9 @@ enum enrol_counter { ENROL_RENEWED, ENROL_RENEW_FAILED, ENROL_EXPIRES_S, ENROL_C
 
 /** When a certificate is due, seconds since the Unix epoch: at two thirds of its lifetime. */
 uint64_t enrol_due_s(uint64_t not_before_s, uint64_t not_after_s);
+/** Between two attempts to renew it, whether the first succeeded or not: by a clock far ahead of the aggregator's each new one is due
+ *  at once. A hundredth of its lifetime, from 1 s to 1 h. */
+uint64_t enrol_pause_ms(uint64_t not_before_s, uint64_t not_after_s);
 
 struct enrol_renewer;
 

@@ -70,14 +70,18 @@ clock_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+uint64_t
+enrol_pause_ms(uint64_t not_before_s, uint64_t not_after_s)
+{
+	uint64_t pause_ms = not_after_s <= not_before_s ? 0 : (not_after_s - not_before_s) * 10;
+
+	return pause_ms < RETRY_MIN_MS ? RETRY_MIN_MS : pause_ms > RETRY_MAX_MS ? RETRY_MAX_MS : pause_ms;
+}
+
 static uint64_t
 retry_ms(const struct enrol_renewer *renewer, const struct enrol_identity *identity)
 {
-	uint64_t pause_ms = (identity->not_after_s - identity->not_before_s) * 10;
-
-	if (renewer->config.retry_ms != 0)
-		return renewer->config.retry_ms;
-	return pause_ms < RETRY_MIN_MS ? RETRY_MIN_MS : pause_ms > RETRY_MAX_MS ? RETRY_MAX_MS : pause_ms;
+	return renewer->config.retry_ms != 0 ? renewer->config.retry_ms : enrol_pause_ms(identity->not_before_s, identity->not_after_s);
 }
 
 /* The folder is held. @return how long nothing is to be done, ms */

@@ -252,6 +252,16 @@ renewal_is_due_at_two_thirds(void **unused)
 }
 
 static void
+renewals_are_apart(void **unused)
+{
+	assert_int_equal(enrol_pause_ms(1000, 1000 + 3600), 36000);
+	assert_int_equal(enrol_pause_ms(1000, 1000 + 30 * 86400), 3600000);
+	assert_int_equal(enrol_pause_ms(1000, 1010), 1000);
+	assert_int_equal(enrol_pause_ms(1000, 900), 1000);
+	assert_int_equal(enrol_pause_ms(0, UINT64_MAX / 1000), 3600000);
+}
+
+static void
 creation_survives_no_memory(void **unused)
 {
 	const struct enrol_config own = { .dir = rig_dir };
@@ -274,7 +284,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(issuers_are_judged, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(activation_files_are_judged, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(identities_are_whole, rig_setup, rig_teardown),
-		cmocka_unit_test(renewal_is_due_at_two_thirds),
+		cmocka_unit_test(renewal_is_due_at_two_thirds), cmocka_unit_test(renewals_are_apart),
 		cmocka_unit_test_setup_teardown(creation_survives_no_memory, rig_setup, rig_teardown),
 	};
 
