@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "app/sensor/command.h"
@@ -168,6 +169,58 @@ check_sinks(struct report *report, const struct settings *settings)
 		warn(report, "%s", texts[i]);
 }
 
+/* Whether records go there, and what is read for it when it is time. */
+struct output {
+	struct knob enabled;
+	const char *target;
+	const char *files[4];
+};
+
+static const struct output outputs[] = {
+	{ { "uplink.enabled", KNOB_BOOL, 0, 0, 0, "no", NULL, "" }, "uplink.url",
+		{ "uplink.crl", "uplink.proxy-ca", "uplink.proxy-password-file", "spool.key-file" } },
+	{ { "outputs.syslog.enabled", KNOB_BOOL, 0, 0, 0, "no", NULL, "" }, "outputs.syslog.url",
+		{ "outputs.syslog.ca", "outputs.syslog.cert", "outputs.syslog.key" } },
+	{ { "outputs.ipfix.enabled", KNOB_BOOL, 0, 0, 0, "no", NULL, "" }, "outputs.ipfix.url",
+		{ "outputs.ipfix.ca", "outputs.ipfix.cert", "outputs.ipfix.key" } },
+	{ { "outputs.kafka.enabled", KNOB_BOOL, 0, 0, 0, "no", NULL, "" }, "outputs.kafka.brokers",
+		{ "outputs.kafka.ca", "outputs.kafka.cert", "outputs.kafka.key-file", "outputs.kafka.sasl-password-file" } },
+};
+
+static void
+check_file(struct report *report, const char *key, const char *path)
+{
+	struct stat st;
+	int error = stat(path, &st) != 0 || access(path, R_OK) != 0 ? errno : S_ISDIR(st.st_mode) ? EISDIR : 0;
+
+	if (error != 0)
+		fault(report, "%s: %s: %s", key, path, strerror(error));
+}
+
+/* A receiver that nothing is sent to, and files that would be missed only when a connection needs them. */
+static void
+check_outputs(struct report *report, const struct settings *settings)
+{
+	for (size_t i = 0; i < sizeof(outputs) / sizeof(outputs[0]); i++) {
+		const struct output *output = &outputs[i];
+		const struct knob_table table = { .knobs = &output->enabled, .count = 1 };
+		const char *target = json_string_value(config_get(settings->config, output->target));
+		struct config_error err;
+		bool enabled;
+
+		if (config_apply(settings->config, &table, &enabled, &err) != 0)
+			continue;
+		if (!enabled && target != NULL && target[0] != '\0')
+			warn(report, "%s is given, but %s is no: nothing is sent there", output->target, output->enabled.name);
+		for (size_t k = 0; enabled && k < sizeof(output->files) / sizeof(output->files[0]) && output->files[k] != NULL; k++) {
+			const char *path = json_string_value(config_get(settings->config, output->files[k]));
+
+			if (path != NULL && path[0] != '\0')
+				check_file(report, output->files[k], path);
+		}
+	}
+}
+
 static void
 warn_ignored(void *report, const char *text)
 {
@@ -216,6 +269,7 @@ command_check(int argc, char **argv)
 	check_rules(&report, &settings);
 	check_sinks(&report, &settings);
 	check_uplink(&report, &settings);
+	check_outputs(&report, &settings);
 	printf("%u faults, %u warnings\n", report.faults, report.warnings);
 	settings_destroy(&settings);
 	return report.faults == 0 ? 0 : 1;

@@ -15,13 +15,14 @@
 static int
 read_file(struct identity *identity, enum identity_file which, const char *path)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* of a pipe, open(2) would wait for its other end */
 	struct stat stat;
 	size_t len = 0;
 
 	if (fd < 0)
 		return -errno;
-	int rc = fstat(fd, &stat) != 0 ? -errno : !S_ISREG(stat.st_mode) || stat.st_size > IDENTITY_FILE_LEN_MAX ? -EFBIG : 0;
+	int rc = fstat(fd, &stat) != 0 ? -errno : S_ISDIR(stat.st_mode) ? -EISDIR : !S_ISREG(stat.st_mode) ? -ESPIPE
+		: stat.st_size > IDENTITY_FILE_LEN_MAX ? -EFBIG : 0;
 	char *text = rc == 0 ? malloc((size_t)stat.st_size + 1) : NULL;
 
 	if (rc == 0 && text == NULL)
@@ -129,7 +130,7 @@ identity_load(struct identity *out, const struct identity_paths *paths, enum ide
 		*bad = i;
 		rc = i == IDENTITY_KEY && link_key_is_handle(paths->at[i]) ? read_handle(&identity, paths->at[i]) :
 			read_file(&identity, i, paths->at[i]);
-		*why = strerror(-rc);
+		*why = rc == -ESPIPE ? "is no plain file, as one must be that is read again" : strerror(-rc);
 	}
 	if (rc == 0) {
 		*why = check_pair(&identity, bad);

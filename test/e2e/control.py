@@ -151,6 +151,34 @@ class Control(unittest.TestCase):
                 self.assertEqual(run.returncode, 1)
                 self.assertIn(what, run.stdout + run.stderr)
 
+    def test_files_that_are_none(self):
+        """Neither waits for the other end of a pipe, and a folder is called one."""
+        pki, folder, pipe = (f'{self.folder}/{name}' for name in ('pki', 'folder', 'pipe'))
+        subprocess.run([os.path.join(ROOT, 'scripts/pki'), pki, 'sensor'], check=True)
+        os.mkdir(folder)
+        os.mkfifo(pipe)
+        given = {'enabled': 'yes', 'url': 'https://localhost:1', 'cert': f'{pki}/sensor.pem', 'key': f'{pki}/sensor.key', 'ca': f'{pki}/ca.pem'}
+        for key, path, what in (*((key, folder, 'Is a directory') for key in ('uplink.cert', 'uplink.key', 'uplink.ca')),
+                                *((key, pipe, 'is no plain file') for key in ('uplink.cert', 'uplink.key', 'uplink.ca')),
+                                ('spool.key-file', folder, 'Is a directory')):
+            settings = {**{f'uplink.{name}': value for name, value in given.items()}, 'spool.path': f'{self.folder}/spool', key: path}
+            words = [word for name, value in settings.items() for word in ('--set', f'{name}={value}')]
+            for verb in ('check', 'run'):
+                run = subprocess.run(self.command(verb, '-c', self.config('first'), *words), capture_output=True, text=True, timeout=60)
+                self.assertEqual(run.returncode, 1, (verb, key))
+                self.assertRegex(run.stdout + run.stderr, f'{key}:? {path}:? {what}', (verb, key))
+
+    def test_check_looks_at_outputs(self):
+        for words, status, what in ((['outputs.syslog.enabled=yes', f'outputs.syslog.ca={self.folder}'], 1, f'outputs.syslog.ca: {self.folder}: Is a directory'),
+                                    (['outputs.kafka.enabled=yes', 'outputs.kafka.sasl-password-file=/nowhere'], 1, 'sasl-password-file: /nowhere: No such file'),
+                                    ([f'outputs.syslog.ca={self.folder}'], 0, '0 faults, '),
+                                    (['uplink.url=https://localhost:1'], 0, 'uplink.url is given, but uplink.enabled is no'),
+                                    (['outputs.kafka.brokers=localhost:1'], 0, 'outputs.kafka.brokers is given, but outputs.kafka.enabled is no')):
+            check = subprocess.run(self.command('check', '-c', self.config('first'), *(part for word in words for part in ('--set', word))),
+                                   capture_output=True, text=True, timeout=60)
+            self.assertIn(what, check.stdout)
+            self.assertEqual(check.returncode, status, check.stdout)
+
     @unittest.skipUnless(shutil.which('setpriv') and os.geteuid() == 0, 'needs root and setpriv')
     def test_root_without_rights_is_told_which(self):
         config = self.config('first')
