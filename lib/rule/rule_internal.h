@@ -328,10 +328,10 @@ struct rule_matcher {
 	bool found;                       /* some bit is set */
 	uint16_t captured_count;          /* of the packet, by rules that fired */
 	uint64_t captured_frame;          /* the packet's */
-	struct rule_captured captured[RULE_CAPTURED_MAX];
 	rule_scan_fn on_scan;             /* NULL: nobody watches */
 	void *on_scan_arg;
 	struct rule_scratch *scratch_bytes; /* of transforms; NULL where no rule needs one */
+	struct rule_captured captured[RULE_CAPTURED_MAX]; /* the last, as it is large and rarely looked at */
 };
 
 static inline void
