@@ -71,6 +71,14 @@ test_explain(void **state)
 		{ "tcp any any -> any 502 (content:\"reactor\";", "the literal \"reactor\"" },
 		{ "tcp any any -> any 502 (content:\"ab\"; depth:2;", "fixed place: offset 0, 2 bytes" },
 		{ "tcp any any -> any 502 (content:\"a\";", "verified each time" },
+		/* Runs of zeros are everywhere: anything else is better. A literal of the user's choice is, where places are as common. */
+		{ "udp any any -> any any (content:\"|05 00 00|\"; startswith; content:\"|0f 00|\"; offset:22; depth:2; content:\"|00 00 00 00 00 00|\"; distance:0;",
+			"fixed place: offset 0, 3 bytes, mask 0000000000ffffff; and offset 22, 2 bytes, mask 000000000000ffff" },
+		{ "udp any any -> any any (content:\"|01|\"; offset:2; depth:1; content:\"|00 01 00 00 00|\"; distance:1; within:5; content:\"reactor\"; fast_pattern;",
+			"the literal \"reactor\"" },
+		{ "udp any any -> any any (content:\"|00 00 00 00 00 00|\"; content:\"|00 00 04|\"; offset:8; depth:3;", "fixed place: offset 8, 3 bytes" },
+		{ "udp any any -> any any (content:\"|00 00 00 00 00 00|\"; content:\"|00 2a 00 2b|\";", "the literal \"\\u0000*\\u0000+\"" },
+		{ "udp any any -> any any (content:\"ab\"; depth:2; content:\"reactor\";", "the literal \"reactor\"" },
 		{ "toy any any -> any any (content:\"reactor\";", "each piece of a TCP stream of toy\n" },
 	};
 

@@ -1,4 +1,4 @@
-/* What a rule over payload is found by: bytes at fixed places, of which a rule may have two, or its rarest literal. */
+/* Rules over payload that are found by bytes at fixed places: which data they are asked of. */
 #include "lib/rule/test_bench.h"
 
 /* The options of a rule, and data that it meets. */
@@ -87,48 +87,12 @@ test_many_places(void **state)
 	bench_end(&b);
 }
 
-/* Runs of zeros are everywhere: anything else is better, and a literal of the user's choice is, where places are common, too. */
-static void
-test_choices(void **state)
-{
-	static const struct {
-		const char *options;
-		const char *found; /* by what, as it is told */
-	} rows[] = {
-		{ "content:\"|05 00 00|\"; startswith; content:\"|0f 00|\"; offset:22; depth:2; content:\"|00 00 00 00 00 00 00 00|\"; distance:0;",
-			"fixed place: offset 0, 3 bytes, mask 0000000000ffffff; and offset 22, 2 bytes, mask 000000000000ffff" },
-		{ "content:\"|01|\"; offset:2; depth:1; content:\"|00 01 00 00 00 00 00|\"; distance:1; within:7; content:\"reactor\"; fast_pattern;",
-			"the literal \"reactor\"" },
-		{ "content:\"|00 00 00 00 00 00|\"; content:\"|00 00 04|\"; offset:8; depth:3;", "fixed place: offset 8, 3 bytes" },
-		{ "content:\"|00 00 00 00 00 00|\"; content:\"|00 2a 00 2b|\";", "the literal \"\\u0000*\\u0000+\"" },
-		{ "content:\"ab\"; depth:2; content:\"reactor\";", "the literal \"reactor\"" },
-	};
-
-	(void)state;
-	for (unsigned int i = 0; i < TEST_COUNT(rows); i++) {
-		char rule[512];
-		struct buf out;
-
-		snprintf(rule, sizeof(rule), "alert udp any any -> any any (%s sid:1;)\n", rows[i].options);
-		struct ruleset *set = toy_ruleset(rule);
-
-		assert_int_equal(buf_create(&out, 4096), 0);
-		assert_int_equal(ruleset_explain(set, 1, 1, &out), 0);
-		buf_putc(&out, '\0');
-		if (strstr(out.data, rows[i].found) == NULL)
-			fail_msg("%s: %s", rule, out.data);
-		buf_destroy(&out);
-		ruleset_destroy(set);
-	}
-}
-
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_places),
 		cmocka_unit_test(test_many_places),
-		cmocka_unit_test(test_choices),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
