@@ -195,6 +195,7 @@ static void
 files_are_checked(void **state)
 {
 	struct settings wrong = settings;
+	char pipe_path[256];
 
 	assert_int_equal(api_check(&settings), 0);
 	wrong.api_listen = "[::1]:8444";
@@ -202,6 +203,12 @@ files_are_checked(void **state)
 	wrong = settings;
 	wrong.api_key = cert_path;
 	assert_int_not_equal(api_check(&wrong), 0);
+	wrong = settings;
+	snprintf(pipe_path, sizeof(pipe_path), "%s.pipe", cert_path);
+	assert_int_equal(mkfifo(pipe_path, 0600), 0);
+	wrong.api_cert = pipe_path;
+	assert_int_not_equal(api_check(&wrong), 0); /* and does not wait for its other end */
+	unlink(pipe_path);
 	wrong = settings;
 	wrong.api_listen = "localhost";
 	assert_int_not_equal(api_check(&wrong), 0);

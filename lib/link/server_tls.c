@@ -29,6 +29,22 @@ failed(const struct link_server_config *config, const char *what, const char *fi
 	return -EINVAL;
 }
 
+/* They are read again when they change, by the thread that serves: of a pipe it would wait for the other end. */
+static int
+check_plain(const struct link_server_config *config)
+{
+	const char *const files[][2] = { { "tls.cert", config->cert }, { "tls.key", config->key }, { "tls.ca", config->client_ca } };
+	struct stat status;
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		if (files[i][1] == NULL || stat(files[i][1], &status) != 0 || S_ISREG(status.st_mode))
+			continue;
+		log_error("link", "%s: %s: %s: is no plain file", config->topic, files[i][0], files[i][1]);
+		return -EINVAL;
+	}
+	return 0;
+}
+
 static int
 ask_clients(SSL_CTX *context, const struct link_server_config *config)
 {
@@ -62,6 +78,8 @@ server_tls_create(SSL_CTX **out, const struct link_server_config *config)
 	    SSL_CTX_set_cipher_list(context, ciphers_12) != 1 || SSL_CTX_set_ciphersuites(context, ciphers_13) != 1 ||
 	    SSL_CTX_set1_groups_list(context, groups) != 1)
 		err = failed(config, "tls", "ciphers");
+	if (err == 0)
+		err = check_plain(config);
 	if (err == 0 && SSL_CTX_use_certificate_chain_file(context, config->cert) != 1)
 		err = failed(config, "tls.cert", config->cert);
 	if (err == 0 && SSL_CTX_use_PrivateKey_file(context, config->key, SSL_FILETYPE_PEM) != 1)
