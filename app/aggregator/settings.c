@@ -92,7 +92,7 @@ static const struct knob knobs[] = {
 	{ "enrol.server-ca", KNOB_TEXT, AT(enrol_server_ca), 0, 0, NULL, NULL,
 		"the CA that sensors check this aggregator with, PEM, when not tls.ca" },
 	{ "enrol.lifetime", KNOB_NUMBER, AT(enrol_lifetime_s), 3, 315360000, "7776000", NULL,
-		"seconds that an issued certificate is valid; sensors renew it at two thirds" },
+		"seconds that an issued certificate is valid; sensors renew it at two thirds, or their enrol.renew-at" },
 	{ "enrol.invitation-lifetime", KNOB_NUMBER, AT(enrol_invitation_s), 1, ENROL_INVITATION_MAX_S, "86400", NULL,
 		"seconds that an invitation is good for, when it does not say so itself" },
 	{ "enrol.failures-max", KNOB_NUMBER, AT(enrol_failures_max), 1, 1000000, "5", NULL,

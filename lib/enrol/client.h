@@ -18,6 +18,7 @@ enum enrol_key { ENROL_KEY_FILE, ENROL_KEY_TPM };
 struct enrol_config {
 	const char *dir;   /* the identity's folder */
 	bool renew;
+	uint64_t renew_at;  /* percent of the lifetime, 1 to 99 */
 	unsigned int key;  /* enum enrol_key: where new ones are made */
 	uint64_t retry_ms; /* between attempts to renew; 0: a hundredth of the lifetime, 1 s to 1 h */
 };
@@ -62,8 +63,8 @@ int enrol_take_answer(const struct enrol_answered *answered, const char *dir, EV
 
 enum enrol_counter { ENROL_RENEWED, ENROL_RENEW_FAILED, ENROL_EXPIRES_S, ENROL_COUNTER_COUNT };
 
-/** When a certificate is due, seconds since the Unix epoch: at two thirds of its lifetime. */
-uint64_t enrol_due_s(uint64_t not_before_s, uint64_t not_after_s);
+/** When a certificate is due, seconds since the Unix epoch: at so many percent of its lifetime, 1 to 99. */
+uint64_t enrol_due_s(uint64_t not_before_s, uint64_t not_after_s, uint64_t percent);
 /** Between two attempts to renew it, whether the first succeeded or not: by a clock far ahead of the aggregator's each new one is due
  *  at once. A hundredth of its lifetime, from 1 s to 1 h. */
 uint64_t enrol_pause_ms(uint64_t not_before_s, uint64_t not_after_s);

@@ -38,7 +38,9 @@ static const struct knob rows[] = {
 	{ "enrol.dir", KNOB_TEXT, offsetof(struct enrol_config, dir), 0, 0, "/var/lib/millrace/identity", NULL,
 		"folder that `millrace-sensor enrol` fills; where uplink.cert is empty, uplink.url, cert, key and ca come from it" },
 	{ "enrol.renew", KNOB_BOOL, offsetof(struct enrol_config, renew), 0, 0, "yes", NULL,
-		"ask for the next certificate at two thirds of the lifetime" },
+		"ask for the next certificate in time" },
+	{ "enrol.renew-at", KNOB_NUMBER, offsetof(struct enrol_config, renew_at), 1, 99, "66", NULL,
+		"when that is, percent of the certificate's lifetime" },
 	{ "enrol.key", KNOB_CHOICE, offsetof(struct enrol_config, key), 0, 0, "file", key_names,
 		"where the keys are made, at enrolment and each renewal: in a file, or in this machine's TPM2, which they never leave" },
 	{ "enrol.retry-ms", KNOB_NUMBER, offsetof(struct enrol_config, retry_ms), 0, 86400000, "0", NULL,
@@ -56,9 +58,12 @@ static const struct counter_desc counter_descs[ENROL_COUNTER_COUNT] = {
 const struct counter_table enrol_counter_table = { counter_descs, ENROL_COUNTER_COUNT };
 
 uint64_t
-enrol_due_s(uint64_t not_before_s, uint64_t not_after_s)
+enrol_due_s(uint64_t not_before_s, uint64_t not_after_s, uint64_t percent)
 {
-	return not_after_s <= not_before_s ? not_after_s : not_after_s - (not_after_s - not_before_s) / 3;
+	uint64_t lifetime_s = not_after_s <= not_before_s ? 0 : not_after_s - not_before_s;
+	uint64_t left_percent = 100 - percent;
+
+	return not_after_s - (lifetime_s / 100 * left_percent + lifetime_s % 100 * left_percent / 100);
 }
 
 static uint64_t
@@ -98,7 +103,7 @@ renew_if_due(struct enrol_renewer *renewer)
 		return LOOK_MS;
 	}
 	counter_set(&renewer->counters[ENROL_EXPIRES_S], identity.not_after_s);
-	due_ms = enrol_due_s(identity.not_before_s, identity.not_after_s) * 1000;
+	due_ms = enrol_due_s(identity.not_before_s, identity.not_after_s, renewer->config.renew_at) * 1000;
 	if (due_ms > now_ms)
 		return due_ms - now_ms < LOOK_MS ? due_ms - now_ms : LOOK_MS;
 	if (enrol_renew(renewer->dir, &identity, renewer->url, &renewer->way, error) == 0) {

@@ -243,12 +243,15 @@ identities_are_whole(void **unused)
 }
 
 static void
-renewal_is_due_at_two_thirds(void **unused)
+renewal_is_due_at_a_part_of_the_lifetime(void **unused)
 {
-	assert_int_equal(enrol_due_s(1000, 1900), 1600);
-	assert_int_equal(enrol_due_s(1000, 1001), 1001);
-	assert_int_equal(enrol_due_s(1000, 1000), 1000);
-	assert_int_equal(enrol_due_s(1000, 900), 900);
+	assert_int_equal(enrol_due_s(1000, 1900, 66), 1594);
+	assert_int_equal(enrol_due_s(1000, 1900, 1), 1009);
+	assert_int_equal(enrol_due_s(1000, 1950, 99), 1941);
+	assert_int_equal(enrol_due_s(1000, 1001, 66), 1001);
+	assert_int_equal(enrol_due_s(1000, 1000, 66), 1000);
+	assert_int_equal(enrol_due_s(1000, 900, 66), 900);
+	assert_int_equal(enrol_due_s(0, UINT64_MAX, 1), UINT64_MAX / 100 + 1);
 }
 
 static void
@@ -284,7 +287,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(issuers_are_judged, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(activation_files_are_judged, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(identities_are_whole, rig_setup, rig_teardown),
-		cmocka_unit_test(renewal_is_due_at_two_thirds), cmocka_unit_test(renewals_are_apart),
+		cmocka_unit_test(renewal_is_due_at_a_part_of_the_lifetime), cmocka_unit_test(renewals_are_apart),
 		cmocka_unit_test_setup_teardown(creation_survives_no_memory, rig_setup, rig_teardown),
 	};
 
