@@ -5,8 +5,6 @@
 
 #include "lib/rule/keyword.h"
 
-enum { BYTE_COUNT_MAX = 8, BYTE_STRING_COUNT_MAX = 23 };
-
 static const struct {
 	const char *name;
 	uint32_t flags;
@@ -58,6 +56,18 @@ byte_mask(struct rule_parser *parser, struct rule_node *node, const char *text)
 	return 0;
 }
 
+static int
+byte_value(struct rule_parser *parser, struct rule_node *node, const char *text, struct rule_value *out)
+{
+	if (text == NULL || *text == '\0')
+		return rule_refuse(parser, "an argument is missing");
+	int ret = rule_value_parse(parser, text, out);
+
+	if (ret == 0 && out->var >= 0)
+		node->flags |= NODE_USES_VAR;
+	return ret;
+}
+
 /* A word with an argument: "bitmask 0xff", "multiplier 2", "align 4", "post_offset -3". */
 static int
 byte_pair(struct rule_parser *parser, struct rule_node *node, char *word)
@@ -72,7 +82,7 @@ byte_pair(struct rule_parser *parser, struct rule_node *node, char *word)
 		return byte_mask(parser, node, argument);
 	if (strcmp(word, "post_offset") == 0) {
 		node->byte.post_offset.var = -1;
-		return rule_value_parse(parser, argument, &node->byte.post_offset);
+		return byte_value(parser, node, argument, &node->byte.post_offset);
 	}
 	if (strcmp(word, "multiplier") == 0 && rule_integer(argument, &number) && number > 0 && number <= 65535) {
 		node->byte.multiplier = (int32_t)number;
@@ -101,7 +111,7 @@ byte_rest(struct rule_parser *parser, struct rule_node *node, char *rest)
 		if (ret != 0)
 			return ret;
 	}
-	int64_t most = (node->flags & NODE_STRING) != 0 ? BYTE_STRING_COUNT_MAX : BYTE_COUNT_MAX;
+	int64_t most = (node->flags & NODE_STRING) != 0 ? RULE_BYTE_STRING_MAX : RULE_BYTE_MAX;
 
 	if (node->byte.count.var < 0 && (node->byte.count.number < 0 || node->byte.count.number > most))
 		return rule_refuse(parser, "%lld bytes cannot be read as one number, at most %lld", (long long)node->byte.count.number,
@@ -124,18 +134,6 @@ byte_begin(struct rule_parser *parser, enum rule_node_kind kind)
 	node->byte.multiplier = 1;
 	node->byte.result = -1;
 	return node;
-}
-
-static int
-byte_value(struct rule_parser *parser, struct rule_node *node, const char *text, struct rule_value *out)
-{
-	if (text == NULL || *text == '\0')
-		return rule_refuse(parser, "an argument is missing");
-	int ret = rule_value_parse(parser, text, out);
-
-	if (ret == 0 && out->var >= 0)
-		node->flags |= NODE_USES_VAR;
-	return ret;
 }
 
 static int

@@ -238,6 +238,7 @@ finish_copy(struct rule_parser *parser, struct rule *rule)
 
 		if (finish_transforms(parser, draft) != 0)
 			return -ENOMEM;
+		rule_link_backs(draft);
 		buffers[i] = draft->buffer;
 		buffers[i].nodes = rule_arena_copy(arena, draft->nodes, draft->buffer.node_count * sizeof(draft->nodes[0]));
 		if (buffers[i].nodes == NULL)

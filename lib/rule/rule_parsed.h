@@ -14,6 +14,8 @@ enum {
 	RULE_TEXT_MAX = 32 * 1024,  /* a rule, continuation lines joined */
 	RULE_OPTIONS_MAX = 256,     /* options of one rule */
 	RULE_NODES_MAX = 64,        /* payload tests of one buffer */
+	RULE_BYTE_MAX = 8,          /* bytes of one number */
+	RULE_BYTE_STRING_MAX = 23,  /* of one written as text: the longest that 64 bits hold, octal */
 	RULE_BUFFERS_MAX = 16,
 	RULE_TESTS_MAX = 64,
 	RULE_STATES_MAX = 32,
@@ -247,6 +249,7 @@ struct rule_capture {
 struct rule_node {
 	uint8_t kind;
 	uint8_t op;
+	int8_t back;  /* the match before it that is tried further on when this fails; -1: none */
 	uint32_t flags;
 	union {
 		struct {
@@ -309,6 +312,7 @@ struct rule_buffer {
 	uint8_t kind;        /* enum rule_buffer_kind */
 	uint8_t app;         /* BUFFER_FIELD */
 	uint16_t node_count;
+	int8_t back;         /* as a node's, when all hold but show nothing new */
 	const struct rule_node *nodes;
 	uint16_t path_count; /* one for each shape the field occurs in */
 	const struct record_path *paths;

@@ -124,6 +124,8 @@ int rule_finish(struct rule_parser *parser);
 
 /** Refuses a draft that can never match. rule_possible.c @return 0 or -EINVAL */
 int rule_check_possible(struct rule_parser *parser);
+/** Says of each test of a buffer which match is tried further on when it fails. rule_back.c */
+void rule_link_backs(struct rule_draft_buffer *draft);
 
 /* ---- rule_range.c ---- */
 

@@ -4,7 +4,9 @@
  * stack of its own, and the work on one rule is bounded by steps_max: a payload made to be costly ends
  * the walk, counted, without an alert.
  */
+#include <errno.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/cursor.h"
@@ -143,56 +145,51 @@ pcre_match(struct verify *verify, const struct rule_node *node, struct verify_fr
 
 /* ---- numbers in the bytes ---- */
 
+/* As strtoull() takes it: blanks, a sign, 0x before hexadecimal digits. @param used out: bytes up to the end of its digits */
 static bool
-string_number(struct cursor *cursor, uint32_t count, uint8_t base, uint64_t *out)
+string_number(const uint8_t *data, size_t count, uint8_t base, uint64_t *out, int64_t *used)
 {
-	bool any = false;
+	char text[RULE_BYTE_STRING_MAX + 1];
+	char *end;
 
-	*out = 0;
-	for (uint32_t i = 0; i < count; i++) {
-		uint8_t c = lower(cursor_u8(cursor));
-		unsigned int digit = c >= '0' && c <= '9' ? c - 48u : c >= 'a' && c <= 'f' ? c - 87u : 99;
-
-		if (base == 16 && c == 'x' && i == 1 && *out == 0)
-			continue;
-		if (digit >= base) {
-			if (any || (c != ' ' && c != '\t'))
-				break;
-			continue;
-		}
-		any = true;
-		*out = *out * base + digit;
-	}
-	return any;
+	memcpy(text, data, count);
+	text[count] = '\0';
+	errno = 0;
+	*out = strtoull(text, &end, base);
+	*used = end - text;
+	return end != text && errno == 0;
 }
 
-/* The number a byte_ keyword names, mask applied. @param end out: the place behind it. */
+static uint64_t
+binary_number(const uint8_t *data, size_t count, bool little)
+{
+	uint64_t value = 0;
+
+	for (size_t i = 0; i < count; i++)
+		value = value << 8 | data[little ? count - 1 - i : i];
+	return value;
+}
+
+/* The number a byte_ keyword names, mask applied. @param end out: the place behind it, or behind the last of its digits */
 static bool
 byte_read(struct verify *verify, const struct rule_node *node, uint64_t *out, int64_t *end)
 {
 	int64_t start = value_of(verify, &node->byte.offset) + ((node->flags & NODE_RELATIVE) != 0 ? verify->pos : 0);
-	int64_t count = value_of(verify, &node->byte.count);
-	struct cursor cursor = cursor_of(verify->data, verify->len);
+	int64_t count = value_of(verify, &node->byte.count), used = count;
+	bool is_string = (node->flags & NODE_STRING) != 0;
 	uint64_t value = 0;
 
-	*out = 0;
-	*end = start + count;
-	if (start < 0 || count < 0 || start + count > verify->len || start > verify->len || !steps_spend(verify, 0))
+	if (start < 0 || count < 0 || start > verify->len || count > verify->len - start || !steps_spend(verify, 0))
 		return false;
-	cursor_skip(&cursor, (size_t)start);
-	if ((node->flags & NODE_STRING) != 0) {
-		if (count > 0 && !string_number(&cursor, (uint32_t)count, node->byte.base, &value))
-			return false;
-	} else {
-		if (count > 8)
-			return false;
-		for (int64_t i = 0; i < count; i++) {
-			uint64_t byte = cursor_u8(&cursor);
-
-			value = (node->flags & NODE_LITTLE) != 0 ? value | byte << 8 * i : value << 8 | byte;
-		}
-	}
+	if (count > (is_string ? RULE_BYTE_STRING_MAX : RULE_BYTE_MAX))
+		return false;
+	if (!is_string)
+		value = binary_number(verify->data + start, (size_t)count, (node->flags & NODE_LITTLE) != 0);
+	else if (count > 0 && !string_number(verify->data + start, (size_t)count, node->byte.base, &value, &used))
+		return false;
+	*end = start + used;
 	*out = node->byte.mask != 0 ? (value & node->byte.mask) >> node->byte.mask_shift : value;
+	reach_to(verify, start + count);
 	return true;
 }
 
@@ -230,7 +227,6 @@ byte_test_match(struct verify *verify, const struct rule_node *node, struct veri
 	default:
 		holds = (value ^ other) != 0;
 	}
-	reach_to(verify, end);
 	return holds != ((node->flags & NODE_NEGATED) != 0);
 }
 
@@ -241,24 +237,22 @@ byte_jump_match(struct verify *verify, const struct rule_node *node, struct veri
 	int64_t end;
 
 	(void)frame;
-	if (!byte_read(verify, node, &value, &end) || value > UINT32_MAX)
+	if (!byte_read(verify, node, &value, &end))
 		return false;
-	int64_t jump = (int64_t)value * node->byte.multiplier;
-
+	value *= (uint64_t)node->byte.multiplier;
 	if ((node->flags & NODE_ALIGN) != 0)
-		jump = (jump + node->byte.align - 1) / node->byte.align * node->byte.align;
-	jump += value_of(verify, &node->byte.post_offset);
+		value = (value + node->byte.align - 1) / node->byte.align * node->byte.align;
+	value += (uint64_t)value_of(verify, &node->byte.post_offset);
 	if ((node->flags & NODE_FROM_END) != 0)
-		jump += verify->len;
+		value += verify->len;
 	else if ((node->flags & NODE_FROM_BEGINNING) == 0)
-		jump += end;
-	if (jump < 0)
-		jump = 0;
-	if (jump >= verify->len)
+		value += (uint64_t)end;
+	int64_t place = (int64_t)value; /* may lie before the beginning */
+
+	if (place >= verify->len)
 		return false;
-	verify->pos = (uint32_t)jump;
-	reach_to(verify, end);
-	reach_to(verify, jump + 1); /* that the place exists is what was learned */
+	verify->pos = place < 0 ? 0 : (uint32_t)place;
+	reach_to(verify, (int64_t)verify->pos + 1); /* that the place exists is what was learned */
 	return true;
 }
 
@@ -456,31 +450,6 @@ static bool (*const node_matches[NODE_KIND_COUNT])(struct verify *verify, const 
 /* ---- the chain ---- */
 
 static bool
-node_retries(const struct rule_node *node)
-{
-	return (node->kind == NODE_CONTENT || node->kind == NODE_PCRE) && (node->flags & NODE_NEGATED) == 0;
-}
-
-/* The match that may be tried again so that test `failed` (node_count: the end) sees another place; -1: none. */
-static int
-chain_back(const struct rule_buffer *buffer, unsigned int failed)
-{
-	int at = (int)failed;
-
-	while (at > 0) {
-		bool depends = at == (int)buffer->node_count
-			|| (buffer->nodes[at].flags & (NODE_RELATIVE | NODE_USES_VAR)) != 0;
-
-		if (!depends)
-			return -1;
-		at--;
-		if (node_retries(&buffer->nodes[at]))
-			return at;
-	}
-	return -1;
-}
-
-static bool
 chain_match(struct verify *verify, const struct rule_buffer *buffer, uint32_t fresh)
 {
 	struct verify_frame frames[RULE_NODES_MAX];
@@ -498,7 +467,7 @@ chain_match(struct verify *verify, const struct rule_buffer *buffer, uint32_t fr
 				frames[at] = (struct verify_frame){ .pos = verify->pos, .reach = verify->reach };
 			continue;
 		}
-		int back = chain_back(buffer, at);
+		int back = done ? buffer->back : buffer->nodes[at].back;
 
 		if (back < 0)
 			return false;

@@ -67,6 +67,29 @@ test_far_apart(void **state)
 	free(data);
 }
 
+/* A number that the next piece brings makes the rule true, as a content would. */
+static void
+test_number_to_come(void **state)
+{
+	static const char *const options[] = { "byte_extract:1,0,n,relative;", "byte_test:1,=,0x2e,0,relative;", "isdataat:1,relative;",
+		"byte_math:bytes 1, offset 0, oper +, rvalue 1, result n, relative;" };
+	uint8_t *data = malloc(TOTAL);
+
+	(void)state;
+	memset(data, '.', TOTAL);
+	memcpy(data + AT, "begin", 5);
+	for (unsigned int i = 0; i < TEST_COUNT(options); i++) {
+		struct bench b;
+		char text[256];
+
+		snprintf(text, sizeof(text), "alert tcp any any -> any any (content:\"begin\"; %s sid:1;)", options[i]);
+		bench_begin(&b, text, IP_PROTO_TCP);
+		assert_int_equal(feed(&b, data, (AT + 5) / 5, 4000, false), 1);
+		bench_end(&b);
+	}
+	free(data);
+}
+
 static uint64_t
 scanned(struct bench *b)
 {
@@ -101,6 +124,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_far_apart),
+		cmocka_unit_test(test_number_to_come),
 		cmocka_unit_test(test_search_again),
 	};
 
