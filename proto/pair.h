@@ -13,6 +13,7 @@
 enum {
 	PAIR_BUCKETS = 16, /* a power of two */
 	PAIR_ORPHANS = 32, /* a power of two */
+	PAIR_AHEAD = 3,    /* struct proto.ahead of a protocol whose state begins with a pair_table */
 };
 
 /** What a message and its answer have in common. */
@@ -42,7 +43,7 @@ struct pair_wait {
 struct pair_open;
 
 struct pair_table {
-	struct pair_open *oldest, *newest;
+	struct pair_open *oldest, *newest; /* the oldest is the one that an answer most likely is to */
 	struct pair_bucket {
 		struct pair_open *first, *last;
 	} buckets[PAIR_BUCKETS]; /* by key.value, each the oldest first */

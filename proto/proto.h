@@ -225,7 +225,8 @@ struct proto {
 	const char *kind;            /* path of the field, a number with names, that tells records apart in summaries; NULL: none */
 	size_t state_len;            /* at most SLAB_BLOCK_MAX */
 	bool counts_transactions;    /* the tx_id of what it delivers is the transaction's number in the flow, from 1: events show it */
-	bool pairs;                  /* the state begins with its pair_table: what waits longest is fetched ahead */
+	uint8_t ahead;               /* the state begins with a pointer to what the next PDU most likely reads, as a pair_table does: so
+	                                many cache lines of it are fetched ahead; 0: it does not */
 	size_t shared_len;           /* of ctx->shared; 0: nothing */
 	const struct proto *shares;  /* what ctx->shared is of, where it is another protocol's; NULL: its own */
 	const struct counter_desc *counters;

@@ -144,17 +144,16 @@ proto_session_prefetch(const struct proto_session *session)
 	__builtin_prefetch(state + 64, 1);
 }
 
-/** A packet or two later, the state has come: asks for the message that an answer most likely is to. */
+/** A packet or two later, the state has come: asks for what the next PDU most likely reads. */
 static inline void
-proto_session_prefetch_waiting(const struct proto_session *session)
+proto_session_prefetch_next(const struct proto_session *session)
 {
-	const struct pair_table *pairs = session->state;
+	const uint8_t *const *state = session->state;
 
-	if (pairs != NULL && session->proto->pairs && pairs->oldest != NULL) {
-		__builtin_prefetch(pairs->oldest);
-		__builtin_prefetch((const uint8_t *)pairs->oldest + 64);
-		__builtin_prefetch((const uint8_t *)pairs->oldest + 128);
-	}
+	if (state == NULL || *state == NULL)
+		return;
+	for (unsigned int i = 0; i < session->proto->ahead; i++)
+		__builtin_prefetch(*state + 64 * i);
 }
 /** The flow is over: the protocol delivers what waits; the session is as new. */
 void proto_session_end(struct proto_engine *engine, struct proto_session *session, uint64_t ts_ns);

@@ -16,7 +16,7 @@
 #include "app/sensor/frame_meta.h"
 #include "lib/base/clock.h"
 
-enum { EXPIRE_BUDGET = 64, IDLE_POLLS_BEFORE_SLEEP = 64, IDLE_SLEEP_US = 50, STATE_AHEAD = 6, WAITING_AHEAD = 3 };
+enum { EXPIRE_BUDGET = 64, IDLE_POLLS_BEFORE_SLEEP = 64, IDLE_SLEEP_US = 50, STATE_AHEAD = 6, NEXT_AHEAD = 3 };
 
 static uint64_t
 burst_time(struct worker *worker, uint64_t tsc)
@@ -401,12 +401,12 @@ static inline void
 prefetch_ahead(const struct worker *worker, uint16_t at, uint16_t count)
 {
 	const struct flow *far = at + STATE_AHEAD < count ? worker->flow_of[at + STATE_AHEAD] : NULL;
-	const struct flow *near = at + WAITING_AHEAD < count ? worker->flow_of[at + WAITING_AHEAD] : NULL;
+	const struct flow *near = at + NEXT_AHEAD < count ? worker->flow_of[at + NEXT_AHEAD] : NULL;
 
 	if (far != NULL && far->session != NULL)
 		proto_session_prefetch(&((const struct flow_session *)far->session)->proto);
 	if (near != NULL && near->session != NULL)
-		proto_session_prefetch_waiting(&((const struct flow_session *)near->session)->proto);
+		proto_session_prefetch_next(&((const struct flow_session *)near->session)->proto);
 }
 
 static void

@@ -390,7 +390,7 @@ read_message(struct proto_ctx *ctx, struct publication *publication, struct goos
 		return;
 	}
 	handle_message(ctx, stream, publication, apdu);
-	goose_form_keep(ctx, stream, publication, apdu, pdu);
+	goose_form_keep(stream, publication, apdu, pdu);
 }
 
 static void
@@ -428,9 +428,9 @@ goose_parse(struct proto_ctx *ctx, struct cursor pdu)
 		read_pdu(ctx, pdu);
 		return;
 	}
-	check_header(ctx, &stream->form->publication);
-	check_apdu(ctx, &stream->form->publication, &stream->form->apdu);
-	handle_message(ctx, stream, &stream->form->publication, &stream->form->apdu);
+	check_header(ctx, &stream->form.publication);
+	check_apdu(ctx, &stream->form.publication, &stream->form.apdu);
+	handle_message(ctx, stream, &stream->form.publication, &stream->form.apdu);
 }
 
 static enum proto_probe
@@ -479,6 +479,7 @@ const struct proto goose_proto = {
 	.parse = goose_parse,
 	.end = goose_streams_end,
 	.state_len = sizeof(struct goose_state),
+	.ahead = GOOSE_AHEAD,
 	.counters = goose_counters,
 	.counter_count = GOOSE_COUNTER_COUNT,
 	.cyclic = PROTO_LOG_CHANGES,

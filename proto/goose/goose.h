@@ -9,6 +9,8 @@
 #ifndef MR_PROTO_GOOSE_GOOSE_H
 #define MR_PROTO_GOOSE_GOOSE_H
 
+#include <assert.h>
+
 #include "proto/goose/publication.h"
 
 enum {
@@ -26,6 +28,7 @@ enum {
 	GOOSE_TRIP_APPID_MIN = 0x8000, /* 8-1 annex C: type 1A */
 	GOOSE_TRIP_APPID_MAX = 0xbfff,
 	GOOSE_APPID_MAX = 0x3fff,
+	GOOSE_AHEAD = 11,          /* cache lines of a publication, up to the first of its data */
 	GOOSE_TAG_PDU = 0x61,
 	GOOSE_TAG_MANAGEMENT = 0x60,
 };
@@ -187,7 +190,7 @@ struct goose_apdu {
 	bool invalid;                /* some value is not what its element wants */
 };
 
-/** The last message of a publication that was as it should be. */
+/** The last message of a publication that was as it should be; data_off 0: it was not. */
 struct goose_form {
 	struct publication publication;
 	struct goose_apdu apdu;
@@ -201,7 +204,7 @@ struct goose_form {
 
 struct goose_known;
 
-/** One publication. In a slab block. */
+/** One publication, in a slab block: first what each message reads. */
 struct goose_stream {
 	struct publication_source source;
 	uint64_t last_ns;      /* of the last message that was accepted as current */
@@ -218,16 +221,33 @@ struct goose_stream {
 	bool simulated, nds_com, clock_bad, secured;
 	bool known_is_current; /* known has the values of data */
 	struct goose_known *known; /* NULL: none are kept */
-	struct goose_form *form;   /* NULL: none is */
-	uint8_t text_len[4];   /* by tag number */
-	uint8_t texts[4][PUBLICATION_TEXT_MAX];
+	uint8_t text_len[4];   /* by tag number; [1] is not one */
+	struct goose_form form;
 	uint8_t data[GOOSE_DATA_MAX];
+	uint8_t texts[3][PUBLICATION_TEXT_MAX];
 };
 
+static_assert(sizeof(struct goose_stream) <= 2048, "a publication costs one block");
+
+/** Of a tag: 0, 2 or 3. @return [text_len[tag]] */
+static inline const uint8_t *
+goose_stream_text(const struct goose_stream *stream, unsigned int tag)
+{
+	return stream->texts[tag == 0 ? 0 : tag - 1];
+}
+/** @param text  at most PUBLICATION_TEXT_MAX bytes */
+static inline void
+goose_stream_put_text(struct goose_stream *stream, unsigned int tag, const struct cursor *text)
+{
+	stream->text_len[tag] = (uint8_t)cursor_left(text);
+	if (cursor_left(text) > 0)
+		memcpy(stream->texts[tag == 0 ? 0 : tag - 1], text->pos, cursor_left(text));
+}
+
 struct goose_state {
+	struct goose_stream *last; /* that of the last message, most flows have one; NULL: it has ended, or none came */
 	struct goose_stream *streams[GOOSE_STREAMS_MAX];
 	uint8_t stream_count;
-	uint8_t last_idx;      /* the stream of the last message: most flows have one */
 	bool overflowed;       /* said once */
 	uint32_t broken;       /* messages told that belong to no publication, since broken_ns */
 	uint64_t broken_ns;
@@ -283,9 +303,9 @@ void goose_data_read(struct proto_ctx *ctx, struct goose_value *value, const str
 /** The publication whose form the message has; form->apdu and form->publication are its then. NULL: it is to be read. */
 struct goose_stream *goose_form_find(struct goose_state *state, struct cursor pdu);
 /** Keeps a message that was read, if one like it needs no reading. */
-void goose_form_keep(struct proto_ctx *ctx, struct goose_stream *stream, const struct publication *publication,
-	const struct goose_apdu *apdu, struct cursor pdu);
-void goose_form_drop(struct proto_ctx *ctx, struct goose_stream *stream);
+void goose_form_keep(struct goose_stream *stream, const struct publication *publication, const struct goose_apdu *apdu,
+	struct cursor pdu);
+void goose_form_drop(struct goose_stream *stream);
 
 /* ---- goose_known.c ---- */
 

@@ -2,8 +2,6 @@
  * Of a publisher's messages only time, stNum, sqNum and data change; what stands around them is the same, byte for byte. So
  * the last message is kept as it was read, and of one that has its bytes only those four are read.
  */
-#include <assert.h>
-
 #include "proto/goose/goose.h"
 
 enum {
@@ -12,8 +10,6 @@ enum {
 	NUMBER_LEN_MAX = 4,
 	TAG_REF = 0x80, TAG_DAT_SET = 0x82, TAG_GO_ID, TAG_TIME, TAG_ST_NUM, TAG_SQ_NUM, TAG_DATA = 0xab,
 };
-
-static_assert(sizeof(struct goose_form) <= 512, "a form costs one small block");
 
 /* ---- whether it is ---- */
 
@@ -56,7 +52,7 @@ take(struct goose_form *form, struct cursor pdu)
 	struct cursor in = pdu;
 	const uint8_t *message;
 
-	if (form == NULL)
+	if (form->data_off == 0)
 		return false;
 	message = cursor_take(&in, (size_t)form->data_off + form->data_len);
 	if (message == NULL || !has_bytes_of(form, message))
@@ -68,13 +64,11 @@ take(struct goose_form *form, struct cursor pdu)
 struct goose_stream *
 goose_form_find(struct goose_state *state, struct cursor pdu)
 {
-	if (state->last_idx < state->stream_count && take(state->streams[state->last_idx]->form, pdu))
-		return state->streams[state->last_idx];
+	if (state->last != NULL && take(&state->last->form, pdu))
+		return state->last;
 	for (uint8_t i = 0; i < state->stream_count; i++)
-		if (i != state->last_idx && take(state->streams[i]->form, pdu)) {
-			state->last_idx = i;
-			return state->streams[i];
-		}
+		if (state->streams[i] != state->last && take(&state->streams[i]->form, pdu))
+			return state->last = state->streams[i];
 	return NULL;
 }
 
@@ -141,34 +135,28 @@ may_keep(const struct publication *publication, const struct goose_apdu *apdu, c
 }
 
 void
-goose_form_drop(struct proto_ctx *ctx, struct goose_stream *stream)
+goose_form_drop(struct goose_stream *stream)
 {
-	slab_free(ctx->slab, stream->form, sizeof(*stream->form));
-	stream->form = NULL;
+	stream->form.data_off = 0;
 }
 
 void
-goose_form_keep(struct proto_ctx *ctx, struct goose_stream *stream, const struct publication *publication,
-	const struct goose_apdu *apdu, struct cursor pdu)
+goose_form_keep(struct goose_stream *stream, const struct publication *publication, const struct goose_apdu *apdu,
+	struct cursor pdu)
 {
-	struct goose_form *form = stream->form;
+	struct goose_form *form = &stream->form;
 	struct cursor in = pdu;
 	struct ber ber;
 
-	if (!may_keep(publication, apdu, &pdu)) {
-		goose_form_drop(ctx, stream);
-		return;
-	}
-	if (form == NULL)
-		form = stream->form = slab_alloc(ctx->slab, sizeof(*form));
-	if (form == NULL)
+	goose_form_drop(stream);
+	if (!may_keep(publication, apdu, &pdu))
 		return;
 	memset(form, 0, offsetof(struct goose_form, bytes));
 	form->publication = *publication;
 	form->apdu = *apdu;
 	cursor_skip(&in, PUBLICATION_HEADER_LEN);
 	if (!ber_next(&in, &ber) || !find_places(form, ber.content, pdu.pos) || form->data_off > sizeof(form->bytes))
-		goose_form_drop(ctx, stream);
+		goose_form_drop(stream);
 	else
 		memcpy(form->bytes, pdu.pos, form->data_off);
 }

@@ -48,7 +48,7 @@ tell_end(struct proto_ctx *ctx, struct goose_stream *stream)
 
 	for (unsigned int i = 0; i < 4; i++)
 		if (refs[i] != NULL && stream->text_len[i] > 0) {
-			record_put_bytes(ctx->record, refs[i], stream->texts[i], stream->text_len[i]);
+			record_put_bytes(ctx->record, refs[i], goose_stream_text(stream, i), stream->text_len[i]);
 			record_present(&record->head, (uint8_t)i);
 		}
 	record->ttl_ms = stream->ttl_ms;
@@ -65,7 +65,6 @@ end_stream(struct proto_ctx *ctx, struct goose_stream *stream)
 {
 	tell_end(ctx, stream);
 	goose_known_drop(ctx, stream);
-	goose_form_drop(ctx, stream);
 	slab_free(ctx->slab, stream, sizeof(*stream));
 }
 
@@ -97,19 +96,17 @@ stream_is(const struct goose_stream *stream, const struct cursor *ref)
 {
 	size_t len = cursor_left(ref);
 
-	return stream->text_len[GOOSE_HAS_REF] == len && memcmp(stream->texts[GOOSE_HAS_REF], ref->pos, len) == 0;
+	return stream->text_len[GOOSE_HAS_REF] == len && memcmp(goose_stream_text(stream, GOOSE_HAS_REF), ref->pos, len) == 0;
 }
 
 struct goose_stream *
 goose_stream_find(struct goose_state *state, const struct cursor *ref)
 {
-	if (state->last_idx < state->stream_count && stream_is(state->streams[state->last_idx], ref))
-		return state->streams[state->last_idx];
+	if (state->last != NULL && stream_is(state->last, ref))
+		return state->last;
 	for (uint8_t i = 0; i < state->stream_count; i++)
-		if (stream_is(state->streams[i], ref)) {
-			state->last_idx = i;
-			return state->streams[i];
-		}
+		if (stream_is(state->streams[i], ref))
+			return state->last = state->streams[i];
 	return NULL;
 }
 
@@ -130,6 +127,7 @@ goose_stream_add(struct proto_ctx *ctx, const struct publication *publication, c
 		end_stream(ctx, state->streams[oldest]);
 		ctx->events = events;
 		state->streams[oldest] = state->streams[--state->stream_count];
+		state->last = NULL;
 		if (!state->overflowed)
 			proto_event(ctx, GOOSE_EVENT_TOO_MANY_STREAMS);
 		state->overflowed = true;
@@ -140,13 +138,12 @@ goose_stream_add(struct proto_ctx *ctx, const struct publication *publication, c
 		counter_add(&ctx->counters[GOOSE_COUNT_SHED], 1);
 		return NULL;
 	}
-	memset(stream, 0, offsetof(struct goose_stream, texts));
+	memset(stream, 0, offsetof(struct goose_stream, form.bytes));
 	publication_source_fill(&stream->source, ctx->link);
 	stream->appid = publication->appid;
 	stream->since_ns = ctx->ts_ns;
-	stream->text_len[GOOSE_HAS_REF] = (uint8_t)cursor_left(ref);
-	memcpy(stream->texts[GOOSE_HAS_REF], ref->pos, cursor_left(ref));
-	state->last_idx = state->stream_count;
+	goose_stream_put_text(stream, GOOSE_HAS_REF, ref);
+	state->last = stream;
 	state->streams[state->stream_count++] = stream;
 	counter_add(&ctx->counters[GOOSE_COUNT_STREAMS], 1);
 	return stream;
@@ -160,4 +157,5 @@ goose_streams_end(struct proto_ctx *ctx)
 	for (uint8_t i = 0; i < state->stream_count; i++)
 		end_stream(ctx, state->streams[i]);
 	state->stream_count = 0;
+	state->last = NULL;
 }

@@ -96,7 +96,7 @@ text_differs(const struct goose_stream *stream, const struct goose_apdu *apdu, u
 {
 	size_t len = cursor_left(&apdu->texts[which]);
 
-	return len != stream->text_len[which] || (len > 0 && memcmp(apdu->texts[which].pos, stream->texts[which], len) != 0);
+	return len != stream->text_len[which] || (len > 0 && memcmp(apdu->texts[which].pos, goose_stream_text(stream, which), len) != 0);
 }
 
 static bool
@@ -126,16 +126,6 @@ compare_content(struct proto_ctx *ctx, const struct goose_stream *stream, const 
 		proto_event(ctx, GOOSE_EVENT_TIME_BACKWARDS);
 }
 
-static void
-keep_text(struct goose_stream *stream, const struct goose_apdu *apdu, unsigned int which)
-{
-	size_t len = cursor_left(&apdu->texts[which]);
-
-	stream->text_len[which] = (uint8_t)len;
-	if (len > 0)
-		memcpy(stream->texts[which], apdu->texts[which].pos, len);
-}
-
 /* The message is the current one now. */
 static void
 take_over(struct proto_ctx *ctx, struct goose_stream *stream, const struct goose_apdu *apdu, bool content)
@@ -152,8 +142,8 @@ take_over(struct proto_ctx *ctx, struct goose_stream *stream, const struct goose
 		return;
 	stream->t_ns = apdu->t_ns;
 	stream->conf_rev = apdu->conf_rev;
-	keep_text(stream, apdu, GOOSE_HAS_DAT_SET);
-	keep_text(stream, apdu, GOOSE_HAS_GO_ID);
+	goose_stream_put_text(stream, GOOSE_HAS_DAT_SET, &apdu->texts[GOOSE_HAS_DAT_SET]);
+	goose_stream_put_text(stream, GOOSE_HAS_GO_ID, &apdu->texts[GOOSE_HAS_GO_ID]);
 	stream->data_len = (uint32_t)cursor_left(&apdu->all_data);
 	stream->known_is_current = false;
 	if (stream->data_len > GOOSE_DATA_MAX)

@@ -40,7 +40,7 @@ last_stream(void)
 {
 	struct goose_state *state = rig->ctx.state;
 
-	return state->last_idx < state->stream_count ? state->streams[state->last_idx] : NULL;
+	return state->last;
 }
 
 /* One message, and all that became of it. */
@@ -56,7 +56,7 @@ say(struct buf *log, const struct pdu *pdu, size_t len, bool keep)
 	buf_printf(log, "%u %u %s\n", rig->count, rig->identities, rig->json.data);
 	stream = last_stream();
 	if (stream != NULL && !keep)
-		goose_form_drop(&rig->ctx, stream);
+		goose_form_drop(stream);
 }
 
 /* A message, another one of so many bytes, and one as the first. */
@@ -70,7 +70,7 @@ talk(const struct pdu *other, size_t len, bool keep)
 	rig_begin(&goose_proto, NULL);
 	rig->ctx.levels.cyclic = PROTO_LOG_ALL;
 	say(log, &first, pdu_len(&first), keep);
-	assert_true((last_stream()->form != NULL) == keep);
+	assert_true((last_stream()->form.data_off > 0) == keep);
 	say(log, other, len, keep);
 	say(log, &last, pdu_len(&last), keep);
 	for (unsigned int i = 0; i < GOOSE_COUNTER_COUNT; i++)

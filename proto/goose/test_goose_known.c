@@ -94,7 +94,7 @@ states_are_told_alike(void **state)
 		assert_json("\"reason\":\"state_change\"");
 		assert_string_equal(known.values, anew.values);
 		assert_true((known.events & ~anew.events) == 0); /* what stands is not named again */
-		assert_true(anew.events != 0 || flow->streams[flow->last_idx]->known_is_current);
+		assert_true(anew.events != 0 || flow->last->known_is_current);
 		data[i / 4] ^= i % 4 == 3 ? 0x85 : 0;
 		data[(i / 4 + 20) % sizeof(data)] ^= i % 4 == 3 ? 0x03 : 0;
 	}
