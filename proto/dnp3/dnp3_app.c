@@ -13,6 +13,7 @@ enum {
 
 	GROUP_TIME = 50,
 	GROUP_CLASS = 60,
+	GROUP_AUTHENTICATION = 120,
 	RANGE_RESERVED = 0xff,
 };
 
@@ -197,14 +198,16 @@ range_read(struct dnp3_message *message, struct dnp3_header *header, uint8_t ran
 	return stop;
 }
 
-/* Requests that only name points still bring some objects: a file block is read by its handle, a freeze has a time. */
+/* Requests that only name points still bring some objects: a file block is read by its handle, a freeze has a time, and any
+ * request may be authenticated in aggressive mode: sequence number and user stand in front (A.45.3). */
 static bool
 brings_no_data(uint8_t function, const struct dnp3_header *header)
 {
 	bool freeze_time = (function == DNP3_FREEZE_AT_TIME || function == DNP3_FREEZE_AT_TIME_NR) &&
 	                   header->group == GROUP_TIME;
 
-	return function <= DNP3_REQUEST_LAST && no_data_functions[function] && !header->sized && !freeze_time;
+	return function <= DNP3_REQUEST_LAST && no_data_functions[function] && !header->sized && !freeze_time &&
+	       header->group != GROUP_AUTHENTICATION;
 }
 
 /* One object header and its points. false: what follows cannot be read. */

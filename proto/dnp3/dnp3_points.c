@@ -25,10 +25,12 @@ typedef const struct dnp3_element layout_elements[];
 #define DOUBLE_FLAGS AT(DOUBLE, binary, flag, FIVE(BINARY) | M2(BINARY, CHATTER_FILTER, DOUBLE_STATE))
 #define OUTPUT_FLAGS AT(FLAGS, binary, flag, FIVE(BINARY) | M3(BINARY, RESERVED_5, RESERVED1_6, STATE))
 #define BINARY_TIME AT(TIME48, binary, timestamp, M(DNP3_BINARY_TIMESTAMP))
-/* With a discontinuity flag (d), and the obsolete forms without (r). */
+/* With a discontinuity flag (d), the obsolete forms without (r), and those that have it but are known by the other's name (dr). */
 #define COUNTER_FLAGS_D AT(FLAGS, counter, flag, FIVE(COUNTER) | M3(COUNTER, ROLLOVER, DISCONTINUITY, RESERVED0_7))
 #define COUNTER_FLAGS_D1 AT(FLAGS, counter, flag, FIVE(COUNTER) | M3(COUNTER, ROLLOVER, DISCONTINUITY, RESERVED1_7))
 #define COUNTER_FLAGS_R AT(FLAGS, counter, flag, FIVE(COUNTER) | M3(COUNTER, ROLLOVER, RESERVED0_6, RESERVED1_7))
+#define COUNTER_FLAGS_DR AT(FLAGS, counter, flag, FIVE(COUNTER) | M2(COUNTER, ROLLOVER, DISCONTINUITY) | \
+	M2(COUNTER, RESERVED0_6, RESERVED1_7))
 #define STATISTIC_FLAGS AT(FLAGS, counter, flag, FIVE(COUNTER) | M3(COUNTER, RESERVED0_5, DISCONTINUITY, RESERVED1_7))
 #define COUNT_32 AT(U32, counter, at.small, M(DNP3_COUNTER_COUNT))
 #define COUNT_16 AT(U16_U32, counter, at.small, M(DNP3_COUNTER_COUNT))
@@ -76,6 +78,8 @@ static layout_elements counter_32_d1_time = { COUNTER_FLAGS_D1, COUNT_32, COUNTE
 static layout_elements counter_16_d1_time = { COUNTER_FLAGS_D1, COUNT_16, COUNTER_TIME };
 static layout_elements counter_32_r_time = { COUNTER_FLAGS_R, COUNT_32, COUNTER_TIME };
 static layout_elements counter_16_r_time = { COUNTER_FLAGS_R, COUNT_16, COUNTER_TIME };
+static layout_elements counter_16_dr = { COUNTER_FLAGS_DR, COUNT_16 };
+static layout_elements counter_32_dr_time = { COUNTER_FLAGS_DR, COUNT_32, COUNTER_TIME };
 static layout_elements counter_32 = { COUNT_32 };
 static layout_elements counter_16 = { COUNT_16 };
 static layout_elements statistic = {
@@ -322,13 +326,13 @@ static layout_elements auth_mac = { A(REST, bytes[0], MAC) };
 	{ group, variation, DNP3_SHAPE_BIT, 1, bits, false, elements, name },
 #define EVERY(group, shape, elements, name) { group, 0, DNP3_SHAPE_##shape, 1, 0, true, elements, name },
 
-/* Counter events (22, 23) and frozen counters (21) differ in which forms keep the discontinuity flag: as the objects
- * of other sensors' records do. */
+/* Counter events (22, 23) and frozen counters (21) differ in how the flags above the fifth are called: as the objects of other
+ * sensors' records do. */
 const struct dnp3_layout dnp3_layouts[] = {
 	EVERY(0, ATTRIBUTE, attribute, "device attribute")
 	PACKED(1, 1, 1, state, "packed format")
 	ROW(1, 2, BINARY, input_flags, "with flags")
-	ROW(2, 1, BIT, state, "without time")
+	ROW(2, 1, BINARY, input_flags, "without time")
 	ROW(2, 2, BINARY_TIME, input_time, "with absolute time")
 	ROW(2, 3, BINARY_TIME, input_relative, "with relative time")
 	PACKED(3, 1, 2, state, "packed format")
@@ -369,12 +373,12 @@ const struct dnp3_layout dnp3_layouts[] = {
 	ROW(22, 2, COUNTER, counter_16_d, "16-bit with flag")
 	ROW(22, 3, COUNTER, counter_32_r, "32-bit with flag, delta")
 	ROW(22, 4, COUNTER, counter_16_r, "16-bit with flag, delta")
-	ROW(22, 5, COUNTER_TIME, counter_32_r_time, "32-bit with flag and time")
+	ROW(22, 5, COUNTER_TIME, counter_32_dr_time, "32-bit with flag and time")
 	ROW(22, 6, COUNTER_TIME, counter_16_d_time, "16-bit with flag and time")
 	ROW(22, 7, COUNTER_TIME, counter_32_r_time, "32-bit with flag and time, delta")
 	ROW(22, 8, COUNTER_TIME, counter_16_r_time, "16-bit with flag and time, delta")
 	ROW(23, 1, COUNTER, counter_32_d, "32-bit with flag")
-	ROW(23, 2, COUNTER, counter_16_r, "16-bit with flag")
+	ROW(23, 2, COUNTER, counter_16_dr, "16-bit with flag")
 	ROW(23, 3, COUNTER, counter_32_r, "32-bit with flag, delta")
 	ROW(23, 4, COUNTER, counter_16_r, "16-bit with flag, delta")
 	ROW(23, 5, COUNTER_TIME, counter_32_d_time, "32-bit with flag and time")

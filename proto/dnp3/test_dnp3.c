@@ -81,6 +81,43 @@ test_crob(void **unused)
 			     "\"tcc_name\":\"close\",\"status_name\":\"success\"}"));
 }
 
+/* A.45.3: a request that only names points, authenticated in aggressive mode. */
+static void
+test_aggressive(void **unused)
+{
+	static const uint8_t functions[] = { 1, 7, 11, 20, 21, 22 };
+	uint8_t app[] = { 0xc4, 0, 120, 3, 7, 1, 4, 3, 2, 1, 9, 0, 60, 2, 6, 60, 3, 6, 120, 9, 0x5b, 1, 4, 0, 'm', 'a', 'c', '!' };
+
+	for (unsigned int i = 0; i < sizeof(functions); i++) {
+		app[1] = functions[i];
+		harness_begin();
+		feed_app(app, sizeof(app), true);
+		assert_int_equal(h.events, 0);
+		assert_true(last()->complete);
+		assert_int_equal(last()->objects.count, 4);
+		assert_true(json_has("{\"prefix\":0,\"index\":0,\"csq\":16909060,\"user_number\":9}"));
+		assert_true(json_has("\"mac_value\":\"bWFjIQ==\"}"));
+	}
+}
+
+/* A.3.1: an event without time is its flags, the state in the highest; annex A has a discontinuity in both counters. */
+static void
+test_flags(void **unused)
+{
+	static const uint8_t app[] = { 0xc5, 130, 0, 0, 2, 1, 0x17, 2, 4, 0x81, 5, 0x24, 22, 5, 0x17, 1, 3, 0x41, 7, 0, 0, 0, 1, 0, 0, 0,
+		0, 0, 23, 2, 0x17, 1, 3, 0x41, 8, 0 };
+
+	harness_begin();
+	feed_app(app, sizeof(app), false);
+	assert_int_equal(h.events, 0);
+	assert_true(json_has("{\"prefix\":4,\"index\":4,\"online\":1,\"restart\":0,\"comm_lost\":0,\"remote_forced\":0,"
+			     "\"local_forced\":0,\"chatter_filter\":0,\"reserved\":0,\"state\":1}"));
+	assert_true(json_has("\"comm_lost\":1,\"remote_forced\":0,\"local_forced\":0,\"chatter_filter\":1,\"reserved\":0,"
+			     "\"state\":0}"));
+	assert_true(json_has("\"discontinuity\":1,\"reserved0\":1,\"reserved1\":0,\"count\":7,\"timestamp\":1}"));
+	assert_true(json_has("\"discontinuity\":1,\"reserved0\":1,\"reserved1\":0,\"count\":8}"));
+}
+
 static void
 test_file(void **unused)
 {
@@ -434,6 +471,7 @@ main(void)
 		cmocka_unit_test(test_crc), cmocka_unit_test(test_tables), cmocka_unit_test(test_frame),
 		cmocka_unit_test(test_link), cmocka_unit_test(test_read_request), cmocka_unit_test(test_response),
 		cmocka_unit_test(test_confirm), cmocka_unit_test(test_crob), cmocka_unit_test(test_file),
+		cmocka_unit_test(test_aggressive), cmocka_unit_test(test_flags),
 		cmocka_unit_test(test_attribute),
 		cmocka_unit_test(test_identity), cmocka_unit_test(test_identity_of_master), cmocka_unit_test(test_dataset), cmocka_unit_test(test_every_layout),
 		cmocka_unit_test(test_segments), cmocka_unit_test(test_segment_order), cmocka_unit_test(test_too_long),
