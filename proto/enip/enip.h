@@ -105,6 +105,7 @@ extern const struct field_names enip_cip_classes;
 extern const struct field_names enip_data_types;
 extern const struct field_names enip_item_types;
 extern const struct field_names enip_segment_types;
+extern const struct field_names enip_extended_logicals;
 extern const struct field_names enip_pccc_functions;
 extern const struct field_names enip_pccc_file_types;
 extern const struct rule_app_event enip_events[];

@@ -97,8 +97,9 @@ read_request(struct enip_pdu *pdu, struct enip_node *node, struct cursor in)
 static void
 read_status(struct enip_pdu *pdu, struct enip_node *node, struct cursor *in)
 {
+	enum { CONNECTION_FAILURE = 0x01 };
 	struct enip_cip *cip = node->cip;
-	struct cursor extended;
+	struct cursor extended, in_code;
 	size_t len;
 
 	cursor_skip(in, 1); /* reserved */
@@ -111,13 +112,12 @@ read_status(struct enip_pdu *pdu, struct enip_node *node, struct cursor *in)
 	if (len == 0)
 		return;
 	enip_node_has(node, ENIP_HAS_STATUS_EXTENDED);
-	if (len == 2) {
-		struct cursor code = extended;
-
-		cip->status_extended_code = cursor_le16(&code);
-		if (field_name_of(&enip_extended_statuses, cip->status_extended_code) != NULL)
-			enip_node_has(node, ENIP_HAS_STATUS_MEANING);
-	}
+	in_code = extended;
+	cip->status_extended_code = cursor_le16(&in_code);
+	/* The connection manager's; the first word, behind which some have more (a size that would do). Of another general
+	 * status the codes are the class's own. */
+	if (cip->status == CONNECTION_FAILURE && field_name_of(&enip_extended_statuses, cip->status_extended_code) != NULL)
+		enip_node_has(node, ENIP_HAS_STATUS_MEANING);
 	enip_put_rest(pdu, &cip->status_extended, &extended);
 }
 

@@ -13,10 +13,13 @@
 
 static const struct field segment_fields[] = {
 	{ "segment_type", FIELD_U8, FIELD_ALWAYS, 0, AT(type), &enip_segment_types, NULL, "CIP C-1.4", "kind of segment" },
-	{ "value", FIELD_U32, ENIP_SEGMENT_VALUE, 0, AT(value), NULL, NULL, "CIP C-1.4", "logical value, or port number" },
+	{ "extended_type", FIELD_U8, ENIP_SEGMENT_EXTENDED, 0, AT(extended_type), &enip_extended_logicals, NULL, "CIP C-1.4.2",
+		"what an extended logical segment counts" },
+	{ "value", FIELD_U32, ENIP_SEGMENT_VALUE, 0, AT(value), NULL, NULL, "CIP C-1.4",
+		"logical value, port number, or number in place of a name" },
 	{ "symbol", FIELD_STRING, ENIP_SEGMENT_SYMBOL, 0, AT(text), NULL, NULL, "CIP C-1.4.4", "symbolic name" },
 	{ "link", FIELD_HEX, ENIP_SEGMENT_LINK, 0, AT(text), NULL, NULL, "CIP C-1.4.1", "link address behind the port" },
-	{ "data", FIELD_HEX, ENIP_SEGMENT_DATA, 0, AT(text), NULL, NULL, "CIP C-1.4.5", "data, key or network segment" },
+	{ "data", FIELD_HEX, ENIP_SEGMENT_DATA, 0, AT(text), NULL, NULL, "CIP C-1.4.5", "data, key or network segment; a name of wider characters" },
 };
 
 static const struct record_table segment_table = {
@@ -138,6 +141,7 @@ static const struct field pccc_fields[] = {
 	{ "file_type", FIELD_U8, ENIP_PCCC_ADDRESS, 0, AT(file_type), &enip_pccc_file_types, NULL, "DF1 7", "its type" },
 	{ "element", FIELD_U16, ENIP_PCCC_ADDRESS, 0, AT(element), NULL, NULL, "DF1 7", "first element" },
 	{ "sub_element", FIELD_U16, ENIP_PCCC_ADDRESS, 0, AT(sub_element), NULL, NULL, "DF1 7", "part of it" },
+	{ "mask", FIELD_U16, ENIP_PCCC_MASK, 0, AT(mask), NULL, NULL, "DF1 7", "bits that a write with mask changes" },
 	{ "values", FIELD_SCALARS, ENIP_PCCC_VALUES, 0, AT(values), NULL, NULL, "DF1 7", "elements as numbers" },
 	{ "data", FIELD_HEX, ENIP_PCCC_DATA, 0, AT(data), NULL, NULL, "DF1 7", "data" },
 };

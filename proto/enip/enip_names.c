@@ -368,6 +368,7 @@ static const struct field_name segment_types_rows[] = {
 	{ 0x30, "attribute" },
 	{ 0x34, "electronic_key" },
 	{ 0x38, "service_id" },
+	{ 0x3c, "extended_logical" },
 	{ 0x41, "schedule" },
 	{ 0x42, "fixed_tag" },
 	{ 0x43, "production_inhibit_time" },
@@ -379,6 +380,16 @@ static const struct field_name segment_types_rows[] = {
 	{ 0x91, "symbol" },
 };
 const struct field_names enip_segment_types = FIELD_NAMES(segment_types_rows, "unknown-");
+
+static const struct field_name extended_logicals_rows[] = {
+	{ 1, "array_index" },
+	{ 2, "indirect_array_index" },
+	{ 3, "bit_index" },
+	{ 4, "indirect_bit_index" },
+	{ 5, "structure_member_number" },
+	{ 6, "structure_member_handle" },
+};
+const struct field_names enip_extended_logicals = FIELD_NAMES(extended_logicals_rows, "unknown-");
 
 /* DF1 7: command in the high byte, function in the low one. */
 static const struct field_name pccc_functions_rows[] = {

@@ -13,12 +13,15 @@ enum {
 	LOGICAL_ATTRIBUTE = 0x30,
 	LOGICAL_SPECIAL = 0x34, /* the electronic key */
 	LOGICAL_SERVICE = 0x38,
+	LOGICAL_EXTENDED = 0x3c,
 	NETWORK_SAFETY = 0x50,
 	NETWORK_LONG = 0x10, /* data counted in words follow, else one octet */
 	DATA_SYMBOL = 0x91,
 	PORT_LONG_LINK = 0x10,
 	PORT_EXTENDED = 0x0f,
-	KEY_FORMAT_LEN = 8,
+	KEY_FORMAT_SERIAL = 5,
+	KEY_LEN = 8,
+	KEY_SERIAL_LEN = 12, /* and the serial number behind it */
 };
 
 struct walk {
@@ -114,6 +117,25 @@ read_logical_value(uint8_t format, struct cursor *in)
 	return format == 1 ? cursor_le16(in) : cursor_le32(in);
 }
 
+/* What is counted stands where others have their pad; a value of one octet has its own behind it. */
+static void
+read_extended_logical(struct walk *walk, uint8_t format, struct cursor *in)
+{
+	uint8_t extended_type = cursor_u8(in);
+	uint32_t value = format == 0 ? cursor_u8(in) : format == 1 ? cursor_le16(in) : cursor_le32(in);
+	struct enip_segment *segment;
+
+	if (format == 0)
+		cursor_skip(in, 1);
+	segment = in->short_read ? NULL : append(walk, LOGICAL_EXTENDED);
+	if (segment == NULL)
+		return;
+	segment->extended_type = extended_type;
+	segment->value = value;
+	record_present(&segment->head, ENIP_SEGMENT_EXTENDED);
+	record_present(&segment->head, ENIP_SEGMENT_VALUE);
+}
+
 static void
 read_logical(struct walk *walk, uint8_t head, struct cursor *in)
 {
@@ -122,11 +144,13 @@ read_logical(struct walk *walk, uint8_t head, struct cursor *in)
 	uint32_t value;
 
 	if (type == LOGICAL_SPECIAL) {
-		const uint8_t *key;
+		size_t key_len = cursor_u8(in) == KEY_FORMAT_SERIAL ? KEY_SERIAL_LEN : KEY_LEN;
 
-		cursor_skip(in, 1); /* key format */
-		key = cursor_take(in, KEY_FORMAT_LEN);
-		append_bytes(walk, type, ENIP_SEGMENT_DATA, key, KEY_FORMAT_LEN);
+		append_bytes(walk, type, ENIP_SEGMENT_DATA, cursor_take(in, key_len), key_len);
+		return;
+	}
+	if (type == LOGICAL_EXTENDED) {
+		read_extended_logical(walk, head & 3, in);
 		return;
 	}
 	value = read_logical_value(head & 3, in);
@@ -171,12 +195,46 @@ put_symbol(struct walk *walk, uint8_t head, const uint8_t *name, size_t len)
 	tag_put(walk->target, name, len);
 }
 
+/* Without a length: an octet says which characters of two or three octets follow, or a number in place of a name. */
+static void
+read_extended_string(struct walk *walk, struct cursor *in)
+{
+	enum { DOUBLE = 1, TRIPLE = 2, NUMERIC = 6, USINT = 6, UINT = 7, UDINT = 8 };
+	uint8_t form = cursor_u8(in);
+	uint8_t count = form & 0x1f;
+	size_t len = 0;
+
+	switch (form >> 5) {
+	case DOUBLE:
+	case TRIPLE:
+		len = (size_t)count * (form >> 5 == DOUBLE ? 2 : 3);
+		append_bytes(walk, 0x60, ENIP_SEGMENT_DATA, cursor_take(in, len), len);
+		break;
+	case NUMERIC:
+		len = count == USINT ? 1 : count == UINT ? 2 : count == UDINT ? 4 : 0;
+		if (len > 0 && cursor_left(in) >= len)
+			append_value(walk, 0x60, len == 1 ? cursor_u8(in) : len == 2 ? cursor_le16(in) : cursor_le32(in));
+		else
+			in->short_read = true;
+		break;
+	default:
+		in->short_read = true; /* reserved: nothing says where it ends */
+	}
+	if (len % 2 == 1)
+		cursor_skip(in, 1);
+}
+
 static void
 read_symbolic(struct walk *walk, uint8_t head, struct cursor *in)
 {
 	size_t len = head & 0x1f;
-	const uint8_t *name = cursor_take(in, len);
+	const uint8_t *name;
 
+	if (len == 0) {
+		read_extended_string(walk, in);
+		return;
+	}
+	name = cursor_take(in, len);
 	if (len % 2 == 0)
 		cursor_skip(in, 1); /* the segment's own octet makes it odd */
 	put_symbol(walk, 0x60, name, len);
@@ -210,7 +268,7 @@ read_segment(struct walk *walk, uint8_t head, struct cursor *in)
 	readers[head >> 5](walk, head, in);
 }
 
-/* Formats 3, and the extended logical type, are reserved (CIP C-1.4.2). */
+/* Formats 3 are reserved, and others than the first of a key (CIP C-1.4.2). */
 static bool
 segment_known(uint8_t head)
 {
@@ -218,7 +276,7 @@ segment_known(uint8_t head)
 		return false;
 	if (head >> 5 != SEGMENT_LOGICAL)
 		return true;
-	return (head & 0xfc) != 0x3c && (head & 3) != 3 && ((head & 0xfc) != LOGICAL_SPECIAL || (head & 3) == 0);
+	return (head & 3) != 3 && ((head & 0xfc) != LOGICAL_SPECIAL || (head & 3) == 0);
 }
 
 bool

@@ -164,9 +164,11 @@ read_logical(struct enip_pdu *pdu, struct enip_pccc *pccc, const struct logical 
 	if (logical->sub_element)
 		pccc->sub_element = read_number(body);
 	if (logical->mask)
-		cursor_skip(body, 2);
+		pccc->mask = cursor_le16(body);
 	if (body->short_read)
 		return;
+	if (logical->mask)
+		record_present(&pccc->head, ENIP_PCCC_MASK);
 	record_present(&pccc->head, ENIP_PCCC_COUNT);
 	record_present(&pccc->head, ENIP_PCCC_ADDRESS);
 	put_address(pdu, pccc);

@@ -173,11 +173,12 @@ struct enip_message {
 struct enip_segment {
 	struct record_head head;
 	uint8_t type; /* as on the wire, without the format of a logical value */
+	uint8_t extended_type; /* of an extended logical segment */
 	uint32_t value;
 	struct record_ref text; /* a symbol, a link address or data */
 };
 
-enum enip_segment_bit { ENIP_SEGMENT_VALUE, ENIP_SEGMENT_SYMBOL, ENIP_SEGMENT_LINK, ENIP_SEGMENT_DATA };
+enum enip_segment_bit { ENIP_SEGMENT_VALUE, ENIP_SEGMENT_SYMBOL, ENIP_SEGMENT_LINK, ENIP_SEGMENT_DATA, ENIP_SEGMENT_EXTENDED };
 
 /** An attribute's or a tag's value. */
 struct enip_value {
@@ -259,6 +260,7 @@ struct enip_pccc {
 	uint8_t file_type;
 	uint16_t element;
 	uint16_t sub_element;
+	uint16_t mask; /* of the bits that a write changes */
 	struct record_ref address; /* as programmers write it: N7:12 */
 	struct record_ref data;
 	struct record_ref values;  /* struct record_scalar */
@@ -274,6 +276,7 @@ enum enip_pccc_bit {
 	ENIP_PCCC_ADDRESS_TEXT,
 	ENIP_PCCC_DATA,
 	ENIP_PCCC_VALUES,
+	ENIP_PCCC_MASK,
 };
 
 struct enip_item {
