@@ -234,6 +234,7 @@ record_is_present(const void *record, uint8_t bit)
 /** Where a dotted path leads: through at most RECORD_DEPTH_MAX lists to a leaf. */
 struct record_path {
 	const struct field *lists[RECORD_DEPTH_MAX]; /* outermost first */
+	const struct record_table *list_tables[RECORD_DEPTH_MAX]; /* whose they are: children of other shapes have no such list */
 	uint8_t list_count;
 	const struct field *leaf;        /* of the innermost record */
 	const struct record_table *leaf_table; /* a list child of another shape has no such leaf */

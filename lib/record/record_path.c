@@ -23,6 +23,7 @@ resolve(const struct record_table *table, const char *path, unsigned int *skip, 
 		if (field->type != FIELD_LIST || strncmp(field->path, path, len) != 0 || path[len] != '.' ||
 			out->list_count == RECORD_DEPTH_MAX)
 			continue;
+		out->list_tables[out->list_count] = table;
 		out->lists[out->list_count++] = field;
 		for (const struct record_table *const *child = field->children; *child != NULL; child++)
 			if (resolve(*child, path + len + 1, skip, out) == 0)
@@ -60,6 +61,15 @@ record_path_next(const struct record_table *table, const char *text, struct reco
 	}
 }
 
+/* Whether the record at a depth is of the table: it may be a child of another shape. */
+static bool
+is_of(const struct record_path *path, unsigned int depth, const uint8_t *record, const struct record_table *table)
+{
+	const struct record_head *head = (const void *)record;
+
+	return depth == 0 || path->lists[depth - 1]->children[head->shape] == table;
+}
+
 bool
 record_path_any(const struct record_path *path, const void *blob, record_test test, void *arg)
 {
@@ -69,13 +79,9 @@ record_path_any(const struct record_path *path, const void *blob, record_test te
 
 	for (;;) {
 		if (depth == path->list_count) {
-			const struct record_head *head = (const void *)stack[depth];
-			const struct record_table *table = depth == 0 ? path->leaf_table
-								      : path->lists[depth - 1]->children[head->shape];
-
-			if (table == path->leaf_table && test(path->leaf, base, stack[depth], arg))
+			if (is_of(path, depth, stack[depth], path->leaf_table) && test(path->leaf, base, stack[depth], arg))
 				return true;
-		} else {
+		} else if (is_of(path, depth, stack[depth], path->list_tables[depth])) {
 			const struct field *field = path->lists[depth];
 			const struct record_list *list = (const void *)(stack[depth] + field->offset);
 

@@ -369,6 +369,52 @@ paths_lead_through_lists(void **state)
 	assert_string_equal(text, ""); /* not present */
 }
 
+struct branch {
+	struct record_head head;
+	struct record_list words;
+};
+
+static const struct field branch_fields[] = {
+	{ "words", FIELD_LIST, FIELD_ALWAYS, 0, offsetof(struct branch, words), NULL, word_children, "", "words" },
+};
+static const struct record_table branch_table = { "branch", branch_fields, 1, sizeof(struct branch) };
+static const struct record_table *const node_children[] = { &point_table, &branch_table, NULL };
+static const struct field tree_fields[] = {
+	{ "nodes", FIELD_LIST, FIELD_ALWAYS, 0, offsetof(struct branch, words), NULL, node_children, "", "nodes" },
+};
+static const struct record_table tree_table = { "tree", tree_fields, 1, sizeof(struct branch) };
+
+/* A list that children of one shape have: where it would lie in another, there is something else. */
+static void
+paths_pass_over_other_shapes(void **state)
+{
+	struct record_builder b;
+	struct record_path path;
+	struct branch *tree, *branch;
+	struct text_point *word;
+	char text[64] = "";
+
+	record_builder_init(&b, area, sizeof(area));
+	tree = record_begin(&b, &tree_table);
+	for (int i = 0; i < 4; i++) {
+		if (i % 2 == 0) {
+			struct point *p = record_append(&b, &tree->words, node_children, 0);
+
+			p->index = 0x7ffffff0;
+			p->value = 1e30f;
+			continue;
+		}
+		branch = record_append(&b, &tree->words, node_children, 1);
+		record_present(&branch->head, 0); /* behind a point it is where a list would have its count */
+		word = record_append(&b, &branch->words, word_children, 0);
+		record_put_bytes(&b, &word->text, i == 1 ? "a" : "b", 1);
+	}
+	assert_null(record_table_check(&tree_table));
+	assert_int_equal(record_path_resolve(&tree_table, "nodes.words.word", &path), 0);
+	assert_false(record_path_any(&path, b.base, collect, text));
+	assert_string_equal(text, "ab");
+}
+
 static void
 full_builders_truncate(void **state)
 {
@@ -437,6 +483,7 @@ main(void)
 		cmocka_unit_test(scalars_are_what_they_say),
 		cmocka_unit_test(damaged_blobs_stay_inside),
 		cmocka_unit_test(paths_lead_through_lists),
+		cmocka_unit_test(paths_pass_over_other_shapes),
 		cmocka_unit_test(full_builders_truncate),
 		cmocka_unit_test(names_are_found_both_ways),
 		cmocka_unit_test(table_check_finds_faults),
