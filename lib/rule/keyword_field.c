@@ -100,14 +100,66 @@ field_element(struct rule_parser *parser, struct rule_test *test, const struct f
 	return ret;
 }
 
-static int
-field_compare(struct rule_parser *parser, struct rule_test *test, const struct field *field, char *value)
+/* Whether the words of a list mean the same by two tables of names (NULL: one without any), where they are names of the
+ * first at all. */
+static bool
+names_agree(const char *value, const struct field_names *names, const struct field_names *others)
 {
+	const char *at = value + strspn(value, "[!");
+
+	for (size_t len; *at != '\0'; at += len + strspn(at + len, ",]")) {
+		char word[FIELD_PATHS_LEN_MAX];
+		uint32_t meant, there;
+
+		at += strspn(at, " !=");
+		len = strcspn(at, ",]");
+		snprintf(word, sizeof(word), "%.*s", (int)len, at);
+		if (field_value_of(names, rule_trim(word), &meant) &&
+			(others == NULL || !field_value_of(others, word, &there) || there != meant))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Shapes of a path may call the same number by different names, or not know a name: a rule that has one asks those alone
+ * that have it. @return the leaf whose names they are
+ */
+static const struct field *
+field_shapes_of_names(struct rule_parser *parser, struct rule_test *test, const char *value)
+{
+	struct record_path kept[FIELD_SHAPES_MAX];
+	const struct field *field = test->paths[0].leaf;
+	uint16_t count = 0;
+
+	for (unsigned int i = test->path_count; i-- > 0;)
+		if (test->paths[i].leaf->names != NULL && !names_agree(value, test->paths[i].leaf->names, NULL))
+			field = test->paths[i].leaf; /* the first that has the name */
+	for (unsigned int i = 0; field->names != NULL && i < test->path_count; i++)
+		if (test->paths[i].leaf->names == field->names || names_agree(value, field->names, test->paths[i].leaf->names))
+			kept[count++] = test->paths[i];
+	if (count == 0 || count == test->path_count)
+		return field;
+	test->paths = rule_arena_copy(&parser->set->arena, kept, count * sizeof(kept[0]));
+	test->path_count = count;
+	if (test->paths != NULL)
+		return field;
+	rule_no_memory(parser);
+	return NULL;
+}
+
+static int
+field_compare(struct rule_parser *parser, struct rule_test *test, char *value)
+{
+	const struct field *field = field_shapes_of_names(parser, test, value);
+
+	if (field == NULL)
+		return -ENOMEM;
 	for (unsigned int i = 0; i < sizeof(field_tests) / sizeof(field_tests[0]); i++) {
 		if (field_tests[i].type != field->type)
 			continue;
 		test->fn = field_tests[i].fn;
-		for (unsigned int shape = 1; shape < test->path_count; shape++)
+		for (unsigned int shape = 0; shape < test->path_count; shape++)
 			if (test_of(test->paths[shape].leaf->type) != test->fn)
 				test->fn = rule_test_field_value;
 		int ret = test->fn == rule_test_field_array ? field_element(parser, test, field, value) : 0;
@@ -148,6 +200,27 @@ is_text(const char *value)
 	return value != NULL && (value[0] == '"' || strncmp(value, "!\"", 2) == 0);
 }
 
+/* Whether some shape of a path is text, or may be. */
+static bool
+field_has_bytes(const struct record_path *paths, unsigned int count)
+{
+	for (unsigned int i = 0; i < count; i++)
+		if (field_is_bytes(paths[i].leaf) || paths[i].leaf->type == FIELD_SCALARS)
+			return true;
+	return false;
+}
+
+/* A number is asked of the shapes behind those that are text. @return how many are left */
+static uint16_t
+field_skip_bytes(const struct record_path **paths, uint16_t *count)
+{
+	while (*count > 0 && field_is_bytes((*paths)[0].leaf)) {
+		++*paths;
+		--*count;
+	}
+	return *count;
+}
+
 /* 1: no such field */
 static int
 field_by_path(struct rule_parser *parser, unsigned int app, const char *path, char *value)
@@ -158,10 +231,12 @@ field_by_path(struct rule_parser *parser, unsigned int app, const char *path, ch
 
 	if (paths == NULL)
 		return parser->no_memory ? -ENOMEM : 1;
+	if (is_text(value) && field_has_bytes(paths, count))
+		return field_text(parser, app, path, value);
+	if (given && field_skip_bytes(&paths, &count) == 0)
+		return rule_refuse(parser, "text is compared by content or pcre behind it: %s; content:\"...\";", parser->keyword);
 	if (field_is_bytes(paths[0].leaf))
-		return is_text(value) ? field_text(parser, app, path, value)
-			: given       ? rule_refuse(parser, "text is compared by content or pcre behind it: %s; content:\"...\";", parser->keyword)
-				      : field_buffer(parser, app, path);
+		return field_buffer(parser, app, path);
 	struct rule_test *test = rule_add_test(parser, rule_test_field_present);
 
 	if (test == NULL)
@@ -169,7 +244,10 @@ field_by_path(struct rule_parser *parser, unsigned int app, const char *path, ch
 	test->app = (uint8_t)app;
 	test->paths = paths;
 	test->path_count = count;
-	return given ? field_compare(parser, test, paths[0].leaf, value) : 0;
+	if (given)
+		return field_compare(parser, test, value);
+	/* A content behind it looks at those of its shapes that are text. */
+	return field_has_bytes(paths, count) ? field_buffer(parser, app, path) : 0;
 }
 
 static int

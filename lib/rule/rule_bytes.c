@@ -57,6 +57,24 @@ rule_field_bytes(const struct field *field, const uint8_t *base, const void *rec
 	return true;
 }
 
+/* Those elements that are text or bytes. */
+static bool
+each_scalar(const struct each *each, const struct field *field, const uint8_t *base, const void *record)
+{
+	struct record_ref ref;
+
+	memcpy(&ref, (const uint8_t *)record + field->offset, sizeof(ref));
+	for (uint32_t i = 0; record_is_present(record, field->bit) && i < ref.count; i++) {
+		struct record_scalar scalar;
+
+		memcpy(&scalar, base + ref.off + i * sizeof(scalar), sizeof(scalar));
+		if ((scalar.kind == SCALAR_STRING || scalar.kind == SCALAR_HEX) &&
+			each_bytes(each, base + scalar.bytes.off, scalar.bytes.count))
+			return true;
+	}
+	return false;
+}
+
 static bool
 each_field(const struct field *field, const uint8_t *base, const void *record, void *arg)
 {
@@ -64,6 +82,8 @@ each_field(const struct field *field, const uint8_t *base, const void *record, v
 	const uint8_t *data;
 	uint32_t len;
 
+	if (field->type == FIELD_SCALARS)
+		return each_scalar(each, field, base, record);
 	if (!rule_field_bytes(field, base, record, &data, &len))
 		return false;
 	return (field->flags & FIELD_LINES) != 0 ? each_line(each, data, len) : each_bytes(each, data, len);

@@ -241,6 +241,30 @@ number_item(struct rule_parser *parser, char *text, const struct field_names *na
 		text);
 }
 
+/* A name may stand for several numbers: the others, as alternatives of the first. @return false: too many */
+static bool
+number_namesakes(const char *text, const struct field_names *names, struct rule_number *items, uint16_t *count)
+{
+	const struct rule_number first = items[*count];
+	const char *name;
+
+	if (first.op != NUMBER_EQUAL || first.a < 0 || first.a > UINT32_MAX)
+		return true;
+	name = field_name_of(names, (uint32_t)first.a);
+	if (name == NULL || strcasecmp(name, text + strspn(text, "!= ")) != 0)
+		return true;
+	for (uint32_t i = 0; i < names->count; i++) {
+		if (names->rows[i].value == first.a || strcasecmp(names->rows[i].name, name) != 0)
+			continue;
+		if (*count + 1 == RULE_NUMBERS_MAX)
+			return false;
+		items[++*count] = first;
+		items[*count].a = names->rows[i].value;
+		items[*count].fa = names->rows[i].value;
+	}
+	return true;
+}
+
 int
 rule_numbers_parse(struct rule_parser *parser, char *text, const struct field_names *names, bool bit_names,
 	struct rule_numbers *out)
@@ -270,6 +294,8 @@ rule_numbers_parse(struct rule_parser *parser, char *text, const struct field_na
 			item->a = INT64_C(1) << (bit & 63);
 		} else if (number_item(parser, piece, bit_names ? NULL : names, item) != 0) {
 			return -EINVAL;
+		} else if (names != NULL && !bit_names && !number_namesakes(piece, names, items, &out->count)) {
+			return rule_refuse(parser, "more than %d alternatives", RULE_NUMBERS_MAX);
 		}
 		out->count++;
 	}
