@@ -327,6 +327,7 @@ enum dnp3_kind {
 	DNP3_KIND_FLAGS,     /* an octet as eight uint8_t */
 	DNP3_KIND_DOUBLE,    /* as FLAGS, with bits 6 and 7 together in the seventh */
 	DNP3_KIND_SPLIT7,    /* 7 bits and 1 bit, two uint8_t */
+	DNP3_KIND_EVENT,     /* FLAGS, and the octet as it is, the point's small value */
 	DNP3_KIND_CONTROL,   /* 4 bits, 1, 1, 2: the control code of a CROB, four uint8_t */
 	DNP3_KIND_BCD16,     /* packed decimal digits, uint64_t in the record */
 	DNP3_KIND_BCD32,

@@ -23,6 +23,7 @@ typedef const struct dnp3_element layout_elements[];
 		M(DNP3_##shape##_REMOTE_FORCED) | M(DNP3_##shape##_LOCAL_FORCED))
 #define INPUT_FLAGS AT(FLAGS, binary, flag, FIVE(BINARY) | M3(BINARY, CHATTER_FILTER, RESERVED_6, STATE))
 #define DOUBLE_FLAGS AT(DOUBLE, binary, flag, FIVE(BINARY) | M2(BINARY, CHATTER_FILTER, DOUBLE_STATE))
+#define EVENT_FLAGS AT(EVENT, binary, flag, FIVE(BINARY) | M2(BINARY, CHATTER_FILTER, RESERVED_6) | M2(BINARY, OCTET, VALUE))
 #define OUTPUT_FLAGS AT(FLAGS, binary, flag, FIVE(BINARY) | M3(BINARY, RESERVED_5, RESERVED1_6, STATE))
 #define BINARY_TIME AT(TIME48, binary, timestamp, M(DNP3_BINARY_TIMESTAMP))
 /* With a discontinuity flag (d), the obsolete forms without (r), and those that have it but are known by the other's name (dr). */
@@ -50,6 +51,7 @@ typedef const struct dnp3_element layout_elements[];
 static layout_elements state = { AT(U8, bit, at.small, M(DNP3_BIT_STATE)) };
 static layout_elements point = { AT(U8, bit, at.small, M(DNP3_BIT_POINT)) };
 static layout_elements input_flags = { INPUT_FLAGS };
+static layout_elements input_event = { EVENT_FLAGS };
 static layout_elements input_time = { INPUT_FLAGS, BINARY_TIME };
 static layout_elements input_relative = { INPUT_FLAGS, AT(U16_TIME, binary, timestamp, M(DNP3_BINARY_TIMESTAMP)) };
 static layout_elements double_flags = { DOUBLE_FLAGS };
@@ -332,7 +334,7 @@ const struct dnp3_layout dnp3_layouts[] = {
 	EVERY(0, ATTRIBUTE, attribute, "device attribute")
 	PACKED(1, 1, 1, state, "packed format")
 	ROW(1, 2, BINARY, input_flags, "with flags")
-	ROW(2, 1, BINARY, input_flags, "without time")
+	ROW(2, 1, BINARY, input_event, "without time")
 	ROW(2, 2, BINARY_TIME, input_time, "with absolute time")
 	ROW(2, 3, BINARY_TIME, input_relative, "with relative time")
 	PACKED(3, 1, 2, state, "packed format")

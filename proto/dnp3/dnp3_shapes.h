@@ -23,6 +23,8 @@
 	X(RESERVED_6, "reserved", U8, flag[6], NULL, "reserved bit 6") \
 	X(RESERVED1_6, "reserved1", U8, flag[6], NULL, "reserved bit 6") \
 	X(STATE, "state", U8, flag[7], NULL, "state of the point") \
+	X(OCTET, "state", U8, at.small.u8, NULL, "of an event without time: its whole octet") \
+	X(VALUE, "value", U8, flag[7], NULL, "of an event without time: state of the point") \
 	X(DOUBLE_STATE, "state", U8, flag[6], NULL, "0 intermediate, 1 off, 2 on, 3 indeterminate") \
 	X(RELATIVE_TIME_MS, "relative_time_ms", U16, at.small.u16, NULL, "ms since the common time of occurrence")
 

@@ -111,9 +111,9 @@ test_flags(void **unused)
 	feed_app(app, sizeof(app), false);
 	assert_int_equal(h.events, 0);
 	assert_true(json_has("{\"prefix\":4,\"index\":4,\"online\":1,\"restart\":0,\"comm_lost\":0,\"remote_forced\":0,"
-			     "\"local_forced\":0,\"chatter_filter\":0,\"reserved\":0,\"state\":1}"));
+			     "\"local_forced\":0,\"chatter_filter\":0,\"reserved\":0,\"state\":129,\"value\":1}"));
 	assert_true(json_has("\"comm_lost\":1,\"remote_forced\":0,\"local_forced\":0,\"chatter_filter\":1,\"reserved\":0,"
-			     "\"state\":0}"));
+			     "\"state\":36,\"value\":0}"));
 	assert_true(json_has("\"discontinuity\":1,\"reserved0\":1,\"reserved1\":0,\"count\":7,\"timestamp\":1}"));
 	assert_true(json_has("\"discontinuity\":1,\"reserved0\":1,\"reserved1\":0,\"count\":8}"));
 }

@@ -31,7 +31,7 @@ static uint32_t
 sample_element(struct bytes *out, const struct dnp3_element *element, const struct dnp3_layout *layout,
 	unsigned int nth)
 {
-	static const uint8_t sizes[] = { 1, 2, 4, 2, 2, 4, 4, 8, 1, 6, 2, 1, 1, 1, 1, 2, 4, 8, 4, 4 };
+	static const uint8_t sizes[] = { 1, 2, 4, 2, 2, 4, 4, 8, 1, 6, 2, 1, 1, 1, 1, 1, 2, 4, 8, 4, 4 };
 	static const uint8_t attribute[] = { 2, 2, 0x34, 0x12 };
 	static const uint8_t descriptor[] = { 5, 4, 1, 9, 'h', 'i' };
 	uint32_t from = out->len;
@@ -101,6 +101,7 @@ check_element(const struct dnp3_element *element, const uint8_t *wire, uint32_t 
 		assert_int_equal(*(const int32_t *)got, (int16_t)value);
 		break;
 	case DNP3_KIND_FLAGS:
+	case DNP3_KIND_EVENT:
 		for (unsigned int i = 0; i < 8; i++)
 			assert_int_equal(got[i], wire[0] >> i & 1);
 		break;
