@@ -135,15 +135,19 @@ unlink_open(struct pair_table *table, struct pair_open *open)
 		table->flooded = false;
 }
 
-/* Moves a record back into ctx->record and gives its block back. */
-static void *
-take(struct proto_ctx *ctx, struct pair_table *table, struct pair_open *open)
+static void
+give_back(struct proto_ctx *ctx, struct pair_open *open)
 {
-	void *record = record_begin_copy(ctx->record, open->record, open->record_len);
-
-	unlink_open(table, open);
 	slab_free(ctx->slab, open, sizeof(*open) + open->record_len);
-	return record;
+}
+
+void
+pair_release(struct proto_ctx *ctx)
+{
+	if (ctx->taken != NULL)
+		give_back(ctx, ctx->taken);
+	ctx->taken = NULL;
+	ctx->before = NULL;
 }
 
 void *
@@ -155,7 +159,13 @@ pair_take(struct proto_ctx *ctx, struct pair_table *table, const struct pair_des
 	if (open == NULL)
 		return NULL;
 	*out = open->wait;
-	return take(ctx, table, open);
+	pair_release(ctx);
+	unlink_open(table, open);
+	ctx->taken = open;
+	void *record = record_begin_copy(ctx->record, open->record, open->record_len);
+
+	ctx->before = record == NULL ? NULL : open->record;
+	return record;
 }
 
 void
@@ -192,8 +202,10 @@ deliver_unanswered(struct proto_ctx *ctx, struct pair_table *table, const struct
 	ctx->events = 0;
 	ctx->to_server = open->wait.to_server;
 	counter_add(&ctx->counters[desc->count_unanswered], 1);
-	if (take(ctx, table, open) != NULL)
+	unlink_open(table, open);
+	if (record_begin_copy(ctx->record, open->record, open->record_len) != NULL)
 		proto_deliver(ctx, PROTO_EMIT, id);
+	give_back(ctx, open);
 	ctx->to_server = to_server;
 	ctx->events = events;
 }

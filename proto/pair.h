@@ -64,9 +64,11 @@ bool pair_keep(struct proto_ctx *ctx, struct pair_table *table, const struct pai
 bool pair_keep_first(struct proto_ctx *ctx, struct pair_table *table, const struct pair_desc *desc, const struct pair_wait *wait);
 /** The oldest that key answers. @return its record, valid until the table changes, and *out; NULL: none waits */
 const void *pair_find(const struct pair_table *table, const struct pair_desc *desc, struct pair_key key, struct pair_wait *out);
-/** The same, taken out and copied into ctx->record. @return ctx->record's content; NULL: none waits, or no room */
+/** The same, taken out and copied into ctx->record, of which ctx->before says what it was. To be released when the PDU is done. @return ctx->record's content; NULL: none waits, or no room */
 void *pair_take(struct proto_ctx *ctx, struct pair_table *table, const struct pair_desc *desc, struct pair_key key,
 	struct pair_wait *out);
+/** The PDU is done, or its message handed on: what pair_take() gave out is given back. The engine does it. */
+void pair_release(struct proto_ctx *ctx);
 /** Puts the time that a taken message waited into its record, and into the table's typical one. */
 void pair_answered(struct proto_ctx *ctx, struct pair_table *table, const struct pair_desc *desc, const struct pair_wait *wait);
 /** How long a message may wait before another one of its key says that its client gave it up: many times as long as

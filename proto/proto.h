@@ -62,6 +62,7 @@ struct proto_ends {
 };
 
 struct proto_ctx;
+struct pair_open;
 
 /** What parse hands on, through ctx->deliver. The record is ctx->record's content. */
 typedef void (*proto_deliver_fn)(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id);
@@ -94,6 +95,9 @@ struct proto_ctx {
 	                                direction sets or leaves clear; the keyword absent says nothing of them here. Else 0 */
 	uint64_t known;              /* around a deliver with PROTO_MATCH: presence bits of the record that an earlier message of the
 	                                direction set: rules ask for them beside what is new, but not for them alone. Else 0 */
+	const void *before;          /* around the deliver with PROTO_MATCH of an answer that pair_take() found the request of: the record as
+	                                rules were asked of it then. Else NULL */
+	struct pair_open *taken;     /* pair.c's: what before is of, until pair_release() */
 	struct file_tracker *files;  /* NULL: none are followed */
 	uint8_t file_wants[2];       /* by to_server: enum file_want of the flow's files; 0: they are not followed */
 	struct file *file;           /* around a deliver: what the record carries, or a part of it; else NULL */
@@ -138,6 +142,8 @@ proto_deliver(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id)
 	if ((flags & PROTO_EMIT) != 0 && (ctx->levels.usual | ctx->levels.cyclic) != PROTO_LOG_ALL)
 		flags |= proto_volume_judge(ctx, flags);
 	ctx->deliver(ctx, flags, tx_id);
+	if ((flags & PROTO_MATCH) != 0)
+		ctx->before = NULL;
 }
 
 /** A file begins in the direction. @return NULL: nobody wants to know, or there is no memory */

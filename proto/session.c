@@ -60,6 +60,7 @@ settle(struct proto_engine *engine)
 	if (engine->ctx.events != 0)
 		proto_deliver(&engine->ctx, PROTO_MATCH, 0);
 	engine->ctx.events = 0;
+	pair_release(&engine->ctx);
 	proto_volume_settle(&engine->ctx);
 }
 

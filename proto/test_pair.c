@@ -61,6 +61,7 @@ destroy(void **state)
 	(void)state;
 	rig.delivered = 0;
 	pair_shrink(&rig.ctx, &rig.table, &desc, 0);
+	pair_release(&rig.ctx);
 	assert_int_equal(slab_used(rig.ctx.slab), 0);
 	assert_null(rig.table.oldest);
 	assert_null(rig.table.newest);
@@ -93,6 +94,37 @@ take(uint64_t value, uint64_t detail)
 	assert_int_equal(wait.id, note->number);
 	assert_int_equal(wait.note, (uint8_t)note->number);
 	return note->number;
+}
+
+static void
+overhear(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id)
+{
+}
+
+/* What was asked of the request stays beside what becomes of its record, until it was handed on or the PDU is done. */
+static void
+remembers_the_request(void **state)
+{
+	struct pair_wait wait;
+	struct pair_key key = { 1, 0 };
+	struct note *note;
+
+	(void)state;
+	keep(1, 0, 1);
+	keep(1, 0, 2);
+	note = pair_take(&rig.ctx, &rig.table, &desc, key, &wait);
+	note->number = 7;
+	assert_int_equal(((const struct note *)rig.ctx.before)->number, 1);
+	note = pair_take(&rig.ctx, &rig.table, &desc, key, &wait);
+	assert_int_equal(((const struct note *)rig.ctx.before)->number, 2);
+	rig.ctx.deliver = overhear;
+	proto_deliver(&rig.ctx, PROTO_EMIT, 2);
+	assert_non_null(rig.ctx.before);
+	proto_deliver(&rig.ctx, PROTO_MATCH, 2);
+	assert_null(rig.ctx.before);
+	assert_null(pair_take(&rig.ctx, &rig.table, &desc, key, &wait));
+	pair_release(&rig.ctx);
+	assert_null(rig.ctx.taken);
 }
 
 static void
@@ -257,6 +289,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(remembers_the_request, create, destroy),
 		cmocka_unit_test_setup_teardown(takes_the_oldest_of_a_key, create, destroy),
 		cmocka_unit_test_setup_teardown(asks_the_protocol_about_details, create, destroy),
 		cmocka_unit_test_setup_teardown(puts_back_before_all_others, create, destroy),

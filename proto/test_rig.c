@@ -1,5 +1,6 @@
 #include "proto/test_rig.h"
 
+#include "proto/pair.h"
 #include "proto/test_file.h"
 
 struct rig *rig;
@@ -88,6 +89,7 @@ rig_end(void)
 {
 	rig->ctx.ending = true;
 	rig->desc->proto->end(&rig->ctx);
+	pair_release(&rig->ctx);
 	rig->ctx.ending = false;
 	proto_volume_free(&rig->ctx);
 	if (rig->slab != NULL)
@@ -128,6 +130,7 @@ parse_pdu(struct cursor *in, size_t pdu_len, bool to_server)
 	rig->ctx.events = 0;
 	rig->ctx.skip_len = 0;
 	rig->desc->proto->parse(&rig->ctx, cursor_sub(in, pdu_len));
+	pair_release(&rig->ctx);
 	assert_int_equal(rig->ctx.to_server, to_server);
 	rig->events |= rig->ctx.events;
 	rig->ctx.events = 0;

@@ -267,6 +267,7 @@ struct rule_message {
 	uint64_t events;      /* a bit for each row of rule_app.events */
 	uint64_t undecided;   /* presence bits of the record's root that another message sets or leaves clear: not absent here */
 	uint64_t known;       /* presence bits of the record's root that rules were asked of before: they hold beside what is new, not alone */
+	const void *before;   /* of an answer: the record as rules were asked of it when its request came; NULL: they were not */
 	const uint8_t *pdu;   /* the bytes it came from, for rules that also have plain content; NULL: such do not fire */
 	uint32_t pdu_len;
 	uint32_t tx_id;       /* of the protocol's transaction; 0: the message is one of its own */

@@ -543,6 +543,7 @@ rule_finish(struct rule_parser *parser)
 	finish_classes(parser);
 	finish_direction(parser);
 	finish_phase(parser);
+	rule_note_fields_only(parser);
 	ret = finish_tx_bits(parser);
 	if (ret != 0)
 		return ret;

@@ -195,6 +195,25 @@ asks_for_news(const struct rule_message *message, const struct rule *rule)
 	return told.news > 0 || told.any == 0;
 }
 
+/* Whether the rule held when the request came that the message answers: it was told then. */
+static bool
+told_of_request(struct rule_view *view, const struct rule *rule)
+{
+	const struct rule_message *message = view->message;
+	struct rule_message request = *message;
+	bool held = ends_match(view, rule, true) || (rule->flags & RULE_BOTH_WAYS) != 0;
+
+	request.record = message->before;
+	request.to_server = !message->to_server;
+	request.known = request.undecided = 0;
+	view->message = &request;
+	for (unsigned int i = 0; i < rule->test_count && held; i++)
+		held = rule->tests[i].fn(view, &rule->tests[i]);
+	held = held && rule_verify_buffers(view, rule);
+	view->message = message;
+	return held;
+}
+
 bool
 rule_holds(struct rule_view *view, const struct rule *rule)
 {
@@ -215,6 +234,8 @@ rule_holds(struct rule_view *view, const struct rule *rule)
 		if ((!asked || rule->tests[i].app == RULE_APP_NONE) && !rule->tests[i].fn(view, &rule->tests[i]))
 			return false;
 	if ((rule->flags & RULE_PROTOCOL_ONLY) != 0 && !protocol_is_new(view))
+		return false;
+	if ((rule->flags & RULE_FIELDS_ONLY) != 0 && view->message != NULL && view->message->before != NULL && told_of_request(view, rule))
 		return false;
 	return rule_state_conditions(view, rule) && rule_verify_buffers(view, rule);
 }

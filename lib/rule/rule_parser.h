@@ -119,13 +119,15 @@ int rule_parse_text(struct rule_parser *parser, const char *file, const char *te
 /** Splits the rule text and fills parser->draft. rule_header.c, rule_options.c. @return 0, -EINVAL, -ENOMEM */
 int rule_parse_header(struct rule_parser *parser, char *header);
 int rule_parse_options(struct rule_parser *parser, char *options);
-/** Turns the finished draft into a rule of the set. rule_finish.c */
+/** Turns the finished draft into a rule of the set. rule_draft.c */
 int rule_finish(struct rule_parser *parser);
 
 /** Refuses a draft that can never match. rule_possible.c @return 0 or -EINVAL */
 int rule_check_possible(struct rule_parser *parser);
-/** Says of each test of a buffer which match is tried further on when it fails. rule_back.c */
+/** Says of each test of a buffer which match is tried further on when it fails. rule_finish.c */
 void rule_link_backs(struct rule_draft_buffer *draft);
+/** Sets RULE_FIELDS_ONLY where it is so. rule_finish.c */
+void rule_note_fields_only(struct rule_parser *parser);
 
 /* ---- rule_range.c ---- */
 

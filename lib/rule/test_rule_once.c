@@ -131,6 +131,52 @@ test_known(void **state)
 	bench_end(&b);
 }
 
+static unsigned int
+sids_of(const struct rule_hits *hits)
+{
+	unsigned int sids = 0;
+
+	for (unsigned int i = 0; i < hits->count; i++)
+		sids |= 1u << hits->hit[i].sid;
+	return sids;
+}
+
+/* An answer with its request: what held of the request alone was told then. */
+static void
+test_request_and_answer(void **state)
+{
+	static const char rules[] =
+		"alert toy any any -> any any (toy.request.function:read; sid:1;)\n"
+		"alert toy any any -> any any (toy.request.flags:final; sid:2;)\n"
+		"alert toy any any -> any any (toy.request.function:read; toy.request.flags:final; sid:3;)\n"
+		"alert toy any any -> any any (flow:to_client; toy.request.function:read; sid:4;)\n"
+		"alert toy any any -> any any (toy.request.function:read; content:\"b\"; sid:5;)\n"
+		"alert toy any any -> any any (toy.request.function:read; flowbits:isset,x; sid:6;)\n"
+		"alert toy any 502 -> any any (toy.request.function:read; sid:7;)\n"
+		"alert toy any any <> any 502 (toy.request.function:read; sid:8;)\n"
+		"alert toy any any -> any any (toy.request.data; content:\"a\"; sid:9;)\n"
+		"alert toy any any -> any any (toy.request.data; content:\"b\"; sid:10;)\n"
+		"alert toy any any -> any any (toy.request.function:read; flowbits:set,y; sid:11;)\n"
+		"alert toy any any -> any any (toy:unit 0; sid:12;)\n";
+	struct toy_record request = { .function = 1, .head.present = 1 << 1 | 1 << 3, .data = { sizeof(request), 1 } };
+	struct toy_record answer = { .function = 1, .flags = 2, .head.present = 1 << 1 | 1 << 2 | 1 << 3, .data = { sizeof(answer), 2 } };
+	uint8_t records[2][sizeof(request) + 2];
+	struct rule_message message = { .record = records[1], .before = records[0], .pdu = (const uint8_t *)"b", .pdu_len = 1 };
+	struct bench b;
+
+	(void)state;
+	memcpy(records[0], &request, sizeof(request));
+	memcpy(records[0] + sizeof(request), "a", 2);
+	memcpy(records[1], &answer, sizeof(answer));
+	memcpy(records[1] + sizeof(answer), "ab", 2);
+	bench_begin(&b, rules, IP_PROTO_TCP);
+	b.flow.packets[FLOW_TO_SERVER] = b.flow.packets[FLOW_TO_CLIENT] = 1;
+	rule_hits_reset(&b.hits);
+	rule_match_message(b.matcher, NULL, &b.flow, &message, &b.hits);
+	assert_int_equal(sids_of(&b.hits), 1 << 2 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 7 | 1 << 10 | 1 << 12);
+	bench_end(&b);
+}
+
 int
 main(void)
 {
@@ -139,6 +185,7 @@ main(void)
 		cmocka_unit_test(test_protocol_only),
 		cmocka_unit_test(test_protocols),
 		cmocka_unit_test(test_known),
+		cmocka_unit_test(test_request_and_answer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
