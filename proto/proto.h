@@ -97,6 +97,7 @@ struct proto_ctx {
 	                                direction set: rules ask for them beside what is new, but not for them alone. Else 0 */
 	const void *before;          /* around the deliver with PROTO_MATCH of an answer that pair_take() found the request of: the record as
 	                                rules were asked of it then. Else NULL */
+	uint64_t asked;              /* the same where no such record is kept: presence bits of the record that the request had then. Else 0 */
 	struct pair_open *taken;     /* pair.c's: what before is of, until pair_release() */
 	struct file_tracker *files;  /* NULL: none are followed */
 	uint8_t file_wants[2];       /* by to_server: enum file_want of the flow's files; 0: they are not followed */
@@ -142,8 +143,10 @@ proto_deliver(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id)
 	if ((flags & PROTO_EMIT) != 0 && (ctx->levels.usual | ctx->levels.cyclic) != PROTO_LOG_ALL)
 		flags |= proto_volume_judge(ctx, flags);
 	ctx->deliver(ctx, flags, tx_id);
-	if ((flags & PROTO_MATCH) != 0)
+	if ((flags & PROTO_MATCH) != 0) {
 		ctx->before = NULL;
+		ctx->asked = 0;
+	}
 }
 
 /** A file begins in the direction. @return NULL: nobody wants to know, or there is no memory */

@@ -24,7 +24,7 @@ worker_deliver_message(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id
 	uint64_t quiet_bit = UINT64_C(1) << (tx_id & 63);
 	struct rule_message message = { .app_idx = session->proto.proto_idx, .record = ctx->record->base,
 		.events = ctx->events, .undecided = ctx->undecided, .known = ctx->known,
-		.before = ctx->before, .pdu = ctx->pdu, .pdu_len = ctx->pdu_len,
+		.before = ctx->before, .asked = ctx->asked, .pdu = ctx->pdu, .pdu_len = ctx->pdu_len,
 		.to_server = ctx->to_server, .tx_id = tx_id, .file = ctx->file };
 
 	worker_note_proto(flow, session); /* known since the first PDU was found */

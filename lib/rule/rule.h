@@ -268,6 +268,7 @@ struct rule_message {
 	uint64_t undecided;   /* presence bits of the record's root that another message sets or leaves clear: not absent here */
 	uint64_t known;       /* presence bits of the record's root that rules were asked of before: they hold beside what is new, not alone */
 	const void *before;   /* of an answer: the record as rules were asked of it when its request came; NULL: they were not */
+	uint64_t asked;       /* where before is not kept: presence bits of the root that rules were asked of with the request; 0: they were not */
 	const uint8_t *pdu;   /* the bytes it came from, for rules that also have plain content; NULL: such do not fire */
 	uint32_t pdu_len;
 	uint32_t tx_id;       /* of the protocol's transaction; 0: the message is one of its own */

@@ -158,8 +158,9 @@ protocol_is_new(struct rule_view *view)
 	return view->protocol_news == NEWS_YES;
 }
 
-/* How many of the paths lead to what the message's record has, and how many of them to what is new in it. */
+/* How many of the paths lead to what the message's record has, and how many of them to what is not of these bits of its root. */
 struct told {
+	uint64_t known;
 	unsigned int any, news;
 };
 
@@ -174,18 +175,16 @@ count_told(const struct rule_message *message, const struct record_path *paths, 
 		if (bit >= 64 || (present >> bit & 1) == 0)
 			continue;
 		told->any++;
-		told->news += (message->known >> bit & 1) == 0;
+		told->news += (told->known >> bit & 1) == 0;
 	}
 }
 
-/* Whether the rule asks for something that no message before this one told. */
+/* Whether the rule asks for something that is there, and known was not among it. */
 static bool
-asks_for_news(const struct rule_message *message, const struct rule *rule)
+asks_beyond(const struct rule_message *message, const struct rule *rule, uint64_t known)
 {
-	struct told told = { 0 };
+	struct told told = { .known = known };
 
-	if (message->known == 0 || message->record == NULL || rule->app_events != 0)
-		return true;
 	for (unsigned int i = 0; i < rule->buffer_count; i++)
 		if (rule->buffers[i].kind == BUFFER_FIELD)
 			count_told(message, rule->buffers[i].paths, rule->buffers[i].path_count, &told);
@@ -195,13 +194,19 @@ asks_for_news(const struct rule_message *message, const struct rule *rule)
 	return told.news > 0 || told.any == 0;
 }
 
-/* Whether the rule held when the request came that the message answers: it was told then. */
+/* Whether the rule asks for something that no message before this one told. */
 static bool
-told_of_request(struct rule_view *view, const struct rule *rule)
+asks_for_news(const struct rule_message *message, const struct rule *rule)
 {
-	const struct rule_message *message = view->message;
+	return message->known == 0 || message->record == NULL || rule->app_events != 0 || asks_beyond(message, rule, message->known);
+}
+
+/* Whether the rule's fields were of a request as it was. */
+static bool
+held_of(struct rule_view *view, const struct rule *rule, const struct rule_message *message)
+{
 	struct rule_message request = *message;
-	bool held = ends_match(view, rule, true) || (rule->flags & RULE_BOTH_WAYS) != 0;
+	bool held = true;
 
 	request.record = message->before;
 	request.to_server = !message->to_server;
@@ -212,6 +217,17 @@ told_of_request(struct rule_view *view, const struct rule *rule)
 	held = held && rule_verify_buffers(view, rule);
 	view->message = message;
 	return held;
+}
+
+/* Whether the rule held when the request came that the message answers: it was told then. */
+static bool
+told_of_request(struct rule_view *view, const struct rule *rule)
+{
+	const struct rule_message *message = view->message;
+
+	if (message->record == NULL || (!ends_match(view, rule, true) && (rule->flags & RULE_BOTH_WAYS) == 0))
+		return false;
+	return message->before != NULL ? held_of(view, rule, message) : message->asked != 0 && !asks_beyond(message, rule, message->asked);
 }
 
 bool
@@ -235,7 +251,7 @@ rule_holds(struct rule_view *view, const struct rule *rule)
 			return false;
 	if ((rule->flags & RULE_PROTOCOL_ONLY) != 0 && !protocol_is_new(view))
 		return false;
-	if ((rule->flags & RULE_FIELDS_ONLY) != 0 && view->message != NULL && view->message->before != NULL && told_of_request(view, rule))
+	if ((rule->flags & RULE_FIELDS_ONLY) != 0 && view->message != NULL && told_of_request(view, rule))
 		return false;
 	return rule_state_conditions(view, rule) && rule_verify_buffers(view, rule);
 }

@@ -287,6 +287,8 @@ put_match(struct proto_ctx *ctx, const struct http_half *half, const struct http
 
 	if (request != NULL)
 		put_whole(ctx, record, request);
+	if (request != NULL && request->matched && response != NULL)
+		ctx->asked = record->head.present | UINT64_C(1) << HTTP_HAS_PORT | UINT64_C(1) << HTTP_HAS_PROTOCOL;
 	if (response != NULL)
 		put_whole(ctx, record, response);
 	put_message(record, half->head.is_request);
