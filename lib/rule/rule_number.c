@@ -161,8 +161,15 @@ number_one(const char *text, const struct field_names *names, int64_t *value, do
 	if (!isdigit((unsigned char)text[0]) && text[0] != '-' && text[0] != '.')
 		return false;
 	*real = strtod(text, &end);
-	*value = (int64_t)(fabs(*real) < 9e18 ? *real : 0);
+	*value = fabs(*real) < 9e18 ? (int64_t)floor(*real) : *real > 0 ? INT64_MAX : INT64_MIN;
 	return end != text && *end == '\0' && isfinite(*real);
+}
+
+/* A number between two integers: the value is the lower one. */
+static bool
+number_between(int64_t value, double real)
+{
+	return (double)value != real;
 }
 
 static int
@@ -178,14 +185,17 @@ number_range(struct rule_parser *parser, char *text, char *mark, size_t mark_len
 	if (!number_one(low, names, &out->a, &out->fa) || !number_one(high, names, &out->b, &out->fb))
 		return rule_refuse(parser, "\"%s\" and \"%s\" do not make a range", low, high);
 	out->op = NUMBER_RANGE;
+	out->a += number_between(out->a, out->fa) && out->a < INT64_MAX;
 	if (out->a >= out->b && out->fa >= out->fb && (exclusive || out->a != out->b))
 		return rule_refuse(parser, "the range %s to %s is empty", low, high);
 	if (exclusive) {
-		out->a++;
-		out->b--;
+		out->a += !number_between(out->a, out->fa);
+		out->b -= !number_between(out->b, out->fb);
 		out->fa = nextafter(out->fa, INFINITY);
 		out->fb = nextafter(out->fb, -INFINITY);
 	}
+	if (out->a > out->b) /* fractions alone */
+		out->a = out->b = INT64_MIN;
 	return 0;
 }
 
@@ -206,6 +216,20 @@ static const struct {
 	{ "&", NUMBER_MASK, 0, false },
 	{ NULL, NUMBER_EQUAL, 0, false },
 };
+
+/* What integers and fractions are asked: of 1.5 none is equal, those from 2 on are above, those up to 1 below. */
+static void
+number_adjust(struct rule_number *out, int8_t adjust)
+{
+	if (!number_between(out->a, out->fa))
+		out->a += adjust;
+	else if (out->op == NUMBER_EQUAL)
+		out->a = INT64_MIN; /* which no record has */
+	else if (out->op == NUMBER_BELOW)
+		out->a += out->a < INT64_MAX;
+	if (adjust != 0)
+		out->fa = nextafter(out->fa, adjust * INFINITY);
+}
 
 static int
 number_item(struct rule_parser *parser, char *text, const struct field_names *names, struct rule_number *out)
@@ -229,9 +253,7 @@ number_item(struct rule_parser *parser, char *text, const struct field_names *na
 	if (out->op == NUMBER_MASK && number_masked(text, out))
 		return (out->b & ~out->a) == 0 ? 0 : rule_refuse(parser, "bits beyond the mask can never be set");
 	if (number_one(text, names, &out->a, &out->fa)) {
-		out->a += number_marks[i].adjust;
-		if (number_marks[i].adjust != 0)
-			out->fa = nextafter(out->fa, number_marks[i].adjust * INFINITY);
+		number_adjust(out, number_marks[i].adjust);
 		return 0;
 	}
 	mark = strchr(text + (*text != '\0'), '-');
