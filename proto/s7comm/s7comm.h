@@ -112,6 +112,7 @@ enum s7_bit {
 	S7_HAS_SETUP,
 	S7_HAS_RESPONSE_SETUP,
 	S7_HAS_STATUS,
+	S7_HAS_TRANSFER_ERROR,
 	S7_HAS_SESSION,
 	S7_HAS_FILE,
 	S7_HAS_BLOCK_TYPE,
@@ -160,6 +161,7 @@ struct s7_record {
 	uint16_t error_key;        /* class and code as one number */
 	uint8_t return_code;
 	uint8_t function_status;
+	uint16_t transfer_error;
 	uint16_t amq_calling, amq_called, pdu_length;
 	uint16_t response_amq_calling, response_amq_called, response_pdu_length;
 	uint32_t session_id;

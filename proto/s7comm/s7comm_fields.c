@@ -660,6 +660,8 @@ static const struct field s7_fields[] = {
 	ROW("setup.agreed_amq_called", U16, S7_HAS_RESPONSE_SETUP, s7_record, response_amq_called, NULL, "as agreed"),
 	ROW("setup.agreed_pdu_length", U16, S7_HAS_RESPONSE_SETUP, s7_record, response_pdu_length, NULL, "as agreed"),
 	ROW("function_status", U8, S7_HAS_STATUS, s7_record, function_status, NULL, "status of an upload or download"),
+	ROW("transfer_error_code", U16, S7_HAS_TRANSFER_ERROR, s7_record, transfer_error, NULL, "why an upload or download is ended"),
+	ROW("transfer_error_name", U16, S7_HAS_TRANSFER_ERROR, s7_record, transfer_error, &errors, "its name"),
 	ROW("session_id", U32, S7_HAS_SESSION, s7_record, session_id, NULL, "number of an upload or download"),
 	ROW("filename", STRING, S7_HAS_FILE, s7_record, filename, NULL, "block as a file name"),
 	ROW("block_type", U8, S7_HAS_BLOCK_TYPE, s7_record, block_type, &block_types, "kind of block"),

@@ -101,12 +101,16 @@ read_name(struct s7_message *message)
 		s7_read_filename(message, name, len);
 }
 
-/* Requests of the upload and download services begin alike. */
+/* Requests of the upload and download services begin alike; those that end one say whether it was well. */
 static void
 read_transfer(struct s7_message *message)
 {
+	uint8_t function = message->half->function;
+
 	read_status(message);
-	cursor_skip(&message->parameters, 2);
+	message->record->transfer_error = cursor_be16(&message->parameters);
+	if (!message->parameters.short_read && (function == S7_DOWNLOAD_ENDED || function == S7_END_UPLOAD))
+		s7_has(message, S7_HAS_TRANSFER_ERROR);
 	read_session(message);
 	if (cursor_left(&message->parameters) > 0)
 		read_name(message);

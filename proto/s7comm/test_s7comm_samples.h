@@ -65,7 +65,10 @@ static const struct sample samples[] = {
 			"\"blocklength\":216" } },
 	{ "upload", { S7_JOB, 0, "1e 00 0000 00000007" }, { S7_ACK_DATA, 0, "1e 00 | 0002 00fb 0102" },
 		.expect = { "\"session_id\":7", "\"blocklength\":2", "\"data\":\"0102\"" } },
-	{ "end upload", { S7_JOB, 0, "1f 00 0000 00000007" }, { S7_ACK_DATA, 0, "1f" }, .expect = { "\"function_name\":\"End Upload\"" } },
+	{ "end upload", { S7_JOB, 0, "1f 00 0000 00000007" }, { S7_ACK_DATA, 0, "1f" }, .expect = { "\"function_name\":\"End Upload\"",
+		"\"function_status\":0,\"transfer_error_code\":0,\"transfer_error_name\":\"no error\"" } },
+	{ "an upload that failed", { S7_JOB, 0, "1f 02 8003 00000007" }, { S7_ACK_DATA, 0, "1f" }, .expect = {
+		"\"function_status\":2,\"transfer_error_code\":32771,\"transfer_error_name\":\"error while the block was transferred\"" } },
 	{ "start", { S7_JOB, 0, "28 000000000000fd 0000 09 505f50524f4752414d" }, { S7_ACK_DATA, 0, "28" },
 		.expect = { "\"subfunction_name\":\"PLC Start / Stop\"", "\"pi_service\":{\"name\":\"P_PROGRAM\"}" } },
 	{ "copy to ROM", { S7_JOB, 0, "28 000000000000fd 0002 4550 05 5f4d4f4455" }, { S7_ACK_DATA, 0, "28" },
