@@ -155,7 +155,7 @@ enum goose_shape {
 	GOOSE_SHAPE_GROUP,
 };
 
-enum goose_value_bit { GOOSE_VALUE_PATH, GOOSE_VALUE_QUALITY, GOOSE_VALUE_POSITION, GOOSE_VALUE_GOOD };
+enum goose_value_bit { GOOSE_VALUE_PATH, GOOSE_VALUE_QUALITY, GOOSE_VALUE_POSITION, GOOSE_VALUE_GOOD, GOOSE_VALUE_UTC };
 
 struct goose_value {
 	struct record_head head;
@@ -167,6 +167,7 @@ struct goose_value {
 	uint16_t quality;
 	uint32_t bit_count;
 	struct record_ref path; /* of a value in a structure: places from the outside in */
+	uint8_t t_accuracy;     /* of a utc-time */
 	union {
 		bool truth;
 		int64_t i64;

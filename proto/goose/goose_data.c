@@ -129,6 +129,9 @@ read_time(struct reading *r)
 	bool good = publication_time(r->content, &r->value->u64, &quality);
 
 	r->value->t_flags = quality >> 5;
+	r->value->t_accuracy = quality & TIME_ACCURACY;
+	if (good)
+		record_present(&r->value->head, GOOSE_VALUE_UTC);
 	return good;
 }
 

@@ -64,6 +64,8 @@ static const struct field time_fields[] = {
 	VALUE_ROW(FIELD_TIME, u64, "its time"),
 	{ "quality", FIELD_NAMES8, FIELD_ALWAYS, 0, VALUE_AT(t_flags), &publication_time_flags, NULL, "7-2 TimeQuality",
 		"of a utc-time: of its clock" },
+	{ "accuracy", FIELD_U8, GOOSE_VALUE_UTC, 0, VALUE_AT(t_accuracy), NULL, NULL, "7-2 TimeQuality",
+		"of a utc-time: bits of its fraction that count; 31: not said" },
 };
 static const struct field group_fields[] = {
 	VALUE_HEAD,

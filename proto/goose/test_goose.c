@@ -65,8 +65,8 @@ every_type_of_value(void **state)
 	assert_json("\"type\":\"octet-string\",\"value\":\"cafe\"");
 	assert_json("\"type\":\"visible-string\",\"value\":\"ok\"");
 	assert_json("\"type\":\"mms-string\",\"value\":\"m\"");
-	assert_json("\"value\":\"2023-11-14T22:13:20.250000+0000\",\"quality\":[\"clock_not_synchronized\"]");
-	assert_json("\"value\":\"1984-01-02T00:00:00.001000+0000\"");
+	assert_json("\"value\":\"2023-11-14T22:13:20.250000+0000\",\"quality\":[\"clock_not_synchronized\"],\"accuracy\":10}");
+	assert_json("\"value\":\"1984-01-02T00:00:00.001000+0000\",\"quality\":[]}");
 	assert_json("{\"index\":11,\"type\":\"structure\",\"members\":2},{\"index\":11,\"path\":[0],\"type\":\"boolean\",\"value\":true}");
 	assert_json("{\"index\":11,\"path\":[1],\"type\":\"array\",\"members\":2},{\"index\":11,\"path\":[1,0],\"type\":\"unsigned\",\"value\":9}");
 	assert_json("{\"index\":12,\"type\":\"obj-id\",\"value\":\"2a\"}");

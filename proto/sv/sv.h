@@ -119,7 +119,7 @@ struct sv_asdu_record {
 	struct record_list channels;
 	uint64_t refr_tm_ns;
 	uint32_t smp_cnt, conf_rev, smp_rate, smp_mod, smp_synch;
-	uint8_t refr_tm_flags;
+	uint8_t refr_tm_flags, refr_tm_accuracy;
 };
 
 enum sv_channel_bit { SV_CHANNEL_NAMED, SV_CHANNEL_QUALITY };

@@ -162,6 +162,7 @@ sv_put_asdu(struct proto_ctx *ctx, struct sv_record *record, const struct sv_asd
 	out->conf_rev = asdu->conf_rev;
 	out->refr_tm_ns = asdu->refr_tm_ns;
 	out->refr_tm_flags = asdu->refr_tm_quality >> 5;
+	out->refr_tm_accuracy = asdu->refr_tm_quality & TIME_ACCURACY;
 	out->smp_synch = asdu->smp_synch;
 	out->smp_rate = asdu->smp_rate;
 	out->smp_mod = asdu->smp_mod;

@@ -49,6 +49,8 @@ static const struct field asdu_fields[] = {
 	{ "refrTm", FIELD_TIME, SV_ASDU_REFR_TM, 0, ASDU_AT(refr_tm_ns), NULL, NULL, "9-2 8.5", "time of refresh" },
 	{ "refrTm_quality", FIELD_NAMES8, SV_ASDU_REFR_TM, 0, ASDU_AT(refr_tm_flags), &publication_time_flags, NULL,
 		"7-2 TimeQuality", "of the publisher's clock" },
+	{ "refrTm_accuracy", FIELD_U8, SV_ASDU_REFR_TM, 0, ASDU_AT(refr_tm_accuracy), NULL, NULL, "7-2 TimeQuality",
+		"bits of the fraction that count; 31: not said" },
 	{ "smpSynch", FIELD_U32, SV_ASDU_SMP_SYNCH, 0, ASDU_AT(smp_synch), &synchs, NULL, "9-2 8.5",
 		"which clock the samples follow" },
 	{ "smpRate", FIELD_U32, SV_ASDU_SMP_RATE, 0, ASDU_AT(smp_rate), NULL, NULL, "9-2 8.5", "rate, as smpMod counts it" },

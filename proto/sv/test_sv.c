@@ -41,7 +41,7 @@ encode_asdu(struct pdu *pdu, const struct message *m, uint32_t cnt)
 		pdu_number(pdu, 0x86, 4000, 2);
 	pdu_number(pdu, 0x85, m->synch, 1);
 	if (m->all)
-		pdu_number(pdu, 0x84, UINT64_C(0x6553f10080000020), 8);
+		pdu_number(pdu, 0x84, UINT64_C(0x6553f1008000002a), 8);
 	pdu_number(pdu, 0x83, m->rev, 4);
 	if (!(m->left_out & 1 << 2))
 		pdu_number(pdu, 0x82, cnt, 2);
@@ -104,7 +104,7 @@ first_message_is_told(void **state)
 	assert_int_equal(rig->identities, 1);
 	assert_json("\"reason\":\"first\",\"src\":\"02:00:00:00:00:01\",\"dst\":\"01:0c:cd:01:00:01\",\"vlan\":5");
 	assert_json("\"sv_id\":\"MU01\",\"smpCnt\":10,\"noASDU\":1,\"asdu\":[{\"svID\":\"MU01\",\"datSet\":\"ds1\",\"smpCnt\":10,\"confRev\":1");
-	assert_json("\"refrTm\":\"2023-11-14T22:13:20.500000+0000\",\"refrTm_quality\":[\"clock_not_synchronized\"]");
+	assert_json("\"refrTm\":\"2023-11-14T22:13:20.500000+0000\",\"refrTm_quality\":[\"clock_not_synchronized\"],\"refrTm_accuracy\":10");
 	assert_json("\"smpSynch\":\"global\",\"smpRate\":4000,\"smpMod\":\"samples_per_second\",\"gmIdentity\":\"0102030405060708\"");
 	assert_json("{\"index\":1,\"name\":\"Ib\",\"value\":-1000,\"scaled\":-1");
 	assert_json("{\"index\":7,\"name\":\"Un\",\"value\":-7000,\"scaled\":-70");
