@@ -85,15 +85,18 @@ count_unanswered(struct proto_ctx *ctx, struct dnp3_state *state)
 		proto_event(ctx, DNP3_EVENT_FLOODED);
 }
 
-/* A request was seen: its response will name its function. A repeated request may be answered twice. */
+/*
+ * A request was seen: its response will name its function. A repeated request may be answered twice; one of a function that
+ * does not exist is answered too, by IIN2.0 (4.2.2.6).
+ */
 static void
 request_open(struct proto_ctx *ctx, const struct dnp3_record *record)
 {
 	struct dnp3_state *state = ctx->state;
 	struct dnp3_open *open;
 
-	if (record->function > DNP3_REQUEST_LAST || no_answer_functions[record->function] ||
-		record->dst >= DNP3_BROADCAST_MIN)
+	if (record->function >= DNP3_RESPONSE || record->dst >= DNP3_BROADCAST_MIN ||
+		(record->function <= DNP3_REQUEST_LAST && no_answer_functions[record->function]))
 		return;
 	state->request_seen = true;
 	count_unanswered(ctx, state);

@@ -100,6 +100,25 @@ test_aggressive(void **unused)
 	}
 }
 
+/* 4.2.2.6: a function that does not exist is refused by a response, which is no surprise. */
+static void
+test_unknown_function(void **unused)
+{
+	static const uint8_t read[] = { 0xc1, 1, 60, 1, 6 };
+	static const uint8_t unknown[] = { 0xc2, 99 }, refused[] = { 0xc2, 129, 0, 1 };
+
+	harness_begin();
+	feed_app(read, sizeof(read), true);
+	feed_app(unknown, sizeof(unknown), true);
+	assert_true(h.events == EVENT(INVALID_FUNCTION_CODE));
+	h.events = 0;
+	feed_app(refused, sizeof(refused), false);
+	assert_int_equal(h.events, 0);
+	assert_true(json_has("\"request_function_code\":99"));
+	feed_app(refused, sizeof(refused), false);
+	assert_true(h.events == EVENT(UNEXPECTED_RESPONSE));
+}
+
 /* A.3.1: an event without time is its flags, the state in the highest; annex A has a discontinuity in both counters. */
 static void
 test_flags(void **unused)
@@ -471,7 +490,7 @@ main(void)
 		cmocka_unit_test(test_crc), cmocka_unit_test(test_tables), cmocka_unit_test(test_frame),
 		cmocka_unit_test(test_link), cmocka_unit_test(test_read_request), cmocka_unit_test(test_response),
 		cmocka_unit_test(test_confirm), cmocka_unit_test(test_crob), cmocka_unit_test(test_file),
-		cmocka_unit_test(test_aggressive), cmocka_unit_test(test_flags),
+		cmocka_unit_test(test_aggressive), cmocka_unit_test(test_unknown_function), cmocka_unit_test(test_flags),
 		cmocka_unit_test(test_attribute),
 		cmocka_unit_test(test_identity), cmocka_unit_test(test_identity_of_master), cmocka_unit_test(test_dataset), cmocka_unit_test(test_every_layout),
 		cmocka_unit_test(test_segments), cmocka_unit_test(test_segment_order), cmocka_unit_test(test_too_long),
