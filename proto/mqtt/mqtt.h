@@ -23,6 +23,7 @@ enum {
 	MQTT_VERSION_5 = 5,
 	MQTT_VERSION_BRIDGE = 0x80,        /* set by brokers that connect to brokers */
 	SPARKPLUG_METRICS_MAX = 512,       /* of one payload */
+	SPARKPLUG_ELEMENTS_MAX = 256,      /* of an array; longer ones are shown as bytes */
 	SPARKPLUG_ALIASES_MAX = 256,       /* of one flow; a power of two */
 	SPARKPLUG_ALIAS_PROBES = 8,
 	SPARKPLUG_NAME_LEN_MAX = 44,       /* of a metric that is known by its alias */
@@ -227,7 +228,7 @@ enum sparkplug_bit {
 struct sparkplug_metric {
 	struct record_head head;
 	struct record_ref name;
-	struct record_ref data; /* of a text or of bytes */
+	struct record_ref data; /* of a text or of bytes; struct record_scalar of an array */
 	uint64_t alias;
 	uint64_t timestamp_ns;
 	union {
@@ -257,6 +258,7 @@ enum sparkplug_metric_bit {
 	METRIC_HAS_TEXT,
 	METRIC_HAS_BYTES,
 	METRIC_HAS_TIME,
+	METRIC_HAS_ARRAY,
 };
 
 /** A transaction as it is written, or the message at hand as the rules see it. */
@@ -417,6 +419,8 @@ struct sparkplug_topic {
 bool sparkplug_topic_read(const uint8_t *topic, uint32_t len, struct sparkplug_topic *out);
 /** Reads a PUBLISH with such a topic into pdu->record. @return whether the payload was understood */
 bool sparkplug_read(struct mqtt_pdu *pdu, const struct sparkplug_topic *topic, struct cursor payload);
+/** The elements of an array's bytes as struct record_scalar. @return false: no array's datatype, or not its length */
+bool sparkplug_array_read(struct record_builder *b, uint32_t datatype, struct record_ref *out, struct cursor in);
 bool sparkplug_payload_read(struct mqtt_pdu *pdu, struct sparkplug *sparkplug, struct cursor payload, uint32_t owner);
 /** What a birth certificate says of the node or device, as an identity. Uses ctx->record. */
 void sparkplug_identify(struct proto_ctx *ctx, const struct sparkplug_topic *topic, struct cursor payload);

@@ -544,6 +544,9 @@ static const struct field metric_fields[] = {
 	{ "value", FIELD_HEX, METRIC_HAS_BYTES, 0,
 		offsetof(struct sparkplug_metric, data), NULL, NULL,
 		"SpB 6.4.6", "value: bytes, or a data set or template as it is encoded" },
+	{ "value", FIELD_SCALARS, METRIC_HAS_ARRAY, 0,
+		offsetof(struct sparkplug_metric, data), NULL, NULL,
+		"SpB 6.4.16", "elements of an array" },
 };
 static const struct record_table metric_table = TABLE("metric", metric_fields, sparkplug_metric);
 const struct record_table *const sparkplug_metric_tables[] = { &metric_table, NULL };

@@ -207,7 +207,10 @@ put_value(struct record_builder *b, struct sparkplug_metric *out, const struct m
 		else if (bit == METRIC_HAS_FLOAT) {
 			bits = (uint32_t)metric->value.number_value;
 			memcpy(&out->value.f32, &bits, sizeof(bits));
-		} else
+		} else if (metric->value.number == METRIC_BYTES &&
+			sparkplug_array_read(b, out->datatype, &out->data, metric->value.bytes))
+			bit = METRIC_HAS_ARRAY;
+		else
 			record_put_bytes(b, &out->data, metric->value.bytes.pos, bytes_len(&metric->value));
 		record_present(&out->head, bit);
 	}
