@@ -133,6 +133,17 @@ proto_event(struct proto_ctx *ctx, unsigned int event_idx)
 	ctx->events |= UINT64_C(1) << event_idx;
 }
 
+/* What rules were asked of before is of one message. */
+static inline void
+proto_hand_on(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id)
+{
+	ctx->deliver(ctx, flags, tx_id);
+	if ((flags & PROTO_MATCH) != 0) {
+		ctx->before = NULL;
+		ctx->asked = 0;
+	}
+}
+
 /**
  * Hands on ctx->record (begun by record_begin()).
  * @param tx_id  the protocol's own number for the transaction, unique among those open in the flow; 0: none
@@ -142,11 +153,7 @@ proto_deliver(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id)
 {
 	if ((flags & PROTO_EMIT) != 0 && (ctx->levels.usual | ctx->levels.cyclic) != PROTO_LOG_ALL)
 		flags |= proto_volume_judge(ctx, flags);
-	ctx->deliver(ctx, flags, tx_id);
-	if ((flags & PROTO_MATCH) != 0) {
-		ctx->before = NULL;
-		ctx->asked = 0;
-	}
+	proto_hand_on(ctx, flags, tx_id);
 }
 
 /** A file begins in the direction. @return NULL: nobody wants to know, or there is no memory */
@@ -161,7 +168,7 @@ static inline void
 proto_deliver_file(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id, struct file *file)
 {
 	ctx->file = file;
-	ctx->deliver(ctx, flags, tx_id);
+	proto_hand_on(ctx, flags, tx_id);
 	ctx->file = NULL;
 }
 
