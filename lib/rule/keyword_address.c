@@ -39,7 +39,7 @@ rule_setup_iprep(struct rule_parser *parser, char *value)
 	if (op == NULL || (score == NULL) != (set || unset))
 		return rule_refuse(parser, "the form is side,category,operator,score or side,category,isset|isnotset");
 	snprintf(text, sizeof(text), "%.4s%.20s", score == NULL ? ">=" : op, score == NULL ? "0" : score);
-	int ret = rule_add_number_test(parser, text, NULL, rule_test_iprep);
+	int ret = rule_add_number_test(parser, text, NULL, rule_test_iprep, INT64_MAX);
 
 	if (ret != 0)
 		return ret;

@@ -181,7 +181,8 @@ rule_setup_urilen(struct rule_parser *parser, char *value)
 	parser->buffer = before;
 	if (node == NULL)
 		return ret != 0 ? ret : -EINVAL;
-	return rule_numbers_parse(parser, rule_trim(value), NULL, false, &node->size);
+	ret = rule_numbers_parse(parser, rule_trim(value), NULL, false, &node->size);
+	return ret != 0 ? ret : rule_numbers_check(parser, &node->size, 0, INT64_MAX);
 }
 
 void

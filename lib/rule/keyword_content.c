@@ -245,7 +245,9 @@ rule_setup_bsize(struct rule_parser *parser, char *value)
 		return rule_refuse(parser, "there is no sticky buffer before it");
 	struct rule_node *node = rule_add_node(parser, NODE_BSIZE);
 
-	return node == NULL ? -EINVAL : rule_numbers_parse(parser, value, NULL, false, &node->size);
+	int ret = node == NULL ? -EINVAL : rule_numbers_parse(parser, value, NULL, false, &node->size);
+
+	return ret != 0 ? ret : rule_numbers_check(parser, &node->size, 0, INT64_MAX);
 }
 
 int

@@ -62,17 +62,27 @@ static const struct {
 	uint8_t type;
 	rule_test_fn fn;
 	bool bits;
+	int64_t low, high; /* the values that there are; both 0: not whole numbers, or of any kind */
 } field_tests[] = {
-	{ FIELD_BOOL, rule_test_field_number, false },   { FIELD_U8, rule_test_field_number, false },
-	{ FIELD_U16, rule_test_field_number, false },    { FIELD_U32, rule_test_field_number, false },
-	{ FIELD_U64, rule_test_field_number, false },    { FIELD_I8, rule_test_field_number, false },
-	{ FIELD_I16, rule_test_field_number, false },    { FIELD_I32, rule_test_field_number, false },
-	{ FIELD_I64, rule_test_field_number, false },    { FIELD_TIME, rule_test_field_number, false },
-	{ FIELD_NAMES8, rule_test_field_number, true },  { FIELD_NAMES16, rule_test_field_number, true },
-	{ FIELD_F32, rule_test_field_real, false },      { FIELD_F64, rule_test_field_real, false },
-	{ FIELD_U8S, rule_test_field_array, false },     { FIELD_U16S, rule_test_field_array, false },
-	{ FIELD_U32S, rule_test_field_array, false },    { FIELD_BOOLS, rule_test_field_array, false },
-	{ FIELD_SCALARS, rule_test_field_scalars, false },
+	{ FIELD_BOOL, rule_test_field_number, false, 0, 1 },
+	{ FIELD_U8, rule_test_field_number, false, 0, UINT8_MAX },
+	{ FIELD_U16, rule_test_field_number, false, 0, UINT16_MAX },
+	{ FIELD_U32, rule_test_field_number, false, 0, UINT32_MAX },
+	{ FIELD_U64, rule_test_field_number, false, INT64_MIN, INT64_MAX },
+	{ FIELD_I8, rule_test_field_number, false, INT8_MIN, INT8_MAX },
+	{ FIELD_I16, rule_test_field_number, false, INT16_MIN, INT16_MAX },
+	{ FIELD_I32, rule_test_field_number, false, INT32_MIN, INT32_MAX },
+	{ FIELD_I64, rule_test_field_number, false, INT64_MIN, INT64_MAX },
+	{ FIELD_TIME, rule_test_field_number, false, INT64_MIN, INT64_MAX },
+	{ FIELD_NAMES8, rule_test_field_number, true, 0, UINT8_MAX },
+	{ FIELD_NAMES16, rule_test_field_number, true, 0, UINT16_MAX },
+	{ FIELD_F32, rule_test_field_real, false, 0, 0 },
+	{ FIELD_F64, rule_test_field_real, false, 0, 0 },
+	{ FIELD_U8S, rule_test_field_array, false, 0, UINT8_MAX },
+	{ FIELD_U16S, rule_test_field_array, false, 0, UINT16_MAX },
+	{ FIELD_U32S, rule_test_field_array, false, 0, UINT32_MAX },
+	{ FIELD_BOOLS, rule_test_field_array, false, 0, 1 },
+	{ FIELD_SCALARS, rule_test_field_scalars, false, 0, 0 },
 };
 
 static rule_test_fn
@@ -170,7 +180,10 @@ field_compare(struct rule_parser *parser, struct rule_test *test, char *value)
 			test->negated = true;
 			value++;
 		}
-		return rule_numbers_parse(parser, value, field->names, field_tests[i].bits, &test->numbers);
+		ret = rule_numbers_parse(parser, value, field->names, field_tests[i].bits, &test->numbers);
+		if (ret != 0 || field_tests[i].low == field_tests[i].high || test->fn == rule_test_field_value)
+			return ret;
+		return rule_numbers_check(parser, &test->numbers, field_tests[i].low, field_tests[i].high);
 	}
 	return rule_refuse(parser, "a field of this kind cannot be compared; without a value it asks whether the field is present");
 }

@@ -106,7 +106,7 @@ rule_setup_filesize(struct rule_parser *parser, char *value)
 	if (file_direction(parser, &value) != 0)
 		return -EINVAL;
 	parser->draft.flags |= RULE_FILE | RULE_FILE_END;
-	return rule_add_number_test(parser, value, NULL, rule_test_file_size);
+	return rule_add_number_test(parser, value, NULL, rule_test_file_size, INT64_MAX);
 }
 
 /* Nothing is stored, but the rule asks for a file and alerts of it, as where another sensor's file store is off. */

@@ -197,7 +197,7 @@ rule_setup_stream_size(struct rule_parser *parser, char *value)
 	if (which == 4)
 		return rule_refuse(parser, "\"%.20s\" is not server, client, both or either", side);
 	snprintf(text, sizeof(text), "%.4s%.40s", op, number);
-	int ret = rule_add_number_test(parser, text, NULL, rule_test_stream_size);
+	int ret = rule_add_number_test(parser, text, NULL, rule_test_stream_size, INT64_MAX);
 
 	if (ret == 0)
 		parser->tests[parser->test_count - 1].extra = which;
@@ -207,7 +207,7 @@ rule_setup_stream_size(struct rule_parser *parser, char *value)
 #define FLOW_NUMBER(name) \
 	int rule_setup_##name(struct rule_parser *parser, char *value) \
 	{ \
-		return rule_add_number_test(parser, value, NULL, rule_test_##name); \
+		return rule_add_number_test(parser, value, NULL, rule_test_##name, INT64_MAX); \
 	}
 
 FLOW_NUMBER(flow_age)
@@ -237,7 +237,7 @@ flow_side(struct rule_parser *parser, char *value, rule_test_fn fn)
 
 	if (which == RULE_FLOW_SIDE_COUNT || value == NULL)
 		return rule_refuse(parser, "the form is toserver|toclient|either|both,numbers");
-	int ret = rule_add_number_test(parser, rule_trim(value), NULL, fn);
+	int ret = rule_add_number_test(parser, rule_trim(value), NULL, fn, INT64_MAX);
 
 	if (ret == 0)
 		parser->tests[parser->test_count - 1].extra = which;

@@ -1,47 +1,69 @@
 /* Keywords over fields of packet headers: most are "name:numbers". */
 #include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/rule/keyword.h"
 #include "lib/rule/rule_sctp.h"
 #include "lib/rule/rule_tests.h"
 
-#define NUMBER_KEYWORD(name) \
+enum { FRAGMENT_OFFSET_MAX = 0x1fff, VLAN_ID_MAX = 0xfff };
+
+#define NUMBER_KEYWORD(name, max) \
 	int rule_setup_##name(struct rule_parser *parser, char *value) \
 	{ \
-		return rule_add_number_test(parser, value, NULL, rule_test_##name); \
+		return rule_add_number_test(parser, value, NULL, rule_test_##name, (max)); \
 	}
 
-NUMBER_KEYWORD(ttl)
-NUMBER_KEYWORD(itype)
-NUMBER_KEYWORD(icode)
-NUMBER_KEYWORD(icmp_id)
-NUMBER_KEYWORD(icmp_seq)
-NUMBER_KEYWORD(seq)
-NUMBER_KEYWORD(ack)
-NUMBER_KEYWORD(window)
-NUMBER_KEYWORD(tcp_mss)
-NUMBER_KEYWORD(tcp_wscale)
-NUMBER_KEYWORD(vlan_layers)
-NUMBER_KEYWORD(id)
-NUMBER_KEYWORD(tos)
-NUMBER_KEYWORD(fragoffset)
-NUMBER_KEYWORD(icmpv6_mtu)
-NUMBER_KEYWORD(igmp_type)
-NUMBER_KEYWORD(sctp_vtag)
-NUMBER_KEYWORD(sctp_chunk_cnt)
+NUMBER_KEYWORD(ttl, UINT8_MAX)
+NUMBER_KEYWORD(itype, UINT8_MAX)
+NUMBER_KEYWORD(icode, UINT8_MAX)
+NUMBER_KEYWORD(icmp_id, UINT16_MAX)
+NUMBER_KEYWORD(icmp_seq, UINT16_MAX)
+NUMBER_KEYWORD(seq, UINT32_MAX)
+NUMBER_KEYWORD(ack, UINT32_MAX)
+NUMBER_KEYWORD(window, UINT16_MAX)
+NUMBER_KEYWORD(tcp_mss, UINT16_MAX)
+NUMBER_KEYWORD(tcp_wscale, UINT8_MAX)
+NUMBER_KEYWORD(vlan_layers, UINT8_MAX)
+NUMBER_KEYWORD(id, UINT16_MAX)
+NUMBER_KEYWORD(fragoffset, FRAGMENT_OFFSET_MAX)
+NUMBER_KEYWORD(icmpv6_mtu, UINT32_MAX)
+NUMBER_KEYWORD(igmp_type, UINT8_MAX)
+NUMBER_KEYWORD(sctp_vtag, UINT32_MAX)
+NUMBER_KEYWORD(sctp_chunk_cnt, UINT32_MAX)
+
+/* Hex digits behind an x without the 0, "x10", are of this keyword alone. */
+int
+rule_setup_tos(struct rule_parser *parser, char *value)
+{
+	char text[64];
+	size_t start = strspn(value, "! \t");
+	bool hex = (value[start] | 0x20) == 'x';
+
+	snprintf(text, sizeof(text), "%.*s%s%s", (int)start, value, hex ? "0" : "", value + start);
+	return rule_add_number_test(parser, text, NULL, rule_test_tos, UINT8_MAX);
+}
 
 int
 rule_setup_dsize(struct rule_parser *parser, char *value)
 {
 	parser->draft.flags |= RULE_ON_PACKET;
-	return rule_add_number_test(parser, value, NULL, rule_test_dsize);
+	return rule_add_number_test(parser, value, NULL, rule_test_dsize, UINT16_MAX);
 }
 
+/* IANA protocol-numbers, by the names of /etc/protocols; in their order. */
 static const struct field_name ip_proto_rows[] = {
-	{ 1, "icmp" }, { 2, "igmp" }, { 4, "ipip" }, { 6, "tcp" }, { 17, "udp" }, { 41, "ipv6" }, { 47, "gre" }, { 50, "esp" },
-	{ 51, "ah" }, { 58, "ipv6-icmp" }, { 89, "ospf" }, { 103, "pim" }, { 112, "vrrp" }, { 132, "sctp" },
+	{ 0, "ip" }, { 0, "hopopt" }, { 1, "icmp" }, { 2, "igmp" }, { 3, "ggp" }, { 4, "ipencap" }, { 4, "ipv4" },
+	{ 5, "st" }, { 6, "tcp" }, { 7, "cbt" }, { 8, "egp" }, { 9, "igp" }, { 12, "pup" }, { 16, "chaos" }, { 17, "udp" },
+	{ 20, "hmp" }, { 22, "xns-idp" }, { 27, "rdp" }, { 28, "irtp" }, { 29, "iso-tp4" }, { 33, "dccp" }, { 36, "xtp" }, { 37, "ddp" },
+	{ 41, "ipv6" }, { 43, "ipv6-route" }, { 44, "ipv6-frag" }, { 45, "idrp" }, { 46, "rsvp" }, { 47, "gre" }, { 48, "dsr" },
+	{ 50, "esp" }, { 50, "ipsec-esp" }, { 51, "ah" }, { 51, "ipsec-ah" }, { 54, "narp" }, { 55, "mobile" }, { 57, "skip" },
+	{ 58, "ipv6-icmp" }, { 58, "icmpv6" }, { 59, "ipv6-nonxt" }, { 60, "ipv6-opts" }, { 80, "iso-ip" }, { 81, "vmtp" }, { 88, "eigrp" },
+	{ 89, "ospf" }, { 89, "ospfigp" }, { 93, "ax.25" }, { 94, "ipip" }, { 97, "etherip" }, { 98, "encap" }, { 103, "pim" },
+	{ 108, "ipcomp" }, { 112, "vrrp" }, { 115, "l2tp" }, { 124, "isis" }, { 132, "sctp" }, { 133, "fc" }, { 135, "mobility-header" },
+	{ 136, "udplite" }, { 137, "mpls-in-ip" }, { 138, "manet" }, { 139, "hip" }, { 140, "shim6" }, { 141, "wesp" }, { 142, "rohc" },
 };
 
 static const struct field_names ip_proto_names = FIELD_NAMES(ip_proto_rows, NULL);
@@ -49,7 +71,7 @@ static const struct field_names ip_proto_names = FIELD_NAMES(ip_proto_rows, NULL
 int
 rule_setup_ip_proto(struct rule_parser *parser, char *value)
 {
-	return rule_add_number_test(parser, value, &ip_proto_names, rule_test_ip_proto);
+	return rule_add_number_test(parser, value, &ip_proto_names, rule_test_ip_proto, UINT8_MAX);
 }
 
 static const struct field_name l3_proto_rows[] = { { 0x0800, "ipv4" }, { 0x0806, "arp" }, { 0x86dd, "ipv6" } };
@@ -58,7 +80,7 @@ static const struct field_names l3_proto_names = FIELD_NAMES(l3_proto_rows, NULL
 int
 rule_setup_l3_proto(struct rule_parser *parser, char *value)
 {
-	return rule_add_number_test(parser, value, &l3_proto_names, rule_test_l3_proto);
+	return rule_add_number_test(parser, value, &l3_proto_names, rule_test_l3_proto, UINT16_MAX);
 }
 
 /* RFC 9260 3.2, RFC 3758, RFC 4895, RFC 5061, RFC 6525, RFC 8260 */
@@ -73,7 +95,7 @@ const struct field_names rule_sctp_chunk_names = FIELD_NAMES(sctp_chunk_rows, NU
 int
 rule_setup_sctp_chunk_type(struct rule_parser *parser, char *value)
 {
-	return rule_add_number_test(parser, value, &rule_sctp_chunk_names, rule_test_sctp_chunk_type);
+	return rule_add_number_test(parser, value, &rule_sctp_chunk_names, rule_test_sctp_chunk_type, UINT8_MAX);
 }
 
 /* bits[0]: a bit for each enum rule_session_phase */
@@ -99,7 +121,7 @@ rule_setup_tcp_session(struct rule_parser *parser, char *value)
 	return 0;
 }
 
-/* bits[0] the flags wanted, bits[1] those ignored, extra: '=' exactly, '+' at least, '*' any, '!' none of */
+/* bits[0] the flags wanted, bits[1] those ignored, extra: '=' exactly, '+' at least, '*' any, '!' not all of */
 static const struct {
 	char letter;
 	uint8_t flag;
@@ -189,7 +211,8 @@ rule_setup_vlan_id(struct rule_parser *parser, char *value)
 		test->negated = true;
 		value++;
 	}
-	return rule_numbers_parse(parser, rule_trim(value), NULL, false, &test->numbers);
+	ret = rule_numbers_parse(parser, rule_trim(value), NULL, false, &test->numbers);
+	return ret != 0 ? ret : rule_numbers_check(parser, &test->numbers, 0, VLAN_ID_MAX);
 }
 
 /* bits[0]: wanted of 4 (reserved) 2 (DF) 1 (MF); extra as with TCP flags */

@@ -178,7 +178,7 @@ rule_add_test(struct rule_parser *parser, rule_test_fn fn)
 }
 
 int
-rule_add_number_test(struct rule_parser *parser, char *value, const struct field_names *names, rule_test_fn fn)
+rule_add_number_test(struct rule_parser *parser, char *value, const struct field_names *names, rule_test_fn fn, int64_t max)
 {
 	struct rule_test *test = rule_add_test(parser, fn);
 
@@ -188,7 +188,9 @@ rule_add_number_test(struct rule_parser *parser, char *value, const struct field
 		test->negated = true;
 		value++;
 	}
-	return rule_numbers_parse(parser, value, names, false, &test->numbers);
+	int ret = rule_numbers_parse(parser, value, names, false, &test->numbers);
+
+	return ret != 0 ? ret : rule_numbers_check(parser, &test->numbers, 0, max);
 }
 
 /* ---- finishing ---- */

@@ -89,7 +89,9 @@ which_parse(struct rule_parser *parser, char *word, struct rule_elements *out)
 		}
 	if (strncmp(word, "nb", 2) == 0) {
 		out->which = ELEMENTS_TIMES;
-		return rule_numbers_parse(parser, rule_trim(word + 2), NULL, false, &out->times);
+		int ret = rule_numbers_parse(parser, rule_trim(word + 2), NULL, false, &out->times);
+
+		return ret != 0 ? ret : rule_numbers_check(parser, &out->times, 0, INT64_MAX);
 	}
 	out->which = ELEMENTS_PLACE;
 	out->if_none = strncmp(word, "oob_or", 6) == 0;
@@ -134,6 +136,7 @@ rule_elements_parse(struct rule_parser *parser, char *value, struct rule_test *t
 	if (strncmp(value, "count", count_len) == 0 && strchr(" <>=!&0123456789", value[count_len]) != NULL) {
 		elements.which = ELEMENTS_COUNT;
 		ret = rule_numbers_parse(parser, rule_trim(value + count_len), NULL, false, &elements.times);
+		ret = ret == 0 ? rule_numbers_check(parser, &elements.times, 0, INT64_MAX) : ret;
 		ret = ret == 0 ? elements_keep(parser, &elements, test) : ret;
 		return ret == 0 ? 1 : ret;
 	}

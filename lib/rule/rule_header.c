@@ -120,7 +120,7 @@ header_name(struct rule_parser *parser, const char *word)
 			if (proto_rows[i].ip_proto == NULL)
 				return 0;
 			snprintf(number, sizeof(number), "%s", proto_rows[i].ip_proto);
-			return rule_add_number_test(parser, number, NULL, rule_test_ip_proto);
+			return rule_add_number_test(parser, number, NULL, rule_test_ip_proto, UINT8_MAX);
 		}
 	for (unsigned int i = 0; i < world->app_count; i++)
 		if (strcasecmp(world->apps[i]->name, word) == 0) {

@@ -1,5 +1,6 @@
 #include <ctype.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -172,11 +173,11 @@ number_between(int64_t value, double real)
 	return (double)value != real;
 }
 
+/* "2<>5", "2-5": what lies between, without the ends. */
 static int
 number_range(struct rule_parser *parser, char *text, char *mark, size_t mark_len, const struct field_names *names,
 	struct rule_number *out)
 {
-	bool exclusive = mark_len == 2;
 	char *high = rule_trim(mark + mark_len);
 
 	*mark = '\0';
@@ -186,14 +187,12 @@ number_range(struct rule_parser *parser, char *text, char *mark, size_t mark_len
 		return rule_refuse(parser, "\"%s\" and \"%s\" do not make a range", low, high);
 	out->op = NUMBER_RANGE;
 	out->a += number_between(out->a, out->fa) && out->a < INT64_MAX;
-	if (out->a >= out->b && out->fa >= out->fb && (exclusive || out->a != out->b))
+	if (out->a >= out->b && out->fa >= out->fb)
 		return rule_refuse(parser, "the range %s to %s is empty", low, high);
-	if (exclusive) {
-		out->a += !number_between(out->a, out->fa);
-		out->b -= !number_between(out->b, out->fb);
-		out->fa = nextafter(out->fa, INFINITY);
-		out->fb = nextafter(out->fb, -INFINITY);
-	}
+	out->a += !number_between(out->a, out->fa);
+	out->b -= !number_between(out->b, out->fb);
+	out->fa = nextafter(out->fa, INFINITY);
+	out->fb = nextafter(out->fb, -INFINITY);
 	if (out->a > out->b) /* fractions alone */
 		out->a = out->b = INT64_MIN;
 	return 0;
@@ -328,6 +327,47 @@ rule_numbers_parse(struct rule_parser *parser, char *text, const struct field_na
 	out->every = out->every || all_negated; /* !1,!2 means neither */
 	out->items = rule_arena_copy(&parser->set->arena, items, out->count * sizeof(items[0]));
 	return out->items == NULL ? rule_no_memory(parser) : 0;
+}
+
+/* Ends of ranges stand a hair's breadth inside of what was written. */
+static bool
+is_fraction(double real)
+{
+	return fabs(real - rint(real)) > 1e-9;
+}
+
+/* Whether some value from low to high is so; fractions are nobody's, and are let be. */
+static bool
+number_possible(const struct rule_number *number, int64_t low, int64_t high)
+{
+	switch (number->op) {
+	case NUMBER_BELOW:
+		return number->a > low;
+	case NUMBER_ABOVE:
+		return number->a < high;
+	case NUMBER_RANGE:
+		return is_fraction(number->fa) || is_fraction(number->fb)
+			|| (number->b > INT64_MIN && (number->negated || (number->a <= high && number->b >= low)));
+	case NUMBER_EQUAL:
+		return number->negated || is_fraction(number->fa) || (number->a >= low && number->a <= high);
+	default:
+		return true;
+	}
+}
+
+int
+rule_numbers_check(struct rule_parser *parser, const struct rule_numbers *numbers, int64_t low, int64_t high)
+{
+	for (unsigned int i = 0; i < numbers->count; i++) {
+		const struct rule_number *number = &numbers->items[i];
+
+		if (number_possible(number, low, high))
+			continue;
+		if (number->op == NUMBER_RANGE && number->b == INT64_MIN)
+			return rule_refuse(parser, "nothing lies between %.15g and %.15g", number->fa, number->fb);
+		return rule_refuse(parser, "the values go from %" PRId64 " to %" PRId64, low, high);
+	}
+	return 0;
 }
 
 static bool

@@ -148,6 +148,8 @@ int rule_value_parse(struct rule_parser *parser, const char *text, struct rule_v
 /** The list grammar of struct rule_number. @param names  of an enumeration, or NULL */
 int rule_numbers_parse(struct rule_parser *parser, char *text, const struct field_names *names, bool bit_names,
 	struct rule_numbers *out);
+/** Refuses what no value from low to high can be. @return 0 or -EINVAL */
+int rule_numbers_check(struct rule_parser *parser, const struct rule_numbers *numbers, int64_t low, int64_t high);
 /** Takes what says which elements are meant off the end of a list's value. @return 1: nothing else is left to parse ("count >3"),
  *  0, -EINVAL, -ENOMEM. rule_elements.c */
 int rule_elements_parse(struct rule_parser *parser, char *value, struct rule_test *test);
@@ -181,8 +183,8 @@ struct rule_transform *rule_add_transform(struct rule_parser *parser, enum rule_
 int rule_move_node(struct rule_parser *parser, struct rule_node *node, const char *name);
 /** Moves the option's node behind the content that it is relative to. @return 0 or -EINVAL */
 int rule_follow_moved(struct rule_parser *parser);
-/** A test of "name:numbers" kind. */
-int rule_add_number_test(struct rule_parser *parser, char *value, const struct field_names *names, rule_test_fn fn);
+/** A test of "name:numbers" kind. @param max  the greatest value that there is */
+int rule_add_number_test(struct rule_parser *parser, char *value, const struct field_names *names, rule_test_fn fn, int64_t max);
 
 /* ---- keyword_field.c: names that are not in the table ---- */
 

@@ -48,6 +48,18 @@ is_ip(const struct rule_view *view)
 	return view->packet != NULL && (view->packet->flags & PACKET_IP) != 0;
 }
 
+/* An echo, timestamp, information or address mask message (RFC 792, RFC 950, RFC 4443 4): others have no identifier and number. */
+static bool
+is_icmp_query(const struct rule_view *view)
+{
+	enum { QUERIES_V4 = 1 << 0 | 1 << 8 | 1 << 13 | 1 << 14 | 1 << 15 | 1 << 16 | 1 << 17 | 1 << 18, ECHO_V6 = 128, ECHO_REPLY_V6 = 129 };
+	uint8_t type = view->packet == NULL ? 0 : view->packet->icmp_type;
+
+	if (is_l4(view, IP_PROTO_ICMP))
+		return type < 32 && (QUERIES_V4 >> type & 1) != 0;
+	return is_l4(view, IP_PROTO_ICMPV6) && (type == ECHO_V6 || type == ECHO_REPLY_V6);
+}
+
 #define PACKET_NUMBER(name, present, value) \
 	bool rule_test_##name(const struct rule_view *view, const struct rule_test *test) \
 	{ \
@@ -58,7 +70,7 @@ PACKET_NUMBER(dsize, true, view->packet->payload_len)
 PACKET_NUMBER(ttl, is_ip(view), view->packet->ttl)
 PACKET_NUMBER(itype, is_icmp(view), view->packet->icmp_type)
 PACKET_NUMBER(icode, is_icmp(view), view->packet->icmp_code)
-PACKET_NUMBER(icmp_id, is_icmp(view), view->packet->icmp_id)
+PACKET_NUMBER(icmp_id, is_icmp_query(view), view->packet->icmp_id)
 PACKET_NUMBER(ip_proto, is_ip(view), view->packet->ip_proto)
 PACKET_NUMBER(seq, is_l4(view, IP_PROTO_TCP), view->packet->tcp_seq)
 PACKET_NUMBER(ack, is_l4(view, IP_PROTO_TCP), view->packet->tcp_ack)
@@ -76,7 +88,7 @@ rule_test_icmp_seq(const struct rule_view *view, const struct rule_test *test)
 	cursor_skip(&cursor, 6); /* RFC 792: type, code, checksum, identifier */
 	uint16_t seq = cursor_be16(&cursor);
 
-	return packet_number(view, test, is_icmp(view) && !cursor.short_read, seq);
+	return packet_number(view, test, is_icmp_query(view) && !cursor.short_read, seq);
 }
 
 bool
@@ -170,10 +182,12 @@ rule_test_fragoffset(const struct rule_view *view, const struct rule_test *test)
 	return packet_number(view, test, present, word & 0x1fff);
 }
 
-/* "exactly", "at least", "any of", "none of" */
+/* "exactly", "at least", "any of", "not all of"; where none is wanted: none, or with ! some */
 static bool
 bits_hold(uint64_t have, uint64_t wanted, uint64_t how)
 {
+	if (wanted == 0)
+		return (have != 0) == (how == '!');
 	if (how == '+')
 		return (have & wanted) == wanted;
 	if (how == '*')

@@ -13,7 +13,7 @@ static const struct {
 	{ "100,-3", "0001" }, { "200,oob_or 1", "1111" }, { "100,oob_or 2", "1111" }, { "200,oob_or 2", "1110" },
 	{ "100,nb>1", "0001" }, { "100,nb 1", "0110" }, { "100,nb<1", "1000" },
 	{ "200,any,1:3", "0001" }, { "100,any,1:3", "0001" }, { "100,all,0:1", "0111" }, { "100,all,-1:0", "0000" },
-	{ "100,nb=1,-2:2", "0010" }, { "count >1", "0011" }, { "count 0", "1000" }, { "count 1-2", "0110" },
+	{ "100,nb=1,-2:2", "0010" }, { "count >1", "0011" }, { "count 0", "1000" }, { "count 0-3", "0110" },
 	{ "[100,200],all", "0111" }, { "[200,300],-1", "0010" }, { "&0x40=0x40", "0111" }, { "&0x60!=0x60", "0011" },
 };
 
@@ -49,6 +49,12 @@ static const struct {
 	{ "vlan.id:100,any,1:x;", "FROM:TO" },        { "vlan.id:,0;", "number" },
 	{ "vlan.id:count x;", "not a number" },       { "vlan.id:100,nb;", "number" },
 	{ "vlan.id:&0x40=0x41;", "beyond the mask" }, { "dsize:10xb;", "not a number" },
+	{ "vlan.id:4096;", "from 0 to 4095" },        { "ttl:256;", "from 0 to 255" },
+	{ "ttl:>255;", "from 0 to 255" },             { "ttl:[1,300];", "from 0 to 255" },
+	{ "dsize:<0;", "from 0 to 65535" },           { "tos:x100;", "from 0 to 255" },
+	{ "vlan.layers:1-2;", "between 1 and 2" },    { "dsize:5<>5;", "is empty" },
+	{ "toy.unit:4-5;", "between 4 and 5" },       { "toy.unit:256;", "from 0 to 255" },
+	{ "vlan.id:1,nb 1-2;", "between 1 and 2" },   { "ip_proto:256;", "from 0 to 255" },
 };
 
 static void
