@@ -244,11 +244,12 @@ threshold_line_apply(struct rule_parser *parser, const struct threshold_line *li
 		if ((line->sid != 0 && rule->meta.sid != line->sid) || (line->gid != 0 && rule->meta.gid != line->gid))
 			continue;
 		if (!line->suppress) {
-			/* what a rule says of itself goes before what is said of it here */
+			/* what is said here of one rule goes before what it says of itself, and that before what is said here of all */
 			if (line->rate)
 				rule->rate = line->threshold;
-			else if ((rule->flags & RULE_OWN_THRESHOLD) == 0)
+			else if (line->sid != 0 || (rule->flags & RULE_OWN_THRESHOLD) == 0)
 				rule->threshold = line->threshold;
+			rule->flags |= line->rate || line->sid == 0 ? 0 : RULE_OWN_THRESHOLD;
 			continue;
 		}
 		struct rule_suppress *row = rule_arena_alloc(&set->arena, sizeof(*row));
@@ -261,6 +262,27 @@ threshold_line_apply(struct rule_parser *parser, const struct threshold_line *li
 		rule->suppress = row;
 	}
 	return 0;
+}
+
+/* Cuts the first line off, with those that it goes on in behind a backslash. @return what follows, NULL: nothing */
+static char *
+threshold_line_cut(char *at, unsigned int *lines)
+{
+	bool comment = at[strspn(at, " \t")] == '#';
+
+	for (char *end; (end = strchr(at, '\n')) != NULL; at = end + 1) {
+		char *last = end;
+
+		++*lines;
+		while (last > at && strchr(" \t\r", last[-1]) != NULL)
+			last--;
+		if (comment || last == at || last[-1] != '\\') {
+			*end = '\0';
+			return end + 1;
+		}
+		memset(last - 1, ' ', (size_t)(end + 1 - (last - 1)));
+	}
+	return NULL;
 }
 
 int
@@ -278,13 +300,12 @@ rule_thresholds_apply(struct rule_parser *parser, const struct rule_config *conf
 		return ret;
 	char *rest = text;
 
-	for (unsigned int number = 1; ret == 0 && rest != NULL; number++) {
-		char *at = rest, *end = strchr(rest, '\n');
+	for (unsigned int number = 1, lines = 0; ret == 0 && rest != NULL; number += lines) {
+		char *at = rest;
 		struct threshold_line line;
 
-		rest = end == NULL ? NULL : end + 1;
-		if (end != NULL)
-			*end = '\0';
+		lines = 0;
+		rest = threshold_line_cut(rest, &lines);
 		at = rule_trim(at);
 		if (*at == '\0' || *at == '#')
 			continue;

@@ -5,6 +5,8 @@
 #ifndef MR_RULE_INTERNAL_H
 #define MR_RULE_INTERNAL_H
 
+#include <string.h>
+
 #include <hs/hs.h>
 #include <libpsl.h>
 #include <stdatomic.h>
@@ -422,6 +424,16 @@ rule_addrs_hash(uint32_t seed, const struct ip_addr addr[2])
 	hash = hash_u64(hash, addr[0].halves[1]);
 	hash = hash_u64(hash, addr[1].halves[0]);
 	return hash_u64(hash, addr[1].halves[1]);
+}
+
+/** Both ends, the same whichever way the packet goes. */
+static inline void
+rule_addrs_pair(const struct rule_view *view, struct ip_addr pair[2])
+{
+	bool swap = memcmp(&view->dst, &view->src, sizeof(view->dst)) < 0;
+
+	pair[0] = swap ? view->dst : view->src;
+	pair[1] = swap ? view->src : view->dst;
 }
 
 static inline uint32_t

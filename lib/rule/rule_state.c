@@ -300,12 +300,6 @@ struct rule_bit_table {
 	struct rule_bit bits[];
 };
 
-static bool
-addr_less(const struct ip_addr *a, const struct ip_addr *b)
-{
-	return memcmp(a, b, sizeof(*a)) < 0;
-}
-
 static void
 bit_key(const struct rule_view *view, const struct rule_state *state, uint32_t id, struct rule_bit *key)
 {
@@ -314,10 +308,7 @@ bit_key(const struct rule_view *view, const struct rule_state *state, uint32_t i
 		key->addr[0] = state->track == TRACK_DST ? view->dst : view->src;
 		return;
 	}
-	bool swap = addr_less(&view->dst, &view->src);
-
-	key->addr[0] = swap ? view->dst : view->src;
-	key->addr[1] = swap ? view->src : view->dst;
+	rule_addrs_pair(view, key->addr);
 }
 
 static bool

@@ -41,10 +41,12 @@ tracked_key(const struct rule_view *view, const struct rule *rule, const struct 
 		.track = threshold->track, .ip_version = view->ip_version };
 	if (threshold->track == TRACK_FLOW)
 		key->addr[0].halves[0] = view->flow == NULL ? 0 : view->flow->flow_id;
-	if (threshold->track == TRACK_SRC || threshold->track == TRACK_BOTH)
+	if (threshold->track == TRACK_SRC)
 		key->addr[0] = view->src;
-	if (threshold->track == TRACK_DST || threshold->track == TRACK_BOTH)
+	if (threshold->track == TRACK_DST)
 		key->addr[1] = view->dst;
+	if (threshold->track == TRACK_BOTH)
+		rule_addrs_pair(view, key->addr);
 	if (threshold->track == TRACK_RULE || threshold->track == TRACK_FLOW)
 		key->ip_version = 0;
 }
@@ -109,10 +111,11 @@ tracked_unique(const struct rule_view *view, const struct rule_threshold *thresh
 	return fresh;
 }
 
+/* What comes as late as the window is long is the last in it. */
 static bool
 window_is_over(const struct rule_view *view, const struct rule_tracked *row, uint64_t seconds)
 {
-	return view->ts_ns >= row->start_ns + seconds * NS_PER_S || clock_is_back(view->ts_ns, row->start_ns);
+	return view->ts_ns > row->start_ns + seconds * NS_PER_S || clock_is_back(view->ts_ns, row->start_ns);
 }
 
 static bool
@@ -174,7 +177,7 @@ rate_exceeded(const struct rule_view *view, const struct rule *rule)
 	const struct rule_threshold *rate = &rule->rate;
 	struct rule_tracked *row = tracked_find(view, rule, rate);
 
-	if (view->ts_ns < row->next && !clock_is_back(view->ts_ns, row->start_ns))
+	if (view->ts_ns <= row->next && !clock_is_back(view->ts_ns, row->start_ns))
 		return true;
 	if (window_is_over(view, row, rate->seconds)) {
 		row->start_ns = view->ts_ns;

@@ -409,22 +409,34 @@ test_geoip(void **state)
 
 /* ---- threshold.config ---- */
 
+#define OWN "threshold:type limit, track by_src, count 2, seconds 60;"
+
 static const struct {
 	const char *lines;
 	const char *fires; /* of packets a second apart: the action's first letter, - for none */
+	const char *own;   /* what the rule says itself */
 } threshold_cases[] = {
-	{ "", "aaaaaaaa" },
-	{ "suppress gen_id 1, sig_id 1", "--------" },
-	{ "suppress gen_id 1, sig_id 2", "aaaaaaaa" },
-	{ "suppress gen_id 0, sig_id 0, track by_src, ip 10.0.0.1", "--------" },
-	{ "suppress gen_id 1, sig_id 1, track by_dst, ip 10.0.0.1", "aaaaaaaa" },
-	{ "suppress gen_id 1, sig_id 1, track by_either, ip [10.0.0.2,1.2.3.4]", "--------" },
-	{ "threshold gen_id 1, sig_id 1, type limit, track by_src, count 1, seconds 4", "a---a---" },
-	{ "event_filter gen_id 0, sig_id 0, type threshold, track by_dst, count 3, seconds 60", "--a--a--" },
-	{ "rate_filter gen_id 1, sig_id 1, track by_src, count 2, seconds 60, new_action drop, timeout 3", "aadddaad" },
-	{ "rate_filter gen_id 1, sig_id 1, track by_rule, count 3, seconds 60, new_action pass, timeout 100", "aaa-----" },
-	{ "rate_filter gen_id 1, sig_id 1, track by_src, count 2, seconds 2, new_action drop, timeout 3", "aaaaaaaa" },
-	{ "rate_filter gen_id 1, sig_id 1, track by_src, count 2, new_action drop, timeout 3", "aaaaaaaa" }, /* not applied */
+	{ "", "aaaaaaaa", "" },
+	{ "suppress gen_id 1, sig_id 1", "--------", "" },
+	{ "suppress gen_id 1, sig_id 2", "aaaaaaaa", "" },
+	{ "suppress gen_id 0, sig_id 0, track by_src, ip 10.0.0.1", "--------", "" },
+	{ "suppress gen_id 1, sig_id 1, track by_dst, ip 10.0.0.1", "aaaaaaaa", "" },
+	{ "suppress gen_id 1, sig_id 1, track by_either, ip [10.0.0.2,1.2.3.4]", "--------", "" },
+	{ "threshold gen_id 1, sig_id 1, type limit, track by_src, count 1, seconds 4", "a----a--", "" },
+	{ "event_filter gen_id 0, sig_id 0, type threshold, track by_dst, count 3, seconds 60", "--a--a--", "" },
+	{ "rate_filter gen_id 1, sig_id 1, track by_src, count 2, seconds 60, new_action drop, timeout 3", "aaddddaa", "" },
+	{ "rate_filter gen_id 1, sig_id 1, track by_rule, count 3, seconds 60, new_action pass, timeout 100", "aaa-----", "" },
+	{ "rate_filter gen_id 1, sig_id 1, track by_src, count 2, seconds 1, new_action drop, timeout 3", "aaaaaaaa", "" },
+	{ "rate_filter gen_id 1, sig_id 1, track by_src, count 2, new_action drop, timeout 3", "aaaaaaaa", "" }, /* not applied */
+	{ "suppress gen_id 1, \\\n  sig_id 1\n", "--------", "" },
+	{ "# \\\nthreshold gen_id 1, \\ \r\n sig_id 1, type limit, \\\n track by_src, count 1, seconds 60", "a-------", "" },
+	/* of one rule it replaces the rule's own, of all it does not, in either order */
+	{ "threshold gen_id 1, sig_id 1, type limit, track by_src, count 3, seconds 60", "aaa-----", OWN },
+	{ "threshold gen_id 0, sig_id 0, type limit, track by_src, count 3, seconds 60", "aa------", OWN },
+	{ "threshold gen_id 1, sig_id 1, type limit, track by_src, count 3, seconds 60\n"
+	  "threshold gen_id 1, sig_id 0, type limit, track by_src, count 1, seconds 60", "aaa-----", "" },
+	{ "threshold gen_id 1, sig_id 0, type limit, track by_src, count 1, seconds 60\n"
+	  "threshold gen_id 1, sig_id 1, type limit, track by_src, count 3, seconds 60", "aaa-----", "" },
 };
 
 static void
@@ -433,10 +445,12 @@ test_threshold_file(void **state)
 	(void)state;
 	for (unsigned int i = 0; i < TEST_COUNT(threshold_cases); i++) {
 		struct bench b = { .config = toy_config() };
-		char fired[9] = "--------";
+		char fired[9] = "--------", rule[160];
 
 		b.config.threshold_file = file_write("threshold.config", threshold_cases[i].lines, strlen(threshold_cases[i].lines));
-		bench_begin(&b, "alert udp any any -> any any (content:\"abcd\"; sid:1;)\n");
+		snprintf(rule, sizeof(rule), "alert udp any any -> any any (content:\"abcd\"; %s sid:1;)\n",
+			threshold_cases[i].own);
+		bench_begin(&b, rule);
 		for (unsigned int n = 0; n < 8; n++)
 			if (bench_udp(&b, 1, 10 + n) == 1)
 				fired[n] = b.hits.hit[0].action == RULE_ALERT ? 'a' : 'd';

@@ -310,13 +310,14 @@ static const struct {
 	const char *option;
 	const char *fires; /* of packets a second apart */
 } threshold_cases[] = {
-	{ "threshold:type limit, track by_src, count 2, seconds 5;", "1100011000" },
+	{ "threshold:type limit, track by_src, count 2, seconds 5;", "1100001100" },
+	{ "threshold:type threshold, track by_src, count 3, seconds 2;", "0010010010" },
 	{ "threshold:type threshold, track by_dst, count 3, seconds 60;", "0010010010" },
-	{ "threshold:type both, track by_both, count 3, seconds 5;", "0010000100" },
+	{ "threshold:type both, track by_both, count 3, seconds 5;", "0010000010" },
 	{ "threshold:type limit, track by_rule, count 1, seconds 3600;", "1000000000" },
 	{ "threshold:type backoff, track by_flow, count 1, multiplier 3;", "1010000010" },
 	{ "detection_filter:track by_src, count 4, seconds 3600;", "0000111111" },
-	{ "detection_filter:track by_flow, count 2, seconds 5;", "0011100111" },
+	{ "detection_filter:track by_flow, count 2, seconds 5;", "0011110011" },
 	{ "detection_filter:track by_dst, count 1, seconds 60, unique_on src_port;", "0000000000" },
 };
 
@@ -442,10 +443,10 @@ static const struct {
 	{ "toy.unit:[1,3];", true },
 	{ "toy.unit:![1,3];", false },
 	{ "toy.unit:2-4;", true },
-	{ "toy.unit:3<>5;", false },
 	{ "toy.unit:3-5;", false },
 	{ "toy.unit:1-3;", false },
 	{ "toy.unit:!3-5;", true },
+	{ "toy.unit:3<>5;", false },
 	{ "toy.unit:>3;", false },
 	{ "toy.unit:&2;", true },
 	{ "toy.unit:3.5;", false }, /* a fraction is no integer */
