@@ -46,6 +46,8 @@ static const struct {
 	{ "isnotset", STATE_ISNOTSET },
 };
 
+enum { XBIT_EXPIRE_S = 30, HOSTBIT_EXPIRE_S = 300 }; /* where the rule does not say it */
+
 static struct rule_state *
 state_add(struct rule_parser *parser, enum rule_state_kind kind, const char *op)
 {
@@ -63,7 +65,7 @@ state_add(struct rule_parser *parser, enum rule_state_kind kind, const char *op)
 	}
 	struct rule_state *state = &parser->states[parser->state_count++];
 
-	*state = (struct rule_state){ .kind = (uint8_t)kind, .op = state_ops[i].op, .expire_s = 30 };
+	*state = (struct rule_state){ .kind = (uint8_t)kind, .op = state_ops[i].op };
 	return state;
 }
 
@@ -114,7 +116,9 @@ state_option(struct rule_parser *parser, struct rule_state *state, char *word)
 	if (*argument != '\0')
 		*argument++ = '\0';
 	argument = rule_trim(argument);
-	if (strcmp(word, "expire") == 0 && rule_integer(argument, &number) && number > 0 && number < UINT32_MAX) {
+	if (strcmp(word, "expire") == 0) {
+		if (!rule_integer(argument, &number) || number < 1 || number >= UINT32_MAX)
+			return rule_refuse(parser, "\"%.40s\" is not a number of seconds", argument);
 		state->expire_s = (uint32_t)number;
 		return 0;
 	}
@@ -150,7 +154,7 @@ state_tx(struct rule_parser *parser, struct rule_state *state)
 }
 
 static int
-state_host(struct rule_parser *parser, char *value)
+state_host(struct rule_parser *parser, char *value, uint32_t expire_s)
 {
 	char *op = rule_split(&value, ','), *word;
 
@@ -162,6 +166,7 @@ state_host(struct rule_parser *parser, char *value)
 
 	if (state == NULL)
 		return -EINVAL;
+	state->expire_s = expire_s;
 	int ret = state_names(parser, state, rule_split(&value, ','));
 
 	while (ret == 0 && (word = rule_split(&value, ',')) != NULL)
@@ -172,13 +177,13 @@ state_host(struct rule_parser *parser, char *value)
 int
 rule_setup_hostbits(struct rule_parser *parser, char *value)
 {
-	return state_host(parser, value);
+	return state_host(parser, value, HOSTBIT_EXPIRE_S);
 }
 
 int
 rule_setup_xbits(struct rule_parser *parser, char *value)
 {
-	return state_host(parser, value);
+	return state_host(parser, value, XBIT_EXPIRE_S);
 }
 
 /* stream_size:server,<,1111 */

@@ -35,7 +35,8 @@ rule_setup_msg(struct rule_parser *parser, char *value)
 int
 rule_setup_sid(struct rule_parser *parser, char *value)
 {
-	int ret = meta_number(parser, value, &parser->draft.meta.sid);
+	bool again = parser->draft.meta.sid != 0;
+	int ret = again ? rule_refuse(parser, "given twice") : meta_number(parser, value, &parser->draft.meta.sid);
 
 	if (ret == 0 && parser->draft.meta.sid == 0)
 		return rule_refuse(parser, "sid 0 is not allowed");

@@ -15,11 +15,26 @@ enum {
 
 /* ---- precedence ---- */
 
-/* Setters of flow bits come before those that ask for them, and what only takes bits away behind: one packet can do all. */
+/* Whether an expression fills variables that other rules can ask for. */
+static bool
+captures(const struct rule *rule)
+{
+	for (unsigned int i = 0; i < rule->buffer_count; i++)
+		for (unsigned int n = 0; n < rule->buffers[i].node_count; n++) {
+			const struct rule_node *node = &rule->buffers[i].nodes[n];
+
+			for (unsigned int c = 0; node->kind == NODE_PCRE && c < node->pcre.capture_count; c++)
+				if (node->pcre.captures[c].kept != CAPTURED_FOR_ALERT)
+					return true;
+		}
+	return false;
+}
+
+/* Setters of flow bits and variables come before those that ask for them, and what only takes bits away behind: one packet can do all. */
 static unsigned int
 order_of_bits(const struct rule *rule)
 {
-	bool sets = false, asks = false, unsets = false;
+	bool sets = captures(rule), asks = false, unsets = false;
 
 	for (unsigned int i = 0; i < rule->state_count; i++) {
 		unsets = unsets || rule->states[i].op == STATE_UNSET;

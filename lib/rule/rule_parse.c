@@ -246,7 +246,7 @@ rule_read(struct rule_parser *parser, char *work)
 		depth += *open == '[' ? 1 : *open == ']' && depth > 0 ? -1u : 0;
 	parser->at = parser->text;
 	if (*open == '\0')
-		return rule_refuse(parser, "the options in parentheses are missing");
+		return rule_refuse(parser, depth > 0 ? "] is missing" : "the options in parentheses are missing");
 	char *close = open + strlen(open) - 1;
 
 	while (close > open && isspace((unsigned char)*close))
@@ -300,16 +300,22 @@ rule_one(struct rule_parser *parser, const char *text, char *work)
 
 /* ---- lines ---- */
 
-/* Joins a rule's lines into out. @return the text behind it; *lines counts what was read */
+/* Joins a rule's lines into out. A comment ends with its line, or with the indented lines that it goes on in: what begins
+ * a line behind it is a rule, whatever character the comment ended with. @return the text behind it; *lines counts what was read */
 static const char *
 line_join(const char *text, const char *end, char *out, bool *too_long, unsigned int *lines)
 {
-	size_t len = 0;
+	const char *start = text;
 	bool more = true;
+	size_t len = 0;
+
+	while (start < end && (*start == ' ' || *start == '\t'))
+		start++;
+	bool comment = start < end && *start == '#';
 
 	*too_long = false;
 	*lines = 0;
-	while (more && text < end) {
+	while (more && text < end && (*lines == 0 || !comment || *text == ' ' || *text == '\t')) {
 		const char *stop = memchr(text, '\n', (size_t)(end - text));
 		const char *next = stop == NULL ? end : stop + 1;
 		size_t take = (size_t)((stop == NULL ? end : stop) - text);

@@ -39,6 +39,17 @@ range_add(struct rule_range_set *set, rule_u128 low, rule_u128 high)
 	return 0;
 }
 
+/* A range of IPv6 addresses that reaches over where those of IPv4 are kept is two: "::/0" has none of them. */
+static int
+range_add_apart(struct rule_range_set *set, rule_u128 low, rule_u128 high, bool addresses)
+{
+	if (!addresses || low >= RANGE_V4_BASE || high <= RANGE_V4_LAST)
+		return range_add(set, low, high);
+	if (range_add(set, low, RANGE_V4_BASE - 1) != 0)
+		return -ENOMEM;
+	return range_add(set, RANGE_V4_LAST + 1, high);
+}
+
 static int
 range_compare(const void *left, const void *right)
 {
@@ -262,17 +273,18 @@ group_word(struct group_walk *walk, bool not)
 {
 	struct group_frame *frame = &walk->frames[walk->depth];
 	size_t len = strcspn(walk->at, ",[] \t");
+	const char *text = walk->at;
 	char word[GROUP_WORD_MAX];
 	rule_u128 low, high;
+	bool any;
 
 	if (len == 0 || len >= sizeof(word))
 		return rule_refuse(walk->parser, "a%s is missing", walk->ports ? " port" : "n address");
-	memcpy(word, walk->at, len);
+	memcpy(word, text, len);
 	word[len] = '\0';
 	walk->at += len;
 	if (word[0] == '$') {
-		const char *text = group_variable(walk, word + 1);
-
+		text = group_variable(walk, word + 1);
 		if (text == NULL)
 			return rule_refuse(walk->parser, "variable %s is not defined in vars.%s-groups", word,
 				walk->ports ? "port" : "address");
@@ -281,16 +293,19 @@ group_word(struct group_walk *walk, bool not)
 		walk->at = text;
 		return ret;
 	}
-	if (strcasecmp(word, "any") == 0) {
+	any = strcasecmp(word, "any") == 0;
+	if (any) {
 		if (not)
 			return rule_refuse(walk->parser, "!any can never match");
 		low = 0;
 		high = walk->last;
 	} else if (!(walk->ports ? port_range(word, &low, &high) : address_range(word, &low, &high))) {
-		return rule_refuse(walk->parser, "\"%.60s\" is not %s", word,
+		return rule_refuse(walk->parser, "\"%.*s\" is not %s", (int)(len < 60 ? len : 60), text,
 			walk->ports ? "a port or a range of ports" : "an address, prefix or range");
 	}
-	return range_add(not ? &frame->negated : &frame->listed, low, high) == 0 ? 0 : rule_no_memory(walk->parser);
+	if (range_add_apart(not ? &frame->negated : &frame->listed, low, high, !walk->ports && !any) != 0)
+		return rule_no_memory(walk->parser);
+	return 0;
 }
 
 static int

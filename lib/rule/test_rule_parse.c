@@ -72,6 +72,11 @@ static const struct parse_case parse_cases[] = {
 	{ U "(flow:to_server,to_client; sid:1;)", 36, "exclude" },
 	{ U "(threshold:type limit, track by_src, count 1; sid:1;)", 41, "needed" },
 	{ U "(toy.unit:300-200; sid:1;)", 40, "empty" },
+	{ U "(sid:1; sid:2;)", 42, "given twice" },
+	{ U "(xbits:set,b,track ip_src,expire 0; sid:1;)", 37, "\"0\" is not a number of seconds" },
+	{ "alert tcp 10.0.0.0/33 any -> any any (sid:1;)", 11, "\"10.0.0.0/33\" is not" },
+	{ "alert tcp any 90:80 -> any any (sid:1;)", 15, "\"90:80\" is not" },
+	{ "alert tcp [10.0.0.1,10.0.0.2 any -> any any (sid:1;)", 1, "] is missing" },
 	{ U "(toy.request.function:frobnicate; sid:1;)", 52, "name" },
 	{ U "(toy.request.data:abc; sid:1;)", 48, "content" },
 	{ U "(toy.nothing:1; sid:1;)", 43, "not known" },
@@ -144,6 +149,31 @@ test_meta(void **state)
 	assert_string_equal(meta->target, "dest_ip");
 	assert_string_equal(ruleset_meta(set, 1)->msg, "newer");
 	assert_null(ruleset_meta(set, 2));
+	ruleset_destroy(set);
+}
+
+/* A comment is its line, whatever that ends with, and the indented lines that it goes on in; a sid is given once. */
+static void
+test_comments(void **state)
+{
+	static const char text[] = "# of C:\\rules\\\n"
+		"alert udp any any -> any any (ttl:1; sid:1;)\n"
+		"#alert udp any any -> any any (ttl:1; \\\n"
+		"   msg:\"still\"; \\ \r\n"
+		"\tsid:2;)\n"
+		"  # indented \\\n"
+		"  sid:3;)\n"
+		"alert udp any any -> any any (ttl:1; \\\n"
+		"sid:4;)\n# \\";
+	struct ruleset *set = toy_ruleset(text);
+	unsigned int count;
+
+	(void)state;
+	ruleset_errors(set, &count);
+	assert_int_equal(count, 0);
+	assert_int_equal(ruleset_count(set), 2);
+	assert_int_equal(ruleset_meta(set, 0)->line, 2);
+	assert_int_equal(ruleset_meta(set, 1)->line, 8);
 	ruleset_destroy(set);
 }
 
@@ -295,7 +325,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_parse),
-		cmocka_unit_test(test_meta),
+		cmocka_unit_test(test_meta), cmocka_unit_test(test_comments),
 		cmocka_unit_test(test_create_fails_clean),
 		cmocka_unit_test(test_files_and_cache),
 		cmocka_unit_test(test_odd_files),

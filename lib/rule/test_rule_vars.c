@@ -80,6 +80,22 @@ test_captures_bounded(void **state)
 	bench_end(&b);
 }
 
+/* What one rule captures another can ask for on the same packet, also one that stands before it. */
+static void
+test_captured_then_asked(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_begin(&b, "alert udp any any -> any any (content:\"user\"; flowvar:who,\"alice\"; sid:1;)\n"
+			"alert udp any any -> any any (content:\"user\"; pktvar:when,\"now\"; sid:2;)\n"
+			"alert udp any any -> any any (pcre:\"/user=(\\w+) (\\w+)/, flow:who, pkt:when\"; noalert; sid:3;)\n", IP_PROTO_UDP);
+	assert_int_equal(bench_udp(&b, "user=alice now", 1), 2);
+	assert_int_equal(bench_udp(&b, "user=bob now", 2), 1);
+	assert_int_equal(b.hits.hit[0].sid, 2);
+	bench_end(&b);
+}
+
 static void
 test_refused(void **state)
 {
@@ -161,6 +177,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_alert_captures),
 		cmocka_unit_test(test_captures_bounded),
+		cmocka_unit_test(test_captured_then_asked),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_entropy),
 		cmocka_unit_test(test_transaction_bits),
