@@ -24,9 +24,10 @@ rule_setup_app_layer_event(struct rule_parser *parser, char *value)
 	int app = dot == NULL ? draft->app : rule_app_find(parser, value, (size_t)(dot - value));
 	const char *name = dot == NULL ? value : dot + 1;
 
-	if (app < 0 || app == RULE_APP_NONE)
-		return rule_refuse(parser, "protocol %.*s has no parser here", (int)(dot == NULL ? strlen(value) : (size_t)(dot - value)),
-			value);
+	if (dot == NULL && app == RULE_APP_NONE)
+		return rule_refuse(parser, "an event is PROTOCOL.EVENT; there is none of all protocols, as \"%.60s\"", value);
+	if (app < 0)
+		return rule_refuse(parser, "protocol %.*s has no parser here", (int)(dot - value), value);
 	if (draft->app != RULE_APP_NONE && draft->app != app)
 		return rule_refuse(parser, "the event is of another protocol than the rule");
 	const struct rule_app *owner = parser->set->world.apps[app];

@@ -282,7 +282,7 @@ finish_check_buffers(struct rule_parser *parser)
 		const struct rule_buffer *buffer = &parser->buffers[i].buffer;
 
 		if (buffer->node_count == 0 && buffer->absent != ABSENT_ONLY)
-			return rule_refuse(parser, "the sticky buffer %.40s has nothing that looks into it", parser->buffers[i].name);
+			return rule_refuse(parser, "a sticky buffer has nothing that looks into it: %.40s", parser->buffers[i].name);
 		if (buffer->kind == BUFFER_PAYLOAD)
 			draft->flags |= RULE_NEEDS_PAYLOAD;
 		if (buffer->kind == BUFFER_FILE_NAME)

@@ -89,17 +89,24 @@ option_set(struct rule_parser *parser, const char *name, char *value)
 
 /*
  * The end of the option that starts at text: its semicolon, escapes respected. One inside quotes is part of the value,
- * unless it stands right behind a quote that is not the first: expressions hold single quotes unescaped.
+ * unless it stands right behind a quote that is not the first: expressions hold single quotes unescaped. Where both are,
+ * a semicolon and more quotes than a pair, a quote is missing and the next option would pass for a part of this one.
+ * @param torn  out, whether that is so; NULL: not wanted
  */
 static char *
-option_end(char *text)
+option_end(char *text, bool *torn)
 {
 	unsigned int quotes = 0;
+	bool inside = false;
 	char last = '\0';
 
 	for (; *text != '\0'; text++) {
-		if (*text == ';' && (quotes % 2 == 0 || (quotes > 1 && last == '"')))
+		if (*text == ';' && (quotes % 2 == 0 || (quotes > 1 && last == '"'))) {
+			if (torn != NULL)
+				*torn = inside && quotes != 2;
 			return text;
+		}
+		inside = inside || *text == ';';
 		if (*text == '"')
 			quotes++;
 		last = isspace((unsigned char)*text) ? last : *text;
@@ -122,10 +129,13 @@ rule_parse_options(struct rule_parser *parser, char *options)
 		parser->keyword = "";
 		if (*start == '\0')
 			return 0;
-		char *end = option_end(start);
+		bool torn = false;
+		char *end = option_end(start, &torn);
 
 		if (end == NULL)
 			return rule_refuse(parser, "a semicolon or a closing quote is missing");
+		if (torn)
+			return rule_refuse(parser, "a quote is missing, or one or a semicolon inside of quotes is not escaped");
 		if (count == RULE_OPTIONS_MAX)
 			return rule_refuse(parser, "more than %d options", RULE_OPTIONS_MAX);
 		*end = '\0';
@@ -160,7 +170,7 @@ requires_unmet(struct rule_parser *parser, char *options)
 {
 	bool unmet = false;
 
-	for (char *start = options, *end; (end = option_end(start)) != NULL; start = end + 1) {
+	for (char *start = options, *end; (end = option_end(start, NULL)) != NULL; start = end + 1) {
 		start += strspn(start, " \t");
 		if (strncasecmp(start, "requires:", 9) != 0)
 			continue;
