@@ -478,6 +478,8 @@ static const struct {
 	{ "ssl_version", "!tls1.3,tls1.0", SESSION, true, true },
 	{ "ssl_version", "!tls1.2,tls1.2", SESSION, true, true },
 	{ "ssl_version", "tls1.0,!tls1.2", SESSION, false, false },
+	{ "tls.version", "0x0303", SESSION, true, true },
+	{ "tls.version", "0x0304, !0x303", SESSION, false, false },
 	{ "ssl_version", "sslv2", "C80 1c 01 0002 0003 0000 0010 010080 00112233445566778899aabbccddeeff", true, false },
 	{ "ssl_state", "client_hello", SESSION, true, false },
 	{ "ssl_state", "server_hello", SESSION, false, true },
@@ -522,7 +524,8 @@ test_keyword_errors(void **state)
 	static const struct {
 		const char *keyword, *value;
 	} rows[] = {
-		{ "tls.version", "" }, { "tls.version", "2.0" }, { "ssl_version", "tls1.0 tls1.1" }, { "ssl_version", "tls1.0," },
+		{ "tls.version", "" }, { "tls.version", "2.0" }, { "tls.version", "0x7f12" }, { "tls.version", "0x0303x" },
+		{ "ssl_version", "tls1.0 tls1.1" }, { "ssl_version", "tls1.0," },
 		{ "ssl_state", "" }, { "ssl_state", "hello" }, { "ssl_state", "client_hello server_hello" }, { "tls_cert_expired", "x" },
 		{ "tls_cert_notafter", "" }, { "tls_cert_notafter", "2024-13" }, { "tls_cert_notafter", "2024-" },
 		{ "tls_cert_notafter", "2024<>" }, { "tls_cert_notafter", ">2024<>2025" }, { "tls_cert_notafter", "1" },

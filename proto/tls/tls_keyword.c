@@ -40,14 +40,20 @@ version_bit(uint16_t version)
 	return version >= TLS_SSL_3 && version <= TLS_1_3 ? UINT64_C(2) << (version - TLS_SSL_3) : 0;
 }
 
+/* A name, or "0x0303" as the record has it; not a draft of 1.3, which are all one here. */
 static const char *
 take_version(const char *at, uint64_t *bit)
 {
+	unsigned long number;
 	size_t len;
+	char *end;
 
 	at = skip_blanks(at);
 	len = strcspn(at, ", \t");
 	*bit = 0;
+	number = strncasecmp(at, "0x", 2) == 0 ? strtoul(at, &end, 16) : 0;
+	if (number >= TLS_SSL_3 && number <= TLS_1_3 && end == at + len)
+		*bit = version_bit((uint16_t)number);
 	for (unsigned int i = 0; i < sizeof(version_names) / sizeof(version_names[0]); i++)
 		if (strlen(version_names[i].name) == len && strncasecmp(version_names[i].name, at, len) == 0)
 			*bit = version_bit(version_names[i].version);
