@@ -92,6 +92,7 @@ ALARM_REASONS = {
 # Why a rule of these sets is refused, by the beginning of the sensor's reason.
 LOAD_REASONS = (
     ('protocol dcerpc', 'DCE/RPC has no parser of its own'),
+    ('urilen: nothing lies between', 'a range is without its ends: the rule can never match'),
     ('the group', 'with the usual variables (every network is `any`) it excludes all; with a site\'s own values it loads'),
 )
 
