@@ -71,12 +71,23 @@ test_buffers(void **state)
 	assert_true(loaded > 10);
 }
 
+/* What a number can be is what the widest shape of its path can be: a delay of DNP3 has 16 bits (group 52) or 32 (group 91). */
+static void
+test_bounds(void **state)
+{
+	(void)state;
+	assert_null(refusal("alert dnp3 any any -> any any (dnp3.application.objects.points.delay_ms:70000; sid:1;)"));
+	assert_non_null(refusal("alert dnp3 any any -> any any (dnp3.application.objects.points.delay_ms:5000000000; sid:1;)"));
+	assert_non_null(refusal("alert modbus any any -> any any (modbus.request.unit_id:256; sid:1;)"));
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_examples),
 		cmocka_unit_test(test_buffers),
+		cmocka_unit_test(test_bounds),
 	};
 
 	for (unsigned int i = 0; proto_table[i] != NULL; i++)

@@ -158,6 +158,25 @@ field_shapes_of_names(struct rule_parser *parser, struct rule_test *test, const 
 	return NULL;
 }
 
+/* What none of the path's shapes can be is refused. */
+static int
+field_check(struct rule_parser *parser, const struct rule_test *test)
+{
+	int64_t low = INT64_MAX, high = INT64_MIN;
+
+	for (unsigned int shape = 0; shape < test->path_count; shape++) {
+		unsigned int i = 0, count = sizeof(field_tests) / sizeof(field_tests[0]);
+
+		while (i < count && field_tests[i].type != test->paths[shape].leaf->type)
+			i++;
+		if (i == count || field_tests[i].low == field_tests[i].high)
+			return 0;
+		low = field_tests[i].low < low ? field_tests[i].low : low;
+		high = field_tests[i].high > high ? field_tests[i].high : high;
+	}
+	return rule_numbers_check(parser, &test->numbers, low, high);
+}
+
 static int
 field_compare(struct rule_parser *parser, struct rule_test *test, char *value)
 {
@@ -181,9 +200,7 @@ field_compare(struct rule_parser *parser, struct rule_test *test, char *value)
 			value++;
 		}
 		ret = rule_numbers_parse(parser, value, field->names, field_tests[i].bits, &test->numbers);
-		if (ret != 0 || field_tests[i].low == field_tests[i].high || test->fn == rule_test_field_value)
-			return ret;
-		return rule_numbers_check(parser, &test->numbers, field_tests[i].low, field_tests[i].high);
+		return ret != 0 ? ret : field_check(parser, test);
 	}
 	return rule_refuse(parser, "a field of this kind cannot be compared; without a value it asks whether the field is present");
 }
