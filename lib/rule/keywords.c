@@ -91,7 +91,7 @@ const struct rule_keyword rule_keywords[] = {
 		"hostbits:set,scanner,src;" },
 	{ "xbits", rule_setup_xbits, KEYWORD_VALUE, "set|unset|toggle|isset|isnotset,name,track ip_src|ip_dst|ip_pair[,expire seconds] (30), or set|isset,name,track tx",
 		"xbits:set,scanner,track ip_src,expire 60;" },
-	{ "stream_size", rule_setup_stream_size, KEYWORD_VALUE, "server|client|both|either, operator, bytes",
+	{ "stream_size", rule_setup_stream_size, KEYWORD_VALUE, "server|client|both|either, operator, sequence numbers: bytes and one for the SYN",
 		"stream_size:client,>,4096;" },
 	{ "flow.age", rule_setup_flow_age, KEYWORD_VALUE, "seconds since the flow began",
 		"flow.age:>3600;" },

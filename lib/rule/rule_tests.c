@@ -384,6 +384,15 @@ rule_test_flow_elephant(const struct rule_view *view, const struct rule_test *te
 	return view->flow != NULL && view->flow->elephants != 0 && (view->flow->elephants & asked) == asked;
 }
 
+/* Of an end that sent no more than a SYN there may be no stream yet. */
+static int64_t
+distance_of(const struct flow *flow, bool to_server)
+{
+	uint64_t distance = stream_distance(flow, to_server);
+
+	return distance > 0 ? (int64_t)distance : flow->packets[to_server] > 0;
+}
+
 bool
 rule_test_stream_size(const struct rule_view *view, const struct rule_test *test)
 {
@@ -391,8 +400,8 @@ rule_test_stream_size(const struct rule_view *view, const struct rule_test *test
 
 	if (view->flow == NULL || view->class != CLASS_TCP)
 		return false;
-	bool server = rule_numbers_match(&test->numbers, (int64_t)stream_size(view->flow, false));
-	bool client = rule_numbers_match(&test->numbers, (int64_t)stream_size(view->flow, true));
+	bool server = rule_numbers_match(&test->numbers, distance_of(view->flow, false));
+	bool client = rule_numbers_match(&test->numbers, distance_of(view->flow, true));
 
 	switch (test->extra) {
 	case SERVER:

@@ -154,8 +154,10 @@ uint32_t stream_next_seq(const struct flow *flow, bool to_server);
 uint32_t stream_last_ack(const struct flow *flow, bool to_server);
 /** Whether the receiver acknowledged all bytes of the direction up to seq_end. */
 bool stream_is_acked(const struct flow *flow, bool to_server, uint32_t seq_end);
-/** Bytes that the direction has delivered and skipped (stream_size keyword: sequence distance from the start). */
+/** Bytes that the direction has delivered and skipped. */
 uint64_t stream_size(const struct flow *flow, bool to_server);
+/** Sequence numbers from the direction's first to its next one: its bytes and one for its SYN; 0 before it sent anything. */
+uint64_t stream_distance(const struct flow *flow, bool to_server);
 
 uint64_t stream_bytes_used(const struct stream_engine *engine);
 

@@ -171,6 +171,14 @@ stream_size(const struct flow *flow, bool to_server)
 }
 
 uint64_t
+stream_distance(const struct flow *flow, bool to_server)
+{
+	const struct stream_dir *dir = stream_dir_of(flow, to_server);
+
+	return dir == NULL || (dir->flags & STREAM_DIR_OPEN) == 0 ? 0 : dir->next_pos + 1;
+}
+
+uint64_t
 stream_bytes_used(const struct stream_engine *engine)
 {
 	return slab_used(engine->segments);

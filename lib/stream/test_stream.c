@@ -24,10 +24,13 @@ test_in_order(void **state)
 {
 	handshake(CLIENT_ISN);
 	assert_int_equal(stream_next_seq(flow, true), CLIENT_ISN + 1);
+	assert_int_equal(stream_distance(flow, true), 1);
+	assert_int_equal(stream_size(flow, true), 0);
 	client(0, "abc");
 	assert_true((packet.stream_events[0] | packet.stream_events[1]) == 0);
 	assert_int_equal(sink.starts[1], 1);
 	assert_int_equal(stream_next_seq(flow, true), CLIENT_ISN + 4);
+	assert_int_equal(stream_distance(flow, true), 4);
 	assert_false(stream_is_acked(flow, true, CLIENT_ISN + 4));
 	segment(false, SERVER_ISN + 1, CLIENT_ISN + 4, TCP_ACK, "answer", 6);
 	assert_true(stream_is_acked(flow, true, CLIENT_ISN + 4));
