@@ -130,6 +130,18 @@ worker_session(struct worker *worker, struct flow *flow)
 	return session;
 }
 
+/*
+ * Whether no protocol is there, for rules that ask: the search is over, or, where the flow was seen from its beginning, the first
+ * pieces are nobody's. The search itself goes on for longer on a port that a protocol usually has.
+ */
+static bool
+is_no_protocol(const struct flow *flow, const struct proto_session *session)
+{
+	if (session->proto != NULL || session->found == PROTO_GIVEN_UP)
+		return session->proto == NULL;
+	return (flow->flags & FLOW_MIDSTREAM) == 0 && session->tries >= PROTO_DETECT_TRIES;
+}
+
 static uint32_t
 parse(struct worker *worker, struct flow *flow, const struct proto_input *input)
 {
@@ -141,7 +153,7 @@ parse(struct worker *worker, struct flow *flow, const struct proto_input *input)
 	consumed = proto_session_data(worker->protos, &session->proto, input);
 	if (session->proto.found == PROTO_FOUND)
 		worker_note_proto(flow, session);
-	else if (session->proto.found == PROTO_GIVEN_UP && session->proto.proto == NULL)
+	else if (is_no_protocol(flow, &session->proto))
 		flow->app_failed = true;
 	return consumed;
 }
