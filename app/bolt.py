@@ -23,11 +23,12 @@ TIMEOUT = 300  # seconds a program may take
 PLANT = 'modbus,dnp3,it,mqtt,iec104,enip,goose,s7comm,s7comm_plus,tls,ssh'
 FAULTS = 'loss,duplicate,reorder,retransmit,overlap,split,coalesce,pipeline,garbage,exceptions,no-answer,bad-crc,fragment'
 SCENARIOS = sorted(glob.glob(os.path.join(TREE, 'test/cases/generated-*/scenario')))
+SCENARIOS_MAX = 512  # that the generator takes
 # What the program reads while it is counted: a plant, the protocol that would outnumber all others in it, and the tests' conversations.
 CAPTURES = {
     'plant': ('--seconds', '120', '--protocols', PLANT, '--fault', FAULTS),
     'samples': ('--seconds', '2', '--protocols', 'sv'),
-    'conversations': tuple(part for path in SCENARIOS * 20 for part in ('--scenario', path)),
+    'conversations': tuple(part for path in SCENARIOS * (SCENARIOS_MAX // len(SCENARIOS)) for part in ('--scenario', path)),
 }
 LAYOUT = ('-reorder-blocks=ext-tsp', '-reorder-functions=hfsort+', '-split-functions', '-split-all-cold', '-icf=1')
 

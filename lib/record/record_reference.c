@@ -35,13 +35,23 @@ type_text(const struct field *field)
 	return field->flags & FIELD_ONE ? "object" : field->flags & FIELD_BARE ? "array of values" : type_texts[field->type];
 }
 
+static const char *
+use_text(const struct field *field, bool late)
+{
+	if ((field->flags & FIELD_HIDDEN) != 0)
+		return " (rules only)";
+	return late ? " (events only)" : "";
+}
+
+/* late: of a list that rules are not asked of. */
 static void
-write_rows(const struct record_table *table, const char *prefix, struct buf *out)
+write_rows(const struct record_table *table, const char *prefix, bool late, struct buf *out)
 {
 	char nested[256];
 
 	for (uint16_t i = 0; i < table->field_count; i++) {
 		const struct field *field = &table->fields[i];
+		bool is_late = late || (field->flags & FIELD_LATE) != 0;
 
 		if (field->flags & FIELD_BESIDE)
 			snprintf(nested, sizeof(nested), "%s", field->path);
@@ -50,14 +60,13 @@ write_rows(const struct record_table *table, const char *prefix, struct buf *out
 		buf_printf(out, "| `%s` | %s", nested, type_text(field));
 		if (field->names != NULL)
 			write_names(out, field->names);
-		buf_printf(out, " | %s%s | %s |\n", field->help, field->flags & FIELD_HIDDEN ? " (rules only)" : "",
-			field->source == NULL ? "" : field->source);
+		buf_printf(out, " | %s%s | %s |\n", field->help, use_text(field, is_late), field->source == NULL ? "" : field->source);
 		if (field->type != FIELD_LIST)
 			continue;
 		for (const struct record_table *const *child = field->children; *child != NULL; child++) {
 			if (field->children[1] != NULL)
 				buf_printf(out, "| *%s: %s* | | | |\n", nested, (*child)->name);
-			write_rows(*child, nested, out);
+			write_rows(*child, nested, is_late, out);
 		}
 	}
 }
@@ -66,5 +75,5 @@ void
 record_reference(const struct record_table *table, struct buf *out)
 {
 	buf_puts(out, "| key and rule keyword | type | meaning | source |\n|---|---|---|---|\n");
-	write_rows(table, table->name, out);
+	write_rows(table, table->name, false, out);
 }

@@ -261,6 +261,8 @@ field_by_path(struct rule_parser *parser, unsigned int app, const char *path, ch
 
 	if (paths == NULL)
 		return parser->no_memory ? -ENOMEM : 1;
+	if (((paths[0].list_count > 0 ? paths[0].lists[0] : paths[0].leaf)->flags & FIELD_LATE) != 0)
+		return rule_refuse(parser, "rules are asked before it is known, or by another name: it is of events only");
 	if (is_text(value) && field_has_bytes(paths, count))
 		return field_text(parser, app, path, value);
 	if (given && field_skip_bytes(&paths, &count) == 0)
@@ -420,6 +422,15 @@ alias_keyword(struct rule_parser *parser, const char *name, size_t len, char *va
 	return rule_field_keyword(parser, full, value);
 }
 
+/* By its name, or that of its events' object: "ftp-data", "ftp_data". */
+static bool
+names_app(const struct rule_app *app, const char *name, size_t len)
+{
+	const char *object = app->record == NULL ? app->name : app->record->name;
+
+	return (strlen(app->name) == len && strncasecmp(app->name, name, len) == 0) || (strlen(object) == len && strncasecmp(object, name, len) == 0);
+}
+
 int
 rule_field_keyword(struct rule_parser *parser, const char *name, char *value)
 {
@@ -434,13 +445,9 @@ rule_field_keyword(struct rule_parser *parser, const char *name, char *value)
 	}
 	if (dot == NULL)
 		return 1;
-	for (unsigned int app = 0; app < world->app_count; app++) {
-		size_t len = strlen(world->apps[app]->name);
-
-		if (len != (size_t)(dot - name) || strncasecmp(world->apps[app]->name, name, len) != 0)
-			continue;
-		return field_by_path(parser, app, dot + 1, value);
-	}
+	for (unsigned int app = 0; app < world->app_count; app++)
+		if (names_app(world->apps[app], name, (size_t)(dot - name)))
+			return field_by_path(parser, app, dot + 1, value);
 	int ret = alias_keyword(parser, name, (size_t)(dot - name), value);
 
 	return ret != 1 ? ret : field_beside(parser, name, value);

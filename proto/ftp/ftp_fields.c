@@ -36,7 +36,7 @@ static const struct field ftp_fields[] = {
 	{ "dynamic_port", FIELD_U16, FTP_HAS_PORT, 0, AT(dynamic_port), NULL, NULL, "RFC 959 4.1.2", "port of the data connection" },
 	{ "mode", FIELD_U8, FTP_HAS_PORT, 0, AT(mode), &modes, NULL, "RFC 959 4.1.2", "active: the client listens" },
 	{ "secret", FIELD_STRING, FTP_HAS_COMMAND_DATA, FIELD_HIDDEN, AT(command_secret), NULL, NULL, "RFC 959 4.1", "command_data, of PASS too" },
-	{ "response_time_us", FIELD_U32, FTP_HAS_RESPONSE_TIME, 0, AT(response_time_us), NULL, NULL, "own", "from the command to its last reply" },
+	{ "response_time_us", FIELD_U32, FTP_HAS_RESPONSE_TIME, FIELD_LATE, AT(response_time_us), NULL, NULL, "own", "from the command to its last reply" },
 };
 const struct record_table ftp_table = TABLE("ftp", ftp_fields, ftp_record);
 

@@ -630,7 +630,7 @@ static const struct field mqtt_fields[] = {
 		mqtt_message_tables[MQTT_AUTH], "V5 3.15", "authentication in steps" },
 	{ "sparkplug", FIELD_LIST, MQTT_HAS_SPARKPLUG, FIELD_ONE, offsetof(struct mqtt_record, sparkplug), NULL,
 		sparkplug_tables, "SpB 4.1", "topic and payload of a Sparkplug B message" },
-	{ "response_time_us", FIELD_U32, MQTT_HAS_RESPONSE_TIME, 0, offsetof(struct mqtt_record, response_time_us), NULL, NULL,
+	{ "response_time_us", FIELD_U32, MQTT_HAS_RESPONSE_TIME, FIELD_LATE, offsetof(struct mqtt_record, response_time_us), NULL, NULL,
 		"own", "from the first message to the last" },
 };
 

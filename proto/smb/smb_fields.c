@@ -222,7 +222,7 @@ static const struct field smb_fields[] = {
 	{ "dcerpc.interfaces", FIELD_LIST, SMB_HAS_INTERFACES, 0, AT(interfaces), NULL, smb_interface_tables, "C706 12.6.4.3", "that are bound" },
 	{ "dcerpc.call_id", FIELD_U32, SMB_HAS_RPC, 0, AT(call_id), NULL, NULL, "C706 12.6.3.1", "number of the call" },
 	{ "data", FIELD_STRING, SMB_HAS_DATA, FIELD_HIDDEN, AT(data), NULL, NULL, "MS-SMB2 2.2.21", "first bytes of a file" },
-	{ "response_time_us", FIELD_U32, SMB_HAS_RESPONSE_TIME, 0, AT(response_time_us), NULL, NULL, "own", "from the request to the response" },
+	{ "response_time_us", FIELD_U32, SMB_HAS_RESPONSE_TIME, FIELD_LATE, AT(response_time_us), NULL, NULL, "own", "from the request to the response" },
 };
 const struct record_table smb_table = TABLE("smb", smb_fields, smb_record);
 

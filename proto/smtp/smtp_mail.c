@@ -276,6 +276,7 @@ smtp_mail_emit(struct proto_ctx *ctx, struct smtp_mail *mail, uint16_t reply_cod
 {
 	struct smtp_state *state = ctx->state;
 	struct smtp_record *record = record_begin(ctx->record, &smtp_table);
+	const uint8_t *pdu = ctx->pdu;
 	uint64_t events = ctx->events;
 	bool to_server = ctx->to_server;
 
@@ -287,7 +288,10 @@ smtp_mail_emit(struct proto_ctx *ctx, struct smtp_mail *mail, uint16_t reply_cod
 	state->wrote = true;
 	ctx->events = 0; /* of a line that is not its own */
 	ctx->to_server = true;
-	proto_deliver(ctx, PROTO_EMIT, mail != NULL ? mail->id : state->tx_id + 1);
+	ctx->pdu = NULL;
+	/* the rules were asked of a message when it was there; of an envelope without one they are now */
+	proto_deliver(ctx, mail != NULL ? PROTO_EMIT : PROTO_MATCH | PROTO_EMIT, mail != NULL ? mail->id : state->tx_id + 1);
+	ctx->pdu = pdu;
 	ctx->to_server = to_server;
 	ctx->events = events;
 	smtp_mail_destroy(ctx, mail);

@@ -152,7 +152,7 @@ static const struct field tls_fields[] = {
 	ROW("server_handshake.version", U16, SERVER_HELLO, server_version, &versions, "RFC 8446 4.1.3", "version chosen"),
 	ROW("server_handshake.cipher", U16, SERVER_HELLO, server_cipher, NULL, "RFC 5246 7.4.1.3", "cipher suite chosen"),
 	ROW("server_handshake.exts", U16S, SERVER_LISTS, server_extensions, NULL, "RFC 5246 7.4.1.4", "types of extensions"),
-	LIST("client", FIELD_ONE, CLIENT, client, tls_peer_tables, "RFC 5246 7.4.6", "the client's certificate"),
+	LIST("client", FIELD_ONE | FIELD_LATE, CLIENT, client, tls_peer_tables, "RFC 5246 7.4.6", "the client's certificate"),
 	LIST("alerts", 0, ALERTS, alerts, tls_alert_tables, "RFC 5246 7.2", "alerts in the clear, at most 8"),
 	RULES("cert_chain_len", U32, CHAIN, chain_len, "RFC 5246 7.4.2", "certificates of the chain"),
 	{ "certs", FIELD_LIST, TLS_HAS_CERTS, FIELD_HIDDEN | FIELD_BARE, offsetof(struct tls_record, certs), NULL, tls_der_tables,

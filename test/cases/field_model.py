@@ -1,0 +1,224 @@
+#!/usr/bin/env python3
+"""Rules for the values of events: what eve.json says of a capture is asked for by rules, field by field. Each rule must alert where an
+event holds what it asks for, and every alert must show, in the record it carries, that it held.
+
+Of each capture the events are written without rules. Then, for every field of every protocol in them, a rule is made of a value that
+was seen: equal to it, below, above, within a range, another than it, one of a list, by its name, by its bytes or a part of its text,
+or that the field is there. What such a rule means is worked out from the events.
+
+The captures are a sample of the shared corpus's, drawn with a seed that is printed, and those of the case folders' scenarios. The
+corpus is the folder named by MILLRACE_SHARED, or ../shared beside the source tree; without it only the scenarios are read.
+
+Last line: 'N passed, N failed, N skipped', a capture each.
+"""
+import argparse
+import collections
+import os
+import random
+import re
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "harness"))
+import common   # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[2]
+RULES_MAX = 60   # of one run: a message has room for 64 alerts
+
+# Fields of events that rules are not asked of, and why.
+UNSEEN = [
+    (r".*\.summary\..*|enip\.(io|connection)\..*", "what a flow did until its end is told, and rules are asked of messages"),
+    (r"http\.(length|gaps)|ftp_data\..*", "what is known when the transaction or the transfer ended"),
+]
+
+# Fields whose rules do not ask for what events show, and why.
+OTHERWISE = [
+    (r"s7comm\.(items\.)?(return_code|return_code_name|session_id|sequence)|smb\.(session_id|tree_id)|ftp\.reply_received", "a request has one, too, of which its event shows the response's"),
+    (r"mqtt\.(connack\.return_code|reason_code)|tls\.version", "a keyword of that name has values of its own"),
+    (r"mqtt\.publish\.message", "of Sparkplug's the event has what is in it"),
+]
+
+
+def field_types():
+    """Path -> the types of its shapes, as the reference page has them, of those that rules may ask for."""
+    types = collections.defaultdict(set)
+    for line in (ROOT / "docs/reference/fields.md").read_text().splitlines():
+        row = re.match(r"\| `([\w.]+)` \| ([^|]*?) \|", line)
+        if row and "(events only)" not in line:
+            types[row[1]].add(row[2].split(":")[0])
+    return types
+
+
+def values_of(node, path):
+    """(path, value) of every scalar below."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield from values_of(value, f"{path}.{key}")
+    elif isinstance(node, list):
+        for value in node:
+            yield from values_of(value, path if isinstance(value, (dict, int, float)) else f"{path}[]")
+    else:
+        yield path, node
+
+
+def by_path(event, name):
+    found = collections.defaultdict(list)
+    for path, value in values_of(event.get(name, {}), name):
+        found[re.sub(r"^dnp3\.(?:request|response)\.", "dnp3.", path)].append(value)   # an alert says which of the two it is
+    return found
+
+
+class Ask:
+    """A rule's option, and what it means of a field's values."""
+
+    def __init__(self, option, holds):
+        self.option, self.holds = option, holds
+
+
+def numbers(chance, path, value):
+    low, high = value - chance.randrange(3), value + chance.randrange(3)
+    is_number = lambda one: isinstance(one, (int, float)) and not isinstance(one, bool)
+    yield Ask(f"{path}:{value}", lambda one: is_number(one) and one == value)
+    yield Ask(f"{path}:!{value}", lambda one: is_number(one) and one != value)
+    if value not in (255, 65535, 4294967295):   # what none can be is refused
+        yield Ask(f"{path}:>{value}", lambda one: is_number(one) and one > value)
+    if value > 0:
+        yield Ask(f"{path}:<{value}", lambda one: is_number(one) and one < value)
+    yield Ask(f"{path}:[{value},{max(low, 0)}]", lambda one: is_number(one) and one in (value, max(low, 0)))
+    if low >= 0 and high > low + 1:
+        yield Ask(f"{path}:{low}-{high}", lambda one: is_number(one) and low < one < high)
+
+
+def texts(chance, path, value):
+    start = chance.randrange(len(value))
+    part = value[start:start + chance.randrange(1, 9)]
+    if part.isascii() and part.isprintable():
+        yield Ask(f'{path}; content:"|{part.encode().hex(" ")}|"', lambda one: isinstance(one, str) and part in one)
+        yield Ask(f'{path}; content:"|{part.lower().encode().hex(" ")}|"; nocase',
+                  lambda one: isinstance(one, str) and part.lower() in one.lower())
+
+
+def bytes_of(chance, path, value):
+    digits = value.replace(":", "")
+    if not re.fullmatch(r"(?:[0-9a-fA-F]{2})+", digits):
+        return
+    data = bytes.fromhex(digits)
+    start = chance.randrange(len(data))
+    part = data[start:start + chance.randrange(1, 5)]
+    holds = lambda one: isinstance(one, str) and re.fullmatch(r"[0-9a-fA-F:]*", one) and part in bytes.fromhex(one.replace(":", ""))
+    yield Ask(f'{path}; content:"|{part.hex(" ")}|"', holds)
+
+
+def asks(chance, types, path, value, in_list):
+    """Every way to ask for the value that suits the field."""
+    if not types[path]:
+        return
+    if isinstance(value, bool):
+        yield Ask(f"{path}:{str(value).lower()}", lambda one: one is value)
+    elif isinstance(value, int) and types[path] <= {"number", "array of numbers"}:
+        yield from numbers(chance, path, value)
+    elif isinstance(value, str) and value and types[path] == {"string"}:
+        yield from texts(chance, path, value)
+    elif isinstance(value, str) and value and types[path] == {"hex string"}:
+        yield from bytes_of(chance, path, value)
+    elif isinstance(value, str) and types[path] == {"name"} and re.fullmatch(r"[\w-][\w -]*", value) and not value.lower().startswith("unknown"):
+        yield Ask(f"{path}:{value}", lambda one: one == value)
+        if not in_list:   # of a list of bits it says that one is not set, also where none is shown
+            yield Ask(f"{path}:!{value}", lambda one: one != value)
+
+
+class Round:
+    """One capture."""
+
+    def __init__(self, args, capture, chance, types):
+        self.args, self.capture, self.chance, self.types = args, capture, chance, types
+        self.protocols = {path.split(".")[0] for path in types} - {"flow", "tcp", "arp", "anomaly", "summary", "fileinfo"}
+
+    def run(self, rules=None):
+        ran = common.run_sensor(self.args, self.capture, rules, ("packet-alert-max=64",), ("-k", "none"))
+        if ran.error or (rules and " loaded, 0 not" not in ran.output):
+            raise RuntimeError(ran.error or ran.output[:400])
+        return ran.events()
+
+    def questions(self, events):
+        """(protocol, Ask, whether rules see the field), one or more for each field."""
+        seen = collections.defaultdict(list)
+        for event in events:
+            name = event["event_type"]
+            if name in self.protocols and isinstance(event.get(name), dict) and event[name].get("reason") != "end":
+                for path, value in values_of(event[name], name):
+                    seen[name, path].append(value)
+        for (name, path), values in seen.items():
+            in_list, path = path.endswith("[]"), path.removesuffix("[]")
+            if any(re.fullmatch(row[0], path) for row in OTHERWISE):
+                continue
+            ways = list(asks(self.chance, self.types, path, self.chance.choice(values), in_list))
+            for ask in self.chance.sample(ways, min(2, len(ways))):
+                yield name, path + "[]" * in_list, ask, any(map(ask.holds, values))
+
+    def verdicts(self, part, events):
+        """What is wrong with the alerts of so many questions."""
+        alerts = collections.defaultdict(list)
+        for event in events:
+            if event["event_type"] == "alert":
+                alerts[event["alert"]["signature_id"]].append(event)
+        for sid, (name, path, ask, there) in enumerate(part, 1):
+            if there and not alerts[sid] and not any(re.fullmatch(row[0], path) for row in UNSEEN):
+                yield f"{name}: {ask.option}: missed"
+            for event in alerts[sid]:
+                if not any(map(ask.holds, by_path(event, name)[path])):
+                    yield f"{name}: {ask.option}: alerts of {by_path(event, name)[path]}"
+                    break
+
+    def wrong(self):
+        out = []
+        questions = list(self.questions(self.run()))
+        for start in range(0, len(questions), RULES_MAX):
+            part = questions[start:start + RULES_MAX]
+            rules = Path(self.args.work) / "model.rules"
+            rules.write_text("".join(f"alert {name.replace('_data', '-data')} any any -> any any ({ask.option}; sid:{sid};)\n" for sid, (name, _, ask, _) in enumerate(part, 1)))
+            out += self.verdicts(part, self.run(rules))
+        return out
+
+
+def captures(args, shared, chance):
+    """(name, path) of what is read."""
+    for folder in sorted((ROOT / "test/cases").glob("generated-*")):
+        if (folder / "scenario").exists():
+            path = Path(args.work) / f"{folder.name}.pcap"
+            common.generate(args, path, "--scenario", folder / "scenario")
+            yield folder.name, path
+    found = sorted(path for path in (shared / "corpus/captures").rglob("*") if path.is_file()) if shared else []
+    for path in found if args.sample == 0 else chance.sample(found, min(args.sample, len(found))):
+        yield path.name, path
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    common.add_arguments(parser)
+    parser.add_argument("--sample", type=int, default=20, help="captures of the corpus; 0: all")
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 31))
+    args = parser.parse_args()
+    common.programs(args)
+    shared = Path(os.environ.get("MILLRACE_SHARED", ROOT.parent / "shared"))
+    shared = shared if shared.is_dir() else None
+    chance = random.Random(args.seed)
+    print(f"seed {args.seed}")
+    types = field_types()
+    passed = failed = 0
+    with tempfile.TemporaryDirectory(prefix="millrace-fields-") as args.work:
+        for name, path in captures(args, shared, chance):
+            try:
+                wrong = Round(args, path, chance, types).wrong()
+            except RuntimeError as err:
+                wrong = [str(err)]
+            passed += not wrong
+            failed += bool(wrong)
+            for line in wrong[:30]:
+                print(f"FAIL {name}: {line}", flush=True)
+    return common.summary(passed, failed, 0 if shared else 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
