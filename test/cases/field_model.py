@@ -197,7 +197,7 @@ def captures(args, shared, chance):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     common.add_arguments(parser)
-    parser.add_argument("--sample", type=int, default=20, help="captures of the corpus; 0: all")
+    parser.add_argument("--sample", type=int, default=10, help="captures of the corpus; 0: all")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 31))
     args = parser.parse_args()
     common.programs(args)
