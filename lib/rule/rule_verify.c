@@ -36,6 +36,16 @@ value_of(const struct verify *verify, const struct rule_value *value)
 	return value->var < 0 ? value->number : verify->view->vars[value->var];
 }
 
+/* Of what counts bytes: a variable may be any number of 64 bits, and is added to places. */
+static int64_t
+bytes_of(const struct verify *verify, const struct rule_value *value)
+{
+	static const int64_t most = INT64_C(1) << 40;
+	int64_t bytes = value_of(verify, value);
+
+	return bytes > most ? most : bytes < -most ? -most : bytes;
+}
+
 static void
 reach_to(struct verify *verify, int64_t end)
 {
@@ -62,8 +72,8 @@ lower(uint8_t c)
 static bool
 content_window(const struct verify *verify, const struct rule_node *node, int64_t *low, int64_t *high)
 {
-	int64_t from = value_of(verify, &node->content.offset);
-	int64_t depth = value_of(verify, &node->content.depth);
+	int64_t from = bytes_of(verify, &node->content.offset);
+	int64_t depth = bytes_of(verify, &node->content.depth);
 
 	*low = (node->flags & NODE_RELATIVE) != 0 ? (int64_t)verify->pos + from : from;
 	*high = verify->len;
@@ -174,8 +184,8 @@ binary_number(const uint8_t *data, size_t count, bool little)
 static bool
 byte_read(struct verify *verify, const struct rule_node *node, uint64_t *out, int64_t *end)
 {
-	int64_t start = value_of(verify, &node->byte.offset) + ((node->flags & NODE_RELATIVE) != 0 ? verify->pos : 0);
-	int64_t count = value_of(verify, &node->byte.count), used = count;
+	int64_t start = bytes_of(verify, &node->byte.offset) + ((node->flags & NODE_RELATIVE) != 0 ? verify->pos : 0);
+	int64_t count = bytes_of(verify, &node->byte.count), used = count;
 	bool is_string = (node->flags & NODE_STRING) != 0;
 	uint64_t value = 0;
 
@@ -313,7 +323,7 @@ byte_math_match(struct verify *verify, const struct rule_node *node, struct veri
 static bool
 isdataat_match(struct verify *verify, const struct rule_node *node, struct verify_frame *frame)
 {
-	int64_t count = value_of(verify, &node->byte.offset);
+	int64_t count = bytes_of(verify, &node->byte.offset);
 	bool relative = (node->flags & NODE_RELATIVE) != 0;
 	int64_t end = relative ? (int64_t)verify->pos + count : count + 1;
 	bool holds = end <= verify->len;
@@ -357,7 +367,7 @@ base64_match(struct verify *verify, const struct rule_node *node, struct verify_
 static bool
 entropy_match(struct verify *verify, const struct rule_node *node, struct verify_frame *frame)
 {
-	int64_t from = value_of(verify, &node->entropy.offset), count = value_of(verify, &node->entropy.bytes);
+	int64_t from = bytes_of(verify, &node->entropy.offset), count = bytes_of(verify, &node->entropy.bytes);
 	uint32_t seen[256] = { 0 };
 	double entropy = 0;
 

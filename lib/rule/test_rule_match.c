@@ -71,6 +71,13 @@ static const struct match_case match_cases[] = {
 	{ "byte_test:4,=,7,0,string,dec;", BYTES("-\0+7"), false },
 	{ "byte_test:21,>,0,0,string,dec;", BYTES("184467440737095516160"), false },
 	{ "byte_jump:8,1; content:\"x\"; distance:0; within:1;", BYTES("x\xff\xff\xff\xff\xff\xff\xff\x00"), true },
+	/* Whatever number a variable is. */
+	{ "byte_extract:8,0,n; content:\"x\"; offset:n;", BYTES("\x7f\xff\xff\xff\xff\xff\xff\xffx"), false },
+	{ "byte_extract:8,0,n; content:\"x\"; distance:n;", BYTES("\x7f\xff\xff\xff\xff\xff\xff\xffx"), false },
+	{ "byte_extract:8,0,n; content:\"x\"; depth:n;", BYTES("\x7f\xff\xff\xff\xff\xff\xff\xffx"), true },
+	{ "byte_extract:8,0,n; isdataat:!n,relative;", BYTES("\x7f\xff\xff\xff\xff\xff\xff\xffx"), true },
+	{ "byte_extract:8,0,n; byte_test:1,>,0,n,relative;", BYTES("\x7f\xff\xff\xff\xff\xff\xff\xffx"), false },
+	{ "byte_extract:8,0,n; byte_jump:1,0,post_offset n;", BYTES("\x7f\xff\xff\xff\xff\xff\xff\xffx"), true },
 	{ "pcre:\"/a+b/\";", BYTES("xxaab"), true },
 	{ "pcre:\"/A+B/i\";", BYTES("xxaab"), true },
 	{ "pcre:!\"/a+b/\";", BYTES("xxaab"), false },

@@ -160,7 +160,7 @@ test_request_and_answer(void **state)
 		"alert toy any any -> any any (toy:unit 0; sid:12;)\n";
 	struct toy_record request = { .function = 1, .head.present = 1 << 1 | 1 << 3, .data = { sizeof(request), 1 } };
 	struct toy_record answer = { .function = 1, .flags = 2, .head.present = 1 << 1 | 1 << 2 | 1 << 3, .data = { sizeof(answer), 2 } };
-	uint8_t records[2][sizeof(request) + 2];
+	_Alignas(8) uint8_t records[2][(sizeof(request) + 2 + 7) / 8 * 8];
 	struct rule_message message = { .record = records[1], .before = records[0], .pdu = (const uint8_t *)"b", .pdu_len = 1 };
 	struct bench b;
 

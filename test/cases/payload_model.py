@@ -220,7 +220,6 @@ class ByteJump(Number):
 class ByteExtract(Number):
     def __init__(self, chance, _alphabet, first, names):
         super().__init__(chance, first)
-        self.size = 1
         self.name = f"v{len(names)}"
 
     def text(self):
