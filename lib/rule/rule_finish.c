@@ -64,7 +64,8 @@ void
 rule_note_fields_only(struct rule_parser *parser)
 {
 	struct rule *draft = &parser->draft;
-	bool only = draft->phase == PHASE_MESSAGE && draft->app_events == 0 && (draft->flow & (RULE_FLOW_TO_SERVER | RULE_FLOW_TO_CLIENT)) == 0
+	bool releases = draft->meta.action == RULE_PASS || draft->meta.action == RULE_CONFIG; /* the answer as well */
+	bool only = !releases && draft->phase == PHASE_MESSAGE && draft->app_events == 0 && (draft->flow & (RULE_FLOW_TO_SERVER | RULE_FLOW_TO_CLIENT)) == 0
 		&& (draft->flags & (RULE_TRANSACTION | RULE_FILE | RULE_FILE_END)) == 0 && parser->buffer_count + parser->test_count > 0;
 
 	for (unsigned int i = 0; i < parser->buffer_count; i++)
