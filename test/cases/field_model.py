@@ -114,9 +114,9 @@ def asks(chance, types, path, value, in_list):
     """Every way to ask for the value that suits the field."""
     if not types[path]:
         return
-    if isinstance(value, bool):
+    if isinstance(value, bool) and types[path] == {"boolean"}:
         yield Ask(f"{path}:{str(value).lower()}", lambda one: one is value)
-    elif isinstance(value, int) and types[path] <= {"number", "array of numbers"}:
+    elif isinstance(value, int) and not isinstance(value, bool) and types[path] <= {"number", "array of numbers"}:
         yield from numbers(chance, path, value)
     elif isinstance(value, str) and value and types[path] == {"string"}:
         yield from texts(chance, path, value)
