@@ -7,6 +7,7 @@ enum {
 	OPCODE_MAX = 6,          /* DSO (RFC 8490); 3 was never given */
 	NBNS_LABEL_LEN = 32,     /* RFC 1001 14.1: the name service of NetBIOS writes names of one length in A to P */
 	STREAM_PDU_LEN_MAX = 16 * 1024, /* as far as pointers reach; what is behind is passed over */
+	STRANGE_QUESTIONS_MAX = 64, /* of a message that no port says to be one */
 };
 
 static uint8_t
@@ -130,7 +131,7 @@ judge(struct cursor whole, size_t len, bool on_port)
 		return PROTO_PROBE_NO;
 	if (in.short_read)
 		return PROTO_PROBE_MORE;
-	if (!fits(&header, len) || header.counts[0] > DNS_QUESTIONS_MAX)
+	if (!fits(&header, len) || (!on_port && header.counts[0] > STRANGE_QUESTIONS_MAX))
 		return PROTO_PROBE_NO;
 	if (opcode_of(header.flags) > OPCODE_MAX)
 		return on_port && here && is_whole(cursor_sub(&whole, len)) ? PROTO_PROBE_YES : PROTO_PROBE_NO;

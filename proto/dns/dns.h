@@ -18,7 +18,7 @@ enum {
 	DNS_NAME_LEN_MAX = 255,    /* RFC 1035 3.1; a longer name is cut */
 	DNS_LABELS_MAX = 128,      /* of one name */
 	DNS_JUMPS_MAX = 16,        /* compression pointers of one name */
-	DNS_QUESTIONS_MAX = 64,    /* of one message */
+	DNS_QUESTIONS_MAX = 256,   /* of one message; mDNS asks for all services at once (RFC 6762 5.3) */
 	DNS_RRS_MAX = 512,         /* of one message */
 	DNS_STRINGS_MAX = 16,      /* of one message's TXT records, behind the first of each */
 	DNS_OPTIONS_MAX = 16,      /* of one OPT record */

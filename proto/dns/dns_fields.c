@@ -257,7 +257,7 @@ const struct rule_app_event dns_events[] = {
 	[DNS_EVENT_INVALID_AUTHORITIES] = { "invalid_authorities", "the authority records end early" },
 	[DNS_EVENT_UNSOLICITED_RESPONSE] = { "unsolicited_response", "over UDP, a response to none of the flow's requests" },
 	[DNS_EVENT_FLOODED] = { "flooded", "more than 32 requests of a flow wait; said once" },
-	[DNS_EVENT_TOO_MANY_RECORDS] = { "too_many_records", "more than 64 questions or 512 records; the rest is not read" },
+	[DNS_EVENT_TOO_MANY_RECORDS] = { "too_many_records", "more than 256 questions or 512 records; the rest is not read" },
 	[DNS_EVENT_TRAILING_BYTES] = { "trailing_bytes", "bytes behind the last record" },
 };
 

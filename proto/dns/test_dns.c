@@ -213,6 +213,24 @@ test_neighbours(void **state)
 	assert_int_equal(rig->events, 0);
 }
 
+/* A browser of services asks for all that it knows at once: such a message is one, and all of it is told. */
+static void
+test_many_questions(void **state)
+{
+	static uint8_t data[MESSAGE_MAX];
+	size_t len = bytes_of("0000 0000 0051 0000 0000 0000 ('_opc') ('_tcp') ('local') 00 000c 0001", data, sizeof(data));
+
+	(void)state;
+	while (len < 12 + 21 + 80 * 6)
+		len += bytes_of("c00c 000c 0001", data + len, 16);
+	rig->ctx.sport = rig->ctx.dport = DNS_PORT_MDNS;
+	assert_int_equal(dns_proto.probe_datagram(cursor_of(data, len), true, true), PROTO_PROBE_YES);
+	assert_int_equal(dns_proto.probe_datagram(cursor_of(data, len), true, false), PROTO_PROBE_NO);
+	feed_bytes(data, len, true);
+	assert_int_equal(((const struct dns_record *)(const void *)rig->builder.base)->queries.count, 0x51);
+	assert_int_equal(rig->events, 0);
+}
+
 static void
 test_long_names(void **state)
 {
@@ -364,7 +382,7 @@ int
 main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, rig_destroy)
-	const struct CMUnitTest tests[] = { CASE(test_answers), CASE(test_pairs), CASE(test_unlogged), CASE(test_neighbours), CASE(test_long_names),
+	const struct CMUnitTest tests[] = { CASE(test_answers), CASE(test_pairs), CASE(test_unlogged), CASE(test_neighbours), CASE(test_many_questions), CASE(test_long_names),
 		CASE(test_extremes), CASE(test_cut), CASE(test_probe), CASE(test_tables) };
 
 	return cmocka_run_group_tests_name("dns", tests, NULL, NULL);
