@@ -8,7 +8,7 @@ enum {
 	NBSS_OTHER_LEN_MAX = 256,
 	MAGIC_LEN = 4,
 	SMB1_RESPONSE = 0x80, SMB1_UNICODE = 0x8000,
-	SMB2_RESPONSE = 1, SMB2_ASYNC = 2,
+	SMB2_RESPONSE = 1, SMB2_ASYNC = 2, SMB2_RELATED = 4,
 	STATUS_PENDING = 0x103, STATUS_BUFFER_OVERFLOW = 0x80000005,
 };
 
@@ -170,11 +170,14 @@ handle_response(struct smb_pdu *pdu, struct cursor body)
 	struct proto_ctx *ctx = pdu->ctx;
 	struct smb_state *state = ctx->state;
 	struct pair_wait wait;
-	bool orphan = pair_find(&state->pairs, &pair_desc, key_of(pdu), &wait) == NULL, to_server = ctx->to_server;
+	const struct smb_record *begun = pair_find(&state->pairs, &pair_desc, key_of(pdu), &wait);
+	bool orphan = begun == NULL, to_server = ctx->to_server;
 
 	if (pdu->status == STATUS_PENDING && pdu->version == 2 && !orphan)
 		return;
 	counter_add(&ctx->counters[SMB_COUNT_RESPONSES], 1);
+	if (pdu->async && !orphan)
+		pdu->tree_id = begun->tree_id;
 	if (orphan) {
 		counter_add(&ctx->counters[SMB_COUNT_ORPHANS], 1);
 		wait.id = ++state->last_id;
@@ -246,7 +249,8 @@ static uint32_t
 parse_smb2(struct smb_pdu *pdu)
 {
 	struct cursor in = pdu->whole;
-	uint32_t flags, next;
+	uint32_t flags, next, tree_id;
+	uint64_t session_id;
 	uint16_t size;
 
 	if (take_magic(&in) != MAGIC_SMB2) {
@@ -264,11 +268,14 @@ parse_smb2(struct smb_pdu *pdu)
 	next = cursor_le32(&in);
 	pdu->message_id = cursor_le64(&in);
 	cursor_skip(&in, 4);
-	pdu->tree_id = cursor_le32(&in);
-	if ((flags & SMB2_ASYNC) != 0)
-		pdu->tree_id = 0;
-	pdu->session_id = cursor_le64(&in);
+	tree_id = cursor_le32(&in);
+	session_id = cursor_le64(&in);
 	cursor_skip(&in, 16);
+	pdu->async = (flags & SMB2_ASYNC) != 0; /* its high half stands where the tree would */
+	if ((flags & SMB2_RELATED) == 0 || tree_id != UINT32_MAX)
+		pdu->tree_id = pdu->async ? 0 : tree_id;
+	if ((flags & SMB2_RELATED) == 0 || session_id != UINT64_MAX)
+		pdu->session_id = session_id;
 	if (in.short_read || size != SMB2_HEADER_LEN) {
 		if (!pdu->cut)
 			proto_event(pdu->ctx, SMB_EVENT_MALFORMED_DATA);
@@ -278,11 +285,15 @@ parse_smb2(struct smb_pdu *pdu)
 	return next;
 }
 
+/* A command related to the one before it writes all ones: its session and tree are that one's (3.2.4.1.4, 3.3.5.2.7.2). */
 static void
 parse_compound(struct proto_ctx *ctx, struct cursor in, bool cut)
 {
+	uint64_t session_id = 0;
+	uint32_t tree_id = 0;
+
 	for (unsigned int i = 0; cursor_left(&in) > 0; i++) {
-		struct smb_pdu pdu = { .ctx = ctx, .whole = in, .cut = cut };
+		struct smb_pdu pdu = { .ctx = ctx, .whole = in, .cut = cut, .session_id = session_id, .tree_id = tree_id };
 		uint32_t next;
 
 		if (i == SMB_COMPOUND_MAX) {
@@ -292,6 +303,8 @@ parse_compound(struct proto_ctx *ctx, struct cursor in, bool cut)
 		next = parse_smb2(&pdu);
 		if (next < SMB2_HEADER_LEN)
 			return;
+		session_id = pdu.session_id;
+		tree_id = pdu.tree_id;
 		cursor_skip(&in, next);
 	}
 }

@@ -62,6 +62,22 @@ enum smb_bit {
 	SMB_HAS_DATA,
 };
 
+/** Dialects of SMB 1 have names; these numbers are below those of SMB 2. */
+enum smb_dialect {
+	SMB_DIALECT_NONE,
+	SMB_DIALECT_CORE,
+	SMB_DIALECT_MS_103,
+	SMB_DIALECT_MS_30,
+	SMB_DIALECT_LANMAN_10,
+	SMB_DIALECT_WFW,
+	SMB_DIALECT_LM_12,
+	SMB_DIALECT_DOS_LM_12,
+	SMB_DIALECT_LANMAN_21,
+	SMB_DIALECT_DOS_LANMAN_21,
+	SMB_DIALECT_NT_LM,
+	SMB_DIALECT_COUNT,
+};
+
 struct smb_text {
 	struct record_head head;
 	struct record_ref text;
@@ -107,6 +123,7 @@ extern const struct record_table smb_table;
 extern const struct record_table *const smb_text_tables[];
 extern const struct record_table *const smb_interface_tables[];
 extern const struct field_names smb_commands;
+extern const struct field_names smb_dialects;
 extern const struct rule_app_event smb_events[];
 extern const struct rule_app_keyword smb_keywords[];
 extern const struct rule_app_buffer smb_buffers[];
@@ -165,7 +182,8 @@ struct smb_state {
 	struct pair_table pairs; /* commands that wait for their response */
 	struct smb_context contexts[SMB_CONTEXTS_MAX]; /* a ring */
 	uint32_t last_id;
-	uint16_t dialect;      /* of SMB 2; 0: not known */
+	uint16_t dialect;      /* of SMB 2, or one of enum smb_dialect; 0: not known */
+	uint8_t offered[SMB_DIALECTS_MAX]; /* enum smb_dialect, in the order of the client */
 	uint8_t context_next;
 	uint8_t open_count, pipe_count, pipe_next;
 	uint32_t pipe_trees[SMB_PIPE_TREES_MAX]; /* a ring */
@@ -206,6 +224,7 @@ struct smb_pdu {
 	uint16_t command;      /* with SMB2_BASE */
 	uint8_t version;
 	bool response, unicode, cut;
+	bool async;            /* the tree's place has another number */
 	struct smb_asked asked;
 	uint8_t io_count;
 	struct smb_io ios[SMB_IOS_MAX];

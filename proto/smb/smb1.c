@@ -30,19 +30,46 @@ take_text(struct cursor *bytes, bool unicode)
 	return text;
 }
 
+/* Which one stands at the front of text, with its zero. */
+static uint8_t
+dialect_of(struct cursor text)
+{
+	for (unsigned int i = 0; i < smb_dialects.count && smb_dialects.rows[i].value < SMB_DIALECT_COUNT; i++) {
+		size_t len = strlen(smb_dialects.rows[i].name) + 1;
+
+		if (cursor_left(&text) >= len && memcmp(text.pos, smb_dialects.rows[i].name, len) == 0)
+			return (uint8_t)smb_dialects.rows[i].value;
+	}
+	return SMB_DIALECT_NONE;
+}
+
 static void
 negotiate_request(struct smb_pdu *pdu, struct parts *parts)
 {
+	struct smb_state *state = pdu->ctx->state;
+
+	memset(state->offered, 0, sizeof(state->offered));
 	for (unsigned int i = 0; i < SMB_DIALECTS_MAX && cursor_left(&parts->bytes) > 0; i++) {
 		struct smb_text *text;
 
 		cursor_skip(&parts->bytes, 1);
+		state->offered[i] = dialect_of(parts->bytes);
 		text = record_append(pdu->ctx->record, &pdu->record->dialects, smb_text_tables, 0);
 		if (text == NULL)
 			return;
 		smb_put_text(pdu, &text->text, take_text(&parts->bytes, false), false);
 		record_present(&pdu->record->head, SMB_HAS_DIALECTS);
 	}
+}
+
+/* MS-CIFS 2.2.4.52.2: which of those that the client offered. */
+static void
+negotiate_response(struct smb_pdu *pdu, struct parts *parts)
+{
+	struct smb_state *state = pdu->ctx->state;
+	uint16_t chosen = cursor_le16(&parts->words);
+
+	state->dialect = chosen < SMB_DIALECTS_MAX ? state->offered[chosen] : SMB_DIALECT_NONE;
 }
 
 static void
@@ -209,6 +236,31 @@ write_request(struct smb_pdu *pdu, struct parts *parts)
 	smb_io_add(pdu, io);
 }
 
+/* MS-CIFS 2.2.4.12, 2.2.4.11: what came before AndX. Data of pipes goes by it too: a kind of buffer and a length stand before it. */
+static void
+pipe_buffer(struct smb_pdu *pdu, struct parts *parts, uint64_t file)
+{
+	uint16_t len;
+
+	cursor_skip(&parts->bytes, 1);
+	len = cursor_le16(&parts->bytes);
+	if (parts->bytes.short_read)
+		return;
+	(void)smb_dcerpc_read(pdu, cursor_left(&parts->bytes) > len ? cursor_sub(&parts->bytes, len) : parts->bytes, file);
+}
+
+static void
+core_write_request(struct smb_pdu *pdu, struct parts *parts)
+{
+	pipe_buffer(pdu, parts, cursor_le16(&parts->words));
+}
+
+static void
+core_read_response(struct smb_pdu *pdu, struct parts *parts)
+{
+	pipe_buffer(pdu, parts, 0);
+}
+
 static void
 read_request(struct smb_pdu *pdu, struct parts *parts)
 {
@@ -242,12 +294,14 @@ static const struct {
 	void (*read[2])(struct smb_pdu *pdu, struct parts *parts);
 } bodies[] = {
 	{ 0x04, { 3, 0 }, false, { close_request, close_response } },
+	{ 0x0a, { 5, 5 }, false, { NULL, core_read_response } },
+	{ 0x0b, { 5, 1 }, false, { core_write_request, NULL } },
 	{ 0x24, { 4, 2 }, true, { NULL, NULL } },
 	{ 0x25, { 14, 10 }, false, { trans_request, trans_response } },
 	{ 0x2d, { 15, 15 }, true, { open_request, open_response } },
 	{ SMB1_READ, { 10, 12 }, true, { read_request, read_response } },
 	{ SMB1_WRITE, { 12, 6 }, true, { write_request, NULL } },
-	{ 0x72, { 0, 0 }, false, { negotiate_request, NULL } },
+	{ 0x72, { 0, 1 }, false, { negotiate_request, negotiate_response } },
 	{ 0x73, { 12, 3 }, true, { setup_request, NULL } },
 	{ 0x75, { 4, 2 }, true, { tree_request, NULL } },
 	{ 0xa2, { 24, 34 }, true, { create_request, create_response } },
@@ -290,12 +344,17 @@ read_one(struct smb_pdu *pdu, struct cursor body, uint32_t off, uint8_t *command
 void
 smb1_body_read(struct smb_pdu *pdu, struct cursor body)
 {
+	const struct smb_state *state = pdu->ctx->state;
 	uint8_t command = (uint8_t)pdu->command;
 	uint32_t off = SMB1_HEADER_LEN;
 
 	for (unsigned int i = 0; i < ANDX_MAX; i++) {
 		uint32_t next = read_one(pdu, body, off, &command);
 
+		if (state->dialect > SMB_DIALECT_NONE && state->dialect < SMB_DIALECT_COUNT) {
+			pdu->record->dialect = state->dialect;
+			record_present(&pdu->record->head, SMB_HAS_DIALECT);
+		}
 		if (next <= off || next >= cursor_left(&pdu->whole))
 			return;
 		off = next;

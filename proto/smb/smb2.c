@@ -246,7 +246,7 @@ smb2_body_read(struct smb_pdu *pdu, struct cursor body)
 	const struct smb_state *state = pdu->ctx->state;
 	uint16_t size = cursor_le16(&body);
 
-	if (state->dialect != 0 && state->dialect != DIALECT_MULTIPLE) {
+	if (state->dialect >= SMB_DIALECT_COUNT && state->dialect != DIALECT_MULTIPLE) {
 		pdu->record->dialect = state->dialect;
 		record_present(&pdu->record->head, SMB_HAS_DIALECT);
 	}

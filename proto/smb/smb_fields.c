@@ -139,10 +139,16 @@ static const struct field_name status_rows[] = {
 };
 static const struct field_names statuses = FIELD_NAMES(status_rows, "UNKNOWN-");
 
+/* Those of SMB 1 as clients write them (MS-CIFS 1.7), in the order of enum smb_dialect. */
 static const struct field_name dialects_rows[] = {
+	{ SMB_DIALECT_CORE, "PC NETWORK PROGRAM 1.0" }, { SMB_DIALECT_MS_103, "MICROSOFT NETWORKS 1.03" },
+	{ SMB_DIALECT_MS_30, "MICROSOFT NETWORKS 3.0" }, { SMB_DIALECT_LANMAN_10, "LANMAN1.0" },
+	{ SMB_DIALECT_WFW, "Windows for Workgroups 3.1a" }, { SMB_DIALECT_LM_12, "LM1.2X002" },
+	{ SMB_DIALECT_DOS_LM_12, "DOS LM1.2X002" }, { SMB_DIALECT_LANMAN_21, "LANMAN2.1" },
+	{ SMB_DIALECT_DOS_LANMAN_21, "DOS LANMAN2.1" }, { SMB_DIALECT_NT_LM, "NT LM 0.12" },
 	{ 0x202, "2.02" }, { 0x210, "2.10" }, { 0x2ff, "2.??" }, { 0x300, "3.00" }, { 0x302, "3.02" }, { 0x311, "3.11" },
 };
-static const struct field_names dialects = FIELD_NAMES(dialects_rows, "UNKNOWN-");
+const struct field_names smb_dialects = FIELD_NAMES(dialects_rows, "UNKNOWN-");
 
 static const struct field_name share_types_rows[] = { { 1, "DISK" }, { 2, "PIPE" }, { 3, "PRINT" } };
 static const struct field_names share_types = FIELD_NAMES(share_types_rows, "UNKNOWN-");
@@ -193,7 +199,7 @@ const struct record_table *const smb_interface_tables[] = { &interface_table, NU
 static const struct field smb_fields[] = {
 	{ "id", FIELD_U32, SMB_HAS_COMMAND, 0, AT(id), NULL, NULL, "own", "number of the command in its flow" },
 	{ "version", FIELD_U8, SMB_HAS_COMMAND, FIELD_HIDDEN, AT(version), NULL, NULL, "MS-SMB2 2.2.1", "1 or 2 (3 writes as 2)" },
-	{ "dialect", FIELD_U16, SMB_HAS_DIALECT, 0, AT(dialect), &dialects, NULL, "MS-SMB2 2.2.4", "version agreed on" },
+	{ "dialect", FIELD_U16, SMB_HAS_DIALECT, 0, AT(dialect), &smb_dialects, NULL, "MS-SMB2 2.2.4, MS-CIFS 2.2.4.52", "version agreed on" },
 	{ "command", FIELD_U16, SMB_HAS_COMMAND, 0, AT(command), &smb_commands, NULL, "MS-SMB2 2.2.1.2", "command" },
 	{ "status", FIELD_U32, SMB_HAS_STATUS, 0, AT(status), &statuses, NULL, "MS-ERREF 2.3", "of the response" },
 	{ "status_code", FIELD_STRING, SMB_HAS_STATUS, 0, AT(status_text), NULL, NULL, "MS-ERREF 2.3", "the same as a number" },
