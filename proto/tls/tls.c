@@ -306,7 +306,7 @@ undecided(const struct tls_pdu *pdu)
 	const uint64_t certs = (UINT64_C(1) << TLS_CERT_BITS) - 1, chain = TLS_BIT(CHAIN) | TLS_BIT(CERTS);
 	uint64_t bits = UINT64_MAX;
 
-	if ((pdu->states & (TLS_STATE_CLIENT_HELLO | TLS_STATE_SERVER_HELLO)) != 0)
+	if ((pdu->states & (TLS_STATE_CLIENT_HELLO | TLS_STATE_SERVER_HELLO)) != 0 && !pdu->repeats)
 		bits &= certs | chain;
 	if (pdu->ciphers && !pdu->end->certified && !pdu->end->lost)
 		bits &= ~(certs | chain);
@@ -455,8 +455,8 @@ read_change_cipher(struct tls_pdu *pdu, struct cursor body)
 	if (!pdu->end->ciphered && cursor_left(&body) != 1)
 		proto_event(pdu->ctx, TLS_EVENT_INVALID_RECORD_LENGTH);
 	tls_assembly_drop(pdu->ctx, &pdu->end->assembly);
-	if (known && !pdu->end->ciphered && goes_on(pdu)) {
-		tls_open(pdu)->resumed = true;
+	if (known && !pdu->end->ciphered && goes_on(pdu) && !tls_open(pdu)->resumed) { /* the hello may have said it */
+		pdu->record->resumed = true;
 		tls_has(pdu, TLS_BIT(RESUMED));
 	}
 	pdu->ciphers = !pdu->end->ciphered;

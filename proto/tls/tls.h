@@ -216,6 +216,7 @@ struct tls_pdu {
 	uint16_t version;      /* of the record layer, then of the hello */
 	uint8_t states;
 	bool ciphers;          /* its end encrypts from here on */
+	bool repeats;          /* a hello behind a retry: the first one said it all */
 	bool changed;          /* the record must be kept */
 };
 

@@ -287,7 +287,8 @@ tls_client_hello(struct tls_pdu *pdu, struct cursor message)
 	pdu->random = hello.random;
 	remember_session_id(pdu->state, hello.session_id);
 	/* The second hello of a retry says what the first one said, and is not fingerprinted. */
-	if (record_is_present(tls_open(pdu), TLS_HAS_CLIENT_HELLO))
+	pdu->repeats = record_is_present(tls_open(pdu), TLS_HAS_CLIENT_HELLO);
+	if (pdu->repeats)
 		return;
 	put_client(pdu, &hello);
 	if (!record_is_present(pdu->record, TLS_HAS_SERVER_HELLO)) {
@@ -325,7 +326,8 @@ tls_server_hello(struct tls_pdu *pdu, struct cursor message)
 	pdu->random = hello.random;
 	pdu->state->server_version = hello.version_best;
 	record = tls_open(pdu);
-	if (record_is_present(record, TLS_HAS_SERVER_HELLO))
+	pdu->repeats = record_is_present(record, TLS_HAS_SERVER_HELLO);
+	if (pdu->repeats)
 		return;
 	record->version = record->server_version = hello.version_best;
 	record->server_cipher = hello.ciphers[0];
