@@ -170,6 +170,15 @@ eol_len_of(struct cursor line)
 	return line.left > 1 && line.pos[line.left - 2] == '\r' ? 2 : 1;
 }
 
+/* RFC 2045 6.7 (3): blanks at a line's end were put there on the way, also behind its =. */
+static struct cursor
+without_padding(struct cursor line)
+{
+	while (line.left > 0 && (line.pos[line.left - 1] == ' ' || line.pos[line.left - 1] == '\t'))
+		line.left--;
+	return line;
+}
+
 /* As it is, or quoted. RFC 2045 6.7: = at the end says that the line goes on. */
 static void
 text_line(struct sink *sink, struct cursor line)
@@ -185,6 +194,8 @@ text_line(struct sink *sink, struct cursor line)
 		mime->eol_len = eol_len;
 		return;
 	}
+	if (eol_len > 0)
+		text = without_padding(text);
 	while (cursor_left(&text) > 0) {
 		uint8_t c = cursor_u8(&text);
 

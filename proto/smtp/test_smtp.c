@@ -174,6 +174,7 @@ static const struct {
 	{ "parts", DATA_BEGIN MULTI "> |> text|> --x y|> Content-Disposition: attachment; filename=\"a;b.txt\"|> Content-Transfer-Encoding: base64|> |> aGVs|> bG8=|> --x y--|> after|" DATA_END,
 		1, 1, "\"reply_code\":250", "text|hello|", 0 },
 	{ "quoted", DATA_BEGIN "> Content-Transfer-Encoding: Quoted-Printable|> |> a=3D=|> b =C3=A4|> c|" DATA_END, 1, 1, "\"helo\"", "a=b \xc3\xa4\r\nc\r\n|", 0 },
+	{ "quoted, padded", DATA_BEGIN "> Content-Transfer-Encoding: quoted-printable|> |> a= \t|> b=20 |> c  |" DATA_END, 1, 1, "\"helo\"", "ab \r\nc\r\n|", 0 },
 	{ "quoted wrong", DATA_BEGIN "> Content-Transfer-Encoding: quoted-printable|> |> a=zz=4|" DATA_END, 1, 1, "\"helo\"", "a=zz|", E(MIME_INVALID_QP) },
 	{ "base64 wrong", DATA_BEGIN "> Content-Transfer-Encoding: base64|> |> aG!Vs|> bG8|" DATA_END, 1, 1, "\"helo\"", "hello|", E(MIME_INVALID_BASE64) },
 	{ "nested", DATA_BEGIN MULTI "> Content-Type: multipart/alternative; boundary=in|> |> --in|> |> 1|> --in|> Content-Type: text/html|> |> 2|> --x y|> |> 3|> --x y--|" DATA_END, 1, 1, "\"helo\"", "1|2|3|", 0 },
