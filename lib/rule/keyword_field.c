@@ -235,7 +235,7 @@ static bool
 field_has_bytes(const struct record_path *paths, unsigned int count)
 {
 	for (unsigned int i = 0; i < count; i++)
-		if (field_is_bytes(paths[i].leaf) || paths[i].leaf->type == FIELD_SCALARS)
+		if (field_is_bytes(paths[i].leaf) || paths[i].leaf->type == FIELD_SCALARS || paths[i].leaf->type == FIELD_IP)
 			return true;
 	return false;
 }
@@ -279,7 +279,12 @@ field_by_path(struct rule_parser *parser, unsigned int app, const char *path, ch
 	if (given)
 		return field_compare(parser, test, value);
 	/* A content behind it looks at those of its shapes that are text. */
-	return field_has_bytes(paths, count) ? field_buffer(parser, app, path) : 0;
+	if (!field_has_bytes(paths, count))
+		return 0;
+	if (field_buffer(parser, app, path) != 0)
+		return -EINVAL;
+	parser->buffers[parser->buffer].is_asked = true;
+	return 0;
 }
 
 static int

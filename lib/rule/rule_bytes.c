@@ -1,9 +1,12 @@
 /* Hot: the bytes a buffer stands for. */
 #include <string.h>
 
+#include "lib/base/buf.h"
 #include "lib/base/cursor.h"
 #include "lib/rule/rule_sctp.h"
 #include "lib/rule/rule_transform.h"
+
+enum { IP_TEXT_LEN_MAX = 48 };
 
 struct each {
 	struct rule_view *view;
@@ -75,6 +78,21 @@ each_scalar(const struct each *each, const struct field *field, const uint8_t *b
 	return false;
 }
 
+/* An address is what events write. */
+static bool
+each_ip(const struct each *each, const struct field *field, const void *record)
+{
+	char text[IP_TEXT_LEN_MAX];
+	struct buf out = { .data = text, .cap = sizeof(text) };
+	struct record_ip ip;
+
+	memcpy(&ip, (const uint8_t *)record + field->offset, sizeof(ip));
+	if (!record_is_present(record, field->bit) || ip.version == 0)
+		return false;
+	buf_ip(&out, ip.version, ip.bytes);
+	return each_bytes(each, (const uint8_t *)text, (uint32_t)out.len);
+}
+
 static bool
 each_field(const struct field *field, const uint8_t *base, const void *record, void *arg)
 {
@@ -84,6 +102,8 @@ each_field(const struct field *field, const uint8_t *base, const void *record, v
 
 	if (field->type == FIELD_SCALARS)
 		return each_scalar(each, field, base, record);
+	if (field->type == FIELD_IP)
+		return each_ip(each, field, record);
 	if (!rule_field_bytes(field, base, record, &data, &len))
 		return false;
 	return (field->flags & FIELD_LINES) != 0 ? each_line(each, data, len) : each_bytes(each, data, len);

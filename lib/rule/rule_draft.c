@@ -26,6 +26,7 @@ buffer_add(struct rule_parser *parser, const struct rule_buffer *buffer)
 	draft->transform_count = 0;
 	draft->transform_text[0] = '\0';
 	draft->name = parser->keyword;
+	draft->is_asked = false;
 	parser->buffer = (int)parser->buffer_count++;
 	return 0;
 }
@@ -254,16 +255,17 @@ finish_copy(struct rule_parser *parser, struct rule *rule)
 	return 0;
 }
 
-/* Contents that were moved elsewhere leave an empty payload behind. */
+/* Contents that were moved elsewhere leave an empty payload behind. A field that may be no text is asked for alone, too. */
 static void
-finish_drop_payload(struct rule_parser *parser)
+finish_drop_empty(struct rule_parser *parser)
 {
 	unsigned int kept = 0;
 
 	for (unsigned int i = 0; i < parser->buffer_count; i++) {
 		const struct rule_buffer *buffer = &parser->buffers[i].buffer;
 
-		if (buffer->kind == BUFFER_PAYLOAD && buffer->node_count == 0)
+		if (buffer->node_count == 0 && (buffer->kind == BUFFER_PAYLOAD ||
+			(parser->buffers[i].is_asked && parser->buffers[i].transform_count == 0 && buffer->absent == ABSENT_NO)))
 			continue;
 		if (kept != i)
 			parser->buffers[kept] = parser->buffers[i];
@@ -281,6 +283,8 @@ finish_check_buffers(struct rule_parser *parser)
 	for (unsigned int i = 0; i < parser->buffer_count; i++) {
 		const struct rule_buffer *buffer = &parser->buffers[i].buffer;
 
+		if (parser->buffers[i].is_asked && buffer->absent != ABSENT_NO)
+			return rule_refuse(parser, "absent is of texts alone: %.40s may be something else", parser->buffers[i].name);
 		if (buffer->node_count == 0 && buffer->absent != ABSENT_ONLY)
 			return rule_refuse(parser, "a sticky buffer has nothing that looks into it: %.40s", parser->buffers[i].name);
 		if (buffer->kind == BUFFER_PAYLOAD)
@@ -532,7 +536,7 @@ rule_finish(struct rule_parser *parser)
 		ret = finish_duplicate(parser, &older);
 	if (ret == 0)
 		ret = finish_body(parser);
-	finish_drop_payload(parser);
+	finish_drop_empty(parser);
 	if (ret == 0)
 		ret = finish_check_buffers(parser);
 	if (ret == 0)

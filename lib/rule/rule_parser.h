@@ -18,6 +18,7 @@ struct rule_draft_buffer {
 	char transform_text[RULE_TRANSFORM_TEXT_MAX]; /* what tells lists apart */
 	const char *at, *keyword;                     /* the last transform's place */
 	const char *name;                             /* the keyword that named it; of the rule at hand */
+	bool is_asked;                                /* a condition asks for its field: nothing need look into it */
 };
 
 struct rule_class_row {

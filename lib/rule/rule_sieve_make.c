@@ -86,10 +86,11 @@ lens_kept(const struct sift *sift, const struct rule_lens *lens)
 static const struct field *
 plain_field(const struct rule_buffer *buffer)
 {
-	bool plain = buffer->kind == BUFFER_FIELD && buffer->transforms == NULL && buffer->path_count == 1
-		&& buffer->paths[0].list_count == 0 && (buffer->paths[0].leaf->flags & FIELD_LINES) == 0;
+	const struct field *leaf = buffer->kind == BUFFER_FIELD && buffer->path_count == 1 ? buffer->paths[0].leaf : NULL;
+	bool plain = leaf != NULL && buffer->transforms == NULL && buffer->paths[0].list_count == 0 &&
+		(leaf->flags & FIELD_LINES) == 0 && leaf->type != FIELD_IP && leaf->type != FIELD_SCALARS;
 
-	return plain ? buffer->paths[0].leaf : NULL;
+	return plain ? leaf : NULL;
 }
 
 /* The lens that looks at the same thing, made where there is none. NULL: no memory */
