@@ -31,8 +31,9 @@ TCP_SIDS = 100000
 
 
 def value_of(value, known):
-    """Of an argument: a number, or what a variable of that name was given."""
-    return known[value] if isinstance(value, str) else value
+    """Of an argument that counts bytes: a number, or what a variable of that name was given, which has a sign."""
+    number = known[value] if isinstance(value, str) else value
+    return number - (1 << 64) if number >= 1 << 63 else number
 
 
 def argument(chance, names, number):
@@ -97,7 +98,9 @@ class Content:
 class Expression:
     def __init__(self, chance, alphabet, first, _names):
         parts = [re.escape(bytes((chance.choice(alphabet),))).decode("latin-1") for _ in range(chance.choice((1, 2, 3)))]
-        parts = "".join(rf"\x{ord(part[-1]):02x}" + chance.choice(("", "", "", "+", "?", ".", ".*", "{2}", "[^\\x00]")) for part in parts)
+        tails = ("", "", "", "+", ".", ".*", "{2}", "[^\\x00]", "?")
+        # The first is there: what matches nothing anywhere is given up where there is much of it.
+        parts = "".join(rf"\x{ord(part[-1]):02x}" + chance.choice(tails[:len(tails) - (i == 0)]) for i, part in enumerate(parts))
         self.pattern = chance.choice(("", "", "^")) + parts
         self.flags = "".join(flag for flag in "is" if chance.random() < 0.4)
         self.relative = not first and chance.random() < 0.5
@@ -189,7 +192,7 @@ class ByteTest(Number):
         number = self.read(data, at, known)
         if number is None:
             return []
-        return [at] if self.OPERATORS[self.operator](number[0], value_of(self.value, known)) != self.negated else []
+        return [at] if self.OPERATORS[self.operator](number[0], known.get(self.value, self.value)) != self.negated else []
 
 
 class ByteJump(Number):
@@ -274,7 +277,7 @@ def planted(chance, alphabet, parts):
 def make_payload(chance, alphabet, rules):
     out = b"".join(planted(chance, alphabet, chance.choice(rules)) for _ in range(chance.choice((0, 1, 1, 2))))
     filler = alphabet if chance.random() < 0.9 else bytes(range(256))
-    out += bytes(chance.choice(filler) for _ in range(chance.choice((1, 2, 5, 20, 60)) if filler is alphabet else chance.randrange(1000)))
+    out += bytes(chance.choice(filler) for _ in range(chance.choice((1, 2, 5, 20, 60)) if filler is alphabet else chance.randrange(1, 1000)))
     out += planted(chance, alphabet, chance.choice(rules)) if chance.random() < 0.3 else b""
     return out[:chance.choice((len(out), len(out), 40))]
 
