@@ -14,6 +14,22 @@ begin_tx(const struct proto_ctx *ctx, struct flow_session *session, uint32_t tx_
 	session->quiet_newest = tx_id;
 }
 
+static void
+ask_rules(struct worker *worker, struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id)
+{
+	struct flow *flow = worker->flow;
+	struct flow_session *session = flow->session;
+	struct rule_message message = { .app_idx = session->proto.proto_idx, .record = ctx->record->len == 0 ? NULL : ctx->record->base,
+		.events = ctx->events, .undecided = ctx->undecided, .known = ctx->known, .before = ctx->before, .asked = ctx->asked,
+		.pdu = ctx->pdu, .pdu_len = ctx->pdu_len, .tx_id = tx_id, .to_server = ctx->to_server, .file = ctx->file,
+		.file_news = ctx->file == NULL ? 0 : (uint8_t)file_take_news(ctx->file), .file_only = (flags & PROTO_FILE) != 0 };
+
+	rule_hits_reset(&worker->hits);
+	rule_match_message(worker->matcher, worker->packet, flow, &message, &worker->hits);
+	emit_alerts(worker, ctx->to_server, ctx, tx_id, (flags & PROTO_HOLD) != 0);
+	session->quiet_txs |= worker->hits.quiet ? UINT64_C(1) << (tx_id & 63) : 0;
+}
+
 /* A message of a protocol: rules first, then the event. */
 void
 worker_deliver_message(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id)
@@ -22,10 +38,6 @@ worker_deliver_message(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id
 	struct flow *flow = worker->flow;
 	struct flow_session *session = flow->session;
 	uint64_t quiet_bit = UINT64_C(1) << (tx_id & 63);
-	struct rule_message message = { .app_idx = session->proto.proto_idx, .record = ctx->record->base,
-		.events = ctx->events, .undecided = ctx->undecided, .known = ctx->known,
-		.before = ctx->before, .asked = ctx->asked, .pdu = ctx->pdu, .pdu_len = ctx->pdu_len,
-		.to_server = ctx->to_server, .tx_id = tx_id, .file = ctx->file };
 
 	worker_note_proto(flow, session); /* known since the first PDU was found */
 	if (flags == PROTO_IDENTITY) {
@@ -42,16 +54,8 @@ worker_deliver_message(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id
 		return;
 	}
 	begin_tx(ctx, session, tx_id);
-	if (ctx->record->len == 0)
-		message.record = NULL;
-	if ((flags & PROTO_MATCH) != 0 && worker->matcher != NULL) {
-		message.file_news = ctx->file == NULL ? 0 : (uint8_t)file_take_news(ctx->file);
-		message.file_only = (flags & PROTO_FILE) != 0;
-		rule_hits_reset(&worker->hits);
-		rule_match_message(worker->matcher, worker->packet, flow, &message, &worker->hits);
-		emit_alerts(worker, ctx->to_server, ctx, tx_id, (flags & PROTO_HOLD) != 0);
-		session->quiet_txs |= worker->hits.quiet ? quiet_bit : 0;
-	}
+	if ((flags & PROTO_MATCH) != 0 && worker->matcher != NULL)
+		ask_rules(worker, ctx, flags, tx_id);
 	if ((flags & PROTO_FILE) != 0)
 		return; /* the events are the message's */
 	for (uint64_t left = ctx->events & ~ctx->proto->app.rule_events; left != 0; left &= left - 1)
