@@ -129,8 +129,8 @@ enum field_flag {
 	FIELD_BARE = 4,   /* FIELD_LIST: each child is written as the value of its first row, without an object around it */
 	FIELD_LINES = 8,  /* with FIELD_HIDDEN, of text: rules look at each line alone, without its end */
 	FIELD_BESIDE = 16, /* "email.from" is a key of the event, beside the record's object and not in it */
-	FIELD_LATE = 64,  /* of events alone: rules are asked before it is known, or by another name */
 	FIELD_OCTETS = 32, /* FIELD_STRING of what need not be text: where it is none a byte is written as "\\xc5" */
+	FIELD_LATE = 64,  /* of events alone: rules are asked before it is known, or by another name */
 };
 
 struct record_table;

@@ -452,8 +452,8 @@ enum rule_flag {
 	RULE_TRANSACTION = 1 << 16,   /* => */
 	RULE_FILE = 1 << 17,          /* asked of files alone, with the record that each is beside */
 	RULE_FILE_END = 1 << 18,      /* and not before they ended */
-	RULE_FIELDS_ONLY = 1 << 20,   /* over records, in either direction, and over nothing else: told once of a request and its answer */
 	RULE_FILESTORE = 1 << 19,     /* it wants them stored, which is not done */
+	RULE_FIELDS_ONLY = 1 << 20,   /* over records, in either direction, and over nothing else: told once of a request and its answer */
 	RULE_MAY_MUTE = 1 << 14,      /* where its threshold has spoken it need not be asked until the window ends */
 };
 
