@@ -175,7 +175,7 @@ flow_finish(struct flow_table *table, struct flow *flow, enum flow_end reason)
 	index_remove(table, flow);
 	flow_timer_disarm(table, flow);
 	flow->flags |= FLOW_ENDED;
-	flow->end_reason = (uint8_t)reason;
+	flow->end_reason = reason & 0xf;
 	flow->timer_next = FLOW_IDX_NONE;
 	prefetch_hung(flow); /* flow_expire() is about to hand it out */
 	if (table->ended_tail == FLOW_IDX_NONE)

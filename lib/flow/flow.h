@@ -95,7 +95,8 @@ struct flow {
 	uint8_t tcp_flags[2];  /* or of all seen */
 	uint8_t ttl_min[2];
 	uint8_t ttl_max[2];
-	uint8_t end_reason;    /* enum flow_end; with FLOW_ENDED */
+	uint8_t end_reason : 4; /* enum flow_end; with FLOW_ENDED */
+	uint8_t rule_route : 4; /* the rule engine's: where its ends are; 0: not looked up since the last swap */
 	uint8_t timeout_class; /* table's; by protocol */
 	uint16_t app_proto;    /* index in proto_table[] + 1 as the worker numbers it; 0: unknown */
 	uint16_t tx_count;     /* the worker's; sticks at the maximum */

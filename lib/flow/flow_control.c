@@ -412,6 +412,7 @@ flow_swap_direction(struct flow *flow)
 	uint8_t mac[6];
 
 	flow->flags ^= FLOW_SWAPPED | FLOW_DIRECTION_SWAPPED;
+	flow->rule_route = 0;
 	flow->elephants = (uint8_t)((flow->elephants & 1) << 1 | flow->elephants >> 1);
 	SWAP(flow->packets);
 	SWAP(flow->bytes);

@@ -1,5 +1,5 @@
 /*
- * From rules to groups: order of precedence, then for each kind of packet, direction and phase the groups by
+ * From rules to groups: order of precedence, then for each kind of packet, direction, phase and route the groups by
  * port. Ports that meet the same rules share a group; equal lists of rules share one across all tables.
  */
 #include <errno.h>
@@ -69,6 +69,11 @@ rule_compare(const void *left, const void *right)
 
 enum rule_side { SIDE_DST, SIDE_SRC, SIDE_ANY, SIDE_ONCE };
 
+/** A table's place among those of struct rule_tables. */
+struct table_at {
+	unsigned int route, phase, class, to_server;
+};
+
 static bool
 ports_keyed(const struct rule_ports *ports)
 {
@@ -90,17 +95,19 @@ rule_side_of(const struct rule *rule)
 }
 
 static bool
-rule_in_table(const struct rule *rule, unsigned int phase, unsigned int class, unsigned int to_server)
+rule_in_table(const struct rule *rule, const struct table_at *at)
 {
-	bool stream = rule->phase == PHASE_STREAM && class == CLASS_TCP;
+	bool stream = rule->phase == PHASE_STREAM && at->class == CLASS_TCP;
 
-	if ((rule->classes >> class & 1) == 0)
+	if ((rule->classes >> at->class & 1) == 0)
 		return false;
-	if ((rule->flow & RULE_FLOW_TO_SERVER) != 0 && to_server == 0)
+	if (at->class == CLASS_OTHER ? at->route != 0 : (rule->routes >> at->route & 1) == 0)
 		return false;
-	if ((rule->flow & RULE_FLOW_TO_CLIENT) != 0 && to_server == 1)
+	if ((rule->flow & RULE_FLOW_TO_SERVER) != 0 && at->to_server == 0)
 		return false;
-	return stream == (phase == PHASE_STREAM);
+	if ((rule->flow & RULE_FLOW_TO_CLIENT) != 0 && at->to_server == 1)
+		return false;
+	return stream == (at->phase == PHASE_STREAM);
 }
 
 static const struct rule_ports *
@@ -113,14 +120,14 @@ keyed_ports(const struct compile *compile, uint32_t at, enum rule_side side)
 
 /* The rules that one side of a table keys; of <> rules also those seen from the other end. */
 static void
-side_collect(struct compile *compile, unsigned int phase, unsigned int class, unsigned int to_server, enum rule_side side)
+side_collect(struct compile *compile, const struct table_at *at, enum rule_side side)
 {
 	compile->keyed_count = 0;
 	for (uint32_t i = 0; i < compile->pool_count; i++) {
 		const struct rule *rule = compile->set->rules[compile->pool[i]];
 		enum rule_side own = rule_side_of(rule);
 
-		if (!rule_in_table(rule, phase, class, to_server))
+		if (!rule_in_table(rule, at))
 			continue;
 		bool mirrored = (rule->flags & RULE_BOTH_WAYS) != 0 && own != side && own <= SIDE_SRC && side <= SIDE_SRC;
 
@@ -170,16 +177,13 @@ side_fill(struct compile *compile, enum rule_side side, const struct rule_port_m
 }
 
 static int
-table_side(struct compile *compile, struct rule_tables *tables, unsigned int phase, unsigned int class, unsigned int to_server,
-	enum rule_side side)
+table_side(struct compile *compile, struct rule_table *table, const struct table_at *at, enum rule_side side)
 {
-	struct rule_table *table = &tables->of[phase][class][to_server];
-
-	side_collect(compile, phase, class, to_server, side);
+	side_collect(compile, at, side);
 	if (compile->keyed_count == 0)
 		return 0;
 	table->empty = false;
-	compile->set->packet_rules = compile->set->packet_rules || phase == PHASE_PACKET;
+	compile->set->packet_rules = compile->set->packet_rules || at->phase == PHASE_PACKET;
 	if (side >= SIDE_ANY) {
 		memcpy(compile->list, compile->keyed, compile->keyed_count * sizeof(uint32_t));
 		return rule_group_of(compile, compile->keyed_count, side == SIDE_ANY ? &table->any : &table->once);
@@ -203,13 +207,16 @@ pool_collect(struct compile *compile, uint8_t app)
 static int
 tables_fill(struct compile *compile, struct rule_tables *tables)
 {
-	for (unsigned int i = 0; i < 2 * CLASS_COUNT * 2; i++) {
-		unsigned int phase = i / (CLASS_COUNT * 2), class = i / 2 % CLASS_COUNT, to_server = i % 2;
+	unsigned int routes = compile->set->home == NULL ? 1 : RULE_ROUTES;
 
-		tables->of[phase][class][to_server]
-			= (struct rule_table){ .any = RULE_GROUP_NONE, .once = RULE_GROUP_NONE, .empty = true };
+	for (unsigned int i = 0; i < routes * 2 * CLASS_COUNT * 2; i++) {
+		const struct table_at at = { .route = i / (2 * CLASS_COUNT * 2), .phase = i / (CLASS_COUNT * 2) % 2,
+			.class = i / 2 % CLASS_COUNT, .to_server = i % 2 };
+		struct rule_table *table = &tables->of[at.route][at.phase][at.class][at.to_server];
+
+		*table = (struct rule_table){ .any = RULE_GROUP_NONE, .once = RULE_GROUP_NONE, .empty = true };
 		for (enum rule_side side = SIDE_DST; compile->pool_count > 0 && side <= SIDE_ONCE; side++)
-			if (table_side(compile, tables, phase, class, to_server, side) != 0)
+			if (table_side(compile, table, &at, side) != 0)
 				return -ENOMEM;
 	}
 	return 0;
@@ -385,6 +392,7 @@ rule_compile(struct ruleset *set, const char *cache_dir)
 	if (set->rule_count > 0)
 		qsort(set->rules, set->rule_count, sizeof(set->rules[0]), rule_compare);
 	for (uint32_t i = 0; i < set->rule_count; i++) {
+		set->rules[i]->routes = rule_routes_of(set->rules[i], set->home);
 		set->rules[i]->flags |= rule_may_mute(set->rules[i]) ? RULE_MAY_MUTE : 0;
 		set->rules[i]->mute_bit[0] = set->rules[i]->mute_bit[1] = RULE_NOT_MUTED;
 	}

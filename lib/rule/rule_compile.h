@@ -7,6 +7,9 @@
 /** What a group is asked about. */
 enum rule_message_kind { MESSAGE_NONE, MESSAGE_RECORD, MESSAGE_ONCE, MESSAGE_FILE };
 
+/** The routes on which a rule's addresses let it match; more than that where it is not plain. @param home  NULL: any. rule_route.c */
+uint8_t rule_routes_of(const struct rule *rule, const struct rule_addresses *home);
+
 /** Work space of one compilation. */
 struct compile {
 	struct ruleset *set;

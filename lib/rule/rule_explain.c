@@ -261,7 +261,7 @@ put_groups(const struct ruleset *set, uint32_t rule_idx, struct buf *out)
 		buf_puts(out, "found by its events\n");
 	if (last == NULL || last->records != NULL)
 		return;
-	buf_printf(out, "in %u groups of ports and directions", groups);
+	buf_printf(out, "in %u groups of ports, directions and routes", groups);
 	if ((rule->flags & RULE_FILE) != 0) {
 		buf_printf(out, ": asked of each file, %s\n", (rule->flags & RULE_FILE_END) != 0 ? "when it ended" : "when its name is known");
 		return;

@@ -136,9 +136,15 @@ struct rule_table {
 	bool empty;
 };
 
-/** PHASE_PACKET, PHASE_STREAM; class; to_server. */
+/**
+ * Which way data goes: whether its ends are in $HOME_NET. Most rules of public sets ask for data that crosses its border, and most of
+ * what a plant sends does not: each way has tables of its own. Where HOME_NET is any address, or no rule names it, all is route 0.
+ */
+enum rule_route { ROUTE_FROM_OUTSIDE = 1, ROUTE_TO_OUTSIDE = 2, RULE_ROUTES = 4 };
+
+/** Route; PHASE_PACKET, PHASE_STREAM; class; to_server. What has no addresses is on route 0. */
 struct rule_tables {
-	struct rule_table of[2][CLASS_COUNT][2];
+	struct rule_table of[RULE_ROUTES][2][CLASS_COUNT][2];
 };
 
 /** The rules that wait for one named event of a protocol. */
@@ -176,6 +182,7 @@ struct ruleset {
 	struct rule_group *groups;
 	uint32_t group_count, group_cap;
 	struct rule_database *databases;
+	const struct rule_addresses *home; /* what divides routes; NULL: all is route 0 */
 	struct rule_tables tables;    /* of rules that no protocol has to be recognised for */
 	struct rule_tables *app_tables; /* [app_count] of those that look at the bytes of a protocol's flows; NULL: there are none */
 	uint64_t tabled_apps;         /* bit i: app_tables[i] has rules */

@@ -215,19 +215,56 @@ view_ends(struct rule_view *view, bool to_server)
 		view_ends_of_flow(view, view->flow, to_server);
 }
 
+/* ---- routes ---- */
+
+static unsigned int
+route_between(const struct rule_addresses *home, uint8_t ip_version, const struct ip_addr *src, const struct ip_addr *dst)
+{
+	if (ip_version == 0)
+		return 0;
+	return (rule_addresses_match(home, ip_version, src) ? 0 : ROUTE_FROM_OUTSIDE)
+		| (rule_addresses_match(home, ip_version, dst) ? 0 : ROUTE_TO_OUTSIDE);
+}
+
+/* The route of what a flow's client sends, or its server: the other way. */
+static unsigned int
+route_of_flow(const struct ruleset *set, const struct flow *flow, bool to_server)
+{
+	const struct ip_addr *client = flow_originator(flow), *server = flow_responder(flow);
+
+	return route_between(set->home, flow->key.ip_version, to_server ? client : server, to_server ? server : client);
+}
+
+/* Looked up once a flow: HOME_NET is the same for all rule sets of a sensor. */
+static unsigned int
+route_of(const struct ruleset *set, const struct packet *packet, struct flow *flow, bool to_server)
+{
+	enum { KNOWN = RULE_ROUTES };
+
+	if (flow == NULL)
+		return route_between(set->home, packet->ip_version, &packet->src, &packet->dst);
+	if (flow->rule_route == 0)
+		flow->rule_route = (KNOWN | route_of_flow(set, flow, true)) & 0xf;
+	unsigned int route = flow->rule_route & (KNOWN - 1);
+
+	return to_server ? route : (route >> 1 | route << 1) & (KNOWN - 1);
+}
+
 /* The tables that data of one kind meets: that of all rules, and that of those which ask for the flow's protocol. */
 struct tables_met {
 	const struct rule_table *all, *app; /* NULL: no such rule */
 };
 
 static inline struct tables_met
-tables_of(const struct ruleset *set, const struct flow *flow, unsigned int phase, unsigned int class, bool to_server)
+tables_of(const struct ruleset *set, const struct packet *packet, struct flow *flow, unsigned int phase, unsigned int class,
+	bool to_server)
 {
-	const struct rule_table *all = &set->tables.of[phase][class][to_server], *app = NULL;
+	unsigned int route = set->home == NULL || class == CLASS_OTHER ? 0 : route_of(set, packet, flow, to_server);
+	const struct rule_table *all = &set->tables.of[route][phase][class][to_server], *app = NULL;
 	unsigned int proto = flow == NULL ? 0 : flow->app_proto;
 
 	if (proto > 0 && (set->tabled_apps >> (proto - 1) & 1) != 0)
-		app = &set->app_tables[proto - 1].of[phase][class][to_server];
+		app = &set->app_tables[proto - 1].of[route][phase][class][to_server];
 	return (struct tables_met){ all->empty ? NULL : all, app == NULL || app->empty ? NULL : app };
 }
 
@@ -263,7 +300,7 @@ pass_rules_hold(struct rule_matcher *matcher, const struct packet *packet, struc
 	struct rule_view view;
 
 	bool to_server = (packet->flags & PACKET_TO_SERVER) != 0;
-	struct tables_met tables = tables_of(set, flow, PHASE_PACKET, packet_class(packet), to_server);
+	struct tables_met tables = tables_of(set, packet, flow, PHASE_PACKET, packet_class(packet), to_server);
 
 	if (tables.all == NULL && tables.app == NULL)
 		return false;
@@ -299,7 +336,7 @@ rule_match_packet(struct rule_matcher *matcher, const struct packet *packet, str
 	if (!set->packet_rules)
 		return;
 	bool to_server = (packet->flags & PACKET_TO_SERVER) != 0;
-	struct tables_met tables = tables_of(set, flow, PHASE_PACKET, packet_class(packet), to_server);
+	struct tables_met tables = tables_of(set, packet, flow, PHASE_PACKET, packet_class(packet), to_server);
 	bool events = set->event_group != RULE_GROUP_NONE && packet_has_events(packet);
 	struct rule_view view;
 
@@ -331,7 +368,7 @@ uint32_t
 rule_match_stream(struct rule_matcher *matcher, const struct packet *packet, struct flow *flow,
 	const struct rule_chunk *chunk, struct rule_hits *hits)
 {
-	struct tables_met tables = tables_of(matcher->set, flow, PHASE_STREAM, CLASS_TCP, chunk->to_server);
+	struct tables_met tables = tables_of(matcher->set, packet, flow, PHASE_STREAM, CLASS_TCP, chunk->to_server);
 	struct rule_view view;
 
 	if ((tables.all == NULL && tables.app == NULL) || chunk->len <= chunk->seen_len || packet_passes(matcher, packet, flow, hits))
@@ -422,17 +459,18 @@ rule_match_message(struct rule_matcher *matcher, const struct packet *packet, st
 	(void)candidates_verify(&view, hits, UINT32_MAX);
 }
 
+/* What one direction of a flow may meet in some tables. */
 static unsigned int
-tables_want(const struct rule_tables *tables, uint8_t class, uint16_t client_port, uint16_t server_port)
+tables_want(const struct rule_tables *tables, const struct ruleset *set, const struct flow *flow, bool to_server)
 {
-	const struct rule_table *packet = tables->of[PHASE_PACKET][class], *stream = tables->of[PHASE_STREAM][class];
-	unsigned int wants = 0;
+	unsigned int class = rule_class_of_ip_proto[flow->key.ip_proto];
+	unsigned int route = set->home == NULL ? 0 : route_of_flow(set, flow, to_server), wants = 0;
+	uint16_t client_port = flow_originator_port(flow), server_port = flow_responder_port(flow);
+	uint16_t sport = to_server ? client_port : server_port, dport = to_server ? server_port : client_port;
 
-	if (table_reaches(&stream[1], client_port, server_port))
-		wants |= RULE_WANTS_TO_SERVER;
-	if (table_reaches(&stream[0], server_port, client_port))
-		wants |= RULE_WANTS_TO_CLIENT;
-	if (table_reaches(&packet[1], client_port, server_port) || table_reaches(&packet[0], server_port, client_port))
+	if (table_reaches(&tables->of[route][PHASE_STREAM][class][to_server], sport, dport))
+		wants |= to_server ? RULE_WANTS_TO_SERVER : RULE_WANTS_TO_CLIENT;
+	if (table_reaches(&tables->of[route][PHASE_PACKET][class][to_server], sport, dport))
 		wants |= RULE_WANTS_PACKETS;
 	return wants;
 }
@@ -441,15 +479,14 @@ unsigned int
 rule_wants(const struct rule_matcher *matcher, const struct flow *flow, uint16_t app_proto)
 {
 	const struct ruleset *set = matcher->set;
-	uint16_t client_port = flow_originator_port(flow), server_port = flow_responder_port(flow);
-	uint8_t class = rule_class_of_ip_proto[flow->key.ip_proto];
-	unsigned int wants = tables_want(&set->tables, class, client_port, server_port);
+	unsigned int wants = tables_want(&set->tables, set, flow, true) | tables_want(&set->tables, set, flow, false);
 	uint64_t apps = app_proto == RULE_ANY_PROTO ? set->tabled_apps : 0;
 
 	if (app_proto > 0 && app_proto != RULE_ANY_PROTO)
 		apps = set->tabled_apps & UINT64_C(1) << (app_proto - 1);
 	for (; apps != 0 && wants != RULE_WANTS_ALL; apps &= apps - 1)
-		wants |= tables_want(&set->app_tables[__builtin_ctzll(apps)], class, client_port, server_port);
+		for (unsigned int to_server = 0; to_server < 2; to_server++)
+			wants |= tables_want(&set->app_tables[__builtin_ctzll(apps)], set, flow, to_server == 1);
 	return wants;
 }
 

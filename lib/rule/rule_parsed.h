@@ -469,6 +469,7 @@ struct rule {
 	uint8_t file_hashes;          /* 1 << enum file_hash: sums it needs */
 	uint16_t buffer_count, test_count, state_count;
 	uint8_t var_count;
+	uint8_t routes;               /* bit set of enum rule_route: those that its addresses let it match on */
 	const struct rule_addresses *src, *dst;
 	const struct rule_ports *src_ports, *dst_ports;
 	uint64_t app_events;          /* app-layer-event: any of these bits */

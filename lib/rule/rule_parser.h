@@ -133,6 +133,8 @@ void rule_note_fields_only(struct rule_parser *parser);
 /* ---- rule_range.c ---- */
 
 int rule_addresses_parse(struct rule_parser *parser, const char *text, const struct rule_addresses **out);
+/** Sets what divides the set's routes, when its rules are read: $HOME_NET, where some rule names it and it is not any address. */
+void rule_note_home(struct rule_parser *parser);
 int rule_ports_parse(struct rule_parser *parser, const char *text, const struct rule_ports **out);
 void rule_parser_groups_free(struct rule_parser *parser);
 

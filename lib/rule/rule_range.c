@@ -440,6 +440,14 @@ rule_addresses_parse(struct rule_parser *parser, const char *text, const struct 
 	return *out == NULL ? rule_no_memory(parser) : cache_add(parser, &parser->address_cache, text, *out);
 }
 
+void
+rule_note_home(struct rule_parser *parser)
+{
+	const struct rule_addresses *home = cache_find(parser->address_cache, "$HOME_NET");
+
+	parser->set->home = home == NULL || home->any ? NULL : home;
+}
+
 int
 rule_ports_parse(struct rule_parser *parser, const char *text, const struct rule_ports **out)
 {

@@ -208,6 +208,8 @@ set_create(struct ruleset **out, const struct rule_config *config, const struct 
 		ret = text != NULL ? rule_parse_text(parser, name, text, strlen(text)) : rule_files_read(parser, config, err);
 	if (ret == 0)
 		ret = rule_thresholds_apply(parser, config, err);
+	if (ret == 0)
+		rule_note_home(parser);
 	rule_parser_destroy(parser);
 	if (ret == 0)
 		ret = rule_datasets_build(set, previous);
