@@ -4,7 +4,7 @@
 #include "proto/engine.h"
 
 static bool
-begin(struct proto_engine *engine, struct proto_session *session, unsigned int proto_idx)
+begin(struct proto_engine *engine, struct proto_session *session, unsigned int proto_idx, bool to_server)
 {
 	const struct proto *proto = engine->settings->each[proto_idx].proto;
 
@@ -20,7 +20,8 @@ begin(struct proto_engine *engine, struct proto_session *session, unsigned int p
 	}
 	session->proto_idx = (uint8_t)proto_idx;
 	session->found = PROTO_FOUND;
-	memset(session->seen_len, 0, sizeof(session->seen_len));
+	session->seen_len[to_server] = 0;
+	session->waited[!to_server] = session->seen_len[!to_server] > 0;
 	counter_add(&engine->counters[PROTO_COUNTER_UNDETECTED_BYTES], session->garbage_len[0] + session->garbage_len[1]);
 	memset(session->garbage_len, 0, sizeof(session->garbage_len));
 	counter_add(&engine->counters[PROTO_COUNTER_DETECTED], 1);
@@ -73,7 +74,7 @@ proto_session_recognise(struct proto_engine *engine, struct proto_session *sessi
 	unsigned int proto_idx;
 
 	if (session->found == PROTO_UNKNOWN && input->len > 0 && detect_front(engine, input, &proto_idx) == PROTO_PROBE_YES)
-		(void)begin(engine, session, proto_idx);
+		(void)begin(engine, session, proto_idx, input->to_server);
 }
 
 bool
@@ -95,7 +96,7 @@ proto_recognise(struct proto_engine *engine, struct proto_session *session, cons
 		verdict = PROTO_PROBE_YES;
 	}
 	if (verdict == PROTO_PROBE_YES || (verdict == PROTO_PROBE_MORE && proto_detect_remains(engine->settings, input, &proto_idx)))
-		return begin(engine, session, proto_idx);
+		return begin(engine, session, proto_idx, input->to_server);
 	if (verdict == PROTO_PROBE_MORE && input->tcp && input->len < PROTO_DETECT_LEN_MAX) {
 		session->seen_len[input->to_server] = input->len;
 		return false;

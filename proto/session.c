@@ -201,11 +201,29 @@ frame_on(const struct proto *proto, const struct proto_input *input, uint32_t at
 	return frame_at(proto, input, at);
 }
 
+/*
+ * Bytes that were kept for another protocol, which they might have become, when this one was found in the other direction: it
+ * begins behind them, as an answer does that was not asked for yet. Unless they are its own. @return bytes left behind
+ */
+static uint32_t
+leave_waited(struct proto_engine *engine, struct proto_session *session, const struct proto_input *input)
+{
+	uint32_t len = input->missing > 0 ? 0 : session->seen_len[input->to_server];
+
+	session->waited[input->to_server] = false;
+	session->seen_len[input->to_server] = 0;
+	if (len == 0 || len > input->len || frame_at(session->proto, input, 0) >= 0)
+		return 0;
+	counter_add(&engine->counters[PROTO_COUNTER_UNDETECTED_BYTES], len);
+	return len;
+}
+
 /* Whole PDUs from the front of the data. @return bytes consumed */
 static uint32_t
 read_pdus(struct proto_engine *engine, struct proto_session *session, const struct proto_input *input)
 {
-	uint32_t at = pass_over(session, input->to_server, input->len);
+	uint32_t at = session->waited[input->to_server] ? leave_waited(engine, session, input)
+							: pass_over(session, input->to_server, input->len);
 	uint32_t seen_len = input->missing > 0 || at > 0 ? 0 : session->seen_len[input->to_server];
 
 	session->seen_len[input->to_server] = 0;

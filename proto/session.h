@@ -32,6 +32,7 @@ struct proto_session {
 	uint8_t tries;
 	bool parsed;               /* parse was called: end is due */
 	bool raw[2];               /* by to_server: the protocol takes the bytes as they come */
+	bool waited[2];            /* by to_server: the seen_len bytes were there before the protocol was found, in the other direction */
 	uint32_t seen_len[2];      /* by to_server: bytes that frame(), before that a probe, looked at and needs more */
 	uint32_t skip_len[2];      /* by to_server: bytes still to be passed over, as the protocol asked */
 	uint32_t garbage_len[2];   /* by to_server: bytes skipped since the last PDU, not yet reported; before PROTO_FOUND, bytes that

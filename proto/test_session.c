@@ -204,6 +204,40 @@ found_behind_what_waited(void **state)
 	teardown(&bench);
 }
 
+static uint32_t
+answer(struct bench *bench, struct proto_session *session, const char *data, uint32_t len)
+{
+	struct proto_input input = { .data = (const uint8_t *)data, .len = len, .sport = 1000, .dport = 7, .tcp = true };
+
+	return proto_session_data(bench->engine, session, &input);
+}
+
+/* The other direction's bytes that waited came before the first PDU: none of the protocol, unless they begin one. */
+static void
+what_waited_on_the_other_side(void **state)
+{
+	struct bench bench;
+	struct proto_session session = { 0 };
+	struct counter_set sets[4];
+
+	setup(&bench, NULL);
+	assert_true(proto_engine_counters(bench.engine, sets, 4) > 0);
+	assert_int_equal(answer(&bench, &session, "x", 1), 0);
+	assert_int_equal(feed(&bench, &session, "P\x01x", 3, 0), 3);
+	assert_int_equal(answer(&bench, &session, "xP\x02yyP", 6), 5);
+	assert_string_equal(bench.log, "1 2 ");
+	assert_int_equal(counter_get(&sets[0].values[PROTO_COUNTER_UNDETECTED_BYTES]), 1);
+	proto_session_end(bench.engine, &session, 0);
+	bench.log[0] = '\0';
+	assert_int_equal(answer(&bench, &session, "P", 1), 0);
+	assert_int_equal(feed(&bench, &session, "P\x01x", 3, 0), 3);
+	assert_int_equal(answer(&bench, &session, "P\x02yy", 4), 4);
+	assert_int_equal(answer(&bench, &session, "xP\x03yyy", 6), 6);
+	assert_string_equal(bench.log, "1 2 g1 3 ");
+	proto_session_end(bench.engine, &session, 0);
+	teardown(&bench);
+}
+
 /* What stood before a protocol was recognised is counted, but not what was passed over in flows that never were. */
 static void
 undetected_bytes_are_counted(void **state)
@@ -439,7 +473,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pdus_come_whole),
-		cmocka_unit_test(found_behind_what_waited),
+		cmocka_unit_test(found_behind_what_waited), cmocka_unit_test(what_waited_on_the_other_side),
 		cmocka_unit_test(undetected_bytes_are_counted),
 		cmocka_unit_test(garbage_and_loss_are_left_behind),
 		cmocka_unit_test(every_cut_gives_the_same),
