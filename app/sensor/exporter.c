@@ -21,6 +21,8 @@ const struct counter_desc exporter_counters[EXPORTER_COUNTER_COUNT] = {
 	[EXPORTER_EVENTS] = { "exporter.events", "events written" },
 	[EXPORTER_BYTES] = { "exporter.bytes", "bytes of EVE lines" },
 	[EXPORTER_TOO_LONG] = { "exporter.lines_dropped", "events lost: their line would have been longer than 512 KiB" },
+	[EXPORTER_TURNS] = { "exporter.turns", "times that it looked into every worker's ring" },
+	[EXPORTER_STALLS] = { "exporter.stalls", "times that it stood still for ten seconds: nothing was written" },
 	[EXPORTER_EVENTS_ALERT] = { "exporter.alert", "alert events" },
 	[EXPORTER_EVENTS_APP] = { "exporter.app", "protocol events" },
 	[EXPORTER_EVENTS_ANOMALY] = { "exporter.anomaly", "anomaly events" },
@@ -177,6 +179,7 @@ turn(struct exporter *exporter)
 	for (unsigned int i = 0; i < exporter->config.worker_count; i++)
 		count += serve(exporter, exporter->rings[i]);
 	do_timed(exporter);
+	counter_add(&exporter->counters[EXPORTER_TURNS], 1);
 	return count;
 }
 
@@ -185,6 +188,7 @@ run(void *arg)
 {
 	struct exporter *exporter = arg;
 
+	pthread_setname_np(pthread_self(), "exporter");
 	for (;;) {
 		bool stop = atomic_load(&exporter->stop); /* before the rings are found empty */
 

@@ -14,6 +14,8 @@ enum exporter_counter {
 	EXPORTER_EVENTS,
 	EXPORTER_BYTES,
 	EXPORTER_TOO_LONG,   /* lines longer than the buffer */
+	EXPORTER_TURNS,
+	EXPORTER_STALLS,     /* the watchdog's */
 	EXPORTER_EVENTS_ALERT, /* by enum event_type from here on */
 	EXPORTER_EVENTS_APP,
 	EXPORTER_EVENTS_ANOMALY,

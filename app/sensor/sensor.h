@@ -28,6 +28,7 @@ struct sensor {
 	struct worker *workers[WORKER_MAX];
 	unsigned int worker_count, workers_made;
 	struct stall stalls[WORKER_MAX]; /* of the workers */
+	struct stall spreader_stall, exporter_stall;
 	struct spreader *spreader;   /* NULL: workers take frames themselves */
 	struct ruleset *ruleset;
 	pthread_mutex_t reload_lock; /* ruleset and the workers' matchers may be looked at */
@@ -83,7 +84,7 @@ void control_destroy(struct control *control);
 
 /* ---- spreader.c ---- */
 
-enum spreader_counter { SPREADER_RECEIVED, SPREADER_SPREAD, SPREADER_DROPPED, SPREADER_COUNTER_COUNT };
+enum spreader_counter { SPREADER_RECEIVED, SPREADER_SPREAD, SPREADER_DROPPED, SPREADER_POLLS, SPREADER_COUNTER_COUNT };
 
 extern const struct counter_desc spreader_counters[SPREADER_COUNTER_COUNT];
 

@@ -18,6 +18,7 @@ const struct counter_desc spreader_counters[SPREADER_COUNTER_COUNT] = {
 	[SPREADER_RECEIVED] = { "spreader.received", "frames taken from a port with fewer queues than workers" },
 	[SPREADER_SPREAD] = { "spreader.spread", "frames given to workers" },
 	[SPREADER_DROPPED] = { "spreader.dropped", "frames lost: their worker's ring was full" },
+	[SPREADER_POLLS] = { "spreader.polls", "times that it asked the port for frames" },
 };
 
 struct spreader {
@@ -125,6 +126,7 @@ spreader_run(void *arg)
 	while (!atomic_load_explicit(&spreader->stop, memory_order_relaxed)) {
 		uint16_t received = source_rx_burst(spreader->source, mbufs, BURST_MAX);
 
+		counter_add(&spreader->counters[SPREADER_POLLS], 1);
 		counter_add(&spreader->counters[SPREADER_RECEIVED], received);
 		if (received > 0)
 			spread(spreader, mbufs, received);

@@ -58,7 +58,7 @@ static const struct counter_desc capture_descs[CAPTURE_COUNT] = {
 	[CAPTURE_SPREADER] = { "capture.dropped.spreader_ring_full", "frames lost between a port and its workers" },
 	[CAPTURE_LINKS_LOST] = { "capture.links_lost", "times that the link of a port was lost: what passed meanwhile was not seen" },
 	[CAPTURE_SILENCES] = { "capture.silences", "times that a port had no frame for ports-silence seconds" },
-	[CAPTURE_STALLS] = { "capture.stalls", "times that a worker stood still for ten seconds: nothing was seen of its frames" },
+	[CAPTURE_STALLS] = { "capture.stalls", "times that a worker, or who gives them frames, stood still for ten seconds: nothing was seen of them" },
 };
 
 const struct counter_table stats_capture_table = { capture_descs, CAPTURE_COUNT };
@@ -144,6 +144,7 @@ add_capture(json_t *root, struct sensor *sensor)
 	}
 	if (sensor->spreader != NULL)
 		sums[CAPTURE_SPREADER] = counter_get(&spreader_get_counters(sensor->spreader).values[SPREADER_DROPPED]);
+	sums[CAPTURE_STALLS] += sensor->spreader_stall.count;
 	for (unsigned int i = 0; i < sensor->ports_started; i++)
 		json_array_append_new(ports, port_books(&sensor->ports[i], sums));
 	if (sensor->reading)

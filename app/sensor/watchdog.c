@@ -10,7 +10,7 @@
 #include "lib/base/log.h"
 #include "lib/base/service.h"
 
-enum { TICK_MS = 1000, NAP_MS = 100 };
+enum { TICK_MS = 1000, NAP_MS = 100, EXPORTER_PATIENCE_TICKS = 120 };
 
 struct watchdog {
 	struct sensor *sensor;
@@ -20,23 +20,64 @@ struct watchdog {
 	uint64_t told_ms;  /* when it last heard */
 };
 
+/* Whose rounds are looked at. */
+struct watched {
+	const char *name, *lost; /* what does not happen while it stands still */
+	uint64_t rounds;
+	bool ended;
+	unsigned int patience_ticks; /* it may stand still for so long */
+};
+
 /* @return whether it goes round */
 static bool
-look_at(const struct worker *worker, struct stall *stall)
+look_at(const struct watched *watched, struct stall *stall)
 {
-	uint64_t rounds = counter_get(&worker->counters[WORKER_BURSTS]) + counter_get(&worker->counters[WORKER_EMPTY_POLLS]);
-
-	switch (stall_step(stall, rounds, worker->done)) {
+	switch (stall_step(stall, watched->rounds, watched->ended)) {
 	case STALL_BEGINS:
-		log_error("sensor", "worker %u stands still for %d s: nothing is seen of its frames", worker->worker_idx, STALL_TICKS);
+		log_error("sensor", "%s stands still for %d s: %s", watched->name, STALL_TICKS, watched->lost);
 		break;
 	case STALL_ENDS:
-		log_notice("sensor", "worker %u goes on", worker->worker_idx);
+		log_notice("sensor", "%s goes on", watched->name);
 		break;
 	default:
 		break;
 	}
-	return !stall->stalled;
+	return !stall->stalled || stall->ticks < watched->patience_ticks;
+}
+
+static bool
+look_at_worker(const struct worker *worker, struct stall *stall)
+{
+	char name[32];
+	const struct watched watched = { .name = name, .lost = "nothing is seen of its frames", .ended = worker->done,
+		.rounds = counter_get(&worker->counters[WORKER_BURSTS]) + counter_get(&worker->counters[WORKER_EMPTY_POLLS]) };
+
+	snprintf(name, sizeof(name), "worker %u", worker->worker_idx);
+	return look_at(&watched, stall);
+}
+
+static bool
+look_at_spreader(struct sensor *sensor)
+{
+	if (sensor->spreader == NULL)
+		return true;
+	const struct watched watched = { .name = "the spreader", .lost = "workers are given no frames", .ended = sensor_is_done(sensor),
+		.rounds = counter_get(&spreader_get_counters(sensor->spreader).values[SPREADER_POLLS]) };
+
+	return look_at(&watched, &sensor->spreader_stall);
+}
+
+static bool
+look_at_exporter(struct sensor *sensor)
+{
+	const struct counter_set counters = exporter_get_counters(sensor->exporter);
+	const struct watched watched = { .name = "the exporter", .lost = "events wait in the workers' rings, and are dropped when these are full",
+		.rounds = counter_get(&counters.values[EXPORTER_TURNS]), .patience_ticks = EXPORTER_PATIENCE_TICKS };
+	uint64_t before = sensor->exporter_stall.count;
+	bool well = look_at(&watched, &sensor->exporter_stall);
+
+	counter_add(&counters.values[EXPORTER_STALLS], sensor->exporter_stall.count - before);
+	return well;
 }
 
 static void
@@ -47,7 +88,9 @@ tick(struct watchdog *watchdog)
 	bool well = true;
 
 	for (unsigned int i = 0; i < sensor->worker_count; i++)
-		well = look_at(sensor->workers[i], &sensor->stalls[i]) && well;
+		well = look_at_worker(sensor->workers[i], &sensor->stalls[i]) && well;
+	well = look_at_spreader(sensor) && well;
+	well = look_at_exporter(sensor) && well;
 	if (!well || watchdog->tell_ms == 0 || now_ms - watchdog->told_ms < watchdog->tell_ms)
 		return;
 	(void)service_tell("WATCHDOG=1");

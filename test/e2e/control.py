@@ -249,6 +249,32 @@ class Control(unittest.TestCase):
         while heard != b'STOPPING=1':
             heard = manager.recv(64)
 
+    def test_an_exporter_that_hangs_is_told(self):
+        """The service manager hears that all is well for two minutes more: it may be a disk."""
+        manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(manager.close)
+        manager.bind(f'{self.folder}/notify')
+        manager.settimeout(3)
+        with open(f'{self.folder}/log', 'wb') as log:
+            process = self.run_sensor('first', log, NOTIFY_SOCKET=f'{self.folder}/notify', WATCHDOG_USEC='1000000')
+
+        def told(text):
+            with open(f'{self.folder}/log') as log:
+                return text in log.read()
+
+        with stopped(thread_of(process.pid, 'exporter')):
+            self.assertTrue(wait_for(lambda: told('the exporter stands still for 10 s'), 20))
+            manager.setblocking(False)
+            with self.assertRaises(BlockingIOError):
+                while True:
+                    manager.recv(64)
+            manager.settimeout(3)
+            self.assertEqual(manager.recv(64), b'WATCHDOG=1')
+            self.assertEqual(self.control('counters')['counters']['exporter']['stalls'], 1)
+        self.assertTrue(wait_for(lambda: told('the exporter goes on'), 5))
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(30), 0)
+
     def counter(self, name):
         return self.control('counters')['counters']['capture'][name]
 
