@@ -18,15 +18,15 @@ set_begin(struct bench *b, const char *header, const char *home)
 {
 	struct rule_config config = toy_config();
 	struct config_error err;
-	char text[256], *at;
+	char text[400], *at;
 
-	snprintf(text, sizeof(text), "alert %s (content:\"ab\"; depth:2; sid:1;)\nalert %s (content:\"attack\"; sid:2;)\n", header, header);
+	snprintf(text, sizeof(text), "alert %s (content:\"ab\"; depth:2; sid:1;)\nalert %s (content:\"attack\"; sid:2;)\nalert %s (sid:3;)\n", header, header, header);
 	while ((at = strstr(text, "$HOME_NET")) != NULL && strcmp(home, "HOME_NET") != 0)
 		memcpy(at, "$HOMENETS", strlen("$HOMENETS"));
 	config.address_groups = json_pack("{s:s,s:s+}", home, HOME, "EXTERNAL_NET", "!$", home);
 	if (ruleset_create_text(&b->set, "route.rules", text, &config, &toy_world, &err) != 0)
 		fail_msg("%s: %s", text, err.text);
-	assert_int_equal(ruleset_count(b->set), 2);
+	assert_int_equal(ruleset_count(b->set), 3);
 	assert_int_equal(slab_create(&b->slab, 1 << 20), 0);
 	assert_int_equal(rule_matcher_create(&b->matcher, b->set, &config, b->slab), 0);
 	json_decref(config.address_groups);
