@@ -123,17 +123,22 @@ settings_load(struct settings *out, const char *path, const char *const set[], u
 		settings_destroy(out);
 		return rc;
 	}
-	for (unsigned int i = 0; i < proto_settings_count(out->protos); i++)
+	for (unsigned int i = 0; i < proto_settings_count(out->protos); i++) {
+		out->app_transports[out->app_count] = proto_settings_proto(out->protos, i)->transports;
 		out->apps[out->app_count++] = &proto_settings_proto(out->protos, i)->app;
+	}
 	log_set_level((enum log_level)out->sensor.log_level);
 	return 0;
 }
+
+static_assert((int)RULE_OVER_TCP == PROTO_TCP && (int)RULE_OVER_UDP == PROTO_UDP && (int)RULE_OVER_ETHERNET == PROTO_ETHERNET, "the same bits");
 
 struct rule_world
 settings_rule_world(const struct settings *settings)
 {
 	return (struct rule_world){ .apps = settings->apps, .app_count = settings->app_count, .decode_event_find = decode_event_find,
-		.stream_event_find = stream_event_find, .flow_rates = settings->flow.rate_bytes > 0 };
+		.stream_event_find = stream_event_find, .flow_rates = settings->flow.rate_bytes > 0,
+		.app_transports = settings->app_transports };
 }
 
 void

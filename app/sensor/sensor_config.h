@@ -57,6 +57,7 @@ struct settings {
 	struct file_config file;
 	struct proto_settings *protos;
 	const struct rule_app *apps[PROTO_MAX];
+	uint8_t app_transports[PROTO_MAX]; /* of apps[], enum rule_transport */
 	unsigned int app_count;
 	const struct knob_table *tables[KNOB_TABLE_MAX];
 	unsigned int table_count;

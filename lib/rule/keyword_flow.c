@@ -35,6 +35,10 @@ rule_setup_flow(struct rule_parser *parser, char *value)
 		return rule_refuse(parser, "to_server and to_client exclude each other");
 	if (__builtin_popcount(*flow & (RULE_FLOW_ESTABLISHED | RULE_FLOW_NOT_ESTABLISHED | RULE_FLOW_STATELESS)) > 1)
 		return rule_refuse(parser, "established, not_established and stateless exclude each other");
+	if ((*flow & RULE_FLOW_ONLY_STREAM) != 0 && (*flow & RULE_FLOW_NO_STREAM) != 0)
+		return rule_refuse(parser, "only_stream and no_stream exclude each other");
+	if ((*flow & RULE_FLOW_ONLY_FRAG) != 0 && (*flow & RULE_FLOW_NO_FRAG) != 0)
+		return rule_refuse(parser, "only_frag and no_frag exclude each other");
 	return 0;
 }
 

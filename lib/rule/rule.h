@@ -64,6 +64,9 @@ struct rule_config {
 
 extern const struct knob_table rule_knob_table;
 
+/** What a protocol is carried by. */
+enum rule_transport { RULE_OVER_TCP = 1, RULE_OVER_UDP = 2, RULE_OVER_ETHERNET = 4 };
+
 /** What the rules may speak of; borrowed for the life of the ruleset. */
 struct rule_world {
 	const struct rule_app *const *apps; /* [app_count]; an app's index is its position */
@@ -73,6 +76,7 @@ struct rule_world {
 	int (*decode_event_find)(const char *name);
 	int (*stream_event_find)(const char *name);
 	bool flow_rates; /* flows' rates are followed: flow.elephant may hold */
+	const uint8_t *app_transports; /* [app_count] enum rule_transport, or-ed; 0: not known. NULL: of none */
 };
 
 /** A rule that was not loaded. */

@@ -252,6 +252,7 @@ finish_copy(struct rule_parser *parser, struct rule *rule)
 	rule->test_count = (uint16_t)parser->test_count;
 	rule->state_count = (uint16_t)parser->state_count;
 	rule->var_count = (uint8_t)parser->var_count;
+	rule->never = parser->never[0] == '\0' ? NULL : rule_arena_text(arena, parser->never, strlen(parser->never));
 	return 0;
 }
 
@@ -366,12 +367,16 @@ finish_direction(struct rule_parser *parser)
 		parser->draft.flow |= RULE_FLOW_TO_SERVER;
 }
 
-/* A rule of one IP protocol need not be asked of packets of another. Headers that could not be read are CLASS_IP. */
+/* A rule of one IP protocol need not be asked of packets of another. Headers that could not be read are CLASS_IP. What has no
+ * ports has none that "!80" could be. */
 static void
 finish_classes(struct rule_parser *parser)
 {
+	const uint8_t with_ports = 1 << CLASS_TCP | 1 << CLASS_UDP | 1 << CLASS_SCTP;
 	struct rule *draft = &parser->draft;
 
+	if ((!draft->src_ports->any || !draft->dst_ports->any) && (draft->classes & with_ports) != 0)
+		draft->classes &= with_ports;
 	for (unsigned int i = 0; i < parser->test_count; i++) {
 		const struct rule_test *test = &parser->tests[i];
 		const struct rule_number *wanted = test->fn == rule_test_ip_proto ? test->numbers.items : NULL;
@@ -549,6 +554,8 @@ rule_finish(struct rule_parser *parser)
 	finish_classes(parser);
 	finish_direction(parser);
 	finish_phase(parser);
+	if ((parser->draft.flow & RULE_FLOW_ONLY_STREAM) != 0 && parser->draft.phase == PHASE_PACKET)
+		rule_never(parser, "flow:only_stream, and it asks for nothing in a stream of TCP");
 	rule_note_fields_only(parser);
 	ret = finish_tx_bits(parser);
 	if (ret != 0)

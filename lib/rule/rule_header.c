@@ -154,6 +154,8 @@ header_proto(struct rule_parser *parser, const char *word)
 			snprintf(name, sizeof(name), "%s", proto_other[i].proto);
 	int ret = header_name(parser, name);
 
+	if (ret == 0)
+		rule_kinds_begin(parser, name);
 	return ret != 0 || hook == NULL ? ret : header_hook(parser, hook + 1);
 }
 

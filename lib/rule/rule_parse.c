@@ -84,7 +84,11 @@ option_set(struct rule_parser *parser, const char *name, char *value)
 		if (ret != 0)
 			return ret;
 	}
-	return keyword->setup(parser, value);
+	int ret = keyword->setup(parser, value);
+
+	if (ret == 0)
+		rule_kinds_narrow(parser, keyword->kinds, keyword->name);
+	return ret;
 }
 
 /*
@@ -230,6 +234,8 @@ draft_reset(struct rule_parser *parser)
 	parser->state_count = 0;
 	parser->var_count = 0;
 	parser->priority_given = false;
+	parser->kinds = parser->header_kinds = KIND_ANY;
+	parser->never[0] = '\0';
 	buf_reset(&parser->metadata);
 	buf_reset(&parser->references);
 	parser->reason[0] = '\0';

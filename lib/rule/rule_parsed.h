@@ -486,6 +486,7 @@ struct rule {
 	uint64_t decode_events[DECODE_EVENT_WORDS];
 	uint64_t stream_events[2];
 	struct rule *more;            /* the next one of the same text */
+	const char *never;            /* why it can never fire; NULL: not known that it cannot */
 	uint32_t order;               /* of reading: the last word of precedence */
 	bool gone;                    /* while the set is read: another revision took its place */
 	uint16_t mute_bit[2];         /* by direction, 1 to the server; RULE_NOT_MUTED */

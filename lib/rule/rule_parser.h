@@ -9,6 +9,23 @@
 
 #include "lib/rule/rule_internal.h"
 
+/** What a packet is, a bit each: a transport over IPv4, the same over IPv6; ARP, other frames. */
+enum rule_kind {
+	KIND_TCP = 3 << 0,
+	KIND_UDP = 3 << 2,
+	KIND_ICMP = 3 << 4,
+	KIND_ICMPV6 = 3 << 6,
+	KIND_SCTP = 3 << 8,
+	KIND_IGMP = 3 << 10,
+	KIND_OTHER_IP = 3 << 12,
+	KIND_ARP = 1 << 14,
+	KIND_ETHER = 1 << 15,
+	KIND_IPV4 = 0x1555,
+	KIND_IPV6 = 0x2aaa,
+	KIND_IP = KIND_IPV4 | KIND_IPV6,
+	KIND_ANY = 0xffff,
+};
+
 /** Nodes of one buffer, in the order they were written. */
 struct rule_draft_buffer {
 	struct rule_buffer buffer;
@@ -68,6 +85,9 @@ struct rule_parser {
 	unsigned int var_count;
 	bool priority_given;
 	struct buf metadata, references;      /* JSON text being built */
+	uint16_t kinds, header_kinds;         /* enum rule_kind: what is left of packets that could match; those of the header */
+	char proto[32];                       /* of the header, as it was written */
+	char never[160];                      /* why it can never fire; "": not known that it cannot */
 
 	/* where we are */
 	const char *file;
@@ -99,6 +119,7 @@ struct rule_keyword {
 	const char *name;
 	rule_keyword_fn setup;
 	uint8_t flags;
+	uint16_t kinds;             /* enum rule_kind: packets that it can hold on */
 	const char *help;
 	const char *example;        /* options of a rule that loads; a whole rule where it begins with its action */
 };
@@ -123,8 +144,18 @@ int rule_parse_options(struct rule_parser *parser, char *options);
 /** Turns the finished draft into a rule of the set. rule_draft.c */
 int rule_finish(struct rule_parser *parser);
 
-/** Refuses a draft that can never match. rule_possible.c @return 0 or -EINVAL */
+/** Refuses a draft that can never match as elsewhere, and notes what else makes it so. rule_possible.c @return 0 or -EINVAL */
 int rule_check_possible(struct rule_parser *parser);
+/** The rule loads, though it can never fire: "can never fire: ..." is told of it. rule_kinds.c */
+void rule_never(struct rule_parser *parser, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/** The kinds of packets that the header names. @param proto  as it was written */
+void rule_kinds_begin(struct rule_parser *parser, const char *proto);
+/** Only these are left. @param what  of packets, for the reader */
+void rule_kinds_narrow(struct rule_parser *parser, uint16_t kinds, const char *what);
+/** What ports, addresses, flow and protocols leave of them. */
+void rule_kinds_finish(struct rule_parser *parser);
+/** "TCP, UDP"; nothing of KIND_ANY. */
+void rule_kinds_put(struct buf *out, uint16_t kinds);
 /** Says of each test of a buffer which match is tried further on when it fails. rule_finish.c */
 void rule_link_backs(struct rule_draft_buffer *draft);
 /** Sets RULE_FIELDS_ONLY where it is so. rule_finish.c */

@@ -1,4 +1,5 @@
-/* Rules that can never match: a content that no transform leaves, or more bytes asked for than there may be. */
+/* Rules that can never match: a content that no transform leaves, more bytes asked for than there may be, conditions that exclude
+ * each other. What is refused elsewhere is refused here; the rest loads and is told of. */
 #include <ctype.h>
 #include <errno.h>
 
@@ -70,21 +71,35 @@ contents_len_min(const struct rule_draft_buffer *draft)
 	return len;
 }
 
-/* The largest number that a list of alternatives takes. */
-static int64_t
-numbers_max(const struct rule_numbers *numbers)
+/* Least and largest number that a list of alternatives takes. */
+struct span {
+	int64_t low, high;
+};
+
+static struct span
+span_of(const struct rule_numbers *numbers)
 {
-	int64_t max = 0;
+	static const struct span all = { INT64_MIN, INT64_MAX };
+	struct span span = { INT64_MAX, INT64_MIN };
 
 	for (unsigned int i = 0; i < numbers->count; i++) {
 		const struct rule_number *number = &numbers->items[i];
-		int64_t most = number->op == NUMBER_EQUAL ? number->a : number->op == NUMBER_BELOW ? number->a - 1 : number->b;
+		int64_t low = number->op == NUMBER_BELOW ? INT64_MIN : number->op == NUMBER_ABOVE ? number->a + 1 : number->a;
+		int64_t high = number->op == NUMBER_BELOW ? number->a - 1 : number->op == NUMBER_ABOVE ? INT64_MAX : number->a;
 
-		if (number->negated || number->op == NUMBER_ABOVE || number->op > NUMBER_RANGE)
-			return INT64_MAX;
-		max = most > max ? most : max;
+		if (number->negated || number->op > NUMBER_RANGE)
+			return all;
+		high = number->op == NUMBER_RANGE ? number->b : high;
+		span.low = low < span.low ? low : span.low;
+		span.high = high > span.high ? high : span.high;
 	}
-	return max;
+	return numbers->count == 0 ? all : span;
+}
+
+static int64_t
+numbers_max(const struct rule_numbers *numbers)
+{
+	return span_of(numbers).high;
 }
 
 static int
@@ -102,9 +117,110 @@ check_len(struct rule_parser *parser, const struct rule_draft_buffer *draft)
 		(long long)max);
 }
 
+/* ---- what loads all the same ---- */
+
+static const char *const header_names[] = { [BUFFER_ETHER_HDR] = "ether.hdr", [BUFFER_IPV4_HDR] = "ipv4.hdr", [BUFFER_TCP_HDR] = "tcp.hdr",
+	[BUFFER_UDP_HDR] = "udp.hdr", [BUFFER_IP_SRC] = "ip.src", [BUFFER_IP_DST] = "ip.dst" };
+static const uint8_t header_len_max[] = { [BUFFER_ETHER_HDR] = 14, [BUFFER_IPV4_HDR] = 60, [BUFFER_TCP_HDR] = 60, [BUFFER_UDP_HDR] = 8,
+	[BUFFER_IP_SRC] = 16, [BUFFER_IP_DST] = 16 };
+
+/* Headers are no longer than their standards say. */
+static void
+note_headers(struct rule_parser *parser)
+{
+	for (unsigned int i = 0; i < parser->buffer_count; i++) {
+		const struct rule_draft_buffer *draft = &parser->buffers[i];
+		unsigned int kind = draft->buffer.kind;
+		int64_t max = kind < sizeof(header_len_max) ? header_len_max[kind] : 0;
+
+		if (max > 0 && draft->transform_count == 0 && contents_len_min(draft) > max)
+			rule_never(parser, "its contents need %lld bytes, and %s has at most %lld", (long long)contents_len_min(draft),
+				header_names[kind], (long long)max);
+	}
+}
+
+/* One number, of which both tests speak. */
+static bool
+asks_the_same(const struct rule_test *a, const struct rule_test *b)
+{
+	static const rule_test_fn fns[] = { rule_test_dsize, rule_test_ttl, rule_test_itype, rule_test_icode, rule_test_icmp_id, rule_test_icmp_seq,
+		rule_test_ip_proto, rule_test_seq, rule_test_ack, rule_test_window, rule_test_tcp_mss, rule_test_tcp_wscale, rule_test_vlan_layers,
+		rule_test_id, rule_test_tos, rule_test_fragoffset, rule_test_icmpv6_mtu, rule_test_l3_proto, rule_test_igmp_type,
+		rule_test_sctp_vtag, rule_test_sctp_chunk_cnt, rule_test_flow_age, rule_test_flow_pkts_toserver, rule_test_flow_pkts_toclient,
+		rule_test_flow_bytes_toserver, rule_test_flow_bytes_toclient };
+	bool one = false;
+
+	if (a->fn != b->fn || a->negated || b->negated)
+		return false;
+	if (a->fn == rule_test_field_number)
+		return a->path_count == 1 && b->path_count == 1 && a->paths[0].list_count == 0 && b->paths[0].list_count == 0
+			&& a->paths[0].leaf == b->paths[0].leaf;
+	for (unsigned int i = 0; i < sizeof(fns) / sizeof(fns[0]); i++)
+		one = one || a->fn == fns[i];
+	return one;
+}
+
+static void
+note_numbers(struct rule_parser *parser)
+{
+	for (unsigned int i = 0; i < parser->test_count; i++)
+		for (unsigned int j = 0; j < i; j++) {
+			if (!asks_the_same(&parser->tests[i], &parser->tests[j]))
+				continue;
+			struct span a = span_of(&parser->tests[i].numbers), b = span_of(&parser->tests[j].numbers);
+
+			if (a.low > b.high || b.low > a.high)
+				rule_never(parser, "two of its conditions on one number exclude each other");
+		}
+}
+
+static bool
+state_asks_one(const struct rule_state *state, uint8_t op)
+{
+	return state->op == op && state->id_count == 1 && state->kind <= STATE_PAIR;
+}
+
+static void
+note_bits(struct rule_parser *parser)
+{
+	for (unsigned int i = 0; i < parser->state_count; i++)
+		for (unsigned int j = 0; j < parser->state_count; j++) {
+			const struct rule_state *set = &parser->states[i], *clear = &parser->states[j];
+
+			if (state_asks_one(set, STATE_ISSET) && state_asks_one(clear, STATE_ISNOTSET) && set->kind == clear->kind
+				&& set->track == clear->track && set->ids[0] == clear->ids[0])
+				rule_never(parser, "it asks for a bit to be set and not to be set");
+		}
+}
+
+/* Of protocols whose answers come with their requests: what only an answer has is in no message to the server. */
+static int
+check_direction(struct rule_parser *parser)
+{
+	const struct rule *rule = &parser->draft;
+	bool answers = rule->app != RULE_APP_NONE && parser->set->world.apps[rule->app]->buffer_of != NULL;
+
+	for (unsigned int i = 0; i < parser->buffer_count; i++)
+		answers = answers && parser->buffers[i].buffer.absent == ABSENT_NO;
+	if (!answers || (rule->flow & RULE_FLOW_TO_SERVER) == 0 || (parser->directions & 1 << RULE_TO_CLIENT) == 0)
+		return 0;
+	return rule_refuse(parser, "it can never match: a buffer of it is of messages to the client");
+}
+
 int
 rule_check_possible(struct rule_parser *parser)
 {
+	const struct rule *rule = &parser->draft;
+	bool of_streams = (rule->flow & RULE_FLOW_ONLY_STREAM) != 0 || (rule->proto & RULE_PROTO_STREAM_ONLY) != 0;
+
+	if (of_streams && ((rule->flags & RULE_ON_PACKET) != 0 || (rule->proto & RULE_PROTO_PKT_ONLY) != 0))
+		return rule_refuse(parser, "it can never match: it asks for streams alone, and for what packets alone have");
+	note_headers(parser);
+	note_numbers(parser);
+	note_bits(parser);
+	rule_kinds_finish(parser);
+	if (check_direction(parser) != 0)
+		return -EINVAL;
 	for (unsigned int i = 0; i < parser->buffer_count; i++) {
 		const struct rule_draft_buffer *draft = &parser->buffers[i];
 		const struct rule_transform *last = draft->transform_count == 0 ? NULL : &draft->transforms[draft->transform_count - 1];

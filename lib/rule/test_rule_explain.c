@@ -8,7 +8,7 @@ struct told {
 	const char *text; /* part of what is told; NULL: nothing may be */
 };
 
-static const char *told_text;
+static char told_text[256];
 static unsigned int told_count;
 
 static void
@@ -16,8 +16,27 @@ note(const struct rule_meta *meta, const char *text, void *arg)
 {
 	(void)meta;
 	(void)arg;
-	told_text = text;
+	snprintf(told_text, sizeof(told_text), "%s", text);
 	told_count++;
+}
+
+static void
+check_told(const struct told *wanted)
+{
+	char text[512];
+
+	snprintf(text, sizeof(text), "alert %s sid:1;)\n", wanted->options);
+	struct ruleset *set = toy_ruleset(text);
+
+	told_text[0] = '\0';
+	told_count = 0;
+	assert_true(ruleset_count(set) > 0);
+	unsigned int count = ruleset_warnings(set, note, NULL);
+
+	assert_int_equal(count, told_count);
+	if (told_count != (wanted->text != NULL) || (told_count > 0 && strstr(told_text, wanted->text) == NULL))
+		fail_msg("%s: told %s", text, told_count > 0 ? told_text : "nothing");
+	ruleset_destroy(set);
 }
 
 static void
@@ -37,22 +56,90 @@ test_warnings(void **state)
 	};
 
 	(void)state;
-	for (unsigned int i = 0; i < TEST_COUNT(cases); i++) {
+	for (unsigned int i = 0; i < TEST_COUNT(cases); i++)
+		check_told(&cases[i]);
+}
+
+/* What loads elsewhere as well, but of which no packet is, or nothing that other rules leave. */
+static void
+test_never(void **state)
+{
+	static const struct told cases[] = {
+		{ "udp any any -> any any (flags:S;", "no packet of udp has flags" },
+		{ "tcp any any -> any any (flags:S;", NULL },
+		{ "udp any any -> any any (tcp.seq:0;", "has tcp.seq" },
+		{ "tcp any any -> any any (itype:8;", "no packet of tcp has itype" },
+		{ "icmp any any -> any any (itype:8;", NULL },
+		{ "ipv6 any any -> any any (fragbits:M;", "no packet of ipv6 has fragbits" },
+		{ "arp any any -> any any (ttl:3;", "no packet of arp has ttl" },
+		{ "ether any any -> any any (ttl:3;", NULL },
+		{ "ip any any -> any any (flags:S; itype:8;", "no packet has itype and what else" },
+		{ "tcp any any -> any any (icmpv4-csum:invalid;", "has icmpv4-csum" },
+		{ "icmp any 5 -> any any (itype:8;", "no packet of icmp has ports" },
+		{ "ip any any -> any !80 (dsize:>5;", NULL },
+		{ "ipv6 10.0.0.0/8 any -> any any (dsize:>5;", "that source address" },
+		{ "ip 10.0.0.1 any -> fe80::1 any (dsize:>5;", "that destination address" },
+		{ "ip ![10.0.0.1] any -> fe80::1 any (dsize:>5;", NULL },
+		{ "arp any any -> any any (flow:established;", "no packet of arp has a flow" },
+		{ "udp any any -> any any (toy.unit:3;", "the protocol toy" },
+		{ "icmp any any -> any any (app-layer-event:toy.flooded;", "the protocol toy" },
+		{ "ip any any -> any any (toy.unit:3;", NULL },
+		{ "udp any any -> any any (app-layer-protocol:toy;", "app-layer-protocol" },
+		{ "udp any any -> any any (app-layer-protocol:!toy;", NULL },
+		{ "tcp any any -> any any (ip_proto:17;", "ip_proto" },
+		{ "ip any any -> any any (ip_proto:17;", NULL },
+		{ "igmp any any -> any any (igmp.type:0x11;", NULL },
+		{ "udp any any -> any 53 (stream_size:client,>,4; content:\"abcd\";", "stream_size" },
+		{ "udp any any -> any any (flow:only_stream; content:\"abcd\";", "only_stream" },
+		{ "tcp any any -> any any (flow:only_stream; content:\"abcd\";", NULL },
+		{ "udp any any -> any any (udp.hdr; content:\"|00|\"; offset:8;", "udp.hdr has at most 8" },
+		{ "udp any any -> any any (udp.hdr; content:\"|00|\"; offset:7;", NULL },
+		{ "tcp any any -> any any (ttl:<5; ttl:>10;", "exclude each other" },
+		{ "tcp any any -> any any (ttl:>5; ttl:<7;", NULL },
+		{ "toy any any -> any any (toy.unit:3; toy.unit:4;", "exclude each other" },
+		{ "toy any any -> any any (toy.points.index:3; toy.points.index:4;", NULL },
+		{ "tcp any any -> any any (flowbits:set,a; content:\"wxyz\"; sid:2;)\nalert tcp any any -> any any (flowbits:isset,a; flowbits:isnotset,a; content:\"abcd\";",
+			"not to be set" },
+		{ "tcp any any -> any any (flowbits:isset,a; flowbits:set,a; content:\"abcd\";", "what sets the bit it asks for cannot" },
+		{ "tcp any any -> any any (flowint:n,+,1; content:\"wxyz\"; sid:2;)\nalert tcp any any -> any any (flowint:n,isset; flowint:n,>,3; content:\"abcd\";", NULL },
+		{ "tcp any any -> any any (flowint:n,>,3; content:\"abcd\";", "counts what it compares" },
+		{ "tcp any any -> any any (content:\"user=\"; pcre:\"/user=(a+)/, flow:user\"; sid:2;)\nalert tcp any any -> any any (flowvar:user,\"aa\"; content:\"abcd\";", NULL },
+		{ "tcp any any -> any any (flowvar:user,\"aa\"; content:\"abcd\";", "captures what it asks for" },
+	};
+
+	(void)state;
+	for (unsigned int i = 0; i < TEST_COUNT(cases); i++)
+		check_told(&cases[i]);
+	/* what is refused elsewhere is refused */
+	static const char *const refused[] = { "tcp any any -> any any (flow:only_stream,no_stream;", "ip any any -> any any (flow:only_frag,no_frag;",
+		"tcp-stream any any -> any any (dsize:>5; content:\"abcd\";", "tcp-pkt any any -> any any (flow:only_stream; content:\"abcd\";",
+		"udp any any -> any any (dsize:2; content:\"abc\";" };
+
+	for (unsigned int i = 0; i < TEST_COUNT(refused); i++) {
 		char text[512];
 
-		snprintf(text, sizeof(text), "alert %s sid:1;)\n", cases[i].options);
+		snprintf(text, sizeof(text), "alert %s sid:1;)\n", refused[i]);
 		struct ruleset *set = toy_ruleset(text);
 
-		told_text = NULL;
-		told_count = 0;
-		assert_true(ruleset_count(set) > 0);
-		unsigned int count = ruleset_warnings(set, note, NULL);
-
-		assert_int_equal(count, told_count);
-		if (told_count != (cases[i].text != NULL) || (told_count > 0 && strstr(told_text, cases[i].text) == NULL))
-			fail_msg("%s: told %s", text, told_count > 0 ? told_text : "nothing");
+		if (ruleset_count(set) > 0)
+			fail_msg("%s loads", text);
 		ruleset_destroy(set);
 	}
+}
+
+/* What another rule leaves counts only where that rule can fire. */
+static void
+test_never_behind(void **state)
+{
+	struct ruleset *set = toy_ruleset("alert udp any any -> any any (flags:S; flowbits:set,dead; sid:1;)\n"
+		"alert udp any any -> any any (flowbits:isset,dead; content:\"abcd\"; sid:2;)\n"
+		"alert udp any any -> any any (flowbits:set,live; content:\"wxyz\"; sid:3;)\n"
+		"alert udp any any -> any any (flowbits:isset,live; flowbits:set,more; content:\"wxyz\"; sid:4;)\n"
+		"alert udp any any -> any any (flowbits:isset,more; content:\"wxyz\"; sid:5;)\n");
+
+	(void)state;
+	assert_int_equal(ruleset_warnings(set, note, NULL), 2);
+	ruleset_destroy(set);
 }
 
 static void
@@ -139,6 +226,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_warnings),
+		cmocka_unit_test(test_never),
+		cmocka_unit_test(test_never_behind),
 		cmocka_unit_test(test_explain),
 		cmocka_unit_test(test_usage),
 	};

@@ -132,6 +132,23 @@ test_addresses(void **state)
 	}
 }
 
+/* What has no ports has none that a rule could name, nor one that is not another. */
+static void
+test_no_ports(void **state)
+{
+	static const char *const rules[] = { "any any -> any !80 (ttl:0;", "any !80 -> any any (ttl:0;", "any any -> any [0:600] (ttl:0;" };
+
+	(void)state;
+	for (size_t i = 0; i < TEST_COUNT(rules); i++) {
+		struct packet udp = toy_packet(IP_PROTO_UDP, "", 0), icmp = toy_packet(IP_PROTO_ICMP, "", 0), gre = toy_packet(47, "", 0);
+
+		icmp.sport = icmp.dport = gre.sport = gre.dport = 0;
+		gre.flags &= ~(uint32_t)PACKET_L4;
+		if (!fires(rules[i], &udp) || fires(rules[i], &icmp) || fires(rules[i], &gre))
+			fail_msg("%s", rules[i]);
+	}
+}
+
 /* by_both is of two ends, whichever of them sends. */
 static void
 test_both_ends(void **state)
@@ -174,6 +191,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_icmp),       cmocka_unit_test(test_flags),
 		cmocka_unit_test(test_ip),         cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_no_ports),
 		cmocka_unit_test(test_both_ends),  cmocka_unit_test(test_bits_expire),
 	};
 

@@ -314,7 +314,7 @@ test_tags(void **state)
 {
 	struct rule_app app = toy_app;
 	const struct rule_app *const apps[] = { &app };
-	const struct rule_world world = { apps, 1, NULL, NULL, false };
+	const struct rule_world world = { apps, 1, NULL, NULL, false, NULL };
 	struct rule_config config = toy_config();
 	struct config_error err;
 	struct ruleset *set = NULL;

@@ -96,7 +96,8 @@ toy_stream_event(const char *name)
 	return strcmp(name, "pkt_invalid_timestamp") == 0 ? 5 : -1;
 }
 
-static const struct rule_world toy_world = { toy_apps, 1, toy_decode_event, toy_stream_event, false };
+static const uint8_t toy_transports[] = { RULE_OVER_TCP };
+static const struct rule_world toy_world = { toy_apps, 1, toy_decode_event, toy_stream_event, false, toy_transports };
 
 static inline struct rule_config
 toy_config(void)

@@ -61,7 +61,7 @@ static const struct rule_app web_apps[] = {
 	{ .name = "mail", .record = &mail_table, .buffers = mail_buffers, .buffer_count = 1 },
 };
 static const struct rule_app *const web_world_apps[] = { &web_apps[0], &web_apps[1], &web_apps[2], &web_apps[3] };
-static const struct rule_world web_world = { web_world_apps, TEST_COUNT(web_world_apps), toy_decode_event, toy_stream_event, false };
+static const struct rule_world web_world = { web_world_apps, TEST_COUNT(web_world_apps), toy_decode_event, toy_stream_event, false, NULL };
 
 static inline struct ruleset *
 web_ruleset(const char *text)
