@@ -63,6 +63,10 @@ write_fields(const char *dir, const struct settings *settings, struct buf *text)
 
 	if (page == NULL)
 		return 1;
+	fputs("\nA rule asks for a number or name by `PATH:VALUE` (`5`, `!5`, `>5`, `2<>5`, `[1,2]`, `![1,2]`), for text or bytes by `PATH; content:\"...\";`, for an\n"
+	      "IP address by what a rule's header has (`10.0.0.1`, `10.0.0.0/8`, `10.0.0.1-10.0.0.9`, `[10.0.0.0/8,!10.1.0.0/16]`, `$HOME_NET`, each with `!`), for a\n"
+	      "MAC address by all of it or its maker's part (`00:1b:1b:0a:0b:0c`, `00:1b:1b`, lists, `!`), for anything that is there by `PATH;`. Of a list one\n"
+	      "element is enough, and of `![...]` none may be so.\n", page);
 	put_record(page, text, &flow_record_table);
 	put_record(page, text, &flow_tcp_record_table);
 	put_record(page, text, &arp_table);

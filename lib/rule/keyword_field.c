@@ -240,11 +240,11 @@ field_has_bytes(const struct record_path *paths, unsigned int count)
 	return false;
 }
 
-/* A number is asked of the shapes behind those that are text. @return how many are left */
+/* A number is asked of the shapes behind those that are text or addresses. @return how many are left */
 static uint16_t
 field_skip_bytes(const struct record_path **paths, uint16_t *count)
 {
-	while (*count > 0 && field_is_bytes((*paths)[0].leaf)) {
+	while (*count > 0 && (field_is_bytes((*paths)[0].leaf) || (*paths)[0].leaf->type == FIELD_IP || (*paths)[0].leaf->type == FIELD_MAC)) {
 		++*paths;
 		--*count;
 	}
@@ -265,6 +265,10 @@ field_by_path(struct rule_parser *parser, unsigned int app, const char *path, ch
 		return rule_refuse(parser, "rules are asked before it is known, or by another name: it is of events only");
 	if (is_text(value) && field_has_bytes(paths, count))
 		return field_text(parser, app, path, value);
+	int ret = given ? rule_field_address(parser, app, paths, count, value) : 1;
+
+	if (ret != 1)
+		return ret;
 	if (given && field_skip_bytes(&paths, &count) == 0)
 		return rule_refuse(parser, "text is compared by content or pcre behind it: %s; content:\"...\";", parser->keyword);
 	if (field_is_bytes(paths[0].leaf))

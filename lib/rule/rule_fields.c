@@ -128,6 +128,35 @@ field_scalars(const struct field *field, const uint8_t *base, const void *record
 }
 
 static bool
+field_ip(const struct field *field, const uint8_t *base, const void *record, void *arg)
+{
+	const struct rule_test *test = arg;
+	struct record_ip ip;
+	struct ip_addr addr;
+
+	(void)base;
+	memcpy(&ip, (const uint8_t *)record + field->offset, sizeof(ip));
+	if (!record_is_present(record, field->bit) || ip.version == 0)
+		return false;
+	memcpy(addr.bytes, ip.bytes, sizeof(addr.bytes));
+	return rule_addresses_match(test->addresses, ip.version, &addr);
+}
+
+/* As a number of 48 bits. */
+static bool
+field_mac(const struct field *field, const uint8_t *base, const void *record, void *arg)
+{
+	const struct rule_test *test = arg;
+	const uint8_t *mac = (const uint8_t *)record + field->offset;
+	uint64_t value = 0;
+
+	(void)base;
+	for (unsigned int i = 0; i < 6; i++)
+		value = value << 8 | mac[i];
+	return record_is_present(record, field->bit) && rule_numbers_match(&test->numbers, (int64_t)value);
+}
+
+static bool
 test_paths(const struct rule_view *view, const struct rule_test *test, record_test fn)
 {
 	const void *record = view->message == NULL ? NULL : view->message->record;
@@ -175,6 +204,8 @@ FIELD_TEST(field_element)
 FIELD_TEST(field_scalars)
 FIELD_TEST(field_value)
 FIELD_TEST(field_present)
+FIELD_TEST(field_ip)
+FIELD_TEST(field_mac)
 
 bool
 rule_test_own(const struct rule_view *view, const struct rule_test *test)

@@ -347,6 +347,7 @@ struct rule_test {
 		struct rule_numbers numbers;
 		struct rule_app_test *own;     /* a protocol's own keyword */
 		const struct rule_file_hashes *hashes;
+		const struct rule_addresses *addresses;
 	};
 	const struct record_path *paths;
 	const struct rule_elements *elements; /* of a test of a list; NULL: any */

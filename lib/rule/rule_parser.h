@@ -226,6 +226,9 @@ int rule_add_number_test(struct rule_parser *parser, char *value, const struct f
 /* A buffer that the rule's protocol calls its own by that name ("smtp.file_data"). 1: none */
 int rule_app_buffer(struct rule_parser *parser, const char *name);
 int rule_field_keyword(struct rule_parser *parser, const char *name, char *value);
+/** A field that holds addresses, compared with some. keyword_field_address.c @return 1: no shape of it does, or the value is none;
+ *  0, -EINVAL, -ENOMEM */
+int rule_field_address(struct rule_parser *parser, unsigned int app, const struct record_path *paths, uint16_t count, char *value);
 /** The rule is about the records that an alias names. @return the index of their protocol, -1: it is no alias, -EINVAL: refused */
 int rule_alias_use(struct rule_parser *parser, const char *name, size_t len);
 

@@ -166,7 +166,8 @@ static bool
 test_needs_field(const struct rule_test *test)
 {
 	static const rule_test_fn fns[] = { rule_test_field_number, rule_test_field_real, rule_test_field_array, rule_test_field_element,
-		rule_test_field_scalars, rule_test_field_value, rule_test_field_present };
+		rule_test_field_scalars, rule_test_field_value, rule_test_field_present, rule_test_field_ip,
+		rule_test_field_mac };
 
 	bool also_without = test->elements != NULL && (test->elements->if_none || test->elements->which >= ELEMENTS_TIMES);
 

@@ -4,7 +4,7 @@ event holds what it asks for, and every alert must show, in the record it carrie
 
 Of each capture the events are written without rules. Then, for every field of every protocol in them, a rule is made of a value that
 was seen: equal to it, below, above, within a range, another than it, one of a list, by its name, by its bytes or a part of its text,
-or that the field is there. What such a rule means is worked out from the events.
+within a network or of one maker for an address, or that the field is there. What such a rule means is worked out from the events.
 
 The captures are a sample of the shared corpus's, drawn with a seed that is printed, and those of the case folders' scenarios. The
 corpus is the folder named by MILLRACE_SHARED, or ../shared beside the source tree; without it only the scenarios are read.
@@ -13,6 +13,7 @@ Last line: 'N passed, N failed, N skipped', a capture each.
 """
 import argparse
 import collections
+import ipaddress
 import os
 import random
 import re
@@ -110,6 +111,34 @@ def bytes_of(chance, path, value):
     yield Ask(f'{path}; content:"|{part.hex(" ")}|"', holds)
 
 
+def address_of(text):
+    """The address that a text is; None: it is none."""
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        return None
+
+
+def addresses(chance, path, value):
+    """Of a path that may hold text as well, only addresses are compared."""
+    one = address_of(value)
+    network = ipaddress.ip_network(f"{value}/{chance.choice((8, 16, 24, 31))}", strict=False)
+    last = one if one == one.__class__(2 ** one.max_prefixlen - 1) else one + 1
+    within = lambda text, net: isinstance(text, str) and (other := address_of(text)) is not None and other.version == net.version and other in net
+    yield Ask(f"{path}:{value}", lambda text: address_of(text) == one)
+    yield Ask(f"{path}:!{value}", lambda text: address_of(text) not in (None, one))
+    yield Ask(f"{path}:{network}", lambda text: within(text, network))
+    yield Ask(f"{path}:[{network},!{value}]", lambda text: within(text, network) and address_of(text) != one)
+    yield Ask(f"{path}:{value}-{last}", lambda text: address_of(text) in (one, last))
+
+
+def macs(_, path, value):
+    yield Ask(f"{path}:{value}", lambda text: text == value)
+    yield Ask(f"{path}:!{value}", lambda text: isinstance(text, str) and text != value)
+    yield Ask(f"{path}:{value[:8]}", lambda text: isinstance(text, str) and text.startswith(value[:8]))
+    yield Ask(f"{path}:[{value[:8]},02:00:00]", lambda text: isinstance(text, str) and text[:8] in (value[:8], "02:00:00"))
+
+
 def asks(chance, types, path, value, in_list):
     """Every way to ask for the value that suits the field."""
     if not types[path]:
@@ -122,6 +151,10 @@ def asks(chance, types, path, value, in_list):
         yield from texts(chance, path, value)
     elif isinstance(value, str) and value and types[path] == {"hex string"}:
         yield from bytes_of(chance, path, value)
+    elif isinstance(value, str) and "IP address" in types[path] and address_of(value):
+        yield from addresses(chance, path, value)
+    elif isinstance(value, str) and types[path] == {"MAC address"}:
+        yield from macs(chance, path, value)
     elif isinstance(value, str) and types[path] == {"name"} and re.fullmatch(r"[\w-][\w -]*", value) and not value.lower().startswith("unknown"):
         yield Ask(f"{path}:{value}", lambda one: one == value)
         if not in_list:   # of a list of bits it says that one is not set, also where none is shown
