@@ -93,6 +93,7 @@ ipv4_fragment(struct decode *d, const uint8_t *header, uint32_t header_len, uint
 		decode_event_set(packet, DECODE_IPV4_FRAG_PKT_TOO_LARGE);
 	else
 		defrag_insert(d, &fragment);
+	cursor_skip(&d->in, cursor_left(&d->in)); /* its bytes are the whole datagram's: no payload of their own */
 	return LAYER_DONE;
 }
 
@@ -248,6 +249,8 @@ ipv6_fragment(struct decode *d, const uint8_t *ip_header, const uint8_t *extensi
 		decode_event_set(packet, DECODE_IPV6_FRAG_PKT_TOO_LARGE);
 	else
 		defrag_insert(d, &fragment);
+	packet->l3_len = (uint16_t)(d->in.pos - ip_header);
+	cursor_skip(&d->in, cursor_left(&d->in));
 	return false;
 }
 

@@ -106,7 +106,7 @@ enum packet_flag {
 	PACKET_ARP = 1 << 7,          /* packet_arp_get() succeeds */
 	PACKET_IP = 1 << 8,
 	PACKET_L4 = 1 << 9,           /* TCP, UDP, ICMP, ICMPv6, IGMP, SCTP or ESP header decoded: l4_off, ports */
-	PACKET_FRAGMENT = 1 << 10,    /* an IP fragment; its datagram follows as an inner packet once complete */
+	PACKET_FRAGMENT = 1 << 10,    /* an IP fragment, without payload: its datagram follows as an inner packet once complete */
 	PACKET_REASSEMBLED = 1 << 11, /* an inner packet made of fragments; its data is the decoder's */
 	PACKET_TUNNEL = 1 << 12,      /* carries an inner packet */
 	PACKET_FLOW = 1 << 13,        /* key is complete: flow_lookup_burst() finds or creates a flow */

@@ -76,6 +76,8 @@ proto_matches(const struct rule_view *view, const struct rule *rule)
 		return false;
 	if ((rule->proto & RULE_PROTO_IPV6) != 0 && view->ip_version != 6)
 		return false;
+	if (packet != NULL && (packet->flags & PACKET_FRAGMENT) != 0 && !(rule->src_ports->any && rule->dst_ports->any))
+		return false; /* its ports are in the first one, and known when all are there */
 	if ((rule->proto & RULE_PROTO_ARP) != 0 && (packet == NULL || (packet->flags & PACKET_ARP) == 0))
 		return false;
 	return (rule->proto & RULE_PROTO_ETHER) == 0 || (packet != NULL && (packet->flags & PACKET_ETHERNET) != 0);

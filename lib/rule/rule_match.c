@@ -149,7 +149,8 @@ packet_class(const struct packet *packet)
 {
 	if ((packet->flags & PACKET_IP) == 0)
 		return CLASS_OTHER;
-	return (packet->flags & PACKET_L4) != 0 ? rule_class_of_ip_proto[packet->ip_proto] : CLASS_IP;
+	/* a fragment is of its datagram's protocol, and has nothing else of it */
+	return (packet->flags & (PACKET_L4 | PACKET_FRAGMENT)) != 0 ? rule_class_of_ip_proto[packet->ip_proto] : CLASS_IP;
 }
 
 static void

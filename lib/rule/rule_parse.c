@@ -88,6 +88,7 @@ option_set(struct rule_parser *parser, const char *name, char *value)
 
 	if (ret == 0)
 		rule_kinds_narrow(parser, keyword->kinds, keyword->name);
+	parser->transport = parser->transport || (keyword->kinds & KIND_OTHER_IP) == 0;
 	return ret;
 }
 
@@ -235,6 +236,7 @@ draft_reset(struct rule_parser *parser)
 	parser->var_count = 0;
 	parser->priority_given = false;
 	parser->kinds = parser->header_kinds = KIND_ANY;
+	parser->transport = false;
 	parser->never[0] = '\0';
 	buf_reset(&parser->metadata);
 	buf_reset(&parser->references);

@@ -86,6 +86,7 @@ struct rule_parser {
 	bool priority_given;
 	struct buf metadata, references;      /* JSON text being built */
 	uint16_t kinds, header_kinds;         /* enum rule_kind: what is left of packets that could match; those of the header */
+	bool transport;                       /* some keyword is of the header of a transport */
 	char proto[32];                       /* of the header, as it was written */
 	char never[160];                      /* why it can never fire; "": not known that it cannot */
 

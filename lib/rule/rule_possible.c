@@ -193,6 +193,33 @@ note_bits(struct rule_parser *parser)
 		}
 }
 
+/* Whether only fragments meet the condition: of the whole datagram the bit and the offset are 0. */
+static bool
+asks_for_fragments(const struct rule_test *test)
+{
+	if (test->fn == rule_test_fragbits)
+		return (test->bits[0] & 1) != 0 && (test->extra == '=' || test->extra == '+');
+	return test->fn == rule_test_fragoffset && !test->negated && span_of(&test->numbers).low > 0;
+}
+
+static void
+note_fragments(struct rule_parser *parser)
+{
+	const struct rule *rule = &parser->draft;
+	bool fragments = false, more = parser->transport || !rule->src_ports->any || !rule->dst_ports->any;
+
+	for (unsigned int i = 0; i < parser->test_count; i++) {
+		const struct rule_test *test = &parser->tests[i];
+
+		fragments = fragments || asks_for_fragments(test);
+		more = more || (test->fn == rule_test_dsize && !test->negated && span_of(&test->numbers).low > 0);
+	}
+	for (unsigned int i = 0; i < parser->buffer_count; i++)
+		more = more || (parser->buffers[i].buffer.kind == BUFFER_PAYLOAD && contents_len_min(&parser->buffers[i]) > 0);
+	if (fragments && more)
+		rule_never(parser, "fragments have neither ports, a transport's header nor payload of their own: those are of the whole datagram");
+}
+
 /* Of protocols whose answers come with their requests: what only an answer has is in no message to the server. */
 static int
 check_direction(struct rule_parser *parser)
@@ -218,6 +245,7 @@ rule_check_possible(struct rule_parser *parser)
 	note_headers(parser);
 	note_numbers(parser);
 	note_bits(parser);
+	note_fragments(parser);
 	rule_kinds_finish(parser);
 	if (check_direction(parser) != 0)
 		return -EINVAL;

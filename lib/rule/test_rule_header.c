@@ -149,6 +149,35 @@ test_no_ports(void **state)
 	}
 }
 
+/* A fragment is of its datagram's protocol and has no ports. */
+static void
+test_fragments(void **state)
+{
+	static const struct {
+		const char *rule;
+		bool hit;
+	} fragment_cases[] = {
+		{ "alert udp any any -> any any (ttl:0; sid:1;)", true },     { "alert tcp any any -> any any (ttl:0; sid:1;)", false },
+		{ "alert udp any any -> any !80 (ttl:0; sid:1;)", false },    { "alert udp any 0 -> any any (ttl:0; sid:1;)", false },
+		{ "alert ip any any -> any any (content:\"abcd\"; sid:1;)", false }, { "alert udp any any -> any any (dsize:0; sid:1;)", true },
+	};
+	struct packet packet = toy_packet(IP_PROTO_UDP, "", 0);
+
+	(void)state;
+	packet.sport = packet.dport = 0;
+	packet.flags = PACKET_IP | PACKET_FRAGMENT;
+	for (size_t i = 0; i < TEST_COUNT(fragment_cases); i++) {
+		struct bench b;
+
+		bench_begin(&b, fragment_cases[i].rule, IP_PROTO_UDP);
+		rule_hits_reset(&b.hits);
+		rule_match_packet(b.matcher, &packet, NULL, &b.hits);
+		if ((b.hits.count == 1) != fragment_cases[i].hit)
+			fail_msg("%s", fragment_cases[i].rule);
+		bench_end(&b);
+	}
+}
+
 /* by_both is of two ends, whichever of them sends. */
 static void
 test_both_ends(void **state)
@@ -191,7 +220,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_icmp),       cmocka_unit_test(test_flags),
 		cmocka_unit_test(test_ip),         cmocka_unit_test(test_addresses),
-		cmocka_unit_test(test_no_ports),
+		cmocka_unit_test(test_no_ports),   cmocka_unit_test(test_fragments),
 		cmocka_unit_test(test_both_ends),  cmocka_unit_test(test_bits_expire),
 	};
 
