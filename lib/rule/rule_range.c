@@ -1,6 +1,6 @@
 /*
  * Groups of addresses and ports: [a,!b,[c,d],$VAR]. A group is what it lists without what it
- * negates; a group of negations only is everything without those. Nesting and variables are
+ * negates; a group of negations only is everything without those, or excepts them from the group it stands in. Nesting and variables are
  * walked with a stack, so that a hostile rule cannot make the walk deep.
  */
 #include <arpa/inet.h>
@@ -221,7 +221,14 @@ group_pop(struct group_walk *walk)
 {
 	struct group_frame *frame = &walk->frames[walk->depth];
 	struct group_frame *below = &walk->frames[walk->depth - 1];
-	int ret = range_subtract(frame->not ? &below->negated : &below->listed, &frame->listed, &frame->negated, walk->last);
+	/* "[a,[!b]]" excepts b from a. What a variable excepts is no business of the group that names it: "[$EXTERNAL_NET,10.0.0.1]". */
+	bool exceptions = !frame->not && !frame->variable && frame->listed.count == 0;
+	int ret = 0;
+
+	for (uint32_t i = 0; exceptions && ret == 0 && i < frame->negated.count; i++)
+		ret = range_add(&below->negated, frame->negated.ranges[i].low, frame->negated.ranges[i].high);
+	if (!exceptions)
+		ret = range_subtract(frame->not ? &below->negated : &below->listed, &frame->listed, &frame->negated, walk->last);
 
 	if (frame->variable)
 		walk->at = frame->back;

@@ -114,6 +114,9 @@ static const struct {
 	{ "!::/0 any -> any any (ttl:0;", true, false },        { "0.0.0.0/0 any -> any any (ttl:0;", true, false },
 	{ "!0.0.0.0/0 any -> any any (ttl:0;", false, true },   { "[0.0.0.0/0,::/0] any -> any any (ttl:0;", true, true },
 	{ "[any,!::/0] any -> any any (ttl:0;", true, false },  { "[::/0,!fe80::/10] any -> any any (ttl:0;", false, false },
+	{ "[0.0.0.0/0,[!10.0.0.0/8]] any -> any any (ttl:0;", false, false }, { "[[!10.0.0.0/8]] any -> any any (ttl:0;", false, true },
+	{ "![!10.0.0.0/8] any -> any any (ttl:0;", true, false }, { "[[0.0.0.0/0,!10.0.0.0/8],10.0.0.1] any -> any any (ttl:0;", true, false },
+	{ "[::/0,[!fe80::/10,[!10.0.0.0/8]]] any -> any any (ttl:0;", false, false }, { "[![!10.0.0.1,10.0.0.0/8],fe80::/10] any -> any any (ttl:0;", false, true },
 	{ "[::/1,!::/8] any -> any any (ttl:0;", false, false }, { "::-ffff:: any -> any any (ttl:0;", false, true },
 };
 
