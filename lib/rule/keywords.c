@@ -155,7 +155,7 @@ const struct rule_keyword rule_keywords[] = {
 		"id:0;" },
 	{ "tos", rule_setup_tos, KEYWORD_VALUE, KIND_IP, "type of service, traffic class",
 		"tos:8;" },
-	{ "fragoffset", rule_setup_fragoffset, KEYWORD_VALUE, KIND_IPV4, "fragment offset",
+	{ "fragoffset", rule_setup_fragoffset, KEYWORD_VALUE, KIND_IP, "fragment offset, in units of eight bytes",
 		"alert ip any any -> any any (fragoffset:>0; sid:1;)" },
 	{ "fragbits", rule_setup_fragbits, KEYWORD_VALUE, KIND_IPV4, "[+*!]MDR",
 		"alert ip any any -> any any (fragbits:M+; sid:1;)" },

@@ -173,13 +173,22 @@ fragment_word(const struct rule_view *view, uint16_t *word)
 	return is_ip(view) && view->ip_version == 4 && !cursor.short_read;
 }
 
+/* In units of eight bytes, also of IPv6 (RFC 8200 4.5), whose fragments end their headers with it. */
 bool
 rule_test_fragoffset(const struct rule_view *view, const struct rule_test *test)
 {
+	enum { FRAGMENT_HEADER_LEN = 8 };
+	const struct packet *packet = view->packet;
 	uint16_t word;
-	bool present = fragment_word(view, &word);
 
-	return packet_number(view, test, present, word & 0x1fff);
+	if (fragment_word(view, &word))
+		return packet_number(view, test, true, word & 0x1fff);
+	if (packet == NULL || view->ip_version != 6 || (packet->flags & PACKET_FRAGMENT) == 0 || packet->l3_len < FRAGMENT_HEADER_LEN)
+		return false;
+	struct cursor cursor = packet_at(view, (uint32_t)packet->l3_off + packet->l3_len - FRAGMENT_HEADER_LEN + 2);
+
+	word = cursor_be16(&cursor);
+	return packet_number(view, test, !cursor.short_read, word >> 3);
 }
 
 /* "exactly", "at least", "any of", "not all of"; where none is wanted: none, or with ! some */
@@ -242,10 +251,10 @@ rule_test_csum(const struct rule_view *view, const struct rule_test *test)
 {
 	const struct packet *packet = view->packet;
 
-	if (packet == NULL || (packet->flags & PACKET_IP) == 0 || (packet->flags & PACKET_FRAGMENT) != 0
-		|| (test->bits[0] != 0 && packet->ip_version != test->bits[0]))
+	if (packet == NULL || (packet->flags & PACKET_IP) == 0 || (test->bits[0] != 0 && packet->ip_version != test->bits[0]))
 		return false;
-	if (test->bits[1] != 0 && packet->ip_proto != test->bits[1])
+	/* a transport's is of the whole datagram */
+	if (test->bits[1] != 0 && ((packet->flags & PACKET_FRAGMENT) != 0 || packet->ip_proto != test->bits[1]))
 		return false;
 	bool bad = (packet->flags & (test->bits[1] == 0 ? PACKET_L3_CHECKSUM_BAD : PACKET_L4_CHECKSUM_BAD)) != 0;
 

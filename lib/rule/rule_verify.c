@@ -259,10 +259,11 @@ byte_jump_match(struct verify *verify, const struct rule_node *node, struct veri
 		value += (uint64_t)end;
 	int64_t place = (int64_t)value; /* may lie before the beginning */
 
-	if (place >= verify->len)
+	if (place > verify->len)
 		return false;
 	verify->pos = place < 0 ? 0 : (uint32_t)place;
-	reach_to(verify, (int64_t)verify->pos + 1); /* that the place exists is what was learned */
+	/* that the place exists is what was learned; at the end, how many bytes there are */
+	reach_to(verify, verify->pos < verify->len ? (int64_t)verify->pos + 1 : verify->len);
 	return true;
 }
 

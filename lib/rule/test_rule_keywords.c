@@ -416,6 +416,8 @@ static const struct {
 	{ "ipv4-csum:invalid;", 0, PACKET_L4_CHECKSUM_BAD, false },
 	{ "ipv4-csum:invalid;", 0, PACKET_L3_CHECKSUM_BAD, true },
 	{ "udpv6-csum:valid;", 0, 0, false },
+	{ "ipv4-csum:invalid;", PACKET_L4, PACKET_L3_CHECKSUM_BAD | PACKET_FRAGMENT, true },
+	{ "udpv4-csum:valid;", PACKET_L4, PACKET_FRAGMENT, false },
 	{ "rpc:100000,*,3;", 0, 0, true },
 	{ "rpc:100000,2,4;", 0, 0, false },
 	{ "rpc:100003;", 0, 0, false },

@@ -217,7 +217,7 @@ class ByteJump(Number):
         value += -value % 4 if self.align else 0
         place = value + self.post + (0 if self.beginning else number[1])
         place = (place + (1 << 63)) % (1 << 64) - (1 << 63)   # 64 bits with a sign
-        return [max(place, 0)] if place < len(data) else []
+        return [max(place, 0)] if place <= len(data) else []
 
 
 class ByteExtract(Number):
