@@ -100,15 +100,15 @@ flow_matches(const struct rule_view *view, uint16_t flow)
 {
 	if (flow == 0)
 		return true;
-	if (view->flow == NULL)
-		return (flow & (RULE_FLOW_TO_SERVER | RULE_FLOW_TO_CLIENT | RULE_FLOW_ESTABLISHED)) == 0;
+	if (view->flow == NULL && (flow & (RULE_FLOW_TO_SERVER | RULE_FLOW_TO_CLIENT | RULE_FLOW_ESTABLISHED)) != 0)
+		return false;
 	if ((flow & RULE_FLOW_TO_SERVER) != 0 && !view->to_server)
 		return false;
 	if ((flow & RULE_FLOW_TO_CLIENT) != 0 && view->to_server)
 		return false;
 	if ((flow & RULE_FLOW_ESTABLISHED) != 0 && !view_established(view))
 		return false;
-	if ((flow & RULE_FLOW_NOT_ESTABLISHED) != 0 && view_established(view))
+	if ((flow & RULE_FLOW_NOT_ESTABLISHED) != 0 && view->flow != NULL && view_established(view))
 		return false;
 	if ((flow & RULE_FLOW_ONLY_STREAM) != 0 && view->phase == PHASE_PACKET)
 		return false;

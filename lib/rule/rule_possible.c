@@ -102,10 +102,11 @@ numbers_max(const struct rule_numbers *numbers)
 	return span_of(numbers).high;
 }
 
-static int
-check_len(struct rule_parser *parser, const struct rule_draft_buffer *draft)
+/* The most bytes that a buffer may have, by bsize and dsize. */
+static int64_t
+buffer_len_max(const struct rule_parser *parser, const struct rule_draft_buffer *draft)
 {
-	int64_t len = contents_len_min(draft), max = INT64_MAX;
+	int64_t max = INT64_MAX;
 
 	for (unsigned int i = 0; i < draft->buffer.node_count; i++)
 		if (draft->nodes[i].kind == NODE_BSIZE && numbers_max(&draft->nodes[i].size) < max)
@@ -113,6 +114,14 @@ check_len(struct rule_parser *parser, const struct rule_draft_buffer *draft)
 	for (unsigned int i = 0; draft->buffer.kind == BUFFER_PAYLOAD && i < parser->test_count; i++)
 		if (parser->tests[i].fn == rule_test_dsize && !parser->tests[i].negated && numbers_max(&parser->tests[i].numbers) < max)
 			max = numbers_max(&parser->tests[i].numbers);
+	return max;
+}
+
+static int
+check_len(struct rule_parser *parser, const struct rule_draft_buffer *draft)
+{
+	int64_t len = contents_len_min(draft), max = buffer_len_max(parser, draft);
+
 	return len <= max ? 0 : rule_refuse(parser, "it can never match: its contents need %lld bytes, and there are at most %lld", (long long)len,
 		(long long)max);
 }
@@ -136,6 +145,40 @@ note_headers(struct rule_parser *parser)
 		if (max > 0 && draft->transform_count == 0 && contents_len_min(draft) > max)
 			rule_never(parser, "its contents need %lld bytes, and %s has at most %lld", (long long)contents_len_min(draft),
 				header_names[kind], (long long)max);
+	}
+}
+
+/* What a node at a fixed place needs of the bytes: at least so many; INT64_MIN where it says nothing. */
+static int64_t
+place_len_min(const struct rule_node *node)
+{
+	bool fixed = (node->flags & NODE_RELATIVE) == 0 && node->byte.offset.var < 0;
+
+	if (node->kind == NODE_ISDATAAT)
+		return fixed && (node->flags & NODE_NEGATED) == 0 ? node->byte.offset.number + 1 : INT64_MIN;
+	if (node->kind < NODE_BYTE_TEST || node->kind > NODE_BYTE_MATH || !fixed || node->byte.count.var >= 0)
+		return INT64_MIN;
+	return node->byte.offset.number + node->byte.count.number;
+}
+
+/* Places behind the end that dsize, bsize or a negated isdataat sets. */
+static void
+note_places(struct rule_parser *parser)
+{
+	for (unsigned int i = 0; i < parser->buffer_count; i++) {
+		const struct rule_draft_buffer *draft = &parser->buffers[i];
+		int64_t len = contents_len_min(draft), max = buffer_len_max(parser, draft);
+
+		for (unsigned int n = 0; n < draft->buffer.node_count; n++) {
+			const struct rule_node *node = &draft->nodes[n];
+			bool end = node->kind == NODE_ISDATAAT && (node->flags & NODE_NEGATED) != 0 && (node->flags & NODE_RELATIVE) == 0
+				&& node->byte.offset.var < 0;
+
+			len = place_len_min(node) > len ? place_len_min(node) : len;
+			max = end && node->byte.offset.number < max ? node->byte.offset.number : max;
+		}
+		if (len > max && draft->buffer.absent == ABSENT_NO)
+			rule_never(parser, "%lld bytes are needed, and there are at most %lld", (long long)len, (long long)max);
 	}
 }
 
@@ -243,6 +286,7 @@ rule_check_possible(struct rule_parser *parser)
 	if (of_streams && ((rule->flags & RULE_ON_PACKET) != 0 || (rule->proto & RULE_PROTO_PKT_ONLY) != 0))
 		return rule_refuse(parser, "it can never match: it asks for streams alone, and for what packets alone have");
 	note_headers(parser);
+	note_places(parser);
 	note_numbers(parser);
 	note_bits(parser);
 	note_fragments(parser);

@@ -163,6 +163,9 @@ test_fragments(void **state)
 		{ "alert udp any any -> any any (ttl:0; sid:1;)", true },     { "alert tcp any any -> any any (ttl:0; sid:1;)", false },
 		{ "alert udp any any -> any !80 (ttl:0; sid:1;)", false },    { "alert udp any 0 -> any any (ttl:0; sid:1;)", false },
 		{ "alert ip any any -> any any (content:\"abcd\"; sid:1;)", false }, { "alert udp any any -> any any (dsize:0; sid:1;)", true },
+		{ "alert udp any any -> any any (flow:only_frag; ttl:0; sid:1;)", false }, { "alert udp any any -> any any (flow:no_frag; ttl:0; sid:1;)", true },
+		{ "alert ip any any -> any any (flow:only_stream; ttl:0; sid:1;)", false }, { "alert udp any any -> any any (flow:not_established; ttl:0; sid:1;)", true },
+		{ "alert udp any any -> any any (flow:established; ttl:0; sid:1;)", false },
 	};
 	struct packet packet = toy_packet(IP_PROTO_UDP, "", 0);
 
