@@ -121,7 +121,7 @@ rule_setup_tcp_session(struct rule_parser *parser, char *value)
 	return 0;
 }
 
-/* bits[0] the flags wanted, bits[1] those ignored, extra: '=' exactly, '+' at least, '*' any, '!' not all of */
+/* bits[0] the flags wanted, bits[1] those ignored, extra: '=' exactly, '+' at least, '*' any, '!' not all of, '-' none of */
 static const struct {
 	char letter;
 	uint8_t flag;
@@ -137,14 +137,14 @@ tcp_flag_letters(struct rule_parser *parser, const char *letters, struct rule_te
 		unsigned int i = 0;
 		char upper = (char)toupper((unsigned char)*letters);
 
-		if (strchr("+*!", *letters) != NULL) {
+		if (strchr("+*!=-", *letters) != NULL) {
 			test->extra = (uint64_t)*letters;
 			continue;
 		}
 		while (i < sizeof(tcp_flag_rows) / sizeof(tcp_flag_rows[0]) && tcp_flag_rows[i].letter != upper)
 			i++;
 		if (i == sizeof(tcp_flag_rows) / sizeof(tcp_flag_rows[0]))
-			return rule_refuse(parser, "'%c' is not a TCP flag (F S R P A U E C 0 with + * !)", *letters);
+			return rule_refuse(parser, "'%c' is not a TCP flag (F S R P A U E C 0 with + * ! = -)", *letters);
 		*out |= tcp_flag_rows[i].flag;
 	}
 	return 0;
@@ -162,7 +162,7 @@ rule_setup_tcp_flags(struct rule_parser *parser, char *value)
 	int ret = tcp_flag_letters(parser, wanted, test, &test->bits[0]);
 
 	/* What a SYN carries (RFC 7413) enters the stream with a later segment: its own payload is looked at. */
-	if ((test->bits[0] & TCP_SYN) != 0 && test->extra != '!' && (test->extra != '*' || test->bits[0] == TCP_SYN))
+	if ((test->bits[0] & TCP_SYN) != 0 && test->extra != '!' && test->extra != '-' && (test->extra != '*' || test->bits[0] == TCP_SYN))
 		parser->draft.flags |= RULE_ON_PACKET;
 	if (ret == 0 && value != NULL) {
 		uint64_t how = test->extra;
@@ -225,12 +225,12 @@ rule_setup_fragbits(struct rule_parser *parser, char *value)
 		return -EINVAL;
 	test->extra = '=';
 	for (; *value != '\0'; value++) {
-		if (strchr("+*!", *value) != NULL)
+		if (strchr("+*!=-", *value) != NULL)
 			test->extra = (uint64_t)*value;
 		else if (strchr("MmDdRr", *value) != NULL)
 			test->bits[0] |= (*value | 0x20) == 'm' ? 1 : (*value | 0x20) == 'd' ? 2 : 4;
 		else
-			return rule_refuse(parser, "'%c' is not a fragment bit (M D R with + * !)", *value);
+			return rule_refuse(parser, "'%c' is not a fragment bit (M D R with + * ! = -)", *value);
 	}
 	return 0;
 }

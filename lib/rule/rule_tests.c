@@ -191,7 +191,7 @@ rule_test_fragoffset(const struct rule_view *view, const struct rule_test *test)
 	return packet_number(view, test, !cursor.short_read, word >> 3);
 }
 
-/* "exactly", "at least", "any of", "not all of"; where none is wanted: none, or with ! some */
+/* "exactly", "at least", "any of", "not all of", "none of"; where none is wanted: none, or with ! some */
 static bool
 bits_hold(uint64_t have, uint64_t wanted, uint64_t how)
 {
@@ -203,6 +203,8 @@ bits_hold(uint64_t have, uint64_t wanted, uint64_t how)
 		return (have & wanted) != 0;
 	if (how == '!')
 		return (have & wanted) != wanted;
+	if (how == '-')
+		return (have & wanted) == 0;
 	return have == wanted;
 }
 

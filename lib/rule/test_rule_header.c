@@ -63,6 +63,8 @@ static const struct {
 	{ ANY "flags:0;", 0, true },            { ANY "flags:0;", TCP_FIN, false },
 	{ ANY "flags:!0;", 0, false },          { ANY "flags:!0;", TCP_FIN, true },
 	{ ANY "flags:!0;", TCP_SYN | TCP_ACK, true }, { ANY "flags:0+;", TCP_SYN, false },
+	{ ANY "flags:-SF;", TCP_SYN, false },   { ANY "flags:-SF;", TCP_ACK, true },
+	{ ANY "flags:=S;", TCP_SYN, true },     { ANY "flags:=S;", TCP_SYN | TCP_ACK, false },
 	{ ANY "flags:!SA;", TCP_SYN, true },    { ANY "flags:!SA;", TCP_SYN | TCP_ACK | TCP_PSH, false },
 };
 
