@@ -15,7 +15,7 @@ enum {
 	MQTT_PDU_LEN_MAX = 32 * 1024,      /* of a longer message only the front is read, the rest is passed over */
 	MQTT_HEADER_LEN_MAX = 5,           /* V5 2.1.1 */
 	MQTT_TOPICS_MAX = 256,             /* of one SUBSCRIBE or UNSUBSCRIBE */
-	MQTT_USER_PROPERTIES_MAX = 32,     /* of one message */
+	MQTT_PROPERTIES_MAX = 128,         /* of one message: user properties may come in any number */
 	MQTT_TX_TYPES_MAX = 8,             /* messages of a transaction that rules may count */
 	MQTT_OPEN_MAX = 4096,              /* transactions of a flow that wait */
 	MQTT_VERSION_3_1 = 3,
@@ -150,10 +150,11 @@ struct mqtt_properties {
 	uint16_t topic_alias_maximum;
 	uint16_t topic_alias;
 	uint32_t message_expiry_interval;
-	uint32_t subscription_identifier;
 	uint32_t session_expiry_interval;
 	uint32_t will_delay_interval;
 	uint32_t maximum_packet_size;
+	uint32_t skipped_len; /* of what stands behind MQTT_PROPERTIES_MAX */
+	struct record_ref subscription_identifiers; /* struct record_scalar */
 	struct record_ref content_type;
 	struct record_ref response_topic;
 	struct record_ref correlation_data;
@@ -195,6 +196,7 @@ enum mqtt_property_bit {
 	MQTT_PROPERTY_WILDCARD_AVAILABLE,
 	MQTT_PROPERTY_SUBSCRIPTION_IDS_AVAILABLE,
 	MQTT_PROPERTY_SHARED_AVAILABLE,
+	MQTT_PROPERTY_SKIPPED,
 	MQTT_PROPERTY_COUNT,
 };
 

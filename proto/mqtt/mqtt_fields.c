@@ -188,9 +188,9 @@ static const struct field property_fields[] = {
 	{ "correlation_data", FIELD_STRING, MQTT_PROPERTY_CORRELATION_DATA, 0,
 		offsetof(struct mqtt_properties, correlation_data), NULL, NULL,
 		"V5 3.3.2.3.6", "ties an answer to its request" },
-	{ "subscription_identifier", FIELD_U32, MQTT_PROPERTY_SUBSCRIPTION_ID, 0,
-		offsetof(struct mqtt_properties, subscription_identifier), NULL, NULL,
-		"V5 3.8.2.1.2", "the subscription, the last where there are several" },
+	{ "subscription_identifier", FIELD_SCALARS, MQTT_PROPERTY_SUBSCRIPTION_ID, FIELD_ONE,
+		offsetof(struct mqtt_properties, subscription_identifiers), NULL, NULL,
+		"V5 3.3.2.3.8", "the subscription, or each that the message is for" },
 	{ "session_expiry_interval", FIELD_U32, MQTT_PROPERTY_SESSION_EXPIRY, 0,
 		offsetof(struct mqtt_properties, session_expiry_interval), NULL, NULL,
 		"V5 3.1.2.11.2", "seconds the session outlives the connection" },
@@ -254,6 +254,9 @@ static const struct field property_fields[] = {
 	{ "shared_subscription_available", FIELD_U8, MQTT_PROPERTY_SHARED_AVAILABLE, 0,
 		offsetof(struct mqtt_properties, shared_subscription_available), NULL, NULL,
 		"V5 3.2.2.3.13", "1: subscriptions may be shared" },
+	{ "skipped_length", FIELD_U32, MQTT_PROPERTY_SKIPPED, 0,
+		offsetof(struct mqtt_properties, skipped_len), NULL, NULL,
+		"V5 2.2.2.1", "bytes of properties that are more than are read" },
 };
 static const struct record_table property_table = TABLE("properties", property_fields, mqtt_properties);
 const struct record_table *const mqtt_property_tables[] = { &property_table, NULL };

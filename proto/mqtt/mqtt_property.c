@@ -1,11 +1,10 @@
 /* Properties of MQTT 5.0 (V5 2.2.2): one table says what each is and where it may stand. */
 #include "proto/mqtt/mqtt.h"
 
-enum property_kind { KIND_NONE, KIND_BYTE, KIND_U16, KIND_U32, KIND_VARINT, KIND_TEXT, KIND_PAIR };
+enum property_kind { KIND_NONE, KIND_BYTE, KIND_U16, KIND_U32, KIND_ID, KIND_TEXT, KIND_PAIR };
 
 enum {
 	PROPERTY_ID_MAX = 0x2a,
-	PROPERTIES_READ_MAX = 128, /* of one message: user properties may come in any number */
 	/* Where a property may stand, by type; a will's have the bit of the type that nobody uses. */
 	WILL = 1 << MQTT_UNASSIGNED,
 	CONNECT = 1 << MQTT_CONNECT,
@@ -32,7 +31,7 @@ static const struct {
 	[0x03] = { KIND_TEXT, MQTT_PROPERTY_CONTENT_TYPE, AT(content_type), PUBLISH | WILL },
 	[0x08] = { KIND_TEXT, MQTT_PROPERTY_RESPONSE_TOPIC, AT(response_topic), PUBLISH | WILL },
 	[0x09] = { KIND_TEXT, MQTT_PROPERTY_CORRELATION_DATA, AT(correlation_data), PUBLISH | WILL },
-	[0x0b] = { KIND_VARINT, MQTT_PROPERTY_SUBSCRIPTION_ID, AT(subscription_identifier), PUBLISH | SUBSCRIBE },
+	[0x0b] = { KIND_ID, MQTT_PROPERTY_SUBSCRIPTION_ID, AT(subscription_identifiers), PUBLISH | SUBSCRIBE },
 	[0x11] = { KIND_U32, MQTT_PROPERTY_SESSION_EXPIRY, AT(session_expiry_interval), CONNECT | CONNACK | DISCONNECT },
 	[0x12] = { KIND_TEXT, MQTT_PROPERTY_ASSIGNED_CLIENT_ID, AT(assigned_client_identifier), CONNACK },
 	[0x13] = { KIND_U16, MQTT_PROPERTY_SERVER_KEEP_ALIVE, AT(server_keep_alive), CONNACK },
@@ -56,84 +55,130 @@ static const struct {
 	[0x2a] = { KIND_BYTE, MQTT_PROPERTY_SHARED_AVAILABLE, AT(shared_subscription_available), CONNACK },
 };
 
+/* The properties of one message, or of a will. */
+struct reading {
+	struct mqtt_pdu *pdu;
+	struct mqtt_properties *out;
+	uint8_t owner;
+	uint8_t id_count;
+	uint32_t ids[MQTT_PROPERTIES_MAX]; /* of the subscriptions, which may stand apart from each other */
+};
+
+static_assert(MQTT_PROPERTIES_MAX <= UINT8_MAX, "reading.id_count");
+
 static void
-read_byte(struct mqtt_pdu *pdu, struct cursor *in, void *out)
+read_byte(struct reading *reading, struct cursor *in, void *out)
 {
-	(void)pdu;
+	(void)reading;
 	*(uint8_t *)out = cursor_u8(in);
 }
 
 static void
-read_u16(struct mqtt_pdu *pdu, struct cursor *in, void *out)
+read_u16(struct reading *reading, struct cursor *in, void *out)
 {
-	(void)pdu;
+	(void)reading;
 	*(uint16_t *)out = cursor_be16(in);
 }
 
 static void
-read_u32(struct mqtt_pdu *pdu, struct cursor *in, void *out)
+read_u32(struct reading *reading, struct cursor *in, void *out)
 {
-	(void)pdu;
+	(void)reading;
 	*(uint32_t *)out = cursor_be32(in);
 }
 
+/* Of a PUBLISH there may be one for each subscription that it matches (V5 3.3.2.3.8), and none is 0. */
 static void
-read_varint(struct mqtt_pdu *pdu, struct cursor *in, void *out)
+read_id(struct reading *reading, struct cursor *in, void *out)
 {
-	(void)pdu;
-	*(uint32_t *)out = mqtt_take_varint(in);
+	uint32_t id = mqtt_take_varint(in);
+
+	(void)out;
+	if (in->short_read)
+		return;
+	if (id == 0)
+		proto_event(reading->pdu->ctx, MQTT_EVENT_INVALID_PROPERTY);
+	reading->ids[reading->id_count++] = id;
 }
 
 static void
-read_text(struct mqtt_pdu *pdu, struct cursor *in, void *out)
+read_text(struct reading *reading, struct cursor *in, void *out)
 {
-	mqtt_take_text(pdu, in, out);
+	mqtt_take_text(reading->pdu, in, out);
 }
 
 static void
-read_pair(struct mqtt_pdu *pdu, struct cursor *in, void *out)
+read_pair(struct reading *reading, struct cursor *in, void *out)
 {
-	struct record_list *list = out;
 	struct record_ref spare = { 0 };
-	struct mqtt_user_property *pair = NULL;
+	struct mqtt_user_property *pair = record_append(reading->pdu->ctx->record, out, mqtt_user_property_tables, 0);
 
-	if (list->count < MQTT_USER_PROPERTIES_MAX)
-		pair = record_append(pdu->ctx->record, list, mqtt_user_property_tables, 0);
-	mqtt_take_text(pdu, in, pair == NULL ? &spare : &pair->name);
-	mqtt_take_text(pdu, in, pair == NULL ? &spare : &pair->value);
+	mqtt_take_text(reading->pdu, in, pair == NULL ? &spare : &pair->name);
+	mqtt_take_text(reading->pdu, in, pair == NULL ? &spare : &pair->value);
 }
 
-static void (*const readers[])(struct mqtt_pdu *pdu, struct cursor *in, void *out) = {
-	[KIND_BYTE] = read_byte, [KIND_U16] = read_u16, [KIND_U32] = read_u32, [KIND_VARINT] = read_varint,
+static void (*const readers[])(struct reading *reading, struct cursor *in, void *out) = {
+	[KIND_BYTE] = read_byte, [KIND_U16] = read_u16, [KIND_U32] = read_u32, [KIND_ID] = read_id,
 	[KIND_TEXT] = read_text, [KIND_PAIR] = read_pair,
 };
 
+static bool
+may_repeat(uint8_t kind, uint8_t owner)
+{
+	return kind == KIND_PAIR || (kind == KIND_ID && owner == MQTT_PUBLISH);
+}
+
 /* One property. @return whether those behind it can be read */
 static bool
-read_one(struct mqtt_pdu *pdu, struct cursor *in, struct mqtt_properties *out, uint8_t owner)
+read_one(struct reading *reading, struct cursor *in)
 {
+	struct mqtt_properties *out = reading->out;
 	uint32_t id = mqtt_take_varint(in);
 	bool again;
 
 	if (in->short_read || id > PROPERTY_ID_MAX || properties[id].kind == KIND_NONE) {
-		proto_event(pdu->ctx, MQTT_EVENT_INVALID_PROPERTY);
+		proto_event(reading->pdu->ctx, MQTT_EVENT_INVALID_PROPERTY);
 		return false;
 	}
-	again = record_is_present(out, properties[id].bit) && properties[id].kind != KIND_PAIR &&
-		properties[id].kind != KIND_VARINT;
-	if (again || (properties[id].allowed >> owner & 1) == 0)
-		proto_event(pdu->ctx, MQTT_EVENT_INVALID_PROPERTY);
-	readers[properties[id].kind](pdu, in, (uint8_t *)out + properties[id].offset);
+	again = record_is_present(out, properties[id].bit) && !may_repeat(properties[id].kind, reading->owner);
+	if (again || (properties[id].allowed >> reading->owner & 1) == 0)
+		proto_event(reading->pdu->ctx, MQTT_EVENT_INVALID_PROPERTY);
+	readers[properties[id].kind](reading, in, (uint8_t *)out + properties[id].offset);
 	if (!in->short_read)
 		record_present(&out->head, properties[id].bit);
 	return !in->short_read;
+}
+
+static void
+put_ids(const struct reading *reading)
+{
+	struct record_scalar *scalars = record_reserve(reading->pdu->ctx->record, &reading->out->subscription_identifiers,
+		reading->id_count, sizeof(*scalars));
+
+	for (unsigned int i = 0; scalars != NULL && i < reading->id_count; i++)
+		scalars[i] = (struct record_scalar){ .kind = SCALAR_U64, .u64 = reading->ids[i] };
+}
+
+static void
+read_all(struct reading *reading, struct cursor *in)
+{
+	unsigned int i = 0;
+
+	while (i < MQTT_PROPERTIES_MAX && cursor_left(in) > 0 && read_one(reading, in))
+		i++;
+	if (reading->id_count > 0)
+		put_ids(reading);
+	if (i < MQTT_PROPERTIES_MAX || cursor_left(in) == 0)
+		return;
+	reading->out->skipped_len = (uint32_t)cursor_left(in);
+	record_present(&reading->out->head, MQTT_PROPERTY_SKIPPED);
 }
 
 bool
 mqtt_properties_read(struct mqtt_pdu *pdu, struct cursor *body, struct record_list *list, uint8_t owner)
 {
 	uint32_t len = mqtt_take_varint(body);
-	struct mqtt_properties *out;
+	struct reading reading;
 	struct cursor in;
 
 	if (body->short_read || len == 0)
@@ -141,12 +186,13 @@ mqtt_properties_read(struct mqtt_pdu *pdu, struct cursor *body, struct record_li
 	in = cursor_sub(body, len);
 	if (in.short_read)
 		return false;
-	out = record_append(pdu->ctx->record, list, mqtt_property_tables, 0);
-	if (out == NULL)
+	reading.pdu = pdu;
+	reading.owner = owner;
+	reading.id_count = 0; /* and the identifiers are not cleared */
+	reading.out = record_append(pdu->ctx->record, list, mqtt_property_tables, 0);
+	if (reading.out == NULL)
 		return false;
-	for (unsigned int i = 0; i < PROPERTIES_READ_MAX && cursor_left(&in) > 0; i++)
-		if (!read_one(pdu, &in, out, owner))
-			break;
+	read_all(&reading, &in);
 	if (in.short_read)
 		proto_event(pdu->ctx, MQTT_EVENT_INVALID_PROPERTY);
 	return true;

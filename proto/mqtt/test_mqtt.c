@@ -55,6 +55,13 @@ static const struct {
 	{ "v5 alias", true, "> 30 (0000 03 230002 '1')", 1, "\"topic_alias\":2", 0 },
 	{ "v5 response", true, "> 30 (0001 't' 12 08 0003 'a/b' 09 0002 'id' 0b 8101 03 0001 'x')", 1,
 		"\"response_topic\":\"a/b\",\"correlation_data\":\"id\",\"subscription_identifier\":129}", 0 },
+	{ "v5 subscriptions", true, "< 30 (0001 't' 0c 0b05 26 0001 'k' 0001 'v' 0b8101 'x')", 1,
+		"\"properties\":{\"subscription_identifier\":[5,129],\"user_properties\":[{\"name\":\"k\",\"value\":\"v\"}]}", 0 },
+	{ "v5 names again", true, "> 30 (0001 't' 0f 26 0001 'k' 0001 'v' 26 0001 'k' 0002 'ww' 'x')", 1,
+		"\"user_properties\":[{\"name\":\"k\",\"value\":\"v\"},{\"name\":\"k\",\"value\":\"ww\"}]}", 0 },
+	{ "v5 subscription 0", true, "< 30 (0001 't' 02 0b00 'x')", 1, "\"subscription_identifier\":0}", E(INVALID_PROPERTY) },
+	{ "v5 two of a subscribe", true, "> 82 (0001 04 0b05 0b06 0001 'a' 00) < 90 (0001 00 00)", 3,
+		"\"subscription_identifier\":[5,6]}", E(INVALID_PROPERTY) },
 	{ "v5 unknown", true, "> 30 (0001 't' 02 7f00 '1')", 1, "\"message\":\"1\"", E(INVALID_PROPERTY) },
 	{ "v5 twice", true, "> 30 (0001 't' 04 0101 0100 '1')", 1, "\"message\":\"1\"", E(INVALID_PROPERTY) },
 	{ "v5 misplaced", true, "> 30 (0001 't' 03 210001 '1')", 1, "\"message\":\"1\"", E(INVALID_PROPERTY) },
@@ -257,6 +264,32 @@ test_limits(void **state)
 	assert_has(&rig->json, "\"topics\":[{\"topic\":\"a/#\",\"qos\":1}],\"topic_count\":2");
 	feed("a2 (0002 0003 'a/#' 0002 'bc')", CLIENT);
 	assert_has(&rig->json, "\"topics\":[],\"topic_count\":2");
+}
+
+/* As many properties as are read; of the others their length. */
+static void
+test_properties_max(void **state)
+{
+	uint8_t data[2048];
+	size_t at = bytes_of("30 0000 0001 't' a408", data, sizeof(data));
+	unsigned int found = 0;
+
+	(void)state;
+	greet(connect_5, connack_5);
+	for (unsigned int i = 0; i < MQTT_PROPERTIES_MAX + 4; i++) {
+		memcpy(data + at, (uint8_t[]){ 0x26, 0, 1, 'k', 0, 2, (uint8_t)('A' + i / 16), (uint8_t)('a' + i % 16) }, 8);
+		at += 8;
+	}
+	memcpy(data + at, (uint8_t[]){ 0x01, 1, 0x01, 1 }, 4);
+	at += 4;
+	data[1] = (uint8_t)((at - 3) % 128 | 0x80);
+	data[2] = (uint8_t)((at - 3) / 128);
+	feed_bytes(data, at, CLIENT);
+	for (const char *pos = rig->json.data; (pos = strstr(pos, "\"name\":\"k\"")) != NULL; pos++)
+		found++;
+	assert_int_equal(found, MQTT_PROPERTIES_MAX);
+	assert_has(&rig->json, "{\"name\":\"k\",\"value\":\"Hp\"}],\"skipped_length\":36}");
+	assert_int_equal(rig->events, 0);
 }
 
 /* Every sample cut at every length: the rest is awaited, or the packet is told as malformed; nothing is read beyond. */
@@ -512,7 +545,7 @@ main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, rig_destroy)
 	const struct CMUnitTest tests[] = {
 		CASE(test_exchanges), CASE(test_connect), CASE(test_midstream), CASE(test_unintroduced), CASE(test_unanswered), CASE(test_shed),
-		CASE(test_long), CASE(test_limits), CASE(test_cut), CASE(test_extremes), CASE(test_frame), CASE(test_probe),
+		CASE(test_long), CASE(test_limits), CASE(test_properties_max), CASE(test_cut), CASE(test_extremes), CASE(test_frame), CASE(test_probe),
 		CASE(test_keywords), CASE(test_keyword_errors), CASE(test_tables),
 	};
 
