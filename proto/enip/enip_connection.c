@@ -39,13 +39,45 @@ read_key(struct enip_connection_info *info, struct cursor *body)
 		record_present(&info->head, ENIP_CONNECTION_KEY);
 }
 
-/* Network connection parameters (CIP 3-5.5.1.1): 16 bits, or 32 of a large forward open. */
+/* The parameters of the short form where the long one has them. */
 static uint32_t
-read_parameters(bool large, struct cursor *body)
+widen(uint32_t raw, bool large)
 {
-	uint32_t raw = large ? cursor_le32(body) : cursor_le16(body);
-
 	return large ? raw : (raw & SIZE_FIXED_MASK) | (raw & ~(uint32_t)SIZE_FIXED_MASK) << 16;
+}
+
+/* Network connection parameters (CIP 3-5.5.1.1): 16 bits, or 32 of a large forward open. */
+static void
+take_parameters(struct enip_connection_info *info, bool large)
+{
+	uint32_t o_t = widen(info->o_t_parameters, large), t_o = widen(info->t_o_parameters, large);
+
+	info->o_t_size = (uint16_t)(o_t & LARGE_SIZE_MASK);
+	info->t_o_size = (uint16_t)(t_o & LARGE_SIZE_MASK);
+	info->o_t_size_type = o_t >> 25 & 1;
+	info->t_o_size_type = t_o >> 25 & 1;
+	info->o_t_priority = o_t >> 26 & 3;
+	info->t_o_priority = t_o >> 26 & 3;
+	info->o_t_type = o_t >> 29 & 3;
+	info->t_o_type = t_o >> 29 & 3;
+	info->o_t_redundant_owner = o_t >> 31;
+	info->t_o_redundant_owner = t_o >> 31;
+	info->transport_class = info->transport & 0x0f;
+	info->trigger = info->transport >> 4 & 7;
+	info->server = info->transport >> 7;
+	record_present(&info->head, ENIP_CONNECTION_PARAMETERS);
+}
+
+/* CIP 3-5.4.1 */
+static void
+read_timeout(struct enip_connection_info *info, struct cursor *body)
+{
+	uint8_t tick = cursor_u8(body) & 0x0f;
+	uint8_t ticks = cursor_u8(body);
+
+	info->timeout_ms = (uint32_t)ticks << tick;
+	if (!body->short_read)
+		record_present(&info->head, ENIP_CONNECTION_TIMEOUT_MS);
 }
 
 static void
@@ -65,37 +97,26 @@ open_request(struct enip_pdu *pdu, struct enip_node *node, struct cursor *body, 
 {
 	struct enip_connection_info *info = append(pdu, node);
 	struct enip_target target;
-	uint32_t o_t, t_o;
 	size_t path_len;
 
 	if (info == NULL)
 		return;
-	info->tick = cursor_u8(body) & 0x0f;
-	info->timeout_ticks = cursor_u8(body);
+	read_timeout(info, body);
 	info->o_t_connection_id = cursor_le32(body);
 	info->t_o_connection_id = cursor_le32(body);
 	read_key(info, body);
 	info->timeout_multiplier = cursor_u8(body);
 	cursor_skip(body, 3); /* reserved */
 	info->o_t_interval_us = cursor_le32(body);
-	o_t = read_parameters(large, body);
+	info->o_t_parameters = large ? cursor_le32(body) : cursor_le16(body);
 	info->t_o_interval_us = cursor_le32(body);
-	t_o = read_parameters(large, body);
+	info->t_o_parameters = large ? cursor_le32(body) : cursor_le16(body);
 	info->transport = cursor_u8(body);
 	path_len = (size_t)cursor_u8(body) * 2;
 	if (body->short_read)
 		return;
-	info->o_t_size = (uint16_t)(o_t & LARGE_SIZE_MASK);
-	info->t_o_size = (uint16_t)(t_o & LARGE_SIZE_MASK);
-	info->o_t_type = o_t >> 29 & 3;
-	info->t_o_type = t_o >> 29 & 3;
-	info->o_t_priority = o_t >> 26 & 3;
-	info->t_o_priority = t_o >> 26 & 3;
-	info->transport_class = info->transport & 0x0f;
-	info->trigger = info->transport >> 4 & 7;
-	info->server = info->transport >> 7;
-	info->head.present |= 1u << ENIP_CONNECTION_IDS | 1u << ENIP_CONNECTION_INTERVALS |
-		1u << ENIP_CONNECTION_PARAMETERS | 1u << ENIP_CONNECTION_TIMEOUT;
+	info->head.present |= 1u << ENIP_CONNECTION_IDS | 1u << ENIP_CONNECTION_INTERVALS | 1u << ENIP_CONNECTION_TIMEOUT;
+	take_parameters(info, large);
 	read_path(pdu, info, &target, cursor_sub(body, path_len));
 }
 
@@ -270,8 +291,7 @@ enip_forward_close_request(struct enip_pdu *pdu, struct enip_node *node, struct 
 
 	if (info == NULL)
 		return;
-	info->tick = cursor_u8(body) & 0x0f;
-	info->timeout_ticks = cursor_u8(body);
+	read_timeout(info, body);
 	read_key(info, body);
 	path_len = (size_t)cursor_u8(body) * 2;
 	cursor_skip(body, 1); /* reserved */

@@ -66,6 +66,9 @@ static const struct field_names connection_types = FIELD_NAMES(connection_types_
 static const struct field_name priorities_rows[] = { { 0, "low" }, { 1, "high" }, { 2, "scheduled" }, { 3, "urgent" } };
 static const struct field_names priorities = FIELD_NAMES(priorities_rows, NULL);
 
+static const struct field_name size_types_rows[] = { { 0, "fixed" }, { 1, "variable" } };
+static const struct field_names size_types = FIELD_NAMES(size_types_rows, NULL);
+
 static const struct field_name triggers_rows[] = { { 0, "cyclic" }, { 1, "change_of_state" }, { 2, "application" } };
 static const struct field_names triggers = FIELD_NAMES(triggers_rows, "reserved");
 
@@ -94,6 +97,20 @@ static const struct field connection_fields[] = {
 		"priority" },
 	{ "t_o_priority", FIELD_U8, ENIP_CONNECTION_PARAMETERS, 0, AT(t_o_priority), &priorities, NULL, "CIP 3-5.5.1.1",
 		"priority" },
+	{ "o_t_size_type", FIELD_U8, ENIP_CONNECTION_PARAMETERS, 0, AT(o_t_size_type), &size_types, NULL, "CIP 3-5.5.1.1",
+		"whether every message has the size, or it is the largest" },
+	{ "t_o_size_type", FIELD_U8, ENIP_CONNECTION_PARAMETERS, 0, AT(t_o_size_type), &size_types, NULL, "CIP 3-5.5.1.1",
+		"whether every message has the size, or it is the largest" },
+	{ "o_t_redundant_owner", FIELD_BOOL, ENIP_CONNECTION_PARAMETERS, 0, AT(o_t_redundant_owner), NULL, NULL, "CIP 3-5.5.1.1",
+		"others may own the connection at the same time" },
+	{ "t_o_redundant_owner", FIELD_BOOL, ENIP_CONNECTION_PARAMETERS, 0, AT(t_o_redundant_owner), NULL, NULL, "CIP 3-5.5.1.1",
+		"others may own the connection at the same time" },
+	{ "o_t_parameters", FIELD_U32, ENIP_CONNECTION_PARAMETERS, 0, AT(o_t_parameters), NULL, NULL, "CIP 3-5.5.1.1",
+		"network connection parameters as on the wire: 16 bits, 32 of a large forward open" },
+	{ "t_o_parameters", FIELD_U32, ENIP_CONNECTION_PARAMETERS, 0, AT(t_o_parameters), NULL, NULL, "CIP 3-5.5.1.1",
+		"network connection parameters as on the wire: 16 bits, 32 of a large forward open" },
+	{ "transport_class_trigger", FIELD_U8, ENIP_CONNECTION_PARAMETERS, 0, AT(transport), NULL, NULL, "CIP 3-4.4.3",
+		"direction, trigger and class as on the wire" },
 	{ "transport_class", FIELD_U8, ENIP_CONNECTION_PARAMETERS, 0, AT(transport_class), NULL, NULL, "CIP 3-4.4.3",
 		"0 and 1: I/O, 2 and 3: explicit messages" },
 	{ "trigger", FIELD_U8, ENIP_CONNECTION_PARAMETERS, 0, AT(trigger), &triggers, NULL, "CIP 3-4.4.3",
@@ -102,6 +119,8 @@ static const struct field connection_fields[] = {
 		"the target is the server" },
 	{ "timeout_multiplier", FIELD_U8, ENIP_CONNECTION_TIMEOUT, 0, AT(timeout_multiplier), NULL, NULL, "CIP 3-5.5.1.7",
 		"code of the factor: 0 is 4, each further one doubles it" },
+	{ "timeout_ms", FIELD_U32, ENIP_CONNECTION_TIMEOUT_MS, 0, AT(timeout_ms), NULL, NULL, "CIP 3-5.4.1",
+		"how long the request may take" },
 	{ "path", FIELD_LIST, ENIP_CONNECTION_PATH, 0, AT(path), NULL, enip_segment_tables, "CIP 3-5.5.1.10",
 		"connection path" },
 	{ "safety", FIELD_BOOL, ENIP_CONNECTION_SAFETY, 0, AT(safety), NULL, NULL, "CIP 5 (volume 5)",

@@ -207,8 +207,6 @@ enum enip_value_bit {
 /** Forward open, large forward open, forward close: what request or response says of the connection. */
 struct enip_connection_info {
 	struct record_head head;
-	uint8_t tick;
-	uint8_t timeout_ticks;
 	uint8_t timeout_multiplier;
 	uint8_t transport;
 	uint8_t transport_class;
@@ -222,12 +220,19 @@ struct enip_connection_info {
 	uint32_t t_o_connection_id;
 	uint32_t o_t_interval_us;
 	uint32_t t_o_interval_us;
+	uint32_t timeout_ms;
+	uint32_t o_t_parameters; /* as on the wire: 16 bits, or 32 of a large forward open */
+	uint32_t t_o_parameters;
 	uint16_t o_t_size;
 	uint16_t t_o_size;
 	uint8_t o_t_type;
 	uint8_t t_o_type;
 	uint8_t o_t_priority;
 	uint8_t t_o_priority;
+	uint8_t o_t_size_type;
+	uint8_t t_o_size_type;
+	bool o_t_redundant_owner;
+	bool t_o_redundant_owner;
 	uint8_t remaining_path_words;
 	struct record_list path;
 	struct record_ref data; /* application reply */
@@ -239,6 +244,7 @@ enum enip_connection_bit {
 	ENIP_CONNECTION_INTERVALS,
 	ENIP_CONNECTION_PARAMETERS,
 	ENIP_CONNECTION_TIMEOUT,
+	ENIP_CONNECTION_TIMEOUT_MS,
 	ENIP_CONNECTION_PATH,
 	ENIP_CONNECTION_REMAINING,
 	ENIP_CONNECTION_DATA,

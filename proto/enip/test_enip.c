@@ -228,6 +228,32 @@ test_list_identity(void **state)
 #define OPEN_REQUEST "5402 20062401 0a 0e 00000000 01020304 0100 4d00 78563412 03 000000 10270000 f443 10270000 f443 a3 02" OPEN_PATH
 #define OPEN_REPLY "d400 0000 aabbccdd 01020304 0100 4d00 78563412 10270000 10270000 00 00"
 
+/* Every bit of the network connection parameters, in the form of 16 bits and that of 32. */
+static void
+test_connection_parameters(void **state)
+{
+	(void)state;
+	feed_cip("5402 20062401 0a 0e 00000000 01020304 0100 4d00 78563412 03 000000 10270000 f4c7 10270000 ff29 11 02" OPEN_PATH, 0, 0, true);
+	assert_has(&rig->json, "\"o_t_size\":500,\"t_o_size\":511,\"o_t_type\":\"point_to_point\",\"t_o_type\":\"multicast\","
+		"\"o_t_priority\":\"high\",\"t_o_priority\":\"scheduled\",\"o_t_size_type\":\"variable\",\"t_o_size_type\":\"fixed\","
+		"\"o_t_redundant_owner\":true,\"t_o_redundant_owner\":false,\"o_t_parameters\":51188,\"t_o_parameters\":10751,"
+		"\"transport_class_trigger\":17,\"transport_class\":1,\"trigger\":\"change_of_state\",\"server\":false,"
+		"\"timeout_multiplier\":3,\"timeout_ms\":14336,\"path\"");
+	assert_int_equal(rig->events, 0);
+	renew();
+	feed_cip("5b02 20062401 01 ff 00000000 01020304 0100 4d00 78563412 03 000000 10270000 a00f0042 10270000 0100008c a3 02" OPEN_PATH,
+		0, 0, true);
+	assert_has(&rig->json, "\"o_t_size\":4000,\"t_o_size\":1,\"o_t_type\":\"point_to_point\",\"t_o_type\":\"null\","
+		"\"o_t_priority\":\"low\",\"t_o_priority\":\"urgent\",\"o_t_size_type\":\"variable\",\"t_o_size_type\":\"fixed\","
+		"\"o_t_redundant_owner\":false,\"t_o_redundant_owner\":true,\"o_t_parameters\":1107300256,\"t_o_parameters\":2348810241,"
+		"\"transport_class_trigger\":163,");
+	assert_has(&rig->json, "\"timeout_ms\":510,");
+	assert_int_equal(rig->events, 0);
+	renew();
+	feed_cip("4e02 20062401 07 9b 0100 4d00 78563412 02 00" OPEN_PATH, 0, 0, true);
+	assert_has(&rig->json, "\"originator_serial_number\":305419896,\"timeout_ms\":19840,\"path\"");
+}
+
 static void
 test_connection(void **state)
 {
@@ -496,7 +522,7 @@ main(void)
 		CASE(test_extremes),
 		CASE(test_commands),
 		CASE(test_list_identity),
-		CASE(test_connection),
+		CASE(test_connection), CASE(test_connection_parameters),
 		CASE(test_pairing),
 		CASE(test_shed),
 		CASE(test_io),
