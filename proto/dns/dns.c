@@ -8,6 +8,7 @@ enum {
 	NBNS_LABEL_LEN = 32,     /* RFC 1001 14.1: the name service of NetBIOS writes names of one length in A to P */
 	STREAM_PDU_LEN_MAX = 16 * 1024, /* as far as pointers reach; what is behind is passed over */
 	STRANGE_QUESTIONS_MAX = 64, /* of a message that no port says to be one */
+	CUT_ADDITIONALS_MAX = 2,    /* of one of which only the header says that it is one: OPT and a signature (RFC 6891, 8945) */
 };
 
 static uint8_t
@@ -57,6 +58,12 @@ is_class(uint16_t class)
 }
 
 static bool
+is_known_type(uint16_t type)
+{
+	return field_name_of(&dns_types, type) != dns_types.unknown;
+}
+
+static bool
 is_host_name(const struct dns_name *name)
 {
 	if (name->labels == 0 || name->faults != 0)
@@ -92,7 +99,7 @@ is_entry(struct cursor whole, struct cursor *in, bool strict)
 		return false;
 	if (!strict)
 		return true;
-	return is_host_name(&name) && is_class(class) && field_name_of(&dns_types, type) != dns_types.unknown;
+	return is_host_name(&name) && is_class(class) && is_known_type(type);
 }
 
 /* Every entry of a whole message is in its place and nothing is behind the last. */
@@ -116,6 +123,47 @@ is_whole(struct cursor whole)
 				return false;
 		}
 	return entries > 0 && cursor_left(&in) == 0;
+}
+
+/*
+ * A datagram on the port that ends before what its header counts, to be told as malformed. Its header must be one that
+ * somebody would write and its first question look like one, as far as it is here; where that has no name to go by, there
+ * must be no other, and in a request nothing that only responses have.
+ */
+static bool
+is_cut(struct cursor whole, const struct dns_header *header)
+{
+	const uint16_t reply_only = DNS_AA | DNS_RA | 15;
+	struct cursor in = whole;
+	struct dns_name name;
+	uint16_t type, class;
+
+	(void)dns_header_read(&in);
+	if (header->counts[0] == 0 || opcode_of(header->flags) != 0 || (header->flags & DNS_Z) != 0)
+		return false;
+	if (!dns_name_read(whole, &in, &name) && !in.short_read)
+		return false;
+	if (name.faults != 0 || is_netbios(&name) || (name.labels > 0 && !is_host_name(&name)))
+		return false;
+	type = cursor_be16(&in);
+	class = cursor_be16(&in);
+	if (!in.short_read && (!is_class(class) || !is_known_type(type)))
+		return false;
+	if (!in.short_read && name.labels > 0)
+		return true;
+	if (header->counts[0] > 1 || header->counts[3] > CUT_ADDITIONALS_MAX)
+		return false;
+	return (header->flags & DNS_QR) != 0 ||
+		((header->flags & reply_only) == 0 && header->counts[1] == 0 && header->counts[2] == 0);
+}
+
+/* A refusal of what its sender could not read: the header may be alone. */
+static bool
+is_refusal(const struct dns_header *header, size_t len)
+{
+	return len == DNS_HEADER_LEN && (header->flags & DNS_QR) != 0 && (header->flags & DNS_Z) == 0 &&
+		(header->flags & 15) != 0 && opcode_of(header->flags) <= OPCODE_MAX &&
+		(header->counts[0] | header->counts[1] | header->counts[2] | header->counts[3]) == 0;
 }
 
 /* On its port a plausible header is enough, so that malformed messages are called that; elsewhere all must fit. */
@@ -159,11 +207,19 @@ dns_probe(struct cursor in, bool to_server, bool on_port)
 static enum proto_probe
 dns_probe_datagram(struct cursor in, bool to_server, bool on_port)
 {
+	size_t len = cursor_left(&in);
+	enum proto_probe verdict = len < DNS_HEADER_LEN ? PROTO_PROBE_NO : judge(in, len, on_port);
+	struct cursor whole = in;
+	struct dns_header header = dns_header_read(&in);
+
 	(void)to_server;
-	return cursor_left(&in) < DNS_HEADER_LEN ? PROTO_PROBE_NO : judge(in, cursor_left(&in), on_port);
+	if (verdict != PROTO_PROBE_NO || in.short_read || !on_port)
+		return verdict;
+	return is_refusal(&header, len) || (!fits(&header, len) && is_cut(whole, &header)) ? PROTO_PROBE_YES : PROTO_PROBE_NO;
 }
 
-/* Asked of what a probe took. Of both forms the flags that fit the counts behind them are the ones. */
+/* Asked of what a probe took. Of both forms the flags that fit the counts behind them are the ones; none do in a datagram
+ * that is cut. */
 static int
 dns_sender_is_server(struct cursor in)
 {
@@ -171,11 +227,13 @@ dns_sender_is_server(struct cursor in)
 	size_t len = cursor_left(&in);
 	struct dns_header header = dns_header_read(&in);
 	uint16_t prefix = cursor_be16(&behind);
+	bool alone = prefix == cursor_left(&behind);
+	struct dns_header prefixed = dns_header_read(&behind);
 
-	if (behind.short_read || in.short_read)
+	if (in.short_read)
 		return -1;
-	if (prefix == cursor_left(&behind) || !fits(&header, len))
-		header = dns_header_read(&behind);
+	if (alone || (!fits(&header, len) && !behind.short_read && fits(&prefixed, prefix)))
+		header = prefixed;
 	return (header.flags & DNS_QR) != 0;
 }
 

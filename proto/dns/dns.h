@@ -83,6 +83,7 @@ enum { DNS_GROUP_COUNT = 8 };
 
 /* Bits of dns_rr.head.present. */
 enum dns_rr_bit {
+	DNS_RR_HAS_TYPE, /* and class */
 	DNS_RR_HAS_TTL,
 	DNS_RR_HAS_IP,
 	DNS_RR_HAS_TEXT, /* a name or text */

@@ -128,8 +128,8 @@ const uint16_t dns_groups[DNS_GROUP_COUNT] = { DNS_TYPE_A, DNS_TYPE_AAAA, DNS_TY
 
 static const struct field query_fields[] = {
 	{ "rrname", FIELD_STRING, FIELD_ALWAYS, FIELD_OCTETS, AT(name), NULL, NULL, "RFC 1035 4.1.2", "name asked for" },
-	{ "rrtype", FIELD_U16, FIELD_ALWAYS, 0, AT(type), &dns_types, NULL, "RFC 1035 4.1.2", "type asked for" },
-	{ "class", FIELD_U16, FIELD_ALWAYS, FIELD_HIDDEN, AT(class), NULL, NULL, "RFC 1035 4.1.2", "class, 1 for the Internet" },
+	{ "rrtype", FIELD_U16, DNS_RR_HAS_TYPE, 0, AT(type), &dns_types, NULL, "RFC 1035 4.1.2", "type asked for" },
+	{ "class", FIELD_U16, DNS_RR_HAS_TYPE, FIELD_HIDDEN, AT(class), NULL, NULL, "RFC 1035 4.1.2", "class, 1 for the Internet" },
 };
 static const struct record_table query_table = TABLE("query", query_fields, dns_rr);
 const struct record_table *const dns_query_tables[] = { &query_table, NULL };
@@ -143,8 +143,8 @@ const struct record_table *const dns_option_tables[] = { &option_table, NULL };
 
 static const struct field rr_fields[] = {
 	{ "rrname", FIELD_STRING, FIELD_ALWAYS, FIELD_OCTETS, AT(name), NULL, NULL, "RFC 1035 4.1.3", "name of the record" },
-	{ "rrtype", FIELD_U16, FIELD_ALWAYS, 0, AT(type), &dns_types, NULL, "RFC 1035 4.1.3", "type of the record" },
-	{ "class", FIELD_U16, FIELD_ALWAYS, FIELD_HIDDEN, AT(class), NULL, NULL, "RFC 1035 4.1.3", "class, 1 for the Internet" },
+	{ "rrtype", FIELD_U16, DNS_RR_HAS_TYPE, 0, AT(type), &dns_types, NULL, "RFC 1035 4.1.3", "type of the record" },
+	{ "class", FIELD_U16, DNS_RR_HAS_TYPE, FIELD_HIDDEN, AT(class), NULL, NULL, "RFC 1035 4.1.3", "class, 1 for the Internet" },
 	{ "ttl", FIELD_U32, DNS_RR_HAS_TTL, 0, AT(ttl_s), NULL, NULL, "RFC 1035 4.1.3", "seconds it may be kept" },
 	{ "rdata", FIELD_IP, DNS_RR_HAS_IP, 0, AT(data.ip), NULL, NULL, "RFC 1035 3.4.1", "address of A and AAAA" },
 	{ "rdata", FIELD_STRING, DNS_RR_HAS_TEXT, FIELD_OCTETS, AT(text), NULL, NULL, "RFC 1035 3.3",

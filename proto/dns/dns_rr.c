@@ -223,14 +223,16 @@ group(struct dns_message *message, const struct dns_rr *rr)
 	}
 }
 
+/* Behind the name. */
 static bool
 read_question(struct dns_message *message, struct dns_rr *rr)
 {
-	if (!take_name(message, &message->in, &rr->name))
-		return false;
 	rr->type = cursor_be16(&message->in);
 	rr->class = cursor_be16(&message->in);
-	return !message->in.short_read;
+	if (message->in.short_read)
+		return false;
+	record_present(&rr->head, DNS_RR_HAS_TYPE);
+	return true;
 }
 
 static bool
@@ -280,6 +282,7 @@ read_strings(struct dns_message *message, struct record_list *list, unsigned int
 		rr->type = first->type;
 		rr->class = first->class;
 		rr->ttl_s = first->ttl_s;
+		record_present(&rr->head, DNS_RR_HAS_TYPE);
 		record_present(&rr->head, DNS_RR_HAS_TTL);
 		if (!take_string(message, rr, in)) {
 			proto_event(message->ctx, DNS_EVENT_MALFORMED_DATA);
@@ -294,6 +297,7 @@ static bool
 read_section(struct dns_message *message, struct record_list *list, unsigned int section, uint16_t count)
 {
 	for (uint16_t i = 0; i < count; i++) {
+		struct record_ref name = { 0 };
 		struct dns_rr *rr;
 		bool whole;
 
@@ -303,12 +307,15 @@ read_section(struct dns_message *message, struct record_list *list, unsigned int
 			cursor_skip(&message->in, cursor_left(&message->in));
 			return true;
 		}
+		if (!take_name(message, &message->in, &name))
+			return false;
 		rr = record_append(message->ctx->record, list, section == 0 ? dns_query_tables : dns_rr_tables, 0);
 		if (rr == NULL) {
 			counter_add(&message->ctx->counters[DNS_COUNT_RECORDS_SHED], 1);
 			cursor_skip(&message->in, cursor_left(&message->in));
 			return true;
 		}
+		rr->name = name;
 		message->strings = (struct cursor){ 0 };
 		whole = section == 0 ? read_question(message, rr) : read_rr(message, rr);
 		if (!whole)
