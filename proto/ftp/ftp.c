@@ -359,6 +359,21 @@ add_port(struct ftp_record *record, const struct ftp_record *begun)
 	record_present(&record->head, FTP_HAS_PORT);
 }
 
+/* RFC 4217 4: TLS follows where it was asked for; other mechanisms wrap each line (RFC 2228 6). A reply whose command was
+ * not seen means the same. */
+static bool
+begins_tls(const struct ftp_record *begun)
+{
+	const uint8_t *base = (const uint8_t *)begun;
+	struct cursor how;
+
+	if (begun == NULL)
+		return true;
+	how = cursor_of(base + begun->command_data.off, begun->command_data.count);
+	return is_word((const char *)base + begun->command.off, begun->command.count, "AUTH") &&
+		(line_begins(&how, "TLS") || line_begins(&how, "SSL"));
+}
+
 /* The rules see the line alone, the event is the command with all its replies; 1xx is not the last (RFC 959 4.2.1). */
 static void
 parse_reply(struct proto_ctx *ctx, struct cursor line, bool is_cut)
@@ -377,8 +392,10 @@ parse_reply(struct proto_ctx *ctx, struct cursor line, bool is_cut)
 		state->greeted = reply.code == CODE_READY;
 	if (unasked)
 		wait.id = ++state->last_id;
-	if (reply.code == CODE_AUTH_DONE)
-		state->encrypted[0] = state->encrypted[1] = true;
+	if (reply.code == CODE_AUTH_DONE && ends && begins_tls(begun)) {
+		counter_add(&ctx->counters[FTP_COUNT_ENCRYPTED], 1);
+		ctx->over = true;
+	}
 	if (kept == FTP_REPLIES_MAX)
 		proto_event(ctx, FTP_EVENT_TOO_MANY_REPLIES);
 	add_reply(ctx, record, &reply, line);
@@ -401,15 +418,9 @@ parse_reply(struct proto_ctx *ctx, struct cursor line, bool is_cut)
 static void
 ftp_parse(struct proto_ctx *ctx, struct cursor pdu)
 {
-	struct ftp_state *state = ctx->state;
 	bool to_server = ctx->to_server, is_cut;
 	struct cursor line = line_bare(pdu);
 
-	if (state->encrypted[to_server]) {
-		counter_add(&ctx->counters[FTP_COUNT_ENCRYPTED], 1);
-		ctx->skip_len = UINT32_MAX;
-		return;
-	}
 	if (follow_long_line(ctx, &pdu, &is_cut) || cursor_left(&line) == 0)
 		return;
 	if (to_server)

@@ -100,7 +100,6 @@ struct ftp_state {
 	bool announced;        /* some data connection was */
 	uint16_t multi_code;   /* of the reply whose lines go on; 0: none */
 	bool cutting[2];       /* by to_server: the rest of a line that was too long follows */
-	bool encrypted[2];     /* the rest is TLS */
 };
 
 /* ---- data connections (ftp_address.c) ---- */

@@ -152,16 +152,28 @@ test_passwords(void **state)
 	assert_non_null(strstr(rig->json.data, "\"PASS\""));
 }
 
-/* RFC 4217: behind 234 both directions are TLS. */
+/* RFC 4217: behind the last line of 234 both directions are TLS, unless another mechanism was asked for. */
 static void
 test_encrypted(void **state)
 {
+	static const struct {
+		const char *script;
+		bool over;
+	} rows[] = {
+		{ "> AUTH TLS|< 234 Go on|", true }, { "> auth ssl|< 234-Go|< 234 on|", true }, { "> AUTH TLS-P|< 234 Go on|", true },
+		{ "< 234 Go on|", true }, { "> AUTH TLS|< 234-Go|", false }, { "> AUTH TLS|< 534 No|", false },
+		{ "> AUTH GSSAPI|< 234 OK|> MIC abcd|< 631 efgh|", false }, { "> AUTH|< 234 OK|", false }, { "> NOOP|< 234 OK|", false },
+	};
+
 	(void)state;
-	talk("> AUTH TLS|< 234 Go on|");
-	rig_feed("\x16\x03\x01\n", 4, true);
-	assert_int_equal(rig->ctx.skip_len, UINT32_MAX);
-	assert_int_equal(rig->counters[FTP_COUNT_ENCRYPTED], 1);
-	assert_int_equal(rig->matched, 2);
+	for (size_t i = 0; i < TEST_COUNT(rows); i++) {
+		renew();
+		rig->ctx.over = false;
+		talk(rows[i].script);
+		if (rig->ctx.over != rows[i].over || rig->counters[FTP_COUNT_ENCRYPTED] != rows[i].over || rig->events != 0)
+			fail_msg("%s: %d", rows[i].script, rig->ctx.over);
+	}
+	assert_has(&rig->json, "\"completion_code\":[\"234\"]");
 }
 
 static void
