@@ -162,6 +162,7 @@ talk(const char *script)
 #define SNI_PLC "0000 [ [ 00 [ 'plc.example' ] ] ] "
 #define GROUPS "000a [ [ 0017 0018 ] ] 000b [ (00) ] 000d [ [ 0403 0804 ] ] "
 #define ALPN_TWO "0010 [ [ ('h2') ('http/1.1') ] ] "
+#define PSK_OFFER "0029 [ [ [ 01020304 ] 00000001 ] [ ( 000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f ) ] ]"
 #define SERVER_HELLO "02 { 0303 @ () c02f 00 [ ff01 [ 00 ] ] }"
 #define SERVER_FLIGHT(cert) "16 0303 [ " SERVER_HELLO " 0b { { { " cert " } } } 0c { 03 } 0e {} ]"
 #define KEY_EXCHANGE "16 0303 [ 10 { 04 01020304 } ] 14 0303 [ 01 ] 16 0303 [ 0102030405060708090a0b0c0d0e0f10 ]"
@@ -195,6 +196,17 @@ static const struct {
 	{ "1.3 retried", "C" CLIENT_HELLO("002b [ ( 0304 ) ]") "\nS16 0303 [ 02 { 0303 @ () 1301 00 [ 002b [ 0304 ] ] } ]\nC14 0303 [ 01 ] "
 		CLIENT_HELLO("002b [ ( 0304 ) ]") "\nS16 0303 [ 02 { 0303 @ () 1301 00 [ 002b [ 0304 ] ] } ] 14 0303 [ 01 ] " DATA "\nC" DATA,
 		"\"version\":\"TLS 1.3\"", 0 },
+	{ "1.3 resumed", "C" CLIENT_HELLO("002b [ ( 0304 ) ] " PSK_OFFER) "\nS16 0303 [ 02 { 0303 @ () 1301 00 [ 002b [ 0304 ] 0029 [ 0000 ] ] } ] "
+		"14 0303 [ 01 ] " DATA "\nC14 0303 [ 01 ] " DATA, "\"session_resumed\":true", 0 },
+	{ "1.3 resumed, its beginning not seen", "S16 0303 [ 02 { 0303 @ () 1301 00 [ 002b [ 0304 ] 0029 [ 0000 ] ] } ] " DATA "\nC" DATA,
+		"\"session_resumed\":true", 0 },
+	{ "1.3 resumed behind a retry", "C" CLIENT_HELLO("002b [ ( 0304 ) ] " PSK_OFFER) "\nS16 0303 [ 02 { 0303 @ () 1301 00 [ 002b [ 0304 ] ] } ]\n"
+		"C14 0303 [ 01 ] " CLIENT_HELLO("002b [ ( 0304 ) ] " PSK_OFFER) "\nS16 0303 [ 02 { 0303 @ () 1301 00 [ 002b [ 0304 ] 0029 [ 0000 ] ] } ] "
+		DATA "\nC" DATA, "\"session_resumed\":true", 0 },
+	{ "1.3 key refused", "C" CLIENT_HELLO("002b [ ( 0304 ) ] " PSK_OFFER) "\nS16 0303 [ 02 { 0303 @ () 1301 00 [ 002b [ 0304 ] ] } ] " DATA "\nC" DATA,
+		"{\"version\":\"TLS 1.3\"", 0 },
+	{ "1.3 key not offered", "C" CLIENT_HELLO("002b [ ( 0304 ) ]") "\nS16 0303 [ 02 { 0303 @ () 1301 00 [ 002b [ 0304 ] 0029 [ 0000 ] ] } ] " DATA
+		"\nC" DATA, "{\"version\":\"TLS 1.3\"", 0 },
 	{ "client's certificate", "C" CLIENT_HELLO("") "\nS" SERVER_FLIGHT(PLC_CERT) "\nC16 0303 [ 0b { { { " OWN_CERT " } } } ] "
 		KEY_EXCHANGE "\nS" FINISHED, "\"client\":{\"subject\":\"C=DE, CN=plc-7\",\"issuerdn\":\"C=DE, CN=plc-7\"", 0 },
 	{ "client without one", "C" CLIENT_HELLO("") "\nS" SERVER_FLIGHT(PLC_CERT) "\nC16 0303 [ 0b { {} } ] " KEY_EXCHANGE "\nS" FINISHED,

@@ -134,7 +134,8 @@ const struct record_table *const tls_peer_tables[] = { &peer_table, NULL };
 #define SHAPE tls_record
 static const struct field tls_fields[] = {
 	CERT_ROWS,
-	ROW("session_resumed", BOOL, RESUMED, resumed, NULL, "RFC 5246 F.1.4", "an earlier session goes on: no certificate is shown"),
+	ROW("session_resumed", BOOL, RESUMED, resumed, NULL, "RFC 8446 2.2",
+		"an earlier session goes on, or one by a key agreed on elsewhere: no certificate is shown"),
 	ROW("sni", STRING, SNI, sni, NULL, "RFC 6066 3", "the server's name, as the client asks for it"),
 	ROW("version", U16, VERSION, version, &versions, "RFC 8446 4.2.1", "version of the session; before an answer the client's highest"),
 	ROW("ja3.hash", STRING, JA3, ja3_hash, NULL, "JA3", "MD5 of ja3.string"),

@@ -7,6 +7,7 @@ enum {
 	EXTENSION_POINT_FORMATS = 11,
 	EXTENSION_SIGNATURES = 13,
 	EXTENSION_ALPN = 16,
+	EXTENSION_PRE_SHARED_KEY = 41,
 	EXTENSION_VERSIONS = 43,
 	NAME_TYPE_HOST = 0,
 	JA3_LEN_MAX = 8192, /* of lists of the greatest length */
@@ -306,6 +307,28 @@ is_resumed(const struct tls_state *state, const struct tls_hello *hello)
 		memcmp(hello->session_id.pos, state->session_id, len) == 0;
 }
 
+static bool
+lists(const uint16_t types[], uint32_t count, uint16_t type)
+{
+	for (uint32_t i = 0; i < count; i++)
+		if (types[i] == type)
+			return true;
+	return false;
+}
+
+/* RFC 8446 4.2.11: of the keys that the client offered, each of an earlier session or agreed on elsewhere, the server
+ * takes one. It is the client's last extension: of too long a list it is not here. */
+static bool
+takes_key(const struct tls_pdu *pdu, const struct tls_record *record, const struct tls_hello *hello)
+{
+	const struct record_ref *offered = &record->client_extensions;
+
+	if (hello->version_best < TLS_1_3 || !lists(hello->extensions, hello->extension_count, EXTENSION_PRE_SHARED_KEY))
+		return false;
+	return !record_is_present(record, TLS_HAS_CLIENT_HELLO) || offered->count == TLS_EXTENSIONS_MAX ||
+		lists((const void *)(pdu->ctx->record->base + offered->off), offered->count, EXTENSION_PRE_SHARED_KEY);
+}
+
 void
 tls_server_hello(struct tls_pdu *pdu, struct cursor message)
 {
@@ -327,13 +350,17 @@ tls_server_hello(struct tls_pdu *pdu, struct cursor message)
 	pdu->state->server_version = hello.version_best;
 	record = tls_open(pdu);
 	pdu->repeats = record_is_present(record, TLS_HAS_SERVER_HELLO);
+	if (is_resumed(pdu->state, &hello) || takes_key(pdu, record, &hello)) {
+		record->resumed = true;
+		tls_has(pdu, TLS_BIT(RESUMED));
+	}
+	/* What the one behind a retry says more is which key it takes. */
 	if (pdu->repeats)
 		return;
 	record->version = record->server_version = hello.version_best;
 	record->server_cipher = hello.ciphers[0];
-	record->resumed = is_resumed(pdu->state, &hello);
 	put_u16s(pdu, &record->server_extensions, hello.extensions, hello.extension_count);
-	tls_has(pdu, TLS_BIT(SERVER_HELLO) | TLS_BIT(SERVER_LISTS) | TLS_BIT(VERSION) | (record->resumed ? TLS_BIT(RESUMED) : 0));
+	tls_has(pdu, TLS_BIT(SERVER_HELLO) | TLS_BIT(SERVER_LISTS) | TLS_BIT(VERSION));
 	if (hello.has_alpn) {
 		put_alpns(pdu, &record->server_alpns, hello.alpn);
 		tls_has(pdu, TLS_BIT(SERVER_ALPNS));
