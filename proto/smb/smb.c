@@ -7,9 +7,10 @@ enum {
 	NBSS_MESSAGE = 0, NBSS_REQUEST = 0x81, NBSS_KEEPALIVE = 0x85,
 	NBSS_OTHER_LEN_MAX = 256,
 	MAGIC_LEN = 4,
-	SMB1_RESPONSE = 0x80, SMB1_UNICODE = 0x8000,
+	SMB1_RESPONSE = 0x80, SMB1_NT_STATUS = 0x4000, SMB1_UNICODE = 0x8000,
 	SMB2_RESPONSE = 1, SMB2_ASYNC = 2, SMB2_RELATED = 4,
-	STATUS_PENDING = 0x103, STATUS_BUFFER_OVERFLOW = 0x80000005,
+	STATUS_PENDING = 0x103, STATUS_BUFFER_OVERFLOW = 0x80000005, STATUS_MORE_DATA = SMB_DOS_ERROR + 0x100ea,
+	DOS_DIGITS = 4,
 };
 
 enum magic { MAGIC_NONE, MAGIC_SMB1, MAGIC_SMB2, MAGIC_TRANSFORM, MAGIC_COMPRESSED };
@@ -115,10 +116,19 @@ static void
 put_status(struct smb_pdu *pdu)
 {
 	struct smb_record *record = pdu->record;
-	char text[10] = "0x";
-	uint32_t len = 2 + hex_of_u32(text + 2, pdu->status);
+	char text[10] = "0x", hex[8];
+	uint32_t number = pdu->dos_error ? pdu->status & 0xffff : pdu->status;
+	uint32_t hex_len = hex_of_u32(hex, number), len = 2;
 
 	record->status = pdu->status;
+	if (pdu->dos_error) {
+		record->error_class = (uint8_t)(pdu->status >> 16);
+		record_present(&record->head, SMB_HAS_ERROR_CLASS);
+		for (uint32_t i = hex_len; i < DOS_DIGITS; i++)
+			text[len++] = '0';
+	}
+	memcpy(text + len, hex, hex_len);
+	len += hex_len;
 	record_put_bytes(pdu->ctx->record, &record->status_text, text, len);
 	record_present(&record->head, SMB_HAS_STATUS);
 }
@@ -204,7 +214,7 @@ handle_response(struct smb_pdu *pdu, struct cursor body)
 	proto_deliver(ctx, PROTO_EMIT, wait.id);
 	ctx->to_server = to_server;
 	note_tree(state, pdu->record);
-	if (pdu->status == 0 || pdu->status == STATUS_BUFFER_OVERFLOW)
+	if (pdu->status == 0 || pdu->status == STATUS_BUFFER_OVERFLOW || pdu->status == STATUS_MORE_DATA)
 		smb_file_command(pdu);
 }
 
@@ -215,6 +225,16 @@ handle_command(struct smb_pdu *pdu, struct cursor body)
 		handle_response(pdu, body);
 	else
 		handle_request(pdu, body);
+}
+
+/* MS-CIFS 2.2.1.5: a class, an octet that says nothing, a code. */
+static void
+take_dos_error(struct smb_pdu *pdu)
+{
+	uint32_t class = pdu->status & 0xff, code = pdu->status >> 16;
+
+	pdu->dos_error = (class | code) != 0;
+	pdu->status = pdu->dos_error ? SMB_DOS_ERROR | class << 16 | code : 0;
 }
 
 /* MS-CIFS 2.2.3.1 */
@@ -231,6 +251,8 @@ parse_smb1(struct smb_pdu *pdu)
 	pdu->response = (cursor_u8(&in) & SMB1_RESPONSE) != 0;
 	flags2 = cursor_le16(&in);
 	pdu->unicode = (flags2 & SMB1_UNICODE) != 0;
+	if ((flags2 & SMB1_NT_STATUS) == 0)
+		take_dos_error(pdu);
 	high = cursor_le16(&in);
 	cursor_skip(&in, 10);
 	pdu->tree_id = cursor_le16(&in);

@@ -32,6 +32,9 @@ enum {
 /** The file that the command before in the message opened (MS-SMB2 3.3.5.2.7.2). */
 #define SMB_FILE_RELATED UINT64_MAX
 
+/** A status of SMB 1 that is none of NT: from here on, with class and code (MS-CIFS 2.2.2.4). NT's leave the bit clear (MS-ERREF 2.3). */
+enum { SMB_DOS_ERROR = 0x20000000 };
+
 /* SMB2 commands are numbered from here on, so that one table names both. */
 enum { SMB2_BASE = 0x100 };
 
@@ -60,6 +63,8 @@ enum smb_bit {
 	SMB_HAS_RESPONSE_TIME,
 	SMB_HAS_COMMAND,
 	SMB_HAS_DATA,
+	SMB_HAS_ERROR_CLASS,
+	SMB_HAS_SUBCOMMAND,
 };
 
 /** Dialects of SMB 1 have names; these numbers are below those of SMB 2. */
@@ -104,7 +109,9 @@ struct smb_record {
 	uint16_t command;      /* of SMB 2 with SMB2_BASE */
 	uint16_t dialect;
 	uint16_t opnum;
+	uint16_t subcommand;   /* of TRANS2 */
 	uint8_t version;       /* 1 or 2 */
+	uint8_t error_class;
 	uint8_t share_type;
 	uint8_t rpc_request, rpc_response; /* types of PDU */
 	bool has_iface;
@@ -224,6 +231,7 @@ struct smb_pdu {
 	uint16_t command;      /* with SMB2_BASE */
 	uint8_t version;
 	bool response, unicode, cut;
+	bool dos_error;        /* what the status is */
 	bool async;            /* the tree's place has another number */
 	struct smb_asked asked;
 	uint8_t io_count;

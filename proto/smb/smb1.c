@@ -214,6 +214,33 @@ trans_response(struct smb_pdu *pdu, struct parts *parts)
 	pipe_data(pdu, parts, 12, 0);
 }
 
+/* MS-CIFS 2.2.4.46, 2.2.6: where a name is in the parameters of what has one. */
+static void
+trans2_request(struct smb_pdu *pdu, struct parts *parts)
+{
+	static const uint8_t names[] = { [0x00] = 28, [0x01] = 12, [0x02] = 12, [0x05] = 6, [0x06] = 6, [0x0d] = 4, [0x10] = 2, [0x11] = 0 };
+	struct cursor words = parts->words, name = pdu->whole;
+	uint16_t len, off;
+
+	cursor_skip(&words, 18);
+	len = cursor_le16(&words);
+	off = cursor_le16(&words);
+	cursor_skip(&words, 6);
+	pdu->record->subcommand = cursor_le16(&words);
+	if (words.short_read)
+		return;
+	record_present(&pdu->record->head, SMB_HAS_SUBCOMMAND);
+	if (pdu->record->subcommand >= sizeof(names) || names[pdu->record->subcommand] == 0)
+		return;
+	cursor_skip(&name, off);
+	name = cursor_sub(&name, len);
+	cursor_skip(&name, names[pdu->record->subcommand]);
+	if (name.short_read || cursor_left(&name) == 0)
+		return;
+	smb_put_text(pdu, &pdu->record->filename, name, pdu->unicode);
+	record_present(&pdu->record->head, SMB_HAS_FILENAME);
+}
+
 /* MS-SMB 2.2.4.3.1: offsets and lengths got a second half later. */
 static void
 write_request(struct smb_pdu *pdu, struct parts *parts)
@@ -301,6 +328,7 @@ static const struct {
 	{ 0x2d, { 15, 15 }, true, { open_request, open_response } },
 	{ SMB1_READ, { 10, 12 }, true, { read_request, read_response } },
 	{ SMB1_WRITE, { 12, 6 }, true, { write_request, NULL } },
+	{ 0x32, { 15, 10 }, false, { trans2_request, NULL } },
 	{ 0x72, { 0, 1 }, false, { negotiate_request, negotiate_response } },
 	{ 0x73, { 12, 3 }, true, { setup_request, NULL } },
 	{ 0x75, { 4, 2 }, true, { tree_request, NULL } },

@@ -164,6 +164,12 @@ static const struct {
 		"\"dcerpc\":{\"request\":\"BIND\",\"interfaces\":[{\"uuid\":\"367abb81-9844-35f1-ad32-98f038001003\",\"version\":\"2.0\"}]", 0 },
 	{ "core read 1", 1, 0x0a, 0, "05 0500 1c00 00000000 0000 0000", "05 1c00 0000000000000000 1f00 01 1c00 " RESPONSE,
 		"\"dcerpc\":{\"response\":\"RESPONSE\",\"res\":{\"stub_data_size\":4},\"call_id\":3}", 0 },
+	{ "trans2 1", 1, 0x32, 0, "0f 1400 0000 0200 0000 00 00 0000 00000000 0000 1400 4400 0000 0000 01 00 0600 1700 00 0000 0401 00000000 "
+		"u'\\a.bat' 0000", "0a 0200 0000 0000 0200 3800 0000 0000 0000 0000 00 00 0000", "\"subcmd\":\"SET_PATH_INFO\",", 0 },
+	{ "trans2 1, a name", 1, 0x32, 0, "0f 1400 0000 0200 0000 00 00 0000 00000000 0000 1400 4400 0000 0000 01 00 0600 1700 00 0000 0401 00000000 "
+		"u'\\a.bat' 0000", "00 0000", "\"filename\":\"\\\\a.bat\"", 0 },
+	{ "trans2 1, of a file", 1, 0x32, 0, "0f 0400 0000 0200 0000 00 00 0000 00000000 0000 0400 4400 0000 0000 01 00 0700 0700 00 0000 0500 0401",
+		"00 0000", "\"subcmd\":\"QUERY_FILE_INFO\",\"status\"", 0 },
 	{ "bytes missing 1", 1, 0x72, 0, "00 ff00 02 'NT LM 0.12' 00", "00 0000", "\"NT LM 0.12\"", UINT64_C(1) << SMB_EVENT_MALFORMED_DATA },
 };
 
@@ -334,6 +340,41 @@ test_trees(void **state)
 	assert_int_equal(((const struct smb_record *)(const void *)seen)->session_id, 9);
 }
 
+/* A status that is none of NT is a class and a code (MS-CIFS 2.2.2.4), which NT_STATUS of the response's own flags says. */
+static void
+test_dos_errors(void **state)
+{
+	static const struct {
+		uint8_t status[4];
+		bool nt;
+		const char *has;
+	} rows[] = {
+		{ { 1, 0, 2, 0 }, false, "\"status\":\"DOS_BAD_FILE\",\"status_code\":\"0x0002\",\"error_class\":\"ERRDOS\"," },
+		{ { 1, 0xee, 0x12, 0 }, false, "\"status\":\"DOS_NOFILES\",\"status_code\":\"0x0012\",\"error_class\":\"ERRDOS\"," },
+		{ { 2, 0, 0x5b, 0 }, false, "\"status\":\"SRV_BADUID\",\"status_code\":\"0x005b\",\"error_class\":\"ERRSRV\"," },
+		{ { 2, 0, 0xc2, 8 }, false, "\"status\":\"SRV_PASSWORDEXPIRED\",\"status_code\":\"0x08c2\",\"error_class\":\"ERRSRV\"," },
+		{ { 3, 0, 0x13, 0 }, false, "\"status\":\"HRD_NOWRITE\",\"status_code\":\"0x0013\",\"error_class\":\"ERRHRD\"," },
+		{ { 9, 0, 1, 0x80 }, false, "\"status_code\":\"0x8001\",\"error_class\":\"UNKNOWN-9\"," },
+		{ { 0, 0xee, 0, 0 }, false, "\"status\":\"STATUS_SUCCESS\",\"status_code\":\"0x0\",\"session_id\"" },
+		{ { 0x22, 0, 0, 0xc0 }, true, "\"status\":\"STATUS_ACCESS_DENIED\",\"status_code\":\"0xc0000022\",\"session_id\"" },
+		{ { 2, 0, 5, 0 }, true, "\"status\":\"STATUS_SMB_BAD_TID\",\"status_code\":\"0x50002\",\"session_id\"" },
+	};
+	uint8_t data[MESSAGE_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < TEST_COUNT(rows); i++) {
+		size_t len;
+
+		rig_renew();
+		feed(data, smb1(data, 0x06, false, "01 0600 0900 04 u'a.cfg' 0000"), true);
+		len = smb1(data, 0x06, true, "00 0000");
+		memcpy(data + 9, rows[i].status, 4);
+		data[15] = rows[i].nt ? 0xc0 : 0x80;
+		feed(data, len, false);
+		assert_has(&rig->json, rows[i].has);
+	}
+}
+
 static void
 test_probe(void **state)
 {
@@ -376,7 +417,7 @@ int
 main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, rig_destroy)
-	const struct CMUnitTest tests[] = { CASE(test_pairs), CASE(test_cut), CASE(test_keywords), CASE(test_limits), CASE(test_trees), CASE(test_probe),
+	const struct CMUnitTest tests[] = { CASE(test_pairs), CASE(test_cut), CASE(test_keywords), CASE(test_limits), CASE(test_trees), CASE(test_dos_errors), CASE(test_probe),
 		CASE(test_tables) };
 
 	return cmocka_run_group_tests_name("smb", tests, NULL, NULL);
