@@ -311,11 +311,12 @@ parse_smb2(struct smb_pdu *pdu)
 static void
 parse_compound(struct proto_ctx *ctx, struct cursor in, bool cut)
 {
-	uint64_t session_id = 0;
+	uint64_t session_id = 0, before = 0;
 	uint32_t tree_id = 0;
 
 	for (unsigned int i = 0; cursor_left(&in) > 0; i++) {
-		struct smb_pdu pdu = { .ctx = ctx, .whole = in, .cut = cut, .session_id = session_id, .tree_id = tree_id };
+		struct smb_pdu pdu = { .ctx = ctx, .whole = in, .cut = cut, .session_id = session_id, .tree_id = tree_id,
+			.before = before };
 		uint32_t next;
 
 		if (i == SMB_COMPOUND_MAX) {
@@ -327,6 +328,7 @@ parse_compound(struct proto_ctx *ctx, struct cursor in, bool cut)
 			return;
 		session_id = pdu.session_id;
 		tree_id = pdu.tree_id;
+		before = pdu.before;
 		cursor_skip(&in, next);
 	}
 }

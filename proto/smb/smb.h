@@ -233,6 +233,7 @@ struct smb_pdu {
 	bool response, unicode, cut;
 	bool dos_error;        /* what the status is */
 	bool async;            /* the tree's place has another number */
+	uint64_t before;       /* the file of the command before in the message: what a pipe's contexts know it by */
 	struct smb_asked asked;
 	uint8_t io_count;
 	struct smb_io ios[SMB_IOS_MAX];

@@ -91,12 +91,20 @@ tree_response(struct smb_pdu *pdu, struct cursor *body)
 	record_present(&pdu->record->head, SMB_HAS_SHARE_TYPE);
 }
 
+/* What a file is known by that is not open yet. */
+static uint64_t
+opening(const struct smb_pdu *pdu)
+{
+	return ~pdu->message_id;
+}
+
 static void
 create_request(struct smb_pdu *pdu, struct cursor *body)
 {
 	uint16_t off, len;
 	struct cursor name;
 
+	pdu->before = opening(pdu);
 	cursor_skip(body, 22);
 	pdu->record->access = cursor_le32(body);
 	cursor_skip(body, 8);
@@ -116,25 +124,39 @@ create_request(struct smb_pdu *pdu, struct cursor *body)
 	record_present(&pdu->record->head, SMB_HAS_FILENAME);
 }
 
-/* Data of a pipe; a file's is not looked at. */
+/* Data of a pipe, the one at hand; a file's is not looked at. */
 static void
-pipe_data(struct smb_pdu *pdu, uint32_t off, uint32_t len, uint64_t file)
+pipe_data(struct smb_pdu *pdu, uint32_t off, uint32_t len)
 {
 	struct cursor data = pdu->whole;
 
 	cursor_skip(&data, off);
 	if (cursor_left(&data) > len)
 		data = cursor_sub(&data, len);
-	(void)smb_dcerpc_read(pdu, data, file);
+	(void)smb_dcerpc_read(pdu, data, pdu->before);
 }
 
-/* Both halves of a file's identifier as one number; all ones are the file that the command before opened. */
+/* Both halves of a file's identifier as one number; all ones are the file of the command before (3.3.5.2.7.2). */
 static uint64_t
-take_file(struct cursor *body)
+take_file(struct smb_pdu *pdu, struct cursor *body)
 {
 	uint64_t persistent = cursor_le64(body), transient = cursor_le64(body);
 
-	return persistent == UINT64_MAX ? SMB_FILE_RELATED : persistent ^ (transient << 32 | transient >> 32);
+	if (persistent == UINT64_MAX)
+		return SMB_FILE_RELATED;
+	pdu->before = persistent ^ (transient << 32 | transient >> 32);
+	return pdu->before;
+}
+
+/* What was bound in the message that opens the pipe belongs to what the server says it is. */
+static void
+name_contexts(struct smb_pdu *pdu, uint64_t file)
+{
+	struct smb_state *state = pdu->ctx->state;
+
+	for (unsigned int i = 0; i < SMB_CONTEXTS_MAX; i++)
+		if (state->contexts[i].used && state->contexts[i].file == opening(pdu))
+			state->contexts[i].file = file;
 }
 
 static void
@@ -145,16 +167,18 @@ create_response(struct smb_pdu *pdu, struct cursor *body)
 	cursor_skip(body, 46);
 	io.offset = cursor_le64(body);
 	cursor_skip(body, 8);
-	io.file = take_file(body);
-	if (!body->short_read)
-		smb_io_add(pdu, io);
+	io.file = take_file(pdu, body);
+	if (body->short_read)
+		return;
+	name_contexts(pdu, io.file);
+	smb_io_add(pdu, io);
 }
 
 static void
 close_request(struct smb_pdu *pdu, struct cursor *body)
 {
 	cursor_skip(body, 6);
-	pdu->record->file = take_file(body);
+	pdu->record->file = take_file(pdu, body);
 }
 
 static void
@@ -168,15 +192,13 @@ static void
 write_request(struct smb_pdu *pdu, struct cursor *body)
 {
 	struct smb_io io = { .kind = SMB_IO_WRITTEN, .data_off = cursor_le16(body) };
-	struct cursor file;
 
 	io.len = cursor_le32(body);
 	io.offset = cursor_le64(body);
-	file = *body;
-	io.file = take_file(body);
+	io.file = take_file(pdu, body);
 	if (body->short_read)
 		return;
-	pipe_data(pdu, io.data_off, io.len, cursor_le64(&file));
+	pipe_data(pdu, io.data_off, io.len);
 	smb_io_add(pdu, io);
 }
 
@@ -185,7 +207,7 @@ read_request(struct smb_pdu *pdu, struct cursor *body)
 {
 	cursor_skip(body, 6);
 	pdu->record->offset = cursor_le64(body);
-	pdu->record->file = take_file(body);
+	pdu->record->file = take_file(pdu, body);
 }
 
 static void
@@ -197,7 +219,7 @@ read_response(struct smb_pdu *pdu, struct cursor *body)
 	io.len = cursor_le32(body);
 	if (body->short_read)
 		return;
-	pipe_data(pdu, io.data_off, io.len, 0);
+	pipe_data(pdu, io.data_off, io.len);
 	smb_io_add(pdu, io);
 }
 
@@ -205,12 +227,10 @@ static void
 ioctl_both(struct smb_pdu *pdu, struct cursor *body)
 {
 	uint32_t function, off, len;
-	uint64_t file;
 
 	cursor_skip(body, 2);
 	function = cursor_le32(body);
-	file = cursor_le64(body);
-	cursor_skip(body, 8);
+	(void)take_file(pdu, body);
 	off = cursor_le32(body);
 	len = cursor_le32(body);
 	if (pdu->response) {
@@ -222,7 +242,7 @@ ioctl_both(struct smb_pdu *pdu, struct cursor *body)
 	pdu->record->function = function;
 	record_present(&pdu->record->head, SMB_HAS_FUNCTION);
 	if (function == FSCTL_PIPE_TRANSCEIVE)
-		pipe_data(pdu, off, len, file);
+		pipe_data(pdu, off, len);
 }
 
 static const struct {

@@ -375,6 +375,65 @@ test_dos_errors(void **state)
 	}
 }
 
+/* @return bytes of a message of the two */
+static size_t
+compound(uint8_t *out, const uint8_t *first, size_t first_len, const uint8_t *second, size_t second_len)
+{
+	size_t padded = (first_len - 4 + 7) & ~(size_t)7;
+
+	memset(out, 0, 4 + padded);
+	memcpy(out, first, first_len);
+	out[24] = (uint8_t)padded;
+	out[25] = (uint8_t)(padded >> 8);
+	memcpy(out + 4 + padded, second + 4, second_len - 4);
+	out[4 + padded + 16] |= 4; /* related */
+	put_length(out, padded + second_len - 4);
+	return 4 + padded + second_len - 4;
+}
+
+#define RELATED "ffffffffffffffff ffffffffffffffff"
+#define WRITE_BIND(file) "3100 7000 48000000 0000000000000000 " file " 00000000 00000000 0000 0000 00000000 " BIND
+#define TRANSCEIVE(file) "3900 0000 17c01100 " file " 78000000 1c000000 00000000 00000000 00000000 00000000 00000000 00000000 " REQUEST
+
+static bool
+seen_is_svcctl(void)
+{
+	struct rule_app_test test;
+	char err[128];
+
+	assert_int_equal(smb_keywords[0].setup("367abb81-9844-35f1-ad32-98f038001003", &test, err, sizeof(err)), 0);
+	return smb_keywords[0].test(&test, seen);
+}
+
+/* A pipe that is bound in the message that opens it is known by all ones there (MS-SMB2 3.2.4.1.4), and by its number behind. */
+static void
+test_related_pipe(void **state)
+{
+	uint8_t data[1024], one[512], two[512];
+	size_t one_len = smb2(one, 5, false, 0, "3900 00 00 00000000 0000000000000000 0000000000000000 89001200 00000000 07000000 01000000 00000000 "
+		"7800 0c00 00000000 00000000 u'svcctl'");
+
+	(void)state;
+	feed(data, compound(data, one, one_len, two, smb2(two, 9, false, 0, WRITE_BIND(RELATED))), true);
+	feed(data, smb2(data, 5, true, 0, "5900 00 00 01000000 0000000000000000 0000000000000000 0000000000000000 0000000000000000 0000000000000000 "
+		"0000000000000000 80000000 00000000 0500000000000000 0600000000000000 00000000 00000000"), false);
+	feed(data, smb2(data, 11, false, 0, TRANSCEIVE("0500000000000000 0700000000000000")), true);
+	assert_false(seen_is_svcctl());
+	feed(data, smb2(data, 11, false, 0, TRANSCEIVE("0500000000000000 0600000000000000")), true);
+	assert_true(seen_is_svcctl());
+	assert_int_equal(rig->events, 0);
+	/* Of one message: bound and asked by the number of the command before. */
+	rig_renew();
+	one_len = smb2(one, 9, false, 0, WRITE_BIND("0900000000000000 0000000000000000"));
+	feed(data, compound(data, one, one_len, two, smb2(two, 11, false, 0, TRANSCEIVE(RELATED))), true);
+	assert_true(seen_is_svcctl());
+	/* Opened, and asked what was bound to another. */
+	rig_renew();
+	feed(data, smb2(data, 9, false, 0, WRITE_BIND("0900000000000000 0000000000000000")), true);
+	feed(data, smb2(data, 11, false, 0, TRANSCEIVE(RELATED)), true);
+	assert_false(seen_is_svcctl());
+}
+
 static void
 test_probe(void **state)
 {
@@ -417,7 +476,7 @@ int
 main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, rig_destroy)
-	const struct CMUnitTest tests[] = { CASE(test_pairs), CASE(test_cut), CASE(test_keywords), CASE(test_limits), CASE(test_trees), CASE(test_dos_errors), CASE(test_probe),
+	const struct CMUnitTest tests[] = { CASE(test_pairs), CASE(test_cut), CASE(test_keywords), CASE(test_limits), CASE(test_trees), CASE(test_dos_errors), CASE(test_related_pipe), CASE(test_probe),
 		CASE(test_tables) };
 
 	return cmocka_run_group_tests_name("smb", tests, NULL, NULL);
