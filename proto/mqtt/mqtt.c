@@ -206,7 +206,7 @@ make_room(struct mqtt_pdu *pdu, struct pair_key key)
 		proto_event(pdu->ctx, MQTT_EVENT_TOO_MANY_TRANSACTIONS);
 }
 
-/* Whether the topic had this payload before. Topics by alias alone are not followed. */
+/* Whether the topic had this payload before. Messages with an alias alone are not compared. */
 static void
 compare_payload(const struct mqtt_pdu *pdu, struct cursor body)
 {
@@ -405,6 +405,16 @@ mqtt_end(struct proto_ctx *ctx)
 
 	pair_shrink(ctx, &state->pairs, &pair_desc, 0);
 	sparkplug_alias_free(ctx);
+	mqtt_topics_forget(ctx, false);
+	mqtt_topics_forget(ctx, true);
+}
+
+/* What was lost may have given an alias to another topic. */
+static void
+mqtt_gap(struct proto_ctx *ctx, uint32_t missing)
+{
+	(void)missing;
+	mqtt_topics_forget(ctx, ctx->to_server);
 }
 
 static const uint16_t mqtt_ports[] = { 1883, 0 };
@@ -432,6 +442,7 @@ const struct proto mqtt_proto = {
 	.sender_is_server = mqtt_sender_is_server,
 	.frame = mqtt_frame,
 	.parse = mqtt_parse,
+	.gap = mqtt_gap,
 	.end = mqtt_end,
 	.state_len = sizeof(struct mqtt_state),
 	.ahead = PAIR_AHEAD,

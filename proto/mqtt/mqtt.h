@@ -16,6 +16,8 @@ enum {
 	MQTT_HEADER_LEN_MAX = 5,           /* V5 2.1.1 */
 	MQTT_TOPICS_MAX = 256,             /* of one SUBSCRIBE or UNSUBSCRIBE */
 	MQTT_PROPERTIES_MAX = 128,         /* of one message: user properties may come in any number */
+	MQTT_TOPIC_ALIASES_MAX = 64,       /* of one direction, from 1 */
+	MQTT_ALIASED_LEN_MAX = 127,        /* of a topic that is known by its alias */
 	MQTT_TX_TYPES_MAX = 8,             /* messages of a transaction that rules may count */
 	MQTT_OPEN_MAX = 4096,              /* transactions of a flow that wait */
 	MQTT_VERSION_3_1 = 3,
@@ -378,6 +380,14 @@ mqtt_has(struct mqtt_message *message, enum mqtt_message_bit bit)
 	record_present(&message->head, (uint8_t)bit);
 }
 
+/* ---- topic aliases (mqtt_topic.c) ---- */
+
+/** The sender of the message at hand gives a topic a number. */
+void mqtt_topic_learn(struct proto_ctx *ctx, uint16_t alias, struct cursor topic);
+/** What it stands for; empty where that is not known. Lent until the next is learned. */
+struct cursor mqtt_topic_find(const struct proto_ctx *ctx, uint16_t alias);
+void mqtt_topics_forget(struct proto_ctx *ctx, bool to_server);
+
 /* ---- shapes: what the first bytes of a packet must look like (mqtt_shape.c) ---- */
 
 enum mqtt_fit { MQTT_FIT_NO, MQTT_FIT_MORE, MQTT_FIT_WEAK, MQTT_FIT_STRONG };
@@ -396,10 +406,12 @@ enum mqtt_fit mqtt_shape_fit(struct cursor *in, struct mqtt_header *header);
 /* ---- the state of a flow ---- */
 
 struct sparkplug_aliases;
+struct mqtt_topics;
 
 struct mqtt_state {
 	struct pair_table pairs; /* transactions that wait */
 	struct sparkplug_aliases *aliases; /* of the flow's births; NULL before the first */
+	struct mqtt_topics *topics[2];     /* by to_server: what topic aliases stand for; NULL before the first */
 	uint32_t last_id;
 	uint8_t version;      /* 0: not known */
 	uint8_t seq;          /* Sparkplug: of the client's last message */

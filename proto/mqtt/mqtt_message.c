@@ -195,14 +195,47 @@ read_payload(struct mqtt_pdu *pdu, struct cursor *body)
 	mqtt_has(message, MQTT_HAS_PAYLOAD);
 }
 
+/* The alias among the properties of a PUBLISH, 0 without one. */
+static uint16_t
+alias_of(struct mqtt_pdu *pdu)
+{
+	const struct mqtt_properties *properties =
+		(const void *)(pdu->ctx->record->base + pdu->message->properties.first);
+
+	if (!record_is_present(pdu->message, MQTT_HAS_PROPERTIES) || !record_is_present(properties, MQTT_PROPERTY_TOPIC_ALIAS))
+		return 0;
+	if (properties->topic_alias == 0)
+		proto_event(pdu->ctx, MQTT_EVENT_INVALID_PROPERTY);
+	return properties->topic_alias;
+}
+
+/* The topic of a PUBLISH: what stands there, or what its alias stands for (V5 3.3.2.3.4). */
+static struct cursor
+topic_of(struct mqtt_pdu *pdu, struct cursor said)
+{
+	uint16_t alias = alias_of(pdu);
+
+	if (cursor_left(&said) == 0) {
+		if (alias == 0)
+			proto_event(pdu->ctx, MQTT_EVENT_INVALID_TOPIC);
+		return mqtt_topic_find(pdu->ctx, alias);
+	}
+	if (!topic_is_valid(said.pos, (uint32_t)cursor_left(&said)))
+		proto_event(pdu->ctx, MQTT_EVENT_INVALID_TOPIC);
+	if (alias != 0)
+		mqtt_topic_learn(pdu->ctx, alias, said);
+	return said;
+}
+
 /* V5 3.3 */
 static void
 read_publish(struct mqtt_pdu *pdu, struct cursor *body)
 {
 	struct mqtt_message *message = pdu->message;
-	uint16_t topic_len = cursor_be16(body);
-	const uint8_t *topic = cursor_take(body, topic_len);
+	uint16_t said_len = cursor_be16(body);
+	struct cursor topic = cursor_sub(body, said_len);
 	struct sparkplug_topic sparkplug;
+	uint32_t topic_len;
 
 	if (message->qos > QOS_MAX)
 		proto_event(pdu->ctx, MQTT_EVENT_INVALID_QOS_LEVEL);
@@ -210,17 +243,17 @@ read_publish(struct mqtt_pdu *pdu, struct cursor *body)
 		take_message_id(pdu, body);
 	if (is_v5(pdu))
 		take_properties(pdu, body);
-	if (topic == NULL || body->short_read)
+	if (body->short_read)
 		return;
-	record_put_bytes(pdu->ctx->record, &message->topic, topic, topic_len);
+	topic = topic_of(pdu, topic);
+	topic_len = (uint32_t)cursor_left(&topic);
+	record_put_bytes(pdu->ctx->record, &message->topic, topic.pos, topic_len);
 	mqtt_has(message, MQTT_HAS_BODY);
-	if (!topic_is_valid(topic, topic_len) || (topic_len == 0 && !is_v5(pdu)))
-		proto_event(pdu->ctx, MQTT_EVENT_INVALID_TOPIC);
 	if (message->truncated) {
 		cursor_skip(body, cursor_left(body));
 		return;
 	}
-	if (sparkplug_topic_read(topic, topic_len, &sparkplug)) {
+	if (topic_len > 0 && sparkplug_topic_read(topic.pos, topic_len, &sparkplug)) {
 		bool understood = sparkplug_read(pdu, &sparkplug, *body);
 
 		read_payload(pdu, body);
