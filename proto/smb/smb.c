@@ -142,6 +142,16 @@ key_of(const struct smb_pdu *pdu)
 	return (struct pair_key){ .value = pdu->message_id, .detail = pdu->command };
 }
 
+const struct smb_record *
+smb_create_find(const struct smb_pdu *pdu, uint64_t message_id)
+{
+	const struct smb_state *state = pdu->ctx->state;
+	struct pair_key key = { .value = message_id, .detail = SMB2_BASE + 5 };
+	struct pair_wait wait;
+
+	return pair_find(&state->pairs, &pair_desc, key, &wait);
+}
+
 static void
 handle_request(struct smb_pdu *pdu, struct cursor body)
 {

@@ -65,6 +65,9 @@ enum smb_bit {
 	SMB_HAS_DATA,
 	SMB_HAS_ERROR_CLASS,
 	SMB_HAS_SUBCOMMAND,
+	SMB_HAS_RENAME_FROM,
+	SMB_HAS_RENAME_TO,
+	SMB_HAS_DISPOSED,
 };
 
 /** Dialects of SMB 1 have names; these numbers are below those of SMB 2. */
@@ -112,6 +115,7 @@ struct smb_record {
 	uint16_t subcommand;   /* of TRANS2 */
 	uint8_t version;       /* 1 or 2 */
 	uint8_t error_class;
+	uint8_t disposed;      /* 1: to be deleted when it is closed */
 	uint8_t share_type;
 	uint8_t rpc_request, rpc_response; /* types of PDU */
 	bool has_iface;
@@ -119,6 +123,7 @@ struct smb_record {
 	uint16_t iface_version;
 	struct record_ref status_text;
 	struct record_ref filename, share;
+	struct record_ref renamed; /* the new name */
 	struct record_ref user, domain, host, ntlm_version;
 	struct record_ref stub;
 	struct record_ref data;  /* of a file */
@@ -258,6 +263,17 @@ smb_tree_is_pipe(const struct smb_state *state, uint32_t tree_id)
 
 /** Does it: a response's record is that of its request. Uses ctx->record (smb_file.c). */
 void smb_file_command(struct smb_pdu *pdu);
+/** The name under which a file was opened, or is by an earlier command of the message, into *ref. @return whether it is known */
+bool smb_file_name(struct smb_pdu *pdu, uint64_t file, struct record_ref *ref);
+/** The request to create that has this number and waits for its response, or NULL. Lent. */
+const struct smb_record *smb_create_find(const struct smb_pdu *pdu, uint64_t message_id);
+/** What a file is known by that is not open yet, by its request to create; and back. */
+static inline uint64_t
+smb_opening(uint64_t message_id)
+{
+	return ~message_id;
+}
+
 /** As proto.raw: the rest of a message whose data is a file's. */
 uint32_t smb_file_raw(struct proto_ctx *ctx, struct cursor in);
 void smb_file_gap(struct proto_ctx *ctx, uint32_t missing);

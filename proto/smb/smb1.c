@@ -214,6 +214,43 @@ trans_response(struct smb_pdu *pdu, struct parts *parts)
 	pipe_data(pdu, parts, 12, 0);
 }
 
+/* MS-CIFS 2.2.4: the old commands, whose names have the kind of a buffer before them. */
+static bool
+take_path(struct smb_pdu *pdu, const struct parts *parts, struct cursor *bytes, struct record_ref *ref)
+{
+	enum { KIND_TEXT = 4 };
+
+	if (cursor_u8(bytes) != KIND_TEXT || bytes->short_read)
+		return false;
+	align(pdu, parts, bytes);
+	smb_put_text(pdu, ref, take_text(bytes, pdu->unicode), pdu->unicode);
+	return true;
+}
+
+static void
+path_request(struct smb_pdu *pdu, struct parts *parts)
+{
+	struct cursor bytes = parts->bytes;
+
+	if (take_path(pdu, parts, &bytes, &pdu->record->filename))
+		record_present(&pdu->record->head, SMB_HAS_FILENAME);
+}
+
+/* MS-CIFS 2.2.4.8 */
+static void
+rename_request(struct smb_pdu *pdu, struct parts *parts)
+{
+	struct cursor bytes = parts->bytes;
+
+	if (!take_path(pdu, parts, &bytes, &pdu->record->filename))
+		return;
+	record_present(&pdu->record->head, SMB_HAS_FILENAME);
+	if (!take_path(pdu, parts, &bytes, &pdu->record->renamed))
+		return;
+	record_present(&pdu->record->head, SMB_HAS_RENAME_FROM);
+	record_present(&pdu->record->head, SMB_HAS_RENAME_TO);
+}
+
 /* MS-CIFS 2.2.4.46, 2.2.6: where a name is in the parameters of what has one. */
 static void
 trans2_request(struct smb_pdu *pdu, struct parts *parts)
@@ -320,9 +357,20 @@ static const struct {
 	bool chains; /* its words begin with the next command */
 	void (*read[2])(struct smb_pdu *pdu, struct parts *parts);
 } bodies[] = {
+	{ 0x00, { 0, 0 }, false, { path_request, NULL } },
+	{ 0x01, { 0, 0 }, false, { path_request, NULL } },
+	{ 0x02, { 2, 7 }, false, { path_request, NULL } },
+	{ 0x03, { 3, 1 }, false, { path_request, NULL } },
 	{ 0x04, { 3, 0 }, false, { close_request, close_response } },
+	{ 0x06, { 1, 0 }, false, { path_request, NULL } },
+	{ 0x07, { 1, 0 }, false, { rename_request, NULL } },
+	{ 0x08, { 0, 10 }, false, { path_request, NULL } },
+	{ 0x09, { 8, 0 }, false, { path_request, NULL } },
 	{ 0x0a, { 5, 5 }, false, { NULL, core_read_response } },
 	{ 0x0b, { 5, 1 }, false, { core_write_request, NULL } },
+	{ 0x0e, { 3, 1 }, false, { path_request, NULL } },
+	{ 0x0f, { 3, 1 }, false, { path_request, NULL } },
+	{ 0x10, { 0, 0 }, false, { path_request, NULL } },
 	{ 0x24, { 4, 2 }, true, { NULL, NULL } },
 	{ 0x25, { 14, 10 }, false, { trans_request, trans_response } },
 	{ 0x2d, { 15, 15 }, true, { open_request, open_response } },

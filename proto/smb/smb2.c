@@ -91,20 +91,13 @@ tree_response(struct smb_pdu *pdu, struct cursor *body)
 	record_present(&pdu->record->head, SMB_HAS_SHARE_TYPE);
 }
 
-/* What a file is known by that is not open yet. */
-static uint64_t
-opening(const struct smb_pdu *pdu)
-{
-	return ~pdu->message_id;
-}
-
 static void
 create_request(struct smb_pdu *pdu, struct cursor *body)
 {
 	uint16_t off, len;
 	struct cursor name;
 
-	pdu->before = opening(pdu);
+	pdu->before = smb_opening(pdu->message_id);
 	cursor_skip(body, 22);
 	pdu->record->access = cursor_le32(body);
 	cursor_skip(body, 8);
@@ -155,7 +148,7 @@ name_contexts(struct smb_pdu *pdu, uint64_t file)
 	struct smb_state *state = pdu->ctx->state;
 
 	for (unsigned int i = 0; i < SMB_CONTEXTS_MAX; i++)
-		if (state->contexts[i].used && state->contexts[i].file == opening(pdu))
+		if (state->contexts[i].used && state->contexts[i].file == smb_opening(pdu->message_id))
 			state->contexts[i].file = file;
 }
 
@@ -245,6 +238,40 @@ ioctl_both(struct smb_pdu *pdu, struct cursor *body)
 		pipe_data(pdu, off, len);
 }
 
+/* MS-SMB2 2.2.39: what renames or deletes a file (MS-FSCC 2.4.42, 2.4.11). */
+static void
+set_info_request(struct smb_pdu *pdu, struct cursor *body)
+{
+	enum { TYPE_FILE = 1, CLASS_RENAME = 10, CLASS_DISPOSITION = 13 };
+	uint8_t type = cursor_u8(body), class = cursor_u8(body);
+	uint32_t len = cursor_le32(body);
+	uint16_t off = cursor_le16(body);
+	struct cursor data = smb_at(pdu, off, len);
+	uint64_t file;
+	bool named;
+
+	cursor_skip(body, 6);
+	file = take_file(pdu, body);
+	if (body->short_read || data.short_read || type != TYPE_FILE || (class != CLASS_DISPOSITION && class != CLASS_RENAME))
+		return;
+	named = smb_file_name(pdu, file, &pdu->record->filename);
+	if (named)
+		record_present(&pdu->record->head, SMB_HAS_FILENAME);
+	if (class == CLASS_DISPOSITION && len > 0) {
+		pdu->record->disposed = cursor_u8(&data) != 0;
+		record_present(&pdu->record->head, SMB_HAS_DISPOSED);
+	} else if (class == CLASS_RENAME) {
+		if (named)
+			record_present(&pdu->record->head, SMB_HAS_RENAME_FROM);
+		cursor_skip(&data, 16);
+		data = cursor_sub(&data, cursor_le32(&data));
+		if (data.short_read)
+			return;
+		smb_put_text(pdu, &pdu->record->renamed, data, true);
+		record_present(&pdu->record->head, SMB_HAS_RENAME_TO);
+	}
+}
+
 static const struct {
 	uint8_t command;
 	uint16_t sizes[2]; /* by response */
@@ -258,6 +285,7 @@ static const struct {
 	{ 8, { 49, 17 }, { read_request, read_response } },
 	{ 9, { 49, 17 }, { write_request, NULL } },
 	{ 11, { 57, 49 }, { ioctl_both, ioctl_both } },
+	{ 17, { 33, 2 }, { set_info_request, NULL } },
 };
 
 void

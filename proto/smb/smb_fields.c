@@ -284,6 +284,9 @@ static const struct field_name dispositions_rows[] = {
 };
 static const struct field_names dispositions = FIELD_NAMES(dispositions_rows, "UNKNOWN-");
 
+static const struct field_name accesses_rows[] = { { 0, "normal" }, { 1, "delete on close" } };
+static const struct field_names accesses = FIELD_NAMES(accesses_rows, NULL);
+
 static const struct field_name rpc_types_rows[] = {
 	{ 0, "REQUEST" },
 	{ 1, "PING" },
@@ -337,6 +340,9 @@ static const struct field smb_fields[] = {
 	{ "filename", FIELD_STRING, SMB_HAS_FILENAME, 0, AT(filename), NULL, NULL, "MS-SMB2 2.2.13", "file or pipe that is opened, or asked about" },
 	{ "disposition", FIELD_U32, SMB_HAS_CREATE, 0, AT(disposition), &dispositions, NULL, "MS-SMB2 2.2.13", "what to do if it exists" },
 	{ "access_mask", FIELD_U32, SMB_HAS_CREATE, 0, AT(access), NULL, NULL, "MS-SMB2 2.2.13.1", "rights wanted" },
+	{ "access", FIELD_U8, SMB_HAS_DISPOSED, 0, AT(disposed), &accesses, NULL, "MS-FSCC 2.4.11", "whether the file is to be deleted when it is closed" },
+	{ "rename.from", FIELD_STRING, SMB_HAS_RENAME_FROM, 0, AT(filename), NULL, NULL, "MS-CIFS 2.2.4.8", "old name" },
+	{ "rename.to", FIELD_STRING, SMB_HAS_RENAME_TO, 0, AT(renamed), NULL, NULL, "MS-CIFS 2.2.4.8, MS-FSCC 2.4.42", "new name" },
 	{ "share", FIELD_STRING, SMB_HAS_SHARE, 0, AT(share), NULL, NULL, "MS-SMB2 2.2.9", "share that is connected to" },
 	{ "named_pipe", FIELD_STRING, SMB_HAS_PIPE, 0, AT(share), NULL, NULL, "MS-SMB2 2.2.9", "the share of the pipes" },
 	{ "share_type", FIELD_U8, SMB_HAS_SHARE_TYPE, 0, AT(share_type), &share_types, NULL, "MS-SMB2 2.2.10", "kind of share" },

@@ -382,6 +382,22 @@ closed(struct smb_pdu *pdu)
 		close_file(pdu->ctx, place, true);
 }
 
+bool
+smb_file_name(struct smb_pdu *pdu, uint64_t file, struct record_ref *ref)
+{
+	const struct smb_open *open = *find_open(pdu->ctx->state, file == SMB_FILE_RELATED ? pdu->before : file);
+	const struct smb_record *create = file == SMB_FILE_RELATED ? smb_create_find(pdu, smb_opening(pdu->before)) : NULL;
+
+	if (create != NULL) {
+		record_put_bytes(pdu->ctx->record, ref, (const uint8_t *)create + create->filename.off, create->filename.count);
+		return create->filename.count > 0;
+	}
+	if (open == NULL || open->name_len == 0)
+		return false;
+	record_put_bytes(pdu->ctx->record, ref, open->name, open->name_len);
+	return true;
+}
+
 void
 smb_file_command(struct smb_pdu *pdu)
 {

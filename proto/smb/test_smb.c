@@ -170,6 +170,15 @@ static const struct {
 		"u'\\a.bat' 0000", "00 0000", "\"filename\":\"\\\\a.bat\"", 0 },
 	{ "trans2 1, of a file", 1, 0x32, 0, "0f 0400 0000 0200 0000 00 00 0000 00000000 0000 0400 4400 0000 0000 01 00 0700 0700 00 0000 0500 0401",
 		"00 0000", "\"subcmd\":\"QUERY_FILE_INFO\",\"status\"", 0 },
+	{ "delete 1", 1, 0x06, 0, "01 0600 0d00 04 u'a.cfg' 0000", "00 0000", "\"filename\":\"a.cfg\",\"response_time_us\"", 0 },
+	{ "directory 1", 1, 0x01, 0, "00 0d00 04 u'a.cfg' 0000", "00 0000", "\"filename\":\"a.cfg\"", 0 },
+	{ "rename 1", 1, 0x07, 0, "01 0600 1b00 04 u'a.cfg' 0000 04 00 u'a.bak' 0000", "00 0000",
+		"\"filename\":\"a.cfg\",\"rename\":{\"from\":\"a.cfg\",\"to\":\"a.bak\"},", 0 },
+	{ "rename cut 1", 1, 0x07, 0, "01 0600 0d00 04 u'a.cfg' 0000", "00 0000", "\"filename\":\"a.cfg\",\"response_time_us\"", 0 },
+	{ "no name 1", 1, 0x06, 0, "01 0600 0300 05 4100", "00 0000", "\"tree_id\":3,\"response_time_us\"", 0 },
+	{ "rename", 2, 17, 0, "2100 01 0a 1e000000 6000 0000 00000000 0500000000000000 0000000000000000 01 00000000000000 0000000000000000 "
+		"0a000000 u'a.bak'", "0200", "\"rename\":{\"to\":\"a.bak\"},", 0 },
+	{ "delete", 2, 17, 0, "2100 01 0d 01000000 6000 0000 00000000 0500000000000000 0000000000000000 01", "0200", "\"access\":\"delete on close\"", 0 },
 	{ "bytes missing 1", 1, 0x72, 0, "00 ff00 02 'NT LM 0.12' 00", "00 0000", "\"NT LM 0.12\"", UINT64_C(1) << SMB_EVENT_MALFORMED_DATA },
 };
 
@@ -434,6 +443,37 @@ test_related_pipe(void **state)
 	assert_false(seen_is_svcctl());
 }
 
+/* What is renamed and deleted by its number has the name that it was opened under. */
+static void
+test_set_info(void **state)
+{
+	uint8_t data[1024], one[512], two[512];
+	size_t one_len;
+
+	(void)state;
+	feed(data, smb2(data, 5, false, 0, "3900 00 00 00000000 0000000000000000 0000000000000000 89001200 00000000 07000000 01000000 00000000 "
+		"7800 0a00 00000000 00000000 u'a.cfg'"), true);
+	feed(data, smb2(data, 5, true, 0, "5900 00 00 01000000 0000000000000000 0000000000000000 0000000000000000 0000000000000000 0000000000000000 "
+		"0000000000000000 80000000 00000000 0500000000000000 0600000000000000 00000000 00000000"), false);
+	feed(data, smb2(data, 17, false, 0, "2100 01 0a 1e000000 6000 0000 00000000 0500000000000000 0600000000000000 01 00000000000000 "
+		"0000000000000000 0a000000 u'a.bak'"), true);
+	feed(data, smb2(data, 17, true, 0, "0200"), false);
+	assert_has(&rig->json, "\"filename\":\"a.cfg\",\"rename\":{\"from\":\"a.cfg\",\"to\":\"a.bak\"},");
+	feed(data, smb2(data, 17, false, 0, "2100 01 0d 01000000 6000 0000 00000000 0500000000000000 0600000000000000 00"), true);
+	feed(data, smb2(data, 17, true, 0, "0200"), false);
+	assert_has(&rig->json, "\"filename\":\"a.cfg\",\"access\":\"normal\",");
+	feed(data, smb2(data, 17, false, 0, "2100 01 0d 01000000 6000 0000 00000000 0500000000000000 0700000000000000 01"), true);
+	feed(data, smb2(data, 17, true, 0, "0200"), false);
+	assert_has(&rig->json, "\"tree_id\":7,\"access\":\"delete on close\",");
+	/* Opened for that in the same message. */
+	one_len = smb2(one, 5, false, 0, "3900 00 00 00000000 0000000000000000 0000000000000000 89001200 00000000 07000000 01000000 00000000 "
+		"7800 0a00 00000000 00000000 u'b.cfg'");
+	feed(data, compound(data, one, one_len, two, smb2(two, 17, false, 0, "2100 01 0d 01000000 6000 0000 00000000 " RELATED " 01")), true);
+	feed(data, smb2(data, 17, true, 0, "0200"), false);
+	assert_has(&rig->json, "\"filename\":\"b.cfg\",\"access\":\"delete on close\",");
+	assert_int_equal(rig->events, 0);
+}
+
 static void
 test_probe(void **state)
 {
@@ -476,7 +516,7 @@ int
 main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, rig_destroy)
-	const struct CMUnitTest tests[] = { CASE(test_pairs), CASE(test_cut), CASE(test_keywords), CASE(test_limits), CASE(test_trees), CASE(test_dos_errors), CASE(test_related_pipe), CASE(test_probe),
+	const struct CMUnitTest tests[] = { CASE(test_pairs), CASE(test_cut), CASE(test_keywords), CASE(test_limits), CASE(test_trees), CASE(test_dos_errors), CASE(test_related_pipe), CASE(test_set_info), CASE(test_probe),
 		CASE(test_tables) };
 
 	return cmocka_run_group_tests_name("smb", tests, NULL, NULL);
