@@ -235,6 +235,9 @@ rule_setup_isdataat(struct rule_parser *parser, char *value)
 		else if (strcmp(piece, "rawbytes") != 0)
 			return rule_refuse(parser, "\"%.40s\" is not relative or rawbytes", piece);
 	}
+	/* "no byte further on" asks for the byte at the place itself; that no byte is needed would hold everywhere */
+	if ((node->flags & NODE_RELATIVE) != 0 && node->byte.offset.var < 0 && node->byte.offset.number == 0)
+		node->byte.offset.number = 1;
 	return 0;
 }
 

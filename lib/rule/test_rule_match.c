@@ -53,6 +53,8 @@ static const struct match_case match_cases[] = {
 	{ "byte_jump:1,0; content:\"x\"; distance:0; within:1;", BYTES("\x01--x"), false },
 	{ "byte_jump:2,4; isdataat:0,relative;", BYTES("1234\x00\x02" "ab-"), true },
 	{ "byte_jump:2,4; isdataat:0,relative;", BYTES("1234\x00\x02"), false },
+	{ "byte_jump:2,4; isdataat:0,relative;", BYTES("1234\x00\x02" "ab"), false },
+	{ "byte_jump:2,4; isdataat:!0,relative;", BYTES("1234\x00\x02" "ab"), true },
 	{ "byte_jump:2,4; isdataat:!1,relative;", BYTES("1234\x00\x02" "ab"), true },
 	{ "byte_jump:2,4; isdataat:!1,relative;", BYTES("1234\x00\x02" "abc"), false },
 	{ "byte_jump:2,4; isdataat:!1,relative;", BYTES("1234\x00\x02" "a"), false },
