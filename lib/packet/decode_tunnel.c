@@ -174,8 +174,7 @@ decode_ipip(struct decode *d)
 			DECODE_IPV6_IPV4_IN_IPV6_WRONG_VERSION);
 	if (outer_v6) {
 		decode_count(d, inner_v6 ? PACKET_COUNTER_IPV6_IN_IPV6 : PACKET_COUNTER_IPV4_IN_IPV6);
-		return decode_inner(d, PACKET_LINK_RAW, inner_v6 ? PACKET_SOURCE_IPV6_IN_IPV6 :
-			PACKET_SOURCE_IPV4_IN_IPV6);
+		return decode_inner(d, PACKET_LINK_RAW, PACKET_SOURCE_IPV6_TUNNEL);
 	}
 	decode_count(d, inner_v6 ? PACKET_COUNTER_IPV6_IN_IPV4 : PACKET_COUNTER_IPV4_IN_IPV4);
 	return decode_inner(d, PACKET_LINK_RAW, PACKET_SOURCE_IPV4_TUNNEL);

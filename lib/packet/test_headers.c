@@ -180,6 +180,44 @@ test_unknown_protocol(void **state)
 	}
 }
 
+/** An IPv6 header before a payload of that many bytes. */
+static void
+put_ipv6(struct frame *frame, uint16_t payload_len, uint8_t next)
+{
+	static const uint8_t addresses[32] = { 0x20, [16] = 0x20, [31] = 1 };
+
+	frame_be32(frame, 0x60000000);
+	frame_be16(frame, payload_len);
+	frame_be16(frame, (uint16_t)(next << 8 | 64));
+	frame_put(frame, addresses, sizeof(addresses));
+}
+
+/** EVE's pkt_src names the tunnel by what it runs in, not by what is inside. */
+static void
+test_tunnel_in_ipv6(void **state)
+{
+	static const uint8_t inners[] = { IP_PROTO_IPIP, IP_PROTO_IPV6 };
+
+	for (unsigned int i = 0; i < TEST_COUNT(inners); i++) {
+		bool is_v6 = inners[i] == IP_PROTO_IPV6;
+		struct frame frame = { .len = 0 };
+
+		frame_ethernet(&frame, 0x86dd);
+		put_ipv6(&frame, is_v6 ? 44 : 24, inners[i]);
+		if (is_v6)
+			put_ipv6(&frame, 4, 89);
+		else
+			frame_ipv4(&frame, 0x0a000001, 0x0a000002, 89, 7, 0);
+		frame_put(&frame, "what", 4);
+		if (!is_v6)
+			frame_finish_ipv4(&frame);
+		frame_give(&packets[0], &frame, 1000000000);
+		assert_int_equal(packet_decode_burst(decoder, packets, 1, PACKETS_MAX), 2);
+		assert_int_equal(packets[1].ip_version, is_v6 ? 6 : 4);
+		assert_string_equal(packet_source_names[packets[1].source], "ipv6 tunnel");
+	}
+}
+
 int
 main(void)
 {
@@ -189,6 +227,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_igmp, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_udp_surplus, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unknown_protocol, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_tunnel_in_ipv6, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
