@@ -32,6 +32,8 @@ enum decode_layer {
 	LAYER_NSH,
 	LAYER_PPPOE,
 	LAYER_VNTAG,
+	LAYER_ETAG,
+	LAYER_DCE,
 	LAYER_IEEE8021AH,
 	LAYER_PPP,
 	LAYER_SLL,
@@ -152,6 +154,8 @@ enum decode_layer decode_nsh(struct decode *d);
 enum decode_layer decode_pppoe(struct decode *d);
 enum decode_layer decode_ppp(struct decode *d);
 enum decode_layer decode_vntag(struct decode *d);
+enum decode_layer decode_etag(struct decode *d);
+enum decode_layer decode_dce(struct decode *d);
 enum decode_layer decode_ieee8021ah(struct decode *d);
 enum decode_layer decode_sll(struct decode *d);
 enum decode_layer decode_sll2(struct decode *d);

@@ -15,6 +15,8 @@ enum {
 	IPV4_HEADER_LEN = 20,
 	IPV6_HEADER_LEN = 40,
 	VNTAG_LEN = 6,       /* tag and EtherType */
+	ETAG_LEN = 8,        /* so */
+	DCE_TAG_LEN = 2,     /* tree and time to live */
 	SERVICE_TAG_LEN = 4, /* priority, flags, service identifier */
 	CUSTOMER_HEADER_LEN = 14,
 };
@@ -296,6 +298,33 @@ decode_vntag(struct decode *d)
 	if (d->decoder->ether_kinds[packet->ether_type] == LAYER_DONE)
 		decode_event_set(packet, DECODE_VNTAG_UNKNOWN_TYPE);
 	return LAYER_ETHER_TYPE;
+}
+
+/* IEEE 802.1BR, between a bridge and its port extenders: priority, ports of the extenders, then the EtherType of the frame. */
+enum decode_layer
+decode_etag(struct decode *d)
+{
+	struct packet *packet = d->packet;
+
+	if (cursor_left(&d->in) < ETAG_LEN)
+		return decode_bad(d, DECODE_ETAG_HEADER_TOO_SMALL);
+	cursor_skip(&d->in, ETAG_LEN - 2);
+	packet->ether_type = cursor_be16(&d->in);
+	decode_count(d, PACKET_COUNTER_ETAG);
+	if (d->decoder->ether_kinds[packet->ether_type] == LAYER_DONE)
+		decode_event_set(packet, DECODE_ETAG_UNKNOWN_TYPE);
+	return LAYER_ETHER_TYPE;
+}
+
+/* Cisco's FabricPath: a header between switches, whose addresses are theirs, and a tag before the whole frame of the hosts. */
+enum decode_layer
+decode_dce(struct decode *d)
+{
+	if (cursor_left(&d->in) < DCE_TAG_LEN + CUSTOMER_HEADER_LEN)
+		return decode_bad(d, DECODE_DCE_PKT_TOO_SMALL);
+	cursor_skip(&d->in, DCE_TAG_LEN);
+	decode_count(d, PACKET_COUNTER_DCE);
+	return LAYER_ETHERNET;
 }
 
 /* IEEE 802.1ah (802.1Q 9.7): a provider's header and service tag before the customer's frame, whose addresses are those

@@ -1,9 +1,9 @@
-/* Tags that only some switches write: VN-Tag and 802.1ah. */
+/* Tags that only some switches write: VN-Tag, 802.1BR, FabricPath and 802.1ah. */
 #include "test/test.h"
 
 #include "lib/packet/test_decoder.h"
 
-enum { ETHER_TYPE_VNTAG = 0x8926, ETHER_TYPE_SERVICE = 0x88e7 };
+enum { ETHER_TYPE_VNTAG = 0x8926, ETHER_TYPE_ETAG = 0x893f, ETHER_TYPE_DCE = 0x8903, ETHER_TYPE_SERVICE = 0x88e7 };
 
 static void
 add_datagram(struct frame *frame)
@@ -74,6 +74,53 @@ test_vntag_behind_vlan(void **state)
 }
 
 static void
+test_etag(void **state)
+{
+	struct frame frame = { .len = 0 };
+
+	frame_ethernet(&frame, ETHER_TYPE_ETAG);
+	frame_be32(&frame, 0x100000d3);
+	frame_be16(&frame, 0);
+	frame_be16(&frame, 0x8100);
+	frame_be32(&frame, 0x00070800);
+	add_datagram(&frame);
+	decode(&frame);
+	assert_false(packet_is(packet, PACKET_INVALID));
+	assert_false(packet_has_events(packet));
+	assert_true(packet_is(packet, PACKET_FLOW));
+	assert_int_equal(packet->vlan[0], 7);
+	assert_memory_equal(packet->payload, "tagged", 6);
+	assert_int_equal(counter_get(&counters[PACKET_COUNTER_ETAG]), 1);
+	check_cuts(frame, 14, 22, DECODE_ETAG_HEADER_TOO_SMALL);
+	frame_set_be16(&frame, 20, 0x9999);
+	decode(&frame);
+	assert_true(packet_has_decode_event(packet, DECODE_ETAG_UNKNOWN_TYPE));
+}
+
+/** The addresses are the hosts', not the switches'. */
+static void
+test_dce(void **state)
+{
+	static const uint8_t host[12] = { 2, 0, 0, 0, 0, 8, 2, 0, 0, 0, 0, 9 };
+	struct frame frame = { .len = 0 };
+
+	frame_ethernet(&frame, ETHER_TYPE_DCE);
+	frame_be16(&frame, 0x0060);
+	frame_put(&frame, host, sizeof(host));
+	frame_be16(&frame, 0x0800);
+	add_datagram(&frame);
+	decode(&frame);
+	assert_false(packet_is(packet, PACKET_INVALID));
+	assert_false(packet_has_events(packet));
+	assert_true(packet_is(packet, PACKET_FLOW));
+	assert_memory_equal(packet_src_mac(packet), host + 6, 6);
+	assert_memory_equal(packet_dst_mac(packet), host, 6);
+	assert_memory_equal(packet->payload, "tagged", 6);
+	assert_int_equal(counter_get(&counters[PACKET_COUNTER_DCE]), 1);
+	check_cuts(frame, 14, 30, DECODE_DCE_PKT_TOO_SMALL);
+}
+
+static void
 test_ieee8021ah(void **state)
 {
 	static const uint8_t customer[12] = { 2, 0, 0, 0, 0, 8, 2, 0, 0, 0, 0, 9 };
@@ -104,6 +151,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_vntag, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_vntag_behind_vlan, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_etag, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_dce, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_ieee8021ah, setup, teardown),
 	};
 
