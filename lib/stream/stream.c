@@ -204,29 +204,57 @@ stream_hole_len(const struct stream_dir *dir)
 	return acked > 0 ? (uint32_t)acked : 0;
 }
 
+/** What of the hole is told at once: up to where the other side had read when it sent what waits for it, so that this is handed
+ *  on where it belongs, between two parts of the hole. Where nothing was seen behind the hole, it may be all of that side. */
+static uint32_t
+hole_part_len(const struct stream_step *step, unsigned int side, uint32_t left)
+{
+	const struct stream_dir *dir = &step->stream->dirs[side], *peer = &step->stream->dirs[!side];
+	uint32_t mark = dir->early.head != NULL && stream_is_holding(peer) ? peer->early.head->mark : 0;
+	int32_t ahead = seq_diff(mark, dir->next_seq);
+
+	return mark != 0 && ahead > 0 && (uint32_t)ahead < left ? (uint32_t)ahead : left;
+}
+
+static void
+skip_part(struct stream_step *step, unsigned int side, uint32_t len)
+{
+	struct stream_dir *dir = &step->stream->dirs[side];
+	struct stream_data gap = { .flags = STREAM_GAP, .missing = len };
+
+	if ((dir->flags & STREAM_DIR_ACKED) != 0 && seq_diff(dir->last_ack, dir->next_seq) > 0)
+		step->flow->lost_bytes[side == stream_side(step->flow, true)] += len;
+	stream_count(step->engine, STREAM_COUNTER_GAP_BYTES, len);
+	dir->next_pos += len;
+	dir->next_seq += len;
+	pending_free(step->engine, dir);
+	if ((step->flow->flags & FLOW_APP_GIVEN_UP) == 0)
+		deliver(step, dir, &gap);
+}
+
 void
 stream_skip_hole(struct stream_step *step, unsigned int side)
 {
 	struct stream_dir *dir = &step->stream->dirs[side];
-	struct stream_data gap = { .flags = STREAM_GAP, .missing = stream_hole_len(dir) };
+	uint32_t left = stream_hole_len(dir);
 
-	if (gap.missing == 0) {
+	if (left == 0) {
 		drain(step, side, false);
 		return;
 	}
-	if ((dir->flags & STREAM_DIR_ACKED) != 0 && seq_diff(dir->last_ack, dir->next_seq) > 0)
-		step->flow->lost_bytes[side == stream_side(step->flow, true)] += gap.missing;
 	stream_count(step->engine, STREAM_COUNTER_REASSEMBLY_GAP, 1);
-	stream_count(step->engine, STREAM_COUNTER_GAP_BYTES, gap.missing);
 	if (step->packet != NULL)
 		stream_event_set(step->packet, STREAM_REASSEMBLY_SEQ_GAP);
-	dir->next_pos += gap.missing;
-	dir->next_seq += gap.missing;
 	dir->gap_packets = 0;
 	dir->gap_run += dir->gap_run < UINT8_MAX;
-	pending_free(step->engine, dir);
-	if ((step->flow->flags & FLOW_APP_GIVEN_UP) == 0)
-		deliver(step, dir, &gap);
+	while (left > 0) {
+		uint32_t part = hole_part_len(step, side, left);
+
+		skip_part(step, side, part);
+		left -= part;
+		if (left > 0)
+			stream_drain(step, !side);
+	}
 	stream_drain(step, side);
 }
 

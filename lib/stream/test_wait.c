@@ -147,6 +147,24 @@ test_an_early_answer_before_a_jump(void **state)
 	assert_memory_equal(sink.order, "CDIJ", 4);
 }
 
+/* What the client sent in the midst of a hole stands there: neither before what it had read nor behind what it had not. */
+static void
+test_a_request_within_a_hole(void **state)
+{
+	handshake(CLIENT_ISN);
+	ask(0, "ab");
+	segment(true, CLIENT_ISN + 3, SERVER_ISN + 6, TCP_ACK | TCP_PSH, "gh", 2);
+	segment(true, CLIENT_ISN + 5, SERVER_ISN + 11, TCP_ACK, NULL, 0);
+	assert_string_equal(sink.order, "ab");
+	for (uint32_t i = 0; i < 4; i++)
+		segment(false, SERVER_ISN + 11 + 2 * i, CLIENT_ISN + 5, TCP_ACK | TCP_PSH, "ij", 2);
+	assert_string_equal(sink.order, "abghIJIJIJIJ");
+	assert_int_equal(sink.gaps[0], 2);
+	assert_int_equal(sink.missing[0], 10);
+	assert_int_equal(counters[STREAM_COUNTER_REASSEMBLY_GAP], 1);
+	assert_int_equal(counters[STREAM_COUNTER_GAP_BYTES], 10);
+}
+
 int
 main(void)
 {
@@ -160,6 +178,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_nothing_follows_the_end_of_an_early_answer, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hole_upon_hole, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_an_early_answer_before_a_jump, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_request_within_a_hole, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
