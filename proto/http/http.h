@@ -364,6 +364,8 @@ void http_half_tell_file(struct proto_ctx *ctx, struct http_half *half);
 
 /** Bytes of the body, which begins with the first. */
 void http_file_data(struct proto_ctx *ctx, struct http_half *half, const uint8_t *data, uint32_t len);
+/** Bytes of it were lost, may be its first. */
+void http_file_gap(struct proto_ctx *ctx, struct http_half *half, uint64_t missing);
 /** What was kept of the body is decoded, or the body is over: the file takes what it can be given now. */
 void http_file_settle(struct proto_ctx *ctx, struct http_half *half);
 /** The body is over: all are told of the file, which is then forgotten. */

@@ -329,14 +329,14 @@ http_body_gap(struct proto_ctx *ctx, uint32_t missing)
 		if (body->half != NULL && is_data(body)) {
 			body->half->is_gapped = true;
 			body->half->body_len += body->left;
-			file_gap(ctx->files, body->half->file, body->left);
+			http_file_gap(ctx, body->half, body->left);
 		}
 		finish(ctx, body, false);
 		return has_end;
 	}
 	if (body->half != NULL) {
 		body->half->is_gapped = true;
-		file_gap(ctx->files, body->half->file, missing);
+		http_file_gap(ctx, body->half, missing);
 		body->half->body_len += missing;
 		http_half_match(ctx, body->half);
 	}

@@ -106,6 +106,14 @@ http_file_data(struct proto_ctx *ctx, struct http_half *half, const uint8_t *dat
 }
 
 void
+http_file_gap(struct proto_ctx *ctx, struct http_half *half, uint64_t missing)
+{
+	if (!half->has_file)
+		begin(ctx, half);
+	file_gap(ctx->files, half->file, missing);
+}
+
+void
 http_file_settle(struct proto_ctx *ctx, struct http_half *half)
 {
 	const struct http_config *config = ctx->config;

@@ -114,6 +114,22 @@ test_gap(void **state)
 	assert_non_null(strstr(rig->told.data, "event {\"filename\":\"/gap\",\"gaps\":true,\"state\":\"TRUNCATED\",\"stored\":false,\"size\":9"));
 }
 
+/* Lost from its first byte on, it is a file all the same; so where the gap goes beyond its end. */
+static void
+test_gap_whole(void **state)
+{
+	(void)state;
+	follow(FILE_WANT_EVENT);
+	for (unsigned int beyond = 0; beyond <= 200; beyond += 200) {
+		feed("GET /gone HTTP/1.1\r\nHost: a\r\n\r\n", true);
+		feed("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", false);
+		feed_bytes("HTTP/1.1 204 No\r\n\r\n", 19, false, 9 + beyond);
+		buf_putc(&rig->told, '\0');
+		assert_non_null(strstr(rig->told.data, "event {\"filename\":\"/gone\",\"gaps\":true,\"state\":\"TRUNCATED\",\"stored\":false,\"size\":9"));
+		buf_reset(&rig->told);
+	}
+}
+
 /* A file is what a content coding was put on. */
 static void
 test_coded(void **state)
@@ -189,6 +205,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_long, rig_create, rig_destroy),
 		cmocka_unit_test_setup_teardown(test_broken, rig_create, rig_destroy),
 		cmocka_unit_test_setup_teardown(test_gap, rig_create, rig_destroy),
+		cmocka_unit_test_setup_teardown(test_gap_whole, rig_create, rig_destroy),
 		cmocka_unit_test_setup_teardown(test_coded, rig_create, rig_destroy),
 		cmocka_unit_test_setup_teardown(test_form, rig_create, rig_destroy),
 		cmocka_unit_test_setup_teardown(test_unwanted, rig_create, rig_destroy),
