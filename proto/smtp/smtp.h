@@ -291,6 +291,7 @@ struct smtp_state {
 	uint8_t open_first, open_count;
 	uint8_t open[SMTP_OPEN_MAX]; /* enum smtp_kind of commands without a reply, a ring */
 	uint8_t line_begin[2];  /* DATA: its first bytes */
+	bool data_begun;        /* DATA: bytes of the message came */
 	bool line_after_crlf;   /* DATA: the line before ended with both */
 	bool line_cr;           /* DATA: the last byte was CR */
 	bool bdat_last;

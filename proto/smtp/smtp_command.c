@@ -86,6 +86,7 @@ on_data(struct proto_ctx *ctx, struct cursor argument)
 	(void)smtp_mail_at_hand(ctx);
 	state->content = SMTP_DATA;
 	state->data_code = 0;
+	state->data_begun = false;
 	state->line_len = 0;
 	state->line_after_crlf = true;
 	ctx->raw = true;

@@ -83,6 +83,17 @@ take_data(struct proto_ctx *ctx, struct cursor in)
 	return (uint32_t)all;
 }
 
+/* RFC 2920 3.1: DATA is the last command of a group. Whoever sends the message before the answer does not mind what it is. */
+static void
+note_haste(struct proto_ctx *ctx)
+{
+	struct smtp_state *state = ctx->state;
+
+	if (!state->data_begun && state->data_code == 0 && state->greeted && !state->lost)
+		proto_event(ctx, SMTP_EVENT_INVALID_PIPELINED_SEQUENCE);
+	state->data_begun = true;
+}
+
 static uint32_t
 take_chunk(struct proto_ctx *ctx, struct cursor in)
 {
@@ -107,8 +118,10 @@ smtp_raw(struct proto_ctx *ctx, struct cursor in)
 
 	if (state->content == SMTP_BDAT)
 		return take_chunk(ctx, in);
-	if (state->content == SMTP_DATA && (state->data_code == 0 || state->data_code == SMTP_CODE_SEND_DATA))
+	if (state->content == SMTP_DATA && (state->data_code == 0 || state->data_code == SMTP_CODE_SEND_DATA)) {
+		note_haste(ctx);
 		return take_data(ctx, in);
+	}
 	state->content = SMTP_NO_CONTENT; /* refused: commands follow */
 	ctx->raw = false;
 	return 0;

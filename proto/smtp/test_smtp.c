@@ -193,6 +193,8 @@ static const struct {
 	{ "timeout", OPEN "< 421 Timeout|", 0, 0, "", "", 0 },
 	{ "tls refused", OPEN "> STARTTLS|< 454 No|", 0, 0, "", "", E(TLS_REJECTED) },
 	{ "sent behind starttls", OPEN "> STARTTLS|> MAIL FROM:<a@plant>|", 0, 0, "", "", E(INVALID_PIPELINED_SEQUENCE) },
+	{ "sent behind data", OPEN ENVELOPE "> DATA|> S: 1|> |> x|< 354 Go|" DATA_END, 1, 1, "\"reply_code\":250", "x\r\n|", E(INVALID_PIPELINED_SEQUENCE) },
+	{ "data of one direction", "> EHLO plc|> MAIL FROM:<a@plant>|> RCPT TO:<b@plant>|> DATA|> S: 1|> |> x|> .|", 0, 1, "", "x\r\n|", 0 },
 };
 
 static void
