@@ -6,7 +6,7 @@
 
 #define RULE_KEYWORD_SETUPS(X) \
 	/* keyword_meta.c */ \
-	X(msg) X(sid) X(rev) X(gid) X(classtype) X(priority) X(reference) X(metadata) X(target) X(noalert) X(requires) X(config) X(ignored) \
+	X(msg) X(sid) X(rev) X(gid) X(classtype) X(priority) X(reference) X(metadata) X(target) X(noalert) X(alert) X(requires) X(config) X(ignored) \
 	/* keyword_content.c */ \
 	X(content) X(nocase) X(offset) X(depth) X(distance) X(within) X(startswith) X(endswith) X(rawbytes) X(fast_pattern) \
 	X(isdataat) X(bsize) X(pkt_data) X(buffer_ether) X(buffer_ipv4) X(buffer_ipv6) X(buffer_tcp) X(buffer_udp) \

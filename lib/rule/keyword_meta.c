@@ -153,6 +153,14 @@ rule_setup_noalert(struct rule_parser *parser, char *value)
 	return 0;
 }
 
+int
+rule_setup_alert(struct rule_parser *parser, char *value)
+{
+	(void)value;
+	parser->draft.flags |= RULE_PASS_ALERT;
+	return 0;
+}
+
 /* The language that is spoken here, as its makers number it: `requires` compares with it. */
 static const int language_version[3] = { 9, 0, 0 };
 

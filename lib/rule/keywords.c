@@ -24,7 +24,7 @@ const struct rule_keyword rule_keywords[] = {
 		"target:dest_ip;" },
 	{ "noalert", rule_setup_noalert, KEYWORD_NO_VALUE, KIND_ANY, "matches and sets state, but gives no alert",
 		"noalert; flowbits:set,seen;" },
-	{ "alert", rule_setup_ignored, 0, KIND_ANY, "the default",
+	{ "alert", rule_setup_alert, 0, KIND_ANY, "of a pass rule: it alerts, and passes; the default of others",
 		"alert;" },
 	{ "requires", rule_setup_requires, KEYWORD_VALUE, KIND_ANY, "conditions for loading",
 		"requires:version >=7.0.0;" },

@@ -28,37 +28,21 @@ event_candidates(struct rule_view *view, uint64_t events, const struct rule_even
 
 /* ---- hits ---- */
 
-/* @return false: a pass rule ends the matching */
-static bool
-rule_fires(struct rule_view *view, const struct rule *rule, uint32_t rule_idx, struct rule_hits *hits)
+/* The alert, if it is not one too many. */
+static void
+rule_tells(struct rule_view *view, const struct rule *rule, uint32_t rule_idx, uint16_t captured_from, struct rule_hits *hits)
 {
 	struct rule_matcher *matcher = view->matcher;
-
-	uint16_t captured_from = matcher->captured_count;
-
-	rule_state_actions(view, rule);
-	rule_captures_keep(view);
-	if (rule->meta.action == RULE_PASS) {
-		rule_count(view, RULE_COUNTER_PASSED);
-		if ((rule->flags & RULE_PASS_FLOW) != 0)
-			rule_flow_pass(view);
-		return false;
-	}
-	hits->quiet = hits->quiet || (rule->flags & RULE_QUIET) != 0;
-	if ((rule->flags & RULE_QUIET_FLOW) != 0)
-		(void)rule_flow_mark(view, FLOW_BIT_QUIET);
-	if ((rule->flags & RULE_NOALERT) != 0 || rule->meta.action == RULE_CONFIG)
-		return true;
-	uint8_t action = rule->meta.action;
+	uint8_t action = rule->meta.action == RULE_PASS ? RULE_ALERT : rule->meta.action;
 
 	if (!rule_threshold_allows(view, rule, &action)) {
 		rule_count(view, RULE_COUNTER_SUPPRESSED);
-		return true;
+		return;
 	}
 	if (hits->count >= matcher->alerts_max) {
 		rule_count(view, RULE_COUNTER_OVERFLOW);
 		hits->dropped++;
-		return true;
+		return;
 	}
 	for (unsigned int i = 0; i < RULE_TAGS_OF_RULE && rule->tags[i].where != TAG_NONE; i++)
 		rule_tag_begin(view, &rule->tags[i]);
@@ -67,6 +51,29 @@ rule_fires(struct rule_view *view, const struct rule *rule, uint32_t rule_idx, s
 	hits->hit[hits->count++] = (struct rule_hit){ .rule_idx = rule_idx, .sid = rule->meta.sid, .meta = &rule->meta,
 		.action = action, .stream = view->phase == PHASE_STREAM, .captured_from = captured_from,
 		.captured_count = (uint16_t)(matcher->captured_count - captured_from) };
+}
+
+/* @param hits  NULL: pass rules of a packet are asked again, and were heard. @return false: a pass rule ends the matching */
+static bool
+rule_fires(struct rule_view *view, const struct rule *rule, uint32_t rule_idx, struct rule_hits *hits)
+{
+	uint16_t captured_from = view->matcher->captured_count;
+
+	rule_state_actions(view, rule);
+	rule_captures_keep(view);
+	if (rule->meta.action == RULE_PASS) {
+		rule_count(view, RULE_COUNTER_PASSED);
+		if ((rule->flags & RULE_PASS_FLOW) != 0)
+			rule_flow_pass(view);
+		if ((rule->flags & RULE_PASS_ALERT) != 0 && hits != NULL)
+			rule_tells(view, rule, rule_idx, captured_from, hits);
+		return false;
+	}
+	hits->quiet = hits->quiet || (rule->flags & RULE_QUIET) != 0;
+	if ((rule->flags & RULE_QUIET_FLOW) != 0)
+		(void)rule_flow_mark(view, FLOW_BIT_QUIET);
+	if ((rule->flags & RULE_NOALERT) == 0 && rule->meta.action != RULE_CONFIG)
+		rule_tells(view, rule, rule_idx, captured_from, hits);
 	return true;
 }
 
@@ -293,9 +300,9 @@ tables_candidates(struct rule_view *view, struct tables_met tables, uint16_t spo
 	table_candidates(view, tables.app, sport, dport);
 }
 
-/* Asks the pass rules, which come first in order. */
+/* Asks the pass rules, which come first in order, again: rule_match_packet() told of those that alert. */
 static bool
-pass_rules_hold(struct rule_matcher *matcher, const struct packet *packet, struct flow *flow, struct rule_hits *hits)
+pass_rules_hold(struct rule_matcher *matcher, const struct packet *packet, struct flow *flow)
 {
 	const struct ruleset *set = matcher->set;
 	struct rule_view view;
@@ -316,15 +323,15 @@ pass_rules_hold(struct rule_matcher *matcher, const struct packet *packet, struc
 	if (!matcher->found)
 		return false;
 	view_ends_of_packet(&view, packet);
-	return !candidates_verify(&view, hits, set->pass_count);
+	return !candidates_verify(&view, NULL, set->pass_count);
 }
 
 /* Whether a pass rule on the packet itself silences what its bytes would say. */
 static inline bool
-packet_passes(struct rule_matcher *matcher, const struct packet *packet, struct flow *flow, struct rule_hits *hits)
+packet_passes(struct rule_matcher *matcher, const struct packet *packet, struct flow *flow)
 {
 	return matcher->set->pass_count > 0
-		&& (rule_flow_passed(flow) || (packet != NULL && pass_rules_hold(matcher, packet, flow, hits)));
+		&& (rule_flow_passed(flow) || (packet != NULL && pass_rules_hold(matcher, packet, flow)));
 }
 
 /* ---- entry points ---- */
@@ -372,7 +379,7 @@ rule_match_stream(struct rule_matcher *matcher, const struct packet *packet, str
 	struct tables_met tables = tables_of(matcher->set, packet, flow, PHASE_STREAM, CLASS_TCP, chunk->to_server);
 	struct rule_view view;
 
-	if ((tables.all == NULL && tables.app == NULL) || chunk->len <= chunk->seen_len || packet_passes(matcher, packet, flow, hits))
+	if ((tables.all == NULL && tables.app == NULL) || chunk->len <= chunk->seen_len || packet_passes(matcher, packet, flow))
 		return 0;
 	uint16_t client_port = flow_originator_port(flow), server_port = flow_responder_port(flow);
 
@@ -435,7 +442,7 @@ rule_match_message(struct rule_matcher *matcher, const struct packet *packet, st
 	}
 	if (matcher->set->quiet_flows && rule_flow_marked(flow, FLOW_BIT_QUIET))
 		hits->quiet = true;
-	if ((events == 0 && records == NULL && !once && files == RULE_GROUP_NONE) || (packet == NULL && flow == NULL) || packet_passes(matcher, packet, flow, hits))
+	if ((events == 0 && records == NULL && !once && files == RULE_GROUP_NONE) || (packet == NULL && flow == NULL) || packet_passes(matcher, packet, flow))
 		return;
 	view_init(&view, matcher, packet, flow);
 	view.phase = PHASE_MESSAGE;

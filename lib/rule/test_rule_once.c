@@ -22,6 +22,33 @@ test_once(void **state)
 	bench_end(&b);
 }
 
+/* A pass rule with the keyword alert is heard once of what it lets go: of the packet, not again of its data; of the flow at its first. */
+static void
+test_pass_that_alerts(void **state)
+{
+	struct rule_chunk chunk = { .data = (const uint8_t *)"abcd", .len = 4, .to_server = true };
+	struct packet packet = toy_packet(IP_PROTO_TCP, "abcd", 4);
+	struct bench b;
+
+	(void)state;
+	bench_begin(&b, "pass tcp any any -> any 502 (dsize:4; alert; sid:1;)\nalert tcp any any -> any any (content:\"abcd\"; sid:2;)\n", IP_PROTO_TCP);
+	rule_hits_reset(&b.hits);
+	rule_match_packet(b.matcher, &packet, &b.flow, &b.hits);
+	rule_match_stream(b.matcher, &packet, &b.flow, &chunk, &b.hits);
+	assert_int_equal(b.hits.count, 1);
+	assert_int_equal(b.hits.hit[0].sid, 1);
+	assert_int_equal(b.hits.hit[0].action, RULE_ALERT);
+	bench_end(&b);
+	bench_begin(&b, "pass udp 10.0.0.1 any -> any any (alert; threshold:type limit, track by_src, count 1, seconds 60; sid:1;)\n"
+			"alert udp any any -> any 502 (content:\"a\"; sid:2;)\n", IP_PROTO_UDP);
+	for (unsigned int i = 1; i <= 2; i++) {
+		b.flow.packets[FLOW_TO_SERVER] = i;
+		assert_int_equal(bench_udp(&b, "a", 1), i == 1);
+	}
+	assert_int_equal(b.hits.count, 0);
+	bench_end(&b);
+}
+
 /* A rule that asks for nothing but the protocol speaks once a direction: at the first data since it is known. */
 static void
 test_protocol_only(void **state)
@@ -191,7 +218,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_once),
+		cmocka_unit_test(test_once), cmocka_unit_test(test_pass_that_alerts),
 		cmocka_unit_test(test_protocol_only),
 		cmocka_unit_test(test_protocols),
 		cmocka_unit_test(test_known),
