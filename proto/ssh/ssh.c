@@ -427,6 +427,7 @@ const struct proto ssh_proto = {
 	.parse = ssh_parse,
 	.gap = ssh_gap,
 	.end = ssh_end,
+	.counts_transactions = true,
 	.state_len = sizeof(struct ssh_state),
 	.counters = ssh_counters,
 	.counter_count = SSH_COUNTER_COUNT,
