@@ -14,8 +14,6 @@ enum {
 	PPP_CONTROL_MIN = 0x8000, /* network and link control protocols, RFC 1661 2 */
 	IPV4_HEADER_LEN = 20,
 	IPV6_HEADER_LEN = 40,
-	VNTAG_LEN = 6,       /* tag and EtherType */
-	ETAG_LEN = 8,        /* so */
 	DCE_TAG_LEN = 2,     /* tree and time to live */
 	SERVICE_TAG_LEN = 4, /* priority, flags, service identifier */
 	CUSTOMER_HEADER_LEN = 14,
@@ -284,36 +282,44 @@ decode_pppoe(struct decode *d)
 	return decode_bad(d, DECODE_PPPOE_WRONG_CODE);
 }
 
-/* Cisco's VN-Tag, between switch and network adapter: direction, virtual interfaces, then the EtherType of the frame. */
-enum decode_layer
-decode_vntag(struct decode *d)
+/* A tag of which nothing is told, and behind it the EtherType of the frame. */
+struct plain_tag {
+	uint8_t len; /* with the EtherType */
+	enum decode_event too_small, unknown_type;
+	enum packet_counter counter;
+};
+
+static enum decode_layer
+plain_tag(struct decode *d, const struct plain_tag *tag)
 {
 	struct packet *packet = d->packet;
 
-	if (cursor_left(&d->in) < VNTAG_LEN)
-		return decode_bad(d, DECODE_VNTAG_HEADER_TOO_SMALL);
-	cursor_skip(&d->in, VNTAG_LEN - 2);
+	if (cursor_left(&d->in) < tag->len)
+		return decode_bad(d, tag->too_small);
+	cursor_skip(&d->in, tag->len - 2u);
 	packet->ether_type = cursor_be16(&d->in);
-	decode_count(d, PACKET_COUNTER_VNTAG);
+	decode_count(d, tag->counter);
 	if (d->decoder->ether_kinds[packet->ether_type] == LAYER_DONE)
-		decode_event_set(packet, DECODE_VNTAG_UNKNOWN_TYPE);
+		decode_event_set(packet, tag->unknown_type);
 	return LAYER_ETHER_TYPE;
 }
 
-/* IEEE 802.1BR, between a bridge and its port extenders: priority, ports of the extenders, then the EtherType of the frame. */
+/* Cisco's VN-Tag, between switch and network adapter: direction, virtual interfaces. */
+enum decode_layer
+decode_vntag(struct decode *d)
+{
+	static const struct plain_tag tag = { 6, DECODE_VNTAG_HEADER_TOO_SMALL, DECODE_VNTAG_UNKNOWN_TYPE, PACKET_COUNTER_VNTAG };
+
+	return plain_tag(d, &tag);
+}
+
+/* IEEE 802.1BR, between a bridge and its port extenders: priority, ports of the extenders. */
 enum decode_layer
 decode_etag(struct decode *d)
 {
-	struct packet *packet = d->packet;
+	static const struct plain_tag tag = { 8, DECODE_ETAG_HEADER_TOO_SMALL, DECODE_ETAG_UNKNOWN_TYPE, PACKET_COUNTER_ETAG };
 
-	if (cursor_left(&d->in) < ETAG_LEN)
-		return decode_bad(d, DECODE_ETAG_HEADER_TOO_SMALL);
-	cursor_skip(&d->in, ETAG_LEN - 2);
-	packet->ether_type = cursor_be16(&d->in);
-	decode_count(d, PACKET_COUNTER_ETAG);
-	if (d->decoder->ether_kinds[packet->ether_type] == LAYER_DONE)
-		decode_event_set(packet, DECODE_ETAG_UNKNOWN_TYPE);
-	return LAYER_ETHER_TYPE;
+	return plain_tag(d, &tag);
 }
 
 /* Cisco's FabricPath: a header between switches, whose addresses are theirs, and a tag before the whole frame of the hosts. */

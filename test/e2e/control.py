@@ -216,32 +216,40 @@ class Control(unittest.TestCase):
         read.send_signal(signal.SIGINT)
         self.assertEqual(read.wait(10), -signal.SIGINT)
 
-    def test_a_worker_that_hangs_is_told(self):
-        """To the log, to whoever asks, and to the service manager, which no longer hears that all is well."""
+    def run_managed(self):
+        """A sensor, and the service manager's end of what it tells."""
         manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.addCleanup(manager.close)
         manager.bind(f'{self.folder}/notify')
         manager.settimeout(3)
         with open(f'{self.folder}/log', 'wb') as log:
             process = self.run_sensor('first', log, NOTIFY_SOCKET=f'{self.folder}/notify', WATCHDOG_USEC='1000000')
+        return process, manager
+
+    def forget_heard(self, manager):
+        manager.setblocking(False)
+        with self.assertRaises(BlockingIOError):
+            while True:
+                manager.recv(64)
+        manager.settimeout(3)
+
+    def told(self, text):
+        with open(f'{self.folder}/log') as log:
+            return text in log.read()
+
+    def test_a_worker_that_hangs_is_told(self):
+        """To the log, to whoever asks, and to the service manager, which no longer hears that all is well."""
+        process, manager = self.run_managed()
         self.assertEqual([manager.recv(64) for _ in range(3)], [b'READY=1', b'WATCHDOG=1', b'WATCHDOG=1'])
 
-        def told():
-            with open(f'{self.folder}/log') as log:
-                return log.read()
-
         with stopped(thread_of(process.pid, 'rte-worker-1')):
-            self.assertTrue(wait_for(lambda: 'worker 0 stands still for 10 s' in told(), 20))
-            manager.setblocking(False)
-            with self.assertRaises(BlockingIOError):
-                while True:
-                    manager.recv(64)
-            manager.settimeout(3)
+            self.assertTrue(wait_for(lambda: self.told('worker 0 stands still for 10 s'), 20))
+            self.forget_heard(manager)
             with self.assertRaises(TimeoutError):
                 manager.recv(64)
             self.assertEqual((self.counter('stalls'), self.worker()['stalled']), (1, True))
         self.assertEqual(manager.recv(64), b'WATCHDOG=1')
-        self.assertTrue(wait_for(lambda: 'worker 0 goes on' in told(), 5))
+        self.assertTrue(wait_for(lambda: self.told('worker 0 goes on'), 5))
         self.assertEqual((self.counter('stalls'), self.worker()['stalled']), (1, False))
         process.send_signal(signal.SIGTERM)
         self.assertEqual(process.wait(30), 0)
@@ -251,27 +259,14 @@ class Control(unittest.TestCase):
 
     def test_an_exporter_that_hangs_is_told(self):
         """The service manager hears that all is well for two minutes more: it may be a disk."""
-        manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.addCleanup(manager.close)
-        manager.bind(f'{self.folder}/notify')
-        manager.settimeout(3)
-        with open(f'{self.folder}/log', 'wb') as log:
-            process = self.run_sensor('first', log, NOTIFY_SOCKET=f'{self.folder}/notify', WATCHDOG_USEC='1000000')
-
-        def told(text):
-            with open(f'{self.folder}/log') as log:
-                return text in log.read()
+        process, manager = self.run_managed()
 
         with stopped(thread_of(process.pid, 'exporter')):
-            self.assertTrue(wait_for(lambda: told('the exporter stands still for 10 s'), 20))
-            manager.setblocking(False)
-            with self.assertRaises(BlockingIOError):
-                while True:
-                    manager.recv(64)
-            manager.settimeout(3)
+            self.assertTrue(wait_for(lambda: self.told('the exporter stands still for 10 s'), 20))
+            self.forget_heard(manager)
             self.assertEqual(manager.recv(64), b'WATCHDOG=1')
             self.assertEqual(self.control('counters')['counters']['exporter']['stalls'], 1)
-        self.assertTrue(wait_for(lambda: told('the exporter goes on'), 5))
+        self.assertTrue(wait_for(lambda: self.told('the exporter goes on'), 5))
         process.send_signal(signal.SIGTERM)
         self.assertEqual(process.wait(30), 0)
 
