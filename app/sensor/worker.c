@@ -320,7 +320,7 @@ handle_packet(struct worker *worker, struct packet *packet, struct flow *flow)
 
 	worker->packet = packet;
 	worker->chunk = NULL;
-	if (flow_is_duplicate(worker->flows, packet))
+	if (packet_is(packet, PACKET_COPY) || flow_is_duplicate(worker->flows, packet))
 		return;
 	if (flow != NULL)
 		flow = flow_update(worker->flows, flow, packet);
@@ -443,7 +443,8 @@ handle_burst(struct worker *worker, uint16_t received, uint64_t *since)
 	counter_add(&worker->counters[WORKER_PROCESSED], received);
 }
 
-/* The headers, and what the checksum reads of most frames, are on their way while the burst before is handled. */
+/* The headers, what the checksum reads of most frames, and the end, where PRP's trailer may be, are on their way while the
+ * burst before is handled. */
 static void
 prefetch_frames(struct rte_mbuf *const mbufs[], uint16_t count)
 {
@@ -454,6 +455,8 @@ prefetch_frames(struct rte_mbuf *const mbufs[], uint16_t count)
 		rte_prefetch0(data + 64);
 		if (mbufs[i]->data_len > 128)
 			rte_prefetch0(data + 128);
+		if (mbufs[i]->data_len > 192)
+			rte_prefetch0(data + mbufs[i]->data_len - 2);
 	}
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lib/base/mem.h"
+#include "lib/base/seen.h"
 #include "lib/flow/flow.h"
 #include "lib/flow/flow_table.h"
 
@@ -116,7 +117,7 @@ flow_table_create(struct flow_table **out, const struct flow_config *config, _At
 	table->flows = mem_area_create(table->flows_bytes);
 	table->duplicate_ns = config->duplicate_window_us * 1000;
 	if (table->buckets == NULL || table->flows == NULL ||
-	    (config->skip_duplicates && flow_duplicates_create(&table->duplicates) < 0) ||
+	    (config->skip_duplicates && seen_create(&table->duplicates) < 0) ||
 	    (config->rate_bytes > 0 &&
 		    flow_rates_create(&table->rates, config->rate_bytes, config->rate_interval_s, table->flow_count) < 0)) {
 		flow_table_destroy(table);

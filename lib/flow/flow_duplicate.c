@@ -1,48 +1,33 @@
 /*
- * Frames that the mirror port delivers twice: once where they enter the switch, once where they leave it. The second
- * copy has the same IP packet but for what a router changes (MAC addresses, tags, TTL, class, header checksum) and
- * comes at once; what a host sends again has another IP identification or comes much later.
+ * Frames that the mirror port delivers twice: once where they enter the switch, once where they leave it. The second copy has
+ * the same content but for what a router changes (MAC addresses, tags, TTL, class, header checksum) and comes at once; what a
+ * host sends again has another IP identification or comes much later.
  */
-#include <errno.h>
-#include <stdlib.h>
-
 #include "lib/base/cursor.h"
-#include "lib/base/hash.h"
+#include "lib/base/seen.h"
 #include "lib/flow/flow.h"
 #include "lib/flow/flow_table.h"
 
 enum {
-	DUPLICATE_PRINTS = 8192, /* packets remembered */
-	LOOK_LEN = 192,          /* bytes behind the IP addresses that are looked at; the checksum in them stands for the rest */
+	MACS_LEN = 12,
+	LOOK_LEN = 192, /* bytes behind the IP addresses that are looked at; the checksum in them stands for the rest */
 };
 
-struct flow_duplicates {
-	struct {
-		uint64_t ts_ns;
-		uint64_t print; /* 0: none */
-	} seen[DUPLICATE_PRINTS];
-};
-
-int
-flow_duplicates_create(struct flow_duplicates **out)
-{
-	*out = calloc(1, sizeof(**out));
-	return *out == NULL ? -ENOMEM : 0;
-}
-
-/** What stays the same in both copies. */
+/** What stays the same in both copies of a datagram. */
 static uint64_t
-print_of(const struct packet *packet)
+print_of_datagram(const struct seen *seen, const struct packet *packet)
 {
 	struct cursor in = cursor_of(packet->data, packet->len);
 	bool v4 = packet->ip_version == 4;
-	uint64_t lengths, rest;
-	uint32_t low, high;
+	uint64_t lengths;
 	const uint8_t *bytes;
 	size_t len;
 
 	cursor_skip(&in, packet->l3_off + (v4 ? 2u : 4u));
 	lengths = cursor_be16(&in);
+	len = v4 ? lengths - 4 : lengths + 34; /* what the datagram still has, without padding */
+	if (len < cursor_left(&in))
+		in.left = (uint32_t)len;
 	if (v4)
 		lengths = lengths << 32 | cursor_be32(&in); /* id, offset */
 	cursor_skip(&in, v4 ? 6 : 2);
@@ -50,33 +35,34 @@ print_of(const struct packet *packet)
 	bytes = cursor_take(&in, len);
 	if (bytes == NULL)
 		return 0;
-	low = crc32c((uint32_t)lengths, bytes, len);
-	high = crc32c(low ^ (uint32_t)(lengths >> 32), bytes, len < 40 ? len : 40);
-	rest = (uint64_t)high << 32 | (low ^ packet->ip_proto ^ (uint32_t)packet->tunnel_depth << 8);
-	return rest == 0 ? 1 : rest;
+	return seen_print(seen, lengths ^ (uint64_t)packet->ip_proto << 48 ^ (uint64_t)packet->tunnel_depth << 56, bytes, len);
+}
+
+/** The same of a frame without IP that has a flow: its MACs, its EtherType, and all that is behind. */
+static uint64_t
+print_of_frame(const struct seen *seen, const struct packet *packet)
+{
+	struct cursor macs = cursor_of(packet->data, packet->len);
+	const uint8_t *pair;
+
+	cursor_skip(&macs, packet->l2_off);
+	pair = cursor_take(&macs, MACS_LEN);
+	if (pair == NULL || !packet_is(packet, PACKET_FLOW))
+		return 0;
+	return seen_print(seen, seen_print(seen, packet->ether_type, pair, MACS_LEN), packet->payload, packet->payload_len);
 }
 
 bool
 flow_is_duplicate(struct flow_table *table, const struct packet *packet)
 {
-	struct flow_duplicates *duplicates = table->duplicates;
-	uint64_t print, before_ns, since_ns;
-	size_t idx;
+	uint64_t print;
 
-	if (duplicates == NULL || packet->ip_version == 0)
+	if (table->duplicates == NULL)
 		return false;
-	print = print_of(packet);
-	if (print == 0)
+	print = packet->ip_version != 0 ? print_of_datagram(table->duplicates, packet) : print_of_frame(table->duplicates, packet);
+	/* there is one copy of each frame: a third was sent again */
+	if (print == 0 || !seen_note(table->duplicates, print, packet->ts_ns, table->duplicate_ns, false))
 		return false;
-	idx = print % DUPLICATE_PRINTS;
-	before_ns = duplicates->seen[idx].ts_ns;
-	since_ns = packet->ts_ns > before_ns ? packet->ts_ns - before_ns : before_ns - packet->ts_ns;
-	if (duplicates->seen[idx].print != print || since_ns > table->duplicate_ns) {
-		duplicates->seen[idx].print = print;
-		duplicates->seen[idx].ts_ns = packet->ts_ns;
-		return false;
-	}
-	duplicates->seen[idx].print = 0; /* there is one copy of each frame: a third was sent again */
 	table->pending[FLOW_COUNTER_DUPLICATES]++;
 	return true;
 }

@@ -43,7 +43,7 @@ struct flow_table {
 	uint64_t timeouts_ns[2][FLOW_TIMEOUT_CLASS_COUNT][FLOW_STATE_COUNT]; /* [1]: in emergency mode */
 	uint64_t pending[FLOW_COUNTER_COUNT];
 	_Atomic uint64_t *counters;
-	struct flow_duplicates *duplicates; /* NULL: not looked for */
+	struct seen *duplicates; /* NULL: not looked for */
 	uint64_t duplicate_ns;
 	struct flow_rates *rates; /* NULL: not followed */
 	size_t flows_bytes, buckets_bytes;
@@ -68,8 +68,6 @@ flow_is_over(const struct flow_table *table, const struct flow *flow, uint64_t n
 	return now_ns > flow->last_ns && now_ns - flow->last_ns > flow_timeout_ns(table, flow);
 }
 
-/** Freed with free(). @return 0 or -ENOMEM */
-int flow_duplicates_create(struct flow_duplicates **out);
 /** @param limit  bytes of one side within interval_s, from which it is an elephant. @return 0 or -ENOMEM */
 int flow_rates_create(struct flow_rates **out, uint64_t limit, uint64_t interval_s, uint32_t flow_count);
 void flow_rates_destroy(struct flow_rates *rates);

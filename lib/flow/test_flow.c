@@ -564,6 +564,44 @@ test_duplicates(void **state)
 	}
 }
 
+/** The same of a frame without IP, whose tags alone may differ. */
+static void
+test_duplicate_frames(void **state)
+{
+	static const struct {
+		uint16_t vlan;
+		uint8_t mac; /* the receiver's last byte */
+		char byte;
+		bool duplicate;
+	} rows[] = {
+		{ 5, 2, 'a', false }, { 6, 2, 'a', true }, { 5, 2, 'a', false }, { 5, 3, 'a', false }, { 5, 3, 'b', false }, { 0, 3, 'b', true },
+	};
+	struct flow_config config = config_of(FLOWS_MAX);
+
+	config.skip_duplicates = true;
+	config.duplicate_window_us = 2000;
+	assert_int_equal(flow_table_create(&table, &config, counters), 0);
+	for (size_t i = 0; i < TEST_COUNT(rows); i++) {
+		struct frame frame = { 0 };
+
+		frame_ethernet(&frame, rows[i].vlan > 0 ? 0x8100 : 0x88b8);
+		frame.data[5] = rows[i].mac;
+		if (rows[i].vlan > 0)
+			frame_be32(&frame, (uint32_t)rows[i].vlan << 16 | 0x88b8);
+		frame_put(&frame, &rows[i].byte, 1);
+		memset(&packets[0], 0, sizeof(packets[0]));
+		packets[0].data = frame.data;
+		packets[0].len = frame.len;
+		packets[0].ts_ns = S + i * 1000;
+		packets[0].flags = PACKET_ETHERNET | PACKET_FLOW;
+		packets[0].ether_type = 0x88b8;
+		packets[0].payload = &frame.data[frame.len - 1];
+		packets[0].payload_len = 1;
+		assert_int_equal(flow_is_duplicate(table, &packets[0]), rows[i].duplicate);
+	}
+	flow_table_destroy(table);
+}
+
 int
 main(void)
 {
@@ -583,6 +621,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_bucket_full, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_model, setup, teardown),
 		cmocka_unit_test(test_duplicates),
+		cmocka_unit_test(test_duplicate_frames),
 		cmocka_unit_test(test_community_id),
 		cmocka_unit_test(test_tables),
 		cmocka_unit_test(test_create_fails),

@@ -46,6 +46,8 @@ static enum decode_layer (*const decode_layers[LAYER_COUNT])(struct decode *d) =
 	[LAYER_PPPOE] = decode_pppoe,
 	[LAYER_VNTAG] = decode_vntag,
 	[LAYER_ETAG] = decode_etag,
+	[LAYER_CMD] = decode_cmd,
+	[LAYER_HSR] = decode_hsr,
 	[LAYER_DCE] = decode_dce,
 	[LAYER_IEEE8021AH] = decode_ieee8021ah,
 	[LAYER_PPP] = decode_ppp,
@@ -84,7 +86,7 @@ packet_reset(struct decode *d, struct packet *packet)
 	for (unsigned int i = 0; i < (sizeof(*packet) - 64) / sizeof(*lines); i++)
 		_mm256_store_si256(&lines[i], _mm256_setzero_si256());
 	packet->hash = 0;
-	d->in = cursor_of(packet->data, packet->len);
+	d->in = cursor_of(packet->data, packet->len - d->trailer_len);
 }
 
 static void
@@ -98,7 +100,7 @@ decode_one(struct decode *d, uint16_t idx)
 	d->tail = idx;
 	packet_reset(d, packet);
 	if (packet->outer_idx == PACKET_NO_OUTER) {
-		if (packet->link_type == PACKET_LINK_ETHERNET && d->decoder->fast && decode_fast(d))
+		if (packet->link_type == PACKET_LINK_ETHERNET && d->decoder->fast && !packet_is(packet, PACKET_COPY) && decode_fast(d))
 			return;
 	} else {
 		const struct packet *outer = &d->packets[packet->outer_idx];
@@ -106,7 +108,7 @@ decode_one(struct decode *d, uint16_t idx)
 		memcpy(packet->vlan, outer->vlan, sizeof(packet->vlan));
 		packet->vlan_count = outer->vlan_count;
 	}
-	layer = packet->link_type < LINK_TYPES_LOW ? link_layers[packet->link_type] : LAYER_DONE;
+	layer = packet_is(packet, PACKET_COPY) ? LAYER_DONE : packet->link_type < LINK_TYPES_LOW ? link_layers[packet->link_type] : LAYER_DONE;
 	for (unsigned int i = 0; layer > LAYER_BAD; i++) {
 		if (i == d->decoder->config.layers_max) {
 			decode_event_set(packet, DECODE_TOO_MANY_LAYERS);
@@ -123,6 +125,12 @@ decode_one(struct decode *d, uint16_t idx)
 		packet->flags &= ~(uint32_t)(PACKET_FLOW | PACKET_FLOW_FIND);
 		decode_count(d, PACKET_COUNTER_INVALID);
 	}
+}
+
+static inline bool
+ends_in_prp(const struct packet *packet)
+{
+	return packet->len > 2 && packet->data[packet->len - 1] == (PRP_SUFFIX & 0xff) && packet->data[packet->len - 2] == PRP_SUFFIX >> 8;
 }
 
 static void
@@ -159,6 +167,7 @@ packet_decode_burst(struct packet_decoder *decoder, struct packet packets[], uin
 			if (packet->wire_len > decoder->max_packet_len)
 				decoder->max_packet_len = packet->wire_len;
 		}
+		d.trailer_len = ends_in_prp(packet) ? decode_prp(decoder, packet) : 0;
 		d.appended = 0;
 		decode_one(&d, i);
 	}
@@ -267,7 +276,7 @@ decode_ether_kinds(uint8_t kinds[65536], const struct packet_config *config)
 		{ 0x88a8, LAYER_VLAN },  { 0x9100, LAYER_VLAN },  { 0x9200, LAYER_VLAN },  { 0x9300, LAYER_VLAN },
 		{ 0x8847, LAYER_MPLS },  { 0x8848, LAYER_MPLS },  { 0x8863, LAYER_PPPOE }, { 0x8864, LAYER_PPPOE },
 		{ 0x8926, LAYER_VNTAG }, { 0x893f, LAYER_ETAG },  { 0x8903, LAYER_DCE },   { 0x88e7, LAYER_IEEE8021AH },
-		{ 0x894f, LAYER_NSH },
+		{ 0x894f, LAYER_NSH },   { 0x8909, LAYER_CMD },   { 0x892f, LAYER_HSR },
 	};
 
 	memset(kinds, LAYER_DONE, 65536);

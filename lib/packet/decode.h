@@ -3,6 +3,7 @@
 #define MR_PACKET_DECODE_H
 
 #include "lib/base/cursor.h"
+#include "lib/base/seen.h"
 #include "lib/base/slab.h"
 #include "lib/packet/packet.h"
 #include "lib/packet/piece.h"
@@ -33,6 +34,8 @@ enum decode_layer {
 	LAYER_PPPOE,
 	LAYER_VNTAG,
 	LAYER_ETAG,
+	LAYER_CMD,
+	LAYER_HSR,
 	LAYER_DCE,
 	LAYER_IEEE8021AH,
 	LAYER_PPP,
@@ -47,6 +50,7 @@ enum decode_layer {
 };
 
 enum {
+	PRP_SUFFIX = 0x88fb, /* IEC 62439-3 4.1.10 */
 	DECODE_PORTS_MAX = 8,   /* of each tunnel protocol over UDP */
 	DECODE_HELD_MAX = 64,   /* reassembled datagrams of one burst */
 };
@@ -69,6 +73,7 @@ struct decode {
 	uint16_t count;
 	uint16_t packets_max;
 	uint16_t appended;     /* by the frame at hand */
+	uint32_t trailer_len;  /* bytes at the end of the frame at hand that no layer sees */
 	struct cursor in;      /* what is not decoded yet */
 };
 
@@ -80,6 +85,7 @@ struct packet_decoder {
 	uint8_t ether_kinds[65536]; /* of decode_ether_kinds(); few of its lines are ever touched */
 	bool fast;             /* decode_fast() comes first; the tests clear it */
 	struct defrag *defrag;
+	struct seen *redundant; /* frames of HSR and PRP; NULL: their copies are not looked for */
 	uint64_t max_packet_len;
 	uint64_t pending[PACKET_COUNTER_COUNT]; /* counted in this burst, published at its end */
 };
@@ -101,6 +107,24 @@ static inline void
 decode_count(struct decode *d, enum packet_counter counter)
 {
 	d->decoder->pending[counter]++;
+}
+
+/** Bytes between the EtherType of a tag (of a VLAN, or of some switches and rings) and the next EtherType; 0: it is no tag. */
+static inline uint32_t
+decode_tag_len(uint16_t ether_type)
+{
+	switch (ether_type) {
+	case 0x8100:
+	case 0x88a8:
+	case 0x9100:
+	case 0x9200:
+	case 0x9300: return 2; /* VLAN */
+	case 0x8926: return 4; /* VN-Tag */
+	case 0x893f: return 6; /* 802.1BR */
+	case 0x8909: return 6; /* Cisco MetaData */
+	case 0x892f: return 4; /* HSR */
+	default: return 0;
+	}
 }
 
 /** Where the cursor stands, from packet->data. */
@@ -130,6 +154,8 @@ struct packet *decode_append(struct decode *d, const uint8_t *data, uint32_t len
 /** decode_append() of all that the cursor has left, as a tunnel's content. */
 enum decode_layer decode_inner(struct decode *d, enum packet_link link, enum packet_source source);
 
+/** A frame that ends in PRP's suffix: sets PACKET_COPY if it is one. @return the length of its trailer, 0 if it has none */
+uint32_t decode_prp(struct packet_decoder *decoder, struct packet *packet);
 /** Decodes a frame of the usual kind, cleared before. @return false: it is not of that kind, nothing was written */
 bool decode_fast(struct decode *d);
 /** Fills what TCP's options say. @param in all of them */
@@ -155,6 +181,8 @@ enum decode_layer decode_pppoe(struct decode *d);
 enum decode_layer decode_ppp(struct decode *d);
 enum decode_layer decode_vntag(struct decode *d);
 enum decode_layer decode_etag(struct decode *d);
+enum decode_layer decode_cmd(struct decode *d);
+enum decode_layer decode_hsr(struct decode *d);
 enum decode_layer decode_dce(struct decode *d);
 enum decode_layer decode_ieee8021ah(struct decode *d);
 enum decode_layer decode_sll(struct decode *d);

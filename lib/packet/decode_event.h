@@ -116,6 +116,10 @@
 	X(VNTAG_UNKNOWN_TYPE, "vntag.unknown_type", "EtherType behind a VN-Tag that no decoder knows") \
 	X(ETAG_HEADER_TOO_SMALL, "etag.header_too_small", "802.1BR tag is cut off") \
 	X(ETAG_UNKNOWN_TYPE, "etag.unknown_type", "EtherType behind an 802.1BR tag that no decoder knows") \
+	X(CMD_HEADER_TOO_SMALL, "cmd.header_too_small", "Cisco MetaData tag is cut off") \
+	X(CMD_UNKNOWN_TYPE, "cmd.unknown_type", "EtherType behind a Cisco MetaData tag that no decoder knows") \
+	X(HSR_HEADER_TOO_SMALL, "hsr.header_too_small", "HSR tag is cut off") \
+	X(HSR_UNKNOWN_TYPE, "hsr.unknown_type", "EtherType behind an HSR tag that no decoder knows") \
 	X(IPRAW_INVALID_IP_VERSION, "ipraw.invalid_ip_version", "raw packet that is neither IPv4 nor IPv6") \
 	X(LTNULL_PKT_TOO_SMALL, "ltnull.pkt_too_small", "null header does not fit") \
 	X(LTNULL_UNSUPPORTED_TYPE, "ltnull.unsupported_type", "null header's family is not IP") \

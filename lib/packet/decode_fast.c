@@ -305,7 +305,7 @@ decode_frame(const struct fast *f)
 bool
 decode_fast(struct decode *d)
 {
-	struct fast f = { .decoder = d->decoder, .packet = d->packet, .in = cursor_of(d->packet->data, d->packet->len) };
+	struct fast f = { .decoder = d->decoder, .packet = d->packet, .in = d->in };
 
 	if (!find_link(&f))
 		return false;

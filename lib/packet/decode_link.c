@@ -322,6 +322,15 @@ decode_etag(struct decode *d)
 	return plain_tag(d, &tag);
 }
 
+/* Cisco MetaData, between switches of TrustSec: version, length, one option, whose value is the sender's security group. */
+enum decode_layer
+decode_cmd(struct decode *d)
+{
+	static const struct plain_tag tag = { 8, DECODE_CMD_HEADER_TOO_SMALL, DECODE_CMD_UNKNOWN_TYPE, PACKET_COUNTER_CMD };
+
+	return plain_tag(d, &tag);
+}
+
 /* Cisco's FabricPath: a header between switches, whose addresses are theirs, and a tag before the whole frame of the hosts. */
 enum decode_layer
 decode_dce(struct decode *d)

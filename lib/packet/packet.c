@@ -39,6 +39,8 @@ static const struct knob knobs[] = {
 	{ "decoder.teredo.ports", KNOB_LIST, AT(teredo_ports), 0, 0, NULL, NULL,
 		"its UDP ports; 3544 when not given" },
 	{ "decoder.erspan.typeI.enabled", KNOB_BOOL, AT(erspan1), 0, 0, "yes", NULL, "look into ERSPAN type I" },
+	{ "decoder.skip-redundant", KNOB_BOOL, AT(skip_redundant), 0, 0, "yes", NULL,
+		"pass over the copies that HSR and PRP (IEC 62439-3) send over the second path" },
 	{ "decoder.max-layers", KNOB_NUMBER, AT(layers_max), 4, 32, "16", NULL, "headers followed in one packet" },
 	{ .name = "decoder.ipv4.*", .type = KNOB_ACCEPTED, .help = "IP in IPv4 is always looked into" },
 	{ .name = "decoder.ipv6.*", .type = KNOB_ACCEPTED, .help = "IP in IPv6 is always looked into" },
@@ -77,6 +79,10 @@ const struct counter_desc packet_counters[PACKET_COUNTER_COUNT] = {
 	[PACKET_COUNTER_VLAN_QINQINQ] = { "decoder.vlan_qinqinq", "third tags" },
 	[PACKET_COUNTER_VNTAG] = { "decoder.vntag", "VN-Tags" },
 	[PACKET_COUNTER_ETAG] = { "decoder.etag", "802.1BR tags" },
+	[PACKET_COUNTER_CMD] = { "decoder.cmd", "Cisco MetaData tags, which carry security groups" },
+	[PACKET_COUNTER_HSR] = { "decoder.hsr", "HSR tags (IEC 62439-3): frames of a ring, sent both ways" },
+	[PACKET_COUNTER_REDUNDANT] = { "decoder.redundant", "frames passed over: copies that HSR or PRP sent over the second path" },
+	[PACKET_COUNTER_PRP] = { "decoder.prp", "PRP trailers (IEC 62439-3): frames sent over two networks" },
 	[PACKET_COUNTER_DCE] = { "decoder.dce", "Cisco fabric path headers" },
 	[PACKET_COUNTER_IEEE8021AH] = { "decoder.ieee8021ah", "MAC-in-MAC (802.1ah) service tags" },
 	[PACKET_COUNTER_MPLS] = { "decoder.mpls", "MPLS label stacks" },
@@ -179,6 +185,8 @@ packet_decoder_create(struct packet_decoder **out, const struct packet_config *c
 	decoder->tunnel_ports = ports_bits(&decoder->vxlan) | ports_bits(&decoder->geneve) | ports_bits(&decoder->teredo);
 	decode_ether_kinds(decoder->ether_kinds, config);
 	decoder->fast = true;
+	if (error == 0 && config->skip_redundant)
+		error = seen_create(&decoder->redundant);
 	if (error == 0)
 		error = defrag_create(&decoder->defrag, config);
 	if (error < 0) {
@@ -195,8 +203,14 @@ packet_decoder_destroy(struct packet_decoder *decoder)
 	if (decoder == NULL)
 		return;
 	defrag_destroy(decoder->defrag);
+	free(decoder->redundant);
 	free(decoder);
 }
+
+enum {
+	VLAN_TCI_LEN = 2,
+	SPREAD_TAGS_MAX = 6, /* looked behind to find the addresses of a frame */
+};
 
 bool
 packet_vlan_tci(const struct packet *packet, uint16_t *tci)
@@ -209,20 +223,15 @@ packet_vlan_tci(const struct packet *packet, uint16_t *tci)
 	cursor_skip(&in, packet->l2_off + 12u);
 	/* Each tag is skipped over; other switches' tags may stand between and behind them. */
 	while (!in.short_read) {
-		switch (cursor_be16(&in)) {
-		case 0x8100:
-		case 0x88a8:
-		case 0x9100:
-		case 0x9200:
-		case 0x9300:
+		uint32_t len = decode_tag_len(cursor_be16(&in));
+
+		if (len == 0)
+			return found;
+		if (len == VLAN_TCI_LEN) {
 			*tci = cursor_be16(&in);
 			found = !in.short_read;
-			break;
-		case 0x8926: /* VN-Tag */
-			cursor_skip(&in, 4);
-			break;
-		default:
-			return found;
+		} else {
+			cursor_skip(&in, len);
 		}
 	}
 	return false;
@@ -239,9 +248,8 @@ spread_find_ip(struct cursor *in, uint16_t link_type)
 	case PACKET_LINK_ETHERNET:
 		cursor_skip(in, 12);
 		ether_type = cursor_be16(in);
-		for (unsigned int i = 0; i < PACKET_VLAN_MAX && (ether_type == 0x8100 || ether_type == 0x88a8 ||
-		     ether_type == 0x9100); i++) {
-			cursor_skip(in, 2);
+		for (unsigned int i = 0; i < SPREAD_TAGS_MAX && decode_tag_len(ether_type) > 0; i++) {
+			cursor_skip(in, decode_tag_len(ether_type));
 			ether_type = cursor_be16(in);
 		}
 		return ether_type == 0x0800 || ether_type == 0x86dd;

@@ -120,6 +120,7 @@ enum packet_flag {
 	PACKET_TCP_SACK = 1 << 21,
 	PACKET_TCP_FASTOPEN = 1 << 22,
 	PACKET_ESTABLISHED = 1 << 23, /* set by flow_update(): the flow was established once this packet was seen */
+	PACKET_COPY = 1 << 24,        /* of a frame that came before: HSR or PRP sent it over two paths. Not decoded further; no flow */
 };
 
 /** Where a packet came from: EVE pkt_src. */
@@ -250,6 +251,7 @@ struct packet_config {
 	bool recursion_tracking;
 	bool checksum_validation; /* `-k none` clears it */
 	bool vxlan, geneve, teredo, erspan1;
+	bool skip_redundant;           /* PACKET_COPY is looked for */
 	bool defrag;
 	json_t *vxlan_ports, *geneve_ports, *teredo_ports; /* lists of numbers as text; NULL: the defaults */
 	json_t *host_os_policy;        /* address ranges to overlap policies, of fragments and of TCP */
@@ -279,6 +281,10 @@ enum packet_counter {
 	PACKET_COUNTER_VLAN_QINQINQ,
 	PACKET_COUNTER_VNTAG,
 	PACKET_COUNTER_ETAG,
+	PACKET_COUNTER_CMD,
+	PACKET_COUNTER_HSR,
+	PACKET_COUNTER_PRP,
+	PACKET_COUNTER_REDUNDANT,
 	PACKET_COUNTER_DCE,
 	PACKET_COUNTER_IEEE8021AH,
 	PACKET_COUNTER_MPLS,

@@ -51,7 +51,7 @@ class Seen:
         self.defragmented = stats["defrag"]["ipv4"]["reassembled"] + stats["defrag"]["ipv6"]["reassembled"]
         self.fragments = stats["defrag"]["ipv4"]["fragments"] + stats["defrag"]["ipv6"]["fragments"]
         self.other_fabric = self.decoder["unknown_ethertype"] > 0 and any(
-            key in self.protocols for key in ("cmd", "vntag", "etag", "ieee8021br", "macsec", "fp", "cfp", "isl", "ieee8021ah"))
+            key in self.protocols for key in ("macsec", "isl"))
         self.tags = self.decoder["vlan"] + self.decoder["vlan_qinq"] + self.decoder["vlan_qinqinq"]
 
 
@@ -95,7 +95,7 @@ REASONS = [
     ("*", fewer(lambda seen: seen.decoder["invalid"] > 0),
      "malformed or cut headers: decoding stops there, with a named decode event; theirs reads on in what is left"),
     ("*", fewer(lambda seen: seen.other_fabric),
-     "frames inside headers of switch fabrics or MACsec (FabricPath, VN-Tag, 802.1BR E-Tag), which are not decoded"),
+     "frames inside MACsec or ISL, which are not decoded"),
     ("*", has("sflow"), "the header of a sampled frame, which sFlow carries as data: theirs counts it"),
     ("*", fewer(lambda seen: seen.other_tunnels > seen.tunnels),
      "inside tunnels that are not decoded (GTP, CAPWAP, L2TP, ESP with known keys and the like)"),

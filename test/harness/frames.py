@@ -19,6 +19,9 @@ class Frame:
             self.tcp = self.ip + 20
             self.payload = self.tcp + (data[self.tcp + 12] >> 4) * 4
 
+    def time(self):
+        return self.stamp[0] + self.stamp[1] / 1e6
+
     def payload_bytes(self):
         return self.data[self.payload:self.length] if self.payload is not None else b""
 
@@ -67,7 +70,7 @@ def apart(frames, seconds):
     they answer. Other frames stay in their places."""
     windows = {}
     for frame in frames:
-        windows.setdefault(int((frame.stamp[0] + frame.stamp[1] / 1e6) / seconds), []).append(frame)
+        windows.setdefault(int(frame.time() / seconds), []).append(frame)
     for window in windows.values():
         mixed = iter(sorted((frame for frame in window if frame.tcp is not None), key=lambda frame: not frame.is_answer()))
         yield from (frame if frame.tcp is None else Frame(frame.stamp, next(mixed).data) for frame in window)
@@ -185,3 +188,41 @@ def swap(frames, size):
         else:
             idx += 1
     return pieces
+
+
+def header_length(data):
+    """Of an Ethernet header with its VLAN tags."""
+    length = ETHERNET_LEN
+    while data[length - 2:length] in (b"\x81\x00", b"\x88\xa8"):
+        length += 4
+    return length
+
+
+def prp(frames):
+    """(copy on network A, copy on network B) of every frame, with the trailers of PRP: IEC 62439-3 4.1.10."""
+    for number, frame in enumerate(frames):
+        data = frame.data.ljust(60, b"\0")
+        size = len(data) - header_length(data) + 6
+        yield [Frame(frame.stamp, data + struct.pack("!HHH", number & 0xffff, network << 12 | size, 0x88fb)) for network in (10, 11)]
+
+
+def hsr(frames):
+    """(copy one way round the ring, copy the other way) of every frame, with the tags of HSR: IEC 62439-3 5.1."""
+    for number, frame in enumerate(frames):
+        at = header_length(frame.data) - 2
+        size = len(frame.data) - at + 4
+        yield [Frame(frame.stamp, frame.data[:at] + struct.pack("!HHH", 0x892f, path << 12 | size, number & 0xffff) + frame.data[at:])
+               for path in (0, 1)]
+
+
+def behind(pairs, lag, within=0.002):
+    """The first copies, and each one's second copy so many frames later, or so many seconds, whatever comes first."""
+    waiting = []
+    for first, second in pairs:
+        while waiting and first.time() - waiting[0].time() > within:
+            yield waiting.pop(0)
+        yield first
+        waiting.append(second)
+        if len(waiting) > lag:
+            yield Frame(first.stamp, waiting.pop(0).data)
+    yield from waiting

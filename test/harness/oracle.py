@@ -117,7 +117,8 @@ class Difference:
 
 
 def compare_counters(capture, theirs, ours, reason_of):
-    """theirs and ours: {field: Counter}; reason_of(Difference) -> why the two differ, or None. Prints what differs.
+    """theirs and ours: {field: Counter}; reason_of(Difference) -> why the two differ, or None. Prints what differs,
+    and the values where there is no reason.
     Returns how many fields agree, are explained, differ."""
     tally = [0, 0, 0]
     for field, want in theirs.items():
@@ -130,8 +131,10 @@ def compare_counters(capture, theirs, ours, reason_of):
         difference = Difference(capture, field, want, got)
         reason = reason_of(difference)
         tally[2 if reason is None else 1] += 1
-        print(f"{capture}: {field}: {reason or 'DIFFERENT'}\n"
-              f"    only theirs {dict(difference.theirs)}, only ours {dict(difference.ours)}")
+        print(f"{capture}: {field}: only theirs {sum(difference.theirs.values())}, only ours {sum(difference.ours.values())}: "
+              f"{reason or 'DIFFERENT'}")
+        if reason is None:
+            print(f"    only theirs {dict(difference.theirs)}\n    only ours {dict(difference.ours)}")
     return tally
 
 
