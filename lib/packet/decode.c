@@ -48,6 +48,7 @@ static enum decode_layer (*const decode_layers[LAYER_COUNT])(struct decode *d) =
 	[LAYER_ETAG] = decode_etag,
 	[LAYER_CMD] = decode_cmd,
 	[LAYER_HSR] = decode_hsr,
+	[LAYER_FRER] = decode_frer,
 	[LAYER_DCE] = decode_dce,
 	[LAYER_IEEE8021AH] = decode_ieee8021ah,
 	[LAYER_PPP] = decode_ppp,
@@ -276,7 +277,7 @@ decode_ether_kinds(uint8_t kinds[65536], const struct packet_config *config)
 		{ 0x88a8, LAYER_VLAN },  { 0x9100, LAYER_VLAN },  { 0x9200, LAYER_VLAN },  { 0x9300, LAYER_VLAN },
 		{ 0x8847, LAYER_MPLS },  { 0x8848, LAYER_MPLS },  { 0x8863, LAYER_PPPOE }, { 0x8864, LAYER_PPPOE },
 		{ 0x8926, LAYER_VNTAG }, { 0x893f, LAYER_ETAG },  { 0x8903, LAYER_DCE },   { 0x88e7, LAYER_IEEE8021AH },
-		{ 0x894f, LAYER_NSH },   { 0x8909, LAYER_CMD },   { 0x892f, LAYER_HSR },
+		{ 0x894f, LAYER_NSH },   { 0x8909, LAYER_CMD },   { 0x892f, LAYER_HSR },   { 0xf1c1, LAYER_FRER },
 	};
 
 	memset(kinds, LAYER_DONE, 65536);

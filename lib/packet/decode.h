@@ -36,6 +36,7 @@ enum decode_layer {
 	LAYER_ETAG,
 	LAYER_CMD,
 	LAYER_HSR,
+	LAYER_FRER,
 	LAYER_DCE,
 	LAYER_IEEE8021AH,
 	LAYER_PPP,
@@ -85,7 +86,7 @@ struct packet_decoder {
 	uint8_t ether_kinds[65536]; /* of decode_ether_kinds(); few of its lines are ever touched */
 	bool fast;             /* decode_fast() comes first; the tests clear it */
 	struct defrag *defrag;
-	struct seen *redundant; /* frames of HSR and PRP; NULL: their copies are not looked for */
+	struct seen *redundant; /* frames of HSR, PRP and FRER; NULL: their copies are not looked for */
 	uint64_t max_packet_len;
 	uint64_t pending[PACKET_COUNTER_COUNT]; /* counted in this burst, published at its end */
 };
@@ -122,7 +123,8 @@ decode_tag_len(uint16_t ether_type)
 	case 0x8926: return 4; /* VN-Tag */
 	case 0x893f: return 6; /* 802.1BR */
 	case 0x8909: return 6; /* Cisco MetaData */
-	case 0x892f: return 4; /* HSR */
+	case 0x892f:           /* HSR */
+	case 0xf1c1: return 4; /* 802.1CB */
 	default: return 0;
 	}
 }
@@ -183,6 +185,7 @@ enum decode_layer decode_vntag(struct decode *d);
 enum decode_layer decode_etag(struct decode *d);
 enum decode_layer decode_cmd(struct decode *d);
 enum decode_layer decode_hsr(struct decode *d);
+enum decode_layer decode_frer(struct decode *d);
 enum decode_layer decode_dce(struct decode *d);
 enum decode_layer decode_ieee8021ah(struct decode *d);
 enum decode_layer decode_sll(struct decode *d);

@@ -1,16 +1,16 @@
 /*
- * Networks without a break, IEC 62439-3: each frame is sent over two networks (PRP) or both ways round a ring (HSR),
- * numbered, and a receiver takes what comes first. A mirror port may see both.
+ * Networks without a break: each frame is sent over two networks (PRP, IEC 62439-3), both ways round a ring (HSR, the same) or
+ * over several paths (FRER, IEEE 802.1CB), numbered, and a receiver takes what comes first. A mirror port may see all.
  */
 #include "lib/packet/decode.h"
 
-static const uint64_t FORGET_NS = 400000000; /* EntryForgetTime: then a number may be used again */
+static const uint64_t FORGET_NS = 400000000; /* IEC 62439-3, EntryForgetTime: then a number may be used again */
 
 enum {
 	MACS_LEN = 12,
 	ETHERNET_LEN = 14,
 	PRP_TRAILER_LEN = 6,
-	HSR_TAG_LEN = 6, /* with the EtherType behind it */
+	NUMBERED_TAG_LEN = 6, /* with the EtherType behind it */
 };
 
 static uint16_t
@@ -35,28 +35,51 @@ look_for_copy(struct packet_decoder *decoder, struct packet *packet, const uint8
 	decoder->pending[PACKET_COUNTER_REDUNDANT]++;
 }
 
-/* 5.1: path and size, sequence number, then the EtherType of what is sent. */
-enum decode_layer
-decode_hsr(struct decode *d)
+/* A tag with a number, and behind it the EtherType of what is sent. */
+struct numbered_tag {
+	enum decode_event too_small, unknown_type;
+	enum packet_counter counter;
+};
+
+static enum decode_layer
+numbered_tag(struct decode *d, const struct numbered_tag *tag)
 {
 	struct packet *packet = d->packet;
 	struct cursor content = d->in;
 	uint16_t seq;
 
-	if (cursor_left(&d->in) < HSR_TAG_LEN)
-		return decode_bad(d, DECODE_HSR_HEADER_TOO_SMALL);
+	if (cursor_left(&d->in) < NUMBERED_TAG_LEN)
+		return decode_bad(d, tag->too_small);
 	cursor_skip(&d->in, 2);
 	seq = cursor_be16(&d->in);
-	cursor_skip(&content, HSR_TAG_LEN - 2);
+	cursor_skip(&content, NUMBERED_TAG_LEN - 2);
 	packet->ether_type = cursor_be16(&d->in);
-	decode_count(d, PACKET_COUNTER_HSR);
+	decode_count(d, tag->counter);
 	if (packet_is(packet, PACKET_ETHERNET))
 		look_for_copy(d->decoder, packet, packet->data + packet->l2_off, seq, content);
 	if (packet_is(packet, PACKET_COPY))
 		return LAYER_DONE;
 	if (d->decoder->ether_kinds[packet->ether_type] == LAYER_DONE)
-		decode_event_set(packet, DECODE_HSR_UNKNOWN_TYPE);
+		decode_event_set(packet, tag->unknown_type);
 	return LAYER_ETHER_TYPE;
+}
+
+/* IEC 62439-3 5.1: path and size, sequence number. */
+enum decode_layer
+decode_hsr(struct decode *d)
+{
+	static const struct numbered_tag tag = { DECODE_HSR_HEADER_TOO_SMALL, DECODE_HSR_UNKNOWN_TYPE, PACKET_COUNTER_HSR };
+
+	return numbered_tag(d, &tag);
+}
+
+/* IEEE 802.1CB 7.8, the R-TAG: reserved, sequence number. */
+enum decode_layer
+decode_frer(struct decode *d)
+{
+	static const struct numbered_tag tag = { DECODE_FRER_HEADER_TOO_SMALL, DECODE_FRER_UNKNOWN_TYPE, PACKET_COUNTER_FRER };
+
+	return numbered_tag(d, &tag);
 }
 
 /** Bytes of the Ethernet header with its tags, which the trailer's size leaves out. */
@@ -72,7 +95,7 @@ header_len(const struct packet *packet)
 	return (uint32_t)(in.pos - packet->data);
 }
 
-/* 4.1.10: sequence number, network (A or B) and size of what is sent with the trailer, suffix. Other frames may end in the
+/* IEC 62439-3 4.1.10: sequence number, network (A or B) and size of what is sent with the trailer, suffix. Other frames may end in the
  * suffix's bytes; network and size tell them apart. */
 uint32_t
 decode_prp(struct packet_decoder *decoder, struct packet *packet)

@@ -120,7 +120,7 @@ enum packet_flag {
 	PACKET_TCP_SACK = 1 << 21,
 	PACKET_TCP_FASTOPEN = 1 << 22,
 	PACKET_ESTABLISHED = 1 << 23, /* set by flow_update(): the flow was established once this packet was seen */
-	PACKET_COPY = 1 << 24,        /* of a frame that came before: HSR or PRP sent it over two paths. Not decoded further; no flow */
+	PACKET_COPY = 1 << 24,        /* of a frame that came before: HSR, PRP or FRER sent it over several paths. Not decoded further; no flow */
 };
 
 /** Where a packet came from: EVE pkt_src. */
@@ -284,6 +284,7 @@ enum packet_counter {
 	PACKET_COUNTER_CMD,
 	PACKET_COUNTER_HSR,
 	PACKET_COUNTER_PRP,
+	PACKET_COUNTER_FRER,
 	PACKET_COUNTER_REDUNDANT,
 	PACKET_COUNTER_DCE,
 	PACKET_COUNTER_IEEE8021AH,

@@ -1,4 +1,4 @@
-/* Tags that only some switches write (VN-Tag, 802.1BR, Cisco MetaData, FabricPath, 802.1ah), and those of HSR and PRP. */
+/* Tags that only some switches write (VN-Tag, 802.1BR, Cisco MetaData, FabricPath, 802.1ah), and those of HSR, PRP and FRER. */
 #include "test/test.h"
 
 #include "lib/packet/test_decoder.h"
@@ -153,24 +153,24 @@ is_copy(const struct frame *frame, uint64_t ts_ns)
 	return packet_is(packet, PACKET_COPY);
 }
 
-/** The second way round the ring is passed over: not another number, not other content, not what comes later. */
+/** The second copy is passed over: not another number, not other content, not what comes later. */
 static void
-test_hsr(void **state)
+check_numbered(uint16_t ether_type, enum packet_counter counter, enum decode_event too_small, enum decode_event unknown_type)
 {
 	struct frame frame = { .len = 0 };
 
 	frame_ethernet(&frame, 0x8100);
 	frame_be16(&frame, 7);
-	frame_be16(&frame, 0x892f);
+	frame_be16(&frame, ether_type);
 	frame_be16(&frame, 0x0028);
 	frame_be16(&frame, 0x0100);
 	frame_be16(&frame, 0x0800);
 	add_datagram(&frame);
-	check_cuts(frame, 18, 24, DECODE_HSR_HEADER_TOO_SMALL);
+	check_cuts(frame, 18, 24, too_small);
 	assert_false(is_copy(&frame, 1000000000));
 	assert_int_equal(packet->vlan[0], 7);
 	assert_memory_equal(packet->payload, "tagged", 6);
-	frame.data[18] ^= 0x10;
+	frame.data[18] ^= 0x10; /* the other way round the ring */
 	assert_true(is_copy(&frame, 1000001000));
 	assert_true(is_copy(&frame, 1400000000));
 	assert_false(is_copy(&frame, 1400000001));
@@ -183,8 +183,21 @@ test_hsr(void **state)
 	assert_false(is_copy(&frame, 1400000004));
 	frame_set_be16(&frame, 22, 0x9999);
 	decode(&frame);
-	assert_true(packet_has_decode_event(packet, DECODE_HSR_UNKNOWN_TYPE));
+	assert_true(packet_has_decode_event(packet, unknown_type));
 	assert_int_equal(counter_get(&counters[PACKET_COUNTER_REDUNDANT]), 2);
+	assert_true(counter_get(&counters[counter]) > 8);
+}
+
+static void
+test_hsr(void **state)
+{
+	check_numbered(0x892f, PACKET_COUNTER_HSR, DECODE_HSR_HEADER_TOO_SMALL, DECODE_HSR_UNKNOWN_TYPE);
+}
+
+static void
+test_frer(void **state)
+{
+	check_numbered(0xf1c1, PACKET_COUNTER_FRER, DECODE_FRER_HEADER_TOO_SMALL, DECODE_FRER_UNKNOWN_TYPE);
 }
 
 static void
@@ -227,7 +240,7 @@ test_tags_are_spread_by_their_datagram(void **state)
 	static const struct {
 		uint16_t ether_type;
 		uint8_t len;
-	} tags[] = { { 0x8100, 2 }, { 0x8926, 4 }, { 0x893f, 6 }, { 0x8909, 6 }, { 0x892f, 4 } };
+	} tags[] = { { 0x8100, 2 }, { 0x8926, 4 }, { 0x893f, 6 }, { 0x8909, 6 }, { 0x892f, 4 }, { 0xf1c1, 4 } };
 	struct frame plain = { .len = 0 };
 	uint32_t hash;
 
@@ -257,6 +270,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_etag, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cmd, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hsr, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_frer, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_prp, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_tags_are_spread_by_their_datagram, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_dce, setup, teardown),

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""A substation whose frames are sent twice, by PRP or HSR (IEC 62439-3), gives the events of one whose frames are sent once.
+"""A substation whose frames are sent twice, by PRP, HSR (IEC 62439-3) or FRER (IEEE 802.1CB), gives the events of one whose frames
+are sent once.
 
-A generated substation is read as it is, then with every frame on both networks, or both ways round a ring: the second copy at
-once, later, or first. Every event must be the same but for frame numbers and the bytes of flows, which count tags and trailers.
+A generated substation is read as it is, then with every frame on both networks, both ways round a ring, or on both paths: the
+second copy at once, later, or first. Every event must be the same but for frame numbers and the bytes of flows, which count tags and trailers.
 Then the copies are believed to be messages (decoder.skip-redundant: no): GOOSE must say that they are repeated, or this script
 would prove nothing.
 
@@ -25,7 +26,7 @@ VOLATILE = {"pcap_cnt", "bytes_toserver", "bytes_toclient"}
 
 def variants(original):
     """(name, frames that are sent once, the same sent twice)"""
-    for send in (frames.prp, frames.hsr):
+    for send in (frames.prp, frames.hsr, frames.frer):
         name = send.__name__
         for lag in (0, 3):
             yield f"{name}, {lag} frames apart", original, list(frames.behind(send(original), lag))
@@ -84,7 +85,7 @@ def main():
         common.generate(args, capture, "--seconds", args.seconds, "--plcs", 3, "--rtus", 4, "--rate", 300, "--protocols", PROTOCOLS, seed=args.seed)
         original = frames.read(capture)
         for name, once, twice in variants(original):
-            wrong = check(args, capture, once, twice, name[:3])
+            wrong = check(args, capture, once, twice, name.split(',')[0])
             passed += wrong is None
             failed += wrong is not None
             print(f"{'ok  ' if wrong is None else 'FAIL'} {name} ({len(twice)} frames){'' if wrong is None else ': ' + wrong}")
