@@ -343,6 +343,19 @@ knob_of(const char *path, const struct knob_table *const tables[], unsigned int 
 	return NULL;
 }
 
+/* The first row below path, which is a parent. */
+static const char *
+first_below(const char *path, const struct knob_table *const tables[], unsigned int table_count)
+{
+	size_t len = strlen(path);
+
+	for (unsigned int i = 0; i < table_count; i++)
+		for (unsigned int j = 0; j < tables[i]->count; j++)
+			if (strncmp(tables[i]->knobs[j].name, path, len) == 0 && tables[i]->knobs[j].name[len] == '.')
+				return tables[i]->knobs[j].name;
+	return "";
+}
+
 struct unknown {
 	struct config *config;
 	const struct knob_table *const *tables;
@@ -355,7 +368,7 @@ refuse_unknown(void *arg, const char *path, const char *key, json_t *value)
 {
 	const struct unknown *look = arg;
 	enum cover covered = cover_any(path, look->tables, look->table_count);
-	char name[CONFIG_PATH_MAX];
+	char name[CONFIG_PATH_MAX], said[CONFIG_PATH_MAX * 2];
 	unsigned int line;
 
 	if (covered == COVER_WHOLE || (covered == COVER_PARENT && json_is_null(value)))
@@ -364,10 +377,14 @@ refuse_unknown(void *arg, const char *path, const char *key, json_t *value)
 		return JSON_WALK_ENTER;
 	line = config_line(look->config, path);
 	nearest(path, look->tables, look->table_count, name);
-	if (line > 0)
-		config_error_set(look->err, "%s:%u: %s: no such key; the nearest is %s", look->config->path, line, path, name);
+	if (covered == COVER_PARENT)
+		(void)snprintf(said, sizeof(said), "keys below it are expected, as %s", first_below(path, look->tables, look->table_count));
 	else
-		config_error_set(look->err, "%s: no such key; the nearest is %s", path, name);
+		(void)snprintf(said, sizeof(said), "no such key; the nearest is %s", name);
+	if (line > 0)
+		config_error_set(look->err, "%s:%u: %s: %s", look->config->path, line, path, said);
+	else
+		config_error_set(look->err, "%s: %s", path, said);
 	return JSON_WALK_STOP;
 }
 

@@ -104,6 +104,8 @@ errors_name_file_line_and_reason(void **state)
 		{ "text: [1]\n", "a single value is expected" },
 		{ "\n\na:\n  cuont: 11\n", ":4: a.cuont: no such key; the nearest is a.count" },
 		{ "\ntxt: x\n", ":2: txt: no such key; the nearest is text" },
+		{ "\na: [1]\n", ":2: a: keys below it are expected, as a.on" },
+		{ "a: 1\n", ":1: a: keys below it are expected, as a.on" },
 		{ "\naa: { count: 11 }\n", ":2: aa: no such key; the nearest is a" },
 		{ "a:\n  on: yes\n  on: no\n", ":3: this key was given before" },
 		{ "a: [b\n", ":2: " },
