@@ -35,10 +35,11 @@ rule_file_load(const char *path, char **out, size_t *len, struct config_error *e
 		return -ENOMEM;
 	}
 	*len = fread(*out, 1, (size_t)st.st_size, file);
-	if (ferror(file)) {
-		int ret = -errno;
+	if (*len < (size_t)st.st_size || getc(file) != EOF || ferror(file)) {
+		int ret = ferror(file) ? -errno : -EAGAIN;
 
-		snprintf(err->text, sizeof(err->text), "%.400s: %s", path, strerror(-ret));
+		/* half a file would be half its rules */
+		snprintf(err->text, sizeof(err->text), "%.400s: %s", path, ret != -EAGAIN ? strerror(-ret) : "changed while it was read");
 		fclose(file);
 		free(*out);
 		return ret;
