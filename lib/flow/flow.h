@@ -115,7 +115,7 @@ struct flow {
 	uint32_t handshake_us; /* SYN to the ACK that ends the handshake; 0: not seen */
 	uint8_t src_mac[6];    /* of the first packet's sender, with FLOW_HAS_MACS */
 	uint8_t dst_mac[6];
-	uint32_t lost_bytes[2]; /* acknowledged by the peer, never seen here: lost before the sensor */
+	uint32_t lost_bytes[2]; /* acknowledged by the peer, never seen here: lost before the sensor; sticks at the maximum */
 	uint16_t vlan[PACKET_VLAN_MAX]; /* of the first packet */
 	uint8_t vlan_count;
 	uint8_t icmp_code;     /* of the first packet */

@@ -221,9 +221,10 @@ skip_part(struct stream_step *step, unsigned int side, uint32_t len)
 {
 	struct stream_dir *dir = &step->stream->dirs[side];
 	struct stream_data gap = { .flags = STREAM_GAP, .missing = len };
+	uint32_t *lost = &step->flow->lost_bytes[side == stream_side(step->flow, true)];
 
 	if ((dir->flags & STREAM_DIR_ACKED) != 0 && seq_diff(dir->last_ack, dir->next_seq) > 0)
-		step->flow->lost_bytes[side == stream_side(step->flow, true)] += len;
+		*lost = *lost + (uint64_t)len < UINT32_MAX ? *lost + len : UINT32_MAX;
 	stream_count(step->engine, STREAM_COUNTER_GAP_BYTES, len);
 	dir->next_pos += len;
 	dir->next_seq += len;
@@ -552,6 +553,14 @@ stream_segment(struct stream_engine *engine, struct flow *flow, struct packet *p
 		stream_shed(engine, step.stream);
 }
 
+/** Whether bytes that the peer acknowledged never came. One number alone may be a FIN that was not mirrored. */
+static bool
+is_owing(const struct stream_dir *dir)
+{
+	return (dir->flags & (STREAM_DIR_OPEN | STREAM_DIR_ENDED)) == STREAM_DIR_OPEN &&
+		stream_hole_len(dir) > ((dir->flags & STREAM_DIR_FIN) == 0);
+}
+
 void
 stream_end(struct stream_engine *engine, struct flow *flow, stream_deliver_fn deliver_fn, void *arg)
 {
@@ -564,7 +573,7 @@ stream_end(struct stream_engine *engine, struct flow *flow, stream_deliver_fn de
 		struct stream_dir *dir = &step.stream->dirs[side];
 
 		stream_drain(&step, side);
-		while (dir->early.head != NULL)
+		while (dir->early.head != NULL || is_owing(dir))
 			stream_skip_hole(&step, side);
 		if ((dir->flags & STREAM_DIR_STARTED) != 0)
 			deliver_end(&step, dir);

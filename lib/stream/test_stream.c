@@ -106,6 +106,50 @@ test_gap_at_end(void **state)
 	assert_int_equal(sink.ends[1], 1);
 }
 
+/** RFC 9293 3.4: what the peer acknowledged it has received, FIN and all; nothing came behind it. */
+static void
+test_gap_before_fin(void **state)
+{
+	handshake(CLIENT_ISN);
+	client(0, "GET");
+	segment(false, SERVER_ISN + 1, CLIENT_ISN + 4, TCP_ACK, NULL, 0);
+	segment(false, SERVER_ISN + 1 + 2902, CLIENT_ISN + 4, TCP_ACK | TCP_FIN, NULL, 0);
+	segment(true, CLIENT_ISN + 4, SERVER_ISN + 2 + 2902, TCP_ACK, NULL, 0);
+	stream_end(engine, flow, on_data, NULL);
+	assert_int_equal(sink.missing[0], 2902);
+	assert_int_equal(flow->lost_bytes[FLOW_TO_CLIENT], 2902);
+	assert_int_equal(flow->lost_bytes[FLOW_TO_SERVER], 0);
+	assert_int_equal(sink.ends[0], 1);
+}
+
+/** A FIN that was not mirrored is acknowledged as a byte is. */
+static void
+test_unseen_fin(void **state)
+{
+	handshake(CLIENT_ISN);
+	client(0, "abc");
+	server_ack(4);
+	stream_end(engine, flow, on_data, NULL);
+	assert_int_equal(sink.gaps[1], 0);
+	assert_int_equal(flow->lost_bytes[FLOW_TO_SERVER], 0);
+}
+
+/** A transfer of more than four gigabytes of which little is seen: the count does not begin anew. */
+static void
+test_lost_bytes_stick(void **state)
+{
+	const uint32_t hole = UINT32_C(0x50000000);
+
+	handshake(CLIENT_ISN);
+	for (uint32_t i = 1; i <= 4; i++) {
+		for (unsigned int again = 0; again < 16; again++) {
+			client(i * hole, "abc");
+			server_ack(i * hole + 3);
+		}
+		assert_int_equal(flow->lost_bytes[FLOW_TO_SERVER], i < 4 ? i * hole - 3 * (i - 1) : UINT32_MAX);
+	}
+}
+
 static void
 test_midstream(void **state)
 {
@@ -343,6 +387,9 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_gap, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_ack_before_data, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_gap_at_end, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_gap_before_fin, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_unseen_fin, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_lost_bytes_stick, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_midstream, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_one_way, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_overlap_reported, setup, teardown),
