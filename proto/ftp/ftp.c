@@ -5,6 +5,7 @@
 
 enum {
 	CODE_LEN = 3,
+	CODE_DELAYED = 120,     /* RFC 959 5.4 */
 	CODE_READY = 220,
 	CODE_AUTH_DONE = 234,   /* RFC 4217 4 */
 	CODE_PASSIVE = 227,     /* RFC 959 4.2.2 */
@@ -374,6 +375,14 @@ begins_tls(const struct ftp_record *begun)
 		(line_begins(&how, "TLS") || line_begins(&how, "SSL"));
 }
 
+/* RFC 959 5.4: 120 and 220 come as a connection is established; no command but REIN is answered so. A client may have sent
+ * commands before. */
+static bool
+is_greeting(const struct ftp_state *state, const struct reply *reply)
+{
+	return !state->heard && (reply->code == CODE_DELAYED || reply->code == CODE_READY);
+}
+
 /* The rules see the line alone, the event is the command with all its replies; 1xx is not the last (RFC 959 4.2.1). */
 static void
 parse_reply(struct proto_ctx *ctx, struct cursor line, bool is_cut)
@@ -381,7 +390,7 @@ parse_reply(struct proto_ctx *ctx, struct cursor line, bool is_cut)
 	struct ftp_state *state = ctx->state;
 	struct reply reply = read_reply(ctx, line);
 	struct pair_wait wait = { .since_ns = ctx->ts_ns }; /* of a reply that nobody asked for */
-	const struct ftp_record *begun = pair_find(&state->pairs, &pair_desc, pair_key, &wait);
+	const struct ftp_record *begun = is_greeting(state, &reply) ? NULL : pair_find(&state->pairs, &pair_desc, pair_key, &wait);
 	uint32_t kept = begun == NULL ? 0 : begun->replies.count;
 	bool unasked = begun == NULL, ends = !reply.goes_on && (reply.code < 100 || reply.code >= 200);
 	struct ftp_record *record = record_begin(ctx->record, &ftp_table);
@@ -390,6 +399,7 @@ parse_reply(struct proto_ctx *ctx, struct cursor line, bool is_cut)
 	counter_add(&ctx->counters[FTP_COUNT_REPLIES], 1);
 	if (state->last_id == 0)
 		state->greeted = reply.code == CODE_READY;
+	state->heard = true;
 	if (unasked)
 		wait.id = ++state->last_id;
 	if (reply.code == CODE_AUTH_DONE && ends && begins_tls(begun)) {

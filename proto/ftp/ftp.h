@@ -97,6 +97,7 @@ struct ftp_state {
 	uint16_t data_port;    /* of the data connection announced last; 0: none */
 	bool data_by_server;   /* the server listens there */
 	bool greeted;          /* the session was seen from its beginning, and nothing was lost of it */
+	bool heard;            /* some reply was seen */
 	bool announced;        /* some data connection was */
 	uint16_t multi_code;   /* of the reply whose lines go on; 0: none */
 	bool cutting[2];       /* by to_server: the rest of a line that was too long follows */

@@ -141,6 +141,14 @@ answer_data(struct proto_ctx *ctx, uint16_t code)
 		proto_event(ctx, SMTP_EVENT_DATA_COMMAND_REJECTED);
 }
 
+/* The first reply; and 220 behind commands that did not wait for it, as no command but STARTTLS is answered so (RFC 5321 4.3.2,
+ * RFC 3207 4). */
+static bool
+is_greeting(const struct smtp_state *state, uint16_t code)
+{
+	return !state->greeted && (!state->spoken || (code == SMTP_CODE_READY && !smtp_open_has(state, SMTP_KIND_STARTTLS)));
+}
+
 /* A reply is whole. */
 static void
 answer(struct proto_ctx *ctx, uint16_t code)
@@ -148,7 +156,7 @@ answer(struct proto_ctx *ctx, uint16_t code)
 	struct smtp_state *state = ctx->state;
 	enum smtp_kind kind;
 
-	if (!state->greeted && !state->spoken) {
+	if (is_greeting(state, code)) {
 		state->greeted = true;
 		if (code != SMTP_CODE_READY && code != SMTP_CODE_NO_SERVICE)
 			proto_event(ctx, SMTP_EVENT_NO_SERVER_WELCOME_MESSAGE);
