@@ -221,11 +221,11 @@ skip_part(struct stream_step *step, unsigned int side, uint32_t len)
 {
 	struct stream_dir *dir = &step->stream->dirs[side];
 	struct stream_data gap = { .flags = STREAM_GAP, .missing = len };
-	uint32_t *lost = &step->flow->lost_bytes[side == stream_side(step->flow, true)];
 
 	if ((dir->flags & STREAM_DIR_ACKED) != 0 && seq_diff(dir->last_ack, dir->next_seq) > 0)
-		*lost = *lost + (uint64_t)len < UINT32_MAX ? *lost + len : UINT32_MAX;
-	stream_count(step->engine, STREAM_COUNTER_GAP_BYTES, len);
+		stream_lose(step, side, len);
+	else
+		stream_count(step->engine, STREAM_COUNTER_GAP_BYTES, len);
 	dir->next_pos += len;
 	dir->next_seq += len;
 	pending_free(step->engine, dir);
@@ -270,6 +270,8 @@ see_again(struct stream_step *step, struct stream_dir *dir, const uint8_t *data,
 		stream_count(step->engine, STREAM_COUNTER_KEEPALIVES, 1);
 		return;
 	}
+	if (stream_fill_hole(dir, step->packet->tcp_seq, len))
+		return;
 	stream_count(step->engine, STREAM_COUNTER_RETRANSMISSIONS, 1);
 	stream_event_set(step->packet, STREAM_PKT_RETRANSMISSION);
 	if (back > dir->next_pos && (dir->flags & STREAM_DIR_MIDSTREAM) == 0)
@@ -443,8 +445,10 @@ static void
 stream_shed(struct stream_engine *engine, struct stream *stream)
 {
 	for (unsigned int i = 0; i < 2; i++)
-		if (stream->dirs[i].pending != NULL || stream->dirs[i].early.head != NULL)
+		if (stream->dirs[i].pending != NULL || stream->dirs[i].early.head != NULL) {
+			stream_leave_early(&stream->dirs[i]);
 			stream_dir_clear(engine, &stream->dirs[i]);
+		}
 }
 
 /**
@@ -456,7 +460,8 @@ is_usual(const struct stream *stream, const struct packet *packet, unsigned int 
 {
 	const struct stream_dir *dir = &stream->dirs[side], *peer = &stream->dirs[!side];
 	const uint16_t both = STREAM_DIR_OPEN | STREAM_DIR_ACKED;
-	const uint16_t none = STREAM_DIR_RST | STREAM_DIR_SYN_DATA | STREAM_DIR_SYNACKED | STREAM_DIR_FIN | STREAM_DIR_ENDED;
+	const uint16_t none = STREAM_DIR_RST | STREAM_DIR_SYN_DATA | STREAM_DIR_SYNACKED | STREAM_DIR_FIN | STREAM_DIR_ENDED |
+		STREAM_DIR_HOLE;
 	int32_t news = seq_diff(packet->tcp_ack, peer->last_ack);
 
 	if ((packet->tcp_flags & ~STREAM_PLAIN) != 0 || (packet->tcp_flags & TCP_ACK) == 0 ||
@@ -572,6 +577,7 @@ stream_end(struct stream_engine *engine, struct flow *flow, stream_deliver_fn de
 		unsigned int side = stream_side(flow, i == 0);
 		struct stream_dir *dir = &step.stream->dirs[side];
 
+		stream_end_hole(&step, side);
 		stream_drain(&step, side);
 		while (dir->early.head != NULL || is_owing(dir))
 			stream_skip_hole(&step, side);

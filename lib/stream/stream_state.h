@@ -35,6 +35,7 @@ enum stream_dir_flag {
 	STREAM_DIR_DEPTH = 1 << 10,   /* the depth was reached */
 	STREAM_DIR_SYNACKED = 1 << 11, /* the peer's SYN+ACK was seen; what ends the handshake is due from this side */
 	STREAM_DIR_SYN = 1 << 12,     /* opened by a SYN without ACK */
+	STREAM_DIR_HOLE = 1 << 13,    /* given up, so that nothing waits: bytes before hole_end did not come, and still may */
 };
 
 /** What one side sends. */
@@ -55,6 +56,7 @@ struct stream_dir {
 	uint8_t far_packets;     /* out of window in a row */
 	uint8_t gap_run;         /* given up since a byte came */
 	uint32_t gap_ms;         /* when the peer acknowledged unseen bytes */
+	uint32_t hole_seq, hole_end, hole_len; /* with STREAM_DIR_HOLE: between which numbers so many bytes are missing */
 };
 
 struct stream {
@@ -113,6 +115,16 @@ stream_side(const struct flow *flow, bool to_server)
 	return ((flow->flags & FLOW_SWAPPED) != 0) == to_server;
 }
 
+/** So many bytes of what a side sends were acknowledged and never seen. */
+static inline void
+stream_lose(struct stream_step *step, unsigned int side, uint32_t len)
+{
+	uint32_t *lost = &step->flow->lost_bytes[side == stream_side(step->flow, true)];
+
+	*lost = *lost + (uint64_t)len < UINT32_MAX ? *lost + len : UINT32_MAX;
+	stream_count(step->engine, STREAM_COUNTER_GAP_BYTES, len);
+}
+
 static inline struct stream_dir *
 stream_dir_of(const struct flow *flow, bool to_server)
 {
@@ -158,6 +170,12 @@ bool stream_keep_early(struct stream_step *step, unsigned int side, uint32_t off
 bool stream_keep_answer(struct stream_step *step, unsigned int side, const uint8_t *data, uint32_t len);
 /** Waits a while for bytes that the peer acknowledged but that were not seen. */
 void stream_follow_hole(struct stream_step *step, unsigned int side);
+/** Lets go of what waits behind a hole, as nobody wants it; its numbers are followed. */
+void stream_leave_early(struct stream_dir *dir);
+/** Whether a segment is what did not come before. */
+bool stream_fill_hole(struct stream_dir *dir, uint32_t seq, uint32_t len);
+/** Counts what is acknowledged and did not come, at once. */
+void stream_end_hole(struct stream_step *step, unsigned int side);
 /** What one side has may be what the other waited for. */
 void stream_settle(struct stream_step *step);
 

@@ -37,6 +37,66 @@ hole_is_lost(struct stream_dir *dir, uint64_t ts_ns)
 	return dir->early.head != NULL || now_ms - dir->gap_ms >= STREAM_REORDER_MS || dir->gap_packets == STREAM_REORDER_PACKETS_MAX;
 }
 
+/* ---- of a connection that was given up only numbers are followed ---- */
+
+/** The next bytes did not come. */
+static void
+leave_hole(struct stream_dir *dir, uint32_t len)
+{
+	if (len == 0)
+		return;
+	if ((dir->flags & STREAM_DIR_HOLE) == 0) {
+		dir->hole_seq = dir->next_seq;
+		dir->hole_len = 0;
+		dir->gap_packets = 0;
+	}
+	dir->flags |= STREAM_DIR_HOLE;
+	dir->hole_len += len;
+	dir->hole_end = dir->next_seq + len;
+}
+
+void
+stream_leave_early(struct stream_dir *dir)
+{
+	int32_t seen = seq_diff(dir->max_seq, dir->next_seq);
+
+	if (dir->early.head == NULL || seen <= 0)
+		return;
+	if (!stream_is_holding(dir))
+		leave_hole(dir, (uint32_t)(dir->early.head->start - dir->next_pos));
+	dir->next_pos += (uint32_t)seen;
+	dir->next_seq = dir->max_seq;
+}
+
+bool
+stream_fill_hole(struct stream_dir *dir, uint32_t seq, uint32_t len)
+{
+	if ((dir->flags & STREAM_DIR_HOLE) == 0 || seq_diff(seq, dir->hole_seq) < 0 || seq_diff(seq + len, dir->hole_end) > 0)
+		return false;
+	dir->hole_len -= len < dir->hole_len ? len : dir->hole_len;
+	if (dir->hole_len == 0)
+		dir->flags &= (uint16_t)~STREAM_DIR_HOLE;
+	return true;
+}
+
+static bool
+hole_is_acked(const struct stream_dir *dir)
+{
+	const uint16_t both = STREAM_DIR_HOLE | STREAM_DIR_ACKED;
+
+	return (dir->flags & both) == both && seq_diff(dir->last_ack, dir->hole_end) >= 0;
+}
+
+void
+stream_end_hole(struct stream_step *step, unsigned int side)
+{
+	struct stream_dir *dir = &step->stream->dirs[side];
+
+	if (hole_is_acked(dir))
+		stream_lose(step, side, dir->hole_len);
+	dir->flags &= (uint16_t)~STREAM_DIR_HOLE;
+}
+
 void
 stream_follow_hole(struct stream_step *step, unsigned int side)
 {
@@ -44,6 +104,11 @@ stream_follow_hole(struct stream_step *step, unsigned int side)
 	uint32_t limit = step->flow->packets[side != stream_side(step->flow, true)] == 0 ? STREAM_ONE_WAY_SEGMENTS :
 		(uint32_t)step->engine->config.segments_max;
 
+	if ((dir->flags & STREAM_DIR_HOLE) != 0) {
+		if (hole_is_acked(dir) && hole_is_lost(dir, step->packet->ts_ns))
+			stream_end_hole(step, side);
+		return;
+	}
 	if (dir->early.count >= limit) {
 		stream_event_set(step->packet, STREAM_REASSEMBLY_INSERT_LIMIT);
 		stream_skip_hole(step, side);
@@ -80,7 +145,13 @@ stream_keep_early(struct stream_step *step, unsigned int side, uint32_t offset, 
 	struct stream_dir *dir = &step->stream->dirs[side];
 	unsigned int result;
 
-	if ((step->flow->flags & FLOW_APP_GIVEN_UP) != 0) { /* only numbers are followed */
+	if ((step->flow->flags & FLOW_APP_GIVEN_UP) != 0) {
+		if (dir->early.head != NULL) {
+			stream_leave_early(dir); /* and behind this segment */
+			stream_dir_clear(engine, dir);
+			return true;
+		}
+		leave_hole(dir, offset);
 		dir->next_pos += offset + len;
 		dir->next_seq += offset + len;
 		return true;

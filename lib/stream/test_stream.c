@@ -150,6 +150,51 @@ test_lost_bytes_stick(void **state)
 	}
 }
 
+/** Of a connection whose protocol nobody knows nothing waits; what the peer acknowledged and never came is lost all the same. */
+static void
+test_lost_after_give_up(void **state)
+{
+	handshake(CLIENT_ISN);
+	sink.give_up = true;
+	client(0, "abc");
+	client(7, "hij");
+	server_ack(10);
+	assert_int_equal(flow->lost_bytes[FLOW_TO_SERVER], 0); /* a mirror may have swapped them */
+	for (unsigned int i = 0; i < 6; i++) {
+		now_ns += S / 50;
+		server_ack(10);
+	}
+	assert_int_equal(flow->lost_bytes[FLOW_TO_SERVER], 4);
+	client(13, "n"); /* out of order */
+	client(10, "klm");
+	for (unsigned int i = 0; i < 6; i++) {
+		now_ns += S / 50;
+		server_ack(14);
+	}
+	assert_int_equal(flow->lost_bytes[FLOW_TO_SERVER], 4);
+	assert_int_equal(counter_get(&counters[STREAM_COUNTER_RETRANSMISSIONS]), 0);
+	client(20, "u"); /* not acknowledged: it may be lost behind us */
+	server_ack(14);
+	client(30, "v");
+	server_ack(31);
+	stream_end(engine, flow, on_data, NULL);
+	assert_int_equal(flow->lost_bytes[FLOW_TO_SERVER], 4 + 6 + 9);
+	assert_int_equal(sink.gaps[1], 0);
+}
+
+/** What waited when the protocol was given up was seen. */
+static void
+test_give_up_with_early(void **state)
+{
+	handshake(CLIENT_ISN);
+	client(4, "ef");
+	stream_give_up(engine, flow);
+	client(6, "gh");
+	server_ack(8);
+	stream_end(engine, flow, on_data, NULL);
+	assert_int_equal(flow->lost_bytes[FLOW_TO_SERVER], 4);
+}
+
 static void
 test_midstream(void **state)
 {
@@ -390,6 +435,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_gap_before_fin, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unseen_fin, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_lost_bytes_stick, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_lost_after_give_up, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_give_up_with_early, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_midstream, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_one_way, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_overlap_reported, setup, teardown),
