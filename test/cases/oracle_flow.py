@@ -216,7 +216,7 @@ def zeek_counts(rows, flows):
     their_rows = collections.defaultdict(list)
     for row in rows:
         their_rows[row['key']].append(row)
-    for key in their_rows.keys() | flows.keys() if their_rows else ():
+    for key in sorted(their_rows.keys() | flows.keys(), key=repr) if their_rows else ():
         add = Sides(theirs, ours, key).add
         rows, group = their_rows.get(key, []), flows.get(key, [])
         add('connections', len(rows), len(group))
@@ -288,7 +288,7 @@ def arkime_singles(key, body, flow, theirs, ours):
 
 def arkime_counts(sessions, flows):
     theirs, ours = collections.defaultdict(collections.Counter), collections.defaultdict(collections.Counter)
-    for key in sessions.keys() | flows.keys():
+    for key in sorted(sessions.keys() | flows.keys(), key=repr):
         add = Sides(theirs, ours, key).add
         add('sessions', len(sessions.get(key, ())), len(flows.get(key, ())))
         if key not in sessions or key not in flows:

@@ -94,8 +94,8 @@ def compare_files(rows, events):
     ours['bytes'].update(file['size'] for file in files)
     for name in HASHES:
         known = {row[name] for row in rows if name in row}
-        theirs[name].update(known)
-        ours[name].update(known & {file.get(name) for file in files})
+        theirs[name].update(sorted(known))
+        ours[name].update(sorted(known & {file.get(name) for file in files}))
     return theirs, ours
 
 
