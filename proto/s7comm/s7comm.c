@@ -402,7 +402,8 @@ s7_gap(struct proto_ctx *ctx, uint32_t missing)
 	(void)missing;
 	cotp_message_clear(&state->messages[ctx->to_server], ctx->slab);
 	state->seen[ctx->to_server] = false;
-	state->szl.data_unit = 0;
+	if (state->szl.to_server == ctx->to_server)
+		state->szl.data_unit = 0;
 }
 
 static void

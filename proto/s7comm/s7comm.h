@@ -59,6 +59,7 @@ enum s7_kind { S7_KIND_PUSH = 0, S7_KIND_REQUEST = 4, S7_KIND_RESPONSE = 8 };
 enum s7_area {
 	S7_AREA_COUNTER = 0x1c,
 	S7_AREA_TIMER = 0x1d,
+	S7_AREA_PERIPHERAL = 0x80,
 	S7_AREA_INPUT = 0x81,
 	S7_AREA_OUTPUT = 0x82,
 	S7_AREA_FLAG = 0x83,
@@ -127,6 +128,11 @@ enum s7_bit {
 	S7_HAS_PASSWORD,
 	S7_HAS_PASSWORD_TEXT,
 	S7_HAS_CYCLIC,
+	S7_HAS_CYCLIC_JOB,
+	S7_HAS_MESSAGES,
+	S7_HAS_ALARMS,
+	S7_HAS_TRIGGER,
+	S7_HAS_JOB,
 	S7_HAS_RETURN_CODE,
 	S7_HAS_DATA_UNIT,
 	S7_HAS_DATA,
@@ -172,17 +178,23 @@ struct s7_record {
 	uint8_t filesystem;
 	uint16_t szl_id, szl_part, szl_index, szl_entry_length, szl_count;
 	uint16_t interval_base, interval_factor;
+	uint16_t trigger, job_key; /* of programmer commands */
+	uint8_t job;
+	uint8_t cyclic_job;
+	uint8_t message_events;
 	uint64_t clock_ns;
 	uint8_t password_len;
 	struct record_ref filename;
 	struct record_ref pi_service;
 	struct record_ref pi_argument;
 	struct record_ref password;
+	struct record_ref message_user;
 	struct record_ref data;
 	struct record_list pi_blocks;
 	struct record_list items;
 	struct record_list entries;
 	struct record_list blocks;
+	struct record_list alarms;
 };
 
 /** One address, and what is there: of a request and its response together. */
@@ -234,6 +246,10 @@ struct s7_entry {
 	uint16_t event_id;
 	uint8_t priority, ob;
 	uint8_t mode, previous_mode;
+	uint8_t led, led_on, led_flashing;
+	uint16_t protection[3]; /* by the key switch, by parameters, in force */
+	uint16_t switch_position;
+	uint32_t configuration_checksum, program_checksum;
 	uint64_t time_ns;
 	struct record_ref text;
 	struct record_ref data;
@@ -247,6 +263,9 @@ enum s7_entry_bit {
 	S7_ENTRY_EVENT,
 	S7_ENTRY_TIME,
 	S7_ENTRY_MODE,
+	S7_ENTRY_LED,
+	S7_ENTRY_PROTECTION,
+	S7_ENTRY_CHECKSUMS,
 	S7_ENTRY_DATA,
 };
 
@@ -278,12 +297,40 @@ enum s7_block_bit {
 	S7_BLOCK_INFO,
 };
 
-enum { S7_PI_KEY = 0x8000, S7_SZL_MODULE = 0x11, S7_SZL_COMPONENT = 0x1c, S7_SZL_MODES = 0x24, S7_SZL_DIAGNOSTIC = 0xa0 };
+/** An alarm as it came, goes on standing, was acknowledged or locked. */
+struct s7_alarm {
+	struct record_head head;
+	uint8_t signals; /* a bit each of eight */
+	uint8_t acknowledged_going, acknowledged_coming;
+	uint32_t event_id;
+	uint64_t time_ns;
+	struct record_ref values;
+};
+
+enum s7_alarm_bit {
+	S7_ALARM_EVENT_ID,
+	S7_ALARM_TIME,
+	S7_ALARM_SIGNALS,
+	S7_ALARM_ACKNOWLEDGED,
+	S7_ALARM_VALUES,
+};
+
+enum {
+	S7_PI_KEY = 0x8000,
+	S7_SZL_MODULE = 0x11,
+	S7_SZL_LEDS = 0x19,
+	S7_SZL_COMPONENT = 0x1c,
+	S7_SZL_MODES = 0x24,
+	S7_SZL_STATUS = 0x32,
+	S7_SZL_LEDS_H = 0x74,
+	S7_SZL_DIAGNOSTIC = 0xa0,
+};
 
 extern const struct record_table s7_table;
 extern const struct record_table *const s7_item_tables[];
 extern const struct record_table *const s7_entry_tables[];
 extern const struct record_table *const s7_block_tables[];
+extern const struct record_table *const s7_alarm_tables[];
 extern const struct field_names s7_function_keys;
 extern const struct field_names s7_subfunction_keys;
 extern const struct rule_app_event s7_events[];
@@ -330,6 +377,7 @@ struct s7_config {
 struct s7_szl_rest {
 	uint16_t id, index, entry_length;
 	uint8_t data_unit; /* 0: nothing is under way */
+	bool to_server;    /* whose messages they are */
 	uint8_t len;
 	uint8_t bytes[S7_SZL_ENTRY_MAX];
 };
@@ -392,6 +440,9 @@ s7_config_of(const struct proto_ctx *ctx)
 }
 
 /* s7comm_item.c */
+struct s7_item *s7_append_item(struct s7_message *message);
+/** Type, length and bytes as they stand before each other; the next one begins at an even place. */
+struct cursor s7_take_data(struct cursor *in, uint8_t *transport, bool more);
 /** Addresses of a read or write, count of them. */
 void s7_read_addresses(struct s7_message *message, struct cursor *in, unsigned int count);
 /** What was read, or is to be written: count times return code, type, length, bytes. */
@@ -417,7 +468,16 @@ bool s7_digits(struct cursor *in, unsigned int count, uint32_t *out);
 /** The name's last octet: 'A', 'P', 'B'. */
 uint8_t s7_hex_pair(struct cursor *in);
 
+/* s7comm_message.c */
+/** Functions of the CPU group but status lists. */
+void s7_read_messages(struct s7_message *message, struct cursor *in);
+
+/* s7comm_programmer.c */
+void s7_read_programmer(struct s7_message *message, struct cursor *in);
+
 /* s7comm_szl.c */
+/** One entry of the diagnostic buffer, told as it is made. */
+void s7_read_diagnostic(struct s7_message *message, struct cursor *in);
 void s7_read_szl(struct s7_message *message, struct cursor *in);
 /** Writes what the message said of its sender. */
 void s7_deliver_identity(struct s7_message *message);

@@ -527,6 +527,41 @@ static const struct field_name mode_rows[] = {
 };
 static const struct field_names modes = FIELD_NAMES(mode_rows, "unknown");
 
+static const struct field_name led_rows[] = {
+	{ 0x0001, "SF" },
+	{ 0x0002, "INTF" },
+	{ 0x0003, "EXTF" },
+	{ 0x0004, "RUN" },
+	{ 0x0005, "STOP" },
+	{ 0x0006, "FRCE" },
+	{ 0x0007, "CRST" },
+	{ 0x0008, "BAF" },
+	{ 0x0009, "USR" },
+	{ 0x000a, "USR1" },
+	{ 0x000b, "BUS1F" },
+	{ 0x000c, "BUS2F" },
+	{ 0x000d, "REDF" },
+	{ 0x000e, "MSTR" },
+	{ 0x000f, "RACK0" },
+	{ 0x0010, "RACK1" },
+	{ 0x0011, "RACK2" },
+	{ 0x0012, "IFM1F" },
+	{ 0x0013, "IFM2F" },
+	{ 0x0014, "BUS3F" },
+	{ 0x0015, "MAINT" },
+	{ 0x0016, "DC24V" },
+};
+static const struct field_names leds = FIELD_NAMES(led_rows, "unknown");
+
+static const struct field_name switch_rows[] = {
+	{ 0x0000, "not known" },
+	{ 0x0001, "RUN" },
+	{ 0x0002, "RUN_P" },
+	{ 0x0003, "STOP" },
+	{ 0x0004, "MRES" },
+};
+static const struct field_names switches = FIELD_NAMES(switch_rows, "unknown");
+
 static const struct field_name connection_rows[] = {
 	{ 0x0001, "PG" },
 	{ 0x0002, "OP" },
@@ -553,7 +588,8 @@ static const struct field item_fields[] = {
 	ROW("db_number", U16, S7_ITEM_DB, s7_item, db_number, NULL, "data block"),
 	ROW("byte_address", U32, S7_ITEM_ADDRESS, s7_item, byte_address, NULL, "first byte; number of a counter or timer"),
 	ROW("bit_address", U8, S7_ITEM_BIT_ADDRESS, s7_item, bit_address, NULL, "bit in that byte"),
-	ROW("transport_size", U8, S7_ITEM_TRANSPORT, s7_item, transport, &transports, "type of the elements"),
+	ROW("transport_size_code", U8, S7_ITEM_TRANSPORT, s7_item, transport, NULL, "type of the elements"),
+	ROW("transport_size", U8, S7_ITEM_TRANSPORT, s7_item, transport, &transports, "its name"),
 	ROW("count", U16, S7_ITEM_COUNT, s7_item, count, NULL, "how many elements"),
 	ROW("nck.area", U8, S7_ITEM_NCK, s7_item, nck_area, &nck_areas, "area of a numerical control"),
 	ROW("nck.unit", U8, S7_ITEM_NCK, s7_item, nck_unit, NULL, "unit in the area"),
@@ -566,8 +602,9 @@ static const struct field item_fields[] = {
 	ROW("address", HEX, S7_ITEM_RAW, s7_item, raw, NULL, "address of another form"),
 	ROW("return_code", U8, S7_ITEM_RETURN_CODE, s7_item, return_code, NULL, "result for this item"),
 	ROW("return_code_name", U8, S7_ITEM_RETURN_CODE, s7_item, return_code, &return_codes, "its name"),
-	ROW("data_transport_size", U8, S7_ITEM_DATA_TRANSPORT, s7_item, data_transport, &data_transports,
+	ROW("data_transport_size_code", U8, S7_ITEM_DATA_TRANSPORT, s7_item, data_transport, NULL,
 		"type as it stands before the data"),
+	ROW("data_transport_size", U8, S7_ITEM_DATA_TRANSPORT, s7_item, data_transport, &data_transports, "its name"),
 	ROW("values", SCALARS, S7_ITEM_VALUES, s7_item, values, NULL, "what was read or written, by type"),
 	ROW("data", HEX, S7_ITEM_DATA, s7_item, data, NULL, "the same as bytes"),
 };
@@ -589,7 +626,20 @@ static const struct field entry_fields[] = {
 	ROW("time", TIME, S7_ENTRY_TIME, s7_entry, time_ns, NULL, "time of the event, by the device's clock"),
 	ROW("mode", U8, S7_ENTRY_MODE, s7_entry, mode, &modes, "mode of the CPU"),
 	ROW("previous_mode", U8, S7_ENTRY_MODE, s7_entry, previous_mode, &modes, "the mode before"),
-	ROW("data", HEX, S7_ENTRY_DATA, s7_entry, data, NULL, "an entry of another list, as bytes"),
+	ROW("led_code", U8, S7_ENTRY_LED, s7_entry, led, NULL, "a light of the module"),
+	ROW("led", U8, S7_ENTRY_LED, s7_entry, led, &leds, "its name: RUN, STOP, FRCE: something is forced"),
+	ROW("led_on", U8, S7_ENTRY_LED, s7_entry, led_on, NULL, "whether it is on"),
+	ROW("led_flashing", U8, S7_ENTRY_LED, s7_entry, led_flashing, NULL, "1: flashes, 2: slowly"),
+	ROW("protection.key", U16, S7_ENTRY_PROTECTION, s7_entry, protection[0], NULL, "protection level by the key switch"),
+	ROW("protection.assigned", U16, S7_ENTRY_PROTECTION, s7_entry, protection[1], NULL,
+		"level set with a password; 0: none"),
+	ROW("protection.level", U16, S7_ENTRY_PROTECTION, s7_entry, protection[2], NULL,
+		"level in force: 1 all, 2 reading, 3 neither without the password"),
+	ROW("protection.switch", U16, S7_ENTRY_PROTECTION, s7_entry, switch_position, &switches, "mode switch"),
+	ROW("configuration_checksum", U32, S7_ENTRY_CHECKSUMS, s7_entry, configuration_checksum, NULL,
+		"of the hardware configuration: changes with it"),
+	ROW("program_checksum", U32, S7_ENTRY_CHECKSUMS, s7_entry, program_checksum, NULL, "of the user program: changes with it"),
+	ROW("data", HEX, S7_ENTRY_DATA, s7_entry, data, NULL, "an entry of another list, or more of it, as bytes"),
 };
 static const struct record_table entry_table = TABLE_OF("entries", entry_fields, s7_entry);
 const struct record_table *const s7_entry_tables[] = { &entry_table, NULL };
@@ -602,7 +652,8 @@ static const struct field block_fields[] = {
 	ROW("destination_filesystem", U8, S7_BLOCK_FILESYSTEM, s7_block, filesystem, &filesystems, "passive: not yet linked"),
 	ROW("count", U32, S7_BLOCK_COUNT, s7_block, count, NULL, "blocks of this kind"),
 	ROW("flags", U8, S7_BLOCK_LANGUAGE, s7_block, flags, NULL, "attributes"),
-	ROW("language", U8, S7_BLOCK_LANGUAGE, s7_block, language, &languages, "language it is written in"),
+	ROW("language_code", U8, S7_BLOCK_LANGUAGE, s7_block, language, NULL, "language it is written in"),
+	ROW("language", U8, S7_BLOCK_LANGUAGE, s7_block, language, &languages, "its name"),
 	ROW("load_length", U32, S7_BLOCK_INFO, s7_block, load_length, NULL, "bytes in load memory"),
 	ROW("code_length", U32, S7_BLOCK_INFO, s7_block, code_length, NULL, "bytes of MC7 code or data"),
 	ROW("local_length", U16, S7_BLOCK_INFO, s7_block, local_length, NULL, "bytes of local data"),
@@ -617,6 +668,21 @@ static const struct field block_fields[] = {
 };
 static const struct record_table block_table = TABLE_OF("blocks", block_fields, s7_block);
 const struct record_table *const s7_block_tables[] = { &block_table, NULL };
+
+#undef SOURCE
+#define SOURCE "S7 CPU messages"
+static const struct field alarm_fields[] = {
+	ROW("event_id", U32, S7_ALARM_EVENT_ID, s7_alarm, event_id, NULL, "number of the message"),
+	ROW("time", TIME, S7_ALARM_TIME, s7_alarm, time_ns, NULL, "when it came or went, by the device's clock"),
+	ROW("signals", U8, S7_ALARM_SIGNALS, s7_alarm, signals, NULL, "a bit for each of eight signals: it stands"),
+	ROW("acknowledged_coming", U8, S7_ALARM_ACKNOWLEDGED, s7_alarm, acknowledged_coming, NULL,
+		"a bit for each: that it came is acknowledged"),
+	ROW("acknowledged_going", U8, S7_ALARM_ACKNOWLEDGED, s7_alarm, acknowledged_going, NULL,
+		"a bit for each: that it went is acknowledged"),
+	ROW("values", SCALARS, S7_ALARM_VALUES, s7_alarm, values, NULL, "what came with it, as bytes"),
+};
+static const struct record_table alarm_table = TABLE_OF("alarms", alarm_fields, s7_alarm);
+const struct record_table *const s7_alarm_tables[] = { &alarm_table, NULL };
 
 #undef SOURCE
 #define SOURCE "S7 header"
@@ -680,13 +746,23 @@ static const struct field s7_fields[] = {
 	ROW("szl_index", U16, S7_HAS_SZL, s7_record, szl_index, NULL, "index in the list"),
 	ROW("szl_entry_length", U16, S7_HAS_SZL_LENGTHS, s7_record, szl_entry_length, NULL, "bytes of an entry"),
 	ROW("szl_entry_count", U16, S7_HAS_SZL_LENGTHS, s7_record, szl_count, NULL, "entries"),
-	LIST_ROW("szl_entries", S7_HAS_SZL_ENTRIES, s7_record, entries, s7_entry_tables, "what the device said"),
+	LIST_ROW("szl_entries", S7_HAS_SZL_ENTRIES, s7_record, entries, s7_entry_tables,
+		"what the device said; of a diagnostic message the entry of its buffer"),
 	LIST_ROW("blocks", S7_HAS_BLOCKS, s7_record, blocks, s7_block_tables, "blocks asked for or listed"),
 	ROW("clock", TIME, S7_HAS_CLOCK, s7_record, clock_ns, NULL, "time of the device; its zone is not said"),
 	ROW("password_length", U8, S7_HAS_PASSWORD, s7_record, password_len, NULL, "characters of the password"),
 	ROW("password", STRING, S7_HAS_PASSWORD_TEXT, s7_record, password, NULL, "the password, with log-passwords"),
 	ROW("cyclic.interval_base_ms", U16, S7_HAS_CYCLIC, s7_record, interval_base, NULL, "unit of the interval"),
 	ROW("cyclic.interval_factor", U16, S7_HAS_CYCLIC, s7_record, interval_factor, NULL, "units between two pushes"),
+	ROW("cyclic.job", U8, S7_HAS_CYCLIC_JOB, s7_record, cyclic_job, NULL, "job that is ended"),
+	ROW("messages.events", U8, S7_HAS_MESSAGES, s7_record, message_events, NULL,
+		"what is asked for: 1 mode transitions, 2 diagnostics, 4 user's messages, 128 alarms"),
+	ROW("messages.user", STRING, S7_HAS_MESSAGES, s7_record, message_user, NULL, "who asks for it"),
+	LIST_ROW("alarms", S7_HAS_ALARMS, s7_record, alarms, s7_alarm_tables, "alarms told, acknowledged or locked"),
+	ROW("programmer.trigger", U16, S7_HAS_TRIGGER, s7_record, trigger, NULL, "when a programmer command is done: 0 at once"),
+	ROW("programmer.job_function", U16, S7_HAS_JOB, s7_record, job_key, &s7_subfunction_keys,
+		"what a job does that is enabled, disabled, deleted, read"),
+	ROW("programmer.job", U8, S7_HAS_JOB, s7_record, job, NULL, "its number"),
 	ROW("data", HEX, S7_HAS_DATA, s7_record, data, NULL, "data of functions that have no form here"),
 };
 const struct record_table s7_table = TABLE_OF("s7comm", s7_fields, s7_record);

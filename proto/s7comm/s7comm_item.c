@@ -16,8 +16,8 @@ enum {
 	LID_LEN = 4,
 };
 
-static struct s7_item *
-append_item(struct s7_message *message)
+struct s7_item *
+s7_append_item(struct s7_message *message)
 {
 	s7_has(message, S7_HAS_ITEMS);
 	return record_append(message->ctx->record, &message->record->items, s7_item_tables, 0);
@@ -122,7 +122,7 @@ read_pieces(struct s7_message *message, struct s7_item *item, struct cursor *in)
 
 	for (unsigned int i = 0; i < count && i < DBREAD_PARTS_MAX && item != NULL && cursor_left(in) > 0; i++) {
 		if (i > 0)
-			item = append_item(message);
+			item = s7_append_item(message);
 		if (item == NULL)
 			return;
 		item->piece = i > 0;
@@ -149,7 +149,7 @@ static const struct {
 static void
 read_address(struct s7_message *message, struct cursor in)
 {
-	struct s7_item *item = append_item(message);
+	struct s7_item *item = s7_append_item(message);
 
 	if (item == NULL)
 		return;
@@ -347,34 +347,48 @@ put_answer(struct s7_message *message, struct s7_item *item, struct cursor data)
 	return item;
 }
 
+struct cursor
+s7_take_data(struct cursor *in, uint8_t *transport, bool more)
+{
+	uint32_t len;
+	struct cursor data;
+
+	*transport = cursor_u8(in);
+	len = byte_len(*transport, cursor_be16(in));
+	data = cursor_sub(in, len);
+	if (len % 2 != 0 && more)
+		cursor_skip(in, 1);
+	return data;
+}
+
 void
 s7_read_values(struct s7_message *message, struct cursor *in, unsigned int count)
 {
 	struct s7_item *item = first_item(message);
 	bool known = item != NULL;
+	/* There a placeholder stands for the result. */
+	bool asks = message->half->rosctr == S7_JOB || message->half->kind == S7_KIND_REQUEST;
 
 	for (unsigned int i = 0; i < count && i < S7_ITEMS_MAX && cursor_left(in) > 0; i++) {
-		uint8_t return_code = cursor_u8(in);
-		uint8_t transport = cursor_u8(in);
-		uint32_t len = byte_len(transport, cursor_be16(in));
-		struct cursor data = cursor_sub(in, len);
+		uint8_t return_code = cursor_u8(in), transport;
+		struct cursor data = s7_take_data(in, &transport, i + 1 < count);
 
-		if (in->short_read)
+		if (data.short_read)
 			break;
 		if (!known)
-			item = append_item(message);
+			item = s7_append_item(message);
 		if (item == NULL)
 			break;
-		item->return_code = return_code;
 		item->data_transport = transport;
-		item_has(item, S7_ITEM_RETURN_CODE);
+		if (!asks) {
+			item->return_code = return_code;
+			item_has(item, S7_ITEM_RETURN_CODE);
+		}
 		item_has(item, S7_ITEM_DATA_TRANSPORT);
 		if (known)
 			item = put_answer(message, item, data);
 		else
 			put_data(message, item, data);
-		if (len % 2 != 0 && i + 1 < count)
-			cursor_skip(in, 1);
 	}
 	if (in->short_read)
 		proto_event(message->ctx, S7_EVENT_INVALID_LENGTH);
@@ -390,7 +404,7 @@ s7_read_return_codes(struct s7_message *message, struct cursor *in, unsigned int
 
 	for (unsigned int i = 0; i < count && i < S7_ITEMS_MAX && cursor_left(in) > 0; i++) {
 		if (!known)
-			item = append_item(message);
+			item = s7_append_item(message);
 		if (item == NULL)
 			break;
 		item->return_code = cursor_u8(in);

@@ -6,12 +6,6 @@ enum { PI_UNKNOWN_LEN = 7, STOP_UNKNOWN_LEN = 5 };
 typedef void (*job_read)(struct s7_message *message);
 
 static void
-read_nothing(struct s7_message *message)
-{
-	(void)message;
-}
-
-static void
 read_rest(struct s7_message *message)
 {
 	s7_put_data(message, &message->parameters);
@@ -70,6 +64,14 @@ read_status(struct s7_message *message)
 	message->record->function_status = cursor_u8(&message->parameters);
 	if (!message->parameters.short_read)
 		s7_has(message, S7_HAS_STATUS);
+}
+
+/* Answers that say nothing else have it where all was not well. */
+static void
+read_end(struct s7_message *message)
+{
+	if (cursor_left(&message->parameters) > 0)
+		read_status(message);
 }
 
 static void
@@ -241,14 +243,14 @@ static const struct {
 	{ S7_READ_VAR, read_var_request, read_var_answer },
 	{ S7_WRITE_VAR, read_var_request, read_var_answer },
 	{ S7_SETUP, read_setup, read_setup },
-	{ S7_REQUEST_DOWNLOAD, read_request_download, read_nothing },
+	{ S7_REQUEST_DOWNLOAD, read_request_download, read_end },
 	{ S7_DOWNLOAD_BLOCK, read_transfer, read_piece },
-	{ S7_DOWNLOAD_ENDED, read_transfer, read_nothing },
+	{ S7_DOWNLOAD_ENDED, read_transfer, read_end },
 	{ S7_START_UPLOAD, read_transfer, read_start_upload_answer },
 	{ S7_UPLOAD, read_transfer, read_piece },
-	{ S7_END_UPLOAD, read_transfer, read_nothing },
-	{ S7_PI_SERVICE, read_pi_service, read_nothing },
-	{ S7_PLC_STOP, read_stop, read_nothing },
+	{ S7_END_UPLOAD, read_transfer, read_end },
+	{ S7_PI_SERVICE, read_pi_service, read_end },
+	{ S7_PLC_STOP, read_stop, read_end },
 	{ S7_CPU_SERVICES, read_rest, read_rest },
 };
 

@@ -6,9 +6,12 @@ enum {
 	ORDER_NUMBER_LEN = 20,
 	COMPONENT_TEXT_LEN = 32,
 	EVENT_INFO_LEN = 10,
+	DIAGNOSTIC_LEN = 20,
 	INDEX_MODULE = 1,
 	INDEX_HARDWARE = 6,
 	INDEX_FIRMWARE = 7,
+	INDEX_PROTECTION = 4,
+	CHECKSUMS_VALID = 0x5656,
 	VERSION_MARK = 'V',
 };
 
@@ -89,6 +92,15 @@ entry_has(struct s7_entry *entry, enum s7_entry_bit bit)
 }
 
 static void
+put_data(struct s7_message *message, struct s7_entry *entry, struct cursor *in)
+{
+	uint32_t len = (uint32_t)cursor_left(in);
+
+	record_put_bytes(message->ctx->record, &entry->data, cursor_take(in, len), len);
+	entry_has(entry, S7_ENTRY_DATA);
+}
+
+static void
 read_index(struct s7_message *message, struct s7_entry *entry, struct cursor *in)
 {
 	entry->index = cursor_be16(in);
@@ -136,17 +148,14 @@ read_component(struct s7_message *message, struct s7_entry *entry, struct cursor
 static void
 read_diagnostic(struct s7_message *message, struct s7_entry *entry, struct cursor *in)
 {
-	const uint8_t *info;
+	struct cursor info;
 
 	entry->event_id = cursor_be16(in);
 	entry->priority = cursor_u8(in);
 	entry->ob = cursor_u8(in);
-	info = cursor_take(in, 2 + EVENT_INFO_LEN - 4);
+	info = cursor_sub(in, 2 + EVENT_INFO_LEN - 4);
 	entry_has(entry, S7_ENTRY_EVENT);
-	if (info != NULL) {
-		record_put_bytes(message->ctx->record, &entry->data, info, 2 + EVENT_INFO_LEN - 4);
-		entry_has(entry, S7_ENTRY_DATA);
-	}
+	put_data(message, entry, &info);
 	if (s7_read_clock(in, &entry->time_ns))
 		entry_has(entry, S7_ENTRY_TIME);
 }
@@ -164,33 +173,90 @@ read_mode(struct s7_message *message, struct s7_entry *entry, struct cursor *in)
 	entry_has(entry, S7_ENTRY_MODE);
 }
 
+/* Rack and kind of CPU, the LED, whether it is on, whether it flashes. */
+static void
+read_led(struct s7_message *message, struct s7_entry *entry, struct cursor *in)
+{
+	(void)message;
+	cursor_skip(in, 1);
+	entry->led = cursor_u8(in);
+	entry->led_on = cursor_u8(in);
+	entry->led_flashing = cursor_u8(in);
+	entry_has(entry, S7_ENTRY_LED);
+}
+
+/* Communication status data, of which index 4 is protection: levels, switches, and checksums where they are marked valid. */
+static void
+read_status(struct s7_message *message, struct s7_entry *entry, struct cursor *in)
+{
+	struct cursor whole = *in;
+	uint16_t valid, checksums[4];
+
+	read_index(message, entry, in);
+	if (entry->index == INDEX_PROTECTION) {
+		for (unsigned int i = 0; i < sizeof(entry->protection) / sizeof(entry->protection[0]); i++)
+			entry->protection[i] = cursor_be16(in);
+		entry->switch_position = cursor_be16(in);
+		cursor_skip(in, 4);
+		valid = cursor_be16(in);
+		for (unsigned int i = 0; i < sizeof(checksums) / sizeof(checksums[0]); i++)
+			checksums[i] = cursor_be16(in);
+		if (!in->short_read) {
+			entry_has(entry, S7_ENTRY_PROTECTION);
+			entry->configuration_checksum = (uint32_t)checksums[0] << 16 | checksums[1];
+			entry->program_checksum = (uint32_t)checksums[2] << 16 | checksums[3];
+			if (valid == CHECKSUMS_VALID)
+				entry_has(entry, S7_ENTRY_CHECKSUMS);
+		}
+	}
+	put_data(message, entry, &whole);
+}
+
 static const struct {
 	uint8_t part;
 	uint8_t len_min;
 	void (*read)(struct s7_message *message, struct s7_entry *entry, struct cursor *in);
 } lists[] = {
 	{ S7_SZL_MODULE, 28, read_module },
+	{ S7_SZL_LEDS, 4, read_led },
 	{ S7_SZL_COMPONENT, 34, read_component },
 	{ S7_SZL_MODES, 4, read_mode },
-	{ S7_SZL_DIAGNOSTIC, 20, read_diagnostic },
+	{ S7_SZL_STATUS, 4, read_status },
+	{ S7_SZL_LEDS_H, 4, read_led },
+	{ S7_SZL_DIAGNOSTIC, DIAGNOSTIC_LEN, read_diagnostic },
 };
+
+static struct s7_entry *
+append_entry(struct s7_message *message)
+{
+	s7_has(message, S7_HAS_SZL_ENTRIES);
+	return record_append(message->ctx->record, &message->record->entries, s7_entry_tables, 0);
+}
 
 static void
 read_entry(struct s7_message *message, struct cursor in)
 {
-	struct s7_entry *entry = record_append(message->ctx->record, &message->record->entries, s7_entry_tables, 0);
+	struct s7_entry *entry = append_entry(message);
 	uint32_t len = (uint32_t)cursor_left(&in);
 
 	if (entry == NULL)
 		return;
-	s7_has(message, S7_HAS_SZL_ENTRIES);
 	for (unsigned int i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
 		if (lists[i].part == (message->record->szl_id & PART_MASK) && len >= lists[i].len_min) {
 			lists[i].read(message, entry, &in);
 			return;
 		}
-	record_put_bytes(message->ctx->record, &entry->data, cursor_take(&in, len), len);
-	entry_has(entry, S7_ENTRY_DATA);
+	put_data(message, entry, &in);
+}
+
+void
+s7_read_diagnostic(struct s7_message *message, struct cursor *in)
+{
+	struct s7_entry *entry;
+
+	if (cursor_left(in) >= DIAGNOSTIC_LEN && (entry = append_entry(message)) != NULL)
+		read_diagnostic(message, entry, in);
+	s7_put_data(message, in);
 }
 
 /* Whole entries; what is left of the last one waits for the next message when there is one. */
@@ -208,7 +274,7 @@ read_entries(struct s7_message *message, struct cursor *in, uint16_t entry_lengt
 		entry_length > S7_SZL_ENTRY_MAX || left >= S7_SZL_ENTRY_MAX || entry_length == 0)
 		return;
 	state->szl = (struct s7_szl_rest){ .id = message->record->szl_id, .index = message->record->szl_index,
-		.entry_length = entry_length, .data_unit = message->record->data_unit, .len = (uint8_t)left };
+		.entry_length = entry_length, .data_unit = message->record->data_unit, .to_server = message->ctx->to_server, .len = (uint8_t)left };
 	if (left > 0)
 		memcpy(state->szl.bytes, cursor_take(in, left), left);
 }

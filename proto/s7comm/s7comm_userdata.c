@@ -6,7 +6,10 @@ enum {
 	PASSWORD_LEN = 8,
 	PASSWORD_KEY = 0x55,
 	INTERVAL_BASES = 3,
+	CYCLIC_TRANSFER = 1,
 	CYCLIC_UNSUBSCRIBE = 4,
+	CYCLIC_CHANGES = 5,
+	CYCLIC_MODIFY = 7,
 	CLOCK_LENGTH = 10,
 };
 
@@ -93,7 +96,7 @@ read_cyclic(struct s7_message *message, struct cursor *in)
 	static const uint16_t bases_ms[INTERVAL_BASES] = { 100, 1000, 10000 };
 	unsigned int count, base, factor;
 
-	if (message->record->subfunction == CYCLIC_UNSUBSCRIBE || cursor_left(in) < 2) {
+	if (cursor_left(in) < 2) {
 		s7_put_data(message, in);
 		return;
 	}
@@ -110,16 +113,29 @@ read_cyclic(struct s7_message *message, struct cursor *in)
 	s7_read_addresses(message, in, count);
 }
 
-/* The list of variables has a form of its own in sub-functions above 5. */
+/* What is subscribed is said alike in three of them; RDREC has a form of its own. */
 static void
 read_cyclic_services(struct s7_message *message, struct cursor *in)
 {
-	uint8_t subfunction = message->record->subfunction;
+	struct cursor whole = *in;
 
-	if (subfunction == 1 || subfunction == 5)
+	switch (message->record->subfunction) {
+	case CYCLIC_TRANSFER:
+	case CYCLIC_CHANGES:
+	case CYCLIC_MODIFY:
 		read_cyclic(message, in);
-	else
-		s7_put_data(message, in);
+		return;
+	case CYCLIC_UNSUBSCRIBE:
+		if (message->half->kind == S7_KIND_REQUEST && cursor_left(in) >= 2) {
+			cursor_skip(in, 1);
+			message->record->cyclic_job = cursor_u8(in);
+			s7_has(message, S7_HAS_CYCLIC_JOB);
+		}
+		break;
+	default:
+		break;
+	}
+	s7_put_data(message, &whole);
 }
 
 static void
@@ -128,10 +144,11 @@ read_cpu(struct s7_message *message, struct cursor *in)
 	if (message->record->subfunction == 1)
 		s7_read_szl(message, in);
 	else
-		s7_put_data(message, in);
+		s7_read_messages(message, in);
 }
 
 static void (*const groups[16])(struct s7_message *message, struct cursor *in) = {
+	[S7_GROUP_PROGRAMMER] = s7_read_programmer,
 	[S7_GROUP_CYCLIC] = read_cyclic_services,
 	[S7_GROUP_BLOCKS] = s7_read_block_functions,
 	[S7_GROUP_CPU] = read_cpu,

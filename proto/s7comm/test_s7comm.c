@@ -314,6 +314,12 @@ test_long_list(void **state)
 	s7comm_proto.gap(&rig->ctx, 10);
 	send(&second, false);
 	assert_null(strstr(rig->json.data, "S C-A1"));
+	/* What was lost of the other direction is none of the list. */
+	send(&first, false);
+	rig->ctx.to_server = true;
+	s7comm_proto.gap(&rig->ctx, 10);
+	send(&second, false);
+	assert_has(&rig->json, "\"index_name\":\"serial number of the module\",\"text\":\"S C-A1\"");
 }
 
 static void

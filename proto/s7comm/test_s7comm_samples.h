@@ -30,7 +30,7 @@ static const struct sample samples[] = {
 			"12 0a 10 1c 0001 0000 1c 000005 12 0a 10 03 0002 0002 84 000000 12 0a 10 07 0001 0000 82 000000" },
 		{ S7_ACK_DATA, 0, "04 06 | ff 03 0001 01 00 ff 05 0020 fff60007 ff 07 0004 3fc00000 ff 09 0002 0009 ff 09 0002 6869 "
 			"0a 00 0000" },
-		.expect = { "\"area\":\"DB\",\"db_number\":1,\"byte_address\":10,\"bit_address\":3,\"transport_size\":\"BIT\"", "\"values\":[true]",
+		.expect = { "\"area\":\"DB\",\"db_number\":1,\"byte_address\":10,\"bit_address\":3,\"transport_size_code\":1,\"transport_size\":\"BIT\"", "\"values\":[true]",
 			"\"values\":[-10,7]", "\"values\":[1.5]", "\"values\":[\"hi\"]", "\"return_code_name\":\"Object does not exist\"" } },
 	{ "write", { S7_JOB, 0, "05 01 12 0a 10 04 0001 0007 84 000020 | 00 04 0010 0102" }, { S7_ACK_DATA, 0, "05 01 | ff" },
 		.expect = { "\"function_name\":\"Write Variable\"", "\"db_number\":7,\"byte_address\":4", "\"values\":[258]",
@@ -105,7 +105,7 @@ static const struct sample samples[] = {
 		.expect = { "\"blocks\":[{\"block_type\":\"Organization Block\",\"count\":2},{\"block_type\":\"Data Block\",\"count\":5}]" } },
 	{ "list of a type", { S7_USERDATA, 0, "000112 04 11 43 02 00 | ff 09 0002 3041" },
 		{ S7_USERDATA, 0, "000112 08 12 83 02 01 00 00 0000 | ff 09 0004 0007 22 05" },
-		.expect = { "\"block_type\":\"Data Block\"", "\"blocks\":[{\"block_number\":7,\"flags\":34,\"language\":\"DB\"}]" } },
+		.expect = { "\"block_type\":\"Data Block\"", "\"blocks\":[{\"block_number\":7,\"flags\":34,\"language_code\":5,\"language\":\"DB\"}]" } },
 	{ "block info", { S7_USERDATA, 0, "000112 04 11 43 03 00 | ff 09 0008 3038303030303141" },
 		{ S7_USERDATA, 0, "000112 08 12 83 03 01 00 00 0000 | ff 09 004e 01 00004a000020 7070 01 01 08 0001 000000d0 00000003 "
 			"01a8c5d0 2f5c 01a8c5d0 2f5c 001c 0000 0014 0078 4a4f450000000000 4d494e4500000000 4d41494e00000000 15 00 abcd 0000 0000 0000 0000" },
@@ -128,6 +128,57 @@ static const struct sample samples[] = {
 	{ "message of the CPU", { S7_USERDATA, 0, "000112 04 11 44 02 00 | ff 09 0004 01020304" },
 		{ S7_USERDATA, 0, "000112 08 12 84 02 01 00 00 0000 | ff 09 0002 0506" },
 		.expect = { "\"subfunction_name\":\"Message Service\"", "\"data\":\"0506\"" } },
+	{ "subscription to messages", { S7_USERDATA, 0, "000112 04 11 44 02 00 | ff 09 000a 81 00 486d6952746d2020" },
+		{ S7_USERDATA, 0, "000112 08 12 84 02 01 00 00 0000 | ff 09 0002 0200" },
+		.expect = { "\"messages\":{\"events\":129,\"user\":\"HmiRtm\"}", "\"data\":\"0200\"" } },
+	{ "diagnostic message", { 0, 0, NULL },
+		{ S7_USERDATA, 0, "000112 04 11 04 03 00 | ff 09 0014 4304 ff 84 0102 0304 05060708 94 01 09 21 53 42 15 21" },
+		.expect = { "\"subfunction_name\":\"Diagnostic Message\"",
+			"\"szl_entries\":[{\"event_id\":17156,\"priority\":255,\"ob\":132,\"time\":\"1994-01-09T21:53:42.152000+0000\","
+			"\"data\":\"0102030405060708\"}]" } },
+	{ "alarm with values", { 0, 0, NULL },
+		{ S7_USERDATA, 0, "000112 04 11 04 05 00 | ff 09 0026 94 01 06 00 27 20 39 75 40 01 12 0a 16 03 000000af 05 00 fe fb "
+			"ff 04 0010 0001 ff 04 0008 07 00 0a 00 0000" },
+		.expect = { "\"alarms\":[{\"event_id\":175,\"time\":\"1994-01-06T00:27:20.397000+0000\",\"signals\":5,"
+			"\"acknowledged_coming\":251,\"acknowledged_going\":254,\"values\":[\"0001\",\"07\",null]}]" } },
+	{ "alarm acknowledged", { S7_USERDATA, 0, "000112 04 11 44 0b 00 | ff 09 000c 00 01 12 08 19 01 000000af 04 02" },
+		{ S7_USERDATA, 0, "000112 08 12 84 0b 01 00 00 0000 | ff 09 0003 00 01 ff" },
+		.expect = { "\"alarms\":[{\"event_id\":175,\"acknowledged_coming\":2,\"acknowledged_going\":4}]" } },
+	{ "alarms that stand", { S7_USERDATA, 0, "000112 04 11 44 13 00 | ff 09 000c 00 01 12 08 1a 00 08 34 00000002" },
+		{ S7_USERDATA, 0, "000112 08 12 84 13 8a 00 00 0000 | ff 09 001e 00 01 ff 09 0018 0a 0000 02 0000002f 00 00 cf ce "
+			"0a 0000 02 000000af 00 01 fe fd" },
+		.expect = { "\"alarms\":[{\"event_id\":47,\"signals\":0,\"acknowledged_coming\":206,\"acknowledged_going\":207},"
+			"{\"event_id\":175,\"signals\":1,\"acknowledged_coming\":253,\"acknowledged_going\":254}]" } },
+	{ "variables modified", { S7_USERDATA, 0, "000112 08 12 41 08 00 00 00 0000 | ff 09 0032 0014 001a "
+			"00000001000100060001000100010001 0001 0200 0002 02 01 0000 0004 10 01 0000 0008 00 09 0002 dead 00 09 0001 01 00" },
+		{ S7_USERDATA, 0, "000112 08 12 81 08 02 00 00 0000 | 0a 00 0000" },
+		.expect = { "\"area\":\"M\",\"byte_address\":4,\"transport_size_code\":4,\"transport_size\":\"WORD\",\"count\":1,"
+			"\"data_transport_size_code\":9,\"data_transport_size\":\"OCTET STRING\",\"values\":[57005]",
+			"\"area\":\"I\",\"byte_address\":8,\"bit_address\":1,\"transport_size_code\":1,\"transport_size\":\"BIT\",\"count\":1",
+			"\"values\":[true]", "\"programmer\":{\"trigger\":512}" } },
+	{ "variables watched", { 0, 0, NULL },
+		{ S7_USERDATA, 0, "000112 08 12 01 02 02 00 00 0000 | ff 09 0012 0004 000a 0100 0002 0001 ff 09 0002 1234 00 00" },
+		.expect = { "\"items\":[{\"return_code\":255", "\"data\":\"1234\"" } },
+	{ "job enabled", { S7_USERDATA, 0, "000112 08 12 41 0e 00 00 00 0000 | ff 09 001a 0014 0002 "
+			"00000001000000000001000100010001 0001 0000 08 02" },
+		{ S7_USERDATA, 0, "000112 08 12 81 0e 03 00 00 0000 | 0a 00 0000" },
+		.expect = { "\"programmer\":{\"trigger\":0,\"job_function\":\"Modify Variable\",\"job\":2}" } },
+	{ "protection and checksums", { S7_USERDATA, 0, "000112 04 11 44 01 00 | ff 09 0004 0132 0004" },
+		{ S7_USERDATA, 0, "000112 08 12 84 01 01 00 00 0000 | ff 09 0030 0132 0004 0028 0001 0004 0001 0003 0002 0002 0000 0000 5656 "
+			"0001 0002 0003 0004 00000000000000000000000000000000" },
+		.expect = { "\"protection\":{\"key\":1,\"assigned\":3,\"level\":2,\"switch\":\"RUN_P\"},"
+			"\"configuration_checksum\":65538,\"program_checksum\":196612,\"data\":\"0004" } },
+	{ "lights", { S7_USERDATA, 0, "000112 04 11 44 01 00 | ff 09 0004 0074 0000" },
+		{ S7_USERDATA, 0, "000112 08 12 84 01 01 00 00 0000 | ff 09 000c 0074 0000 0004 0001 0006 01 02" },
+		.expect = { "\"szl_entries\":[{\"led_code\":6,\"led\":\"FRCE\",\"led_on\":1,\"led_flashing\":2}]" } },
+	{ "change-driven subscription", { S7_USERDATA, 0, "000112 04 11 42 07 00 | ff 09 0012 0001 01 02 12 0c b0 02 01 0044 0166 02 0048 0032" },
+		{ S7_USERDATA, 0, "000112 08 12 82 07 01 00 00 0000 | ff 09 000b 0001 ff 09 0005 ff 2a ff 0102" },
+		.expect = { "\"cyclic\":{\"interval_base_ms\":1000,\"interval_factor\":2}", "\"db_number\":68,\"byte_address\":358",
+			"\"data\":\"2a\"", "\"db_number\":72,\"byte_address\":50", "\"data\":\"0102\"" } },
+	{ "subscription ended", { S7_USERDATA, 0, "000112 04 11 42 04 00 | ff 09 0002 0503" },
+		{ S7_USERDATA, 0, "000112 08 12 82 04 01 00 00 0000 | 0a 00 0000" }, .expect = { "\"cyclic\":{\"job\":3}", "\"data\":\"0503\"" } },
+	{ "insertion that failed", { S7_JOB, 0, "28 000000000000fd 000a 01 00 3042303030303450 05 5f494e5345" }, { S7_ACK_DATA, 0xd209, "28 02" },
+		.expect = { "\"subfunction_name\":\"Activate Block\"", "\"function_status\":2" } },
 	{ "count without items", { S7_JOB, 0, "04 02 12 0a 10 02 0001 0000 83 000000" }, { S7_ACK_DATA, 0, "04 01 | ff 04 0008 01" },
 		.expect = { "\"area\":\"M\"" }, .events = E(ITEM_COUNT_MISMATCH) },
 	{ "malformed address", { S7_JOB, 0, "04 01 13 0a 10 02 0001 0000 83 000000" }, { S7_ACK, 0x8500, "" },

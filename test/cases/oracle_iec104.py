@@ -19,6 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "harness"))
 from oracle import Corpus, Table, counts_by_text as counts   # noqa: E402
+from tshark import read_time, single   # noqa: E402
 
 # (oracle, capture or '*', field) -> why the two differ.
 EXPLAINED = {
@@ -34,11 +35,6 @@ EXPLAINED = {
 FORMATS = {'I': 0, 'S': 1, 'U': 3}
 
 
-def single(value):
-    """A 32-bit float, by the digits that tshark prints of it."""
-    return f'{float(value):.5g}'
-
-
 def swapped(text):
     """tshark reads bit strings high octet first; bit 1 is in the first octet (60870-5-101 7.2.6.13)."""
     return struct.unpack('<I', struct.pack('>I', int(text, 0)))[0]
@@ -52,15 +48,6 @@ def of_objects(name, types=None, convert=lambda value: value):
     """The values of a key of information objects, of the types given."""
     return lambda apdus: [convert(item[name]) for apdu in apdus for item in apdu.get('objects', ())
                           if name in item and (types is None or apdu['type_id_code'] in types)]
-
-
-def read_time(text):
-    """tshark's date, as `2013-08-09 06:58:39.123`, or as `Aug  9, 2013 06:58:39.123000000 UTC`."""
-    words = text.replace(',', '').split()
-    months = 'Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec'.split()
-    if words and words[0] in months:
-        return f'{words[2]}-{months.index(words[0]) + 1:02}-{int(words[1]):02}T{words[3][:12]}'
-    return text.replace(' ', 'T')[:23]
 
 
 FLOATS = {13, 14, 36, 50, 63, 112}

@@ -6,7 +6,8 @@
 SENSOR is the sensor's program. SHARED is the folder of captures and reference results (default: the environment
 variable MILLRACE_SHARED, else ../shared beside the source root); without it nothing is compared, and the script
 says so and exits 77. Oracles: tshark's counts of field values and the byte patterns of S7comm-plus (corpus/truth),
-and the logs of ICSNPP-S7comm (corpus/oracles.tar.xz).
+the logs of ICSNPP-S7comm (corpus/oracles.tar.xz), and, where a tshark is installed, the values that it reads of each
+message.
 
 A difference that has a reason stands in EXPLAINED with it. Any other makes the exit code 1.
 """
@@ -15,7 +16,9 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "harness"))
-from oracle import Corpus, Table, counts, rows_of_log   # noqa: E402
+from oracle import Corpus, Table, counts, only_different, rows_of_log   # noqa: E402
+import tshark   # noqa: E402
+from tshark import numbers, octets, texts   # noqa: E402
 
 EVERYTHING = ('app-layer.protocols.s7comm.log-cyclic=all', 'app-layer.protocols.s7comm_plus.log-cyclic=all')
 
@@ -26,8 +29,23 @@ PER_PACKET = ('the pattern is looked for once a segment: a message behind an emp
               'counts twice, a later part of a message is read as a message, and opcode 0x02 is taken for a notification')
 LONG_ANSWER = ('a status list answered in two messages: ICSNPP has neither the first answer nor the second request, 18 of '
                'the 20 userdata messages that tshark counts')
+IN_PARTS = ('a list in several messages: tshark shows its head and all of its entries with the last one, we the head with the first '
+            'one and with each message the entries that it brings; list and index stand with all of them, as the answer names them')
+OTHER_LIST = 'tshark knows the form of list 0x0132 index 4, not the same one of list 0x0232'
+NO_TEXT = 'what stands there is no text; tshark ends it at the first octet of zero'
 # (oracle, capture or '*', field) -> why the two differ.
 EXPLAINED = {
+    **{('values', '*', f's7comm.data.userdata.{field}'): IN_PARTS for field in (
+        'szl_id', 'szl_index', 'szl_id.partlist_len', 'szl_id.partlist_cnt')},
+    **{('values', '*', f's7comm.blockinfo.{field}'): IN_PARTS for field in ('block_num', 'block_lang', 'flags')},
+    **{('values', 'iti__s7-tia_s300_goOnline.pcap', f's7comm.szl.0132.0004.{field}'): OTHER_LIST for field in (
+        'key', 'param', 'real', 'bart_sch', 'ken_ver_hw', 'ken_ver_awp')},
+    **{('values', 'testing-tools__ICS-s7-Userdata-s7_get_block_info.pcap', f's7comm.blockinfo.{field}'): NO_TEXT
+       for field in ('author', 'family')},
+    **{('values', 'arkime__arkime_synthetic.pcap', f's7comm.param.item.{field}'): SYNTHETIC for field in (
+        'transp_size', 'length', 'db', 'area', 'address')},
+    **{('values', 'iti__s7-S7Comm-s7comm_clean.pcap', f's7comm.{field}'): COPIES for field in (
+        'header.errcls', 'header.errcod', 'data.returncode', 'data.transportsize', 'resp.data')},
     ('tshark', 'arkime__arkime_synthetic.pcap', 's7comm.header.rosctr'): SYNTHETIC,
     ('tshark', 'arkime__arkime_synthetic.pcap', 's7comm.param.func'): SYNTHETIC,
     ('tshark', 'iti__s7-S7Comm-s7comm_clean.pcap', 's7comm.header.rosctr'): COPIES,
@@ -86,6 +104,324 @@ def compare_patterns(table, capture, truth, events):
     table.add('pattern', capture, 'function', dict(sorted(truth['function'].items())), counts(functions))
 
 
+# ---- every value that an installed tshark reads ----
+
+class Half:
+    """One message of ours, and whether a field of the event is its own."""
+
+    def __init__(self, event, half, answer):
+        self.event, self.half, self.answer = event, half, answer
+        self.userdata = half['rosctr_code'] == 7
+        self.function = half.get('function_code')
+        self.push = self.userdata and self.function is not None and self.function >> 4 == 0
+        self.alone = 'response' not in event
+
+    def get(self, *names):
+        """Values of the event's keys, of those that are there."""
+        found = []
+        for name in names:
+            value = self.event
+            for part in name.split('.'):
+                value = value.get(part, {}) if isinstance(value, dict) else {}
+            if value != {}:
+                found.append(value)
+        return found
+
+    def items(self):
+        return self.event.get('items', []) if not self.userdata or self.function & 0x0f in (1, 2) else []
+
+
+def of_asked(*names):
+    """What the request says; of an answer without a request nothing."""
+    return lambda half: half.get(*names) if not half.answer else []
+
+
+def of_answered(*names):
+    return lambda half: half.get(*names) if half.answer or half.push else []
+
+
+def of_addresses(name, syntaxes, convert=lambda item, value: value):
+    """A key of the addresses of a request."""
+    return lambda half: [convert(item, item[name]) for item in half.items() if not half.answer and not half.push
+                         and name in item and item.get('syntax_id') in syntaxes]
+
+
+def address(item, byte):
+    return byte if item['area'] in ('C', 'T') else byte * 8 + item.get('bit_address', 0)
+
+
+
+
+def carries_data(half):
+    """Whose data the items' bytes are: of a write and of variables modified the request's, of all else the answer's."""
+    asks = half.function == 5 or (half.function == 0x41 and half.event['subfunction_code'] in (8, 9)) or \
+        (half.function == 0x81 and half.event['subfunction_code'] in (8, 9))
+    return not asks if half.answer or half.push else asks
+
+
+def data_types(half):
+    return [item['data_transport_size_code'] for item in half.items()
+            if carries_data(half) and 'data_transport_size_code' in item]
+
+
+def joined(items):
+    """The items, those in pieces of one address as the one answer that they stand in."""
+    whole = []
+    for item in items:
+        piece = item.get('syntax') == 'DBREAD' and 'data' in item
+        data = f'{item["return_code"]:02x}{item["data"]}' if piece else item.get('data')
+        if piece and 'data_transport_size_code' not in item:
+            whole[-1]['data'] += data
+        else:
+            whole.append({**item, 'data': data})
+    return whole
+
+
+def data_of(half):
+    if half.event.get('alarms') and half.push:
+        return [value for alarm in half.event['alarms'] for value in alarm.get('values', ())]
+    if half.userdata or half.function in (4, 5):
+        return [item['data'] for item in joined(half.items()) if carries_data(half) and item['data'] is not None]
+    return half.get('data') if half.answer and half.function in (0x1b, 0x1e) else []
+
+
+def return_codes(half):
+    """Those of an answer; a request has a placeholder in their place."""
+    items = [item['return_code'] for item in joined(half.items()) if 'return_code' in item and 'data' in item]
+    if half.userdata and (half.answer or half.push):
+        return half.get('return_code') + (items if carries_data(half) else [])
+    return items if half.answer else []
+
+
+def their_return_codes(message):
+    kind = message.first('s7comm.header.rosctr', int)
+    if kind == 1 or (kind == 7 and message.first('s7comm.param.userdata.type', tshark.number) == 4):
+        return []
+    codes = message.all('s7comm.data.returncode', tshark.number)
+    # Behind the first those of an alarm's values: they are not in our record.
+    return codes[:1] if message.first('s7comm.param.userdata.funcgroup', tshark.number) == 4 else codes
+
+
+def unless_userdata(name):
+    return lambda message: message.all(name, tshark.number) if message.first('s7comm.header.rosctr') != '7' else []
+
+
+def unless_setup_answer(name, agreed):
+    return lambda half: half.get(f'setup.{agreed}' if half.answer else f'setup.{name}')
+
+
+def of_userdata(convert):
+    return lambda half: convert(half) if half.userdata else []
+
+
+def of_entries(name, lists, convert=lambda value: value):
+    """Of entries of status lists; a diagnostic message is one of the diagnostic buffer."""
+    return lambda half: [convert(entry[name]) for entry in half.event.get('szl_entries', ())
+                         if (half.answer or half.push) and name in entry and half.event.get('szl_id', 0xa0) & 0xff in lists]
+
+
+def of_protection(name, convert=lambda value: value):
+    return of_entries('protection', {0x32}, lambda levels: convert(levels[name]))
+
+
+def checksums(part):
+    return lambda m: [int(a, 16) << 16 | int(b, 16) for a, b, valid in zip(
+        *(m.raw(f's7comm.szl.0132.0004.{name}') for name in (f'ken_ver1_{part}', f'ken_ver2_{part}', 'ken_rel'))) if valid == '5656']
+
+
+def of_alarms(name, convert=lambda value: value):
+    return lambda half: [convert(alarm[name]) for alarm in half.event.get('alarms', ()) if name in alarm and (half.answer or half.push)]
+
+
+def watched(half):
+    """Variables that a programmer command names."""
+    return half.items() if half.function == 0x41 and not half.answer else []
+
+
+def of_watched(name):
+    return lambda half: [item[name] for item in watched(half) if name in item]
+
+
+def memory_areas(half):
+    sizes = {'BIT': 0, 'BYTE': 1, 'WORD': 2, 'DWORD': 3}
+    return ['MIQP--CD'.index(item['area'][0]) << 4 | sizes[item['transport_size']] for item in watched(half)]
+
+
+def filenames(half):
+    """Of services that blocks are linked or deleted with, as they stand in the argument."""
+    blocks = [f"{BLOCK_TYPES[block['block_type']]}{block['block_number']:05}{block['destination_filesystem'][0]}"
+              for block in of_asked('pi_service.blocks')(half) for block in block]
+    return of_asked('filename')(half) + blocks
+
+
+def error_codes(half):
+    """tshark gives class and code of an acknowledgement as one number where they say an error."""
+    if half.userdata:
+        return of_answered('error_code')(half)
+    code = half.get('error_class_code')[0] << 8 | half.get('error_code')[0] if half.answer else 0
+    return [code] if code else []
+
+
+def times(half):
+    if not (half.answer or half.push) and 'response' in half.event:
+        return []
+    return [tshark.our_time(text) for text in half.get('clock')] + of_alarms('time', tshark.our_time)(half) + \
+        of_entries('time', {0xa0}, tshark.our_time)(half)
+
+
+def of_blocks(name, convert=lambda value: value, subfunctions=(1, 2, 3), answered=True):
+    return lambda half: [convert(block[name]) for block in half.event.get('blocks', ()) if name in block
+                         and half.answer == answered and half.event['subfunction_code'] in subfunctions
+                         and (not answered or half.event['subfunction_code'] != 3 or 'load_length' in block)]
+
+
+def trimmed(name):
+    return lambda message: [text for text in (text.rstrip(' \0') for text in message.all(name)) if text]
+
+
+def nonempty(values_of):
+    return lambda half: [value for value in values_of(half) if value]
+
+
+BLOCK_TYPES = {'Organization Block': '08', 'Data Block': '0A', 'System Data Block': '0B', 'Function': '0C',
+               'System Function': '0D', 'Function Block': '0E', 'System Function Block': '0F', 'Unknown': '00'}
+SWITCHES = ['not known', 'RUN', 'RUN_P', 'STOP', 'MRES']
+MODES = ['unknown', 'STOP (update)', 'STOP (memory reset)', 'STOP (self initialization)', 'STOP (internal)', 'cold restart',
+         'warm restart', 'hot restart', 'RUN', 'RUN_R', 'HOLD', 'LINK-UP', 'UPDATE', 'DEFECT', 'self test', 'no power']
+ONE = {0x10}
+number = tshark.number
+
+# tshark's field -> (its values of a message, ours of the same message).
+VALUES = {
+    's7comm.header.errcls': (numbers('s7comm.header.errcls'), lambda h: h.get('error_class_code') if h.answer and not h.userdata else []),
+    's7comm.header.errcod': (numbers('s7comm.header.errcod'), lambda h: h.get('error_code') if h.answer and not h.userdata else []),
+    's7comm.param.maxamq_calling': (numbers('s7comm.param.maxamq_calling'), unless_setup_answer('amq_calling', 'agreed_amq_calling')),
+    's7comm.param.maxamq_called': (numbers('s7comm.param.maxamq_called'), unless_setup_answer('amq_called', 'agreed_amq_called')),
+    's7comm.param.pdu_length': (numbers('s7comm.param.pdu_length'), unless_setup_answer('pdu_length', 'agreed_pdu_length')),
+    's7comm.param.item.transp_size': (numbers('s7comm.param.item.transp_size'),
+                                      of_addresses('transport_size_code', ONE)),
+    's7comm.param.item.length': (numbers('s7comm.param.item.length'), of_addresses('count', ONE)),
+    's7comm.param.item.db': (lambda m: [value for value in m.all('s7comm.param.item.db', number) if value],
+                             nonempty(of_addresses('db_number', ONE))),
+    's7comm.param.item.area': (numbers('s7comm.param.item.area'), of_addresses('area_code', ONE)),
+    's7comm.param.item.address': (numbers('s7comm.param.item.address'), of_addresses('byte_address', ONE, address)),
+    's7comm.param.item.dbread.length': (numbers('s7comm.param.item.dbread.length'), of_addresses('count', {0xb0})),
+    's7comm.param.item.dbread.db': (numbers('s7comm.param.item.dbread.db'), of_addresses('db_number', {0xb0})),
+    's7comm.param.item.dbread.startaddress': (numbers('s7comm.param.item.dbread.startaddress'),
+                                              of_addresses('byte_address', {0xb0})),
+    's7comm.data.returncode': (their_return_codes, return_codes),
+    's7comm.data.transportsize': (unless_userdata('s7comm.data.transportsize'), lambda h: data_types(h) if not h.userdata else []),
+    's7comm.resp.data': (octets('s7comm.resp.data'), data_of),
+    's7comm.param.blockcontrol.filename': (texts('s7comm.param.blockcontrol.filename'), filenames),
+    's7comm.param.blockcontrol.functionstatus': (
+        lambda m: m.all('s7comm.param.blockcontrol.functionstatus', number) if m.first('s7comm.header.rosctr') == '3' else [],
+        lambda h: of_answered('function_status')(h) if h.function in (0x1b, 0x1d, 0x1e, 0x28) else []),
+    's7comm.data.blockcontrol.errorcode': (numbers('s7comm.data.blockcontrol.errorcode'), of_asked('transfer_error_code')),
+    's7comm.data.blockcontrol.loadmem_len': (lambda m: m.all('s7comm.data.blockcontrol.loadmem_len', int), of_asked('load_length')),
+    's7comm.data.blockcontrol.mc7code_len': (lambda m: m.all('s7comm.data.blockcontrol.mc7code_len', int), of_asked('code_length')),
+    's7comm.param.blockcontrol.upl_lenstring': (lambda m: m.all('s7comm.param.blockcontrol.upl_lenstring', int),
+                                                lambda h: of_answered('blocklength')(h) if h.function == 0x1d else []),
+    's7comm.param.pistart.servicename': (texts('s7comm.param.pistart.servicename'), of_asked('pi_service.name')),
+    's7comm.param.pistart.argument': (texts('s7comm.param.pistart.argument'), of_asked('pi_service.argument')),
+    's7comm.param.userdata.type': (numbers('s7comm.param.userdata.type'), of_userdata(lambda h: [h.function >> 4])),
+    's7comm.param.userdata.funcgroup': (numbers('s7comm.param.userdata.funcgroup'), of_userdata(lambda h: [h.function & 15])),
+    's7comm.param.userdata.subfunc': (lambda m: m.all('s7comm.param.userdata.subfunc', number) + m.all('s7comm.param.modetrans.subfunc', number),
+                                      of_userdata(lambda h: h.get('subfunction_code'))),
+    's7comm.param.userdata.seq_num': (lambda m: m.all('s7comm.param.userdata.seq_num', number) if m.first('s7comm.param.userdata.type', number) != 4 else [],
+                                      of_userdata(lambda h: h.get('sequence') if h.answer or h.push else [])),
+    's7comm.param.userdata.dataunitref': (
+        lambda m: m.all('s7comm.param.userdata.dataunitref', number) if m.first('s7comm.param.userdata.type', number) != 4 else [],
+        of_userdata(of_answered('data_unit_reference'))),
+    's7comm.param.userdata.lastdataunit': (
+        lambda m: m.all('s7comm.param.userdata.lastdataunit', number) if m.first('s7comm.param.userdata.type', number) != 4 else [],
+        of_userdata(of_answered('last_data_unit'))),
+    's7comm.param.errcod': (
+        lambda m: m.all('s7comm.param.errcod', number) if m.first('s7comm.param.userdata.type', number) != 4 else [],
+        error_codes),
+    's7comm.data.userdata.szl_id': (numbers('s7comm.data.userdata.szl_id'), of_userdata(lambda h: h.get('szl_id'))),
+    's7comm.data.userdata.szl_index': (numbers('s7comm.data.userdata.szl_index'), of_userdata(lambda h: h.get('szl_index'))),
+    's7comm.data.userdata.szl_id.partlist_len': (numbers('s7comm.data.userdata.szl_id.partlist_len'), of_answered('szl_entry_length')),
+    's7comm.data.userdata.szl_id.partlist_cnt': (numbers('s7comm.data.userdata.szl_id.partlist_cnt'), of_answered('szl_entry_count')),
+    's7comm.szl.xy11.0001.index': (numbers('s7comm.szl.xy11.0001.index'), of_entries('index', {0x11})),
+    's7comm.szl.xy11.0001.anz': (trimmed('s7comm.szl.xy11.0001.anz'), nonempty(of_entries('text', {0x11}))),
+    's7comm.szl.xy11.0001.bgtyp': (numbers('s7comm.szl.xy11.0001.bgtyp'), of_entries('module_type', {0x11})),
+    's7comm.szl.xy11.0001.ausbg': (numbers('s7comm.szl.xy11.0001.ausbg'), of_entries('version_1', {0x11})),
+    's7comm.szl.xy11.0001.ausbe': (numbers('s7comm.szl.xy11.0001.ausbe'), of_entries('version_2', {0x11})),
+    's7comm.blockinfo.block_count': (numbers('s7comm.blockinfo.block_count'), of_blocks('count')),
+    's7comm.blockinfo.block_num': (numbers('s7comm.blockinfo.block_num'), of_blocks('block_number')),
+    's7comm.blockinfo.block_lang': (numbers('s7comm.blockinfo.block_lang'), of_blocks('language_code')),
+    's7comm.blockinfo.flags': (numbers('s7comm.blockinfo.flags'), of_blocks('flags', subfunctions=(2,))),
+    's7comm.param.userdata.blockinfo.flags': (numbers('s7comm.param.userdata.blockinfo.flags'), of_blocks('flags', subfunctions=(3,))),
+    's7comm.blockinfo.subblk_type': (numbers('s7comm.blockinfo.subblk_type'),
+                                     of_blocks('block_type', lambda name: int(BLOCK_TYPES[name], 16), (3,))),
+    's7comm.blockinfo.load_mem_len': (numbers('s7comm.blockinfo.load_mem_len'), of_blocks('load_length')),
+    's7comm.blockinfo.blocksecurity': (numbers('s7comm.blockinfo.blocksecurity'), of_blocks('security')),
+    's7comm.blockinfo.code_timestamp': (lambda m: m.all('s7comm.blockinfo.code_timestamp', tshark.read_time), of_blocks('code_time', tshark.our_time)),
+    's7comm.blockinfo.interface_timestamp': (lambda m: m.all('s7comm.blockinfo.interface_timestamp', tshark.read_time), of_blocks('interface_time', tshark.our_time)),
+    's7comm.blockinfo.localdata_len': (numbers('s7comm.blockinfo.localdata_len'), of_blocks('local_length')),
+    's7comm.blockinfo.mc7_len': (numbers('s7comm.blockinfo.mc7_len'), of_blocks('code_length')),
+    's7comm.blockinfo.author': (trimmed('s7comm.blockinfo.author'), nonempty(of_blocks('author'))),
+    's7comm.blockinfo.family': (trimmed('s7comm.blockinfo.family'), nonempty(of_blocks('family'))),
+    's7comm.blockinfo.headername': (trimmed('s7comm.blockinfo.headername'), nonempty(of_blocks('name'))),
+    's7comm.blockinfo.headerversion': (texts('s7comm.blockinfo.headerversion'), of_blocks('version', lambda v: f'{v >> 4}.{v & 15}')),
+    's7comm.blockinfo.checksum': (numbers('s7comm.blockinfo.checksum'), of_blocks('checksum')),
+    's7comm.data.blockinfo.block_number': (lambda m: m.all('s7comm.data.blockinfo.block_number', int),
+                                           lambda h: [block['block_number'] for block in h.event.get('blocks', ()) if not h.answer
+                                                      and h.event['subfunction_code'] == 3]),
+    's7comm.data.ts': (lambda m: m.all('s7comm.data.ts', tshark.read_time), times),
+    's7comm.cyclic.job_id': (numbers('s7comm.cyclic.job_id'), of_asked('cyclic.job')),
+    's7comm.cpu.msg.events': (numbers('s7comm.cpu.msg.events'), of_asked('messages.events')),
+    's7comm.cpu.msg.username': (trimmed('s7comm.cpu.msg.username'), of_asked('messages.user')),
+    's7comm.cpu.diag_msg.eventid': (lambda m: m.all('s7comm.cpu.diag_msg.eventid', number), of_entries('event_id', {0xa0})),
+    's7comm.cpu.diag_msg.prioclass': (numbers('s7comm.cpu.diag_msg.prioclass'), of_entries('priority', {0xa0})),
+    's7comm.cpu.diag_msg.obnumber': (numbers('s7comm.cpu.diag_msg.obnumber'), of_entries('ob', {0xa0})),
+    's7comm.cpu.diag_msg.datid, info1, info2': (
+        lambda m: [''.join(row) for row in zip(*(m.raw(f's7comm.cpu.diag_msg.{name}') for name in ('datid', 'info1', 'info2')))],
+        of_entries('data', {0xa0})),
+    's7comm.alarm.event_id': (numbers('s7comm.alarm.event_id'), of_alarms('event_id')),
+    's7comm.alarm.eventstate': (numbers('s7comm.alarm.eventstate'), of_alarms('signals')),
+    's7comm.alarm.ack_state.going': (numbers('s7comm.alarm.ack_state.going'), of_alarms('acknowledged_going')),
+    's7comm.alarm.ack_state.coming': (numbers('s7comm.alarm.ack_state.coming'), of_alarms('acknowledged_coming')),
+    's7comm.alarm.nr_add_values': (numbers('s7comm.alarm.nr_add_values'), of_alarms('values', len)),
+    's7comm.varstat.req.startaddress': (numbers('s7comm.varstat.req.startaddress'), of_watched('byte_address')),
+    's7comm.varstat.req.memory_area': (numbers('s7comm.varstat.req.memory_area'), memory_areas),
+    's7comm.varstat.req.repetition_factor': (numbers('s7comm.varstat.req.repetition_factor'),
+                                             lambda h: [i['count'] for i in watched(h) if i['transport_size'] != 'BIT']),
+    's7comm.varstat.req.bitpos': (numbers('s7comm.varstat.req.bitpos'), of_watched('bit_address')),
+    's7comm.varstat.trgevent': (numbers('s7comm.varstat.trgevent'), of_asked('programmer.trigger')),
+    's7comm.szl.xy74.0000.cpu_led_id.id': (numbers('s7comm.szl.xy74.0000.cpu_led_id.id'), of_entries('led_code', {0x19, 0x74})),
+    's7comm.szl.xy74.0000.led_on': (numbers('s7comm.szl.xy74.0000.led_on'), of_entries('led_on', {0x19, 0x74})),
+    's7comm.szl.xy74.0000.led_blink': (numbers('s7comm.szl.xy74.0000.led_blink'), of_entries('led_flashing', {0x19, 0x74})),
+    's7comm.szl.0132.0004.key': (numbers('s7comm.szl.0132.0004.key'), of_protection('key')),
+    's7comm.szl.0132.0004.param': (numbers('s7comm.szl.0132.0004.param'), of_protection('assigned')),
+    's7comm.szl.0132.0004.real': (numbers('s7comm.szl.0132.0004.real'), of_protection('level')),
+    's7comm.szl.0132.0004.bart_sch': (numbers('s7comm.szl.0132.0004.bart_sch'), of_protection('switch', SWITCHES.index)),
+    's7comm.szl.0132.0004.ken_ver_hw': (checksums('hw'), of_entries('configuration_checksum', {0x32})),
+    's7comm.szl.0132.0004.ken_ver_awp': (checksums('awp'), of_entries('program_checksum', {0x32})),
+    's7comm.szl.0424.0000.bzu_id.req': (numbers('s7comm.szl.0424.0000.bzu_id.req'), of_entries('mode', {0x24}, MODES.index)),
+    's7comm.szl.0424.0000.bzu_id.pre': (numbers('s7comm.szl.0424.0000.bzu_id.pre'), of_entries('previous_mode', {0x24}, MODES.index)),
+    's7comm.cyclic.interval_time': (numbers('s7comm.cyclic.interval_time'), of_asked('cyclic.interval_factor')),
+    's7comm.cyclic.interval_timebase': (numbers('s7comm.cyclic.interval_timebase'),
+                                        lambda h: [{100: 0, 1000: 1, 10000: 2}.get(ms, ms) for ms in of_asked('cyclic.interval_base_ms')(h)]),
+}
+
+
+def their_key(message):
+    return f"{message.first('s7comm.header.rosctr')}/{message.first('s7comm.header.pduref')}/{message.first('s7comm.param.func', number)}"
+
+
+def our_key(half):
+    function = None if half.userdata else half.function
+    return f"{half.half['rosctr_code']}/{half.event['pdu_reference']}/{function}"
+
+
+VALUES_OF = tshark.Values(VALUES, their_key, our_key)
+
+
+def compare_values(table, capture, path, events):
+    VALUES_OF.compare(table, capture, tshark.messages(path, ['s7comm']), [Half(*message) for message in messages(events)])
+
+
 # ---- ICSNPP ----
 
 def our_row(event, half, answer):
@@ -119,14 +455,6 @@ def swapped(rows):
             number = int(row['pdu_reference'])
             row['pdu_reference'] = str(number >> 8 | (number & 0xff) << 8)
     return rows
-
-
-def only_different(theirs, ours):
-    """Equal entries are left out, so that a difference can be read; all equal: the number."""
-    if theirs == ours:
-        return len(theirs), len(ours)
-    return ({key: value for key, value in theirs.items() if ours.get(key) != value},
-            {key: value for key, value in ours.items() if theirs.get(key) != value})
 
 
 def compare_szl(table, capture, rows, classic, _plus):
@@ -204,6 +532,8 @@ def main():
         classic, plus = ([event[kind] for event in events if event['event_type'] == kind] for kind in ('s7comm', 's7comm_plus'))
         if classic_truth:
             compare_tshark(table, capture, classic_truth, classic)
+        if classic_truth and tshark.installed():
+            compare_values(table, capture, corpus.path('captures', capture), classic)
         if plus_truth:
             compare_patterns(table, capture, plus_truth, plus)
         for path, text in logs[capture].items():

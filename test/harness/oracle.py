@@ -152,6 +152,14 @@ def counts_by_text(values):
     return {str(value): count for value, count in sorted(collections.Counter(values).items(), key=str)}
 
 
+def only_different(theirs, ours):
+    """Equal entries are left out, so that a difference can be read; all equal: the number."""
+    if theirs == ours:
+        return sum(theirs.values()), sum(ours.values())
+    return ({key: value for key, value in theirs.items() if ours.get(key) != value},
+            {key: value for key, value in ours.items() if theirs.get(key) != value})
+
+
 def read_log(text):
     """Names of the columns of a Zeek log, None where it has no header, and its rows."""
     names, rows = None, []
