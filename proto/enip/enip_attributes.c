@@ -134,6 +134,7 @@ static const struct enip_attribute attributes[] = {
 	{ 0x6b, 6, UDINT, "software_control" },
 	{ 0x6b, 7, UINT, "element_size" },
 	{ 0x6b, 8, ENIP_TYPE_DIMENSIONS, "array_dimensions" },
+	{ 0x6b, 10, USINT, "external_access" },
 	{ 0x6c, 1, UINT, "structure_handle" },
 	{ 0x6c, 2, UINT, "member_count" },
 	{ 0x6c, 4, UDINT, "definition_size" },

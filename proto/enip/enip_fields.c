@@ -140,6 +140,11 @@ const struct record_table *const enip_connection_tables[] = { &connection_table,
 
 /* ---- PCCC ---- */
 
+static const struct field_name cpu_modes_rows[] = {
+	{ 1, "program" }, { 6, "run" }, { 7, "test_continuous" }, { 8, "test_single_scan" }, { 9, "test_single_step" },
+};
+static const struct field_names cpu_modes = FIELD_NAMES(cpu_modes_rows, "unknown-");
+
 #define AT(member) offsetof(struct enip_pccc, member)
 
 static const struct field pccc_fields[] = {
@@ -161,6 +166,9 @@ static const struct field pccc_fields[] = {
 	{ "element", FIELD_U16, ENIP_PCCC_ADDRESS, 0, AT(element), NULL, NULL, "DF1 7", "first element" },
 	{ "sub_element", FIELD_U16, ENIP_PCCC_ADDRESS, 0, AT(sub_element), NULL, NULL, "DF1 7", "part of it" },
 	{ "mask", FIELD_U16, ENIP_PCCC_MASK, 0, AT(mask), NULL, NULL, "DF1 7", "bits that a write with mask changes" },
+	{ "cpu_mode", FIELD_U8, ENIP_PCCC_CPU_MODE, 0, AT(cpu_mode), NULL, NULL, "DF1 7", "mode that the CPU is to change to" },
+	{ "cpu_mode_name", FIELD_U8, ENIP_PCCC_CPU_MODE_NAME, 0, AT(cpu_mode), &cpu_modes, NULL, "DF1 7",
+		"of an SLC 500 or a MicroLogix, its name" },
 	{ "values", FIELD_SCALARS, ENIP_PCCC_VALUES, 0, AT(values), NULL, NULL, "DF1 7", "elements as numbers" },
 	{ "data", FIELD_HEX, ENIP_PCCC_DATA, 0, AT(data), NULL, NULL, "DF1 7", "data" },
 };

@@ -10,6 +10,8 @@ enum {
 	STATUS_EXTENDED = 0xf0,
 	ADDRESS_LEN_MAX = 32,
 	VALUES_MAX = 256,
+	SET_CPU_MODE = 0x0f3a,    /* of a PLC-5, and of a MicroLogix 1000 by other numbers */
+	CHANGE_CPU_MODE = 0x0f80, /* of an SLC 500, and of a MicroLogix */
 	LONG_NUMBER = 0xff, /* two more octets hold the number */
 };
 
@@ -176,6 +178,18 @@ read_logical(struct enip_pdu *pdu, struct enip_pccc *pccc, const struct logical 
 		put_values(pdu, pccc, file_type_of(pccc->file_type), *body);
 }
 
+/* Program, run or test; the data show it too. */
+static void
+read_mode(struct enip_pccc *pccc, struct cursor body)
+{
+	if ((pccc->command_function != SET_CPU_MODE && pccc->command_function != CHANGE_CPU_MODE) || cursor_left(&body) == 0)
+		return;
+	pccc->cpu_mode = cursor_u8(&body);
+	record_present(&pccc->head, ENIP_PCCC_CPU_MODE);
+	if (pccc->command_function == CHANGE_CPU_MODE)
+		record_present(&pccc->head, ENIP_PCCC_CPU_MODE_NAME);
+}
+
 static struct enip_pccc *
 begin(struct enip_pdu *pdu, struct enip_node *node, struct cursor *body)
 {
@@ -219,6 +233,7 @@ enip_pccc_request(struct enip_pdu *pdu, struct enip_node *node, struct cursor *b
 			return;
 	}
 	record_present(&pccc->head, ENIP_PCCC_FUNCTION);
+	read_mode(pccc, *body);
 	logical = logical_of(pccc);
 	if (logical != NULL)
 		read_logical(pdu, pccc, logical, body);

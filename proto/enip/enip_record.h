@@ -267,6 +267,7 @@ struct enip_pccc {
 	uint16_t element;
 	uint16_t sub_element;
 	uint16_t mask; /* of the bits that a write changes */
+	uint8_t cpu_mode;
 	struct record_ref address; /* as programmers write it: N7:12 */
 	struct record_ref data;
 	struct record_ref values;  /* struct record_scalar */
@@ -283,6 +284,8 @@ enum enip_pccc_bit {
 	ENIP_PCCC_DATA,
 	ENIP_PCCC_VALUES,
 	ENIP_PCCC_MASK,
+	ENIP_PCCC_CPU_MODE,
+	ENIP_PCCC_CPU_MODE_NAME,
 };
 
 struct enip_item {

@@ -5,8 +5,8 @@
 
 SENSOR is the sensor's program. SHARED is the folder of captures and reference results (default: the environment
 variable MILLRACE_SHARED, else ../shared beside the source root); without it nothing is compared, and the script
-says so and exits 77. Oracles: tshark's counts of field values (corpus/truth), and the logs of ICSNPP-ENIP
-(corpus/oracles.tar.xz).
+says so and exits 77. Oracles: tshark's counts of field values (corpus/truth), the logs of ICSNPP-ENIP
+(corpus/oracles.tar.xz), and, where a tshark is installed, the values that it reads of each message.
 
 A difference that the specification explains stands in EXPLAINED with its reason. Any other makes the exit code 1.
 """
@@ -17,9 +17,21 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "harness"))
 from oracle import Corpus, Table, counts, read_log   # noqa: E402
+import tshark   # noqa: E402
+from tshark import number, numbers, octets, texts   # noqa: E402
 
 # (oracle, capture or '*', field) -> why the two differ.
-EXPLAINED = {}
+ENDS = 'the request ends inside its fields (CIP 3-5.5.2); tshark shows those before its end, we all of it as bytes'
+MASKED = 'tshark knows no fields of a write with mask (DF1 7: function AB), and shows a change of mode as a field of its own'
+UNKNOWN = ('behind the first attribute whose type is not known nothing says where the next one begins (CIP A-4.3): tshark shows the '
+           'status of that one, we all from it on as bytes; the types that we know and tshark not are read further')
+EXPLAINED = {
+    ('values', '*', 'cip.getlist.attr_status'): UNKNOWN,
+    **{('values', f'cipdip__baseline_io_{capture}.pcap', f'cip.cm.{field}'): ENDS
+       for capture in ('adapter', 'logix_like') for field in ('ot_connid', 'to_connid', 'otrpi', 'timeout_multiplier')},
+    **{('values', 'iti__CIP-cip_only.pcap', f'cip.pccc.{field}'): MASKED
+       for field in ('byte.size', 'file.num', 'element.num', 'subelement.num', 'data')},
+}
 
 
 def halves(event):
@@ -52,6 +64,253 @@ def compare_tshark(table, capture, truth, events):
         mine = {str(key): count for key, count in mine.items()}
         if theirs or mine:
             table.add('tshark', capture, field, dict(sorted(theirs.items())), dict(sorted(mine.items())))
+
+
+# ---- every value that an installed tshark reads ----
+
+CIP = ('cip', 'cipcm', 'cipcls', 'cippccc', 'cipcco', 'cipmb')
+
+
+def their_messages(path):
+    """Each encapsulation message with all of the CIP that stands in it."""
+    whole = None
+    for message in tshark.messages(path, ('enip', *CIP)):
+        if message.protocol == 'enip':
+            if whole is not None:
+                yield whole
+            whole = message
+        elif whole is not None and whole.frame == message.frame:
+            whole.fields += message.fields
+    if whole is not None:
+        yield whole
+
+
+class Half:
+    """A request or a response of ours, and the CIP messages in it in the order that they stand."""
+
+    def __init__(self, name, body, asked=None):
+        self.answer, self.body, self.asked, self.cips = name == 'response', body, asked, []
+        stack = [body['cip']] if 'cip' in body else []
+        while stack:
+            message = stack.pop(0)
+            self.cips.append(message)
+            stack = ([message['embedded']] if 'embedded' in message else []) + message.get('multiple', []) + stack
+
+    def of_class(self, class_id):
+        """The messages to a class: an answer's are those that were asked, the last ones of an unconnected send."""
+        asked = self.asked.cips if self.answer and self.asked is not None else self.cips
+        pairs_of = zip(asked[len(asked) - len(self.cips):], self.cips)
+        return [cip for question, cip in pairs_of if question.get('class_id') == class_id]
+
+    def get(self, *names):
+        return [self.body[name] for name in names if name in self.body]
+
+
+def of_half(name, convert=lambda value: value):
+    return lambda half: [convert(value) for value in half.get(name)]
+
+
+def of_cips(name, convert=lambda value: value):
+    return lambda half: [convert(cip[name]) for cip in half.cips if name in cip]
+
+
+def segments(cip):
+    yield from cip.get('path', ())
+    yield from cip.get('connection', {}).get('path', ())
+
+
+def of_segments(kind, key='value'):
+    """Logical segments of every path of a request."""
+    return lambda half: [] if half.answer else sorted(
+        segment[key] for cip in half.cips for segment in segments(cip) if segment['segment_type'] == kind)
+
+
+def of_their_paths(name, convert=number):
+    return lambda message: sorted(message.all(name, convert)) if message.first('cip.rr', number) == 0 else []
+
+
+def of_connections(name, convert=lambda value: value, asked=True, answered=True):
+    return lambda half: [convert(cip['connection'][name]) for cip in half.cips if name in cip.get('connection', {})
+                         and (answered if half.answer else asked)]
+
+
+def pairs(first, second, convert=lambda value: value):
+    """Both directions' values of a connection, as tshark has them in one field."""
+    def values(half):
+        return of_connections(first, convert)(half) + of_connections(second, convert)(half)
+    return values
+
+
+def of_opened(name):
+    """tshark repeats the intervals that a forward open's answer granted with each message over the connection."""
+    return lambda message: message.all(name, number) if message.first('cip.cm.sc', number) in (0x54, 0x5b) and \
+        message.first('cip.rr', number) == 1 else []
+
+
+def attribute_statuses(service):
+    """Of an attribute that was read well its value stands alone."""
+    return lambda half: [{'Success': 0}.get(value.get('status', 'Success'), value.get('status')) for cip in half.cips
+                         if half.answer and cip['service_code'] == service for value in cip.get('values', ())]
+
+
+def of_pccc(name, convert=lambda value: value):
+    return lambda half: [convert(cip['pccc'][name]) for cip in half.cips if name in cip.get('pccc', {})]
+
+
+def of_attribute(name, convert=lambda value: value, class_id=1):
+    """Values of an attribute wherever it was read or written."""
+    return lambda half: [convert(value['value']) for cip in half.of_class(class_id) for value in cip.get('values', ())
+                         if value.get('name') == name and 'value' in value]
+
+
+def revision(place):
+    return lambda text: int(text.split('.')[place])
+
+
+def of_identity(name, convert=lambda value: value):
+    return lambda half: [convert(value) for value in [half.body.get('identity', {}).get(name)] if value is not None]
+
+
+def of_services(name):
+    return lambda half: [half.body['list_services'][name]] if 'list_services' in half.body else []
+
+
+def extended(half):
+    """The words of extended statuses."""
+    texts_of = [cip['status_extended'] for cip in half.cips if 'status_extended' in cip]
+    return [int(text[at + 2:at + 4] + text[at:at + 2], 16) for text in texts_of for at in range(0, len(text), 4)]
+
+
+def statuses(half):
+    return [cip['status_code'] for cip in half.cips if 'status_code' in cip]
+
+
+def services(half):
+    return [cip['service_code'] | (0x80 if half.answer else 0) for cip in half.cips]
+
+
+def service_octet(message):
+    """Services of other dissectors' classes stand in both; the octet is the same."""
+    return message.all('cip.service', number)
+
+
+def their_context(message):
+    """Of a list of identities tshark reads the first two octets as a delay (EIP 2-4.2.1); we show all eight."""
+    return [''.join(message.raw('enip.listid_delay') + message.raw('enip.context'))]
+
+
+TYPES = ['null', 'multicast', 'point_to_point', 'reserved']
+PRIORITIES = ['low', 'high', 'scheduled', 'urgent']
+TRIGGERS = ['cyclic', 'change_of_state', 'application']
+VALUES = {
+    'enip.command': (numbers('enip.command'), of_half('command_code')),
+    'enip.length': (numbers('enip.length'), of_half('length')),
+    'enip.session': (numbers('enip.session'), of_half('session_handle')),
+    'enip.status': (numbers('enip.status'), of_half('status_code')),
+    'enip.context': (their_context, of_half('sender_context')),
+    'enip.options': (lambda m: [value for value in m.all('enip.options', number) if value], of_half('options')),
+    'enip.rs.version': (numbers('enip.rs.version'), of_half('register_session', lambda r: r['protocol_version'])),
+    'enip.rs.flags': (numbers('enip.rs.flags'), of_half('register_session', lambda r: r['options'])),
+    'enip.srrd.iface, sud.iface': (lambda m: m.all('enip.srrd.iface', number) + m.all('enip.sud.iface', number), of_half('interface_handle')),
+    'enip.timeout': (numbers('enip.timeout'), of_half('timeout_s')),
+    'enip.cpf.cai.connid': (numbers('enip.cpf.cai.connid'), lambda h: h.get('connection_id') if 'sequence_number' not in h.body else []),
+    'enip.lir.vendor': (numbers('enip.lir.vendor'), of_identity('vendor_code')),
+    'enip.lir.devtype': (numbers('enip.lir.devtype'), of_identity('device_type_code')),
+    'enip.lir.prodcode': (numbers('enip.lir.prodcode'), of_identity('product_code')),
+    'enip.lir.revision': (numbers('enip.lir.revision'), of_identity('revision', lambda t: revision(0)(t) << 8 | revision(1)(t))),
+    'enip.lir.status': (numbers('enip.lir.status'), of_identity('status')),
+    'enip.lir.serial': (numbers('enip.lir.serial'), of_identity('serial')),
+    'enip.lir.name': (texts('enip.lir.name'), of_identity('product_name')),
+    'enip.lir.state': (numbers('enip.lir.state'), of_identity('state')),
+    'enip.sinaddr': (texts('enip.sinaddr'), of_identity('socket_address')),
+    'enip.sinport': (numbers('enip.sinport'), of_identity('socket_port')),
+    'enip.lsr.capaflags': (numbers('enip.lsr.capaflags'), of_services('capabilities')),
+    'enip.lsr.servicename': (texts('enip.lsr.servicename'), of_services('service_name')),
+    'cip.service': (service_octet, services),
+    'cip.seq': (numbers('cip.seq'), of_cips('sequence_count')),
+    'cip.genstat': (numbers('cip.genstat'), statuses),
+    'cip.addstat': (numbers('cip.addstat'), extended),
+    'cip.class': (of_their_paths('cip.class'), of_segments('class')),
+    'cip.instance': (of_their_paths('cip.instance'), of_segments('instance')),
+    'cip.attribute': (of_their_paths('cip.attribute'), lambda h: sorted(of_segments('attribute')(h) + attributes(h))),
+    'cip.member': (of_their_paths('cip.member'), of_segments('member')),
+    'cip.connpoint': (of_their_paths('cip.connpoint'), of_segments('connection_point')),
+    'cip.symbol': (of_their_paths('cip.symbol', str), of_segments('symbol', 'symbol')),
+    'cip.cm.conn_serial_num': (numbers('cip.cm.conn_serial_num'), of_connections('serial_number')),
+    'cip.cm.vendor': (numbers('cip.cm.vendor'), of_connections('originator_vendor_id')),
+    'cip.cm.orig_serial_num': (numbers('cip.cm.orig_serial_num'), of_connections('originator_serial_number')),
+    'cip.cm.ot_connid': (numbers('cip.cm.ot_connid'), of_connections('o_t_connection_id')),
+    'cip.cm.to_connid': (numbers('cip.cm.to_connid'), of_connections('t_o_connection_id')),
+    'cip.cm.otrpi': (numbers('cip.cm.otrpi'), of_connections('o_t_interval_us', answered=False)),
+    'cip.cm.torpi': (numbers('cip.cm.torpi'), of_connections('t_o_interval_us', answered=False)),
+    'cip.cm.otapi': (of_opened('cip.cm.otapi'), of_connections('o_t_interval_us', asked=False)),
+    'cip.cm.toapi': (of_opened('cip.cm.toapi'), of_connections('t_o_interval_us', asked=False)),
+    'cip.cm.timeout_multiplier': (numbers('cip.cm.timeout_multiplier'), of_connections('timeout_multiplier')),
+    'cip.cm.timeout': (numbers('cip.cm.timeout'), lambda h: of_cips('timeout_ms')(h) + of_connections('timeout_ms')(h)),
+    'cip.cm.ot_net_params': (numbers('cip.cm.ot_net_params'), of_connections('o_t_parameters')),
+    'cip.cm.to_net_params': (numbers('cip.cm.to_net_params'), of_connections('t_o_parameters')),
+    'cip.cm.fwo.consize': (numbers('cip.cm.fwo.consize'), pairs('o_t_size', 't_o_size')),
+    'cip.cm.fwo.f_v': (numbers('cip.cm.fwo.f_v'), pairs('o_t_size_type', 't_o_size_type', ['fixed', 'variable'].index)),
+    'cip.cm.fwo.prio': (numbers('cip.cm.fwo.prio'), pairs('o_t_priority', 't_o_priority', PRIORITIES.index)),
+    'cip.cm.fwo.type': (numbers('cip.cm.fwo.type'), pairs('o_t_type', 't_o_type', TYPES.index)),
+    'cip.cm.fwo.owner': (numbers('cip.cm.fwo.owner'), pairs('o_t_redundant_owner', 't_o_redundant_owner', int)),
+    'cip.cm.transport_type_trigger': (numbers('cip.cm.transport_type_trigger'), of_connections('transport_class_trigger')),
+    'cip.cm.fwo.transport': (numbers('cip.cm.fwo.transport'), of_connections('transport_class')),
+    'cip.cm.fwo.trigger': (numbers('cip.cm.fwo.trigger'), of_connections('trigger', TRIGGERS.index)),
+    'cip.cm.fwo.dir': (numbers('cip.cm.fwo.dir'), of_connections('server', int)),
+    'cip.pccc.cmd.code': (numbers('cip.pccc.cmd.code'), lambda h: of_pccc('command')(h) if not h.answer else []),
+    'cip.pccc.resp.code': (numbers('cip.pccc.resp.code'), lambda h: of_pccc('command', lambda c: c | 0x40)(h) if h.answer else []),
+    'cip.pccc.fnc.code': (lambda m: m.all('cip.pccc.fnc.code_06', number) + m.all('cip.pccc.fnc.code_0f', number),
+                          lambda h: of_pccc('function')(h) if not h.answer else []),
+    'cip.pccc.gs.status': (numbers('cip.pccc.gs.status'), of_pccc('status')),
+    'cip.pccc.tns.code': (numbers('cip.pccc.tns.code'), of_pccc('transaction')),
+    'cip.pccc.cip.vend.id': (numbers('cip.pccc.cip.vend.id'), of_pccc('requestor_vendor_id')),
+    'cip.pccc.cip.serial.num': (numbers('cip.pccc.cip.serial.num'), of_pccc('requestor_serial_number')),
+    'cip.pccc.byte.size': (numbers('cip.pccc.byte.size'), of_pccc('byte_count')),
+    'cip.pccc.file.num': (numbers('cip.pccc.file.num'), of_pccc('file_number')),
+    'cip.pccc.element.num': (numbers('cip.pccc.element.num'), of_pccc('element')),
+    'cip.pccc.subelement.num': (numbers('cip.pccc.subelement.num'), of_pccc('sub_element')),
+    'cip.pccc.data': (octets('cip.pccc.data'), of_pccc('data')),
+    'cip.pccc.cpu.mode': (lambda m: m.all('cip.pccc.cpu.mode_3a', number) + m.all('cip.pccc.cpu.mode_80', number), of_pccc('cpu_mode')),
+    'cip.id.vendor_id': (numbers('cip.id.vendor_id'), of_attribute('vendor_id')),
+    'cip.id.device_type': (numbers('cip.id.device_type'), of_attribute('device_type')),
+    'cip.id.product_code': (numbers('cip.id.product_code'), of_attribute('product_code')),
+    'cip.id.major_rev': (numbers('cip.id.major_rev'), of_attribute('revision', revision(0))),
+    'cip.id.minor_rev': (numbers('cip.id.minor_rev'), of_attribute('revision', revision(1))),
+    'cip.id.status': (numbers('cip.id.status'), of_attribute('status')),
+    'cip.id.serial_number': (numbers('cip.id.serial_number'), of_attribute('serial_number')),
+    'cip.id.product_name': (texts('cip.id.product_name'), of_attribute('product_name')),
+    'cip.getlist.attr_status': (numbers('cip.getlist.attr_status'), attribute_statuses(3)),
+    'cip.setlist.attr_status': (numbers('cip.setlist.attr_status'), attribute_statuses(4)),
+    'cip.tcpip.encap_inactivity': (numbers('cip.tcpip.encap_inactivity'), of_attribute('encapsulation_inactivity_timeout', class_id=0xf5)),
+}
+
+
+def attributes(half):
+    """Those of lists, which are no path."""
+    return [attribute for cip in half.cips if cip['service_code'] in (3, 4) for attribute in cip.get('attribute_list', ())]
+
+
+def their_key(message):
+    return '/'.join((message.first('enip.command'), message.first('enip.session'), *their_context(message), str(message.first('cip.seq'))))
+
+
+def our_key(half):
+    context = half.body['sender_context']
+    sequence = half.cips[0].get('sequence_count') if half.cips else None
+    return f"0x{half.body['command_code']:04x}/0x{half.body['session_handle']:08x}/{context}/{sequence}"
+
+
+VALUES_OF = tshark.Values(VALUES, their_key, our_key)
+
+
+def compare_values(table, capture, path, events):
+    theirs = [message for message in their_messages(path) if message.has('enip.command')]
+    ours = []
+    for event in events:
+        for name, body in halves(event):
+            ours.append(Half(name, body, ours[-1] if name == 'response' and 'request' in event['enip'] else None))
+    VALUES_OF.compare(table, capture, theirs, ours)
 
 
 # ---- ICSNPP ----
@@ -150,6 +409,8 @@ def main():
         events = [event for event in corpus.events(capture, 'app-layer.protocols.enip.log-cyclic=all')
                   if event['event_type'] == 'enip']
         compare_tshark(table, capture, truth, events)
+        if tshark.installed():
+            compare_values(table, capture, corpus.path('captures', capture), events)
         compare_icsnpp(table, capture, logs[capture], events)
     return table.end()
 

@@ -10,7 +10,7 @@ from oracle import only_different
 
 PROTO = re.compile(r'<proto name="([^"]*)"')
 FIELD = re.compile(r'<field name="([^"]*)"')
-ATTRIBUTE = re.compile(r' (show|value)="([^"]*)"')
+ATTRIBUTE = re.compile(r' (show|value|size|pos)="([^"]*)"')
 
 
 def installed():
@@ -56,7 +56,8 @@ def messages(path, protocols, decode_as=()):
                 text = html.unescape(attributes.get('show', ''))
                 if field[1] == 'frame.number':
                     frame = int(text)
-                if message is not None:
+                # What has no place in the frame is repeated from another one.
+                if message is not None and (attributes.get('size'), attributes.get('pos')) != ('0', '0'):
                     message.fields.append((field[1], text, attributes.get('value', '')))
         if message is not None:
             yield message
