@@ -1,4 +1,5 @@
 """What a tshark reads of a capture, message by message, and its comparison with what the sensor says of the same ones."""
+import codecs
 import collections
 import html
 import os
@@ -85,6 +86,12 @@ def flags(name):
 
 def octets(name):
     return lambda message: message.raw(name)
+
+
+def text_of(octets_as_hex):
+    """Bytes as the sensor's strings have them: UTF-8, and what is none octet by octet."""
+    codecs.register_error('octets', lambda error: (error.object[error.start:error.start + 1].decode('latin-1'), error.start + 1))
+    return bytes.fromhex(octets_as_hex).decode('utf-8', 'octets')
 
 
 def single(value):
