@@ -5,8 +5,8 @@
 
 SENSOR is the sensor's program. SHARED is the folder of captures and reference results (default: the environment
 variable MILLRACE_SHARED, else ../shared beside the source root); without it nothing is compared, and the script
-says so and exits 77. Oracles: tshark's counts of field values (corpus/truth), and the logs of Zeek and of
-ICSNPP-Modbus (corpus/oracles.tar.xz).
+says so and exits 77. Oracles: tshark's counts of field values (corpus/truth), the logs of Zeek and of
+ICSNPP-Modbus (corpus/oracles.tar.xz), and, where a tshark is installed, the values that it reads of each message.
 
 A difference that the specification explains stands in EXPLAINED with its reason. Any other makes the exit code 1.
 """
@@ -17,6 +17,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "harness"))
 from oracle import Corpus, Table, counts, read_log, rows_of_log   # noqa: E402
+import tshark   # noqa: E402
+from tshark import number, numbers, octets, texts   # noqa: E402
 
 # Zeek's names of function codes.
 ZEEK_FUNCTIONS = {
@@ -36,13 +38,19 @@ ONLY_COPY = ('tshark dissects no segment that it takes for a retransmission; by 
              'only copy of their message, captured late, and our count is that of the distinct ones')
 UNPAIRED = 'ICSNPP logs request and response of this function as two rows; the ids are the same, we pair them'
 OWN_LOG = 'ICSNPP has this function in a log of its own, compared below; we have it here as well'
+TOO_SHORT = ('a message of length 2 with function 0x81 and no exception code: tshark leaves its function out, '
+             'we count it, as invalid_length')
+BEHIND = ('two bytes stand behind the first message of function 42; tshark loses the second one to them, '
+          'we find it again')
 EXPLAINED = {
-    ('tshark', 'arkime__arkime_synthetic.pcap', 'modbus.func_code'):
-        'a message of length 2 with function 0x81 and no exception code: tshark leaves its function out, '
-        'we count it, as invalid_length',
-    ('tshark', 'iti__ModbusTCP-modbus_test_data_part1.pcap', 'modbus.func_code'):
-        'two bytes stand behind the first message of function 42; tshark loses the second one to them, '
-        'we find it again',
+    **{('values', 'arkime__arkime_synthetic.pcap', field): TOO_SHORT for field in ('mbtcp.prot_id', 'mbtcp.len', 'modbus.func_code')},
+    **{('values', 'iti__ModbusTCP-modbus_test_data_part1.pcap', field): BEHIND
+       for field in ('mbtcp.prot_id', 'mbtcp.len', 'modbus.func_code', 'modbus.data')},
+    **{('values', f'malcolm__other-Digital_Bond_S4-{plant}.pcap', field): ONLY_COPY for plant in ('Advantech', 'Modicon')
+       for field in ('mbtcp.prot_id', 'mbtcp.len', 'modbus.func_code', 'modbus.regval_uint16', 'modbus.bitval',
+                     'modbus.reference_num', 'modbus.word_cnt')},
+    ('tshark', 'arkime__arkime_synthetic.pcap', 'modbus.func_code'): TOO_SHORT,
+    ('tshark', 'iti__ModbusTCP-modbus_test_data_part1.pcap', 'modbus.func_code'): BEHIND,
     ('tshark', 'malcolm__other-Digital_Bond_S4-Advantech.pcap', 'modbus.func_code'): ONLY_COPY,
     ('tshark', 'malcolm__other-Digital_Bond_S4-Modicon.pcap', 'modbus.func_code'): ONLY_COPY,
     ('zeek', 'zeek__modbus-fuzz-1011.pcap', 'messages'):
@@ -82,6 +90,136 @@ def compare_tshark(table, capture, truth, events):
         theirs = {int(value): count for value, count in truth.get(field, {}).items()}
         if theirs or mine:
             table.add('tshark', capture, field, dict(sorted(theirs.items())), mine)
+
+
+# ---- every value that an installed tshark reads ----
+
+def their_messages(path):
+    """The header and what it carries are two protocols of tshark's."""
+    header = None
+    for message in tshark.messages(path, ('mbtcp', 'modbus')):
+        if message.protocol == 'mbtcp':
+            if header is not None:
+                yield header
+            header = message
+        elif header is not None and header.frame == message.frame:
+            header.fields += message.fields
+    if header is not None:
+        yield header
+
+
+def message_of(name, body, request):
+    """A request or a response of ours, with what was asked."""
+    return {**body, 'answer': name == 'response', 'asked': request or {}}
+
+
+def value(*path, functions=None, answer=None, convert=lambda found: found):
+    """What stands at the keys of a message of these functions."""
+    def values(message):
+        found = message
+        if functions is not None and message['function_raw'] not in functions or answer not in (None, message['answer']):
+            return []
+        for key in path:
+            if not isinstance(found, dict) or key not in found:
+                return []
+            found = found[key]
+        return [convert(found)]
+    return values
+
+
+def either(*ways):
+    return lambda message: [found for way in ways for found in way(message)]
+
+
+def every(*path, functions=None, answer=None):
+    return lambda message: [one for found in value(*path, functions=functions, answer=answer)(message) for one in found]
+
+
+def of_list(*path):
+    *head, name = path
+    return lambda message: [entry[name] for entries in value(*head)(message) for entry in entries if name in entry]
+
+
+def their_data(message):
+    """Of diagnostics the data field has a name by its sub-function."""
+    return [raw for name, _, raw in message.fields if name == 'modbus.data' or name.startswith('modbus.diagnostic.')]
+
+
+def server(message):
+    """Function 17: how many, the id, whether it runs, what else is said; an id that is text is that too."""
+    if 'server' not in message:
+        return []
+    found = message['server']
+    more = '' if found['id'] == found.get('text', '').encode().hex() else found.get('text', '').encode().hex()
+    whole = found['id'] + {'ON': 'ff', 'OFF': '00'}[found['run_indicator']] + more
+    return [f'{len(whole) // 2:02x}{whole}']
+
+
+COILS, REGISTERS = {1, 2}, {3, 4}
+WRITTEN = ('write', 'values')
+VALUES = {
+    'mbtcp.prot_id': (numbers('mbtcp.prot_id'), value('protocol_id')),
+    'mbtcp.len': (numbers('mbtcp.len'), value('length')),
+    'modbus.func_code': (numbers('modbus.func_code'), value('function_raw', convert=lambda code: code & 0x7f)),
+    'modbus.exception_code': (numbers('modbus.exception_code'), value('exception', 'raw')),
+    'modbus.reference_num': (numbers('modbus.reference_num'),
+                             either(value('read', 'address', functions=COILS | REGISTERS), value('write', 'address', functions={5, 6, 15, 16, 22}),
+                                    value('fifo', 'address'))),
+    'modbus.bit_cnt': (numbers('modbus.bit_cnt'),
+                       either(value('read', 'quantity', functions=COILS), value('write', 'quantity', functions={15}),
+                              value('write', 'data', functions={15}, answer=True))),
+    'modbus.word_cnt': (numbers('modbus.word_cnt'),
+                        either(value('read', 'quantity', functions=REGISTERS), value('write', 'quantity', functions={16}),
+                               value('write', 'data', functions={16}, answer=True), value('fifo', 'count'),
+                               lambda m: [record['record_length'] for record in m.get('file_records', ()) if not m['answer']])),
+    'modbus.read_reference_num': (numbers('modbus.read_reference_num'), value('read', 'address', functions={23})),
+    'modbus.read_word_cnt': (numbers('modbus.read_word_cnt'), value('read', 'quantity', functions={23})),
+    'modbus.write_reference_num': (numbers('modbus.write_reference_num'), value('write', 'address', functions={23})),
+    'modbus.write_word_cnt': (numbers('modbus.write_word_cnt'), value('write', 'quantity', functions={23})),
+    'modbus.regval_uint16': (numbers('modbus.regval_uint16'),
+                             either(every('read', 'values', functions=REGISTERS), every(*WRITTEN, functions={16}))),
+    'modbus.data': (their_data,
+                    either(value('write', 'data', functions={5, 6}, convert=lambda word: f'{word:04x}'),
+                           value('write', 'data', functions={15}, answer=False), value('read', 'data', functions={23}),
+                           value('write', 'data', functions={23}), value('fifo', 'data'), server, value('data'),
+                           value('exception_status', convert=lambda octet: f'{octet:02x}'),
+                           of_list('file_records', 'data'), value('diagnostic', 'data'),
+                           value('comm_event', 'events'))),
+    'modbus.bitval': (lambda m: m.all('modbus.bitval', number),
+                      every('read', 'values', functions=COILS)),
+    'modbus.and_mask': (numbers('modbus.and_mask'), value('write', 'and_mask')),
+    'modbus.or_mask': (numbers('modbus.or_mask'), value('write', 'or_mask')),
+    'modbus.diagnostic_code': (numbers('modbus.diagnostic_code'), value('diagnostic', 'raw')),
+    'modbus.mei': (numbers('modbus.mei'), value('mei', 'raw')),
+    'modbus.read_device_id': (numbers('modbus.read_device_id'), value('identification', 'device_id_code')),
+    'modbus.conformity_level': (numbers('modbus.conformity_level'), value('identification', 'conformity_level_code')),
+    'modbus.next_object_id': (numbers('modbus.next_object_id'), value('identification', 'next_object_id')),
+    'modbus.num_objects': (numbers('modbus.num_objects'), value('identification', 'object_count')),
+    'modbus.object_id': (numbers('modbus.object_id'),
+                         either(value('identification', 'object_id_code'), of_list('identification', 'objects', 'id'))),
+    'modbus.object_str_value': (texts('modbus.object_str_value'), of_list('identification', 'objects', 'value')),
+    'modbus.reference_type': (numbers('modbus.reference_type'), of_list('file_records', 'reference_type')),
+    'modbus.reference_num_32': (numbers('modbus.reference_num_32'),
+                                lambda m: [record['file_number'] << 16 | record['record_number'] for record in m.get('file_records', ())
+                                           if 'file_number' in record]),
+}
+
+
+def their_key(message):
+    return '/'.join(str(message.first(name, number)) for name in ('mbtcp.trans_id', 'mbtcp.unit_id', 'modbus.func_code'))
+
+
+def our_key(message):
+    return f"{message['transaction_id']}/{message['unit_id']}/{message['function_raw'] & 0x7f}"
+
+
+VALUES_OF = tshark.Values(VALUES, their_key, our_key)
+
+
+def compare_values(table, capture, path, events):
+    ours = [message_of(name, event['modbus'][name], event['modbus'].get('request')) for event in events
+            for name in ('request', 'response') if name in event['modbus']]
+    VALUES_OF.compare(table, capture, their_messages(path), ours)
 
 
 # ---- Zeek ----
@@ -250,6 +388,8 @@ def main():
     for capture, truth in truths.items():
         events = [event for event in corpus.events(capture) if event['event_type'] == 'modbus']
         compare_tshark(table, capture, truth['modbus'], events)
+        if tshark.installed():
+            compare_values(table, capture, corpus.path('captures', capture), events)
         compare_zeek(table, capture, logs[capture], events)
         compare_icsnpp(table, capture, logs[capture], events)
     return table.end()
