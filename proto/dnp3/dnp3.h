@@ -188,7 +188,7 @@ struct dnp3_point_bit {
 struct dnp3_point_binary {
 	struct dnp3_point at;
 	uint8_t flag[8]; /* flag[i] is bit i of the flag octet */
-	uint64_t timestamp; /* ms since the Unix epoch, as on the wire */
+	uint64_t timestamp; /* ms since the Unix epoch, as on the wire or of a relative time */
 };
 
 struct dnp3_point_counter {
@@ -323,7 +323,6 @@ enum dnp3_kind {
 	DNP3_KIND_F64,
 	DNP3_KIND_U8_U64,
 	DNP3_KIND_TIME48,    /* DNP3TIME: ms since the Unix epoch, uint64_t in the record */
-	DNP3_KIND_U16_TIME,  /* relative time in ms, uint64_t in the record */
 	DNP3_KIND_FLAGS,     /* an octet as eight uint8_t */
 	DNP3_KIND_DOUBLE,    /* as FLAGS, with bits 6 and 7 together in the seventh */
 	DNP3_KIND_SPLIT7,    /* 7 bits and 1 bit, two uint8_t */
@@ -401,6 +400,8 @@ struct dnp3_message {
 	uint64_t objects_left;   /* of max-objects */
 	uint32_t ids_room;       /* bytes at the record's end that are kept for ids */
 	uint32_t points_room;    /* builder length that points may reach */
+	uint64_t common_time;    /* of the last common time of occurrence, ms since the Unix epoch */
+	bool has_common_time;
 	bool unknown_skipped;    /* objects of an unknown kind were passed over */
 	uint8_t fact_count;
 	struct dnp3_fact facts[DNP3_FACTS_MAX];

@@ -388,6 +388,7 @@ dnp3_app_parse(struct proto_ctx *ctx, const struct dnp3_link *link, const uint8_
 	message.record = record;
 	message.in = cursor_of(data, len);
 	message.fact_count = 0;
+	message.has_common_time = false;
 	if (!header_read(record, &message.in)) {
 		proto_event(ctx, DNP3_EVENT_LEN_TOO_SMALL);
 		proto_deliver(ctx, PROTO_MATCH, 0);

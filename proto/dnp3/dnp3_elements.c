@@ -16,7 +16,7 @@ enum {
 static const uint8_t kind_sizes[FIXED_MAX + 1] = {
 	[DNP3_KIND_U8] = 1, [DNP3_KIND_U16] = 2, [DNP3_KIND_U32] = 4, [DNP3_KIND_U16_U32] = 2, [DNP3_KIND_I16_I32] = 2,
 	[DNP3_KIND_I32] = 4, [DNP3_KIND_F32] = 4, [DNP3_KIND_F64] = 8, [DNP3_KIND_U8_U64] = 1, [DNP3_KIND_TIME48] = 6,
-	[DNP3_KIND_U16_TIME] = 2, [DNP3_KIND_FLAGS] = 1, [DNP3_KIND_EVENT] = 1, [DNP3_KIND_DOUBLE] = 1, [DNP3_KIND_SPLIT7] = 1,
+	[DNP3_KIND_FLAGS] = 1, [DNP3_KIND_EVENT] = 1, [DNP3_KIND_DOUBLE] = 1, [DNP3_KIND_SPLIT7] = 1,
 	[DNP3_KIND_CONTROL] = 1, [DNP3_KIND_BCD16] = 2, [DNP3_KIND_BCD32] = 4, [DNP3_KIND_BCD64] = 8,
 	[DNP3_KIND_BLOCK] = 4, [DNP3_KIND_BYTES4] = 4,
 };
@@ -332,10 +332,6 @@ element_read(struct dnp3_walk *walk, const struct dnp3_element *element)
 		break;
 	case DNP3_KIND_TIME48:
 		value = cursor_le48(&walk->in);
-		len = 8;
-		break;
-	case DNP3_KIND_U16_TIME:
-		value = cursor_le16(&walk->in);
 		len = 8;
 		break;
 	case DNP3_KIND_U8:

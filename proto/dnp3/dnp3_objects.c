@@ -3,12 +3,17 @@
  * does not fit into the record is read past and counted.
  */
 #include "proto/dnp3/dnp3.h"
+#include "proto/dnp3/dnp3_shapes.h"
 #include "proto/dnp3/dnp3_walk.h"
 
 #include <assert.h>
 
 enum {
 	POINT_SIZE_MAX = 256,   /* of the shapes' structs */
+	GROUP_BINARY_EVENT = 2,
+	GROUP_DOUBLE_EVENT = 4,
+	GROUP_COMMON_TIME = 51,
+	VARIATION_RELATIVE = 3, /* of both kinds of event */
 	OBJECTS_LEFT_MAX = 48,  /* object headers that points leave room for behind them */
 };
 
@@ -258,8 +263,35 @@ bytes_behind(const struct dnp3_message *message, const struct dnp3_header *heade
 	return len < left ? left - (size_t)len : 0;
 }
 
-bool
-dnp3_points_read(struct dnp3_message *message, const struct dnp3_header *header, struct dnp3_object *object)
+/* IEEE 1815 A.24: a common time of occurrence is that of the relative times behind it in the message (A.3.3, A.5.3). */
+static void
+follow_time(struct dnp3_message *message, const struct dnp3_header *header, const struct dnp3_object *object)
+{
+	uint8_t *base = message->ctx->record->base;
+	uint32_t next = object->points.first;
+
+	if (next == 0)
+		return;
+	if (header->group == GROUP_COMMON_TIME) {
+		const struct dnp3_point_time *point = (const void *)(base + next);
+
+		message->common_time = point->timestamp;
+		message->has_common_time = record_is_present(point, DNP3_TIME_TIMESTAMP);
+		return;
+	}
+	if (!message->has_common_time || header->variation != VARIATION_RELATIVE)
+		return;
+	while (next != 0) {
+		struct dnp3_point_binary *point = (void *)(base + next);
+
+		point->timestamp = message->common_time + point->at.small.u16;
+		record_present(&point->at.head, DNP3_BINARY_EVENT_TIMESTAMP);
+		next = point->at.head.next;
+	}
+}
+
+static bool
+read_points(struct dnp3_message *message, const struct dnp3_header *header, struct dnp3_object *object)
 {
 	const struct dnp3_layout *layout = header->no_data ? NULL : header->layout;
 	struct dnp3_walk walk = { .message = message, .variation = header->variation, .sized = header->sized };
@@ -294,4 +326,15 @@ dnp3_points_read(struct dnp3_message *message, const struct dnp3_header *header,
 			return false;
 	}
 	return true;
+}
+
+bool
+dnp3_points_read(struct dnp3_message *message, const struct dnp3_header *header, struct dnp3_object *object)
+{
+	bool whole = read_points(message, header, object);
+
+	if (object != NULL && !header->no_data &&
+		(header->group == GROUP_COMMON_TIME || header->group == GROUP_BINARY_EVENT || header->group == GROUP_DOUBLE_EVENT))
+		follow_time(message, header, object);
+	return whole;
 }

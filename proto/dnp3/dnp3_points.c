@@ -53,7 +53,7 @@ static layout_elements point = { AT(U8, bit, at.small, M(DNP3_BIT_POINT)) };
 static layout_elements input_flags = { INPUT_FLAGS };
 static layout_elements input_event = { EVENT_FLAGS };
 static layout_elements input_time = { INPUT_FLAGS, BINARY_TIME };
-static layout_elements input_relative = { INPUT_FLAGS, AT(U16_TIME, binary, timestamp, M(DNP3_BINARY_TIMESTAMP)) };
+static layout_elements input_relative = { INPUT_FLAGS, AT(U16, binary, at.small, M(DNP3_BINARY_RELATIVE_TIMESTAMP)) };
 static layout_elements double_flags = { DOUBLE_FLAGS };
 static layout_elements double_time = { DOUBLE_FLAGS, BINARY_TIME };
 static layout_elements double_relative = { DOUBLE_FLAGS, AT(U16, binary, at.small, M(DNP3_BINARY_RELATIVE_TIME_MS)) };
@@ -341,7 +341,7 @@ const struct dnp3_layout dnp3_layouts[] = {
 	ROW(3, 2, BINARY, double_flags, "with flags")
 	ROW(4, 1, BINARY, double_flags, "without time")
 	ROW(4, 2, BINARY_TIME, double_time, "with absolute time")
-	ROW(4, 3, BINARY, double_relative, "with relative time")
+	ROW(4, 3, BINARY_TIME, double_relative, "with relative time")
 	PACKED(10, 1, 1, state, "packed format")
 	ROW(10, 2, BINARY, output_flags, "output status with flags")
 	ROW(11, 1, BINARY, output_flags, "status without time")

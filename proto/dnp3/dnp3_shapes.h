@@ -29,7 +29,10 @@
 	X(RELATIVE_TIME_MS, "relative_time_ms", U16, at.small.u16, NULL, "ms since the common time of occurrence")
 
 #define DNP3_BINARY_TIME_FIELDS(X) \
-	X(TIMESTAMP, "timestamp", U64, timestamp, NULL, "ms since the Unix epoch, or since the common time of occurrence")
+	X(TIMESTAMP, "timestamp", U64, timestamp, NULL, "ms since the Unix epoch") \
+	X(RELATIVE_TIMESTAMP, "timestamp", U16, at.small.u16, NULL, "of a relative time: ms since the common time of occurrence") \
+	X(EVENT_TIMESTAMP, "event_timestamp", U64, timestamp, NULL, \
+		"of a relative time: ms since the Unix epoch, by the common time of occurrence before it in the message")
 
 #define DNP3_COUNTER_FIELDS(X) \
 	DNP3_FLAG_FIELDS(X) \

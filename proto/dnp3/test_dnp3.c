@@ -137,6 +137,25 @@ test_flags(void **unused)
 	assert_true(json_has("\"discontinuity\":1,\"reserved0\":1,\"reserved1\":0,\"count\":8}"));
 }
 
+/* A.24: behind a common time of occurrence relative times are of its; before it they stand alone. */
+static void
+test_relative_times(void **unused)
+{
+	static const uint8_t app[] = { 0xc5, 129, 0, 0, 2, 3, 0x17, 1, 4, 0x81, 7, 0, 51, 1, 7, 1, 0x00, 0x10, 0, 0, 0, 0,
+		2, 3, 0x17, 1, 5, 0x01, 5, 0, 51, 2, 7, 1, 0x00, 0x20, 0, 0, 0, 0, 4, 3, 0x17, 2, 6, 0x41, 3, 0, 7, 0x81, 0, 1 };
+
+	harness_begin();
+	feed_app(app, sizeof(app), false);
+	assert_int_equal(h.events, 0);
+	assert_true(json_has("\"state\":1,\"timestamp\":7}"));
+	assert_true(json_has("\"state\":0,\"timestamp\":5,\"event_timestamp\":4101}"));
+	assert_true(json_has("\"state\":1,\"relative_time_ms\":3,\"event_timestamp\":8195}"));
+	assert_true(json_has("\"state\":2,\"relative_time_ms\":256,\"event_timestamp\":8448}"));
+	/* The next message has none. */
+	feed_app((const uint8_t[]){ 0xc6, 129, 0, 0, 2, 3, 0x17, 1, 4, 0x81, 7, 0 }, 12, false);
+	assert_true(json_has("\"state\":1,\"timestamp\":7}"));
+}
+
 static void
 test_file(void **unused)
 {
@@ -490,7 +509,7 @@ main(void)
 		cmocka_unit_test(test_crc), cmocka_unit_test(test_tables), cmocka_unit_test(test_frame),
 		cmocka_unit_test(test_link), cmocka_unit_test(test_read_request), cmocka_unit_test(test_response),
 		cmocka_unit_test(test_confirm), cmocka_unit_test(test_crob), cmocka_unit_test(test_file),
-		cmocka_unit_test(test_aggressive), cmocka_unit_test(test_unknown_function), cmocka_unit_test(test_flags),
+		cmocka_unit_test(test_aggressive), cmocka_unit_test(test_unknown_function), cmocka_unit_test(test_flags), cmocka_unit_test(test_relative_times),
 		cmocka_unit_test(test_attribute),
 		cmocka_unit_test(test_identity), cmocka_unit_test(test_identity_of_master), cmocka_unit_test(test_dataset), cmocka_unit_test(test_every_layout),
 		cmocka_unit_test(test_segments), cmocka_unit_test(test_segment_order), cmocka_unit_test(test_too_long),
