@@ -31,13 +31,13 @@ REASSEMBLED = ('tshark does not follow a message whose transport sequence goes f
                'older fragment of the same sequence, which it then reads as function 0 (IEEE 1815 8.2.1.4). Zeek counts as we do')
 NO_USER_DATA = ('tshark reads user data behind link functions that carry none (IEEE 1815 9.2.4.1.3); for us the frame is '
                 'unexpected_user_data')
-COMMON_TIME = 'tshark ends at group 51 variation 2; behind its 6 octets (IEEE 1815 A.27.2) the events stand that we read'
+COMMON_TIME = 'tshark ends at group 51 variation 2; behind its 6 octets (IEEE 1815 A.24.2) the events stand that we read'
 SECURE = 'tshark does not know that 131 is a response, with internal indications, nor what an authentication request has (IEEE 1815 A.45)'
 DATA_SET = 'tshark ends behind the first data set; those that stand behind it have a size each'
 ROOM = '29 of 2,310 points find no room in the record, and are counted in points_truncated'
 SYNTHETIC = ('a message that ends inside its object header, and a device attribute of a type that does not exist, of which we show the '
              'bytes')
-FILE = 'tshark shows of a file command the fields that its mode uses, we all that stand there (IEEE 1815 A.34.3)'
+FILE = 'tshark shows of a file command the fields that its mode uses, we all that stand there (IEEE 1815 A.27.3)'
 WHOLE = ('al.fir', 'al.fin', 'al.con', 'al.uns', 'al.seq', 'al.func', 'al.obj', 'al.objq.prefix', 'al.objq.range', 'ctl.dir',
          'ctl.prm', 'ctl.fcb', 'ctl.fcv', 'ctl.prifunc')
 
@@ -196,60 +196,60 @@ def number_of_points(message):
 ANALOG_IN, ANALOG_OUT = (30, 31, 32, 33), (40, 41, 42)
 CONTROL = ('application', 'control')
 VALUES = {
-    'dnp3.al.fir': (flags('dnp3.al.fir'), of_message(*CONTROL, 'fir')),
-    'dnp3.al.fin': (flags('dnp3.al.fin'), of_message(*CONTROL, 'fin')),
-    'dnp3.al.con': (flags('dnp3.al.con'), of_message(*CONTROL, 'con')),
-    'dnp3.al.uns': (flags('dnp3.al.uns'), of_message(*CONTROL, 'uns')),
-    'dnp3.al.seq': (numbers('dnp3.al.seq'), of_message(*CONTROL, 'sequence')),
-    'dnp3.al.func': (numbers('dnp3.al.func'), of_message('application', 'function_code')),
-    'dnp3.al.iin': (numbers('dnp3.al.iin'), of_message('iin', 'raw')),
-    'dnp3.ctl.dir': (flags('dnp3.ctl.dir'), of_message('control', 'dir')),
-    'dnp3.ctl.prm': (flags('dnp3.ctl.prm'), of_message('control', 'pri')),
-    'dnp3.ctl.fcb': (flags('dnp3.ctl.fcb'), of_message('control', 'fcb')),
-    'dnp3.ctl.fcv': (flags('dnp3.ctl.fcv'), of_message('control', 'fcv')),
-    'dnp3.ctl.prifunc': (numbers('dnp3.ctl.prifunc'), of_message('control', 'function_code')),
-    'dnp3.al.obj': (numbers('dnp3.al.obj'), lambda m: [item['group'] << 8 | item['variation'] for item in objects(m)]),
-    'dnp3.al.objq.prefix': (numbers('dnp3.al.objq.prefix'), of_objects('prefix_code')),
-    'dnp3.al.objq.range': (numbers('dnp3.al.objq.range'), of_objects('range_code')),
-    'dnp3.al.range.start': (numbers('dnp3.al.range.start'), of_objects('start', lambda item: item['range_code'] <= 5)),
-    'dnp3.al.range.stop': (numbers('dnp3.al.range.stop'), of_objects('stop', lambda item: item['range_code'] <= 5)),
-    'dnp3.al.range.quantity': (numbers('dnp3.al.range.quantity'), number_of_points),
-    'dnp3.al.index': (numbers('dnp3.al.index'), lambda m: [point['prefix'] for item in objects(m) if item['prefix_code'] in (1, 2, 3)
+    'dnp3.al.fir': (flags, of_message(*CONTROL, 'fir')),
+    'dnp3.al.fin': (flags, of_message(*CONTROL, 'fin')),
+    'dnp3.al.con': (flags, of_message(*CONTROL, 'con')),
+    'dnp3.al.uns': (flags, of_message(*CONTROL, 'uns')),
+    'dnp3.al.seq': (numbers, of_message(*CONTROL, 'sequence')),
+    'dnp3.al.func': (numbers, of_message('application', 'function_code')),
+    'dnp3.al.iin': (numbers, of_message('iin', 'raw')),
+    'dnp3.ctl.dir': (flags, of_message('control', 'dir')),
+    'dnp3.ctl.prm': (flags, of_message('control', 'pri')),
+    'dnp3.ctl.fcb': (flags, of_message('control', 'fcb')),
+    'dnp3.ctl.fcv': (flags, of_message('control', 'fcv')),
+    'dnp3.ctl.prifunc': (numbers, of_message('control', 'function_code')),
+    'dnp3.al.obj': (numbers, lambda m: [item['group'] << 8 | item['variation'] for item in objects(m)]),
+    'dnp3.al.objq.prefix': (numbers, of_objects('prefix_code')),
+    'dnp3.al.objq.range': (numbers, of_objects('range_code')),
+    'dnp3.al.range.start': (numbers, of_objects('start', lambda item: item['range_code'] <= 5)),
+    'dnp3.al.range.stop': (numbers, of_objects('stop', lambda item: item['range_code'] <= 5)),
+    'dnp3.al.range.quantity': (numbers, number_of_points),
+    'dnp3.al.index': (numbers, lambda m: [point['prefix'] for item in objects(m) if item['prefix_code'] in (1, 2, 3)
                                                            for point in item.get('points', ())]),
-    'dnp3.al.point_index': (numbers('dnp3.al.point_index'), lambda m: [point['index'] for item in objects(m) if item['prefix_code'] == 0
+    'dnp3.al.point_index': (numbers, lambda m: [point['index'] for item in objects(m) if item['prefix_code'] == 0
                                                                        for point in item.get('points', ())]),
-    'dnp3.al.size': (numbers('dnp3.al.size'), of_points('size')),
+    'dnp3.al.size': (numbers, of_points('size')),
     **{f'dnp3.al.{letters}': (their_octets(letters), our_octets(letters)) for letters in FLAGS},
-    'dnp3.al.bit': (numbers('dnp3.al.bit'), states),
-    'dnp3.al.ana.int': (numbers('dnp3.al.ana.int'), of_values(ANALOG_IN, False)),
+    'dnp3.al.bit': (numbers, states),
+    'dnp3.al.ana.int': (numbers, of_values(ANALOG_IN, False)),
     'dnp3.al.ana.float': (lambda m: m.all('dnp3.al.ana.float', tshark.single), singles(of_values(ANALOG_IN, True))),
-    'dnp3.al.anaout.int': (numbers('dnp3.al.anaout.int'), of_values(ANALOG_OUT, False)),
+    'dnp3.al.anaout.int': (numbers, of_values(ANALOG_OUT, False)),
     'dnp3.al.anaout.float': (lambda m: m.all('dnp3.al.anaout.float', tshark.single), singles(of_values(ANALOG_OUT, True))),
-    'dnp3.al.cnt': (numbers('dnp3.al.cnt'), of_points('count', (20, 21, 22, 23))),
+    'dnp3.al.cnt': (numbers, of_points('count', (20, 21, 22, 23))),
     'dnp3.al.timestamp': (lambda m: m.all('dnp3.al.timestamp', utc), times),
     'dnp3.al.reltimestamp': (lambda m: [round(float(text) * 1000) for text in m.all('dnp3.al.reltimestamp')], relative_times),
-    'dnp3.al.time_delay': (numbers('dnp3.al.time_delay'), of_points('delay_ms')),
-    'dnp3.ctl.op': (numbers('dnp3.ctl.op'), of_points('op_type')),
-    'dnp3.ctl.clr': (numbers('dnp3.ctl.clr'), lambda m: [point['qu'] | point['cr'] << 1 for point in points_of(m, {12}) if 'qu' in point]),
-    'dnp3.ctl.trip': (numbers('dnp3.ctl.trip'), of_points('tcc')),
-    'dnp3.al.count': (numbers('dnp3.al.count'), of_points('count', (12,))),
-    'dnp3.al.on_time': (numbers('dnp3.al.on_time'), of_points('ontime')),
-    'dnp3.al.off_time': (numbers('dnp3.al.off_time'), of_points('offtime')),
-    'dnp3.al.ctrlstatus': (numbers('dnp3.al.ctrlstatus'), our_statuses),
-    'dnp3.al.file.handle': (numbers('dnp3.al.file.handle'), of_points('file_handle')),
-    'dnp3.al.file.blocknum': (numbers('dnp3.al.file.blocknum'), of_points('block_number', None, lambda value: value & 0x7fffffff)),
-    'dnp3.al.file.lastblock': (flags('dnp3.al.file.lastblock'), of_points('last_block')),
+    'dnp3.al.time_delay': (numbers, of_points('delay_ms')),
+    'dnp3.ctl.op': (numbers, of_points('op_type')),
+    'dnp3.ctl.clr': (numbers, lambda m: [point['qu'] | point['cr'] << 1 for point in points_of(m, {12}) if 'qu' in point]),
+    'dnp3.ctl.trip': (numbers, of_points('tcc')),
+    'dnp3.al.count': (numbers, of_points('count', (12,))),
+    'dnp3.al.on_time': (numbers, of_points('ontime')),
+    'dnp3.al.off_time': (numbers, of_points('offtime')),
+    'dnp3.al.ctrlstatus': (numbers, our_statuses),
+    'dnp3.al.file.handle': (numbers, of_points('file_handle')),
+    'dnp3.al.file.blocknum': (numbers, of_points('block_number', None, lambda value: value & 0x7fffffff)),
+    'dnp3.al.file.lastblock': (flags, of_points('last_block')),
     'dnp3.al.file.data': (lambda m: [tshark.text_of(raw) for raw in m.raw('dnp3.al.file.data')], of_points('file_data')),
-    'dnp3.al.file.mode': (numbers('dnp3.al.file.mode'), of_points('operational_mode')),
-    'dnp3.al.file.auth': (numbers('dnp3.al.file.auth'), of_points('authentication_key')),
-    'dnp3.al.file.perms': (numbers('dnp3.al.file.perms'), of_points('permissions')),
-    'dnp3.al.file.size': (numbers('dnp3.al.file.size'), of_points('file_size')),
-    'dnp3.al.file.maxblock': (numbers('dnp3.al.file.maxblock'), of_points('maximum_block_size')),
-    'dnp3.al.file.reqID': (numbers('dnp3.al.file.reqID'), of_points('request_id')),
-    'dnp3.al.file.status': (numbers('dnp3.al.file.status'), of_points('status_code', (70,))),
-    'dnp3.al.file_name': (texts('dnp3.al.file_name'), of_points('filename')),
-    'dnp3.al.da.length': (numbers('dnp3.al.da.length'), of_points('length', (0,))),
-    'dnp3.al.da.uint32': (numbers('dnp3.al.da.uint32'), of_points('value', (0,))),
+    'dnp3.al.file.mode': (numbers, of_points('operational_mode')),
+    'dnp3.al.file.auth': (numbers, of_points('authentication_key')),
+    'dnp3.al.file.perms': (numbers, of_points('permissions')),
+    'dnp3.al.file.size': (numbers, of_points('file_size')),
+    'dnp3.al.file.maxblock': (numbers, of_points('maximum_block_size')),
+    'dnp3.al.file.reqID': (numbers, of_points('request_id')),
+    'dnp3.al.file.status': (numbers, of_points('status_code', (70,))),
+    'dnp3.al.file_name': (texts, of_points('filename')),
+    'dnp3.al.da.length': (numbers, of_points('length', (0,))),
+    'dnp3.al.da.uint32': (numbers, of_points('value', (0,))),
 }
 
 

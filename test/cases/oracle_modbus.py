@@ -18,7 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "harness"))
 from oracle import Corpus, Table, counts, read_log, rows_of_log   # noqa: E402
 import tshark   # noqa: E402
-from tshark import number, numbers, octets, texts   # noqa: E402
+from tshark import number, numbers, texts   # noqa: E402
 
 # Zeek's names of function codes.
 ZEEK_FUNCTIONS = {
@@ -158,26 +158,25 @@ def server(message):
 COILS, REGISTERS = {1, 2}, {3, 4}
 WRITTEN = ('write', 'values')
 VALUES = {
-    'mbtcp.prot_id': (numbers('mbtcp.prot_id'), value('protocol_id')),
-    'mbtcp.len': (numbers('mbtcp.len'), value('length')),
-    'modbus.func_code': (numbers('modbus.func_code'), value('function_raw', convert=lambda code: code & 0x7f)),
-    'modbus.exception_code': (numbers('modbus.exception_code'), value('exception', 'raw')),
-    'modbus.reference_num': (numbers('modbus.reference_num'),
+    'mbtcp.prot_id': (numbers, value('protocol_id')),
+    'mbtcp.len': (numbers, value('length')),
+    'modbus.func_code': (numbers, value('function_raw', convert=lambda code: code & 0x7f)),
+    'modbus.exception_code': (numbers, value('exception', 'raw')),
+    'modbus.reference_num': (numbers,
                              either(value('read', 'address', functions=COILS | REGISTERS), value('write', 'address', functions={5, 6, 15, 16, 22}),
                                     value('fifo', 'address'))),
-    'modbus.bit_cnt': (numbers('modbus.bit_cnt'),
+    'modbus.bit_cnt': (numbers,
                        either(value('read', 'quantity', functions=COILS), value('write', 'quantity', functions={15}),
                               value('write', 'data', functions={15}, answer=True))),
-    'modbus.word_cnt': (numbers('modbus.word_cnt'),
+    'modbus.word_cnt': (numbers,
                         either(value('read', 'quantity', functions=REGISTERS), value('write', 'quantity', functions={16}),
                                value('write', 'data', functions={16}, answer=True), value('fifo', 'count'),
                                lambda m: [record['record_length'] for record in m.get('file_records', ()) if not m['answer']])),
-    'modbus.read_reference_num': (numbers('modbus.read_reference_num'), value('read', 'address', functions={23})),
-    'modbus.read_word_cnt': (numbers('modbus.read_word_cnt'), value('read', 'quantity', functions={23})),
-    'modbus.write_reference_num': (numbers('modbus.write_reference_num'), value('write', 'address', functions={23})),
-    'modbus.write_word_cnt': (numbers('modbus.write_word_cnt'), value('write', 'quantity', functions={23})),
-    'modbus.regval_uint16': (numbers('modbus.regval_uint16'),
-                             either(every('read', 'values', functions=REGISTERS), every(*WRITTEN, functions={16}))),
+    'modbus.read_reference_num': (numbers, value('read', 'address', functions={23})),
+    'modbus.read_word_cnt': (numbers, value('read', 'quantity', functions={23})),
+    'modbus.write_reference_num': (numbers, value('write', 'address', functions={23})),
+    'modbus.write_word_cnt': (numbers, value('write', 'quantity', functions={23})),
+    'modbus.regval_uint16': (numbers, either(every('read', 'values', functions=REGISTERS), every(*WRITTEN, functions={16}))),
     'modbus.data': (their_data,
                     either(value('write', 'data', functions={5, 6}, convert=lambda word: f'{word:04x}'),
                            value('write', 'data', functions={15}, answer=False), value('read', 'data', functions={23}),
@@ -187,19 +186,18 @@ VALUES = {
                            value('comm_event', 'events'))),
     'modbus.bitval': (lambda m: m.all('modbus.bitval', number),
                       every('read', 'values', functions=COILS)),
-    'modbus.and_mask': (numbers('modbus.and_mask'), value('write', 'and_mask')),
-    'modbus.or_mask': (numbers('modbus.or_mask'), value('write', 'or_mask')),
-    'modbus.diagnostic_code': (numbers('modbus.diagnostic_code'), value('diagnostic', 'raw')),
-    'modbus.mei': (numbers('modbus.mei'), value('mei', 'raw')),
-    'modbus.read_device_id': (numbers('modbus.read_device_id'), value('identification', 'device_id_code')),
-    'modbus.conformity_level': (numbers('modbus.conformity_level'), value('identification', 'conformity_level_code')),
-    'modbus.next_object_id': (numbers('modbus.next_object_id'), value('identification', 'next_object_id')),
-    'modbus.num_objects': (numbers('modbus.num_objects'), value('identification', 'object_count')),
-    'modbus.object_id': (numbers('modbus.object_id'),
-                         either(value('identification', 'object_id_code'), of_list('identification', 'objects', 'id'))),
-    'modbus.object_str_value': (texts('modbus.object_str_value'), of_list('identification', 'objects', 'value')),
-    'modbus.reference_type': (numbers('modbus.reference_type'), of_list('file_records', 'reference_type')),
-    'modbus.reference_num_32': (numbers('modbus.reference_num_32'),
+    'modbus.and_mask': (numbers, value('write', 'and_mask')),
+    'modbus.or_mask': (numbers, value('write', 'or_mask')),
+    'modbus.diagnostic_code': (numbers, value('diagnostic', 'raw')),
+    'modbus.mei': (numbers, value('mei', 'raw')),
+    'modbus.read_device_id': (numbers, value('identification', 'device_id_code')),
+    'modbus.conformity_level': (numbers, value('identification', 'conformity_level_code')),
+    'modbus.next_object_id': (numbers, value('identification', 'next_object_id')),
+    'modbus.num_objects': (numbers, value('identification', 'object_count')),
+    'modbus.object_id': (numbers, either(value('identification', 'object_id_code'), of_list('identification', 'objects', 'id'))),
+    'modbus.object_str_value': (texts, of_list('identification', 'objects', 'value')),
+    'modbus.reference_type': (numbers, of_list('file_records', 'reference_type')),
+    'modbus.reference_num_32': (numbers,
                                 lambda m: [record['file_number'] << 16 | record['record_number'] for record in m.get('file_records', ())
                                            if 'file_number' in record]),
 }

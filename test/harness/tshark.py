@@ -108,12 +108,21 @@ def read_time(text):
     return text.replace(' ', 'T')[:23]
 
 
+def times(name):
+    return lambda message: message.all(name, read_time)
+
+
 def our_time(text):
     return text[:23]
 
 
+# How the values of one of tshark's fields are read where nothing else is said.
+READERS = (numbers, texts, flags, octets, times)
+
+
 class Values:
-    """fields: {name: (their values of a message, ours of one of our messages)}; two messages are the same by their keys."""
+    """fields: {name: (their values of a message, or how tshark's field of that name is read; ours of one of our messages)};
+    two messages are the same by their keys."""
 
     def __init__(self, fields, their_key, our_key):
         self.fields, self.their_key, self.our_key = fields, their_key, our_key
@@ -122,6 +131,8 @@ class Values:
         theirs = [(self.their_key(message), message) for message in theirs]
         ours = [(self.our_key(message), message) for message in ours]
         for name, (their_values, our_values) in self.fields.items():
+            if their_values in READERS:
+                their_values = their_values(name)
             told = _told(theirs, their_values), _told(ours, our_values)
             if told[0] or told[1]:
                 table.add('values', capture, name, *only_different(*told))
