@@ -433,6 +433,13 @@ s7_put_data(struct s7_message *message, struct cursor *in)
 	s7_has(message, S7_HAS_DATA);
 }
 
+/** Of an answer in several messages each stands in data units of one number; its form is that of all of them together. */
+static inline bool
+s7_is_part(const struct s7_message *message)
+{
+	return record_is_present(message->record, S7_HAS_DATA_UNIT) && message->record->data_unit != 0;
+}
+
 static inline struct s7_config
 s7_config_of(const struct proto_ctx *ctx)
 {

@@ -164,7 +164,7 @@ s7_read_messages(struct s7_message *message, struct cursor *in)
 {
 	struct cursor whole = *in;
 
-	switch (message->record->subfunction) {
+	switch (s7_is_part(message) ? 0 : message->record->subfunction) {
 	case SUBSCRIBE:
 		read_subscription(message, in);
 		return;

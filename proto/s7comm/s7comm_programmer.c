@@ -28,7 +28,8 @@ read_variable(struct s7_message *message, struct cursor *in)
 		S7_AREA_COUNTER, S7_AREA_DB };
 	static const uint8_t sizes[] = { S7_TRANSPORT_BIT, S7_TRANSPORT_BYTE, S7_TRANSPORT_WORD, S7_TRANSPORT_DWORD };
 	struct s7_item *item = s7_append_item(message);
-	uint8_t code = cursor_u8(in), repeat = cursor_u8(in), area = code >> 4, size = code & 0x0f;
+	uint8_t code = cursor_u8(in);
+	uint8_t repeat = cursor_u8(in), area = code >> 4, size = code & 0x0f;
 
 	if (item == NULL)
 		return;
@@ -103,13 +104,17 @@ void
 s7_read_programmer(struct s7_message *message, struct cursor *in)
 {
 	struct cursor whole = *in, parameters, data;
-	uint16_t parameters_len = cursor_be16(in), data_len = cursor_be16(in);
+	uint16_t parameters_len, data_len;
 
+	parameters_len = cursor_be16(in);
+	data_len = cursor_be16(in);
 	parameters = cursor_sub(in, parameters_len);
 	data = cursor_sub(in, data_len);
-	if (!in->short_read && message->half->kind == S7_KIND_REQUEST)
-		read_request(message, &parameters, &data);
-	else if (!in->short_read && message->half->kind == S7_KIND_PUSH)
-		read_push(message, &data);
+	if (!in->short_read && !s7_is_part(message)) {
+		if (message->half->kind == S7_KIND_REQUEST)
+			read_request(message, &parameters, &data);
+		else if (message->half->kind == S7_KIND_PUSH)
+			read_push(message, &data);
+	}
 	s7_put_data(message, &whole);
 }

@@ -159,6 +159,9 @@ static const struct sample samples[] = {
 	{ "variables watched", { 0, 0, NULL },
 		{ S7_USERDATA, 0, "000112 08 12 01 02 02 00 00 0000 | ff 09 0012 0004 000a 0100 0002 0001 ff 09 0002 1234 00 00" },
 		.expect = { "\"items\":[{\"return_code\":255", "\"data\":\"1234\"" } },
+	{ "a part of variables watched", { 0, 0, NULL },
+		{ S7_USERDATA, 0, "000112 08 12 01 02 02 07 01 0000 | ff 09 000e 0004 0006 0100 0002 0002 ff 09 0004" },
+		.expect = { "\"data_unit_reference\":7", "\"data\":\"0004000601000002" } },
 	{ "job enabled", { S7_USERDATA, 0, "000112 08 12 41 0e 00 00 00 0000 | ff 09 001a 0014 0002 "
 			"00000001000000000001000100010001 0001 0000 08 02" },
 		{ S7_USERDATA, 0, "000112 08 12 81 0e 03 00 00 0000 | 0a 00 0000" },
