@@ -93,10 +93,23 @@ class Table:
             self.failed += 1
         self.rows.append((oracle, capture, field, theirs, ours, verdict))
 
+    def agreed_values(self):
+        """capture -> the fields of which every value of every message is the same, of which there are many."""
+        fields = collections.defaultdict(list)
+        for oracle, capture, field, _, _, verdict in self.rows:
+            if oracle == 'values' and verdict == 'agree':
+                fields[capture].append(field)
+        return fields
+
     def end(self, with_agreed=True):
         """Prints it. Returns the status of the program."""
+        agreed = self.agreed_values()
         for oracle, capture, field, theirs, ours, verdict in self.rows:
-            if verdict == 'agree' and with_agreed:
+            if verdict == 'agree' and oracle == 'values':
+                if with_agreed and capture in agreed:
+                    fields = agreed.pop(capture)
+                    print(f'{oracle:8} {capture:60.60} {len(fields):3} fields                     agree      {", ".join(fields)}')
+            elif verdict == 'agree' and with_agreed:
                 print(f'{oracle:8} {capture:60.60} {field:30} agree      {short(theirs)}')
             elif verdict != 'agree':
                 print(f'{oracle:8} {capture:60.60} {field:30} {verdict}')
