@@ -51,7 +51,7 @@ answer_error(struct api *api, const struct asked *asked, int status, const char 
 
 	evbuffer_drain(api->answer, evbuffer_get_length(api->answer));
 	if (root == NULL)
-		root = json_pack("{s:{s:i}}", "error", "status", status);
+		root = json_pack("{s:{s:i, s:s}}", "error", "status", status, "reason", "what was asked is not UTF-8");
 	(void)api_write_json(api->answer, root);
 	note(api, asked, status);
 	link_request_answer(asked->request, status, status == 503 ? 1 : 0, api->answer);
@@ -200,16 +200,29 @@ answer_question(struct api *api, const struct asked *asked, const struct api_rou
 }
 
 static void
-refuse(struct api *api, const struct asked *asked, enum api_scope scope)
+refuse(struct api *api, const struct asked *asked, enum api_scope scope, bool given)
 {
 	char reason[API_REASON_MAX];
 
 	if (asked->name == NULL) {
-		answer_error(api, asked, 401, "a bearer token is needed");
+		/* RFC 9110 11.6.1, RFC 6750 3 */
+		link_request_extra_header(asked->request, "WWW-Authenticate", given ? "Bearer error=\"invalid_token\"" : "Bearer");
+		answer_error(api, asked, 401, given ? "the token is not known here" : "a bearer token is needed");
 		return;
 	}
 	snprintf(reason, sizeof(reason), "the token's scopes do not include %s", api_scope_name(scope));
 	answer_error(api, asked, 403, reason);
+}
+
+static void
+answer_no_route(struct api *api, const struct asked *asked, const char *allowed)
+{
+	if (allowed == NULL) {
+		answer_error(api, asked, 404, "no such resource");
+		return;
+	}
+	link_request_extra_header(asked->request, "Allow", allowed);
+	answer_error(api, asked, 405, asked->post ? "only GET" : "only POST");
 }
 
 static void
@@ -227,10 +240,9 @@ on_request(void *arg, struct link_request *request)
 
 	clock_gettime(CLOCK_MONOTONIC, &asked.since);
 	if (!may && (asked.name == NULL || route != NULL))
-		refuse(api, &asked, scope);
+		refuse(api, &asked, scope, api_token_is_given(header));
 	else if (route == NULL)
-		answer_error(api, &asked, allowed == NULL ? 404 : 405, allowed == NULL ? "no such resource"
-			: post ? "only GET" : "only POST");
+		answer_no_route(api, &asked, allowed);
 	else if (route->answer != NULL)
 		answer_question(api, &asked, route, link_request_query(request));
 	else if (api->sensors != NULL)

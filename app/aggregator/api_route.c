@@ -258,6 +258,25 @@ refuse(struct question *question, const char *what, const char *name)
 	return -EINVAL;
 }
 
+/* What would have been one. */
+static int
+refuse_value(struct question *question, const char *name, const char *value)
+{
+	const struct store_filter_desc *desc = store_filters;
+	char text[LINE_TEXT_MAX], wanted[48] = "a text of 1 to 64 characters";
+
+	while (strcmp(desc->name, name) != 0)
+		desc++;
+	if (desc->type == STORE_IS_NUMBER)
+		snprintf(wanted, sizeof(wanted), "a number of 0 to %" PRIu64, desc->max);
+	else if (desc->type == STORE_IS_IP)
+		snprintf(wanted, sizeof(wanted), "an IPv4 or IPv6 address");
+	else if (desc->type == STORE_IS_TIME)
+		snprintf(wanted, sizeof(wanted), "a time: RFC 3339, or seconds since the epoch");
+	snprintf(text, sizeof(text), "%s is not %s", name, wanted);
+	return refuse(question, text, value);
+}
+
 static bool
 read_cursor(const char *text, struct store_page *page)
 {
@@ -338,7 +357,19 @@ read_parameter(const struct api_route *route, struct question *question, const c
 	err = store_filter_set(&question->filter, name, value);
 	if (err == 0)
 		return 0;
-	return refuse(question, err == -EEXIST ? "given twice" : "not a valid value", name);
+	return err == -EEXIST ? refuse(question, "given twice", name) : refuse_value(question, name, value);
+}
+
+/* Of those that are no filters the last would count, unsaid. */
+static bool
+is_given_twice(const struct evkeyvalq *parameters, const struct evkeyval *which)
+{
+	const struct evkeyval *other;
+
+	TAILQ_FOREACH(other, parameters, next)
+		if (other != which && strcmp(other->key, which->key) == 0)
+			return true;
+	return false;
 }
 
 int
@@ -352,11 +383,15 @@ api_question_read(const struct api_route *route, struct question *question, cons
 	question->page.bytes_max = ANSWER_BYTES_MAX;
 	if (query == NULL)
 		return 0;
-	if (evhttp_parse_query_str(query, &parameters) != 0)
-		return refuse(question, "not a query", "?");
-	TAILQ_FOREACH(parameter, &parameters, next)
+	/* What stands behind a zero would not be looked at. */
+	if (strstr(query, "%00") != NULL || evhttp_parse_query_str(query, &parameters) != 0)
+		return refuse(question, "not a query", query);
+	TAILQ_FOREACH(parameter, &parameters, next) {
+		if (err == 0 && is_given_twice(&parameters, parameter))
+			err = refuse(question, "given twice", parameter->key);
 		if (err == 0)
 			err = read_parameter(route, question, parameter->key, parameter->value);
+	}
 	evhttp_clear_headers(&parameters);
 	return err;
 }

@@ -104,13 +104,19 @@ read_operator(struct api_token *token, const char *path)
 }
 
 bool
+api_token_is_given(const char *header)
+{
+	return header != NULL && strncasecmp(header, "Bearer ", 7) == 0;
+}
+
+bool
 api_tokens_allow(struct api_tokens *tokens, const char *header, enum api_scope scope, const char **name)
 {
 	const struct api_token *found = NULL;
 	uint8_t digest[API_TOKEN_DIGEST_LEN];
 
 	*name = NULL;
-	if (header == NULL || strncasecmp(header, "Bearer ", 7) != 0 ||
+	if (!api_token_is_given(header) ||
 	    EVP_Digest(header + 7, strlen(header + 7), digest, NULL, EVP_sha256(), NULL) != 1)
 		return false;
 	if (CRYPTO_memcmp(digest, tokens->operator.digest, sizeof(digest)) == 0)

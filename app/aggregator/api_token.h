@@ -53,6 +53,8 @@ struct api_tokens;
 int api_tokens_create(struct api_tokens **out, const char *path, const struct api_token_keep *keep, const char *where);
 void api_tokens_destroy(struct api_tokens *tokens);
 
+/** @param header  value of Authorization, or NULL */
+bool api_token_is_given(const char *header);
 /**
  * @param header  value of Authorization, or NULL
  * @param name    out: whose token it is; lent until the next call. NULL: not known

@@ -132,17 +132,32 @@ set_up(CURL *curl, const struct options *options, const char *url, const char *t
 	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_TIMEOUT_S);
 }
 
+/* What libcurl says of these does not tell what to do. */
+static const char *
+hint(CURLcode code)
+{
+	if (code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR || code == CURLE_GOT_NOTHING || code == CURLE_HTTP2)
+		return " (is this the port of api.listen? That for records hangs up on who has no sensor's certificate)";
+	if (code == CURLE_PEER_FAILED_VERIFICATION)
+		return " (--ca, or MILLRACE_CA, names the CA)";
+	return "";
+}
+
 static int
 perform(CURL *curl, const struct options *options)
 {
 	char reason[CURL_ERROR_SIZE] = "";
 	CURLcode code;
 
+	if (strncmp(options->aggregator, "https://", 8) != 0) {
+		fprintf(stderr, "millrace: %s: not a URL that begins with https://\n", options->aggregator);
+		return STATUS_USAGE;
+	}
 	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, reason);
 	code = curl_easy_perform(curl);
 	if (code == CURLE_OK)
 		return STATUS_DONE;
-	fprintf(stderr, "millrace: %s: %s\n", options->aggregator, reason[0] != '\0' ? reason : curl_easy_strerror(code));
+	fprintf(stderr, "millrace: %s: %s%s\n", options->aggregator, reason[0] != '\0' ? reason : curl_easy_strerror(code), hint(code));
 	return STATUS_UNREACHABLE;
 }
 
@@ -346,7 +361,8 @@ client_control(const struct options *options, json_t *request, json_t **out)
 	*out = err == 0 ? parse(&answer) : NULL;
 	free(answer.data);
 	if (err != 0) {
-		fprintf(stderr, "millrace: %s: %s\n", options->socket, strerror(-err));
+		fprintf(stderr, "millrace: %s: %s%s\n", options->socket, strerror(-err), err == -ENOENT || err == -ECONNREFUSED
+			? " (does the sensor run? --socket is its control.socket)" : "");
 		return STATUS_UNREACHABLE;
 	}
 	if (*out == NULL) {

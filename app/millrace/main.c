@@ -54,7 +54,7 @@ static const char usage[] =
 	"\n"
 	"filters: --sensor --since --until --src-ip --dest-ip --ip --port --proto --app-proto --type\n"
 	"  --signature-id --severity --function; --limit N (1..1000) --cursor CURSOR --all --follow\n"
-	"  times are RFC 3339 or seconds since the Unix epoch\n"
+	"  times are RFC 3339 or seconds since the Unix epoch, --function is a number; what a verb takes is in docs/guide/aggregator.md\n"
 	"\n"
 	"exit status: 0 done, 1 refused, 2 wrong usage, 3 no connection\n";
 
@@ -100,12 +100,12 @@ run(const struct options *options)
 		return rules_top(options);
 	if (strcmp(verb, "sensors") == 0 && options->word_count >= 2)
 		return sensors_run(options);
-	if (strcmp(verb, "export") == 0 && options->word_count == 1)
-		return stream_export(options);
 	if (strcmp(verb, "alerts") == 0 && options->word_count == 1 && options->follow)
 		return stream_follow(options);
 	if (options->follow)
 		return wrong_usage("--follow is for alerts");
+	if (strcmp(verb, "export") == 0 && options->word_count == 1)
+		return stream_export(options);
 	if (strcmp(verb, "status") == 0 && options->word_count == 1)
 		return control(options, "status", NULL);
 	if (options->word_count == 0)

@@ -143,5 +143,7 @@ sensors_run(const struct options *options)
 		return view_run(options, "audit");
 	if (strcmp(verb, "list") == 0 && options->word_count == 2)
 		return view_run(options, "sensors");
+	if (strcmp(verb, "invite") == 0 || strcmp(verb, "revoke") == 0)
+		return wrong_usage("sensors: one name is wanted");
 	return wrong_usage("sensors: no such verb");
 }

@@ -136,6 +136,9 @@ typedef void (*link_request_told)(void *arg);
  *  not be touched. NULL stops. */
 void link_request_on_close(struct link_request *request, link_request_told closed, void *arg);
 
+/** A header more in the answer. @param name, value  kept, not copied: constants. One at most. */
+void link_request_extra_header(struct link_request *request, const char *name, const char *value);
+
 /** Answers; body is JSON and is drained. The request is gone. @param retry_after_s 0: no such header. */
 void link_request_answer(struct link_request *request, int status, unsigned int retry_after_s, struct evbuffer *body);
 

@@ -108,12 +108,14 @@ h1_answer(struct link_request *request, int status, unsigned int retry_after_s, 
 	char seconds[16];
 
 	note_answer(request->peer);
-	forget(request);
 	add_headers(http, "application/json");
+	if (request->extra_name != NULL)
+		evhttp_add_header(evhttp_request_get_output_headers(http), request->extra_name, request->extra_value);
 	if (retry_after_s > 0) {
 		snprintf(seconds, sizeof(seconds), "%u", retry_after_s);
 		evhttp_add_header(evhttp_request_get_output_headers(http), "Retry-After", seconds);
 	}
+	forget(request);
 	evhttp_send_reply(http, status, NULL, body);
 }
 
@@ -198,10 +200,31 @@ wrap(struct evhttp_request *http)
 	return &request->head;
 }
 
+/* Libevent's own answer would be a page, and one with content to HEAD. */
+static void
+refuse_method(struct evhttp_request *http)
+{
+	struct evbuffer *body = evbuffer_new();
+
+	if (body != NULL && evhttp_request_get_command(http) != EVHTTP_REQ_HEAD)
+		server_write_error(body, HTTP_NOTIMPLEMENTED, SERVER_ONLY);
+	add_headers(http, "application/json");
+	evhttp_add_header(evhttp_request_get_output_headers(http), "Connection", "close");
+	evhttp_send_reply(http, HTTP_NOTIMPLEMENTED, NULL, body);
+	if (body != NULL)
+		evbuffer_free(body);
+}
+
 static void
 handle(struct evhttp_request *http, void *arg)
 {
-	struct link_request *request = wrap(http);
+	struct link_request *request;
+
+	if ((evhttp_request_get_command(http) & (EVHTTP_REQ_GET | EVHTTP_REQ_POST)) == 0) {
+		refuse_method(http);
+		return;
+	}
+	request = wrap(http);
 
 	if (request == NULL) {
 		evhttp_send_error(http, HTTP_INTERNAL, NULL);
@@ -225,7 +248,8 @@ server_h1_create(struct link_server *server)
 		return -ENOMEM;
 	evhttp_set_bevcb(server->http, server_accept, server);
 	evhttp_set_gencb(server->http, handle, server);
-	evhttp_set_allowed_methods(server->http, EVHTTP_REQ_GET | EVHTTP_REQ_POST);
+	evhttp_set_allowed_methods(server->http, EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_HEAD | EVHTTP_REQ_PUT |
+		EVHTTP_REQ_DELETE | EVHTTP_REQ_OPTIONS | EVHTTP_REQ_TRACE | EVHTTP_REQ_PATCH);
 	evhttp_set_max_headers_size(server->http, SERVER_HEADERS_MAX);
 	evhttp_set_max_body_size(server->http, (ev_ssize_t)(config->body_max + SERVER_BODY_SLACK));
 	/* A backstop for what the sweep does exactly. */

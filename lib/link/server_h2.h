@@ -63,6 +63,7 @@ struct h2_request {
 	bool ends;            /* nothing comes behind what is in out */
 	bool deferred;        /* nghttp2 waits for more */
 	bool due;             /* taken() is to be told */
+	bool bare;            /* of HEAD: its answer has no content (RFC 9110 9.3.2) */
 	TAILQ_ENTRY(h2_request) link;
 	TAILQ_ENTRY(h2_request) turn; /* in ready */
 };

@@ -74,14 +74,16 @@ respond(struct h2_request *request, int status, unsigned int retry_after_s, cons
 		snprintf(seconds, sizeof(seconds), "%u", retry_after_s);
 		fields[count++] = field("retry-after", seconds);
 	}
-	if (request->ends) {
+	if (request->head.extra_name != NULL)
+		fields[count++] = field(request->head.extra_name, request->head.extra_value);
+	if (request->ends && !request->bare) {
 		snprintf(length, sizeof(length), "%zu", evbuffer_get_length(request->out));
 		fields[count++] = field("content-length", length);
 	}
 	request->moved_s = server_clock_s();
 	/* However long the peer takes for the answer. */
 	server_h2_drop_body(request);
-	if (nghttp2_submit_response(request->h2->session, request->stream, fields, count, &body) != 0)
+	if (nghttp2_submit_response(request->h2->session, request->stream, fields, count, request->bare ? NULL : &body) != 0)
 		server_h2_reset(request, NGHTTP2_INTERNAL_ERROR);
 }
 
@@ -180,13 +182,14 @@ void
 server_h2_answer_status(struct h2_request *request)
 {
 	const char *why = request->status == STATUS_HEADERS ? "the headers are too long"
-		: request->status == STATUS_METHOD ? "only GET and POST" : "the path cannot be read";
+		: request->status == STATUS_METHOD ? SERVER_ONLY : "the path cannot be read";
 
 	request->state = H2_ANSWERED;
 	request->ends = true;
 	if (request->status == STATUS_HEADERS)
 		server_count(request->h2->peer->server, LINK_SERVER_HEADERS);
-	(void)evbuffer_add_printf(request->out, "{\"error\":\"%s\"}\n", why);
+	if (!request->bare)
+		server_write_error(request->out, request->status, why);
 	request->h2->unsent += evbuffer_get_length(request->out);
 	respond(request, request->status, 0, "application/json");
 }

@@ -281,6 +281,7 @@ read_headers(struct h2_request *request)
 	if (request->status != 0)
 		return;
 	if (method == NULL || (!request->head.post && strcmp(method, "GET") != 0)) {
+		request->bare = method != NULL && strcmp(method, "HEAD") == 0;
 		request->status = STATUS_METHOD;
 		return;
 	}

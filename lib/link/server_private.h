@@ -23,6 +23,8 @@ struct evhttp;
 struct evhttp_uri;
 struct h2;
 
+#define SERVER_ONLY "only GET and POST"
+
 enum {
 	SERVER_HEADERS_MAX = 16 * 1024,
 	SERVER_BODY_SLACK = 64 * 1024, /* a body a little above the bound is read, so that the answer can name the bound */
@@ -92,6 +94,7 @@ struct link_request {
 	void *closed_arg;
 	link_request_told taken;        /* of the chunk on its way */
 	void *taken_arg;
+	const char *extra_name, *extra_value; /* a header of the answer; NULL: none */
 	bool post;
 };
 
@@ -106,6 +109,8 @@ void server_cut(struct peer *peer);
 /** Hands a whole request to the handler. @return false: its peer may not come in any more and was cut, the request is still the
  *  caller's. */
 bool server_hand_on(struct link_request *request);
+/** What is answered where the handler is not asked. */
+void server_write_error(struct evbuffer *out, int status, const char *reason);
 /** Tells whoever asked that the peer has gone. */
 void server_tell_closed(struct link_request *request);
 

@@ -1,4 +1,5 @@
 /* What a handler sees of a request, and its answer: handed to the protocol that brought it. */
+#include <event2/buffer.h>
 #include <event2/http.h>
 
 #include "lib/link/server_private.h"
@@ -84,6 +85,12 @@ link_request_on_close(struct link_request *request, link_request_told closed, vo
 }
 
 void
+server_write_error(struct evbuffer *out, int status, const char *reason)
+{
+	(void)evbuffer_add_printf(out, "{\"error\":{\"status\":%d,\"reason\":\"%s\"}}\n", status, reason);
+}
+
+void
 server_tell_closed(struct link_request *request)
 {
 	link_request_told closed = request->closed;
@@ -91,6 +98,13 @@ server_tell_closed(struct link_request *request)
 	request->closed = NULL;
 	if (closed != NULL)
 		closed(request->closed_arg);
+}
+
+void
+link_request_extra_header(struct link_request *request, const char *name, const char *value)
+{
+	request->extra_name = name;
+	request->extra_value = value;
 }
 
 void

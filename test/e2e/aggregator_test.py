@@ -605,6 +605,33 @@ class Questions(Case):
         self.assertEqual(len(json.loads(millrace("events", "--type", "modbus", "--all", "--json"))["records"]), 300)
         millrace("flows", "--colour", "red", status=2)
         millrace("flows", "--ip", "nowhere", status=1)
+        # The port for records hangs up on who has no certificate.
+        done = subprocess.run([program("millrace/millrace"), "summary", "--aggregator", "https://localhost:" + self.aggregator.port,
+                               "--token-file", self.aggregator.pki + "/token", "--ca", self.aggregator.pki + "/ca.pem"],
+                              capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 3)
+        self.assertIn("is this the port of api.listen?", done.stderr)
+
+
+class Usage(unittest.TestCase):
+    """What the command line says of what it cannot do, without an aggregator or a sensor."""
+
+    def test_it_says_what_to_do(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".token") as token:
+            token.write("x" * 40)
+            token.flush()
+            for args, status, says in (
+                    (("export", "--follow"), 2, "--follow is for alerts"),
+                    (("summary", "--aggregator", "http://localhost:1"), 2, "not a URL that begins with https://"),
+                    (("summary", "--aggregator", "localhost:1"), 2, "not a URL that begins with https://"),
+                    (("sensors", "invite"), 2, "one name is wanted"),
+                    (("sensors", "revoke", "a", "b"), 2, "one name is wanted"),
+                    (("sensors", "nothing"), 2, "no such verb"),
+                    (("status", "--socket", "/nowhere.sock"), 3, "does the sensor run?")):
+                done = subprocess.run([program("millrace/millrace"), "--token-file", token.name, *args],
+                                      capture_output=True, text=True, check=False)
+                self.assertEqual(done.returncode, status, (args, done.stderr))
+                self.assertIn(says, done.stderr)
 
 
 class Control(unittest.TestCase):

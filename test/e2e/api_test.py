@@ -144,6 +144,34 @@ class Document(Api):
         self.assertGreater(asked, 60)
         self.assertEqual(self.ask('/v1/nothing')[0], 404)
 
+    def test_errors_are_told_as_the_document_says(self):
+        for path, method, token, status, reason, header in (
+                ('/v1/flows', 'GET', '', 401, 'a bearer token is needed', ('WWW-Authenticate', 'Bearer')),
+                ('/v1/flows', 'GET', 'x' * 40, 401, 'the token is not known here',
+                 ('WWW-Authenticate', 'Bearer error="invalid_token"')),
+                ('/v1/flows', 'POST', True, 405, 'only GET', ('Allow', 'GET')),
+                ('/v1/sensors/invite', 'GET', True, 405, 'only POST', ('Allow', 'POST')),
+                ('/v1/flows', 'DELETE', True, 501, 'only GET and POST', None),
+                ('/v1/flows', 'OPTIONS', True, 501, 'only GET and POST', None),
+                ('/v1/flows?limit=1&limit=2', 'GET', True, 400, 'given twice: limit', None),
+                ('/v1/flows?port=502%00x', 'GET', True, 400, 'not a query: port=502%00x', None),
+                ('/v1/flows?since=today', 'GET', True, 400,
+                 'since is not a time: RFC 3339, or seconds since the epoch: today', None),
+                ('/v1/flows?ip=10.0.0.0/8', 'GET', True, 400, 'ip is not an IPv4 or IPv6 address: 10.0.0.0/8', None),
+                ('/v1/events?function=read', 'GET', True, 400, 'function is not a number of 0 to 4294967295: read', None),
+                ('/v1/flows?limit=%ff', 'GET', True, 400, 'what was asked is not UTF-8', None)):
+            answer = self.open(path, method, token, {} if token else {'Authorization': 'Basic eDp5'})
+            self.assertEqual((answer.status, json.loads(answer.read())), (status, {'error': {'status': status, 'reason': reason}}))
+            self.assertEqual(answer.headers['Content-Type'], 'application/json')
+            if header:
+                self.assertEqual(answer.headers[header[0]], header[1])
+        # By curl, which speaks HTTP/2, and takes content in an answer to HEAD for an error.
+        for version in '--http2', '--http1.1':
+            done = subprocess.run(['curl', '-sS', '-I', version, '--cacert', f'{self.aggregator.pki}/ca.pem', '-w', '%{http_code}', '-o', os.devnull,
+                                   '--max-time', '20', f'https://localhost:{self.aggregator.api_port}/v1/flows'],
+                                  capture_output=True, text=True, check=False)
+            self.assertEqual((done.returncode, done.stdout), (0, '501'), done.stderr)
+
     def test_reports_by_time_and_address(self):
         self.post(1, [alert(n, 1110001 + n % 3) for n in range(1, 121)], lane='alert')
         self.post(1, [event(n, 'flow', flow={'pkts_toserver': 1, 'pkts_toclient': 1, 'bytes_toserver': n,
