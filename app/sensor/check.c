@@ -1,20 +1,25 @@
 /* `check`: everything that can be known before frames come, each line good, a warning or a fault with its mending. */
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <net/if.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "app/sensor/command.h"
+#include "app/sensor/cores.h"
 #include "app/sensor/eal.h"
 #include "app/sensor/port.h"
 #include "app/sensor/rights.h"
 #include "app/sensor/sensor.h"
 #include "lib/link/uplink_check.h"
 #include "lib/sink/uplink/uplink_sink.h"
+
+enum { SOCKET_PATH_MAX = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1 };
 
 struct report {
 	unsigned int warnings, faults;
@@ -85,9 +90,51 @@ check_machine(struct report *report, const struct settings *settings)
 		warn(report, "%lu free huge pages of 2 MiB: reserve at least 256 with scripts/hugepages", pages);
 	else
 		good("%lu free huge pages of 2 MiB", pages);
-	if (settings->sensor.worker_count >= cpu_count && cpu_count > 1)
-		warn(report, "workers.count %u on %u CPUs: they share cores with the exporter",
-			(unsigned int)settings->sensor.worker_count, cpu_count);
+}
+
+static void
+check_cores(struct report *report, const struct settings *settings)
+{
+	struct cores_machine machine;
+	struct config_error err;
+	struct cores cores;
+	int shared;
+
+	cores_look(&machine);
+	if (cores_choose(&cores, &settings->sensor, config_get(settings->config, "exporter.core") != NULL, false, &machine, &err) != 0) {
+		fault(report, "%s", err.text);
+		return;
+	}
+	shared = cores_shared(&cores);
+	if (shared >= 0 && machine.usable_count > 1)
+		warn(report, "%u workers and the exporter on %u CPUs: CPU %d has two of them (workers.count, workers.cores, exporter.core)",
+			cores.worker_count, machine.usable_count, shared);
+}
+
+/* A card that the kernel's driver has is not DPDK's. Mellanox's cards stay with theirs. */
+static void
+check_card(struct report *report, const struct port *port)
+{
+	static const char *const drivers[] = { "vfio-pci", "igb_uio", "uio_pci_generic", "mlx4_core", "mlx5_core" };
+	char path[512], target[256];
+	const char *driver;
+	ssize_t len;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s", port->name);
+	if (access(path, F_OK) != 0) {
+		fault(report, "port %s: there is no such card (lspci -D shows those there are)", port->spec);
+		return;
+	}
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/driver", port->name);
+	len = readlink(path, target, sizeof(target) - 1);
+	target[len < 0 ? 0 : len] = '\0';
+	driver = strrchr(target, '/') == NULL ? "none" : strrchr(target, '/') + 1;
+	for (size_t i = 0; i < sizeof(drivers) / sizeof(drivers[0]); i++)
+		if (strcmp(driver, drivers[i]) == 0) {
+			good("port %s: driver %s", port->spec, driver);
+			return;
+		}
+	warn(report, "port %s: its driver is %s (dpdk-devbind.py --bind=vfio-pci %s)", port->spec, driver, port->name);
 }
 
 static void
@@ -106,6 +153,8 @@ check_rights(struct report *report, const struct port *port)
 static void
 check_ports(struct report *report, const struct settings *settings)
 {
+	struct port seen[PORT_MAX];
+	unsigned int count = 0;
 	size_t i;
 	json_t *spec;
 
@@ -115,16 +164,20 @@ check_ports(struct report *report, const struct settings *settings)
 		struct port port;
 		char text[512];
 
-		if (port_parse(&port, json_string_value(spec), &err) != 0) {
+		if (port_parse(&port, json_string_value(spec), &err) != 0 || port_tell_twice(&port, seen, count, &err) != 0) {
 			fault(report, "%s", err.text);
 			continue;
 		}
+		if (count < PORT_MAX)
+			seen[count++] = port;
 		check_rights(report, &port);
-		if ((port.kind == PORT_AF_PACKET || port.kind == PORT_AF_XDP) && if_nametoindex(port.name) == 0)
+		if (port.kind == PORT_PCI)
+			check_card(report, &port);
+		else if ((port.kind == PORT_AF_PACKET || port.kind == PORT_AF_XDP) && if_nametoindex(port.name) == 0)
 			fault(report, "port %s: there is no interface \"%s\" (ip link shows those there are)", port.spec, port.name);
 		else if (port.kind == PORT_PCAP && access(port.name, R_OK) != 0)
 			fault(report, "port %s: %s", port.spec, strerror(errno));
-		else if (port.kind != PORT_PCI && port_get_link(&port) == PORT_LINK_DOWN)
+		else if (port_get_link(&port) == PORT_LINK_DOWN)
 			warn(report, "port %s: the link is down (ip link set %s up; is the cable in?)", port.spec, port.name);
 		else if (port_tell_cut(&port, &settings->sensor, text, sizeof(text)))
 			warn(report, "%s", text);
@@ -221,6 +274,43 @@ check_outputs(struct report *report, const struct settings *settings)
 	}
 }
 
+/* A file that `run` makes: its folder is made where it is missing, below one that must take it. */
+static void
+check_place(struct report *report, const struct settings *settings, const char *key, bool is_folder)
+{
+	const char *path = json_string_value(config_get(settings->config, key));
+	char above[PATH_MAX];
+	struct stat st;
+
+	if (path == NULL || path[0] == '\0')
+		return;
+	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode) != is_folder) {
+		fault(report, "%s: %s: %s", key, path, strerror(is_folder ? ENOTDIR : EISDIR));
+		return;
+	}
+	snprintf(above, sizeof(above), "%s", path);
+	while (above[0] != '\0' && stat(above, &st) != 0) {
+		char *slash = strrchr(above, '/');
+
+		above[slash == NULL ? 0 : slash == above && above[1] != '\0' ? 1 : slash - above] = '\0';
+	}
+	if (above[0] == '\0')
+		snprintf(above, sizeof(above), ".");
+	if (access(above, W_OK) != 0)
+		fault(report, "%s: %s cannot be made: %s: %s", key, path, above, strerror(errno));
+}
+
+static void
+check_places(struct report *report, const struct settings *settings)
+{
+	check_place(report, settings, "outputs.eve.path", false);
+	check_place(report, settings, "detect.sgh-mpm-caching-path", true);
+	if (strlen(settings->sensor.control_socket) > SOCKET_PATH_MAX)
+		fault(report, "control.socket: the path is longer than %d bytes", SOCKET_PATH_MAX);
+	else
+		check_place(report, settings, "control.socket", false);
+}
+
 static void
 warn_ignored(void *report, const char *text)
 {
@@ -265,12 +355,14 @@ command_check(int argc, char **argv)
 	good("configuration %s", args.config_path != NULL ? args.config_path : "(defaults)");
 	config_tell_ignored(settings.config, settings.tables, settings.table_count, warn_ignored, &report);
 	check_machine(&report, &settings);
+	check_cores(&report, &settings);
 	check_ports(&report, &settings);
 	check_rules(&report, &settings);
 	check_sinks(&report, &settings);
 	check_uplink(&report, &settings);
 	check_outputs(&report, &settings);
-	printf("%u faults, %u warnings\n", report.faults, report.warnings);
+	check_places(&report, &settings);
+	printf("%u fault%s, %u warning%s\n", report.faults, report.faults == 1 ? "" : "s", report.warnings, report.warnings == 1 ? "" : "s");
 	settings_destroy(&settings);
 	return report.faults == 0 ? 0 : 1;
 }

@@ -25,6 +25,7 @@ struct command_args {
 	unsigned int set_count;
 	char texts[8][1024]; /* assignments made of other options */
 	unsigned int text_count;
+	unsigned int given;  /* bit i: option i of -c -r -S -l -k was given */
 	char **words;        /* what is no option: command_parse_words() */
 	int word_count;
 };

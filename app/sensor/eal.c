@@ -90,6 +90,23 @@ add_memory(struct args *args, const struct sensor_config *config, bool huge_page
 		add(args, "--file-prefix=%s", config->file_prefix);
 }
 
+/* The cards that are named, and no other: a machine's own is none of ours, though a driver of DPDK's could take it. */
+static void
+add_cards(struct args *args, const struct sensor_config *config)
+{
+	static const char *const lists[] = { "-a", "-b", "--allow", "--block" };
+	size_t i;
+	json_t *word;
+
+	json_array_foreach(config->eal_args, i, word)
+		for (size_t k = 0; k < sizeof(lists) / sizeof(lists[0]); k++)
+			if (strncmp(json_string_value(word), lists[k], strlen(lists[k])) == 0)
+				return;
+	json_array_foreach(config->ports, i, word)
+		if (strncmp(json_string_value(word), "pci:", 4) == 0)
+			add(args, "--allow=%s", json_string_value(word) + 4);
+}
+
 static const char *
 hint(int error)
 {
@@ -125,7 +142,9 @@ eal_start(const struct sensor_config *config, const unsigned int cpus[], unsigne
 	add(&args, "millrace-sensor");
 	add_lcores(&args, config, cpus, worker_count);
 	add_memory(&args, config, *huge_pages);
-	if (!wants_pci)
+	if (wants_pci)
+		add_cards(&args, config);
+	else
 		add(&args, "--no-pci");
 	add(&args, "--log-level=lib.eal:%d", config->log_level >= LOG_LEVEL_DEBUG ? RTE_LOG_INFO : RTE_LOG_ERR);
 	add(&args, "--log-level=lib.telemetry:%d", RTE_LOG_ERR);

@@ -10,7 +10,7 @@
  * Starts DPDK with one lcore for each worker beside the main one.
  *
  * @param cpus          [worker_count] CPU of each worker
- * @param wants_pci     scan the PCI bus (a pci: port is configured)
+ * @param wants_pci     scan the PCI bus for the cards that are configured
  * @param huge_pages    out: whether huge pages are used; without any left the sensor goes on without, and says so
  * @return 0 or -errno with err set
  */

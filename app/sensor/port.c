@@ -1,5 +1,6 @@
 #include "app/sensor/port.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <net/if.h>
@@ -41,6 +42,29 @@ static const struct {
 	{ "ring:", PORT_RING, "net_ring%u,%s" },
 };
 
+static bool
+is_pci_address(const char *text)
+{
+	static const char pattern[] = "xxxx:xx:xx.x";
+	size_t i = 0;
+
+	for (; pattern[i] != '\0' && text[i] != '\0'; i++)
+		if (pattern[i] == 'x' ? !isxdigit((unsigned char)text[i]) : text[i] != pattern[i])
+			return false;
+	return pattern[i] == '\0' && text[i] == '\0';
+}
+
+int
+port_tell_twice(const struct port *port, const struct port others[], unsigned int count, struct config_error *err)
+{
+	for (unsigned int i = 0; i < count; i++)
+		if (others[i].kind != PORT_PCAP && others[i].kind == port->kind && strcmp(others[i].spec, port->spec) == 0) {
+			snprintf(err->text, sizeof(err->text), "ports: %s is given twice: each of its frames would be seen twice", port->spec);
+			return -EINVAL;
+		}
+	return 0;
+}
+
 int
 port_parse(struct port *out, const char *spec, struct config_error *err)
 {
@@ -53,6 +77,10 @@ port_parse(struct port *out, const char *spec, struct config_error *err)
 			continue;
 		snprintf(out->name, sizeof(out->name), "%s", spec + len);
 		out->kind = kinds[i].kind;
+		if (out->kind == PORT_PCI && out->name[0] != '\0' && !is_pci_address(out->name)) {
+			snprintf(err->text, sizeof(err->text), "ports: %s: a PCI address is written whole, as 0000:3b:00.0 (lspci -D)", spec);
+			return -EINVAL;
+		}
 		if (out->name[0] != '\0')
 			return 0;
 	}

@@ -41,6 +41,8 @@ struct port_counts {
 
 /** Reads a port's words. @return 0 or -EINVAL with err set. Nothing is opened. */
 int port_parse(struct port *out, const char *spec, struct config_error *err);
+/** Refuses a port that is among those before it: each frame would come twice. @return 0 or -EINVAL with err set */
+int port_tell_twice(const struct port *port, const struct port others[], unsigned int count, struct config_error *err);
 /**
  * Opens and starts the port.
  * @param worker_count  queues wanted; the port may have fewer: see port->queue_count

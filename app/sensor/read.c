@@ -83,7 +83,7 @@ find_paths(const char *path, char ***out, unsigned int *count)
 	free(entries);
 	if (*out == NULL)
 		return -ENOMEM;
-	return *count > 0 ? 0 : -ENOENT;
+	return *count > 0 ? 0 : -ENODATA;
 }
 
 static void
@@ -192,7 +192,7 @@ command_read(int argc, char **argv)
 		args.out_dir = ".";
 	rc = find_paths(args.read_path, &paths, &sensor.path_count);
 	if (rc != 0)
-		fprintf(stderr, "millrace-sensor: %s: %s\n", args.read_path, strerror(-rc));
+		fprintf(stderr, "millrace-sensor: %s: %s\n", args.read_path, rc == -ENODATA ? "the folder has no files" : strerror(-rc));
 	if (rc == 0)
 		rc = command_make_dir(args.out_dir);
 	if (rc == 0)

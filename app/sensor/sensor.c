@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "app/sensor/cores.h"
 #include "app/sensor/eal.h"
 #include "app/sensor/frame_meta.h"
 #include "app/sensor/source_multi.h"
@@ -18,26 +19,23 @@
 
 enum { JUMBO_MBUFS = 128, JUMBO_DATA_LEN = 65000, RELOAD_WAIT_US = 200, STOP_POLL_US = 200, FILE_MBUFS = 8192, FILE_DATA_LEN = 2048 };
 
-static void
-choose_workers(struct sensor *sensor, unsigned int cpus[WORKER_MAX])
+static int
+choose_workers(struct sensor *sensor, unsigned int cpus[WORKER_MAX + 1], struct config_error *err)
 {
-	const struct sensor_config *config = &sensor->settings.sensor;
-	unsigned int online[256];
-	unsigned int online_count = eal_cpus(online, 256);
+	bool exporter_given = config_get(sensor->settings.config, "exporter.core") != NULL;
+	struct cores_machine machine;
+	struct cores cores;
 
-	sensor->worker_count = (unsigned int)config->worker_count;
-	if (sensor->worker_count == 0)
-		sensor->worker_count = sensor->reading || online_count < 3 ? 1 : online_count - 1;
-	if (sensor->worker_count > WORKER_MAX)
-		sensor->worker_count = WORKER_MAX;
-	for (unsigned int i = 0; i < sensor->worker_count; i++) {
-		const char *given = json_string_value(json_array_get(config->cores, i));
+	cores_look(&machine);
+	int rc = cores_choose(&cores, &sensor->settings.sensor, exporter_given, sensor->reading, &machine, err);
 
-		/* Behind the exporter's CPU, in turn; more workers than CPUs share them. */
-		cpus[i] = online_count == 0 ? 0 : online[(i + (online_count > 1)) % online_count];
-		if (given != NULL)
-			cpus[i] = (unsigned int)strtoul(given, NULL, 10);
-	}
+	if (rc != 0)
+		return rc;
+	sensor->worker_count = cores.worker_count;
+	sensor->settings.sensor.exporter_core = cores.exporter;
+	memcpy(cpus, cores.workers, sizeof(cores.workers));
+	cpus[sensor->worker_count] = cores.exporter; /* the spreader's, if any */
+	return 0;
 }
 
 static int
@@ -57,6 +55,8 @@ parse_ports(struct sensor *sensor, bool *wants_pci, struct config_error *err)
 			return -EINVAL;
 		}
 		rc = port_parse(port, json_string_value(spec), err);
+		if (rc == 0)
+			rc = port_tell_twice(port, sensor->ports, sensor->port_count, err);
 		if (rc != 0)
 			return rc;
 		*wants_pci = *wants_pci || port->kind == PORT_PCI;
@@ -233,8 +233,9 @@ make_parts(struct sensor *sensor, const char *log_dir, struct config_error *err)
 			ruleset_stats_get(sensor->ruleset)->rules_failed);
 		return -EINVAL;
 	}
-	choose_workers(sensor, cpus);
-	cpus[sensor->worker_count] = (unsigned int)sensor->settings.sensor.exporter_core; /* the spreader's, if any */
+	rc = choose_workers(sensor, cpus, err);
+	if (rc != 0)
+		return rc;
 	rc = eal_start(&sensor->settings.sensor, cpus, sensor->worker_count + 1, wants_pci, &sensor->huge_pages, err);
 	if (rc != 0)
 		return rc;

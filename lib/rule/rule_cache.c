@@ -170,7 +170,8 @@ rule_cache_store(const char *dir, const uint8_t digest[32], const hs_database_t 
 	int err = folder_make(dir, 0750);
 
 	if (err != 0) {
-		log_warning("rule", "detect.cache-dir %s: %s", dir, strerror(-err));
+		if (count->refused++ == 0)
+			log_warning("rule", "detect.sgh-mpm-caching-path: %s: %s: the next start compiles all of them again", dir, strerror(-err));
 		return;
 	}
 	snprintf(suffix, sizeof(suffix), ".%ld.tmp", (long)getpid());

@@ -138,13 +138,14 @@ reference_line(struct rule_parser *parser, char *rest)
 
 /** A file of lines "config WORD: ...", as classification.config and reference.config are. */
 struct settings_file {
+	const char *key;  /* of the configuration */
 	const char *head; /* "config WORD:" */
 	const char *form; /* of what follows */
 	int (*line)(struct rule_parser *parser, char *rest);
 };
 
-static const struct settings_file class_file = { "config classification:", "name,description,priority", class_line };
-static const struct settings_file reference_file = { "config reference:", "scheme prefix", reference_line };
+static const struct settings_file class_file = { "classification-file", "config classification:", "name,description,priority", class_line };
+static const struct settings_file reference_file = { "reference-config-file", "config reference:", "scheme prefix", reference_line };
 
 static int
 settings_line(struct rule_parser *parser, const struct settings_file *file, char *line)
@@ -167,7 +168,7 @@ settings_file_load(struct rule_parser *parser, const struct settings_file *file,
 
 	if (path == NULL || path[0] == '\0')
 		return 0;
-	ret = rule_file_load(path, &text, &len, err);
+	ret = rule_setting_load(file->key, path, &text, &len, err);
 	if (ret != 0)
 		return ret;
 	char *rest = text;

@@ -54,6 +54,17 @@ rule_file_load(const char *path, char **out, size_t *len, struct config_error *e
 	return 0;
 }
 
+int
+rule_setting_load(const char *key, const char *path, char **out, size_t *len, struct config_error *err)
+{
+	struct config_error why = { "no memory" };
+	int ret = rule_file_load(path, out, len, &why);
+
+	if (ret != 0)
+		snprintf(err->text, sizeof(err->text), "%s: %.450s", key, why.text);
+	return ret;
+}
+
 void
 rule_file_beside(const struct rule_parser *parser, const char *name, char *out, size_t len)
 {
@@ -295,7 +306,7 @@ rule_thresholds_apply(struct rule_parser *parser, const struct rule_config *conf
 
 	if (path == NULL || path[0] == '\0')
 		return 0;
-	int ret = rule_file_load(path, &text, &len, err);
+	int ret = rule_setting_load("threshold-file", path, &text, &len, err);
 
 	if (ret != 0)
 		return ret;

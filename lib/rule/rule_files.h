@@ -14,6 +14,8 @@ int rule_files_read(struct rule_parser *parser, const struct rule_config *config
 int rule_thresholds_apply(struct rule_parser *parser, const struct rule_config *config, struct config_error *err);
 /** The bytes of a file, ending with NUL; to be freed. */
 int rule_file_load(const char *path, char **out, size_t *len, struct config_error *err);
+/** The same of a file that the configuration names by that key, which err then says. */
+int rule_setting_load(const char *key, const char *path, char **out, size_t *len, struct config_error *err);
 
 /** Where a file that a rule names is: beside the rule file, below default-rule-path, or as it is named. */
 void rule_file_beside(const struct rule_parser *parser, const char *name, char *out, size_t len);

@@ -502,6 +502,7 @@ void rule_databases_free(struct ruleset *set);
 /** Compiled databases on disk. rule_cache.c @return the database, or NULL */
 struct rule_cache_count {
 	uint32_t loaded, stored, discarded;
+	uint32_t refused; /* the folder could not be made */
 };
 hs_database_t *rule_cache_load(const char *dir, const uint8_t digest[32], struct rule_cache_count *count);
 void rule_cache_store(const char *dir, const uint8_t digest[32], const hs_database_t *db, struct rule_cache_count *count);

@@ -151,6 +151,42 @@ class Control(unittest.TestCase):
                 self.assertEqual(run.returncode, 1)
                 self.assertIn(what, run.stdout + run.stderr)
 
+    def test_check_finds_what_run_ends_at(self):
+        for word, what in (('workers.cores=[4444]', 'workers.cores: there is no CPU 4444 here'),
+                           ('exporter.core=1000', 'exporter.core: there is no CPU 1000 here'),
+                           ('ports=["pci:3b:00.0"]', 'pci:3b:00.0: a PCI address is written whole'),
+                           ('ports=["af_packet:lo","af_packet:lo"]', 'af_packet:lo is given twice'),
+                           (f'outputs.eve.path={self.folder}', f'outputs.eve.path: {self.folder}: Is a directory'),
+                           ('classification-file=/nowhere', 'classification-file: /nowhere: No such file'),
+                           ('threshold-file=/nowhere', 'threshold-file: /nowhere: No such file'),
+                           ('spool=yes', 'spool: keys below it are expected, as spool.path'),
+                           (f'control.socket=/{"x" * 120}', 'control.socket: the path is longer than 107 bytes')):
+            for verb in ('check', 'run'):
+                run = subprocess.run(self.command(verb, '-c', self.config('first'), '--set', word), capture_output=True, text=True, timeout=60)
+                self.assertEqual(run.returncode, 1, (verb, word))
+                self.assertIn(what, run.stdout + run.stderr, (verb, word))
+                self.assertNotIn('EAL options', run.stdout + run.stderr)
+        check = subprocess.run(self.command('check', '-c', self.config('first'), '--set', 'ports=["pci:ffff:1f:1f.7"]'), capture_output=True, text=True, timeout=60)
+        self.assertIn('port pci:ffff:1f:1f.7: there is no such card', check.stdout)
+        self.assertIn('1 fault, ', check.stdout)
+
+    def test_options_that_would_be_lost(self):
+        capture_of_nothing(f'{self.folder}/x.pcap')
+        read = ('read', '-r', f'{self.folder}/x.pcap', '-l', f'{self.folder}/a/b')
+        for words, what in ((('-S', 'a.rules', '-S', 'b.rules'), '-S is given twice'), (('-r', 'x'), '-r is given twice'),
+                            (('-k', 'non'), '-k non: none or all is wanted')):
+            run = subprocess.run(self.command(*read, *words), capture_output=True, text=True, timeout=60)
+            self.assertEqual(run.returncode, 2)
+            self.assertIn(what, run.stderr)
+        run = subprocess.run(self.command(*read, *('--set', 'log.level=notice') * 300), capture_output=True, text=True, timeout=60)
+        self.assertEqual((run.returncode, run.stderr.splitlines()[0]), (2, '--set is given more than 248 times'))
+        # The folder is made, and those above it.
+        run = subprocess.run(self.command(*read, '-k', 'none', '--set', 'dpdk.huge-pages=no'), capture_output=True, text=True, timeout=60)
+        self.assertEqual(run.returncode, 0, run.stderr)
+        self.assertTrue(os.path.exists(f'{self.folder}/a/b/eve.json'))
+        run = subprocess.run(self.command('read', '-r', f'{self.folder}/a', '-l', self.folder), capture_output=True, text=True, timeout=60)
+        self.assertEqual((run.returncode, run.stderr.splitlines()[-1]), (1, f'millrace-sensor: {self.folder}/a: the folder has no files'))
+
     def test_files_that_are_none(self):
         """Neither waits for the other end of a pipe, and a folder is called one."""
         pki, folder, pipe = (f'{self.folder}/{name}' for name in ('pki', 'folder', 'pipe'))
