@@ -323,7 +323,7 @@ keep_token(const struct options *options, const struct api_token_keep *keep, voi
 	}
 	if (err != 0)
 		fprintf(stderr, "millrace-aggregator: token: %s\n", err == -EEXIST ? "there is one of that name"
-			: err == -ENOENT ? "there is none of that name" : strerror(-err));
+			: err == -EINVAL ? "a name of letters, digits, . _ and -, and scopes of read, export, admin are wanted" : err == -ENOENT ? "there is none of that name" : strerror(-err));
 	return err;
 }
 

@@ -55,7 +55,7 @@ start(struct capture *c)
 		return capture_pcap_start(c, magic);
 	if (magic == PCAPNG_MAGIC)
 		return capture_pcapng_start(c);
-	return capture_fail(c, -EBADMSG, "neither pcap nor pcapng (starts with 0x%08x)", __builtin_bswap32(magic));
+	return capture_fail(c, -EBADMSG, "neither pcap nor pcapng (starts with 0x%08x): Wireshark's editcap turns other formats into pcapng", __builtin_bswap32(magic));
 }
 
 int

@@ -339,7 +339,7 @@ test_damage(void **state)
 		const char *reason;
 	} rows[] = {
 		{ build_nothing, ": the file is empty" },
-		{ build_text, ": neither pcap nor pcapng (starts with 0x6e6f7420)" },
+		{ build_text, ": neither pcap nor pcapng (starts with 0x6e6f7420): Wireshark's editcap turns other formats into pcapng" },
 		{ build_version, ": pcap version 3.4 is not known" },
 		{ build_long_frame, ": byte 88, frame 4: a frame of 262145 bytes, above 262144" },
 		{ build_short_frame, ": byte 61, frame 3: the file is cut short in a frame" },

@@ -634,6 +634,34 @@ class Usage(unittest.TestCase):
                 self.assertIn(says, done.stderr)
 
 
+class Refusals(unittest.TestCase):
+    """What the aggregator says of what it is given, before it listens."""
+
+    def run_it(self, folder, verb, *words):
+        pki = os.path.join(folder, "pki")
+        if not os.path.exists(pki):
+            subprocess.run([os.path.join(ROOT, "scripts/pki"), pki], check=True, env={**os.environ, "MILLRACE_PKI_NAMES": ""})
+        config = os.path.join(folder, "aggregator.yaml")
+        with open(config, "w") as out:
+            out.write(f"listen: 127.0.0.1:0\ntls: {{ cert: {pki}/aggregator.pem, key: {pki}/aggregator.key, ca: {pki}/ca.pem }}\n"
+                      f"api: {{ listen: '127.0.0.1:0', token-file: {pki}/token, tokens: {folder}/tokens }}\n"
+                      f"store: {{ kind: sqlite, path: {folder}/store }}\n")
+        return subprocess.run([program("aggregator/millrace-aggregator"), verb, "-c", config, *words], capture_output=True,
+                              text=True, check=False, timeout=30)
+
+    def test_it_says_what_is_wrong(self):
+        with tempfile.TemporaryDirectory() as folder:
+            with open(os.path.join(folder, "store"), "w") as out:
+                out.write("this is no database at all, but long enough to be looked at" * 20)
+            run = self.run_it(folder, "run")
+            self.assertEqual(run.returncode, 1)
+            self.assertIn(f"store.path: {folder}/store: file is not a database\n", run.stderr)
+            self.assertNotIn("PRAGMA", run.stderr)
+            run = self.run_it(folder, "token", "grafana", "write")
+            self.assertEqual((run.returncode, run.stdout), (1, ""))
+            self.assertIn("scopes of read, export, admin are wanted", run.stderr)
+
+
 class Control(unittest.TestCase):
     """The command line against a control socket that answers by the book, refuses, breaks off, or is not there."""
 

@@ -103,7 +103,10 @@ sqlite_failed(struct sqlite_store *store, const char *what)
 
 	if (code == SQLITE_INTERRUPT)
 		return -ETIMEDOUT;
-	log_error("store", "%s: %s", what, sqlite3_errmsg(store->db));
+	if (code == SQLITE_NOTADB)
+		log_error("store", "store.path: %s: %s", sqlite3_db_filename(store->db, "main"), sqlite3_errmsg(store->db));
+	else
+		log_error("store", "%s: %s", what, sqlite3_errmsg(store->db));
 	if (code == SQLITE_FULL || code == SQLITE_NOMEM)
 		return code == SQLITE_FULL ? -ENOSPC : -ENOMEM;
 	if (code != SQLITE_BUSY && code != SQLITE_LOCKED)
