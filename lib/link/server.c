@@ -445,6 +445,8 @@ link_server_check(const struct link_server_config *config)
 
 	if (err == 0)
 		(void)expiry_warn(&expiry, "link", config->cert, server_tls_end(tls), time(NULL));
+	if (expiry.ended)
+		err = -EKEYEXPIRED;
 	SSL_CTX_free(tls);
 	if (!parse_listen(config->listen, &address, &len)) {
 		log_error("link", "%s: %s is not ADDRESS:PORT", config->topic, config->listen);

@@ -92,7 +92,8 @@ typedef void (*link_server_handler)(void *arg, struct link_request *request);
 int link_server_create(struct link_server **out, struct event_base *base, const struct link_server_config *config,
 	link_server_handler handler, void *arg);
 void link_server_destroy(struct link_server *server);
-/** Reads the files and the address without listening; says where the certificate ends soon. @return 0 or -errno, logged. */
+/** Reads the files and the address without listening; says where the certificate ends soon. @return 0 or -errno, logged (-EKEYEXPIRED: it has
+ *  ended). */
 int link_server_check(const struct link_server_config *config);
 
 /** Tells peers whose protocol has a word for it that no further requests are taken; what was taken is answered. */

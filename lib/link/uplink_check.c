@@ -306,14 +306,30 @@ try_ways(struct check *check, const char *only)
 	return tried == 0 ? -ENOENT : failed;
 }
 
+/* What no connection would succeed with. */
+static int
+refuse_ended(const struct uplink_target *target, struct config_error *err)
+{
+	time_t now = time(NULL);
+	bool own = target->identity.not_after <= now;
+
+	if (!own && target->identity.ca_not_after > now)
+		return 0;
+	snprintf(err->text, sizeof(err->text), "uplink.%s: %.300s has expired: renew it; if it is still valid, this machine's clock is wrong",
+		own ? "cert" : "ca", target->paths.at[own ? IDENTITY_CERT : IDENTITY_CA]);
+	return -EKEYEXPIRED;
+}
+
 int
 uplink_check_files(const struct uplink_config *config, struct config_error *err)
 {
 	struct uplink_target target;
 	int rc = uplink_target_read(&target, config, err);
 
-	if (rc == 0)
+	if (rc == 0) {
+		rc = refuse_ended(&target, err);
 		uplink_target_free(&target);
+	}
 	return rc;
 }
 

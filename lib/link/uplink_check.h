@@ -28,7 +28,7 @@ struct uplink_check_line {
 int uplink_check(const struct uplink_config *config, const char *way,
 	void (*on_line)(void *arg, const struct uplink_check_line *line), void *arg, struct config_error *err);
 
-/** Reads what the configuration names: url, ways, certificate, key, CA. @return 0, or -errno with err set */
+/** Reads what the configuration names: url, ways, certificate, key, CA; none of these has ended. @return 0, or -errno with err set */
 int uplink_check_files(const struct uplink_config *config, struct config_error *err);
 
 #endif

@@ -531,7 +531,9 @@ class Certificates(Case):
         self.make("ended", "20200101000000Z", "20200102000000Z")
         self.put("ended")
         self.until("ingest.cert_warnings", 2)
-        self.assertIn("aggregator.pem has expired", subprocess.run(check, capture_output=True, text=True).stderr)
+        ended = subprocess.run(check, capture_output=True, text=True, check=False)
+        self.assertIn("aggregator.pem has expired", ended.stderr)
+        self.assertEqual(ended.returncode, 2)
 
 
 class Questions(Case):

@@ -14,6 +14,7 @@ import tempfile
 import time
 import unittest
 
+import uplink_test
 from stack import ROOT, build_dir, wait_for
 
 CONFIG = '''dpdk: {{ huge-pages: no, memory-mib: 128, mbufs: 4096, file-prefix: {prefix} }}
@@ -203,6 +204,18 @@ class Control(unittest.TestCase):
                 run = subprocess.run(self.command(verb, '-c', self.config('first'), *words), capture_output=True, text=True, timeout=60)
                 self.assertEqual(run.returncode, 1, (verb, key))
                 self.assertRegex(run.stdout + run.stderr, f'{key}:? {path}:? {what}', (verb, key))
+
+    def test_check_looks_at_the_end_of_certificates(self):
+        pki = f'{self.folder}/pki'
+        subprocess.run([os.path.join(ROOT, 'scripts/pki'), pki, 'sensor'], check=True)
+        uplink_test.make_leaf(pki, 'old', 'ca', 'sensor', 'DNS:sensor', '200101000000Z', '200102000000Z')
+        words = ['uplink.enabled=yes', 'uplink.url=https://localhost:1', f'uplink.ca={pki}/ca.pem', f'spool.path={self.folder}/spool']
+        for name, status in (('sensor', 0), ('old', 1)):
+            given = [*words, f'uplink.cert={pki}/{name}.pem', f'uplink.key={pki}/{name}.key']
+            check = subprocess.run(self.command('check', '-c', self.config('first'), *(part for word in given for part in ('--set', word))),
+                                   capture_output=True, text=True, timeout=60)
+            self.assertEqual(check.returncode, status, check.stdout)
+            self.assertEqual(f'FAULT uplink.cert: {pki}/old.pem has expired: renew it; if it is still valid' in check.stdout, status == 1)
 
     def test_check_looks_at_outputs(self):
         for words, status, what in ((['outputs.syslog.enabled=yes', f'outputs.syslog.ca={self.folder}'], 1, f'outputs.syslog.ca: {self.folder}: Is a directory'),
