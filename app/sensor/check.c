@@ -231,7 +231,7 @@ struct output {
 
 static const struct output outputs[] = {
 	{ { "uplink.enabled", KNOB_BOOL, 0, 0, 0, "no", NULL, "" }, "uplink.url",
-		{ "uplink.crl", "uplink.proxy-ca", "uplink.proxy-password-file", "spool.key-file" } },
+		{ "uplink.crl", "uplink.proxy-ca", "uplink.proxy-password-file" } },
 	{ { "outputs.syslog.enabled", KNOB_BOOL, 0, 0, 0, "no", NULL, "" }, "outputs.syslog.url",
 		{ "outputs.syslog.ca", "outputs.syslog.cert", "outputs.syslog.key" } },
 	{ { "outputs.ipfix.enabled", KNOB_BOOL, 0, 0, 0, "no", NULL, "" }, "outputs.ipfix.url",
@@ -317,6 +317,21 @@ warn_ignored(void *report, const char *text)
 	warn(report, "%s", text);
 }
 
+static int
+check_spool_key(const struct settings *settings, struct config_error *err)
+{
+	struct spool_config spool;
+	const char *reason;
+	int rc = config_apply(settings->config, &spool_knobs, &spool, err);
+
+	if (rc != 0)
+		return rc;
+	rc = spool_key_check(&spool, &reason);
+	if (rc != 0)
+		snprintf(err->text, sizeof(err->text), "spool.key-file: %.300s: %s", spool.key_file, reason);
+	return rc;
+}
+
 /* What `run` would end at; whether the way is open says `uplink test`. */
 static void
 check_uplink(struct report *report, const struct settings *settings)
@@ -331,6 +346,8 @@ check_uplink(struct report *report, const struct settings *settings)
 
 	if (rc == 0)
 		rc = uplink_check_files(&uplink.uplink, &err);
+	if (rc == 0)
+		rc = check_spool_key(settings, &err);
 	if (rc != 0)
 		fault(report, "%s", err.text);
 	else

@@ -112,7 +112,7 @@ seal_key_load(struct seal_key *key, const char *path)
 	if (fd < 0)
 		return -errno;
 	ssize_t len = fstat(fd, &st) == 0 ? read(fd, text, sizeof(text)) : -1;
-	int rc = len < 0 ? -errno : (st.st_mode & S_IROTH) != 0 ? -EACCES : parse(key, text, (size_t)len);
+	int rc = len < 0 ? -errno : (st.st_mode & S_IROTH) != 0 ? -EPERM : parse(key, text, (size_t)len);
 
 	close(fd);
 	OPENSSL_cleanse(text, sizeof(text));

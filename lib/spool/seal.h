@@ -36,7 +36,7 @@ struct seal_secret {
 
 /**
  * @param path  file of 64 hexadecimal digits, which others than owner and group cannot read
- * @return 0, -EINVAL (another content), -EACCES (others can read it), or -errno
+ * @return 0, -EINVAL (another content), -EPERM (others can read it), or -errno
  */
 int seal_key_load(struct seal_key *key, const char *path);
 /**

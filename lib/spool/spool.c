@@ -1,3 +1,5 @@
+#include <openssl/crypto.h>
+
 #include "lib/spool/spool.h"
 
 #include <errno.h>
@@ -214,6 +216,28 @@ spool_strerror(int rc)
 		rc == -EKEYREJECTED ? "its records are encrypted with another key than that of spool.key-file" : strerror(-rc);
 }
 
+static const char *
+key_strerror(int rc)
+{
+	return rc == -EINVAL ? "not 64 hexadecimal digits (openssl rand -hex 32)" :
+		rc == -EPERM ? "everybody can read it (chmod 600)" : strerror(-rc);
+}
+
+int
+spool_key_check(const struct spool_config *config, const char **reason)
+{
+	struct seal_key key;
+	bool by_tpm = config->key_tpm != NULL && config->key_tpm[0] != '\0';
+
+	if (config->key_file == NULL || config->key_file[0] == '\0')
+		return 0;
+	int rc = !by_tpm ? seal_key_load(&key, config->key_file) : access(config->key_file, R_OK) == 0 ? 0 : -errno;
+
+	OPENSSL_cleanse(&key, sizeof(key));
+	*reason = rc < 0 ? key_strerror(rc) : NULL;
+	return rc;
+}
+
 static int
 load_key(struct spool *spool)
 {
@@ -227,8 +251,7 @@ load_key(struct spool *spool)
 	int rc = seal_key_load(&spool->key, file);
 
 	if (rc < 0)
-		log_error("spool", "spool.key-file %s: %s", file, rc == -EINVAL ? "not 64 hexadecimal digits" :
-			rc == -EACCES ? "cannot be read, or everybody can read it" : strerror(-rc));
+		log_error("spool", "spool.key-file %s: %s", file, key_strerror(rc));
 	return rc;
 }
 

@@ -118,6 +118,8 @@ struct spool;
  *         another key; nothing was changed), -ENOMEM, or -errno of the file system; said in the log
  */
 int spool_create(struct spool **out, const struct spool_config *config);
+/** Reads the key that the configuration names; where a TPM has a part in it, looks whether there is the file. @param reason  out: why it is none. @return 0 or -errno */
+int spool_key_check(const struct spool_config *config, const char **reason);
 /** Why spool_create() failed, in words. */
 const char *spool_strerror(int rc);
 /** Writes what is buffered, syncs, releases. NULL is accepted. */

@@ -148,7 +148,7 @@ test_wrong_key(void **state)
 	write_key('g');
 	assert_int_equal(spool_create(&spool, &config), -EINVAL);
 	assert_int_equal(chmod(key_path, 0644), 0);
-	assert_int_equal(spool_create(&spool, &config), -EACCES);
+	assert_int_equal(spool_create(&spool, &config), -EPERM);
 	assert_int_equal(unlink(key_path), 0);
 	assert_int_equal(spool_create(&spool, &config), -ENOENT);
 	assert_int_equal(read_files(after), len);

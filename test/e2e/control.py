@@ -217,6 +217,24 @@ class Control(unittest.TestCase):
             self.assertEqual(check.returncode, status, check.stdout)
             self.assertEqual(f'FAULT uplink.cert: {pki}/old.pem has expired: renew it; if it is still valid' in check.stdout, status == 1)
 
+    def test_the_spools_key_is_told_by_its_name(self):
+        pki, key = f'{self.folder}/pki', f'{self.folder}/key'
+        subprocess.run([os.path.join(ROOT, 'scripts/pki'), pki, 'sensor'], check=True)
+        words = ['uplink.enabled=yes', 'uplink.url=https://localhost:1', *(f'uplink.{name}={pki}/{file}' for name, file in (
+            ('cert', 'sensor.pem'), ('key', 'sensor.key'), ('ca', 'ca.pem'))), f'spool.path={self.folder}/spool', f'spool.key-file={key}']
+        for content, mode, what in ((None, 0, 'No such file or directory'), ('ab', 0o600, 'not 64 hexadecimal digits'),
+                                    ('ab' * 32, 0o644, 'everybody can read it (chmod 600)')):
+            if content:
+                with open(key, 'w') as out:
+                    out.write(content)
+                os.chmod(key, mode)
+            for verb in ('check', 'run'):
+                run = subprocess.run(self.command(verb, '-c', self.config('first'), *(part for word in words for part in ('--set', word))),
+                                     capture_output=True, text=True, timeout=60)
+                self.assertEqual(run.returncode, 1)
+                self.assertIn(f'spool.key-file: {key}: {what}', run.stdout + run.stderr)
+                self.assertNotIn('spool.path', run.stdout + run.stderr)
+
     def test_check_looks_at_outputs(self):
         for words, status, what in ((['outputs.syslog.enabled=yes', f'outputs.syslog.ca={self.folder}'], 1, f'outputs.syslog.ca: {self.folder}: Is a directory'),
                                     (['outputs.kafka.enabled=yes', 'outputs.kafka.sasl-password-file=/nowhere'], 1, 'sasl-password-file: /nowhere: No such file'),

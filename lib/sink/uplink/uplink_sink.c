@@ -45,8 +45,15 @@ uplink_sink_create(struct uplink_sink **out, const struct spool_config *spool, c
 	}
 	sink->drain_ms = uplink->drain_ms;
 	sink->waits = spool->waits;
-	int rc = spool_create(&sink->spool, spool);
+	const char *reason;
+	int rc = spool_key_check(spool, &reason);
 
+	if (rc < 0) {
+		snprintf(err->text, sizeof(err->text), "spool.key-file: %.300s: %s", spool->key_file, reason);
+		uplink_sink_destroy(sink);
+		return rc;
+	}
+	rc = spool_create(&sink->spool, spool);
 	if (rc < 0)
 		snprintf(err->text, sizeof(err->text), "spool.path: %.300s: %s", spool->path,
 			spool_strerror(rc));
