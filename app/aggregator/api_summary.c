@@ -4,58 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/base/json_walk.h"
-
-enum {
-	LOSSES_MAX = 512, /* names in one summary */
-};
-
-/* A counter whose name has one of these tells of something that was not done: it is a loss. */
-static const char *const loss_words[] = { "drop", "lost", "shed", "evict", "full", "missed", "nombuf", "overflow" };
-
-/* Per-worker counters are parts of the totals beside them; so are the spreader's, of capture; detect says again what rule does. */
-static const char *const parts[] = { "workers", "ports", "queues", "spreader", "detect" };
-
-static bool
-is_loss(const char *path)
-{
-	for (size_t i = 0; i < sizeof(loss_words) / sizeof(loss_words[0]); i++)
-		if (strstr(path, loss_words[i]) != NULL)
-			return true;
-	return false;
-}
-
-static bool
-is_part(const char *key)
-{
-	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
-		if (strcmp(parts[i], key) == 0)
-			return true;
-	return false;
-}
-
-static void
-add(json_t *totals, const char *path, json_int_t n)
-{
-	json_int_t sum = json_integer_value(json_object_get(totals, path));
-
-	if (json_object_size(totals) >= LOSSES_MAX && json_object_get(totals, path) == NULL)
-		return;
-	if (__builtin_add_overflow(sum, n, &sum))
-		sum = INT64_MAX;
-	json_object_set_new(totals, path, json_integer(sum));
-}
-
-/* Sums of parts are in the totals. */
-static enum json_walk_step
-add_loss(void *arg, const char *path, const char *key, json_t *value)
-{
-	if (is_part(key))
-		return JSON_WALK_PASS;
-	if (json_is_integer(value) && is_loss(path))
-		add(arg, path, json_integer_value(value));
-	return JSON_WALK_ENTER;
-}
+#include "lib/base/losses.h"
 
 static json_int_t
 number_at(json_t *object, const char *first, const char *second)
@@ -81,18 +30,18 @@ frames_of(json_t *runs, json_t *losses)
 	json_t *run;
 	size_t i;
 
-	add(frames, "received", 0);
-	add(frames, "processed", 0);
-	add(frames, "bytes", 0);
+	losses_add(frames, "received", 0);
+	losses_add(frames, "processed", 0);
+	losses_add(frames, "bytes", 0);
 	json_array_foreach(runs, i, run) {
 		json_t *stats = json_object_get(json_object_get(run, "record"), "stats");
 
 		if (!json_is_object(stats))
 			continue;
-		add(frames, "received", number_at(stats, "capture", "received"));
-		add(frames, "processed", number_at(stats, "capture", "processed"));
-		add(frames, "bytes", number_at(stats, "capture", "bytes"));
-		json_walk(stats, "", add_loss, losses);
+		losses_add(frames, "received", number_at(stats, "capture", "received"));
+		losses_add(frames, "processed", number_at(stats, "capture", "processed"));
+		losses_add(frames, "bytes", number_at(stats, "capture", "bytes"));
+		losses_add_stats(losses, stats);
 	}
 	return frames;
 }
@@ -115,13 +64,13 @@ add_own_losses(json_t *losses, json_t *sensors, json_t *retention)
 	json_t *sensor;
 	size_t i;
 
-	add(losses, own_losses[LOST_LINK].name, 0);
+	losses_add(losses, own_losses[LOST_LINK].name, 0);
 	json_array_foreach(sensors, i, sensor)
-		add(losses, own_losses[LOST_LINK].name, json_integer_value(json_object_get(sensor, "lost")));
+		losses_add(losses, own_losses[LOST_LINK].name, json_integer_value(json_object_get(sensor, "lost")));
 	for (i = LOST_AGE; i < LOST_COUNT; i++) {
 		const char *key = own_losses[i].name + sizeof("store.") - 1;
 
-		add(losses, own_losses[i].name, json_integer_value(json_object_get(retention, key)));
+		losses_add(losses, own_losses[i].name, json_integer_value(json_object_get(retention, key)));
 	}
 }
 

@@ -34,8 +34,11 @@ print_leaf(const char *name, const json_t *value)
 static enum json_walk_step
 print_value(void *arg, const char *path, const char *key, json_t *value)
 {
-	if (!json_is_object(value))
-		print_leaf(path, value);
+	json_t *none = json_is_object(value) && json_object_size(value) == 0 ? json_string("none") : NULL;
+
+	if (none != NULL || !json_is_object(value))
+		print_leaf(path, none != NULL ? none : value);
+	json_decref(none);
 	return JSON_WALK_ENTER;
 }
 

@@ -16,6 +16,7 @@
 #include "app/sensor/sensor.h"
 #include "lib/base/folder.h"
 #include "lib/base/log.h"
+#include "lib/base/losses.h"
 
 enum { CLIENTS_MAX = 16, REQUEST_LEN_MAX = 64 * 1024, SEND_TIMEOUT_S = 2, POLL_MS = 200, TOP_DEFAULT = 20 };
 
@@ -42,6 +43,35 @@ failure(const char *text)
 	return json_pack("{s:b,s:s}", "ok", 0, "error", text);
 }
 
+/* What was lost since the start, without what is 0. */
+static json_t *
+losses_of(const json_t *stats)
+{
+	json_t *losses = json_object();
+	const char *name;
+	json_t *value;
+	void *next;
+
+	losses_add_stats(losses, stats);
+	json_object_foreach_safe(losses, next, name, value)
+		if (json_integer_value(value) == 0)
+			json_object_del(losses, name);
+	return losses;
+}
+
+static json_t *
+links_of(const json_t *stats)
+{
+	json_t *links = json_object();
+	size_t i;
+	json_t *port;
+
+	json_array_foreach(json_object_get(stats, "ports"), i, port)
+		if (json_object_get(port, "link") != NULL)
+			json_object_set(links, json_string_value(json_object_get(port, "port")), json_object_get(port, "link"));
+	return links;
+}
+
 static json_t *
 verb_status(struct sensor *sensor, const json_t *request)
 {
@@ -52,6 +82,8 @@ verb_status(struct sensor *sensor, const json_t *request)
 
 	if (json_object_get(stats, "rules") != NULL)
 		json_object_set(answer, "rules", json_object_get(stats, "rules"));
+	json_object_set_new(answer, "links", links_of(stats));
+	json_object_set_new(answer, "losses", losses_of(stats));
 	json_object_set_new(answer, "sinks", sink_set_status(sensor->sinks));
 	json_decref(stats);
 	return answer;

@@ -691,6 +691,9 @@ class Control(unittest.TestCase):
         done, asked = self.ask(b'{"ok":true,"capture":{"received":7},"name":"\\u001b[2J"}\n', "status")
         self.assertEqual((done.returncode, asked), (0, {"verb": "status"}))
         self.assertIn(b"capture.received", done.stdout)
+        done, _ = self.ask(b'{"ok":true,"losses":{},"links":{"eth1":"up"}}\n', "status")
+        self.assertEqual([line.split() for line in done.stdout.decode().splitlines()],
+                         [["ok", "true"], ["losses", "none"], ["links.eth1", "up"]])
         self.assertNotIn(b"\x1b", done.stdout)
         done, asked = self.ask(b'{"ok":true}\n', "control", "log.level", '{"level":"debug"}', "--json")
         self.assertEqual((done.returncode, asked), (0, {"verb": "log.level", "level": "debug"}))

@@ -118,6 +118,11 @@ class Control(unittest.TestCase):
         first.wait(30)
         self.assertFalse(os.path.exists(self.socket))
 
+    def test_status_names_links_and_losses(self):
+        self.run_sensor('first')
+        status = self.control('status')
+        self.assertEqual((status['losses'], status['links']), ({}, {}))  # of ring: no link is known
+
     def test_a_killed_one_leaves_it(self):
         first = self.run_sensor('first')
         first.kill()
