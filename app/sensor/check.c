@@ -137,17 +137,19 @@ check_card(struct report *report, const struct port *port)
 	warn(report, "port %s: its driver is %s (dpdk-devbind.py --bind=vfio-pci %s)", port->spec, driver, port->name);
 }
 
-static void
+/* A warning: the service has rights that who checks may lack. @return whether all are there */
+static bool
 check_rights(struct report *report, const struct port *port)
 {
 	char missing[RIGHTS_TEXT];
 
 	if (port->kind != PORT_AF_PACKET && port->kind != PORT_AF_XDP)
-		return;
+		return true;
 	rights_missing(port->kind == PORT_AF_XDP, missing);
 	if (missing[0] != '\0')
 		warn(report, "port %s: it does not open without%s, which this process has not%s", port->spec, missing,
 			geteuid() == 0 ? ", though it is root (a container?)" : "");
+	return missing[0] == '\0';
 }
 
 static void
@@ -170,7 +172,8 @@ check_ports(struct report *report, const struct settings *settings)
 		}
 		if (count < PORT_MAX)
 			seen[count++] = port;
-		check_rights(report, &port);
+		bool may = check_rights(report, &port);
+
 		if (port.kind == PORT_PCI)
 			check_card(report, &port);
 		else if ((port.kind == PORT_AF_PACKET || port.kind == PORT_AF_XDP) && if_nametoindex(port.name) == 0)
@@ -181,7 +184,7 @@ check_ports(struct report *report, const struct settings *settings)
 			warn(report, "port %s: the link is down (ip link set %s up; is the cable in?)", port.spec, port.name);
 		else if (port_tell_cut(&port, &settings->sensor, text, sizeof(text)))
 			warn(report, "%s", text);
-		else
+		else if (may)
 			good("port %s", port.spec);
 	}
 	if (json_array_size(settings->sensor.ports) == 0)

@@ -18,6 +18,7 @@
 /* An af_packet port's ring, each queue's: places of equal size, so many in a block. */
 enum {
 	USUAL_DATA_LEN = 2048,
+	BUFFER_MAX = 65000,     /* of dpdk.mbuf-data-len */
 	RING_LEN = 128 << 20,
 	RING_STEP = 2048,       /* a place is a multiple of it, so that blocks are whole pages */
 	RING_PLACE_MAX = 31 * RING_STEP, /* a buffer's length, with its headroom, is a number of 16 bits */
@@ -184,7 +185,8 @@ port_tell_cut(const struct port *port, const struct sensor_config *config, char 
 	if (port->kind == PORT_AF_XDP && longest > XDP_DATA_MAX)
 		snprintf(text + len, cap - (size_t)len, "(an af_packet: port takes them whole)");
 	else
-		snprintf(text + len, cap - (size_t)len, "(dpdk.mbuf-data-len: %u takes them whole)", longest + head);
+		snprintf(text + len, cap - (size_t)len, "(dpdk.mbuf-data-len: %u takes %s whole)", RTE_MIN(longest + head, (uint32_t)BUFFER_MAX),
+			longest + head <= BUFFER_MAX ? "them" : "most");
 	return true;
 }
 

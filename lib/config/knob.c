@@ -299,6 +299,17 @@ cut_name(char out[CONFIG_PATH_MAX], const char *name, unsigned int dots)
 	out[len] = '\0';
 }
 
+enum { SLIP_MAX = 4, OTHER_PARENT = 16 }; /* letters; what is further away is no slip, but rather of the same parent */
+
+static bool
+same_parent(const char *a, const char *b)
+{
+	const char *end_a = strrchr(a, '.'), *end_b = strrchr(b, '.');
+	size_t len_a = end_a == NULL ? 0 : (size_t)(end_a - a), len_b = end_b == NULL ? 0 : (size_t)(end_b - b);
+
+	return len_a == len_b && memcmp(a, b, len_a) == 0;
+}
+
 static void
 nearest(const char *path, const struct knob_table *const tables[], unsigned int table_count, char best[CONFIG_PATH_MAX])
 {
@@ -310,6 +321,9 @@ nearest(const char *path, const struct knob_table *const tables[], unsigned int 
 		for (unsigned int j = 0; j < tables[i]->count; j++) {
 			cut_name(name, tables[i]->knobs[j].name, dots);
 			unsigned int d = distance(path, name);
+
+			if (d > SLIP_MAX && !same_parent(path, name))
+				d += OTHER_PARENT;
 
 			if (d < best_distance && tables[i]->knobs[j].type != KNOB_ACCEPTED) {
 				best_distance = d;

@@ -87,6 +87,40 @@ values_and_defaults_arrive(void **state)
 	config_destroy(config);
 }
 
+/* A word that is far from all is rather of its own place; a slip may be in any part. */
+static void
+the_nearest_is_of_the_same_place(void **state)
+{
+	static const struct knob rows[] = {
+		{ "stats.interval", KNOB_NUMBER, offsetof(struct target, count), 0, 9, "1", NULL, "" },
+		{ "spool.size", KNOB_NUMBER, offsetof(struct target, count), 0, 9, "1", NULL, "" },
+		{ "vars.address-groups", KNOB_TREE, offsetof(struct target, vars), 0, 0, NULL, NULL, "" },
+	};
+	static const struct knob_table places = { "places", rows, TEST_COUNT(rows) };
+	static const struct knob_table *const all[] = { &places };
+	static const struct {
+		const char *text, *want;
+	} cases[] = {
+		{ "vars: { HOME_NET: x }\n", "the nearest is vars.address-groups" },
+		{ "spol: { size: x }\n", "the nearest is spool" },
+		{ "stat.intervall: x\n", "the nearest is stats.interval" },
+		{ "spool: { intervals_of_it: x }\n", "the nearest is spool.size" },
+	};
+
+	for (size_t i = 0; i < TEST_COUNT(cases); i++) {
+		const char *path = with_file(cases[i].text);
+		struct config_error err = { "" };
+		struct config *config;
+
+		assert_int_equal(config_load(&config, path, &err), 0);
+		unlink(path);
+		assert_int_equal(config_check_unknown(config, all, 1, &err), -EINVAL);
+		if (strstr(err.text, cases[i].want) == NULL)
+			fail_msg("case %zu: \"%s\" lacks \"%s\"", i, err.text, cases[i].want);
+		config_destroy(config);
+	}
+}
+
 static void
 errors_name_file_line_and_reason(void **state)
 {
@@ -223,6 +257,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(values_and_defaults_arrive),
+		cmocka_unit_test(the_nearest_is_of_the_same_place),
 		cmocka_unit_test(errors_name_file_line_and_reason),
 		cmocka_unit_test(keys_without_effect_are_told),
 		cmocka_unit_test(values_that_nobody_reads_are_checked),

@@ -260,6 +260,7 @@ class Control(unittest.TestCase):
                 run = subprocess.run(['prlimit', '--memlock=65536', 'setpriv', '--bounding-set', has, '--inh-caps', '-all',
                                       *self.command(verb, '-c', config, '--set', f'ports={kind}:lo')], capture_output=True, text=True, timeout=60)
                 self.assertIn(words, run.stdout + run.stderr)
+                self.assertNotIn('ok    port', run.stdout)
 
     def test_read_says_what_the_disk_did_not_take(self):
         capture_of_nothing(f'{self.folder}/x.pcap')
