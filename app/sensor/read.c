@@ -141,14 +141,46 @@ print_screen(struct sensor *sensor, const char *out_dir)
 		printf("  damaged:\n%s", source_file_faults(sensor->file));
 	dropped = lines_dropped(stats);
 	printf("  events in %s/eve.json%s\n", out_dir, dropped > 0 ? ", not all of them" : "");
+	fflush(stdout); /* what comes now may take two minutes */
 	json_decref(stats);
 	return dropped;
+}
+
+/* Records that receivers will never have: their spools had no room, or their disk did not take them. */
+static uint64_t
+records_lost(struct sensor *sensor)
+{
+	static const char *const spool[] = { "evicted_records", "disk_full", "shed", "too_long" };
+	json_t *stats = stats_collect(sensor);
+	uint64_t lost = 0;
+	const char *name;
+	json_t *sink;
+
+	for (size_t i = 0; i < sizeof(spool) / sizeof(spool[0]); i++)
+		lost += number(stats, "spool", spool[i]);
+	json_object_foreach(json_object_get(stats, "sink"), name, sink)
+		lost += (uint64_t)json_integer_value(json_object_get(sink, "lost"));
+	json_decref(stats);
+	return lost;
+}
+
+/* @param told  how many were told before  @return how many there are */
+static uint64_t
+tell_lost(struct sensor *sensor, uint64_t told)
+{
+	uint64_t lost = records_lost(sensor);
+
+	if (lost > told)
+		fprintf(stderr, "millrace-sensor: %llu records were lost on their way: the spool had no room (spool.size, or the sink's)\n",
+			(unsigned long long)lost);
+	return lost;
 }
 
 static int
 read_captures(struct sensor *sensor, struct settings *settings, const char *out_dir)
 {
 	struct config_error err;
+	uint64_t lost;
 	int rc = sensor_create(sensor, settings, out_dir, &err);
 
 	if (rc == 0) {
@@ -158,10 +190,13 @@ read_captures(struct sensor *sensor, struct settings *settings, const char *out_
 		sensor_stop(sensor);
 		if (rc == 0 && print_screen(sensor, out_dir) > 0)
 			rc = -ENOSPC;
+		lost = tell_lost(sensor, 0);
 		if (sink_set_drain(sensor->sinks, DRAIN_MS) != 0) {
 			fprintf(stderr, "millrace-sensor: not all records were acknowledged in time: they stay in the spool\n");
 			rc = -ETIMEDOUT;
 		}
+		if (tell_lost(sensor, lost) > 0)
+			rc = -ENOSPC;
 		sensor_destroy(sensor);
 		return rc == 0 ? 0 : 1;
 	}

@@ -269,6 +269,23 @@ class Control(unittest.TestCase):
         self.assertEqual(read.returncode, 1)
         self.assertRegex(read.stdout, r'sink.file.dropped +[1-9]')
 
+    def test_read_says_what_the_spool_had_no_room_for(self):
+        """20 MiB of records for a spool of 16, of a receiver that is not there."""
+        subprocess.run([f'{BUILD}/app/bench/millrace-bench', 'generate', '--out', f'{self.folder}/x.pcap', '--seconds', '400', '--quiet'], check=True)
+        subprocess.run([os.path.join(ROOT, 'scripts/pki'), f'{self.folder}/pki', 'sensor'], check=True)
+        pki = f'{self.folder}/pki'
+        read = subprocess.Popen(self.command(
+            'read', '-c', self.config('reader'), '-r', f'{self.folder}/x.pcap', '-l', self.folder, '--set',
+            f'uplink={{ enabled: yes, url: "https://localhost:1", cert: {pki}/sensor.pem, key: {pki}/sensor.key, ca: {pki}/ca.pem }}',
+            '--set', f'spool={{ path: {self.folder}/spool, size: 16 MiB }}'), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.running.append(read)
+        self.addCleanup(read.stdout.close)
+        self.addCleanup(read.stderr.close)
+        self.assertIn('events in', next(line for line in read.stdout if 'events in' in line))
+        # Said before it waits for those that are left.
+        said = next(line for line in read.stderr if 'lost on their way' in line)
+        self.assertRegex(said, r'[1-9][0-9]* records were lost on their way: the spool had no room')
+
     def test_a_second_signal_ends_a_reading(self):
         """Which waits two minutes for an aggregator that is not there."""
         capture_of_nothing(f'{self.folder}/x.pcap')
