@@ -263,7 +263,7 @@ static int
 refuse_value(struct question *question, const char *name, const char *value)
 {
 	const struct store_filter_desc *desc = store_filters;
-	char text[LINE_TEXT_MAX], wanted[48] = "a text of 1 to 64 characters";
+	char text[2 * LINE_TEXT_MAX], wanted[48] = "a text of 1 to 64 characters";
 
 	while (strcmp(desc->name, name) != 0)
 		desc++;
