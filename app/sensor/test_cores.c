@@ -48,7 +48,7 @@ test_choice(void **state)
 		struct cores_machine machine = { .usable_count = (unsigned int)json_array_size(usable), .count = 8 };
 		struct config_error err = { "" };
 		struct cores cores = { 0 };
-		char text[256];
+		char text[512];
 		int len;
 
 		for (unsigned int k = 0; k < machine.usable_count; k++)
