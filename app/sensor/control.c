@@ -194,6 +194,15 @@ verb_rules_top(struct sensor *sensor, const json_t *request)
 }
 
 static json_t *
+verb_flows(struct sensor *sensor, const json_t *request)
+{
+	struct config_error err = { "" };
+	json_t *answer = control_flows(sensor, request, &err);
+
+	return answer != NULL ? answer : failure(err.text);
+}
+
+static json_t *
 verb_log_level(struct sensor *sensor, const json_t *request)
 {
 	const char *name = json_string_value(json_object_get(request, "level"));
@@ -209,7 +218,7 @@ static const struct {
 	const char *name;
 	json_t *(*answer)(struct sensor *sensor, const json_t *request);
 } verbs[] = {
-	{ "status", verb_status }, { "counters", verb_counters }, { "ports", verb_ports }, { "uplink", verb_uplink },
+	{ "status", verb_status }, { "counters", verb_counters }, { "ports", verb_ports }, { "flows", verb_flows }, { "uplink", verb_uplink },
 	{ "rules.reload", verb_rules_reload }, { "rules.top", verb_rules_top }, { "log.level", verb_log_level },
 };
 
@@ -229,7 +238,7 @@ answer_to(struct sensor *sensor, const char *line, size_t len)
 	json_decref(request);
 	if (answer != NULL)
 		return answer;
-	return failure("verb is none of status, counters, ports, uplink, rules.reload, rules.top, log.level");
+	return failure("verb is none of status, counters, ports, flows, uplink, rules.reload, rules.top, log.level");
 }
 
 static bool

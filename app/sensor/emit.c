@@ -29,53 +29,6 @@ emit_push(struct worker *worker, const struct event *event)
 	event_ring_commit(worker->ring, room);
 }
 
-/* The code of every ICMP answer that has a request is 0: RFC 792, RFC 4443. */
-static void
-put_icmp_response(struct event *event, const struct flow *flow)
-{
-	if (flow->packets[FLOW_TO_CLIENT] == 0)
-		return;
-	event->flags |= EVENT_HAS_ICMP_RESPONSE;
-	event->icmp_response_type = flow_icmp_response_type(flow);
-	event->icmp_response_code = 0;
-}
-
-static void
-put_flow(struct event *event, const struct flow *flow)
-{
-	event->flags |= EVENT_HAS_FLOW;
-	event->flow_id = flow->flow_id;
-	event->ip_version = flow->key.ip_version;
-	event->ip_proto = flow->key.ip_proto;
-	event->src = *flow_originator(flow);
-	event->dst = *flow_responder(flow);
-	event->vlan_count = flow->vlan_count;
-	memcpy(event->vlan, flow->vlan, sizeof(event->vlan));
-	event->port_idx = flow->port_idx;
-	if (event->ip_proto == IP_PROTO_TCP || event->ip_proto == IP_PROTO_UDP || event->ip_proto == IP_PROTO_SCTP) {
-		event->flags |= EVENT_HAS_PORTS;
-		event->sport = flow_originator_port(flow);
-		event->dport = flow_responder_port(flow);
-	} else if (event->ip_proto == IP_PROTO_ICMP || event->ip_proto == IP_PROTO_ICMPV6) {
-		event->flags |= EVENT_HAS_ICMP;
-		event->icmp_type = flow_icmp_type(flow);
-		event->icmp_code = flow->icmp_code;
-		put_icmp_response(event, flow);
-	} else if (event->ip_proto == IP_PROTO_ESP) {
-		event->flags |= EVENT_HAS_SPI;
-		event->esp_spi = flow_esp_spi(flow);
-	}
-	if (flow->flags & FLOW_HAS_MACS) {
-		event->flags |= EVENT_HAS_MACS;
-		memcpy(event->src_mac, flow->src_mac, 6);
-		memcpy(event->dst_mac, flow->dst_mac, 6);
-	}
-	if (flow->key.ip_version == 0)
-		event->ether_type = flow->key.port[0];
-	if (flow->app_proto != 0)
-		event->app_idx = (uint16_t)(flow->app_proto - 1);
-}
-
 /* Turns an event that names the flow's ends around: it is about the responder's data. */
 static void
 turn(struct event *event)
@@ -153,7 +106,7 @@ begin(struct worker *worker, struct event_builder *b, enum event_type type, uint
 	b->event->born_tsc = worker->burst->tsc;
 	b->event->ts_ns = worker->now_ns;
 	if (worker->flow != NULL)
-		put_flow(b->event, worker->flow);
+		emit_put_flow(b->event, worker->flow);
 	if (worker->packet != NULL)
 		put_packet(b->event, worker->packet);
 	else
@@ -572,8 +525,6 @@ void
 emit_flow(struct worker *worker, const struct flow *flow)
 {
 	struct event_builder b;
-	bool tcp = flow->key.ip_proto == IP_PROTO_TCP;
-
 	const struct flow_session *session = flow->session;
 	const struct mac_lists *macs = session != NULL ? session->macs : NULL;
 
@@ -581,11 +532,7 @@ emit_flow(struct worker *worker, const struct flow *flow)
 	if (!begin(worker, &b, EVENT_FLOW, event_len_of(4, sizeof(struct flow_record) + sizeof(struct flow_tcp_record) +
 		    sizeof(*macs) + worker->metadata.len)))
 		return;
-	b.event->ts_ns = flow->last_ns;
-	b.event->app_before = flow->app_proto_before;
-	flow_record_fill(flow, event_add(&b, EVENT_SECTION_FLOW, sizeof(struct flow_record)));
-	if (tcp)
-		flow_tcp_record_fill(flow, event_add(&b, EVENT_SECTION_TCP, sizeof(struct flow_tcp_record)));
+	emit_add_flow(&b, flow);
 	if (macs != NULL)
 		memcpy(event_add(&b, EVENT_SECTION_MACS, sizeof(*macs)), macs, sizeof(*macs));
 	put_metadata(&b, worker);

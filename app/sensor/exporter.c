@@ -55,12 +55,18 @@ struct exporter {
 };
 
 int
+exporter_json_create(struct event_json **out, const struct settings *s, const char *const port_names[], unsigned int port_count)
+{
+	struct event_json_config json = { .apps = s->apps, .app_count = s->app_count, .port_names = port_names,
+		.port_count = port_count, .community_id_seed = (uint16_t)s->sensor.community_id_seed,
+		.ethernet = s->sensor.ethernet, .community_id = s->sensor.community_id };
+
+	return event_json_create(out, &json);
+}
+
+int
 exporter_create(struct exporter **out, const struct exporter_config *config)
 {
-	const struct settings *s = config->settings;
-	struct event_json_config json = { .apps = s->apps, .app_count = s->app_count, .port_names = config->port_names,
-		.port_count = config->port_count, .community_id_seed = (uint16_t)s->sensor.community_id_seed,
-		.ethernet = s->sensor.ethernet, .community_id = s->sensor.community_id };
 	struct exporter *exporter = calloc(1, sizeof(*exporter));
 	int rc = exporter == NULL ? -ENOMEM : 0;
 
@@ -69,7 +75,7 @@ exporter_create(struct exporter **out, const struct exporter_config *config)
 	exporter->config = *config;
 	rc = buf_create(&exporter->line, LINE_LEN_MAX);
 	if (rc == 0)
-		rc = event_json_create(&exporter->json, &json);
+		rc = exporter_json_create(&exporter->json, config->settings, config->port_names, config->port_count);
 	if (rc == 0 && config->measure) {
 		exporter->latency = calloc(HISTOGRAM_BUCKETS, sizeof(*exporter->latency));
 		rc = exporter->latency == NULL ? -ENOMEM : 0;

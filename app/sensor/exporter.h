@@ -49,6 +49,8 @@ struct exporter_config {
 	bool measure;                /* keep the time from rx to line */
 };
 
+/** An encoder of events as EVE lines, as the settings have them: one thread uses it. @return 0 or -errno */
+int exporter_json_create(struct event_json **out, const struct settings *s, const char *const port_names[], unsigned int port_count);
 /** @param config copied. @return 0 or -errno */
 int exporter_create(struct exporter **out, const struct exporter_config *config);
 int exporter_start(struct exporter *exporter);

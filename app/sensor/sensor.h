@@ -82,6 +82,11 @@ void stats_write_line(void *sensor, struct buf *out);
 int control_create(struct control **out, struct sensor *sensor, struct config_error *err);
 void control_destroy(struct control *control);
 
+/* ---- control_flows.c ---- */
+
+/** The verb `flows`: those with the most bytes, as flow events say it. @return the answer; NULL with err set */
+json_t *control_flows(struct sensor *sensor, const json_t *request, struct config_error *err);
+
 /* ---- spreader.c ---- */
 
 enum spreader_counter { SPREADER_RECEIVED, SPREADER_SPREAD, SPREADER_DROPPED, SPREADER_POLLS, SPREADER_COUNTER_COUNT };

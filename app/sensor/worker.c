@@ -77,7 +77,8 @@ static void
 fill_packet(struct worker *worker, struct packet *packet, struct rte_mbuf *mbuf, uint64_t now_ns)
 {
 	const struct frame_meta *meta = frame_meta_of(mbuf);
-	bool timed = (mbuf->ol_flags & frame_time_flag) != 0;
+	/* a driver's time may be in any unit, of any clock */
+	bool timed = !worker->source->live && (mbuf->ol_flags & frame_time_flag) != 0;
 	uint64_t checked = mbuf->ol_flags & (RTE_MBUF_F_RX_IP_CKSUM_MASK | RTE_MBUF_F_RX_L4_CKSUM_MASK);
 
 	packet->len = mbuf->data_len;
@@ -563,6 +564,8 @@ worker_run(void *arg)
 	while (!atomic_load_explicit(&worker->stop, memory_order_relaxed)) {
 		if (atomic_load_explicit(&worker->matcher_next, memory_order_relaxed) != NULL)
 			take_rules(worker);
+		if (census_is_asked(worker->census))
+			census_step(worker->census, worker->flows);
 		if (worker_burst(worker) > 0) {
 			idle = 0;
 			continue;

@@ -10,6 +10,7 @@
 
 #include <stdatomic.h>
 
+#include "app/sensor/census.h"
 #include "app/sensor/hold.h"
 #include "app/sensor/sensor_config.h"
 #include "app/sensor/source.h"
@@ -92,6 +93,7 @@ struct worker {
 	_Atomic(struct rule_matcher *) matcher_old;  /* given back to the control thread */
 	_Atomic bool stop;
 	_Atomic bool done;
+	struct census *census;     /* of the flows; the control thread asks */
 	uint16_t burst_max;        /* frames taken at once, at most BURST_MAX */
 	enum worker_depth depth;
 	bool measure;              /* the benchmark: cycles of each stage */
@@ -197,6 +199,16 @@ uint32_t worker_straddle_len(const struct flow *flow, const struct stream_data *
 /** After the packet was handled. The first packets of a direction are looked at, then one in sixteen. */
 void macs_note(struct worker *worker, struct flow *flow, const struct packet *packet);
 void macs_end(struct worker *worker, struct flow_session *session);
+
+/* ---- emit_flow.c: any thread, of a copy of the flow ---- */
+
+/** Who speaks in a flow, for any event of it. */
+void emit_put_flow(struct event *event, const struct flow *flow);
+/** What a flow event says of the flow itself: two sections. */
+void emit_add_flow(struct event_builder *b, const struct flow *flow);
+/** A flow event in memory of emit_flow_len() bytes, of a flow that may go on. */
+void emit_flow_into(void *room, const struct flow *flow);
+uint32_t emit_flow_len(void);
 
 /* ---- emit.c ---- */
 

@@ -73,7 +73,8 @@ worker_create(struct worker **out, unsigned int worker_idx, const struct setting
 	worker->depth = WORKER_ALL;
 	worker->burst = &worker->frames[0];
 	worker->burst_max = (uint16_t)settings->sensor.burst;
-	rc = create_parts(worker, ruleset);
+	worker->census = calloc(1, sizeof(*worker->census));
+	rc = worker->census == NULL ? -ENOMEM : create_parts(worker, ruleset);
 	if (rc != 0) {
 		worker_destroy(worker);
 		return rc;
@@ -99,6 +100,7 @@ worker_destroy(struct worker *worker)
 	event_ring_destroy(worker->ring);
 	slab_destroy(worker->slab);
 	source_destroy(worker->source);
+	free(worker->census);
 	free(worker->gather);
 	free(worker);
 }

@@ -232,8 +232,9 @@ const struct flow *flow_next_ended(const struct flow_table *table);
  *  every flow left ends with FLOW_END_SHUTDOWN, in table order. */
 unsigned int flow_expire_all(struct flow_table *table, flow_end_fn end_fn, void *arg);
 
-/** Calls fn for each live flow until it returns false. */
-void flow_table_walk(struct flow_table *table, bool (*fn)(void *arg, struct flow *flow), void *arg);
+/** Calls fn for each live flow among count places of the table, from a place on (0 at first). @return the next place, 0 at the end */
+uint32_t flow_table_walk(const struct flow_table *table, uint32_t from, uint32_t count, void (*fn)(void *arg, const struct flow *flow),
+	void *arg);
 uint64_t flow_table_active(const struct flow_table *table);
 uint64_t flow_table_bytes(const struct flow_table *table);
 

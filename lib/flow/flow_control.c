@@ -380,12 +380,16 @@ flow_expire_all(struct flow_table *table, flow_end_fn end_fn, void *arg)
 	return drained;
 }
 
-void
-flow_table_walk(struct flow_table *table, bool (*fn)(void *arg, struct flow *flow), void *arg)
+uint32_t
+flow_table_walk(const struct flow_table *table, uint32_t from, uint32_t count, void (*fn)(void *arg, const struct flow *flow),
+	void *arg)
 {
-	for (uint32_t i = 0; i < table->unused; i++)
-		if ((table->flows[i].flags & (FLOW_LIVE | FLOW_ENDED)) == FLOW_LIVE && !fn(arg, &table->flows[i]))
-			return;
+	uint32_t end = from < table->unused && count < table->unused - from ? from + count : table->unused;
+
+	for (uint32_t i = from; i < end; i++)
+		if ((table->flows[i].flags & (FLOW_LIVE | FLOW_ENDED)) == FLOW_LIVE)
+			fn(arg, &table->flows[i]);
+	return end < table->unused ? end : 0;
 }
 
 uint64_t

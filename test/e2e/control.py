@@ -84,10 +84,10 @@ class Control(unittest.TestCase):
         self.assertTrue(wait_for(self.answers, 60))
         return process
 
-    def control(self, verb):
+    def control(self, verb, **arguments):
         with socket.socket(socket.AF_UNIX) as client:
             client.connect(self.socket)
-            client.sendall(json.dumps({'verb': verb}).encode() + b'\n')
+            client.sendall(json.dumps({'verb': verb, **arguments}).encode() + b'\n')
             return json.loads(client.makefile().readline())
 
     def answers(self):
@@ -122,6 +122,37 @@ class Control(unittest.TestCase):
         self.run_sensor('first')
         status = self.control('status')
         self.assertEqual((status['losses'], status['links']), ({}, {}))  # of ring: no link is known
+
+    def test_flows_are_those_of_the_events_to_come(self):
+        capture = f'{self.folder}/plant.pcap'
+        subprocess.run([f'{BUILD}/app/bench/millrace-bench', 'generate', '--quiet', '--out', capture, '--frames', '600', '--protocols',
+                        'modbus,goose,dnp3', '--plcs', '2', '--rtus', '2'], check=True)
+        since = time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime())
+        process = subprocess.Popen(self.command('run', '-c', self.config('first'), '--set', f'ports=["pcap:{capture}"]', '--set', 'workers.count=2',
+                                                '--set', 'flow-timeouts.tcp.closed=600', '--set', 'flow-timeouts.udp.new=600'),
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.running.append(process)
+        self.assertTrue(wait_for(self.answers, 60))
+        self.assertTrue(wait_for(lambda: self.control('status')['capture']['processed'] == 600, 60))
+        answer = self.control('flows', limit=256)
+        self.assertEqual(answer['found'], len(answer['flows']))
+        largest, *_ = self.control('flows', limit=1)['flows']
+        of_one = self.control('flows', ip=next(flow['src_ip'] for flow in answer['flows'] if 'src_ip' in flow))
+        self.assertEqual(self.control('flows', limit=257)['error'], 'limit is not a number of 1 to 256')
+        self.assertEqual(self.control('flows', ip='10.0.0')['error'], 'ip is not an IPv4 or IPv6 address')
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+        with open(f'{self.folder}/eve.json') as lines:
+            events = [event for event in map(json.loads, lines) if event['event_type'] == 'flow']
+        for event in events:
+            del event['event_type'], event['timestamp'], event['flow']['reason']
+        self.assertTrue(all(event['flow']['start'] > since for event in events))  # of a port, whatever the file says
+        for flow in (*events, *answer['flows']):
+            del flow['flow']['tx_cnt']  # of GOOSE the end is one more
+        told = {flow['flow_id']: flow for flow in answer['flows']}
+        self.assertEqual(told, {event['flow_id']: event for event in events})
+        self.assertEqual(largest['flow_id'], max(events, key=lambda event: sum(event['flow'][f'bytes_to{side}'] for side in ('server', 'client')))['flow_id'])
+        self.assertTrue(0 < of_one['found'] < len(events))
 
     def test_a_killed_one_leaves_it(self):
         first = self.run_sensor('first')
