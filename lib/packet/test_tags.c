@@ -94,51 +94,47 @@ test_vntag_behind_vlan(void **state)
 	assert_int_equal(tci, 0x8005);
 }
 
-/** The addresses are the hosts', not the switches'. */
+/** Behind the switches' header stands the hosts' frame, and its addresses are the packet's. */
+static void
+check_frame_inside(struct frame *frame, enum packet_counter counter)
+{
+	static const uint8_t hosts[12] = { 2, 0, 0, 0, 0, 8, 2, 0, 0, 0, 0, 9 };
+
+	frame_put(frame, hosts, sizeof(hosts));
+	frame_be16(frame, 0x0800);
+	add_datagram(frame);
+	decode(frame);
+	assert_false(packet_is(packet, PACKET_INVALID));
+	assert_false(packet_has_events(packet));
+	assert_true(packet_is(packet, PACKET_FLOW));
+	assert_memory_equal(packet_src_mac(packet), hosts + 6, 6);
+	assert_memory_equal(packet_dst_mac(packet), hosts, 6);
+	assert_memory_equal(packet->payload, "tagged", 6);
+	assert_int_equal(counter_get(&counters[counter]), 1);
+}
+
 static void
 test_dce(void **state)
 {
-	static const uint8_t host[12] = { 2, 0, 0, 0, 0, 8, 2, 0, 0, 0, 0, 9 };
 	struct frame frame = { .len = 0 };
 
 	frame_ethernet(&frame, ETHER_TYPE_DCE);
 	frame_be16(&frame, 0x0060);
-	frame_put(&frame, host, sizeof(host));
-	frame_be16(&frame, 0x0800);
-	add_datagram(&frame);
-	decode(&frame);
-	assert_false(packet_is(packet, PACKET_INVALID));
-	assert_false(packet_has_events(packet));
-	assert_true(packet_is(packet, PACKET_FLOW));
-	assert_memory_equal(packet_src_mac(packet), host + 6, 6);
-	assert_memory_equal(packet_dst_mac(packet), host, 6);
-	assert_memory_equal(packet->payload, "tagged", 6);
-	assert_int_equal(counter_get(&counters[PACKET_COUNTER_DCE]), 1);
+	check_frame_inside(&frame, PACKET_COUNTER_DCE);
 	check_cuts(frame, 14, 30, DECODE_DCE_PKT_TOO_SMALL);
 }
 
 static void
 test_ieee8021ah(void **state)
 {
-	static const uint8_t customer[12] = { 2, 0, 0, 0, 0, 8, 2, 0, 0, 0, 0, 9 };
 	struct frame frame = { .len = 0 };
 
 	frame_ethernet(&frame, 0x88a8);
 	frame_be16(&frame, 5);
 	frame_be16(&frame, ETHER_TYPE_SERVICE);
 	frame_be32(&frame, 0x00abcdef);
-	frame_put(&frame, customer, sizeof(customer));
-	frame_be16(&frame, 0x0800);
-	add_datagram(&frame);
-	decode(&frame);
-	assert_false(packet_is(packet, PACKET_INVALID));
-	assert_false(packet_has_events(packet));
-	assert_true(packet_is(packet, PACKET_FLOW));
+	check_frame_inside(&frame, PACKET_COUNTER_IEEE8021AH);
 	assert_int_equal(packet->vlan[0], 5);
-	assert_memory_equal(packet_src_mac(packet), customer + 6, 6);
-	assert_memory_equal(packet_dst_mac(packet), customer, 6);
-	assert_memory_equal(packet->payload, "tagged", 6);
-	assert_int_equal(counter_get(&counters[PACKET_COUNTER_IEEE8021AH]), 1);
 	check_cuts(frame, 18, 36, DECODE_IEEE8021AH_HEADER_TOO_SMALL);
 }
 

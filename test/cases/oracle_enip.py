@@ -71,20 +71,6 @@ def compare_tshark(table, capture, truth, events):
 CIP = ('cip', 'cipcm', 'cipcls', 'cippccc', 'cipcco', 'cipmb', 'cipio')
 
 
-def their_messages(path):
-    """Each encapsulation message with all of the CIP that stands in it."""
-    whole = None
-    for message in tshark.messages(path, ('enip', *CIP)):
-        if message.protocol == 'enip':
-            if whole is not None:
-                yield whole
-            whole = message
-        elif whole is not None and whole.frame == message.frame:
-            whole.fields += message.fields
-    if whole is not None:
-        yield whole
-
-
 class Half:
     """A request or a response of ours, and the CIP messages in it in the order that they stand."""
 
@@ -314,7 +300,7 @@ IO_OF = tshark.Values({
 
 
 def compare_values(table, capture, path, events):
-    found = list(their_messages(path))
+    found = list(tshark.joined(path, 'enip', *CIP))
     cyclic = [message for message in found if message.has('enip.cpf.sai.connid')]
     if cyclic:
         IO_OF.compare(table, capture, cyclic, [event['enip']['io'] for event in events

@@ -94,20 +94,6 @@ def compare_tshark(table, capture, truth, events):
 
 # ---- every value that an installed tshark reads ----
 
-def their_messages(path):
-    """The header and what it carries are two protocols of tshark's."""
-    header = None
-    for message in tshark.messages(path, ('mbtcp', 'modbus')):
-        if message.protocol == 'mbtcp':
-            if header is not None:
-                yield header
-            header = message
-        elif header is not None and header.frame == message.frame:
-            header.fields += message.fields
-    if header is not None:
-        yield header
-
-
 def message_of(name, body, request):
     """A request or a response of ours, with what was asked."""
     return {**body, 'answer': name == 'response', 'asked': request or {}}
@@ -116,14 +102,9 @@ def message_of(name, body, request):
 def value(*path, functions=None, answer=None, convert=lambda found: found):
     """What stands at the keys of a message of these functions."""
     def values(message):
-        found = message
         if functions is not None and message['function_raw'] not in functions or answer not in (None, message['answer']):
             return []
-        for key in path:
-            if not isinstance(found, dict) or key not in found:
-                return []
-            found = found[key]
-        return [convert(found)]
+        return tshark.at_keys(message, path, convert)
     return values
 
 
@@ -217,7 +198,7 @@ VALUES_OF = tshark.Values(VALUES, their_key, our_key)
 def compare_values(table, capture, path, events):
     ours = [message_of(name, event['modbus'][name], event['modbus'].get('request')) for event in events
             for name in ('request', 'response') if name in event['modbus']]
-    VALUES_OF.compare(table, capture, their_messages(path), ours)
+    VALUES_OF.compare(table, capture, tshark.joined(path, 'mbtcp', 'modbus'), ours)
 
 
 # ---- Zeek ----

@@ -60,14 +60,7 @@ class Packet:
 
 def value(*path, types=None, convert=lambda found: found):
     def values(packet):
-        found = packet.body
-        if types is not None and packet.type not in types:
-            return []
-        for key in path:
-            if not isinstance(found, dict) or key not in found:
-                return []
-            found = found[key]
-        return [convert(found)]
+        return tshark.at_keys(packet.body, path, convert) if types is None or packet.type in types else []
     return values
 
 

@@ -64,6 +64,20 @@ def messages(path, protocols, decode_as=()):
             yield message
 
 
+def joined(path, first, *behind):
+    """Each message of the first protocol with the fields of those behind it in its frame: to tshark what it carries are other protocols."""
+    whole = None
+    for message in messages(path, (first, *behind)):
+        if message.protocol == first:
+            if whole is not None:
+                yield whole
+            whole = message
+        elif whole is not None and whole.frame == message.frame:
+            whole.fields += message.fields
+    if whole is not None:
+        yield whole
+
+
 def number(text):
     return int(text, 0)
 
@@ -110,6 +124,15 @@ def read_time(text):
 
 def times(name):
     return lambda message: message.all(name, read_time)
+
+
+def at_keys(found, path, convert):
+    """What stands at the keys of a message of ours, in a list; an empty one where nothing does."""
+    for key in path:
+        if not isinstance(found, dict) or key not in found:
+            return []
+        found = found[key]
+    return [convert(found)]
 
 
 def our_time(text):
