@@ -532,9 +532,23 @@ emit_flow(struct worker *worker, const struct flow *flow)
 	if (!begin(worker, &b, EVENT_FLOW, event_len_of(4, sizeof(struct flow_record) + sizeof(struct flow_tcp_record) +
 		    sizeof(*macs) + worker->metadata.len)))
 		return;
-	emit_add_flow(&b, flow);
+	emit_add_flow(&b, flow, flow_part(worker->flows, flow));
 	if (macs != NULL)
 		memcpy(event_add(&b, EVENT_SECTION_MACS, sizeof(*macs)), macs, sizeof(*macs));
 	put_metadata(&b, worker);
 	event_ring_commit(worker->ring, b.event);
+}
+
+void
+emit_flow_part(void *arg, struct flow *flow)
+{
+	struct worker *worker = arg;
+	struct packet *packet = worker->packet;
+
+	if (worker->depth < WORKER_ALL)
+		return;
+	worker->flow = flow;
+	worker->packet = NULL;
+	emit_flow(worker, flow);
+	worker->packet = packet;
 }

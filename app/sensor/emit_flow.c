@@ -51,11 +51,11 @@ emit_put_flow(struct event *event, const struct flow *flow)
 }
 
 void
-emit_add_flow(struct event_builder *b, const struct flow *flow)
+emit_add_flow(struct event_builder *b, const struct flow *flow, const struct flow_part *told)
 {
 	b->event->ts_ns = flow->last_ns;
 	b->event->app_before = flow->app_proto_before;
-	flow_record_fill(flow, event_add(b, EVENT_SECTION_FLOW, sizeof(struct flow_record)));
+	flow_record_fill(flow, told, event_add(b, EVENT_SECTION_FLOW, sizeof(struct flow_record)));
 	if (flow->key.ip_proto == IP_PROTO_TCP)
 		flow_tcp_record_fill(flow, event_add(b, EVENT_SECTION_TCP, sizeof(struct flow_tcp_record)));
 }
@@ -73,5 +73,5 @@ emit_flow_into(void *room, const struct flow *flow)
 
 	event_begin(&b, room, emit_flow_len(), EVENT_FLOW);
 	emit_put_flow(b.event, flow);
-	emit_add_flow(&b, flow);
+	emit_add_flow(&b, flow, NULL);
 }

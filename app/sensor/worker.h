@@ -205,7 +205,7 @@ void macs_end(struct worker *worker, struct flow_session *session);
 /** Who speaks in a flow, for any event of it. */
 void emit_put_flow(struct event *event, const struct flow *flow);
 /** What a flow event says of the flow itself: two sections. */
-void emit_add_flow(struct event_builder *b, const struct flow *flow);
+void emit_add_flow(struct event_builder *b, const struct flow *flow, const struct flow_part *told);
 /** A flow event in memory of emit_flow_len() bytes, of a flow that may go on. */
 void emit_flow_into(void *room, const struct flow *flow);
 uint32_t emit_flow_len(void);
@@ -233,6 +233,8 @@ void emit_app_anomaly(struct worker *worker, const struct proto *proto, bool to_
 	uint32_t tx_id);
 void emit_arp(struct worker *worker, const struct packet_arp *arp);
 void emit_flow(struct worker *worker, const struct flow *flow);
+/** A flow_part_fn of the worker's flow table. */
+void emit_flow_part(void *worker, struct flow *flow);
 /** What rules wrote down of a flow, for an event of it, in worker->metadata: nothing where none did. */
 void emit_read_metadata(struct worker *worker, const struct flow *flow);
 /** How far the flow of an alert has come. */

@@ -407,6 +407,8 @@ flow_update(struct flow_table *table, struct flow *flow, struct packet *packet)
 	packet->flags |= to_server ? PACKET_TO_SERVER : 0;
 	if (packet_is(packet, PACKET_FLOW_FIND))
 		return flow;
+	if (flow_part_step(table, flow, packet->ts_ns) || flow->packets[to_server] == FLOW_PACKETS_MAX)
+		flow_part_tell(table, flow, packet->ts_ns);
 	if (packet->ts_ns > flow->last_ns || clock_is_back(table->now_ns, flow->last_ns))
 		flow->last_ns = packet->ts_ns;
 	flow->packets[to_server]++;

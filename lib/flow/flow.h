@@ -6,6 +6,7 @@
  * may return another flow than was looked up (a new connection on the same endpoints, or a
  * flow whose time was over), then once flow_expire(). Flows that ended stay readable until
  * flow_expire() handed them to its callback, which is where stream and session are freed.
+ * A flow that goes on is told of in parts, where flow_tell_parts() was called.
  *
  * Thread: the table's owner only, except where a function says otherwise.
  */
@@ -22,6 +23,8 @@
 #include "lib/record/record.h"
 
 enum {
+	/* of a direction: both fit into 32 bits. There it sticks, or a part is told and it goes back by half, so that parts miss nothing */
+	FLOW_PACKETS_MAX = INT32_MAX,
 	FLOW_BURST_MAX = 512,      /* packets of one flow_lookup_burst(), inner ones included */
 	FLOW_COMMUNITY_ID_LEN = 30, /* "1:" and 28 characters of base64 */
 };
@@ -55,6 +58,7 @@ enum flow_end {
 	FLOW_END_FORCED,    /* the table was full, or in emergency mode */
 	FLOW_END_SHUTDOWN,  /* the capture or the sensor ended */
 	FLOW_END_TCP_REUSE, /* a new connection took the same endpoints */
+	FLOW_END_ACTIVE,    /* no end: a part of a flow that goes on */
 	FLOW_END_COUNT,
 };
 
@@ -87,7 +91,7 @@ struct flow {
 	uint8_t tcp_state;     /* enum flow_tcp_state */
 
 	/* line 1 */
-	uint32_t packets[2];   /* by enum flow_direction; IPFIX packetDeltaCount */
+	uint32_t packets[2];   /* by enum flow_direction, since the flow's beginning; up to FLOW_PACKETS_MAX, see there */
 	uint64_t bytes[2];     /* frames, as on the wire, without FCS */
 	void *stream;          /* lib/stream's; NULL: none */
 	void *session;         /* the worker's protocol session */
@@ -99,7 +103,7 @@ struct flow {
 	uint8_t rule_route : 4; /* the rule engine's: where its ends are; 0: not looked up since the last swap */
 	uint8_t timeout_class; /* table's; by protocol */
 	uint16_t app_proto;    /* index in proto_table[] + 1 as the worker numbers it; 0: unknown */
-	uint16_t tx_count;     /* the worker's; sticks at the maximum */
+	uint16_t tx_count;     /* the worker's, of this part; sticks at the maximum */
 	uint32_t response_us;  /* first data to server until first data to client; with FLOW_RESPONSE_SEEN */
 
 	/* line 2 */
@@ -111,17 +115,26 @@ struct flow {
 	uint16_t port_idx;     /* capture port of the first packet */
 	uint16_t app_proto_before; /* as app_proto: what the flow was until its protocol said that another one follows; 0: none */
 	uint8_t elephants;     /* bits by enum flow_direction: it reached flow.rate-tracking.bytes within the interval, some time */
-	bool app_failed;       /* the worker's: it was looked for, and no protocol recognised */
+	bool app_failed : 1;   /* the worker's: it was looked for, and no protocol recognised */
+	bool parted : 1;       /* a part of it was told: flow_part() */
 	uint32_t handshake_us; /* SYN to the ACK that ends the handshake; 0: not seen */
 	uint8_t src_mac[6];    /* of the first packet's sender, with FLOW_HAS_MACS */
 	uint8_t dst_mac[6];
-	uint32_t lost_bytes[2]; /* acknowledged by the peer, never seen here: lost before the sensor; sticks at the maximum */
+	uint32_t lost_bytes[2]; /* of this part: acknowledged by the peer, never seen here; sticks at the maximum */
 	uint16_t vlan[PACKET_VLAN_MAX]; /* of the first packet */
 	uint8_t vlan_count;
 	uint8_t icmp_code;     /* of the first packet */
 };
 
 _Static_assert(sizeof(struct flow) == 192, "three cache lines: ten million flows take 1.79 GiB");
+
+/** What was told of a flow that goes on. */
+struct flow_part {
+	uint32_t packets[2];  /* the flow's then, by the end that sends: key.addr[] */
+	uint64_t bytes[2];
+	uint64_t start_ns;    /* first packet that was not told of */
+	uint32_t count;       /* parts told */
+};
 
 enum flow_timeout_class {
 	FLOW_TIMEOUT_DEFAULT,
@@ -134,6 +147,7 @@ enum flow_timeout_class {
 struct flow_config {
 	uint64_t flows_max;      /* capacity of one table */
 	uint64_t emergency_recovery; /* percent of the capacity that must be free to leave emergency mode */
+	uint64_t active_timeout_s;   /* a flow that goes on is told of each time; IPFIX flowActiveTimeout; 0: never */
 	bool skip_duplicates;        /* flow_is_duplicate() looks */
 	uint64_t duplicate_window_us;
 	uint64_t rate_bytes;         /* of a direction within rate_interval_s: an elephant; 0: rates are not followed */
@@ -153,6 +167,7 @@ enum flow_counter {
 	FLOW_COUNTER_ICMPV6,
 	FLOW_COUNTER_OTHER,
 	FLOW_COUNTER_TCP_REUSE,
+	FLOW_COUNTER_PARTS,
 	FLOW_COUNTER_END_TIMEOUT,
 	FLOW_COUNTER_END_FORCED,
 	FLOW_COUNTER_END_SHUTDOWN,
@@ -210,6 +225,21 @@ bool flow_is_duplicate(struct flow_table *table, const struct packet *packet);
  *         reuses its endpoints); NULL when the table has no room for that one
  */
 struct flow *flow_update(struct flow_table *table, struct flow *flow, struct packet *packet);
+
+/** Writes the record of a part. What is read of the flow is of the time before the packet at hand. */
+typedef void (*flow_part_fn)(void *arg, struct flow *flow);
+
+/**
+ * From now on flow_update() hands out each flow that goes on and of which the last record is flow.active-timeout old, or an eighth
+ * of it older (so that flows that began together are not told together), before it counts the packet that shows it: by the packets'
+ * times alone, so the parts are the same whatever the number of workers. Nothing where flow.active-timeout is 0.
+ *
+ * @return 0 or -ENOMEM
+ * Source: RFC 5102 5.11.1 (flowActiveTimeout), RFC 5470 5.1.1.
+ */
+int flow_tell_parts(struct flow_table *table, flow_part_fn fn, void *arg);
+/** What was told of the flow before; NULL: nothing. Borrowed until its next packet. */
+const struct flow_part *flow_part(const struct flow_table *table, const struct flow *flow);
 
 /** The originator turns out to be the other end: swaps all that is kept for each direction (streams need nothing). The
  *  caller fixes PACKET_TO_SERVER of the packet at hand. */
@@ -290,6 +320,8 @@ struct flow_record {
 	uint64_t bytes_toserver, bytes_toclient;
 	uint64_t start, end; /* ns */
 	uint64_t age;        /* seconds */
+	uint64_t began;      /* ns; the flow's first packet, from the second part on */
+	uint32_t part;       /* which of the flow's records, from the second on */
 	const char *state;
 	const char *reason;
 	bool alerted;
@@ -313,7 +345,8 @@ struct flow_tcp_record {
 extern const struct record_table flow_record_table;     /* "flow" */
 extern const struct record_table flow_tcp_record_table; /* "tcp" */
 
-void flow_record_fill(const struct flow *flow, struct flow_record *out);
+/** @param told  by flow_part(): the record is of what came behind it; NULL: of the whole flow so far */
+void flow_record_fill(const struct flow *flow, const struct flow_part *told, struct flow_record *out);
 /** Only for TCP flows. */
 void flow_tcp_record_fill(const struct flow *flow, struct flow_tcp_record *out);
 

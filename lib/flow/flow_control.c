@@ -27,6 +27,8 @@ static const struct knob knobs[] = {
 		"flows tracked at once, for each worker; 205 bytes each" },
 	{ "flow.emergency-recovery", KNOB_NUMBER, AT(emergency_recovery), 1, 99, "10", NULL,
 		"percent of the table that must be free to leave emergency mode" },
+	{ "flow.active-timeout", KNOB_NUMBER, AT(active_timeout_s), 0, 1 << 24, "1800", NULL,
+		"seconds after which a flow that goes on is told of, and again each time: what was counted since; 0: at its end alone" },
 	{ "flow.skip-duplicates", KNOB_BOOL, AT(skip_duplicates), 0, 0, "no", NULL,
 		"pass over the second copy of a packet: for mirrors that copy a frame where it enters and where it leaves" },
 	{ "flow.duplicate-window-us", KNOB_NUMBER, AT(duplicate_window_us), 1, 1000000, "2000", NULL,
@@ -71,6 +73,7 @@ const struct counter_desc flow_counters[FLOW_COUNTER_COUNT] = {
 	[FLOW_COUNTER_ICMPV6] = { "flow.icmpv6", "ICMPv6 flows begun" },
 	[FLOW_COUNTER_OTHER] = { "flow.other", "flows of other IP protocols begun" },
 	[FLOW_COUNTER_TCP_REUSE] = { "flow.tcp_reuse", "TCP flows ended by a new connection on their endpoints" },
+	[FLOW_COUNTER_PARTS] = { "flow.parts", "records of flows that went on (flow.active-timeout)" },
 	[FLOW_COUNTER_END_TIMEOUT] = { "flow.end.timeout", "flows ended by silence" },
 	[FLOW_COUNTER_END_FORCED] = { "flow.end.forced", "flows ended early for lack of room" },
 	[FLOW_COUNTER_END_SHUTDOWN] = { "flow.end.shutdown", "flows ended with the capture" },
@@ -115,6 +118,8 @@ flow_table_create(struct flow_table **out, const struct flow_config *config, _At
 	table->flows_bytes = table->flow_count * sizeof(struct flow);
 	table->buckets = mem_area_create(table->buckets_bytes);
 	table->flows = mem_area_create(table->flows_bytes);
+	table->part_shift = 63;
+	table->active_ns = config->active_timeout_s * NS_PER_S;
 	table->duplicate_ns = config->duplicate_window_us * 1000;
 	if (table->buckets == NULL || table->flows == NULL ||
 	    (config->skip_duplicates && seen_create(&table->duplicates) < 0) ||
@@ -133,6 +138,7 @@ flow_table_destroy(struct flow_table *table)
 	if (table == NULL)
 		return;
 	free(table->duplicates);
+	free(table->parts);
 	flow_rates_destroy(table->rates);
 	if (table->buckets != NULL)
 		mem_area_destroy(table->buckets, table->buckets_bytes);

@@ -22,10 +22,10 @@ const char *const flow_tcp_state_names[FLOW_TCP_STATE_COUNT] = {
 	[FLOW_TCP_CLOSED] = "closed",
 };
 
-const char *const flow_end_names[FLOW_END_COUNT] = { "unknown", "timeout", "forced", "shutdown", "tcp_reuse" };
+const char *const flow_end_names[FLOW_END_COUNT] = { "unknown", "timeout", "forced", "shutdown", "tcp_reuse", "active_timeout" };
 
-/* idle timeout, lack of resources, forced end, end of flow detected */
-const uint8_t flow_end_reason_ipfix[FLOW_END_COUNT] = { 0, 1, 5, 4, 3 };
+/* idle timeout, lack of resources, forced end, end of flow detected, active timeout */
+const uint8_t flow_end_reason_ipfix[FLOW_END_COUNT] = { 0, 1, 5, 4, 3, 2 };
 
 uint16_t
 flow_originator_port(const struct flow *flow)
@@ -135,27 +135,31 @@ flow_community_id(char out[FLOW_COMMUNITY_ID_LEN + 1], uint16_t seed, uint8_t ip
 		EVP_EncodeBlock((unsigned char *)out + 2, digest, (int)digest_len);
 }
 
-enum flow_record_bit { BIT_RESPONSE = 1, BIT_HANDSHAKE, BIT_LOST, BIT_TO_SERVER, BIT_TO_CLIENT, BIT_ELEPHANT };
+enum flow_record_bit { BIT_RESPONSE = 1, BIT_HANDSHAKE, BIT_LOST, BIT_TO_SERVER, BIT_TO_CLIENT, BIT_ELEPHANT, BIT_PART };
 
 #define FLOW_AT(field) offsetof(struct flow_record, field)
 #define SOURCE "RFC 7011, RFC 5103"
 
 static const struct field flow_fields[] = {
 	{ "pkts_toserver", FIELD_U64, FIELD_ALWAYS, 0, FLOW_AT(pkts_toserver), NULL, NULL, SOURCE,
-		"packets of the originator (packetDeltaCount)" },
+		"packets of the originator (packetDeltaCount); sticks at 2147483647 where flow.active-timeout is 0" },
 	{ "pkts_toclient", FIELD_U64, FIELD_ALWAYS, 0, FLOW_AT(pkts_toclient), NULL, NULL, SOURCE,
-		"packets of the responder (reverse packetDeltaCount)" },
+		"packets of the responder (reverse packetDeltaCount); likewise" },
 	{ "bytes_toserver", FIELD_U64, FIELD_ALWAYS, 0, FLOW_AT(bytes_toserver), NULL, NULL, SOURCE,
 		"bytes of the originator's frames" },
 	{ "bytes_toclient", FIELD_U64, FIELD_ALWAYS, 0, FLOW_AT(bytes_toclient), NULL, NULL, SOURCE,
 		"bytes of the responder's frames" },
 	{ "start", FIELD_TIME, FIELD_ALWAYS, 0, FLOW_AT(start), NULL, NULL, SOURCE,
-		"first packet (flowStartNanoseconds)" },
+		"first packet counted here (flowStartNanoseconds)" },
 	{ "end", FIELD_TIME, FIELD_ALWAYS, 0, FLOW_AT(end), NULL, NULL, SOURCE, "last packet (flowEndNanoseconds)" },
 	{ "age", FIELD_U64, FIELD_ALWAYS, 0, FLOW_AT(age), NULL, NULL, SOURCE, "whole seconds from start to end" },
 	{ "state", FIELD_TEXT, FIELD_ALWAYS, 0, FLOW_AT(state), NULL, NULL, SOURCE, "new, established, closed" },
 	{ "reason", FIELD_TEXT, FIELD_ALWAYS, 0, FLOW_AT(reason), NULL, NULL, SOURCE,
-		"why it ended (flowEndReason): timeout, forced, shutdown, tcp_reuse" },
+		"why it ended (flowEndReason): timeout, forced, shutdown, tcp_reuse; active_timeout: it goes on, and the counts of its "
+		"next record begin behind this one" },
+	{ "part", FIELD_U32, BIT_PART, 0, FLOW_AT(part), NULL, NULL, "own",
+		"which record of its flow this is, from the second on: all of one flow_id together are the flow" },
+	{ "began", FIELD_TIME, BIT_PART, 0, FLOW_AT(began), NULL, NULL, "own", "the flow's first packet, told of in its first record" },
 	{ "alerted", FIELD_BOOL, FIELD_ALWAYS, 0, FLOW_AT(alerted), NULL, NULL, SOURCE, "some rule has alerted on it" },
 	{ "tx_cnt", FIELD_U16, FIELD_ALWAYS, 0, FLOW_AT(tx_cnt), NULL, NULL, SOURCE, "transactions recorded" },
 	{ "min_ttl_toserver", FIELD_U8, BIT_TO_SERVER, 0, FLOW_AT(min_ttl_toserver), NULL, NULL, SOURCE,
@@ -211,8 +215,24 @@ const struct record_table flow_tcp_record_table = {
 	"tcp", tcp_fields, sizeof(tcp_fields) / sizeof(tcp_fields[0]), sizeof(struct flow_tcp_record),
 };
 
+/* What was told before is no part of this record. */
+static void
+take_told_away(const struct flow *flow, const struct flow_part *told, struct flow_record *out)
+{
+	bool originator = (flow->flags & FLOW_SWAPPED) != 0;
+
+	out->pkts_toserver -= told->packets[originator];
+	out->pkts_toclient -= told->packets[!originator];
+	out->bytes_toserver -= told->bytes[originator];
+	out->bytes_toclient -= told->bytes[!originator];
+	out->start = told->start_ns;
+	out->began = flow->first_ns;
+	out->part = told->count + 1;
+	record_present(&out->head, BIT_PART);
+}
+
 void
-flow_record_fill(const struct flow *flow, struct flow_record *out)
+flow_record_fill(const struct flow *flow, const struct flow_part *told, struct flow_record *out)
 {
 	const uint64_t ns_per_s = UINT64_C(1000000000);
 
@@ -223,8 +243,10 @@ flow_record_fill(const struct flow *flow, struct flow_record *out)
 	out->bytes_toclient = flow->bytes[FLOW_TO_CLIENT];
 	out->start = flow->first_ns;
 	out->end = flow->last_ns;
+	if (told != NULL)
+		take_told_away(flow, told, out);
 	/* a clock that was set: no time is known */
-	out->age = flow->last_ns < flow->first_ns ? 0 : flow->last_ns / ns_per_s - flow->first_ns / ns_per_s;
+	out->age = out->end < out->start ? 0 : out->end / ns_per_s - out->start / ns_per_s;
 	out->state = flow_state_names[flow->state];
 	out->reason = flow_end_names[flow->end_reason];
 	out->end_reason = flow_end_reason_ipfix[flow->end_reason];

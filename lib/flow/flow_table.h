@@ -46,6 +46,11 @@ struct flow_table {
 	struct seen *duplicates; /* NULL: not looked for */
 	uint64_t duplicate_ns;
 	struct flow_rates *rates; /* NULL: not followed */
+	struct flow_part *parts; /* [flow_count]; NULL: flows are told of at their end alone. Only those of long flows are ever touched */
+	unsigned int part_shift; /* nanoseconds to the steps in which a flow's time is looked at; 63: never */
+	uint64_t active_ns;
+	flow_part_fn part_fn;
+	void *part_arg;
 	size_t flows_bytes, buckets_bytes;
 };
 
@@ -68,6 +73,17 @@ flow_is_over(const struct flow_table *table, const struct flow *flow, uint64_t n
 	return now_ns > flow->last_ns && now_ns - flow->last_ns > flow_timeout_ns(table, flow);
 }
 
+/** Whether a packet is of another step than the one before it. The steps of flows begin at different times, by their hash. */
+static inline bool
+flow_part_step(const struct flow_table *table, const struct flow *flow, uint64_t ts_ns)
+{
+	uint64_t phase = (uint64_t)flow->hash << 32 >> (64 - table->part_shift);
+
+	return ((ts_ns + phase) ^ (flow->last_ns + phase)) >> table->part_shift != 0;
+}
+
+/** Tells a part of the flow, if it is time. */
+void flow_part_tell(struct flow_table *table, struct flow *flow, uint64_t ts_ns);
 /** @param limit  bytes of one side within interval_s, from which it is an elephant. @return 0 or -ENOMEM */
 int flow_rates_create(struct flow_rates **out, uint64_t limit, uint64_t interval_s, uint32_t flow_count);
 void flow_rates_destroy(struct flow_rates *rates);

@@ -1,11 +1,10 @@
 #include "test/test.h"
 
-#include "lib/flow/flow.h"
+#include "lib/flow/test_packets.h"
 #include "lib/packet/test_frame.h"
 
 enum { FLOWS_MAX = 1024, BURST = 64 };
 
-static const uint64_t S = UINT64_C(1000000000);
 static _Atomic uint64_t counters[FLOW_COUNTER_COUNT];
 static struct flow_table *table;
 static struct packet packets[BURST];
@@ -16,16 +15,6 @@ struct ended {
 	unsigned int reasons[FLOW_END_COUNT];
 	struct flow last;
 };
-
-static struct flow_config
-config_of(uint64_t flows_max)
-{
-	return (struct flow_config){
-		.flows_max = flows_max, .emergency_recovery = 10,
-		.timeout_s = { { 30, 300, 0 }, { 60, 600, 60 }, { 30, 300, 0 }, { 30, 300, 0 } },
-		.emergency_timeout_s = { { 10, 100, 0 }, { 5, 100, 10 }, { 10, 100, 0 }, { 10, 100, 0 } },
-	};
-}
 
 static int
 setup(void **state)
@@ -51,27 +40,6 @@ on_end(void *arg, struct flow *flow)
 	ended->count++;
 	ended->reasons[flow->end_reason]++;
 	ended->last = *flow;
-}
-
-/** A packet as decoding leaves it. */
-static void
-make(struct packet *packet, uint8_t proto, uint32_t src, uint16_t sport, uint32_t dst, uint16_t dport, uint64_t ts_ns)
-{
-	bool swapped = src > dst || (src == dst && sport > dport);
-
-	memset(packet, 0, sizeof(*packet));
-	packet->ts_ns = ts_ns;
-	packet->wire_len = 100;
-	packet->flags = PACKET_IP | PACKET_L4 | PACKET_FLOW | (swapped ? PACKET_KEY_SWAPPED : 0);
-	packet->ip_version = packet->key.ip_version = 4;
-	packet->ip_proto = packet->key.ip_proto = proto;
-	packet->ttl = 64;
-	packet->key.addr[swapped].words[0] = src;
-	packet->key.addr[!swapped].words[0] = dst;
-	packet->key.port[swapped] = sport;
-	packet->key.port[!swapped] = dport;
-	packet->hash = packet_key_hash(&packet->key);
-	packet->next_idx = PACKET_NO_NEXT;
 }
 
 /** Sends packets[0] through the table. */
@@ -146,7 +114,7 @@ test_biflow(void **state)
 	assert_ptr_equal(pass(), flow);
 	assert_false(flow_to_server(&packets[0]));
 	assert_true(packet_is(&packets[0], PACKET_ESTABLISHED));
-	flow_record_fill(flow, &record);
+	flow_record_fill(flow, NULL, &record);
 	assert_int_equal(record.pkts_toserver, 1);
 	assert_int_equal(record.pkts_toclient, 1);
 	assert_int_equal(record.bytes_toclient, 100);
@@ -314,7 +282,7 @@ test_clock_set_back(void **state)
 	assert_int_equal(ended.count, 19);
 	assert_int_equal(ended.reasons[FLOW_END_TIMEOUT], 19);
 	assert_int_equal(busy->packets[0] + busy->packets[1], 4097);
-	flow_record_fill(busy, &record);
+	flow_record_fill(busy, NULL, &record);
 	assert_int_equal(record.age, 0);
 	/* From here on its time is as ever. */
 	flow_expire(table, right + (4095 + 29) * S, 64, on_end, &ended);
