@@ -140,15 +140,6 @@ static const struct {
 	{ "/v1/sensors/audit", false, audit },
 };
 
-bool
-api_sensors_serves(const char *path)
-{
-	for (size_t i = 0; path != NULL && i < sizeof(routes) / sizeof(routes[0]); i++)
-		if (strcmp(routes[i].path, path) == 0)
-			return true;
-	return false;
-}
-
 int
 api_sensors_answer(struct api_sensors *sensors, const struct api_sensors_request *request, json_t **out,
 	const char **reason)

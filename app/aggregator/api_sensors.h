@@ -30,8 +30,6 @@ struct api_sensors_request {
 	const char *actor; /* for the audit trail */
 };
 
-/** @return whether path is one of those above. */
-bool api_sensors_serves(const char *path);
 /** @param out the answer, or NULL. @param reason out: a constant text, when the status is not 2xx. @return the status */
 int api_sensors_answer(struct api_sensors *sensors, const struct api_sensors_request *request, json_t **out,
 	const char **reason);

@@ -490,9 +490,3 @@ link_server_port(const struct link_server *server)
 {
 	return server->port;
 }
-
-uint64_t
-link_server_connections(const struct link_server *server)
-{
-	return server->peer_count;
-}

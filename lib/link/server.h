@@ -101,8 +101,6 @@ void link_server_stop(struct link_server *server);
 
 /** The port listened on, host order. */
 uint16_t link_server_port(const struct link_server *server);
-/** Connections open now. */
-uint64_t link_server_connections(const struct link_server *server);
 
 /** Asks about every client again, and cuts the connections of those who may not come in any more. */
 void link_server_recheck(struct link_server *server);

@@ -352,18 +352,6 @@ rule_dataset_destroy(struct rule_dataset *set)
 	free(set);
 }
 
-const char *
-rule_dataset_name(const struct rule_dataset *set)
-{
-	return set->name;
-}
-
-enum rule_dataset_type
-rule_dataset_type_of(const struct rule_dataset *set)
-{
-	return (enum rule_dataset_type)set->type;
-}
-
 int
 rule_dataset_save_to(struct rule_dataset *set, const char *path)
 {

@@ -72,8 +72,6 @@ void rule_dataset_fill(struct rule_dataset *set, const struct rule_dataset_value
 struct rule_dataset *rule_dataset_ref(struct rule_dataset *set);
 /** The last reference saves the set, if it has a file, and frees it. Thread: not a worker's. */
 void rule_dataset_destroy(struct rule_dataset *set);
-const char *rule_dataset_name(const struct rule_dataset *set);
-enum rule_dataset_type rule_dataset_type_of(const struct rule_dataset *set);
 /** Where the set is kept when the last reference goes. Copied; NULL: nowhere. @return 0 or -ENOMEM */
 int rule_dataset_save_to(struct rule_dataset *set, const char *path);
 /** The values, one a line, as rule_dataset_parse() reads them. */

@@ -150,8 +150,6 @@ stream_swap_direction(struct flow *flow)
 
 /** Sequence number behind the last byte delivered; 0 without stream state. */
 uint32_t stream_next_seq(const struct flow *flow, bool to_server);
-/** The latest acknowledgement of the direction's bytes by its receiver; 0 when none was seen. */
-uint32_t stream_last_ack(const struct flow *flow, bool to_server);
 /** Whether the receiver acknowledged all bytes of the direction up to seq_end. */
 bool stream_is_acked(const struct flow *flow, bool to_server, uint32_t seq_end);
 /** Bytes that the direction has delivered and skipped. */

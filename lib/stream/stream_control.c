@@ -146,14 +146,6 @@ stream_next_seq(const struct flow *flow, bool to_server)
 	return dir == NULL ? 0 : dir->next_seq;
 }
 
-uint32_t
-stream_last_ack(const struct flow *flow, bool to_server)
-{
-	const struct stream_dir *dir = stream_dir_of(flow, to_server);
-
-	return dir == NULL || (dir->flags & STREAM_DIR_ACKED) == 0 ? 0 : dir->last_ack;
-}
-
 bool
 stream_is_acked(const struct flow *flow, bool to_server, uint32_t seq_end)
 {

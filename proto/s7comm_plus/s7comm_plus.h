@@ -253,9 +253,7 @@ s7p_has(struct s7p_message *message, enum s7p_bit bit)
 /* s7comm_plus_value.c */
 /** Numbers of seven bits an octet, the highest first; the high bit says that more follow. */
 uint32_t s7p_vlq32(struct cursor *in);
-int32_t s7p_vlq32_signed(struct cursor *in);
 uint64_t s7p_vlq64(struct cursor *in);
-int64_t s7p_vlq64_signed(struct cursor *in);
 /** One value with all its elements, appended to the record. @return false: what follows cannot be read */
 bool s7p_read_value(struct s7p_message *message, struct cursor *in, uint32_t id, uint32_t object_id);
 /** Objects in one another with their attributes, as long as tags follow. */

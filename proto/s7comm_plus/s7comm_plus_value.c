@@ -54,22 +54,10 @@ s7p_vlq32(struct cursor *in)
 	return (uint32_t)vlq(in, VLQ32_OCTETS, false);
 }
 
-int32_t
-s7p_vlq32_signed(struct cursor *in)
-{
-	return (int32_t)vlq(in, VLQ32_OCTETS, true);
-}
-
 uint64_t
 s7p_vlq64(struct cursor *in)
 {
 	return vlq(in, VLQ64_OCTETS, false);
-}
-
-int64_t
-s7p_vlq64_signed(struct cursor *in)
-{
-	return (int64_t)vlq(in, VLQ64_OCTETS, true);
 }
 
 /* How the types of plain numbers are written. */
