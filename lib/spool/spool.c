@@ -31,6 +31,8 @@ static const struct knob spool_rows[] = {
 		"how long a place that cannot be read is tried again before what is behind it goes on, and a gap is reported for it" },
 	{ "spool.queue-size", KNOB_SIZE, offsetof(struct spool_config, queue_size), 4ull << 20, 1ull << 30, "16 MiB", NULL,
 		"memory for records that wait for a slow disk; what does not fit is dropped, counted and reported" },
+	{ "spool.keep-room", KNOB_BOOL, offsetof(struct spool_config, keep_room), 0, 0, "yes", NULL,
+		"seven segments' room on the disk is taken ahead, so that a disk which others fill does not stop deliveries" },
 	{ "spool.key-file", KNOB_TEXT, offsetof(struct spool_config, key_file), 0, 0, "", NULL,
 		"file of 64 hexadecimal digits: records are encrypted on the disk (AES-256-GCM); empty: they are not" },
 	{ "spool.key-tpm", KNOB_TEXT, offsetof(struct spool_config, key_tpm), 0, 0, "", NULL,
@@ -186,6 +188,8 @@ spool_open(struct spool *spool)
 		return rc;
 	spool_gaps_restore(spool);
 	rc = save_state(spool);
+	if (rc == 0)
+		spool_room_open(spool);
 	spool->saved_epoch = spool->reader_state.epoch;
 	spool->ready = rc == 0;
 	return rc;

@@ -20,6 +20,8 @@
  *   never one of a lane that comes after the lane which needs the room. What is lost by
  *   that is on the disk, as a gap that is owed, before the segment goes; and a segment goes as
  *   delivered only when the acknowledgement is on the disk.
+ * - With keep_room the blocks of each lane's open segment and of SPOOL_ROOM_SPARE more are allocated ahead, within the bound. So a
+ *   full disk takes records as long as those before them are acknowledged.
  * - Records lost (evicted, damaged on disk, disk full, refused by the aggregator) are counted and
  *   reported by a gap record in the stats lane: {"timestamp":..,"event_type":"gap",
  *   "gap":{"lane":..,"first":..,"last":..,"reason":..}}. A gap that evicts an undelivered gap record
@@ -64,6 +66,7 @@ struct spool_config {
 	const char *key_tpm;        /* key of a TPM2 that with key_file's public key makes that key (seal.h); NULL or "": the file holds it */
 	uint64_t read_patience_ms;  /* before a place that cannot be read is given up for what is behind it; 0: 30 s */
 	uint64_t queue_size;        /* bytes that wait in memory for a slow disk; for struct spool_feed */
+	bool keep_room;             /* of some segments, ahead: a disk that others fill stops nothing that is acknowledged in time */
 	bool waits;                 /* the same: records wait for the disk and are never shed; not a key */
 	uint64_t lane_percent[LINK_LANE_COUNT]; /* of size, that a lane may take, 1..100; 0: all */
 };

@@ -85,7 +85,9 @@ spool_is_full(const struct spool *spool)
 
 	for (unsigned int i = 0; i < LINK_LANE_COUNT; i++)
 		closed_bytes -= spool->lanes[i].fd >= 0 ? spool->lanes[i].file_len : 0;
-	return closed_bytes + LINK_LANE_COUNT * spool->config.segment_size > spool->config.size;
+	unsigned int others = LINK_LANE_COUNT + (spool->config.keep_room ? SPOOL_ROOM_SPARE : 0);
+
+	return closed_bytes + others * spool->config.segment_size > spool->config.size;
 }
 
 void

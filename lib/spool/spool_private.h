@@ -26,6 +26,7 @@ enum {
 	SPOOL_READ_PATIENCE_MS = 30000, /* before a place that cannot be read is given up */
 	SPOOL_DAMAGED_MAX = 4,          /* damaged segments kept aside */
 	SPOOL_LET_GO_MS = 1000,         /* of failing writes, before the folder is let go */
+	SPOOL_ROOM_SPARE = 2,           /* segments for which room is taken ahead, beside those that each lane may have open */
 };
 
 static_assert(SPOOL_RESERVE_LOW > SPOOL_BUFFER_LEN / (SEGMENT_ENTRY_LEN + 1), "a buffer never outruns the reservation");
@@ -157,6 +158,8 @@ struct spool {
 	uint64_t saved_epoch;   /* on the disk, if it was lost there that a new one began */
 	int damaged_dir_fd;
 	uint64_t damaged_bytes; /* writer: of the damaged segments kept aside */
+	unsigned int room_count; /* writer: files of room taken ahead */
+	bool room_refused;       /* none is wanted, or the file system gives none */
 	_Atomic uint64_t epoch;
 	_Atomic uint64_t gaps_due; /* not appended yet */
 	struct spool_gap_request requests[SPOOL_GAP_REQUESTS_MAX];
@@ -214,6 +217,17 @@ int spool_damage_open(struct spool *spool);
 void spool_damage_keep(struct spool *spool, const struct spool_lane *lane, uint64_t first);
 /* As before, for the segment that holds seq. */
 void spool_damage_found(struct spool *spool, const struct spool_lane *lane, uint64_t seq);
+
+/* spool_room.c; the writer's */
+void spool_room_open(struct spool *spool);
+/* Takes what is missing, as far as the disk has it. Cheap when nothing is. */
+void spool_room_fill(struct spool *spool);
+/* The blocks of a whole segment for the file. Returns 0 or -errno. */
+int spool_room_claim(const struct spool *spool, int fd);
+/* An empty segment of the name whose blocks are allocated. Returns its descriptor; -ENOENT where no room was taken, or -errno. */
+int spool_room_take(struct spool *spool, const struct spool_lane *lane, const char *segment);
+/* The segment ends at len: the rest of its room is the disk's again. */
+void spool_room_give_back(const struct spool *spool, int fd, uint64_t len);
 
 /* spool_evict.c */
 bool spool_is_full(const struct spool *spool);

@@ -135,6 +135,7 @@ come_back(struct spool *spool)
 	if (rc < 0)
 		return rc;
 	spool_gaps_restore(spool);
+	spool_room_open(spool);
 	return slot_save(&spool->writer_slot, &spool->writer_state, sizeof(spool->writer_state), true);
 }
 

@@ -161,13 +161,29 @@ lane_close_segment(struct spool *spool, struct spool_lane *lane)
 		return;
 	if (spool->config.fsync == SPOOL_FSYNC_BATCH && fdatasync(lane->fd) != 0)
 		spool_count(spool, SPOOL_SYNC_ERRORS, 1);
+	spool_room_give_back(spool, lane->fd, lane->file_len);
 	close(lane->fd);
 	lane->fd = -1;
 	spool_segment_at(lane, lane->segment_count - 1)->next = lane->accepted + 1;
 }
 
 static int
-segment_make(const struct spool *spool, struct spool_lane *lane)
+segment_file(struct spool *spool, const struct spool_lane *lane, const char *name)
+{
+	int fd = spool_room_take(spool, lane, name);
+
+	if (fd >= 0 || fd == -EEXIST)
+		return fd;
+	fd = openat(lane->dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	if (!spool->room_refused)
+		(void)spool_room_claim(spool, fd); /* what there is of it */
+	return fd;
+}
+
+static int
+segment_make(struct spool *spool, struct spool_lane *lane)
 {
 	struct segment_header header = {
 		.epoch = spool_get_epoch(spool), .hole_first = lane->hole_first,
@@ -183,10 +199,10 @@ segment_make(const struct spool *spool, struct spool_lane *lane)
 	if (spool->sealed && !seal_begin(lane->seal, &header))
 		return -EIO;
 	segment_name(name, lane->next);
-	int fd = openat(lane->dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	int fd = segment_file(spool, lane, name);
 
 	if (fd < 0)
-		return -errno;
+		return fd;
 	ssize_t done = pwrite(fd, &header, sizeof(header), 0);
 
 	if (done != (ssize_t)sizeof(header)) {
@@ -295,6 +311,7 @@ spool_flush(struct spool *spool)
 		spool_remove_acked(spool, &spool->lanes[i]);
 	}
 	spool_gap_flush(spool);
+	spool_room_fill(spool);
 	if (spool->state_dirty)
 		spool_save_writer_state(spool, false);
 	counter_set(&spool->counters[SPOOL_STORED_BYTES], spool->total_bytes);

@@ -239,10 +239,13 @@ def wait_delivery(ledger, faults, what):
         time.sleep(0.02)
 
 
-def disk_full(program, rounds, policy):
+def disk_full(program, rounds, policy, mode='run', room='yes'):
+    """Others fill the disk. With room taken ahead (spool.keep-room) nothing is dropped as long as what is written is delivered."""
     ledger, faults = Ledger(), []
+    must_shed = mode == 'hold' or room == 'no'
     with disk_of(64) as disk:
-        worker = Worker(program, ledger, disk, 'run', fsync=policy)
+        keys = {'keep-room': room}
+        worker = Worker(program, ledger, disk, mode, fsync=policy, **keys)
         for turn in range(rounds):
             shed = ledger.shed
             time.sleep(0.2)
@@ -252,13 +255,16 @@ def disk_full(program, rounds, policy):
                     file.flush()
             time.sleep(1.0)
             os.unlink(f'{disk.at}/filler')
-            wait_delivery(ledger, faults, 'disk full')
-            if ledger.shed == shed and not ledger.gaps:
+            if mode == 'run':
+                wait_delivery(ledger, faults, 'disk full')
+            if must_shed and mode == 'run' and ledger.shed == shed and not ledger.gaps:
                 faults.append(f'round {turn}: the disk was not full')
         if worker.end(signal.SIGTERM) != 0:
             faults.append('the worker failed')
-        drain(program, ledger, disk, faults)
+        drain(program, ledger, disk, faults, **keys)
     lost = ledger.check(faults)
+    if must_shed != (lost + ledger.shed > 0):
+        faults.append(f'{lost + ledger.shed} records were dropped')
     ledger.check_sum(faults)
     return ledger, lost, worker.counters(), faults
 
@@ -286,8 +292,8 @@ def unread_disk(program, rounds, policy, sealed=False):
     """The segments cannot be read for a while, at a start after kill -9 and under the running worker: writing goes on, nothing is
     dropped, and all of it is delivered once they can be."""
     ledger, faults = Ledger(), []
-    with disk_of(64) as disk:
-        keys = {'size': '40 MiB', **(key_of(disk) if sealed else {})}
+    with disk_of(512) as disk:
+        keys = {'size': '400 MiB', **(key_of(disk) if sealed else {})}
         for _ in range(rounds):
             worker = Worker(program, ledger, disk, 'hold', fsync=policy, **keys)
             time.sleep(random.uniform(0.05, 0.3))
@@ -422,6 +428,8 @@ FAULTS = {
     'power cut, encrypted': lambda program, n: power_cuts(program, n, 'interval', True),
     'disk full': lambda program, n: disk_full(program, n, 'interval'),
     'disk full, batch': lambda program, n: disk_full(program, n, 'batch'),
+    'disk full, no uplink': lambda program, n: disk_full(program, n, 'interval', mode='hold'),
+    'disk full, no room kept': lambda program, n: disk_full(program, n, 'batch', room='no'),
     'disk hangs': lambda program, n: hanging_disk(program, n, 'interval'),
     'disk hangs, sink': lambda program, n: hanging_disk_and_sink(program, n, 'batch'),
     'EIO': lambda program, n: dead_disk(program, n, 'interval', shut_down),
