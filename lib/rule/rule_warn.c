@@ -15,24 +15,18 @@ enum held { HELD_NOT, HELD_BY_NOBODY, HELD };
 
 /* What rules leave for others, by name and kind. */
 struct holdings {
-	uint8_t *held; /* [names * KINDS_OF_NAME] enum held; NULL: no memory, nothing is said */
-	uint32_t names;
+	uint8_t *held;          /* [names * KINDS_OF_NAME] enum held; NULL: no memory, nothing is said */
+	uint32_t *askers_first; /* [as held, and one] where its list begins in askers */
+	uint32_t *askers;       /* numbers of rules */
+	uint32_t askers_count;
+	uint32_t *waiting;      /* numbers of rules to look at */
+	uint32_t waiting_count;
 };
 
-static uint8_t *
-held_at(const struct holdings *holdings, uint8_t kind, uint32_t id)
+static uint32_t
+key_of(uint8_t kind, uint32_t id)
 {
-	return &holdings->held[id * KINDS_OF_NAME + (kind < KINDS_OF_NAME ? kind : 0)];
-}
-
-static bool
-hold(const struct holdings *holdings, uint8_t kind, uint32_t id, enum held how)
-{
-	uint8_t *held = held_at(holdings, kind, id);
-	bool news = *held < how;
-
-	*held = news ? (uint8_t)how : *held;
-	return news;
+	return id * KINDS_OF_NAME + (kind < KINDS_OF_NAME ? kind : 0);
 }
 
 /* Whether a state is a condition that holds only where something was left before. */
@@ -48,33 +42,39 @@ held_for(const struct holdings *holdings, const struct rule_state *asked)
 	enum held best = HELD_NOT;
 
 	for (unsigned int n = 0; n < asked->id_count; n++) {
-		enum held held = (enum held) *held_at(holdings, asked->kind, asked->ids[n]);
+		enum held held = (enum held)holdings->held[key_of(asked->kind, asked->ids[n])];
 
 		best = held > best ? held : best;
 	}
 	return best;
 }
 
-/* @return whether some of it is new */
-static bool
-hold_all_of(const struct holdings *holdings, const struct rule *rule, enum held how)
+/* Calls fn for each thing that the rule leaves for others. */
+static void
+each_left(const struct rule *rule, void (*fn)(struct holdings *holdings, uint32_t key), struct holdings *holdings)
 {
-	bool news = false;
-
 	for (unsigned int s = 0; s < rule->state_count; s++) {
 		const struct rule_state *state = &rule->states[s];
 
 		if (state->op == STATE_SET || state->op == STATE_TOGGLE || state->op == STATE_ADD)
-			news |= hold(holdings, state->kind, state->ids[0], how);
+			fn(holdings, key_of(state->kind, state->ids[0]));
 	}
 	for (unsigned int b = 0; b < rule->buffer_count; b++)
 		for (unsigned int n = 0; n < rule->buffers[b].node_count; n++) {
 			const struct rule_node *node = &rule->buffers[b].nodes[n];
 
 			for (unsigned int c = 0; node->kind == NODE_PCRE && c < node->pcre.capture_count; c++)
-				news |= hold(holdings, STATE_VAR, node->pcre.captures[c].id, how);
+				fn(holdings, key_of(STATE_VAR, node->pcre.captures[c].id));
 		}
-	return news;
+}
+
+/* Calls fn for each thing of which the rule asks whether it is there. */
+static void
+each_asked(const struct rule *rule, uint32_t number, void (*fn)(struct holdings *holdings, uint32_t key, uint32_t rule), struct holdings *holdings)
+{
+	for (unsigned int s = 0; s < rule->state_count; s++)
+		for (unsigned int n = 0; asks(&rule->states[s]) && n < rule->states[s].id_count; n++)
+			fn(holdings, key_of(rule->states[s].kind, rule->states[s].ids[n]), number);
 }
 
 static const char *never_by_itself(const struct ruleset *set, const struct rule *rule);
@@ -90,22 +90,88 @@ may_fire(const struct ruleset *set, const struct holdings *holdings, const struc
 }
 
 static void
+left_by_nobody(struct holdings *holdings, uint32_t key)
+{
+	if (holdings->held[key] < HELD_BY_NOBODY)
+		holdings->held[key] = HELD_BY_NOBODY;
+}
+
+/* Those that ask for it may fire now. */
+static void
+left(struct holdings *holdings, uint32_t key)
+{
+	if (holdings->held[key] == HELD)
+		return;
+	holdings->held[key] = HELD;
+	for (uint32_t i = holdings->askers_first[key]; i < holdings->askers_first[key + 1]; i++)
+		holdings->waiting[holdings->waiting_count++] = holdings->askers[i];
+}
+
+/* Two passes make the lists: how many there are, then who. */
+static void
+count_asker(struct holdings *holdings, uint32_t key, uint32_t rule)
+{
+	holdings->askers_first[key + 1]++;
+	holdings->askers_count++;
+}
+
+static void
+add_asker(struct holdings *holdings, uint32_t key, uint32_t rule)
+{
+	holdings->askers[--holdings->askers_first[key + 1]] = rule;
+}
+
+static bool
+askers_find(struct holdings *holdings, const struct ruleset *set)
+{
+	uint32_t keys = set->name_count * KINDS_OF_NAME;
+
+	holdings->askers_first = calloc((size_t)keys + 2, sizeof(*holdings->askers_first));
+	for (uint32_t i = 0; holdings->askers_first != NULL && i < set->rule_count; i++)
+		each_asked(set->rules[i], i, count_asker, holdings);
+	holdings->askers = malloc(((size_t)holdings->askers_count + 1) * sizeof(*holdings->askers));
+	holdings->waiting = malloc(((size_t)holdings->askers_count + set->rule_count + 1) * sizeof(*holdings->waiting));
+	if (holdings->askers_first == NULL || holdings->askers == NULL || holdings->waiting == NULL)
+		return false;
+	/* Each list's end; taking from it leaves the list's beginning, one place further on. */
+	for (uint32_t key = 0; key < keys; key++)
+		holdings->askers_first[key + 1] += holdings->askers_first[key];
+	for (uint32_t i = 0; i < set->rule_count; i++)
+		each_asked(set->rules[i], i, add_asker, holdings);
+	memmove(holdings->askers_first, holdings->askers_first + 1, keys * sizeof(*holdings->askers_first));
+	holdings->askers_first[keys] = holdings->askers_count;
+	return true;
+}
+
+/* What can be left: a rule that may fire leaves it, and then those that ask for it are looked at again. */
+static void
 holdings_find(struct holdings *holdings, const struct ruleset *set)
 {
-	bool news = true;
-
-	holdings->names = set->name_count;
 	holdings->held = calloc((size_t)set->name_count + 1, KINDS_OF_NAME);
-	if (holdings->held == NULL)
+	if (holdings->held == NULL || !askers_find(holdings, set)) {
+		free(holdings->held);
+		holdings->held = NULL;
 		return;
-	for (uint32_t i = 0; i < set->rule_count; i++)
-		(void)hold_all_of(holdings, set->rules[i], HELD_BY_NOBODY);
-	while (news) {
-		news = false;
-		for (uint32_t i = 0; i < set->rule_count; i++)
-			if (may_fire(set, holdings, set->rules[i]))
-				news |= hold_all_of(holdings, set->rules[i], HELD);
 	}
+	for (uint32_t i = set->rule_count; i-- > 0;) {
+		each_left(set->rules[i], left_by_nobody, holdings);
+		holdings->waiting[holdings->waiting_count++] = i;
+	}
+	while (holdings->waiting_count > 0) {
+		const struct rule *rule = set->rules[holdings->waiting[--holdings->waiting_count]];
+
+		if (may_fire(set, holdings, rule))
+			each_left(rule, left, holdings);
+	}
+}
+
+static void
+holdings_free(struct holdings *holdings)
+{
+	free(holdings->held);
+	free(holdings->askers_first);
+	free(holdings->askers);
+	free(holdings->waiting);
 }
 
 static const char *
@@ -235,6 +301,6 @@ ruleset_warnings(const struct ruleset *set, void (*warn)(const struct rule_meta 
 				count++;
 			}
 	}
-	free(holdings.held);
+	holdings_free(&holdings);
 	return count;
 }

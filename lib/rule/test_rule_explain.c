@@ -155,6 +155,32 @@ test_never_behind(void **state)
 	ruleset_destroy(set);
 }
 
+/* Chains against the order of the rules: each asks for a bit, or for either of two of which nobody sets the other, and sets the
+ * next. The time of a look at each link is that of one look at all. */
+static void
+test_never_behind_chains(void **state)
+{
+	enum { LINKS = 2000 };
+	size_t cap = LINKS * 160, len = 0;
+	char *text = malloc(cap);
+
+	(void)state;
+	for (unsigned int begun = 0; begun < 2; begun++) {
+		for (unsigned int i = 0; i < LINKS; i++)
+			len += (size_t)snprintf(text + len, cap - len, "alert udp any any -> any 1 (dsize:%u; flowbits:isset,b%u%s; flowbits:set,b%u; sid:%u;)\n",
+				i + 1, i + 1, i % 3 == 0 ? "|nobody" : "", i, i + 1);
+		len += (size_t)snprintf(text + len, cap - len, "alert udp any any -> any 1 (flowbits:%s,b%u; dsize:5; sid:%u;)\n",
+			begun != 0 ? "set" : "isnotset", LINKS, LINKS + 1);
+		struct ruleset *set = toy_ruleset(text);
+
+		assert_int_equal(ruleset_count(set), LINKS + 1);
+		assert_int_equal(ruleset_warnings(set, note, NULL), begun != 0 ? 0 : LINKS);
+		ruleset_destroy(set);
+		len = 0;
+	}
+	free(text);
+}
+
 static void
 test_explain(void **state)
 {
@@ -241,6 +267,7 @@ main(void)
 		cmocka_unit_test(test_warnings),
 		cmocka_unit_test(test_never),
 		cmocka_unit_test(test_never_behind),
+		cmocka_unit_test(test_never_behind_chains),
 		cmocka_unit_test(test_explain),
 		cmocka_unit_test(test_usage),
 	};
