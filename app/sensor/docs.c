@@ -68,6 +68,7 @@ write_fields(const char *dir, const struct settings *settings, struct buf *text)
 	      "MAC address by all of it or its maker's part (`00:1b:1b:0a:0b:0c`, `00:1b:1b`, lists, `!`), for anything that is there by `PATH;`. Of a list one\n"
 	      "element is enough, and of `![...]` none may be so.\n", page);
 	put_record(page, text, &flow_record_table);
+	put_record(page, text, &netflow_record_table);
 	put_record(page, text, &flow_tcp_record_table);
 	put_record(page, text, &arp_table);
 	put_record(page, text, &anomaly_table);

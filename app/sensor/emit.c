@@ -521,8 +521,8 @@ emit_arp(struct worker *worker, const struct packet_arp *arp)
 	event_ring_commit(worker->ring, b.event);
 }
 
-void
-emit_flow(struct worker *worker, const struct flow *flow)
+static void
+emit_biflow(struct worker *worker, const struct flow *flow)
 {
 	struct event_builder b;
 	const struct flow_session *session = flow->session;
@@ -537,6 +537,41 @@ emit_flow(struct worker *worker, const struct flow *flow)
 		memcpy(event_add(&b, EVENT_SECTION_MACS, sizeof(*macs)), macs, sizeof(*macs));
 	put_metadata(&b, worker);
 	event_ring_commit(worker->ring, b.event);
+}
+
+static void
+emit_netflow(struct worker *worker, const struct flow *flow, enum flow_direction direction)
+{
+	struct event_builder b;
+	struct flow_record both;
+	struct netflow_record record;
+	struct flow_tcp_record tcp;
+
+	flow_record_fill(flow, flow_part(worker->flows, flow), &both);
+	if ((direction == FLOW_TO_SERVER ? both.pkts_toserver : both.pkts_toclient) == 0)
+		return;
+	if (!begin(worker, &b, EVENT_NETFLOW, event_len_of(2, sizeof(record) + sizeof(tcp))))
+		return;
+	b.event->ts_ns = flow->last_ns;
+	if (direction == FLOW_TO_CLIENT)
+		emit_turn_ends(b.event);
+	netflow_record_fill(&both, direction, &record);
+	put_bytes(&b, EVENT_SECTION_NETFLOW, (const uint8_t *)&record, sizeof(record));
+	netflow_tcp_record_fill(flow, direction, &tcp);
+	if (flow->key.ip_proto == IP_PROTO_TCP)
+		put_bytes(&b, EVENT_SECTION_TCP, (const uint8_t *)&tcp, sizeof(tcp));
+	event_ring_commit(worker->ring, b.event);
+}
+
+void
+emit_flow(struct worker *worker, const struct flow *flow)
+{
+	if (worker->settings->sensor.log_flow)
+		emit_biflow(worker, flow);
+	if (!worker->settings->sensor.log_netflow)
+		return;
+	emit_netflow(worker, flow, FLOW_TO_SERVER);
+	emit_netflow(worker, flow, FLOW_TO_CLIENT);
 }
 
 void

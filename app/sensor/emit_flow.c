@@ -51,13 +51,39 @@ emit_put_flow(struct event *event, const struct flow *flow)
 }
 
 void
+emit_turn_ends(struct event *event)
+{
+	struct ip_addr ip = event->src;
+	uint16_t port = event->sport;
+	uint8_t mac[6], type = event->icmp_type, code = event->icmp_code;
+
+	event->src = event->dst;
+	event->dst = ip;
+	event->sport = event->dport;
+	event->dport = port;
+	memcpy(mac, event->src_mac, sizeof(mac));
+	memcpy(event->src_mac, event->dst_mac, sizeof(mac));
+	memcpy(event->dst_mac, mac, sizeof(mac));
+	if ((event->flags & EVENT_HAS_ICMP_RESPONSE) == 0)
+		return;
+	event->icmp_type = event->icmp_response_type;
+	event->icmp_code = event->icmp_response_code;
+	event->icmp_response_type = type;
+	event->icmp_response_code = code;
+}
+
+void
 emit_add_flow(struct event_builder *b, const struct flow *flow, const struct flow_part *told)
 {
 	b->event->ts_ns = flow->last_ns;
 	b->event->app_before = flow->app_proto_before;
 	flow_record_fill(flow, told, event_add(b, EVENT_SECTION_FLOW, sizeof(struct flow_record)));
-	if (flow->key.ip_proto == IP_PROTO_TCP)
-		flow_tcp_record_fill(flow, event_add(b, EVENT_SECTION_TCP, sizeof(struct flow_tcp_record)));
+	if (flow->key.ip_proto == IP_PROTO_TCP) {
+		struct flow_tcp_record *tcp = event_add(b, EVENT_SECTION_TCP, sizeof(*tcp));
+
+		if (tcp != NULL)
+			flow_tcp_record_fill(flow, tcp);
+	}
 }
 
 uint32_t

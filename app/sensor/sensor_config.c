@@ -47,6 +47,8 @@ static const struct knob knobs[] = {
 	{ "alert.tagged-packets", KNOB_BOOL, AT(alert_tagged), 0, 0, "yes", NULL, "packets that a rule's tag takes are logged" },
 	{ "alert.packet", KNOB_BOOL, AT(alert_packet), 0, 0, "yes", NULL, "alerts carry the frame" },
 	{ "events.flow", KNOB_BOOL, AT(log_flow), 0, 0, "yes", NULL, "write flow events" },
+	{ "events.netflow", KNOB_BOOL, AT(log_netflow), 0, 0, "no", NULL,
+		"write a netflow event for each direction of a flow, from its sender to its receiver, when a flow event would be written" },
 	{ "events.arp", KNOB_BOOL, AT(log_arp), 0, 0, "yes", NULL, "write arp events" },
 	{ "events.files", KNOB_BOOL, AT(log_files), 0, 0, "yes", NULL,
 		"write fileinfo events: of each file that a protocol carried, bodies of HTTP among them" },

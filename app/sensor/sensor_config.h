@@ -34,7 +34,7 @@ struct sensor_config {
 	bool idle_sleep;            /* sleep 50 us after empty polls instead of polling on */
 	uint64_t stats_interval_s, ports_silence_s;
 	uint64_t hold_ms;           /* how long an alert waits for its transaction's response */
-	bool log_flow, log_arp, log_files, log_stats, stats_null_values;
+	bool log_flow, log_netflow, log_arp, log_files, log_stats, stats_null_values;
 	bool anomaly_decode, anomaly_stream, anomaly_applayer;
 	bool alert_payload, alert_packet, alert_tagged;
 	bool ethernet, community_id;

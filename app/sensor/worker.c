@@ -385,7 +385,7 @@ end_flow(void *arg, struct flow *flow)
 		proto_session_end(worker->protos, &session->proto, flow->last_ns);
 		hold_end(worker, session);
 	}
-	if (worker->depth == WORKER_ALL && worker->settings->sensor.log_flow && flow->packets[0] + flow->packets[1] > 0)
+	if (worker->depth == WORKER_ALL && flow->packets[0] + flow->packets[1] > 0)
 		emit_flow(worker, flow);
 	if (worker->matcher != NULL)
 		rule_flow_end(worker->matcher, flow);

@@ -204,6 +204,8 @@ void macs_end(struct worker *worker, struct flow_session *session);
 
 /** Who speaks in a flow, for any event of it. */
 void emit_put_flow(struct event *event, const struct flow *flow);
+/** Of an event whose sender is the flow's responder. */
+void emit_turn_ends(struct event *event);
 /** What a flow event says of the flow itself: two sections. */
 void emit_add_flow(struct event_builder *b, const struct flow *flow, const struct flow_part *told);
 /** A flow event in memory of emit_flow_len() bytes, of a flow that may go on. */
@@ -232,6 +234,7 @@ void emit_decode_anomalies(struct worker *worker);
 void emit_app_anomaly(struct worker *worker, const struct proto *proto, bool to_server, const char *event_name, const struct proto_ctx *ctx,
 	uint32_t tx_id);
 void emit_arp(struct worker *worker, const struct packet_arp *arp);
+/** The flow and netflow events that are wanted. */
 void emit_flow(struct worker *worker, const struct flow *flow);
 /** A flow_part_fn of the worker's flow table. */
 void emit_flow_part(void *worker, struct flow *flow);

@@ -34,7 +34,7 @@ create_parts(struct worker *worker, struct ruleset *ruleset)
 	if (rc == 0)
 		rc = flow_table_create(&worker->flows, &s->flow, worker->flow_counters);
 	if (rc == 0)
-		rc = s->sensor.log_flow ? flow_tell_parts(worker->flows, emit_flow_part, worker) : 0;
+		rc = s->sensor.log_flow || s->sensor.log_netflow ? flow_tell_parts(worker->flows, emit_flow_part, worker) : 0;
 	if (rc == 0)
 		rc = stream_engine_create(&worker->streams, &s->stream, worker->stream_counters);
 	if (rc == 0)

@@ -16,11 +16,12 @@
 #include "lib/rule/rule.h"
 
 enum event_type { EVENT_ALERT, EVENT_APP, EVENT_ANOMALY, EVENT_ARP, EVENT_FLOW, EVENT_ASSET, EVENT_PACKET,
-	EVENT_SUMMARY, EVENT_FILE, EVENT_TYPE_COUNT };
+	EVENT_SUMMARY, EVENT_FILE, EVENT_NETFLOW, EVENT_TYPE_COUNT };
 
 enum event_section_kind {
 	EVENT_SECTION_ALERT,    /* struct alert_record */
 	EVENT_SECTION_FLOW,     /* struct flow_record */
+	EVENT_SECTION_NETFLOW,  /* struct netflow_record */
 	EVENT_SECTION_TCP,      /* struct flow_tcp_record */
 	EVENT_SECTION_ANOMALY,  /* struct anomaly_record */
 	EVENT_SECTION_ARP,      /* struct arp_record */

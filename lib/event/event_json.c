@@ -21,7 +21,7 @@ struct community {
 
 struct event_json {
 	struct event_json_config config;
-	struct record_writer *flow, *tcp, *anomaly, *arp, *identity, *summary, *file;
+	struct record_writer *flow, *netflow, *tcp, *anomaly, *arp, *identity, *summary, *file;
 	struct record_writer *apps[RULE_APPS_MAX];
 	struct record_writer *beside[RULE_APPS_MAX]; /* NULL: the protocol has no keys beside its object */
 	struct community *community; /* direct-mapped by flow_id: a SHA-1 a flow, not a record */
@@ -41,6 +41,8 @@ event_json_create(struct event_json **out, const struct event_json_config *confi
 		rc = -ENOMEM;
 	if (rc == 0)
 		rc = record_writer_create(&json->flow, &flow_record_table);
+	if (rc == 0)
+		rc = record_writer_create(&json->netflow, &netflow_record_table);
 	if (rc == 0)
 		rc = record_writer_create(&json->tcp, &flow_tcp_record_table);
 	if (rc == 0)
@@ -73,6 +75,7 @@ event_json_destroy(struct event_json *json)
 	if (json == NULL)
 		return;
 	record_writer_destroy(json->flow);
+	record_writer_destroy(json->netflow);
 	record_writer_destroy(json->tcp);
 	record_writer_destroy(json->anomaly);
 	record_writer_destroy(json->arp);
@@ -90,6 +93,7 @@ event_json_destroy(struct event_json *json)
 static const char *const type_names[EVENT_TYPE_COUNT] = {
 	[EVENT_ALERT] = "alert", [EVENT_ANOMALY] = "anomaly", [EVENT_ARP] = "arp", [EVENT_FLOW] = "flow",
 	[EVENT_ASSET] = "asset", [EVENT_PACKET] = "packet", [EVENT_SUMMARY] = "summary", [EVENT_FILE] = "fileinfo",
+	[EVENT_NETFLOW] = "netflow",
 };
 
 /* Of what came in a packet, which has a way that it came: EVE pkt_src. */
@@ -196,7 +200,7 @@ put_header(struct event_json *json, struct buf *out, const struct event *event)
 		put_text(out, ",\"pkt_src\":", packet_source_names[event->pkt_source]);
 	if (app != NULL)
 		put_text(out, ",\"app_proto\":", app);
-	else if (event->type == EVENT_FLOW && (event->ip_proto == IP_PROTO_TCP || event->ip_proto == IP_PROTO_UDP))
+	else if ((event->type == EVENT_FLOW || event->type == EVENT_NETFLOW) && (event->ip_proto == IP_PROTO_TCP || event->ip_proto == IP_PROTO_UDP))
 		buf_puts(out, ",\"app_proto\":\"failed\"");
 	if (event->app_before > 0 && event->app_before <= json->config.app_count)
 		put_text(out, ",\"app_proto_orig\":", json->config.apps[event->app_before - 1]->name);
@@ -339,6 +343,9 @@ put_section(const struct event_json *json, struct buf *out, const struct event *
 		return;
 	case EVENT_SECTION_FLOW:
 		put_record(out, json->flow, "flow", data, section->len);
+		return;
+	case EVENT_SECTION_NETFLOW:
+		put_record(out, json->netflow, "netflow", data, section->len);
 		return;
 	case EVENT_SECTION_TCP:
 		put_record(out, json->tcp, "tcp", data, section->len);

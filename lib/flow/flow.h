@@ -334,6 +334,15 @@ struct flow_record {
 	bool elephant_toserver, elephant_toclient;
 };
 
+/** The EVE object `netflow`: one direction of a flow record. */
+struct netflow_record {
+	struct record_head head;
+	uint64_t pkts, bytes;
+	uint64_t start, end; /* ns; of both directions */
+	uint64_t age;        /* seconds */
+	uint8_t min_ttl, max_ttl;
+};
+
 struct flow_tcp_record {
 	struct record_head head;
 	struct record_ref tcp_flags, tcp_flags_ts, tcp_flags_tc; /* one byte each, printed as two hex digits */
@@ -343,11 +352,15 @@ struct flow_tcp_record {
 };
 
 extern const struct record_table flow_record_table;     /* "flow" */
+extern const struct record_table netflow_record_table;  /* "netflow" */
 extern const struct record_table flow_tcp_record_table; /* "tcp" */
 
 /** @param told  by flow_part(): the record is of what came behind it; NULL: of the whole flow so far */
 void flow_record_fill(const struct flow *flow, const struct flow_part *told, struct flow_record *out);
+void netflow_record_fill(const struct flow_record *flow, enum flow_direction direction, struct netflow_record *out);
 /** Only for TCP flows. */
 void flow_tcp_record_fill(const struct flow *flow, struct flow_tcp_record *out);
+/** The flags of one direction alone, for a netflow event. */
+void netflow_tcp_record_fill(const struct flow *flow, enum flow_direction direction, struct flow_tcp_record *out);
 
 #endif

@@ -188,17 +188,35 @@ const struct record_table flow_record_table = {
 	"flow", flow_fields, sizeof(flow_fields) / sizeof(flow_fields[0]), sizeof(struct flow_record),
 };
 
+#define NETFLOW_AT(field) offsetof(struct netflow_record, field)
+
+static const struct field netflow_fields[] = {
+	{ "pkts", FIELD_U64, FIELD_ALWAYS, 0, NETFLOW_AT(pkts), NULL, NULL, SOURCE, "packets of the sender (packetDeltaCount)" },
+	{ "bytes", FIELD_U64, FIELD_ALWAYS, 0, NETFLOW_AT(bytes), NULL, NULL, SOURCE, "bytes of its frames" },
+	{ "start", FIELD_TIME, FIELD_ALWAYS, 0, NETFLOW_AT(start), NULL, NULL, SOURCE, "as flow.start" },
+	{ "end", FIELD_TIME, FIELD_ALWAYS, 0, NETFLOW_AT(end), NULL, NULL, SOURCE, "as flow.end" },
+	{ "age", FIELD_U64, FIELD_ALWAYS, 0, NETFLOW_AT(age), NULL, NULL, SOURCE, "as flow.age" },
+	{ "min_ttl", FIELD_U8, FIELD_ALWAYS, 0, NETFLOW_AT(min_ttl), NULL, NULL, SOURCE, "minimumTTL" },
+	{ "max_ttl", FIELD_U8, FIELD_ALWAYS, 0, NETFLOW_AT(max_ttl), NULL, NULL, SOURCE, "maximumTTL" },
+};
+
+const struct record_table netflow_record_table = {
+	"netflow", netflow_fields, sizeof(netflow_fields) / sizeof(netflow_fields[0]), sizeof(struct netflow_record),
+};
+
 #define TCP_AT(field) offsetof(struct flow_tcp_record, field)
 #define TCP_FLAG_ROW(key, text, bit) \
 	{ key, FIELD_BOOL, bit, 0, TCP_AT(text), NULL, NULL, "RFC 9293 3.1", "some segment had the flag" }
 
+enum { BIT_BOTH = 8 };
+
 /* presence bits of the flag rows are the flags' own numbers */
 static const struct field tcp_fields[] = {
 	{ "tcp_flags", FIELD_HEX, FIELD_ALWAYS, 0, TCP_AT(tcp_flags), NULL, NULL, "RFC 9293 3.1",
-		"flags of all segments (tcpControlBits)" },
-	{ "tcp_flags_ts", FIELD_HEX, FIELD_ALWAYS, 0, TCP_AT(tcp_flags_ts), NULL, NULL, "RFC 9293 3.1",
+		"flags of all segments (tcpControlBits); of a netflow event those of its sender" },
+	{ "tcp_flags_ts", FIELD_HEX, BIT_BOTH, 0, TCP_AT(tcp_flags_ts), NULL, NULL, "RFC 9293 3.1",
 		"of the originator's segments" },
-	{ "tcp_flags_tc", FIELD_HEX, FIELD_ALWAYS, 0, TCP_AT(tcp_flags_tc), NULL, NULL, "RFC 9293 3.1",
+	{ "tcp_flags_tc", FIELD_HEX, BIT_BOTH, 0, TCP_AT(tcp_flags_tc), NULL, NULL, "RFC 9293 3.1",
 		"of the responder's segments" },
 	TCP_FLAG_ROW("syn", syn, 1),
 	TCP_FLAG_ROW("fin", fin, 0),
@@ -208,7 +226,7 @@ static const struct field tcp_fields[] = {
 	TCP_FLAG_ROW("urg", urg, 5),
 	TCP_FLAG_ROW("ecn", ecn, 6),
 	TCP_FLAG_ROW("cwr", cwr, 7),
-	{ "state", FIELD_TEXT, FIELD_ALWAYS, 0, TCP_AT(state), NULL, NULL, "RFC 9293 3.3.2", "of the connection" },
+	{ "state", FIELD_TEXT, BIT_BOTH, 0, TCP_AT(state), NULL, NULL, "RFC 9293 3.3.2", "of the connection" },
 };
 
 const struct record_table flow_tcp_record_table = {
@@ -277,18 +295,26 @@ flow_record_fill(const struct flow *flow, const struct flow_part *told, struct f
 }
 
 void
-flow_tcp_record_fill(const struct flow *flow, struct flow_tcp_record *out)
+netflow_record_fill(const struct flow_record *flow, enum flow_direction direction, struct netflow_record *out)
 {
-	const uint32_t bytes_at = offsetof(struct flow_tcp_record, flags_bytes);
-	uint8_t all = flow->tcp_flags[FLOW_TO_SERVER] | flow->tcp_flags[FLOW_TO_CLIENT];
+	bool to_server = direction == FLOW_TO_SERVER;
 
 	memset(out, 0, sizeof(*out));
+	out->pkts = to_server ? flow->pkts_toserver : flow->pkts_toclient;
+	out->bytes = to_server ? flow->bytes_toserver : flow->bytes_toclient;
+	out->start = flow->start;
+	out->end = flow->end;
+	out->age = flow->age;
+	out->min_ttl = to_server ? flow->min_ttl_toserver : flow->min_ttl_toclient;
+	out->max_ttl = to_server ? flow->max_ttl_toserver : flow->max_ttl_toclient;
+}
+
+static void
+put_flags(uint8_t all, struct flow_tcp_record *out)
+{
+	memset(out, 0, sizeof(*out));
 	out->flags_bytes[0] = all;
-	out->flags_bytes[1] = flow->tcp_flags[FLOW_TO_SERVER];
-	out->flags_bytes[2] = flow->tcp_flags[FLOW_TO_CLIENT];
-	out->tcp_flags = (struct record_ref){ bytes_at, 1 };
-	out->tcp_flags_ts = (struct record_ref){ bytes_at + 1, 1 };
-	out->tcp_flags_tc = (struct record_ref){ bytes_at + 2, 1 };
+	out->tcp_flags = (struct record_ref){ offsetof(struct flow_tcp_record, flags_bytes), 1 };
 	out->head.present = all;
 	out->fin = (all & TCP_FIN) != 0;
 	out->syn = (all & TCP_SYN) != 0;
@@ -298,5 +324,24 @@ flow_tcp_record_fill(const struct flow *flow, struct flow_tcp_record *out)
 	out->urg = (all & TCP_URG) != 0;
 	out->ecn = (all & TCP_ECE) != 0;
 	out->cwr = (all & TCP_CWR) != 0;
+}
+
+void
+netflow_tcp_record_fill(const struct flow *flow, enum flow_direction direction, struct flow_tcp_record *out)
+{
+	put_flags(flow->tcp_flags[direction], out);
+}
+
+void
+flow_tcp_record_fill(const struct flow *flow, struct flow_tcp_record *out)
+{
+	const uint32_t bytes_at = offsetof(struct flow_tcp_record, flags_bytes);
+
+	put_flags(flow->tcp_flags[FLOW_TO_SERVER] | flow->tcp_flags[FLOW_TO_CLIENT], out);
+	out->flags_bytes[1] = flow->tcp_flags[FLOW_TO_SERVER];
+	out->flags_bytes[2] = flow->tcp_flags[FLOW_TO_CLIENT];
+	out->tcp_flags_ts = (struct record_ref){ bytes_at + 1, 1 };
+	out->tcp_flags_tc = (struct record_ref){ bytes_at + 2, 1 };
+	record_present(&out->head, BIT_BOTH);
 	out->state = flow_tcp_state_names[flow->tcp_state];
 }

@@ -32,8 +32,8 @@ CASE_REASONS = {
     'bug-1045': 'the client\'s data segments have bad checksums and the case does not say `-k none`: no host took them; with '
                 '`-k none` all three alerts are there',
     'detect-app-layer-protocol-04': 'there is no parser for HTTP/2; the rule is refused with that reason',
-    'eve-flow-esp': 'the flows are there with their SPI; `netflow` events, one for each direction of a flow, are not written, because '
-                    'the `flow` event has both directions\' counts',
+    'eve-flow-esp': 'the flow and netflow events are there with their SPI; IPv6 addresses are written as RFC 5952 says (`::1`), the case has '
+                    'all their zeros',
     'eve-overlap-payload-02-policy-oldlinux': 'a segment that comes in order is the application\'s at once; one that comes later with '
                                               'other bytes is told (`reassembly_overlap_different_data`), not believed',
     'http-not09-spaces': 'the anomaly is told, as `request_line_missing_protocol`: names of anomalies are in small letters for every '

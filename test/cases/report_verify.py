@@ -39,7 +39,7 @@ OUT_OF_SCOPE = (
     (r'(^|-)ips(-|$)|drop-|^bug-5464-verdict|alert-max-verdict|^bug-6149', '', 'what an inline sensor does with packets'),
     ('', r'frame: frames of protocols', 'the keyword frame: a protocol\'s fields are its buffers here'),
     (r'^(tcp-urgp|http-gap-simple-frames|tls/tls13-draft28-frames|smtp-bdat-pipelined)', '', 'the keyword frame, among other things'),
-    ('', r'"event_type": "(netflow|metadata)"', 'netflow and metadata events: the flow event has both directions\' counts and the metadata'),
+    ('', r'"event_type": "metadata"', 'metadata events: the flow event has the metadata'),
     ('bpf-command-line', '', 'a filter of packets on the command line'),
     (r'^(dns/v2|dns-reversed-udp-1|dns-eve-type|bug-8205)', '', 'version 2 of the dns event, and outputs filtered by it'),
     (r'^filestore|^filemagic|^detect-filestore', '', 'files are not stored, nor what they are like guessed (docs/guide/rules.md: Files)'),

@@ -14,7 +14,7 @@ import sys
 
 import yaml
 
-SWITCHES = {'flow': 'events.flow', 'files': 'events.files', 'arp': 'events.arp', 'stats': 'stats.enabled'}
+SWITCHES = {'flow': 'events.flow', 'netflow': 'events.netflow', 'files': 'events.files', 'arp': 'events.arp', 'stats': 'stats.enabled'}
 ASKED = ('app-layer.protocols.http.libhtp.', 'packet-alert-max=')
 ANOMALIES = {'decode': False, 'stream': False, 'applayer': True}  # which are written where the case does not say
 
@@ -72,8 +72,8 @@ def settings(config):
     types = eve_types(eve)
     chosen = {}
     for name, key in SWITCHES.items():
-        if types is not None and name not in types:
-            chosen[key] = False
+        if types is not None and (name not in types or name == 'netflow'):
+            chosen[key] = name in types
     if types is not None and 'anomaly' in types:
         said = types['anomaly'].get('types') or {}
         chosen.update({f'anomaly.{name}': said.get(name, usual) for name, usual in ANOMALIES.items()})
