@@ -33,13 +33,13 @@ is_asked_for(const struct census_question *question, const struct flow *flow)
 			memcmp(&flow->key.addr[1], &question->addr, sizeof(question->addr)) == 0);
 }
 
-static struct flow *
+static struct census_row *
 least_of(struct census *census)
 {
-	struct flow *least = &census->rows[0];
+	struct census_row *least = &census->rows[0];
 
 	for (uint16_t i = 1; i < census->count; i++)
-		if (bytes_of(&census->rows[i]) < bytes_of(least))
+		if (bytes_of(&census->rows[i].flow) < bytes_of(&least->flow))
 			least = &census->rows[i];
 	return least;
 }
@@ -48,23 +48,25 @@ static void
 consider(void *arg, const struct flow *flow)
 {
 	struct census *census = arg;
-	struct flow *least;
+	struct census_row *row;
 
 	if (!is_asked_for(&census->question, flow))
 		return;
 	census->found++;
 	if (census->count < census->question.limit) {
-		census->rows[census->count++] = *flow;
-		return;
+		row = &census->rows[census->count++];
+	} else {
+		row = least_of(census);
+		if (bytes_of(flow) <= bytes_of(&row->flow))
+			return;
 	}
-	least = least_of(census);
-	if (bytes_of(flow) > bytes_of(least))
-		*least = *flow;
+	*row = (struct census_row){ *flow, flow_whole(census->table, flow) };
 }
 
 void
 census_step(struct census *census, const struct flow_table *table)
 {
+	census->table = table;
 	census->at = flow_table_walk(table, census->at, STEP, consider, census);
 	if (census->at == 0)
 		atomic_store_explicit(&census->state, CENSUS_DONE, memory_order_release);

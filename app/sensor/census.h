@@ -25,6 +25,11 @@ struct census_question {
 	uint16_t limit;      /* 1..CENSUS_ROWS_MAX */
 };
 
+struct census_row {
+	struct flow flow; /* its pointers mean nothing outside the worker */
+	struct flow_part whole;
+};
+
 /** Zeroed at first. One asking thread at a time. */
 struct census {
 	_Atomic uint8_t state; /* enum census_state */
@@ -32,7 +37,8 @@ struct census {
 	uint32_t at;           /* of the table */
 	uint32_t found;        /* flows that were asked for; more than there are rows, perhaps */
 	uint16_t count;
-	struct flow rows[CENSUS_ROWS_MAX]; /* [count], in no order; their pointers mean nothing outside the worker */
+	struct census_row rows[CENSUS_ROWS_MAX]; /* [count], in no order */
+	const struct flow_table *table; /* of the step at hand */
 };
 
 /** Asking thread. @return false: the worker has not answered the last question yet */

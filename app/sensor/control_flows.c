@@ -61,17 +61,17 @@ ask_workers(struct sensor *sensor, const struct census_question *question, struc
 static int
 compare_bytes(const void *left, const void *right)
 {
-	const struct flow *const *a = left, *const *b = right;
-	uint64_t more = (*a)->bytes[0] + (*a)->bytes[1], less = (*b)->bytes[0] + (*b)->bytes[1];
+	const struct census_row *const *a = left, *const *b = right;
+	uint64_t more = (*a)->flow.bytes[0] + (*a)->flow.bytes[1], less = (*b)->flow.bytes[0] + (*b)->flow.bytes[1];
 
 	return (more < less) - (more > less);
 }
 
 /** The workers' rows, those with the most bytes first. @return owned by the caller; NULL: no memory */
-static const struct flow **
+static const struct census_row **
 sort_rows(const struct sensor *sensor, unsigned int *count, json_int_t *found)
 {
-	const struct flow **rows = calloc((size_t)sensor->worker_count * CENSUS_ROWS_MAX + 1, sizeof(*rows));
+	const struct census_row **rows = calloc((size_t)sensor->worker_count * CENSUS_ROWS_MAX + 1, sizeof(*rows));
 
 	*count = 0;
 	*found = 0;
@@ -89,12 +89,12 @@ sort_rows(const struct sensor *sensor, unsigned int *count, json_int_t *found)
 
 /* As the flow's event will have it, without what only its end will say. */
 static json_t *
-row_of(struct event_json *json, struct buf *line, void *room, const struct flow *flow)
+row_of(struct event_json *json, struct buf *line, void *room, const struct census_row *flow)
 {
 	json_t *row;
 
 	buf_reset(line);
-	emit_flow_into(room, flow);
+	emit_flow_into(room, &flow->flow, &flow->whole);
 	event_json_write(json, line, room);
 	row = line->full ? NULL : json_loadb(line->data, line->len, 0, NULL);
 	json_object_del(row, "event_type");
@@ -104,7 +104,7 @@ row_of(struct event_json *json, struct buf *line, void *room, const struct flow 
 }
 
 static json_t *
-list_of(const struct sensor *sensor, const struct flow *const rows[], unsigned int count)
+list_of(const struct sensor *sensor, const struct census_row *const rows[], unsigned int count)
 {
 	void *room = aligned_alloc(64, (emit_flow_len() + 63) / 64 * 64);
 	struct event_json *json = NULL;
@@ -126,7 +126,7 @@ json_t *
 control_flows(struct sensor *sensor, const json_t *request, struct config_error *err)
 {
 	struct census_question question;
-	const struct flow **rows;
+	const struct census_row **rows;
 	unsigned int count;
 	json_int_t found;
 	json_t *list;

@@ -259,7 +259,7 @@ put_alert(struct worker *worker, struct event_builder *b, const struct rule_hit 
 	if (flow == NULL)
 		return;
 	alert->has_flow = true;
-	emit_alert_counts(alert, flow);
+	emit_alert_counts(alert, worker->flows, flow);
 	alert->flow_start_ns = flow->first_ns;
 }
 

@@ -93,11 +93,11 @@ emit_flow_len(void)
 }
 
 void
-emit_flow_into(void *room, const struct flow *flow)
+emit_flow_into(void *room, const struct flow *flow, const struct flow_part *whole)
 {
 	struct event_builder b;
 
 	event_begin(&b, room, emit_flow_len(), EVENT_FLOW);
 	emit_put_flow(b.event, flow);
-	emit_add_flow(&b, flow, NULL);
+	emit_add_flow(&b, flow, whole);
 }

@@ -300,12 +300,12 @@ hold_stream(struct worker *worker, struct flow *flow, const struct stream_data *
 
 /* An alert says how far its flow had come with the frame that it is numbered by. */
 static void
-recount(struct event *event, const struct flow *flow)
+recount(struct event *event, const struct worker *worker, const struct flow *flow)
 {
 	const void *alert = event_find_section(event, EVENT_SECTION_ALERT);
 
 	if (alert != NULL)
-		emit_alert_counts((struct alert_record *)(uintptr_t)alert, flow);
+		emit_alert_counts((struct alert_record *)(uintptr_t)alert, worker->flows, flow);
 }
 
 /* What a protocol or a file is told with is what rules wrote down up to the frame that it is told by. */
@@ -314,7 +314,7 @@ give_out_acked(struct worker *worker, const struct flow *flow, struct held *held
 {
 	const struct event *event = NULL;
 
-	recount(&held->event, flow);
+	recount(&held->event, worker, flow);
 	if (held->event.type == EVENT_APP || held->event.type == EVENT_FILE) {
 		emit_read_metadata(worker, flow);
 		if (worker->metadata.len > 0)
@@ -349,7 +349,7 @@ give_out_late(struct worker *worker, const struct flow_session *session, struct 
 
 	held->event.pkt_source = PACKET_SOURCE_FLOW_TIMEOUT;
 	if (worker->flow != NULL)
-		recount(&held->event, worker->flow);
+		recount(&held->event, worker, worker->flow);
 	if (bytes != NULL && event_alert_is_stream(&held->event))
 		event = with_section(worker->hold, &held->event, EVENT_SECTION_PAYLOAD, bytes->data, bytes->len);
 	emit_push(worker, event != NULL ? event : &held->event);

@@ -21,6 +21,13 @@ flow_table_walk(const struct flow_table *table, uint32_t from, uint32_t count, v
 	return end < table_len ? end : 0;
 }
 
+struct flow_part
+flow_whole(const struct flow_table *table, const struct flow *flow)
+{
+	(void)table;
+	return (struct flow_part){ .start_ns = flow->first_ns };
+}
+
 static unsigned int
 answer(struct census *census)
 {
@@ -48,7 +55,7 @@ test_the_largest(void **state)
 	assert_int_equal(census.found, 1000);
 	assert_int_equal(census.count, 10);
 	for (unsigned int i = 0; i < 10; i++)
-		sum += census.rows[i].bytes[0];
+		sum += census.rows[i].flow.bytes[0];
 	assert_int_equal(sum, 9945); /* 990 to 999 */
 	table_len = 0;
 	assert_true(census_ask(&census, &question));

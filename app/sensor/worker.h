@@ -209,7 +209,7 @@ void emit_turn_ends(struct event *event);
 /** What a flow event says of the flow itself: two sections. */
 void emit_add_flow(struct event_builder *b, const struct flow *flow, const struct flow_part *told);
 /** A flow event in memory of emit_flow_len() bytes, of a flow that may go on. */
-void emit_flow_into(void *room, const struct flow *flow);
+void emit_flow_into(void *room, const struct flow *flow, const struct flow_part *whole);
 uint32_t emit_flow_len(void);
 
 /* ---- emit.c ---- */
@@ -242,10 +242,10 @@ void emit_flow_part(void *worker, struct flow *flow);
 void emit_read_metadata(struct worker *worker, const struct flow *flow);
 /** How far the flow of an alert has come. */
 static inline void
-emit_alert_counts(struct alert_record *alert, const struct flow *flow)
+emit_alert_counts(struct alert_record *alert, const struct flow_table *flows, const struct flow *flow)
 {
-	alert->pkts_toserver = flow->packets[FLOW_TO_SERVER];
-	alert->pkts_toclient = flow->packets[FLOW_TO_CLIENT];
+	alert->pkts_toserver = flow_packets(flows, flow, FLOW_TO_SERVER);
+	alert->pkts_toclient = flow_packets(flows, flow, FLOW_TO_CLIENT);
 	alert->bytes_toserver = flow->bytes[FLOW_TO_SERVER];
 	alert->bytes_toclient = flow->bytes[FLOW_TO_CLIENT];
 }

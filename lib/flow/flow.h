@@ -128,12 +128,13 @@ struct flow {
 
 _Static_assert(sizeof(struct flow) == 192, "three cache lines: ten million flows take 1.79 GiB");
 
-/** What was told of a flow that goes on. */
+/** What was told of a flow that goes on. By the end that sends: key.addr[]. */
 struct flow_part {
-	uint32_t packets[2];  /* the flow's then, by the end that sends: key.addr[] */
+	uint64_t packets[2]; /* since the flow's beginning */
 	uint64_t bytes[2];
-	uint64_t start_ns;    /* first packet that was not told of */
-	uint32_t count;       /* parts told */
+	uint64_t folded[2];  /* packets that flow.packets went back by */
+	uint64_t start_ns;   /* first packet that was not told of */
+	uint32_t count;      /* parts told */
 };
 
 enum flow_timeout_class {
@@ -240,6 +241,10 @@ typedef void (*flow_part_fn)(void *arg, struct flow *flow);
 int flow_tell_parts(struct flow_table *table, flow_part_fn fn, void *arg);
 /** What was told of the flow before; NULL: nothing. Borrowed until its next packet. */
 const struct flow_part *flow_part(const struct flow_table *table, const struct flow *flow);
+/** As if nothing had been told: a record with it is of the whole flow so far. */
+struct flow_part flow_whole(const struct flow_table *table, const struct flow *flow);
+/** Packets since the flow's beginning, also of more than FLOW_PACKETS_MAX. */
+uint64_t flow_packets(const struct flow_table *table, const struct flow *flow, enum flow_direction direction);
 
 /** The originator turns out to be the other end: swaps all that is kept for each direction (streams need nothing). The
  *  caller fixes PACKET_TO_SERVER of the packet at hand. */
@@ -355,7 +360,7 @@ extern const struct record_table flow_record_table;     /* "flow" */
 extern const struct record_table netflow_record_table;  /* "netflow" */
 extern const struct record_table flow_tcp_record_table; /* "tcp" */
 
-/** @param told  by flow_part(): the record is of what came behind it; NULL: of the whole flow so far */
+/** @param told  by flow_part(), NULL: nothing; the record is of what came behind it. Or by flow_whole() */
 void flow_record_fill(const struct flow *flow, const struct flow_part *told, struct flow_record *out);
 void netflow_record_fill(const struct flow_record *flow, enum flow_direction direction, struct netflow_record *out);
 /** Only for TCP flows. */

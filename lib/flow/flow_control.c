@@ -24,7 +24,7 @@ static const uint64_t NS_PER_S = UINT64_C(1000000000);
 
 static const struct knob knobs[] = {
 	{ "flow.flows-max", KNOB_NUMBER, AT(flows_max), 16, UINT64_C(1) << 27, "262144", NULL,
-		"flows tracked at once, for each worker; 205 bytes each" },
+		"flows tracked at once, for each worker; 205 bytes each, 64 more of one that is told in parts" },
 	{ "flow.emergency-recovery", KNOB_NUMBER, AT(emergency_recovery), 1, 99, "10", NULL,
 		"percent of the table that must be free to leave emergency mode" },
 	{ "flow.active-timeout", KNOB_NUMBER, AT(active_timeout_s), 0, 1 << 24, "1800", NULL,

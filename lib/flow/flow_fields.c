@@ -239,11 +239,13 @@ take_told_away(const struct flow *flow, const struct flow_part *told, struct flo
 {
 	bool originator = (flow->flags & FLOW_SWAPPED) != 0;
 
-	out->pkts_toserver -= told->packets[originator];
-	out->pkts_toclient -= told->packets[!originator];
+	out->pkts_toserver += told->folded[originator] - told->packets[originator];
+	out->pkts_toclient += told->folded[!originator] - told->packets[!originator];
 	out->bytes_toserver -= told->bytes[originator];
 	out->bytes_toclient -= told->bytes[!originator];
 	out->start = told->start_ns;
+	if (told->count == 0)
+		return;
 	out->began = flow->first_ns;
 	out->part = told->count + 1;
 	record_present(&out->head, BIT_PART);

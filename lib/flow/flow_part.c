@@ -8,7 +8,10 @@
 
 #include "lib/flow/flow_table.h"
 
-enum { STEPS = 8 }; /* of the timeout, at least */
+enum {
+	STEPS = 8, /* of the timeout, at least */
+	FOLD = FLOW_PACKETS_MAX / 2,
+};
 
 int
 flow_tell_parts(struct flow_table *table, flow_part_fn fn, void *arg)
@@ -30,28 +33,45 @@ flow_part(const struct flow_table *table, const struct flow *flow)
 	return flow->parted ? &table->parts[flow_idx(table, flow)] : NULL;
 }
 
-/* The counts stand by the end that sends: the roles may be swapped yet. */
-static void
-note_told(const struct flow *flow, struct flow_part *part, uint64_t ts_ns)
+struct flow_part
+flow_whole(const struct flow_table *table, const struct flow *flow)
 {
-	bool swapped = (flow->flags & FLOW_SWAPPED) != 0;
+	const struct flow_part *part = flow_part(table, flow);
+	struct flow_part whole = { .start_ns = flow->first_ns };
 
+	if (part != NULL)
+		memcpy(whole.folded, part->folded, sizeof(whole.folded));
+	return whole;
+}
+
+/* Counts are kept by the end that sends: the roles may be swapped yet. */
+static unsigned int
+side_of(const struct flow *flow, unsigned int direction)
+{
+	return (direction == FLOW_TO_SERVER) == ((flow->flags & FLOW_SWAPPED) != 0);
+}
+
+uint64_t
+flow_packets(const struct flow_table *table, const struct flow *flow, enum flow_direction direction)
+{
+	return flow->packets[direction] + flow_whole(table, flow).folded[side_of(flow, direction)];
+}
+
+static void
+note_told(struct flow *flow, struct flow_part *part, uint64_t ts_ns)
+{
 	for (unsigned int i = 0; i < 2; i++) {
-		unsigned int side = (i == FLOW_TO_SERVER) == swapped;
+		unsigned int side = side_of(flow, i);
 
-		part->packets[side] = flow->packets[i];
+		if (flow->packets[i] == FLOW_PACKETS_MAX) {
+			flow->packets[i] -= FOLD;
+			part->folded[side] += FOLD;
+		}
+		part->packets[side] = flow->packets[i] + part->folded[side];
 		part->bytes[side] = flow->bytes[i];
 	}
 	part->start_ns = ts_ns;
 	part->count++;
-}
-
-static void
-make_room(struct flow *flow, uint32_t kept)
-{
-	for (unsigned int i = 0; i < 2; i++)
-		if (flow->packets[i] == FLOW_PACKETS_MAX)
-			flow->packets[i] = kept;
 }
 
 static bool
@@ -70,7 +90,8 @@ flow_part_tell(struct flow_table *table, struct flow *flow, uint64_t ts_ns)
 	bool full;
 
 	if (table->parts == NULL) {
-		make_room(flow, FLOW_PACKETS_MAX - 1);
+		for (unsigned int i = 0; i < 2; i++)
+			flow->packets[i] -= flow->packets[i] == FLOW_PACKETS_MAX; /* where it is counted again: there it sticks */
 		return;
 	}
 	part = &table->parts[flow_idx(table, flow)];
@@ -82,8 +103,7 @@ flow_part_tell(struct flow_table *table, struct flow *flow, uint64_t ts_ns)
 	flow->end_reason = FLOW_END_NONE;
 	table->pending[FLOW_COUNTER_PARTS]++;
 	if (!flow->parted)
-		part->count = 0;
-	make_room(flow, FLOW_PACKETS_MAX / 2);
+		memset(part, 0, sizeof(*part));
 	note_told(flow, part, ts_ns);
 	flow->parted = true;
 	flow->tx_count = 0;

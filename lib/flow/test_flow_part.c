@@ -126,6 +126,19 @@ test_what_is_short_has_no_parts(void **state)
 	assert_int_equal(records[0].pkts_toserver, 20000);
 }
 
+static void
+check_whole(const struct flow *flow)
+{
+	struct flow_part whole = flow_whole(table, flow);
+	struct flow_record record;
+
+	flow_record_fill(flow, &whole, &record);
+	assert_int_equal(record.pkts_toserver, FLOW_PACKETS_MAX + UINT64_C(990));
+	assert_int_equal(record.bytes_toserver, (FLOW_PACKETS_MAX + UINT64_C(990)) * 100);
+	assert_int_equal(record.start, BEGIN);
+	assert_int_equal(record.part, 0);
+}
+
 /* The flow's own count goes back or stands; nothing is missing in the parts, and it stays the same flow. */
 static void
 test_more_packets_than_are_counted(void **state)
@@ -140,6 +153,12 @@ test_more_packets_than_are_counted(void **state)
 	converse(1, 1000);
 	assert_int_equal(record_count, 1);
 	assert_int_equal(records[0].pkts_toserver, FLOW_PACKETS_MAX);
+	assert_int_equal(flow_packets(table, flow, FLOW_TO_SERVER), FLOW_PACKETS_MAX + UINT64_C(990));
+	assert_int_equal(flow_packets(table, flow, FLOW_TO_CLIENT), 501);
+	check_whole(flow);
+	flow_swap_direction(flow);
+	assert_int_equal(flow_packets(table, flow, FLOW_TO_CLIENT), FLOW_PACKETS_MAX + UINT64_C(990));
+	flow_swap_direction(flow);
 	end_table();
 	assert_int_equal(record_count, 2);
 	assert_int_equal(records[1].pkts_toserver, 990);
