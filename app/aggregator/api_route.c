@@ -187,7 +187,8 @@ answer_document(struct api *api, const struct api_route *route, struct question 
 
 enum {
 	FILTERS_TIME = BIT(SENSOR) | BIT(SINCE) | BIT(UNTIL),
-	FILTERS_FLOW = FILTERS_TIME | BIT(SRC_IP) | BIT(DEST_IP) | BIT(IP) | BIT(PORT) | BIT(PROTO) | BIT(APP_PROTO),
+	FILTERS_FLOW = FILTERS_TIME | BIT(SRC_IP) | BIT(DEST_IP) | BIT(IP) | BIT(PORT) | BIT(PROTO) | BIT(APP_PROTO) |
+		BIT(FLOW_ID),
 	FILTERS_ALERT = FILTERS_FLOW | BIT(SIGNATURE_ID) | BIT(SEVERITY),
 	FILTERS_EVENT = FILTERS_ALERT | BIT(EVENT_TYPE) | BIT(FUNCTION),
 };
@@ -270,7 +271,7 @@ refuse_value(struct question *question, const char *name, const char *value)
 	if (desc->type == STORE_IS_NUMBER)
 		snprintf(wanted, sizeof(wanted), "a number of 0 to %" PRIu64, desc->max);
 	else if (desc->type == STORE_IS_IP)
-		snprintf(wanted, sizeof(wanted), "an IPv4 or IPv6 address");
+		snprintf(wanted, sizeof(wanted), "an IPv4 or IPv6 address or network");
 	else if (desc->type == STORE_IS_TIME)
 		snprintf(wanted, sizeof(wanted), "a time: RFC 3339, or seconds since the epoch");
 	snprintf(text, sizeof(text), "%s is not %s", name, wanted);

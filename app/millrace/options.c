@@ -38,6 +38,7 @@ static const struct option longs[] = {
 	{ "signature-id", required_argument, NULL, FILTER },
 	{ "severity", required_argument, NULL, FILTER },
 	{ "function", required_argument, NULL, FILTER },
+	{ "flow-id", required_argument, NULL, FILTER },
 	{ "limit", required_argument, NULL, FILTER },
 	{ "bucket", required_argument, NULL, FILTER },
 	{ "after", required_argument, NULL, FILTER },
@@ -54,6 +55,7 @@ parameter_of(const char *option)
 	} renamed[] = {
 		{ "src-ip", "src_ip" }, { "dest-ip", "dest_ip" }, { "app-proto", "app_proto" },
 		{ "event-type", "event_type" }, { "type", "event_type" }, { "signature-id", "signature_id" },
+		{ "flow-id", "flow_id" },
 	};
 
 	for (size_t i = 0; i < sizeof(renamed) / sizeof(renamed[0]); i++)

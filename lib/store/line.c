@@ -32,6 +32,8 @@ static const struct wanted wanted[] = {
 	VALUE("app_proto", VALUE_TEXT, app_proto),
 	VALUE("alert.signature_id", VALUE_NUMBER, signature_id),
 	VALUE("alert.severity", VALUE_NUMBER, severity),
+	VALUE("flow_id", VALUE_NUMBER, flow_id),
+	VALUE("flow.part", VALUE_NUMBER, flow_part),
 	VALUE("flow.pkts_toserver", VALUE_NUMBER, packets[0]),
 	VALUE("flow.pkts_toclient", VALUE_NUMBER, packets[1]),
 	VALUE("flow.bytes_toserver", VALUE_NUMBER, bytes[0]),
@@ -190,6 +192,7 @@ store_ip_read(struct line_ip *out, const char *text, size_t len)
 {
 	char copy[INET6_ADDRSTRLEN];
 
+	out->len = 0;
 	if (len >= sizeof(copy))
 		return false;
 	memcpy(copy, text, len);

@@ -53,6 +53,8 @@ struct store_line {
 	struct line_number response_function;
 	struct line_number packets[2];        /* to server, to client */
 	struct line_number bytes[2];
+	struct line_number flow_id;
+	struct line_number flow_part;         /* of a flow record: which of its flow's it is; none: the first */
 	struct line_number uptime_s;          /* of a stats record */
 	struct line_number received;          /* frames, of a stats record */
 	struct line_text run;                 /* which start of the sensor a stats record is of */

@@ -17,13 +17,16 @@ static const struct store_ops *const stores[] = {
 /* In the order of stores[]. */
 const char *const store_kinds[] = { "sqlite", "clickhouse", NULL };
 
+/* What lines are read to: LINE_DIGITS_MAX - 1 digits. */
+#define FLOW_ID_MAX UINT64_C(999999999999999999)
+
 const struct store_filter_desc store_filters[STORE_FILTER_COUNT] = {
 	[STORE_SENSOR] = { "sensor", STORE_IS_TEXT, 0, "sensor's name" },
 	[STORE_SINCE] = { "since", STORE_IS_TIME, 0, "not before this time: RFC 3339, or seconds since the Unix epoch" },
 	[STORE_UNTIL] = { "until", STORE_IS_TIME, 0, "before this time" },
-	[STORE_SRC_IP] = { "src_ip", STORE_IS_IP, 0, "source address" },
-	[STORE_DEST_IP] = { "dest_ip", STORE_IS_IP, 0, "destination address" },
-	[STORE_IP] = { "ip", STORE_IS_IP, 0, "source or destination address" },
+	[STORE_SRC_IP] = { "src_ip", STORE_IS_IP, 0, "source address, or its network: 10.0.0.0/8" },
+	[STORE_DEST_IP] = { "dest_ip", STORE_IS_IP, 0, "destination address, or its network" },
+	[STORE_IP] = { "ip", STORE_IS_IP, 0, "source or destination address, or the network of either" },
 	[STORE_PORT] = { "port", STORE_IS_NUMBER, 65535, "source or destination port" },
 	[STORE_PROTO] = { "proto", STORE_IS_TEXT, 0, "transport protocol: TCP, UDP, ..." },
 	[STORE_APP_PROTO] = { "app_proto", STORE_IS_TEXT, 0, "application protocol: modbus, dnp3, ..." },
@@ -31,6 +34,7 @@ const struct store_filter_desc store_filters[STORE_FILTER_COUNT] = {
 	[STORE_SIGNATURE_ID] = { "signature_id", STORE_IS_NUMBER, UINT32_MAX, "signature of an alert" },
 	[STORE_SEVERITY] = { "severity", STORE_IS_NUMBER, 255, "severity of an alert" },
 	[STORE_FUNCTION] = { "function", STORE_IS_NUMBER, UINT32_MAX, "function code of a protocol record" },
+	[STORE_FLOW_ID] = { "flow_id", STORE_IS_NUMBER, FLOW_ID_MAX, "flow that it is of" },
 };
 
 int64_t
@@ -67,6 +71,29 @@ read_number(const char *text, uint64_t max, int64_t *out)
 	return *text == '\0';
 }
 
+/* "10.0.0.0/8": bits behind the prefix may be set, as in an interface's own address. */
+static bool
+read_network(struct line_ip *first, struct line_ip *last, const char *text)
+{
+	const char *slash = strchr(text, '/');
+	int64_t bits;
+
+	last->len = 0;
+	if (slash == NULL)
+		return store_ip_read(first, text, strlen(text));
+	if (!store_ip_read(first, text, (size_t)(slash - text)) || !read_number(slash + 1, 8 * first->len, &bits))
+		return false;
+	*last = *first;
+	for (uint32_t i = 0; i < first->len; i++) {
+		int64_t of_byte = bits - 8 * (int64_t)i;
+		uint8_t host = of_byte >= 8 ? 0 : of_byte <= 0 ? 0xff : (uint8_t)(0xff >> of_byte);
+
+		first->bytes[i] &= (uint8_t)~host;
+		last->bytes[i] |= host;
+	}
+	return true;
+}
+
 static bool
 read_value(struct store_filter *filter, unsigned int key, const char *text)
 {
@@ -77,7 +104,7 @@ read_value(struct store_filter *filter, unsigned int key, const char *text)
 	if (desc->type == STORE_IS_NUMBER)
 		return read_number(text, desc->max, &filter->value[key].number);
 	if (desc->type == STORE_IS_IP)
-		return store_ip_read(&filter->value[key].ip, text, len);
+		return read_network(&filter->value[key].ip, &filter->value[key].last_ip, text);
 	if (desc->type == STORE_IS_TIME) {
 		if (read_number(text, INT64_MAX / 1000000000, &filter->value[key].number)) {
 			filter->value[key].number *= 1000000000;

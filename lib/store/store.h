@@ -68,7 +68,7 @@ struct store_appended {
 
 enum store_filter_key {
 	STORE_SENSOR, STORE_SINCE, STORE_UNTIL, STORE_SRC_IP, STORE_DEST_IP, STORE_IP, STORE_PORT, STORE_PROTO,
-	STORE_APP_PROTO, STORE_EVENT_TYPE, STORE_SIGNATURE_ID, STORE_SEVERITY, STORE_FUNCTION,
+	STORE_APP_PROTO, STORE_EVENT_TYPE, STORE_SIGNATURE_ID, STORE_SEVERITY, STORE_FUNCTION, STORE_FLOW_ID,
 	STORE_FILTER_COUNT,
 };
 
@@ -90,12 +90,13 @@ struct store_filter {
 	uint32_t present; /* bit i: value[i] is asked for */
 	struct {
 		int64_t number;  /* number, or ns since the Unix epoch */
-		struct line_ip ip;
+		struct line_ip ip;      /* of a network its first */
+		struct line_ip last_ip; /* of a network its last; len 0: one address */
 		char text[STORE_TEXT_MAX + 1];
 	} value[STORE_FILTER_COUNT];
 };
 
-/** Sets a filter from a query parameter. Times are RFC 3339 or seconds since the Unix epoch.
+/** Sets a filter from a query parameter. Times are RFC 3339 or seconds since the Unix epoch, addresses may be networks.
  *  @return 0, -ENOENT (no such filter), -EINVAL (not of its type), -EEXIST (set before). */
 int store_filter_set(struct store_filter *filter, const char *name, const char *value);
 
@@ -140,7 +141,7 @@ enum store_report {
 	STORE_REPORT_GAPS,       /* [{sensor, epoch, lane, first, last, at}], newest first, at most STORE_LIMIT_MAX */
 	STORE_REPORT_EVENTS,     /* [{event_type, records}] */
 	STORE_REPORT_PROTOCOLS,  /* [{protocol, function, name, requests, responses}] */
-	STORE_REPORT_APPS,       /* [{app_proto, flows, packets, bytes}] */
+	STORE_REPORT_APPS,       /* [{app_proto, flows, packets, bytes}]; a flow of several records is one, where its first is */
 	STORE_REPORT_SIGNATURES, /* [{signature_id, signature, severity, alerts, first, last}] */
 	STORE_REPORT_TALKERS,    /* [{ip, flows, packets, bytes}], most bytes first, at most limit */
 	STORE_REPORT_TREND,      /* [{time, severity, alerts}]: by buckets of bucket_s, newest first, at most limit */

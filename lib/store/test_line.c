@@ -60,13 +60,13 @@ line_tells_objects_from_the_rest(void **state)
 }
 
 static const char sample[] =
-	"{\"timestamp\":\"2026-01-02T03:04:05.678901+0000\",\"event_type\":\"modbus\",\"src_ip\":\"10.0.0.1\","
+	"{\"timestamp\":\"2026-01-02T03:04:05.678901+0000\",\"flow_id\":9007199254740991,\"event_type\":\"modbus\",\"src_ip\":\"10.0.0.1\","
 	"\"src_port\":49152,\"dest_ip\":\"2001:db8::2\",\"dest_port\":502,\"proto\":\"TCP\",\"app_proto\":\"modbus\","
 	"\"text\":\"longer than the thirty-two bytes that are looked at together, and than twice as many: \xc3\xa4\","
 	"\"other\":{\"src_ip\":\"9.9.9.9\",\"list\":[{\"proto\":\"x\"}]},"
 	"\"modbus\":{\"id\":1,\"request\":{\"function_raw\":3,\"function_code\":\"RdHoldRegs\"},"
 	"\"response\":{\"function_raw\":131}},\"alert\":{\"signature_id\":1110001,\"severity\":2},"
-	"\"flow\":{\"pkts_toserver\":3,\"pkts_toclient\":4,\"bytes_toserver\":300,\"bytes_toclient\":400},"
+	"\"flow\":{\"pkts_toserver\":3,\"pkts_toclient\":4,\"bytes_toserver\":300,\"bytes_toclient\":400,\"part\":2},"
 	"\"stats\":{\"uptime\":77}}";
 
 static void
@@ -91,6 +91,8 @@ line_finds_its_columns(void **state)
 	assert_int_equal(line.bytes[0].value + line.bytes[1].value, 700);
 	assert_int_equal(line.packets[0].value + line.packets[1].value, 7);
 	assert_int_equal(line.uptime_s.value, 77);
+	assert_int_equal(line.flow_id.value, INT64_C(9007199254740991));
+	assert_int_equal(line.flow_part.value, 2);
 }
 
 static const struct {

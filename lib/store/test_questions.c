@@ -11,6 +11,7 @@
 enum {
 	RECORDS_MAX = 12000,
 	LINE_MAX = 400,
+	FLOWS = 50,
 	HOSTS = 6,          /* most records are of these, */
 	MEETING = 64,       /* some of those that meet in one slot of lib/store/sqlite/sqlite_spans.c, */
 	SLOTS = 32768,
@@ -30,6 +31,7 @@ struct sent {
 	int8_t type;        /* -1: none */
 	int8_t sensor;
 	int8_t function, response; /* -1: none */
+	uint32_t flow;      /* 0: none */
 };
 
 static struct sent sent[RECORDS_MAX];
@@ -83,6 +85,7 @@ make_record(struct sent *out, int8_t sensor, bool different)
 		.sensor = sensor,
 		.function = (int8_t)pick(4) - 1,
 		.response = (int8_t)pick(3) - 1,
+		.flow = pick(8) == 0 ? 0 : different ? FLOWS + sent_count : 1 + (uint32_t)pick(FLOWS),
 	};
 }
 
@@ -105,6 +108,8 @@ write_line(const struct sent *record, char *to, struct store_line *line)
 		len += (size_t)sprintf(to + len, ",\"event_type\":\"%s\"", types[record->type]);
 	len += put_address(to + len, "src_ip", record->src);
 	len += put_address(to + len, "dest_ip", record->dest);
+	if (record->flow != 0)
+		len += (size_t)sprintf(to + len, ",\"flow_id\":%u", record->flow);
 	len += (size_t)sprintf(to + len, ",\"dest_port\":%u}", record->port);
 	assert_null(store_line_read(line, to, len));
 	assert_true(line->ts_ns.value == record->ts_ns);
@@ -154,12 +159,20 @@ fill(struct store *store)
 /* ---- the same by searching all ---- */
 
 static uint32_t
-address_of(const struct store_filter *filter, enum store_filter_key key)
+host_order(const struct line_ip *ip)
 {
 	uint32_t address;
 
-	memcpy(&address, filter->value[key].ip.bytes, sizeof(address));
+	memcpy(&address, ip->bytes, sizeof(address));
 	return ntohl(address);
+}
+
+static bool
+is_within(uint32_t address, const struct store_filter *filter, enum store_filter_key key)
+{
+	const struct line_ip *first = &filter->value[key].ip, *last = &filter->value[key].last_ip;
+
+	return address != 0 && address >= host_order(first) && address <= host_order(last->len == 0 ? first : last);
 }
 
 static bool
@@ -177,11 +190,13 @@ matches(const struct sent *record, const struct store_filter *filter)
 		return false;
 	if (has(filter, STORE_UNTIL) && record->ts_ns >= filter->value[STORE_UNTIL].number)
 		return false;
-	if (has(filter, STORE_SRC_IP) && record->src != address_of(filter, STORE_SRC_IP))
+	if (has(filter, STORE_SRC_IP) && !is_within(record->src, filter, STORE_SRC_IP))
 		return false;
-	if (has(filter, STORE_DEST_IP) && record->dest != address_of(filter, STORE_DEST_IP))
+	if (has(filter, STORE_DEST_IP) && !is_within(record->dest, filter, STORE_DEST_IP))
 		return false;
-	if (has(filter, STORE_IP) && record->src != address_of(filter, STORE_IP) && record->dest != address_of(filter, STORE_IP))
+	if (has(filter, STORE_IP) && !is_within(record->src, filter, STORE_IP) && !is_within(record->dest, filter, STORE_IP))
+		return false;
+	if (has(filter, STORE_FLOW_ID) && record->flow != filter->value[STORE_FLOW_ID].number)
 		return false;
 	if (has(filter, STORE_PORT) && record->port != filter->value[STORE_PORT].number)
 		return false;
@@ -211,7 +226,7 @@ static uint32_t
 search_all(const struct store_filter *filter, enum store_order order, uint32_t *out)
 {
 	uint32_t by_time = 1u << STORE_EVENT_TYPE | 1u << STORE_IP | 1u << STORE_SRC_IP | 1u << STORE_DEST_IP | 1u << STORE_SINCE |
-		1u << STORE_UNTIL;
+		1u << STORE_UNTIL | 1u << STORE_FLOW_ID;
 	uint32_t count = 0;
 
 	for (uint32_t i = first_kept; i < sent_count; i++)
@@ -233,6 +248,8 @@ ask_for(struct store_filter *filter, const char *name, const char *format, unsig
 	assert_int_equal(store_filter_set(filter, name, text), 0);
 }
 
+static const char *const networks[] = { "/0", "/8", "/24", "/26", "/30", "/31", "/32" };
+
 static void
 ask_for_address(struct store_filter *filter, const char *name)
 {
@@ -242,7 +259,8 @@ ask_for_address(struct store_filter *filter, const char *name)
 	do {
 		address = pick(10) == 0 ? 0x0c000000 + (uint32_t)pick(sent_count) : pick_address();
 	} while (address == 0);
-	snprintf(text, sizeof(text), "%u.%u.%u.%u", address >> 24, address >> 16 & 255, address >> 8 & 255, address & 255);
+	snprintf(text, sizeof(text), "%u.%u.%u.%u%s", address >> 24, address >> 16 & 255, address >> 8 & 255, address & 255,
+		pick(3) != 0 ? "" : networks[pick(TEST_COUNT(networks))]);
 	assert_int_equal(store_filter_set(filter, name, text), 0);
 }
 
@@ -268,6 +286,8 @@ make_question(struct store_filter *filter)
 		ask_for_address(filter, "src_ip");
 	if (pick(4) == 0)
 		ask_for_address(filter, "dest_ip");
+	if (pick(4) == 0)
+		ask_for(filter, "flow_id", "%llu", pick(4) == 0 ? FLOWS + pick(sent_count) : 1 + pick(FLOWS));
 	if (pick(4) == 0)
 		ask_for(filter, "port", "%llu", 500 + pick(5));
 	if (pick(4) == 0)

@@ -1,7 +1,6 @@
 #include "test/test.h"
 
 #include <errno.h>
-#include <sqlite3.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -215,31 +214,6 @@ an_epoch_begins_where_it_says(void **state)
 	assert_int_equal(out.lost, 75);
 	begins = 0;
 	assert_int_equal(store_commit(store), 0);
-	store_close(store);
-}
-
-/* It has no mark of what is stored last, and takes one with the next record. */
-static void
-a_database_of_before_the_marks_goes_on(void **state)
-{
-	struct store *store = open_store(NULL, true);
-	struct store_appended out;
-	sqlite3 *db;
-
-	assert_int_equal(append(store, 1, 10, 0, &out), 0);
-	assert_int_equal(store_commit(store), 0);
-	store_close(store);
-	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(db, "ALTER TABLE lanes DROP COLUMN last_mark", NULL, NULL, NULL), SQLITE_OK);
-	sqlite3_close(db);
-	store = open_store(NULL, true);
-	day = "2026-01-03";
-	assert_int_equal(append(store, 5, 2, 0, &out), 0);
-	assert_int_equal(out.skipped, 2);
-	assert_int_equal(append(store, 10, 2, 0, &out), 0);
-	assert_int_equal(out.stored, 1);
-	day = "2026-01-02";
-	assert_int_equal(append(store, 10, 2, 0, &out), -ESTALE);
 	store_close(store);
 }
 
@@ -596,7 +570,6 @@ main(void)
 		cmocka_unit_test_setup_teardown(batches_are_stored_exactly_once, make_path, remove_path),
 		cmocka_unit_test_setup_teardown(other_records_under_the_same_numbers_are_told, make_path, remove_path),
 		cmocka_unit_test_setup_teardown(an_epoch_begins_where_it_says, make_path, remove_path),
-		cmocka_unit_test_setup_teardown(a_database_of_before_the_marks_goes_on, make_path, remove_path),
 		cmocka_unit_test_setup_teardown(what_is_not_committed_is_not_there, make_path, remove_path),
 		cmocka_unit_test_setup_teardown(filters_and_pages_find_each_record_once, make_path, remove_path),
 		cmocka_unit_test_setup_teardown(a_page_does_not_move_when_records_arrive, make_path, remove_path),

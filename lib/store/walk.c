@@ -10,12 +10,18 @@ store_filter_has(const struct store_filter *filter, enum store_filter_key key)
 	return (filter->present >> key & 1) != 0;
 }
 
+bool
+store_filter_has_network(const struct store_filter *filter, enum store_filter_key key)
+{
+	return store_filter_has(filter, key) && store_filters[key].type == STORE_IS_IP && filter->value[key].last_ip.len > 0;
+}
+
 /* Which filter leads in SQLite: its index gives the order. Answers are the same from every store. */
 static bool
 ordered_by_time(const struct store_filter *filter, const struct store_page *page)
 {
 	return page->order == STORE_NEWEST && (store_filter_has(filter, STORE_EVENT_TYPE) ||
-		store_filter_has(filter, STORE_SIGNATURE_ID) || store_filter_has(filter, STORE_IP) ||
+		store_filter_has(filter, STORE_SIGNATURE_ID) || store_filter_has(filter, STORE_FLOW_ID) || store_filter_has(filter, STORE_IP) ||
 		store_filter_has(filter, STORE_SRC_IP) || store_filter_has(filter, STORE_DEST_IP) ||
 		store_filter_has(filter, STORE_SINCE) || store_filter_has(filter, STORE_UNTIL));
 }

@@ -34,6 +34,8 @@ struct store_walk {
 };
 
 bool store_filter_has(const struct store_filter *filter, enum store_filter_key key);
+/** Whether that filter is there, and of a network. */
+bool store_filter_has_network(const struct store_filter *filter, enum store_filter_key key);
 
 /** @return 0, -EINVAL (the page's limit) or -ENOMEM; store_walk_end() in any case */
 int store_walk_begin(struct store_walk *walk, const struct store_filter *filter, struct store_page *page);

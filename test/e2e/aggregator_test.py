@@ -615,6 +615,78 @@ class Questions(Case):
         self.assertIn("is this the port of api.listen?", done.stderr)
 
 
+class Flows(Case):
+    """A flow that went on for long, told in parts, beside one of an alert."""
+
+    def setUp(self):
+        super().setUp()
+
+        def flow(n, id, part=None, **more):
+            counts = {"pkts_toserver": 2, "pkts_toclient": 1, "bytes_toserver": 200, "bytes_toclient": 100}
+            return event(n, "flow", flow_id=id, flow={**counts, **({"part": part} if part else {})}, **more)
+        six = {"src_ip": "fd00::7", "dest_ip": "fd00::8"}
+        flows = [flow(1, 9007199254740991), flow(1801, 9007199254740991, 2), flow(3601, 9007199254740991, 3), flow(5, 8, **six)]
+        alerts = [event(2, "alert", flow_id=9007199254740991, alert={"signature_id": 1, "severity": 1, "signature": "x"})]
+        events = [event(3, flow_id=9007199254740991), event(4, flow_id=8, **six), event(6)]
+        for lane, records in (("flow", flows), ("alert", alerts), ("event", events)):
+            self.assertEqual(self.post(1, records, lane=lane)[0], 200)
+
+    def test_a_flow_told_in_parts_is_one(self):
+        _, summary = self.aggregator.get("/v1/summary")
+        self.assertEqual(summary["flows"], {"flows": 2, "packets": 12, "bytes": 1200})
+        self.assertEqual(summary["applications"], [{"app_proto": "modbus", "flows": 2, "packets": 12, "bytes": 1200}])
+        self.assertEqual({row["ip"]: (row["flows"], row["bytes"]) for row in summary["talkers"]},
+                         {"10.0.0.1": (1, 900), "10.1.0.1": (1, 900), "fd00::7": (1, 300), "fd00::8": (1, 300)})
+
+    def test_from_an_alert_to_all_of_its_flow(self):
+        def found(path, **parameters):
+            return [(r["record"]["event_type"], r["record"]["n"]) for r in self.aggregator.records(path, **parameters)]
+        id = self.aggregator.records("/v1/alerts")[0]["record"]["flow_id"]
+        self.assertEqual(found("/v1/events", flow_id=id), [("flow", 3601), ("flow", 1801), ("modbus", 3), ("alert", 2), ("flow", 1)])
+        self.assertEqual(found("/v1/flows", flow_id=id, since=1700000002), [("flow", 3601), ("flow", 1801)])
+        self.assertEqual(found("/v1/alerts", flow_id=8), [])
+        self.assertEqual(found("/v1/events", ip="fd00::/8"), [("flow", 5), ("modbus", 4)])
+        self.assertEqual(found("/v1/flows", ip="10.1.0.0/16", until=1700000100), [("flow", 1)])
+        done = subprocess.run([program("millrace/millrace"), "events", "--flow-id", str(id), "--json"], capture_output=True, env={
+            "MILLRACE_AGGREGATOR": "https://localhost:" + self.aggregator.api_port,
+            "MILLRACE_TOKEN_FILE": self.aggregator.pki + "/token", "MILLRACE_CA": self.aggregator.pki + "/ca.pem"}, check=True)
+        self.assertEqual(len(json.loads(done.stdout)["records"]), 5)
+
+
+class Upgrade(Case):
+    """Tables of before flows had columns, two replicas of them; the third is a new one."""
+
+    def test_a_cluster_of_before_is_taken_over(self):
+        if not self.aggregator.cluster or len(cluster.SHARDS) > 1:
+            self.skipTest("for a cluster of one shard")
+        self.assertEqual(self.post(1, [event(1, flow_id=7), event(2, flow_id=7)])[0], 200)
+        self.assertEqual(self.aggregator.stop(), 0)
+        store = self.aggregator.cluster
+        store.clickhouse("ALTER TABLE records DROP COLUMN flow_id, DROP COLUMN flow_part")
+        columns = "SELECT count() FROM system.columns WHERE database = currentDatabase() AND table = 'records' AND name LIKE 'flow_%'"
+        for replica in range(cluster.REPLICAS):
+            for _ in range(100):
+                if store.clickhouse(columns, replica) == "0\n":
+                    break
+                time.sleep(0.1)
+            store.clickhouse("DROP TABLE schema_versions", replica)
+            if replica == 2:
+                store.clickhouse("DROP TABLE records", replica)
+                continue
+            store.clickhouse("CREATE TABLE schema_versions (version UInt32) ENGINE = TinyLog", replica)
+            store.clickhouse("INSERT INTO schema_versions VALUES (1)", replica)
+        self.aggregator.start()
+        for replica in range(cluster.REPLICAS):
+            self.assertEqual(store.clickhouse("SELECT max(version) FROM schema_versions", replica), "2\n")
+            self.assertEqual(store.clickhouse(columns, replica), "2\n")
+        self.assertEqual(self.post(3, [event(3, flow_id=7)])[0], 200)
+        self.assertEqual(self.numbers(), [1, 2, 3])
+        self.assertEqual(self.numbers(flow_id=7), [3])
+        self.assertEqual(self.aggregator.stop(), 0)
+        self.aggregator.start()
+        self.assertEqual(self.numbers(), [1, 2, 3])
+
+
 class Usage(unittest.TestCase):
     """What the command line says of what it cannot do, without an aggregator or a sensor."""
 

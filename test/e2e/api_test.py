@@ -22,7 +22,7 @@ os.environ['ASAN_OPTIONS'] = ':'.join(filter(None, [os.environ.get('ASAN_OPTIONS
 
 EXAMPLES = {'sensor': 'plant-1', 'since': '0', 'until': '2100-01-01T00:00:00Z', 'src_ip': '10.0.0.1', 'dest_ip': '10.1.0.1',
             'ip': '2001:db8::1', 'port': '502', 'proto': 'TCP', 'app_proto': 'modbus', 'event_type': 'modbus', 'type': 'modbus',
-            'signature_id': '1110001', 'severity': '2', 'function': '3', 'limit': '5', 'cursor': '0' * 32, 'bucket': '60',
+            'signature_id': '1110001', 'severity': '2', 'function': '3', 'flow_id': '7', 'limit': '5', 'cursor': '0' * 32, 'bucket': '60',
             'after': '0'}
 
 
@@ -157,7 +157,8 @@ class Document(Api):
                 ('/v1/flows?port=502%00x', 'GET', True, 400, 'not a query: port=502%00x', None),
                 ('/v1/flows?since=today', 'GET', True, 400,
                  'since is not a time: RFC 3339, or seconds since the epoch: today', None),
-                ('/v1/flows?ip=10.0.0.0/8', 'GET', True, 400, 'ip is not an IPv4 or IPv6 address: 10.0.0.0/8', None),
+                ('/v1/flows?ip=10.0.0.0/33', 'GET', True, 400,
+                 'ip is not an IPv4 or IPv6 address or network: 10.0.0.0/33', None),
                 ('/v1/events?function=read', 'GET', True, 400, 'function is not a number of 0 to 4294967295: read', None),
                 ('/v1/flows?limit=%ff', 'GET', True, 400, 'what was asked is not UTF-8', None)):
             answer = self.open(path, method, token, {} if token else {'Authorization': 'Basic eDp5'})

@@ -221,6 +221,8 @@ put_row(struct clickhouse_store *store, struct clickhouse_bytes *out, const stru
 	put_sum(out, line->bytes);
 	put_u32(out, line->text.len);
 	put_string(out, line->text.data, line->text.len);
+	put_number(out, &line->flow_id);
+	put_number(out, &line->flow_part);
 }
 
 /* Keeps the newest stats record of each run; retention never takes it away. */

@@ -30,7 +30,8 @@ enum {
 
 static const char insert[] =
 	"INSERT INTO records (part, block, id, sensor, epoch, lane, seq, ts_ns, event_type, proto, app_proto, src_ip, src_port,"
-	" dest_ip, dest_port, signature_id, severity, function, response_function, packets, bytes, len, line) FORMAT RowBinary";
+	" dest_ip, dest_port, signature_id, severity, function, response_function, packets, bytes, len, line, flow_id,"
+	" flow_part) FORMAT RowBinary";
 
 /* ---- numbering ---- */
 

@@ -30,8 +30,11 @@ struct report {
 #define FILTER(key) (1u << STORE_##key)
 #define TIME_FILTERS (FILTER(SENSOR) | FILTER(SINCE) | FILTER(UNTIL))
 #define FLOW_FILTERS (TIME_FILTERS | FILTER(SRC_IP) | FILTER(DEST_IP) | FILTER(IP) | FILTER(PORT) | FILTER(PROTO) | \
-	FILTER(APP_PROTO))
+	FILTER(APP_PROTO) | FILTER(FLOW_ID))
 #define ALERT_FILTERS (FLOW_FILTERS | FILTER(SIGNATURE_ID) | FILTER(SEVERITY))
+
+/* A flow that goes on has a record from time to time: the first of them counts for it. */
+#define FLOWS "countIf(coalesce(flow_part, 1) <= 1)"
 
 /* Sums are of floating point, so that a hostile one cannot overflow. */
 static const struct report reports[STORE_REPORT_COUNT] = {
@@ -77,7 +80,7 @@ static const struct report reports[STORE_REPORT_COUNT] = {
 	[STORE_REPORT_APPS] = {
 		.filters = TIME_FILTERS,
 		.limit = LIMIT_100,
-		.sql = "SELECT coalesce(app_proto, 'unknown') AS app, count(), sum(toFloat64(coalesce(packets, 0))),"
+		.sql = "SELECT coalesce(app_proto, 'unknown') AS app, " FLOWS ", sum(toFloat64(coalesce(packets, 0))),"
 			" sum(toFloat64(coalesce(bytes, 0))) FROM records WHERE event_type = 'flow' AND ",
 		.group = " GROUP BY app",
 		.columns = { { "app_proto", AS_TEXT, KEY }, { "flows", AS_INTEGER, SUM }, { "packets", AS_WHOLE, SUM },
@@ -98,7 +101,7 @@ static const struct report reports[STORE_REPORT_COUNT] = {
 		.filters = FLOW_FILTERS,
 		.limit = LIMIT_ASKED,
 		/* Each flow counts for both of its ends. */
-		.sql = "SELECT hex(address), count(), sum(toFloat64(coalesce(packets, 0))) AS p, sum(toFloat64(coalesce(bytes, 0))) AS b"
+		.sql = "SELECT hex(address), " FLOWS ", sum(toFloat64(coalesce(packets, 0))) AS p, sum(toFloat64(coalesce(bytes, 0))) AS b"
 			" FROM records ARRAY JOIN if(src_ip = dest_ip, [src_ip], [src_ip, dest_ip]) AS address"
 			" WHERE event_type = 'flow' AND address != '' AND ",
 		.group = " GROUP BY address ORDER BY b DESC, address LIMIT 200000",
@@ -117,7 +120,7 @@ static const struct report reports[STORE_REPORT_COUNT] = {
 	[STORE_REPORT_FLOWS] = {
 		.one = true,
 		.filters = TIME_FILTERS,
-		.sql = "SELECT count(), sum(toFloat64(coalesce(packets, 0))), sum(toFloat64(coalesce(bytes, 0))) FROM records"
+		.sql = "SELECT " FLOWS ", sum(toFloat64(coalesce(packets, 0))), sum(toFloat64(coalesce(bytes, 0))) FROM records"
 			" WHERE event_type = 'flow' AND ",
 		.group = "",
 		.columns = { { "flows", AS_INTEGER, SUM }, { "packets", AS_WHOLE, SUM }, { "bytes", AS_WHOLE, SUM } },

@@ -8,6 +8,8 @@
 
 enum { DDL_TIMEOUT_MS = 30000, LOCK_SCHEMA = 0x6d720004 };
 
+#define ADD_COLUMN "ADD COLUMN "
+
 extern const struct pg_migration clickhouse_migrations[];
 extern const unsigned int clickhouse_migrations_count;
 
@@ -34,6 +36,24 @@ make_database(struct clickhouse_store *store, struct clickhouse_node *node, stru
 	return err;
 }
 
+/* ClickHouse 18 knows no ADD COLUMN IF NOT EXISTS: a column may have come from another replica's, or with the table. */
+static int
+add_columns(struct clickhouse_store *store, struct clickhouse_node *node, const char *statement, struct clickhouse_bytes *answer)
+{
+	const char *column = strstr(statement, ADD_COLUMN) + strlen(ADD_COLUMN);
+	struct clickhouse_bytes sql = { 0 };
+	int err;
+
+	clickhouse_bytes_printf(&sql, "SELECT count() FROM system.columns WHERE database = '%s' AND table = 'records' AND name = '%.*s'",
+		store->database, (int)strcspn(column, " "), column);
+	clickhouse_bytes_put(&sql, "", 1);
+	err = sql.failed ? -ENOMEM : tell(store, node, sql.data, answer);
+	clickhouse_bytes_free(&sql);
+	if (err == 0 && strtoul(answer->data, NULL, 10) == 0)
+		err = tell(store, node, statement, answer);
+	return err;
+}
+
 /* Each statement of a step, with its variables filled in. */
 static int
 run_step(struct clickhouse_store *store, struct clickhouse_shard *shard, struct clickhouse_node *node, const char *text)
@@ -54,7 +74,8 @@ run_step(struct clickhouse_store *store, struct clickhouse_shard *shard, struct 
 			text += 8;
 		} else if (text[0] == ';' && text[1] == '\n') {
 			clickhouse_bytes_put(&sql, "", 1);
-			err = sql.failed ? -ENOMEM : tell(store, node, sql.data, &answer);
+			err = sql.failed ? -ENOMEM : strstr(sql.data, ADD_COLUMN) != NULL ? add_columns(store, node, sql.data, &answer)
+				: tell(store, node, sql.data, &answer);
 			sql.len = 0;
 			text += 2;
 		} else {

@@ -12,6 +12,7 @@
 
 #include "lib/base/log.h"
 #include "lib/store/clickhouse/clickhouse_private.h"
+#include "lib/store/walk.h"
 
 enum {
 	TRIES_MAX = 60,
@@ -187,7 +188,25 @@ static const char *const clauses[STORE_FILTER_COUNT] = {
 	[STORE_SIGNATURE_ID] = "signature_id = ?",
 	[STORE_SEVERITY] = "severity = ?",
 	[STORE_FUNCTION] = "coalesce(function, response_function) = ?",
+	[STORE_FLOW_ID] = "flow_id = ?",
 };
+
+/* '^' is the network's last. An address of the other kind may stand between two. */
+static const char *const network_clauses[STORE_FILTER_COUNT] = {
+	[STORE_SRC_IP] = "(src_ip >= ? AND src_ip <= ^ AND length(src_ip) = length(?))",
+	[STORE_DEST_IP] = "(dest_ip >= ? AND dest_ip <= ^ AND length(dest_ip) = length(?))",
+	[STORE_IP] = "((src_ip >= ? AND src_ip <= ^ AND length(src_ip) = length(?))"
+		" OR (dest_ip >= ? AND dest_ip <= ^ AND length(dest_ip) = length(?)))",
+};
+
+static void
+put_ip(struct clickhouse_bytes *sql, const struct line_ip *ip)
+{
+	clickhouse_bytes_printf(sql, "unhex('");
+	for (uint32_t i = 0; i < ip->len; i++)
+		clickhouse_bytes_printf(sql, "%02X", ip->bytes[i]);
+	clickhouse_bytes_printf(sql, "')");
+}
 
 static void
 put_value(struct clickhouse_bytes *sql, const struct store_filter *filter, unsigned int key)
@@ -195,10 +214,7 @@ put_value(struct clickhouse_bytes *sql, const struct store_filter *filter, unsig
 	if (store_filters[key].type == STORE_IS_TEXT) {
 		put_text(sql, filter->value[key].text);
 	} else if (store_filters[key].type == STORE_IS_IP) {
-		clickhouse_bytes_printf(sql, "unhex('");
-		for (uint32_t i = 0; i < filter->value[key].ip.len; i++)
-			clickhouse_bytes_printf(sql, "%02X", filter->value[key].ip.bytes[i]);
-		clickhouse_bytes_printf(sql, "')");
+		put_ip(sql, &filter->value[key].ip);
 	} else {
 		clickhouse_bytes_printf(sql, "%" PRId64, filter->value[key].number);
 	}
@@ -208,12 +224,16 @@ void
 clickhouse_put_clauses(struct clickhouse_bytes *sql, const struct store_filter *filter, uint32_t skip)
 {
 	for (unsigned int key = 0; key < STORE_FILTER_COUNT; key++) {
+		bool network = store_filter_has_network(filter, key);
+
 		if (((filter->present & ~skip) >> key & 1) == 0)
 			continue;
 		clickhouse_bytes_printf(sql, " AND ");
-		for (const char *text = clauses[key]; *text != '\0'; text++) {
+		for (const char *text = network ? network_clauses[key] : clauses[key]; *text != '\0'; text++) {
 			if (*text == '?')
 				put_value(sql, filter, key);
+			else if (*text == '^')
+				put_ip(sql, &filter->value[key].last_ip);
 			else
 				clickhouse_bytes_put(sql, text, 1);
 		}

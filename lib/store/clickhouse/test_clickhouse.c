@@ -48,6 +48,9 @@ static const struct {
 	{ "proto", "tcp", " AND lower(proto) = lower('tcp')" },
 	{ "ip", "10.0.0.1", " AND (src_ip = unhex('0A000001') OR dest_ip = unhex('0A000001'))" },
 	{ "src_ip", "2001:db8::1", " AND src_ip = unhex('20010DB8000000000000000000000001')" },
+	{ "src_ip", "10.1.2.3/12", " AND (src_ip >= unhex('0A000000') AND src_ip <= unhex('0A0FFFFF') AND length(src_ip)"
+		" = length(unhex('0A000000')))" },
+	{ "flow_id", "9007199254740991", " AND flow_id = 9007199254740991" },
 	{ "port", "502", " AND (src_port = 502 OR dest_port = 502)" },
 	{ "since", "2", " AND ts_ns >= 2000000000" },
 	{ "function", "3", " AND coalesce(function, response_function) = 3" },

@@ -9,7 +9,7 @@ enum {
 	LANES_PER_SENSOR_MAX = 20480, /* 4096 epochs: a sensor that starts a spool daily for ten years */
 	WHOLE_BYTES_MAX = 2 * 1024 * 1024, /* a body of more lines is packed anew, in runs: a line is found by unpacking its block */
 	PACK_BYTES = 1024 * 1024,
-	RECORD_BYTES = 80,            /* of a record's row, about */
+	RECORD_BYTES = 90,            /* of a record's row, about */
 };
 
 static void
@@ -157,6 +157,8 @@ record_add(struct sqlite_store *store, int64_t lane_id, uint64_t sequence, const
 	sqlite3_bind_int64(statement, 18, placing->block);
 	sqlite3_bind_int64(statement, 19, line->text.data - placing->lines);
 	sqlite3_bind_int64(statement, 20, line->text.len);
+	sqlite_bind_number(statement, 21, &line->flow_id);
+	sqlite_bind_number(statement, 22, &line->flow_part);
 	code = sqlite3_step(statement);
 	sqlite3_reset(statement);
 	if (code != SQLITE_DONE)

@@ -27,21 +27,29 @@ static const char tables[] =
 	" ts_ns INTEGER NOT NULL, event_type TEXT NOT NULL, proto TEXT, app_proto TEXT, src_ip BLOB, src_port INTEGER,"
 	" dest_ip BLOB, dest_port INTEGER, signature_id INTEGER, severity INTEGER, function INTEGER,"
 	" response_function INTEGER, packets INTEGER, bytes INTEGER, block INTEGER NOT NULL, at INTEGER NOT NULL,"
-	" len INTEGER NOT NULL);"
+	" len INTEGER NOT NULL, flow_id INTEGER, flow_part INTEGER);"
 	"CREATE INDEX flow_$ ON records_$(ts_ns) WHERE event_type = 'flow';"
 	"CREATE INDEX signature_$ ON records_$(signature_id, ts_ns, severity, lane_id) WHERE signature_id IS NOT NULL;"
 	"CREATE TABLE spans_$(kind INTEGER NOT NULL, key BLOB NOT NULL, ts_max_ns INTEGER NOT NULL, first_id INTEGER NOT NULL,"
-	" ts_min_ns INTEGER NOT NULL, last_id INTEGER NOT NULL, PRIMARY KEY(kind, key, ts_max_ns, first_id)) WITHOUT ROWID;"
+	" ts_min_ns INTEGER NOT NULL, last_id INTEGER NOT NULL, prints BLOB, PRIMARY KEY(kind, key, ts_max_ns, first_id)) WITHOUT ROWID;"
 	"CREATE TABLE tallies_$(first_id INTEGER NOT NULL, last_id INTEGER NOT NULL, lane_id INTEGER NOT NULL,"
 	" ts_min_ns INTEGER NOT NULL, ts_max_ns INTEGER NOT NULL, event_type TEXT NOT NULL, function INTEGER,"
 	" response_function INTEGER, records INTEGER NOT NULL, sample INTEGER NOT NULL);";
 
+/* What version 4 added; what is there has none of it. */
+static const char upgrade[] =
+	"ALTER TABLE records_$ ADD COLUMN flow_id INTEGER;"
+	"ALTER TABLE records_$ ADD COLUMN flow_part INTEGER;"
+	"ALTER TABLE spans_$ ADD COLUMN prints BLOB;";
+
 static const char *const part_texts[PART_COUNT] = {
 	[PART_RECORD_ADD] = "INSERT INTO records_$(id, lane_id, seq, ts_ns, event_type, proto, app_proto, src_ip, src_port,"
-		" dest_ip, dest_port, signature_id, severity, function, response_function, packets, bytes, block, at, len)"
-		" VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)",
+		" dest_ip, dest_port, signature_id, severity, function, response_function, packets, bytes, block, at, len,"
+		" flow_id, flow_part)"
+		" VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)",
 	[PART_BLOCK_ADD] = "INSERT INTO blocks_$(id, lines_len, body) VALUES(?1, ?2, ?3)",
-	[PART_SPAN_ADD] = "INSERT INTO spans_$(kind, key, ts_max_ns, first_id, ts_min_ns, last_id) VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+	[PART_SPAN_ADD] = "INSERT INTO spans_$(kind, key, ts_max_ns, first_id, ts_min_ns, last_id, prints)"
+		" VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
 	[PART_TALLY_ADD] = "INSERT INTO tallies_$ VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
 };
 
@@ -56,15 +64,21 @@ sqlite_put_numbered(struct buf *out, const char *text, int64_t number)
 	}
 }
 
+static int
+exec_numbered(struct sqlite_store *store, const char *text, int64_t id)
+{
+	char numbered[SQL_TEXT_MAX];
+	struct buf sql = { .data = numbered, .cap = sizeof(numbered) - 1 };
+
+	sqlite_put_numbered(&sql, text, id);
+	numbered[sql.len] = '\0';
+	return sql.full ? -E2BIG : sqlite_exec(store, numbered);
+}
+
 int
 sqlite_partition_make(struct sqlite_store *store, int64_t id)
 {
-	char text[SQL_TEXT_MAX];
-	struct buf sql = { .data = text, .cap = sizeof(text) - 1 };
-
-	sqlite_put_numbered(&sql, tables, id);
-	text[sql.len] = '\0';
-	return sql.full ? -E2BIG : sqlite_exec(store, text);
+	return exec_numbered(store, tables, id);
 }
 
 void
@@ -133,6 +147,20 @@ sqlite_partitions(struct sqlite_store *store, bool doomed, struct sqlite_partiti
 	}
 	sqlite3_finalize(statement);
 	return count;
+}
+
+int
+sqlite_partitions_upgrade(struct sqlite_store *store)
+{
+	struct sqlite_partition *rows;
+	int count = sqlite_partitions(store, false, &rows);
+	int err = count < 0 ? count : exec_numbered(store, upgrade, 0);
+
+	for (int i = 0; i < count && err == 0; i++)
+		err = exec_numbered(store, upgrade, rows[i].id);
+	if (count >= 0)
+		free(rows);
+	return err;
 }
 
 /* Ids go on from where they were, even when retention has emptied the store: row 0 remembers. */

@@ -60,6 +60,7 @@ enum sqlite_span_kind {
 	SPAN_SRC_IP,
 	SPAN_DEST_IP,
 	SPAN_TYPE,
+	SPAN_FLOWS,   /* those of flows; its key is empty, its prints tell whose it may have */
 };
 
 struct ZSTD_CCtx_s;
@@ -133,6 +134,8 @@ void sqlite_bind_number(sqlite3_stmt *statement, int at, const struct line_numbe
 void sqlite_put_numbered(struct buf *out, const char *text, int64_t number);
 /** Creates a partition's tables. Number 0 is always there and empty, so that every question has one to ask. */
 int sqlite_partition_make(struct sqlite_store *store, int64_t id);
+/** Makes those of a database of version 3 what they are now, within a transaction. */
+int sqlite_partitions_upgrade(struct sqlite_store *store);
 /** Reads the newest partition and prepares its statements; none: partition.id is 0. */
 int sqlite_partition_load(struct sqlite_store *store);
 /** Makes sure that a partition is open for what arrives now; begins a new one with each day, and when it is full. */
@@ -166,6 +169,8 @@ void sqlite_spans_clear(struct sqlite_spans *spans);
 int sqlite_spans_note(struct sqlite_store *store, int64_t lane_id, int64_t id, const struct store_line *line);
 /** Ends the run: what it has becomes rows. @return 0 or -errno */
 int sqlite_spans_write(struct sqlite_store *store, int64_t lane_id);
+/** Makes may_have_flow(prints, flow_id) known to SQL. */
+int sqlite_spans_functions(struct sqlite_store *store);
 
 /* ---- sqlite_query.c, sqlite_report.c, sqlite_expire.c ---- */
 

@@ -9,7 +9,7 @@
 
 enum {
 	SQL_TEXT_MAX = 4096,
-	SPANS_TEXT_MAX = 256,
+	SPANS_TEXT_MAX = 1024,
 	/* Parameters behind those of the filters, which are 1 + key. */
 	PARAM_AFTER_TS = 40,
 	PARAM_AFTER_ID = 41,
@@ -17,6 +17,7 @@ enum {
 	PARAM_FIRST_ID = 43,
 	PARAM_LAST_ID = 44,
 	PARAM_OLDEST_TS = 45,
+	PARAM_LAST_IP = 46, /* of STORE_SRC_IP, _DEST_IP and _IP */
 };
 
 /* Indexed by key; parameter numbers are 1 + key. */
@@ -34,6 +35,15 @@ static const char *const clauses[STORE_FILTER_COUNT] = {
 	[STORE_SIGNATURE_ID] = "signature_id = ?11",
 	[STORE_SEVERITY] = "severity = ?12",
 	[STORE_FUNCTION] = "coalesce(function, response_function) = ?13",
+	[STORE_FLOW_ID] = "flow_id = ?14",
+};
+
+/* Bytes are compared one after the other, so an address of the other kind may stand between two. */
+static const char *const network_clauses[STORE_FILTER_COUNT] = {
+	[STORE_SRC_IP] = "src_ip BETWEEN ?4 AND ?46 AND length(src_ip) = length(?4)",
+	[STORE_DEST_IP] = "dest_ip BETWEEN ?5 AND ?47 AND length(dest_ip) = length(?5)",
+	[STORE_IP] = "(src_ip BETWEEN ?6 AND ?48 AND length(src_ip) = length(?6)"
+		" OR dest_ip BETWEEN ?6 AND ?48 AND length(dest_ip) = length(?6))",
 };
 
 struct question {
@@ -48,9 +58,19 @@ sqlite_put_clauses(struct buf *sql, const struct store_filter *filter, uint32_t 
 	for (unsigned int key = 0; key < STORE_FILTER_COUNT; key++) {
 		if ((filter->present & ~skip) >> key & 1) {
 			buf_puts(sql, " AND ");
-			buf_puts(sql, clauses[key]);
+			buf_puts(sql, store_filter_has_network(filter, key) ? network_clauses[key] : clauses[key]);
 		}
 	}
+}
+
+static void
+bind_ips(sqlite3_stmt *statement, int at, int last_at, const struct store_filter *filter, unsigned int key)
+{
+	const struct line_ip *ip = &filter->value[key].ip, *last = &filter->value[key].last_ip;
+
+	sqlite3_bind_blob(statement, at, ip->bytes, (int)ip->len, SQLITE_STATIC);
+	if (last->len > 0)
+		sqlite3_bind_blob(statement, last_at, last->bytes, (int)last->len, SQLITE_STATIC);
 }
 
 int
@@ -68,8 +88,7 @@ sqlite_prepare_filtered(struct sqlite_store *store, const char *sql, const struc
 		if (store_filters[key].type == STORE_IS_TEXT)
 			sqlite3_bind_text(*out, at, filter->value[key].text, -1, SQLITE_STATIC);
 		else if (store_filters[key].type == STORE_IS_IP)
-			sqlite3_bind_blob(*out, at, filter->value[key].ip.bytes, (int)filter->value[key].ip.len,
-				SQLITE_STATIC);
+			bind_ips(*out, at, PARAM_LAST_IP + (int)key - STORE_SRC_IP, filter, key);
 		else
 			sqlite3_bind_int64(*out, at, filter->value[key].number);
 	}
@@ -181,6 +200,7 @@ struct through {
 #define IN_SPAN "id BETWEEN ?43 AND ?44 AND ts_ns >= ?45"
 /* An address at either end is two walks; a record with both alike is found by the first. */
 static const struct through throughs[] = {
+	{ SPAN_FLOWS, STORE_FLOW_ID, IN_SPAN, 0 },
 	{ SPAN_SRC_IP, STORE_SRC_IP, IN_SPAN, 0 },
 	{ SPAN_DEST_IP, STORE_DEST_IP, IN_SPAN, 0 },
 	{ SPAN_SRC_IP, STORE_IP, IN_SPAN " AND src_ip = ?6", 1u << STORE_IP },
@@ -188,6 +208,37 @@ static const struct through throughs[] = {
 	{ SPAN_TYPE, STORE_EVENT_TYPE, IN_SPAN, 0 },
 	{ SPAN_ALL, STORE_FILTER_COUNT, IN_SPAN, 0 },
 };
+
+/* Spans of one run may lie over one another where they are of several addresses: what hangs together is one. */
+#define NETWORK_SPANS(kinds) "SELECT min(first_id), max(last_id), max(ts_max_ns) FROM (SELECT first_id, last_id, ts_max_ns," \
+	" sum(begins) OVER (ORDER BY first_id, last_id ROWS UNBOUNDED PRECEDING) AS number FROM (SELECT first_id, last_id, ts_max_ns," \
+	" coalesce(first_id > max(last_id) OVER (ORDER BY first_id, last_id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 1) AS begins" \
+	" FROM spans_$ WHERE kind IN (" kinds ") AND key BETWEEN ?2 AND ?6 AND length(key) = length(?2) AND ts_max_ns >= ?3" \
+	" AND ts_min_ns <= ?4)) GROUP BY number ORDER BY 3 DESC"
+#define SPANS "SELECT first_id, last_id, ts_max_ns FROM spans_$ WHERE kind = ?1 AND key = ?2 AND ts_max_ns >= ?3 AND ts_min_ns <= ?4"
+
+static const char *
+spans_text(const struct store_filter *filter, const struct through *through)
+{
+	if (through->key == STORE_FLOW_ID)
+		return SPANS " AND may_have_flow(prints, ?5) ORDER BY ts_max_ns DESC";
+	if (!store_filter_has_network(filter, through->key))
+		return SPANS " ORDER BY ts_max_ns DESC";
+	return through->key == STORE_IP ? NETWORK_SPANS("1, 2") : through->key == STORE_SRC_IP ? NETWORK_SPANS("1") : NETWORK_SPANS("2");
+}
+
+static void
+bind_key(sqlite3_stmt *spans, const struct store_filter *filter, enum store_filter_key key)
+{
+	if (key == STORE_FILTER_COUNT || key == STORE_FLOW_ID)
+		sqlite3_bind_zeroblob(spans, 2, 0);
+	else if (store_filters[key].type == STORE_IS_IP)
+		bind_ips(spans, 2, 6, filter, key);
+	else
+		sqlite3_bind_blob(spans, 2, filter->value[key].text, (int)strlen(filter->value[key].text), SQLITE_STATIC);
+	if (key == STORE_FLOW_ID)
+		sqlite3_bind_int64(spans, 5, filter->value[key].number);
+}
 
 static int64_t
 oldest_ts(const struct question *question)
@@ -209,18 +260,12 @@ prepare_spans(const struct question *question, int64_t partition, const struct t
 
 	if (store_filter_has(filter, STORE_UNTIL) && filter->value[STORE_UNTIL].number <= newest)
 		newest = filter->value[STORE_UNTIL].number;
-	sqlite_put_numbered(&sql, "SELECT first_id, last_id, ts_max_ns FROM spans_$ WHERE kind = ?1 AND key = ?2 AND ts_max_ns >= ?3"
-		" AND ts_min_ns <= ?4 ORDER BY ts_max_ns DESC", partition);
+	sqlite_put_numbered(&sql, spans_text(filter, through), partition);
 	text[sql.len] = '\0';
 	if (sqlite3_prepare_v2(question->store->db, text, -1, out, NULL) != SQLITE_OK)
 		return sqlite_failed(question->store, "spans");
 	sqlite3_bind_int(*out, 1, (int)through->kind);
-	if (through->key == STORE_FILTER_COUNT)
-		sqlite3_bind_zeroblob(*out, 2, 0);
-	else if (store_filters[through->key].type == STORE_IS_IP)
-		sqlite3_bind_blob(*out, 2, filter->value[through->key].ip.bytes, (int)filter->value[through->key].ip.len, SQLITE_STATIC);
-	else
-		sqlite3_bind_blob(*out, 2, filter->value[through->key].text, (int)strlen(filter->value[through->key].text), SQLITE_STATIC);
+	bind_key(*out, filter, through->key);
 	sqlite3_bind_int64(*out, 3, since);
 	sqlite3_bind_int64(*out, 4, newest);
 	return 0;
@@ -230,7 +275,8 @@ prepare_spans(const struct question *question, int64_t partition, const struct t
 static int
 walk_spans(struct question *question, int64_t partition, const struct through *through)
 {
-	const struct lead lead = { " NOT INDEXED", through->where, through->implied };
+	bool network = store_filter_has_network(question->walk.filter, through->key);
+	const struct lead lead = { " NOT INDEXED", network ? IN_SPAN : through->where, network ? 0 : through->implied };
 	sqlite3_stmt *spans = NULL;
 	sqlite3_stmt *rows = NULL;
 	int err = prepare(question, partition, &lead, &rows);
@@ -264,22 +310,33 @@ walk_records(struct question *question, int64_t partition, const struct lead *le
 	return err;
 }
 
+/* A network may be all there is; a type of which there is little leads to less. */
+static const struct through *
+through_of(const struct store_filter *filter)
+{
+	const struct through *through = throughs;
+
+	while (through->key != STORE_FILTER_COUNT && (!store_filter_has(filter, through->key) ||
+	    (store_filter_has_network(filter, through->key) && store_filter_has(filter, STORE_EVENT_TYPE))))
+		through++;
+	return through;
+}
+
 static int
 ask_partition(struct question *question, int64_t partition)
 {
 	const struct store_filter *filter = question->walk.filter;
-	unsigned int at = 0;
+	const struct through *through;
 	int err;
 
 	if (!question->walk.by_time)
 		return walk_records(question, partition, &every_record);
 	if (store_filter_has(filter, STORE_SIGNATURE_ID))
 		return walk_records(question, partition, &by_signature);
-	while (throughs[at].key != STORE_FILTER_COUNT && !store_filter_has(filter, throughs[at].key))
-		at++;
-	err = walk_spans(question, partition, &throughs[at]);
-	if (err == 0 && throughs[at].key == STORE_IP)
-		err = walk_spans(question, partition, &throughs[at + 1]);
+	through = through_of(filter);
+	err = walk_spans(question, partition, through);
+	if (err == 0 && through->key == STORE_IP && !store_filter_has_network(filter, STORE_IP))
+		err = walk_spans(question, partition, through + 1);
 	return err;
 }
 

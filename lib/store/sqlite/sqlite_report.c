@@ -31,7 +31,7 @@ struct report {
 #define FILTER(key) (1u << STORE_##key)
 #define TIME_FILTERS (FILTER(SENSOR) | FILTER(SINCE) | FILTER(UNTIL))
 #define FLOW_FILTERS (TIME_FILTERS | FILTER(SRC_IP) | FILTER(DEST_IP) | FILTER(IP) | FILTER(PORT) | FILTER(PROTO) | \
-	FILTER(APP_PROTO))
+	FILTER(APP_PROTO) | FILTER(FLOW_ID))
 #define ALERT_FILTERS (FLOW_FILTERS | FILTER(SIGNATURE_ID) | FILTER(SEVERITY))
 
 /* Counts come from the tallies of the runs that lie within the times asked for, and from the records of those that
@@ -42,6 +42,8 @@ struct report {
 #define FROM_EDGES " FROM (SELECT first_id, last_id FROM spans_$ WHERE kind = 0 AND NOT " WITHIN \
 	" AND (?2 IS NULL OR ts_max_ns >= ?2) AND (?3 IS NULL OR ts_min_ns < ?3)) e" \
 	" CROSS JOIN records_$ NOT INDEXED ON id BETWEEN e.first_id AND e.last_id WHERE 1"
+/* A flow that goes on has a record from time to time: the first of them counts for it. */
+#define FLOWS "count(*) FILTER (WHERE coalesce(flow_part, 1) <= 1)"
 #define HAS_FUNCTION " AND event_type NOT IN ('alert', 'anomaly') AND (function IS NOT NULL OR response_function IS NOT NULL)"
 
 static const struct report reports[STORE_REPORT_COUNT] = {
@@ -88,7 +90,7 @@ static const struct report reports[STORE_REPORT_COUNT] = {
 		.filters = TIME_FILTERS,
 		.before = "SELECT app_proto, sum(flows) AS flows, total(packets) AS \"packets:n\", total(bytes) AS \"bytes:n\""
 			" FROM (",
-		.arm = "SELECT coalesce(app_proto, 'unknown') AS app_proto, count(*) AS flows, total(packets) AS packets,"
+		.arm = "SELECT coalesce(app_proto, 'unknown') AS app_proto, " FLOWS " AS flows, total(packets) AS packets,"
 			" total(bytes) AS bytes FROM records_$ WHERE event_type = 'flow'",
 		.arm_after = " GROUP BY 1",
 		.after = ") GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 100",
@@ -108,7 +110,7 @@ static const struct report reports[STORE_REPORT_COUNT] = {
 		/* The row that stands for two: each flow counts for both of its ends. */
 		.before = "SELECT ip AS \"ip:ip\", sum(flows) AS flows, total(packets) AS \"packets:n\","
 			" total(bytes) AS \"bytes:n\" FROM (",
-		.arm = "SELECT CASE e.x WHEN 1 THEN src_ip ELSE dest_ip END AS ip, count(*) AS flows, total(packets) AS packets,"
+		.arm = "SELECT CASE e.x WHEN 1 THEN src_ip ELSE dest_ip END AS ip, " FLOWS " AS flows, total(packets) AS packets,"
 			" total(bytes) AS bytes FROM records_$ CROSS JOIN (SELECT 1 AS x UNION ALL SELECT 2) e WHERE"
 			" event_type = 'flow' AND (e.x = 1 OR dest_ip IS NOT src_ip)",
 		.arm_after = " GROUP BY 1",
@@ -126,7 +128,7 @@ static const struct report reports[STORE_REPORT_COUNT] = {
 		.one = true,
 		.filters = TIME_FILTERS,
 		.before = "SELECT sum(flows) AS flows, total(packets) AS \"packets:n\", total(bytes) AS \"bytes:n\" FROM (",
-		.arm = "SELECT count(*) AS flows, total(packets) AS packets, total(bytes) AS bytes FROM records_$"
+		.arm = "SELECT " FLOWS " AS flows, total(packets) AS packets, total(bytes) AS bytes FROM records_$"
 			" WHERE event_type = 'flow'",
 		.arm_after = "",
 		.after = ")",

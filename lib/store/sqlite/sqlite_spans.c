@@ -1,7 +1,8 @@
 /*
  * What a run of records has, noted once a run instead of once a record: a span for each address and type, from its first
  * record to its last, and a tally for each function. A question goes over the spans of what it asks for, newest first, and
- * looks at their records; a count sums tallies. An index row a record cost two thirds of the time that storing took.
+ * looks at their records; a count sums tallies. An index row a record cost two thirds of the time that storing took. Of flows, of which
+ * there may be as many as records, a run notes two bytes each: a question looks at the runs where the one asked for may be.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -18,6 +19,8 @@ enum {
 	PROBES_MAX = 16,                 /* addresses come from whoever is on the wire: those made to meet cost no more */
 	NO_SLOT = UINT16_MAX,
 	SPAN_BYTES = 45,                 /* of a span's or tally's row, about */
+	PRINTS = 65536,                  /* a flow's is 16 bits of its hash */
+	PRINTS_OF_WORD = 64,
 };
 _Static_assert(SLOTS >= 2 * SPANS_MAX && SPANS_MAX < UINT16_MAX, "slots are at most half full, and one holds a place");
 
@@ -46,6 +49,10 @@ struct sqlite_spans {
 	struct tally tallies[TALLIES_MAX];
 	uint16_t span_slots[SLOTS];  /* 1 + place in spans; 0: free */
 	uint16_t tally_slots[SLOTS];
+	struct span flows;           /* the records that have a flow */
+	uint32_t print_count;        /* 0: none has */
+	uint16_t prints[RUN_RECORDS_MAX]; /* of those flows, once each */
+	uint64_t has_print[PRINTS / PRINTS_OF_WORD];
 };
 
 int
@@ -70,7 +77,9 @@ sqlite_spans_clear(struct sqlite_spans *spans)
 	for (uint32_t i = 0; i < spans->tally_count; i++)
 		if (spans->tallies[i].slot != NO_SLOT)
 			spans->tally_slots[spans->tallies[i].slot] = 0;
-	spans->records = spans->span_count = spans->tally_count = 0;
+	for (uint32_t i = 0; i < spans->print_count; i++)
+		spans->has_print[spans->prints[i] / PRINTS_OF_WORD] = 0;
+	spans->records = spans->span_count = spans->tally_count = spans->print_count = 0;
 }
 
 /* ---- noted ---- */
@@ -107,6 +116,30 @@ note_key(struct sqlite_spans *spans, const struct span *record, const void *key,
 	memcpy(span->key, key, len);
 	if (span->slot != NO_SLOT)
 		spans->span_slots[slot] = (uint16_t)spans->span_count;
+}
+
+static uint16_t
+print_of(int64_t flow_id)
+{
+	return (uint16_t)hash_u64(0, (uint64_t)flow_id);
+}
+
+/* Nearly each flow of a busy network is in one run or two: a span for each would be as dear as an index of records. */
+static void
+note_flow(struct sqlite_spans *spans, const struct span *record, int64_t flow_id)
+{
+	uint16_t print = print_of(flow_id);
+	uint64_t *word = &spans->has_print[print / PRINTS_OF_WORD];
+	uint64_t bit = UINT64_C(1) << print % PRINTS_OF_WORD;
+
+	if (spans->print_count == 0) {
+		spans->flows = *record;
+		spans->flows.kind = SPAN_FLOWS;
+	}
+	stretch(&spans->flows, record->last_id, record->ts_max_ns);
+	if ((*word & bit) == 0)
+		spans->prints[spans->print_count++] = print;
+	*word |= bit;
 }
 
 static bool
@@ -160,6 +193,8 @@ write_span(struct sqlite_store *store, const struct span *span)
 	sqlite3_bind_int64(add, 4, span->first_id);
 	sqlite3_bind_int64(add, 5, span->ts_min_ns);
 	sqlite3_bind_int64(add, 6, span->last_id);
+	sqlite3_bind_blob(add, 7, span->kind == SPAN_FLOWS ? store->spans->prints : NULL,
+		(int)(store->spans->print_count * sizeof(store->spans->prints[0])), SQLITE_STATIC);
 	code = sqlite3_step(add);
 	sqlite3_reset(add);
 	return code == SQLITE_DONE ? 0 : sqlite_failed(store, "span");
@@ -193,11 +228,14 @@ sqlite_spans_write(struct sqlite_store *store, int64_t lane_id)
 	struct sqlite_spans *spans = store->spans;
 	int err = spans->records == 0 ? 0 : write_span(store, &spans->all);
 
+	if (err == 0 && spans->print_count > 0)
+		err = write_span(store, &spans->flows);
 	for (uint32_t i = 0; i < spans->span_count && err == 0; i++)
 		err = write_span(store, &spans->spans[i]);
 	for (uint32_t i = 0; i < spans->tally_count && err == 0; i++)
 		err = write_tally(store, lane_id, &spans->tallies[i]);
-	store->partition.bytes += SPAN_BYTES * (1 + spans->span_count + spans->tally_count);
+	store->partition.bytes += SPAN_BYTES * (1 + spans->span_count + spans->tally_count) +
+		(spans->print_count == 0 ? 0 : SPAN_BYTES + spans->print_count * sizeof(spans->prints[0]));
 	sqlite_spans_clear(spans);
 	return err;
 }
@@ -222,5 +260,29 @@ sqlite_spans_note(struct sqlite_store *store, int64_t lane_id, int64_t id, const
 	record.kind = SPAN_TYPE;
 	note_key(spans, &record, type->data, type->len);
 	note_tally(spans, line, type, id);
+	if (line->flow_id.present)
+		note_flow(spans, &record, line->flow_id.value);
 	return spans->records < RUN_RECORDS_MAX ? 0 : sqlite_spans_write(store, lane_id);
+}
+
+static void
+may_have_flow(sqlite3_context *context, int count, sqlite3_value **values)
+{
+	size_t len = (size_t)sqlite3_value_bytes(values[0]);
+	const char *prints = sqlite3_value_blob(values[0]);
+	uint16_t wanted = print_of(sqlite3_value_int64(values[1]));
+	int found = 0;
+
+	for (size_t at = 0; at + sizeof(wanted) <= len && found == 0; at += sizeof(wanted))
+		found = memcmp(prints + at, &wanted, sizeof(wanted)) == 0;
+	sqlite3_result_int(context, found);
+}
+
+int
+sqlite_spans_functions(struct sqlite_store *store)
+{
+	if (sqlite3_create_function_v2(store->db, "may_have_flow", 2, SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_DIRECTONLY, NULL,
+	    may_have_flow, NULL, NULL, NULL) != SQLITE_OK)
+		return sqlite_failed(store, "may_have_flow");
+	return 0;
 }

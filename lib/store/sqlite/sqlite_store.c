@@ -17,7 +17,8 @@
 #include "lib/store/sqlite/sqlite_private.h"
 
 enum {
-	SCHEMA_VERSION = 3,
+	SCHEMA_VERSION = 4,
+	SCHEMA_VERSION_FORMER = 3, /* is taken over */
 	BUSY_TIMEOUT_MS = 10000,
 	DEADLINE_STEPS = 10000,       /* virtual machine steps between two looks at the clock */
 	PARTITION_RECORDS = 4000000,
@@ -218,9 +219,10 @@ read_version(struct sqlite_store *store, int *version)
 		return sqlite_failed(store, "user_version");
 	*version = sqlite3_step(statement) == SQLITE_ROW ? sqlite3_column_int(statement, 0) : -1;
 	sqlite3_finalize(statement);
-	if (*version == 0 || *version == SCHEMA_VERSION)
+	if (*version == 0 || *version == SCHEMA_VERSION || *version == SCHEMA_VERSION_FORMER)
 		return 0;
-	log_error("store", "the database has schema version %d, this program reads version %d", *version, SCHEMA_VERSION);
+	log_error("store", "the database has schema version %d, this program reads versions %d and %d", *version,
+		SCHEMA_VERSION_FORMER, SCHEMA_VERSION);
 	return -EPROTO;
 }
 
@@ -240,11 +242,11 @@ make_schema(struct sqlite_store *store)
 	if (err == 0)
 		err = sqlite_partition_make(store, 0);
 	if (err == 0)
-		err = sqlite_exec(store, "PRAGMA user_version = 3; COMMIT");
+		err = sqlite_exec(store, "PRAGMA user_version = 4; COMMIT");
 	return err;
 }
 
-/* Databases of before it have no mark of a lane's last record. A program of before it goes on without. */
+/* Some of version 3 have no mark of a lane's last record. */
 static int
 add_mark(struct sqlite_store *store)
 {
@@ -259,6 +261,20 @@ add_mark(struct sqlite_store *store)
 	return there ? 0 : sqlite_exec(store, "ALTER TABLE lanes ADD COLUMN last_mark INTEGER NOT NULL DEFAULT 0");
 }
 
+/* As a whole or not at all. */
+static int
+upgrade_schema(struct sqlite_store *store)
+{
+	int err = sqlite_exec(store, "BEGIN IMMEDIATE");
+
+	log_notice("store", "the database has schema version %d: it becomes version %d", SCHEMA_VERSION_FORMER, SCHEMA_VERSION);
+	if (err == 0)
+		err = add_mark(store);
+	if (err == 0)
+		err = sqlite_partitions_upgrade(store);
+	return err != 0 ? err : sqlite_exec(store, "PRAGMA user_version = 4; COMMIT");
+}
+
 static int
 open_writer(struct sqlite_store *store)
 {
@@ -271,8 +287,8 @@ open_writer(struct sqlite_store *store)
 		err = read_version(store, &version);
 	if (err == 0 && version == 0)
 		err = make_schema(store);
-	if (err == 0)
-		err = add_mark(store);
+	if (err == 0 && version == SCHEMA_VERSION_FORMER)
+		err = upgrade_schema(store);
 	for (unsigned int i = 0; i < SQL_COUNT && err == 0; i++)
 		if (sqlite3_prepare_v3(store->db, statement_texts[i], -1, SQLITE_PREPARE_PERSISTENT,
 		    &store->statements[i], NULL) != SQLITE_OK)
@@ -369,6 +385,8 @@ sqlite_store_open(struct store **out, const struct store_config *config, bool wr
 		sqlite3_limit(store->db, SQLITE_LIMIT_ATTACHED, 0);
 		err = sqlite_block_functions(store);
 	}
+	if (err == 0)
+		err = sqlite_spans_functions(store);
 	if (err == 0)
 		err = writer ? open_writer(store) : open_reader(store);
 	if (err != 0) {

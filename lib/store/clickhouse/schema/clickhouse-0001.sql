@@ -1,5 +1,6 @@
 -- The records: on each replica of each shard. $shard and $replica are filled in. The columns are those that questions filter
--- and count by; `line` is the record as it came.
+-- and count by; `line` is the record as it came. A table that is made now has what later steps add: as a new replica's it must be
+-- what its shard's has become.
 CREATE TABLE IF NOT EXISTS records
 (
 	part UInt32,
@@ -24,7 +25,9 @@ CREATE TABLE IF NOT EXISTS records
 	packets Nullable(Int64),
 	bytes Nullable(Int64),
 	len UInt32,
-	line String
+	line String,
+	flow_id Nullable(Int64),
+	flow_part Nullable(Int64)
 )
 ENGINE = ReplicatedMergeTree('/millrace/$database/$shard/records', '$replica')
 PARTITION BY part
