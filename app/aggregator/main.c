@@ -371,14 +371,16 @@ check(const struct options *options, struct config *config, const struct setting
 	int ingest_err;
 	int api_err;
 	int enrol_err;
+	unsigned int places;
 
 	config_dump(config, tables, 1, stdout);
 	(void)settings_warn(settings);
+	places = settings_check_places(settings);
 	settings_ingest_server(settings, &server);
 	ingest_err = link_server_check(&server);
 	api_err = api_check(settings);
 	enrol_err = !settings_enrols(settings) ? 0 : enrol_check(settings);
-	return ingest_err != 0 || api_err != 0 || enrol_err != 0 ? EXIT_USAGE : EXIT_SUCCESS;
+	return places != 0 || ingest_err != 0 || api_err != 0 || enrol_err != 0 ? EXIT_USAGE : EXIT_SUCCESS;
 }
 
 static int

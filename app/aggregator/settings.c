@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/base/folder.h"
 #include "lib/base/log.h"
 #include "lib/postgres/pg.h"
 #include "lib/store/store.h"
@@ -231,6 +232,8 @@ settings_api_server(const struct settings *settings, struct link_server_config *
 		.listen = settings->api_listen,
 		.cert = settings->api_cert,
 		.key = settings->api_key,
+		.cert_name = settings->api_cert == settings->tls_cert ? NULL : "api.cert",
+		.key_name = settings->api_key == settings->tls_key ? NULL : "api.key",
 		.body_max = QUESTION_BODY_MAX,
 		.connections_max = settings->connections_max,
 		.http2 = settings->http2,
@@ -256,16 +259,62 @@ is_plain_http(const char *urls)
 }
 
 unsigned int
+settings_check_places(const struct settings *settings)
+{
+	const struct {
+		const char *key, *path;
+	} places[] = {
+		{ "store.path", settings->store_kind == STORE_KIND_SQLITE ? settings->store_path : "" },
+		{ "enrol.state", settings->enrol_state },
+		{ "api.audit.path", settings->api_audit_path },
+	};
+	unsigned int count = 0;
+
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		int err = places[i].path == NULL || places[i].path[0] == '\0' ? 0 : folder_can_make(places[i].path);
+
+		if (err == 0)
+			continue;
+		log_error("settings", "%s: %s: %s", places[i].key, places[i].path, strerror(-err));
+		count++;
+	}
+	return count;
+}
+
+/* What is of enrolment and does nothing where boxes have no door. */
+static unsigned int
+warn_enrol(const struct settings *settings)
+{
+	const struct {
+		const char *key, *value;
+	} keys[] = {
+		{ "enrol.url", settings->enrol_url },
+		{ "enrol.aggregator-url", settings->enrol_aggregator_url },
+		{ "enrol.ca-cert", settings->enrol_ca_cert },
+		{ "enrol.ca-key", settings->enrol_ca_key },
+	};
+	unsigned int count = 0;
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]) && settings->enrol_listen[0] == '\0'; i++) {
+		if (keys[i].value[0] == '\0')
+			continue;
+		log_warning("settings", "%s is given, but enrol.listen is not: no box is let in and no certificate is renewed", keys[i].key);
+		count++;
+	}
+	return count;
+}
+
+unsigned int
 settings_warn(const struct settings *settings)
 {
 	const char *password = settings->cluster.password_file;
 	const char *weakness;
-	unsigned int count = 0;
+	unsigned int count = warn_enrol(settings);
 	json_t *urls;
 	size_t i;
 
 	if (settings->store_kind != STORE_KIND_CLICKHOUSE)
-		return 0;
+		return count;
 	json_array_foreach(settings->cluster.shards, i, urls) {
 		if (password == NULL || password[0] == '\0' || !is_plain_http(json_string_value(urls)))
 			continue;

@@ -71,7 +71,11 @@ int settings_open_registry(const struct settings *settings, struct registry **ou
 /** Where further tokens of the API are; NULL: nowhere. @param where out: for its open() */
 const struct api_token_keep *settings_tokens(const struct settings *settings, const char **where);
 
-/** Logs what of it an operator should think about: passwords that others on the network could read. @return how many */
+/** Logs which of the files that are written while it runs cannot be made. @return how many */
+unsigned int settings_check_places(const struct settings *settings);
+
+/** Logs what of it an operator should think about: passwords that others on the network could read, keys that do nothing.
+ *  @return how many */
 unsigned int settings_warn(const struct settings *settings);
 
 /** What opens the store. */

@@ -104,7 +104,7 @@ bench_batches_load(struct bench_batches *out, const char *path, uint32_t batch_r
 	if (err == 0 && out->count == 0)
 		err = -ENODATA;
 	if (err != 0)
-		fprintf(stderr, "millrace-bench: %s: %s\n", path, strerror(-err));
+		fprintf(stderr, "millrace-bench: %s: %s\n", path, err == -ENODATA ? "has no whole line" : strerror(-err));
 	batch_encoder_destroy(encoder);
 	return err;
 }

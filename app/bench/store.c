@@ -470,13 +470,39 @@ parse(struct options *out, int argc, char **argv)
 	return 0;
 }
 
+/* Before anything is measured. @return whether each line is a record; what is not was said */
+static bool
+are_records(const struct bench *bench)
+{
+	unsigned int number = 1;
+
+	for (uint32_t i = 0; i < bench->batches.count; i++) {
+		const struct bench_batch *batch = &bench->batches.batches[i];
+		const char *line = batch->lines, *end = line + batch->lines_len;
+
+		for (uint32_t n = 0; n < batch->count; n++, number++) {
+			const char *newline = memchr(line, '\n', (size_t)(end - line));
+			struct store_line row;
+			const char *reason = store_line_read(&row, line, (size_t)(newline - line));
+
+			if (reason != NULL) {
+				fprintf(stderr, "millrace-bench: %s:%u: not a line of EVE: %s\n", bench->options.file, number, reason);
+				return false;
+			}
+			line = newline + 1;
+		}
+	}
+	return true;
+}
+
+/* @return 1: it was said why not */
 static int
 run(struct bench *bench)
 {
-	int err = bench_batches_load(&bench->batches, bench->options.file, bench->options.batch, BATCH_BYTES);
+	int err;
 
-	if (err != 0)
-		return err;
+	if (bench_batches_load(&bench->batches, bench->options.file, bench->options.batch, BATCH_BYTES) != 0 || !are_records(bench))
+		return 1;
 	bench->epoch = clock_ns();
 	bench->lines = calloc(BATCH_COUNT_MAX, sizeof(*bench->lines));
 	bench->next = calloc(bench->options.sensors, sizeof(*bench->next));
@@ -509,7 +535,7 @@ store_main(int argc, char **argv)
 	json_decref(bench.options.shards);
 	if (!bench.options.keep)
 		unlink(bench.options.path);
-	if (err != 0)
+	if (err < 0)
 		fprintf(stderr, "millrace-bench: %s\n", strerror(-err));
 	return err == 0 ? 0 : 1;
 }

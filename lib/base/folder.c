@@ -43,6 +43,33 @@ make_one(const char *dir, mode_t mode)
 }
 
 int
+folder_can_make(const char *file)
+{
+	char above[PATH_MAX];
+	struct stat status;
+	size_t len = strlen(file);
+
+	if (len >= sizeof(above))
+		return -ENAMETOOLONG;
+	if (stat(file, &status) == 0 && S_ISDIR(status.st_mode))
+		return -EISDIR;
+	if (access(file, F_OK) == 0 && access(file, R_OK | W_OK) != 0)
+		return -errno;
+	memcpy(above, file, len + 1);
+	do {
+		char *slash = strrchr(above, '/');
+
+		if (slash == NULL)
+			memcpy(above, ".", sizeof("."));
+		else
+			slash[slash == above] = '\0';
+	} while (stat(above, &status) != 0 && strcmp(above, "/") != 0 && strcmp(above, ".") != 0);
+	if (stat(above, &status) != 0 || !S_ISDIR(status.st_mode))
+		return -ENOTDIR;
+	return access(above, W_OK | X_OK) == 0 ? 0 : -errno;
+}
+
+int
 folder_make_above(const char *file)
 {
 	char path[PATH_MAX];

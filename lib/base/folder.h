@@ -15,6 +15,10 @@ int folder_make(const char *dir, mode_t mode);
 /** Makes the folders above a file, with 0755. @return 0 or -errno */
 int folder_make_above(const char *file);
 
+/** Whether a file that a program will write can be there: it, or what it would be made in, takes it. Nothing is made.
+ *  @return 0 or -errno */
+int folder_can_make(const char *file);
+
 /**
  * Makes a file that is not there yet, for writing and reading, not through a symbolic link. One that root makes belongs to the
  * owner of the file it is to replace, else of its folder: what an operator does by hand is for a service that is another user's.

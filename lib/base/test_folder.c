@@ -141,6 +141,32 @@ what_cannot_be_made(void **state)
 	assert_int_equal(folder_make_above("/file"), 0);
 }
 
+static void
+what_can_be_made(void **state)
+{
+	char path[PATH_LEN];
+
+	snprintf(path, sizeof(path), "%s/a/b/file", dir);
+	assert_int_equal(folder_can_make(path), 0);
+	assert_int_equal(access(path, F_OK), -1);
+	snprintf(path, sizeof(path), "%s/file", dir);
+	assert_int_equal(folder_can_make(path), 0);
+	assert_int_equal(folder_make_file(path, NULL, 0600) < 0, 0);
+	assert_int_equal(folder_can_make(path), 0);
+	snprintf(path, sizeof(path), "%s/file/below", dir);
+	assert_int_equal(folder_can_make(path), -ENOTDIR);
+	assert_int_equal(folder_can_make(dir), -EISDIR);
+	assert_int_equal(chdir(dir), 0);
+	assert_int_equal(folder_can_make("here"), 0);
+	assert_int_equal(folder_can_make("a/b/here"), 0);
+	assert_int_equal(chdir("/"), 0);
+	assert_int_equal(chmod(dir, 0500), 0);
+	snprintf(path, sizeof(path), "%s/a/file", dir);
+	/* Root may write anywhere. */
+	assert_int_equal(folder_can_make(path), geteuid() == 0 ? 0 : -EACCES);
+	assert_int_equal(chmod(dir, 0700), 0);
+}
+
 int
 main(void)
 {
@@ -149,6 +175,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(a_file_is_made_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_root_makes_is_the_folders, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_cannot_be_made, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_can_be_made, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -100,6 +100,7 @@ server_accept(struct event_base *base, void *arg)
 		SSL_free(ssl);
 		return NULL;
 	}
+	server_h1_accept(peer);
 	/* Peers cut connections as they like: that is no fault of the TLS session. */
 	bufferevent_openssl_set_allow_dirty_shutdown(peer->bev, 1);
 	return peer->bev;

@@ -62,6 +62,7 @@ struct link_server_config {
 	const char *listen;         /* "ADDRESS:PORT", "[ADDRESS]:PORT"; port 0: any */
 	const char *cert;           /* PEM, the chain, leaf first */
 	const char *key;            /* PEM */
+	const char *cert_name, *key_name; /* the keys of the configuration that say the two; NULL: tls.cert, tls.key */
 	const char *client_ca;      /* PEM; a client must show a certificate of it; NULL: none asked for */
 	uint64_t body_max;          /* bytes */
 	uint64_t connections_max;

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <event2/buffer.h>
 #include <event2/bufferevent_ssl.h>
@@ -10,6 +11,8 @@
 #include <event2/keyvalq_struct.h>
 
 #include "lib/link/server_private.h"
+
+enum { METHOD_LEN_MAX = 32 };
 
 struct h1_request {
 	struct link_request head;
@@ -21,6 +24,62 @@ static struct evhttp_request *
 http_of(const struct link_request *request)
 {
 	return ((const struct h1_request *)request)->http;
+}
+
+/* ---- methods that libevent does not know ---- */
+
+/* Its own answer to them is a page, and before 2.2 it can be told no other. They become one that it knows, and that is refused
+ * here as they are. RFC 9110 9.1: any token may be a method. */
+static void
+know_method(struct evbuffer *input)
+{
+	static const char *const known[] = { "GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PATCH" };
+	static const char token[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!#$%&'*+-.^_`|~";
+	static const char refused[] = "PATCH";
+	char line[METHOD_LEN_MAX + 2] = "";
+	size_t len;
+
+	if (evbuffer_copyout(input, line, sizeof(line) - 1) <= 0)
+		return;
+	len = strspn(line, token);
+	if (len == 0 || line[len] != ' ')
+		return;
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (strlen(known[i]) == len && memcmp(known[i], line, len) == 0)
+			return;
+	evbuffer_drain(input, len);
+	(void)evbuffer_prepend(input, refused, sizeof(refused) - 1);
+}
+
+static void
+on_input(struct evbuffer *input, const struct evbuffer_cb_info *info, void *arg)
+{
+	struct peer *peer = arg;
+
+	if (!peer->begins || info->n_added == 0)
+		return;
+	peer->begins = false;
+	/* HTTP/2 begins with a method of its own. */
+	if (peer->h2 == NULL)
+		know_method(input);
+}
+
+void
+server_h1_accept(struct peer *peer)
+{
+	peer->begins = true;
+	(void)evbuffer_add_cb(bufferevent_get_input(peer->bev), on_input, peer);
+}
+
+/* The next request may have come before the last one's answer has gone. */
+static void
+begin_again(struct peer *peer)
+{
+	struct evbuffer *input = bufferevent_get_input(peer->bev);
+
+	peer->begins = evbuffer_get_length(input) == 0;
+	if (!peer->begins)
+		know_method(input);
 }
 
 /* ---- when a request begins ---- */
@@ -46,6 +105,7 @@ note_answer(struct peer *peer)
 {
 	peer->since_s = server_clock_s();
 	peer->read = bytes_read(peer);
+	begin_again(peer);
 }
 
 /* ---- a request's ends ---- */
@@ -249,7 +309,7 @@ server_h1_create(struct link_server *server)
 	evhttp_set_bevcb(server->http, server_accept, server);
 	evhttp_set_gencb(server->http, handle, server);
 	evhttp_set_allowed_methods(server->http, EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_HEAD | EVHTTP_REQ_PUT |
-		EVHTTP_REQ_DELETE | EVHTTP_REQ_OPTIONS | EVHTTP_REQ_TRACE | EVHTTP_REQ_PATCH);
+		EVHTTP_REQ_DELETE | EVHTTP_REQ_OPTIONS | EVHTTP_REQ_TRACE | EVHTTP_REQ_CONNECT | EVHTTP_REQ_PATCH);
 	evhttp_set_max_headers_size(server->http, SERVER_HEADERS_MAX);
 	evhttp_set_max_body_size(server->http, (ev_ssize_t)(config->body_max + SERVER_BODY_SLACK));
 	/* A backstop for what the sweep does exactly. */

@@ -41,6 +41,7 @@ struct peer {
 	uint64_t number;  /* connections are numbered in the order they came */
 	char name[BATCH_SENSOR_MAX + 1]; /* of the client's certificate, once a request came; "" */
 	LIST_ENTRY(peer) same; /* in the bucket of the name */
+	bool begins;      /* the next byte is a request's first */
 	struct h2 *h2;    /* what it speaks; NULL: HTTP/1.1, or nothing yet */
 	struct {
 		bufferevent_data_cb read, write;
@@ -116,6 +117,8 @@ void server_tell_closed(struct link_request *request);
 
 /** @return 0 or -errno */
 int server_h1_create(struct link_server *server);
+/** Of a new connection. */
+void server_h1_accept(struct peer *peer);
 /** Whether the peer's next request has begun is looked at. */
 void server_h1_look(struct peer *peer, uint64_t now_s);
 

@@ -22,6 +22,8 @@ failed(const struct link_server_config *config, const char *what, const char *fi
 
 	if (ERR_SYSTEM_ERROR(first))
 		snprintf(reason, sizeof(reason), "%s", strerror(ERR_GET_REASON(first)));
+	else if (ERR_GET_LIB(first) == ERR_LIB_PEM)
+		snprintf(reason, sizeof(reason), "is no PEM of that kind: %s", ERR_reason_error_string(first));
 	else
 		ERR_error_string_n(ERR_peek_last_error(), reason, sizeof(reason));
 	log_error("link", "%s: %s: %s: %s", config->topic, what, file, reason);
@@ -29,11 +31,24 @@ failed(const struct link_server_config *config, const char *what, const char *fi
 	return -EINVAL;
 }
 
+static const char *
+cert_name(const struct link_server_config *config)
+{
+	return config->cert_name == NULL ? "tls.cert" : config->cert_name;
+}
+
+static const char *
+key_name(const struct link_server_config *config)
+{
+	return config->key_name == NULL ? "tls.key" : config->key_name;
+}
+
 /* They are read again when they change, by the thread that serves: of a pipe it would wait for the other end. */
 static int
 check_plain(const struct link_server_config *config)
 {
-	const char *const files[][2] = { { "tls.cert", config->cert }, { "tls.key", config->key }, { "tls.ca", config->client_ca } };
+	const char *const files[][2] = { { cert_name(config), config->cert }, { key_name(config), config->key },
+		{ "tls.ca", config->client_ca } };
 	struct stat status;
 
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
@@ -81,11 +96,11 @@ server_tls_create(SSL_CTX **out, const struct link_server_config *config)
 	if (err == 0)
 		err = check_plain(config);
 	if (err == 0 && SSL_CTX_use_certificate_chain_file(context, config->cert) != 1)
-		err = failed(config, "tls.cert", config->cert);
+		err = failed(config, cert_name(config), config->cert);
 	if (err == 0 && SSL_CTX_use_PrivateKey_file(context, config->key, SSL_FILETYPE_PEM) != 1)
-		err = failed(config, "tls.key", config->key);
+		err = failed(config, key_name(config), config->key);
 	if (err == 0 && SSL_CTX_check_private_key(context) != 1)
-		err = failed(config, "tls.key is not of tls.cert", config->key);
+		err = failed(config, key_name(config), config->key);
 	if (err == 0 && config->client_ca != NULL)
 		err = ask_clients(context, config);
 	if (err != 0) {

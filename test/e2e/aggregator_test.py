@@ -723,6 +723,54 @@ class Refusals(unittest.TestCase):
         return subprocess.run([program("aggregator/millrace-aggregator"), verb, "-c", config, *words], capture_output=True,
                               text=True, check=False, timeout=30)
 
+    def test_check_says_what_run_would_end_at(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for name, text in (("file", ""), ("half.pem", "-----BEGIN CERTIFICATE-----\nMIIB"), ("text", "no certificate")):
+                with open(os.path.join(folder, name), "w") as out:
+                    out.write(text)
+            os.mkdir(f"{folder}/folder")
+            mine = os.path.join(folder, "pki")
+            for setting, says in ((f"store.path={folder}/file/db", f"store.path: {folder}/file/db: Not a directory"),
+                                  (f"store.path={folder}/folder", f"store.path: {folder}/folder: Is a directory"),
+                                  (f"enrol.state={folder}/file/state", f"enrol.state: {folder}/file/state: Not a directory"),
+                                  (f"api.audit.path={folder}/file/audit", f"api.audit.path: {folder}/file/audit: Not a directory"),
+                                  ("tls.cert=/nowhere.pem", "ingest: tls.cert: /nowhere.pem: No such file or directory"),
+                                  ("api.cert=/nowhere.pem", "api: api.cert: /nowhere.pem: No such file or directory"),
+                                  ("api.key=/nowhere.pem", "api: api.key: /nowhere.pem: No such file or directory"),
+                                  (f"tls.cert={folder}/half.pem", f"tls.cert: {folder}/half.pem: is no PEM of that kind: bad end line"),
+                                  (f"tls.cert={folder}/text", f"tls.cert: {folder}/text: is no PEM of that kind: no start line"),
+                                  (f"tls.cert={folder}/folder", f"tls.cert: {folder}/folder: is no plain file"),
+                                  (f"tls.key={mine}/ca.key", f"tls.key: {mine}/ca.key: error:05800074:x509 certificate routines::key values mismatch"),
+                                  (f"tls.ca={folder}/text", f"tls.ca: {folder}/text: ")):
+                done = self.run_it(folder, "check", "--set", setting)
+                self.assertEqual(done.returncode, 2, (setting, done.stderr))
+                self.assertIn(says, done.stderr)
+                self.assertEqual(self.run_it(folder, "run", "--set", setting).returncode, 1, setting)
+            done = self.run_it(folder, "check", "--set", f"store.path={folder}/new/er/db")
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            self.assertFalse(os.path.exists(f"{folder}/new"))
+            done = self.run_it(folder, "check", "--set", f"store.path={folder}/db", "--set", "enrol.ca-key=/nowhere.key")
+            self.assertIn("enrol.ca-key is given, but enrol.listen is not", done.stderr)
+            self.assertEqual(done.returncode, 0)
+
+    def test_a_certificate_that_it_may_not_read(self):
+        """Root's key, and the service's user."""
+        if os.geteuid() != 0:
+            self.skipTest("root alone has files that others may not read, and may be another")
+        with tempfile.TemporaryDirectory() as folder:
+            self.run_it(folder, "check")
+            os.chmod(folder, 0o755)
+            os.chmod(f"{folder}/pki", 0o755)
+            for name in os.listdir(f"{folder}/pki"):
+                os.chmod(f"{folder}/pki/{name}", 0o644)
+            for name, key in (("aggregator.pem", "tls.cert"), ("aggregator.key", "tls.key"), ("ca.pem", "tls.ca"), ("token", "api.token-file")):
+                os.chmod(f"{folder}/pki/{name}", 0o600)
+                done = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", program("aggregator/millrace-aggregator"), "check", "-c",
+                                       f"{folder}/aggregator.yaml"], capture_output=True, text=True, check=False)
+                self.assertEqual(done.returncode, 2)
+                self.assertIn(f"{key}: {folder}/pki/{name}: Permission denied", done.stderr)
+                os.chmod(f"{folder}/pki/{name}", 0o644)
+
     def test_it_says_what_is_wrong(self):
         with tempfile.TemporaryDirectory() as folder:
             with open(os.path.join(folder, "store"), "w") as out:
@@ -831,6 +879,20 @@ class Senders(Case):
         stored = sum(sensor["records"] for sensor in sensors["sensors"])
         self.assertGreaterEqual(told, 20 * 30)
         self.assertTrue(told <= stored <= told + 2 * 20 * 30, (told, stored))
+
+
+class Bench(unittest.TestCase):
+    def test_what_is_no_record_is_named(self):
+        if not os.path.exists(program("bench/millrace-bench")):
+            self.skipTest("millrace-bench is not built")
+        for text, says in ((b'{"a":1}\n{"a":2}\n{"a":\n', ":3: not a line of EVE: not a JSON value\n"), (b"\0\n", ":1: not a line of EVE: not a JSON object\n"),
+                           (b"{}", ": has no whole line\n")):
+            with tempfile.TemporaryDirectory() as folder:
+                path = os.path.join(folder, "eve.json")
+                with open(path, "wb") as file:
+                    file.write(text)
+                done = subprocess.run([program("bench/millrace-bench"), "store", path, "--path", f"{folder}/db"], capture_output=True, text=True)
+                self.assertEqual((done.returncode, done.stderr), (1, f"millrace-bench: {path}{says}"))
 
 
 class Silence(Case):

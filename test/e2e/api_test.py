@@ -5,9 +5,11 @@ usage: test/e2e/api_test.py [BUILD_DIR]     (default: build-test, else build)
        MILLRACE_STORE=clickhouse: against what scripts/cluster has started
        MILLRACE_HTTP=2: the same over HTTP/2
 """
+import http.client
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -15,6 +17,7 @@ import time
 import unittest
 
 import aggregator_test
+import http2
 from aggregator_test import Case, event, ndjson, program, zstd
 
 # The sanitizer keeps freed memory for a while: little, so that what is measured is what is held.
@@ -153,6 +156,9 @@ class Document(Api):
                 ('/v1/sensors/invite', 'GET', True, 405, 'only POST', ('Allow', 'POST')),
                 ('/v1/flows', 'DELETE', True, 501, 'only GET and POST', None),
                 ('/v1/flows', 'OPTIONS', True, 501, 'only GET and POST', None),
+                ('/v1/flows', 'FOO', True, 501, 'only GET and POST', None),
+                ('/v1/flows', 'get', True, 501, 'only GET and POST', None),
+                ('/v1/flows', 'VERSION-CONTROL', True, 501, 'only GET and POST', None),
                 ('/v1/flows?limit=1&limit=2', 'GET', True, 400, 'given twice: limit', None),
                 ('/v1/flows?port=502%00x', 'GET', True, 400, 'not a query: port=502%00x', None),
                 ('/v1/flows?since=today', 'GET', True, 400,
@@ -166,12 +172,35 @@ class Document(Api):
             self.assertEqual(answer.headers['Content-Type'], 'application/json')
             if header:
                 self.assertEqual(answer.headers[header[0]], header[1])
+        # Behind another request on its connection, whether it came before that one's answer or after.
+        if aggregator_test.CONNECTION is not http2.Connection:
+            for wait in False, True:
+                self.assertEqual(self.raw([b'GET /v1/lanes', b'FOO /v1/flows'], wait), [200, 501])
         # By curl, which speaks HTTP/2, and takes content in an answer to HEAD for an error.
         for version in '--http2', '--http1.1':
             done = subprocess.run(['curl', '-sS', '-I', version, '--cacert', f'{self.aggregator.pki}/ca.pem', '-w', '%{http_code}', '-o', os.devnull,
                                    '--max-time', '20', f'https://localhost:{self.aggregator.api_port}/v1/flows'],
                                   capture_output=True, text=True, check=False)
             self.assertEqual((done.returncode, done.stdout), (0, '501'), done.stderr)
+
+    def raw(self, heads, wait):
+        """@return the statuses of the answers, each of which is JSON"""
+        tls = self.aggregator.tls(None).wrap_socket(socket.create_connection(('127.0.0.1', int(self.aggregator.api_port))),
+                                                    server_hostname='localhost')
+        self.addCleanup(tls.close)
+        tls.settimeout(20)
+        requests = [head + f' HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {self.aggregator.token}\r\n\r\n'.encode() for head in heads]
+        if not wait:
+            tls.sendall(b''.join(requests))
+        statuses = []
+        for request in requests:
+            if wait:
+                tls.sendall(request)
+            answer = http.client.HTTPResponse(tls)
+            answer.begin()
+            json.loads(answer.read())
+            statuses.append(answer.status)
+        return statuses
 
     def test_reports_by_time_and_address(self):
         self.post(1, [alert(n, 1110001 + n % 3) for n in range(1, 121)], lane='alert')

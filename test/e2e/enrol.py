@@ -31,6 +31,8 @@ import parallel  # noqa: E402
 LIFETIME_S = 90  # a machine that stands still for a minute does not end a certificate
 RENEW_AT = 10  # percent of it
 RENEW_S = 80
+WAIT_S = 60
+QUIET_S = 3
 
 
 class Proxy:
@@ -342,7 +344,16 @@ class EnrolTest(unittest.TestCase):
             file.write(text)
         return stack.start_sensor('run')
 
-    def grows(self, seconds=30):
+    def settles(self):
+        """The number of records, once it stays as it is while the sensor, which says something each second, would have said three things."""
+        counts = [-1, self.stack.delivered()]
+        while counts[-1] != counts[-2] and len(counts) < WAIT_S // QUIET_S:
+            time.sleep(QUIET_S)
+            counts.append(self.stack.delivered())
+        self.assertEqual(counts[-1], counts[-2], self.stack.tail('sensor.log'))
+        return counts[-1]
+
+    def grows(self, seconds=60):
         before = self.stack.delivered()
         return wait_for(lambda: self.stack.delivered() > before, seconds)
 
@@ -451,7 +462,7 @@ class EnrolTest(unittest.TestCase):
         self.assertEqual(run.returncode, 0, run.stderr)
 
     def streams_and_renews(self, sensor, first, ends):
-        self.assertTrue(wait_for(lambda: self.stack.sensors()['plant-7'].get('records'), 30), self.stack.tail('sensor.log'))
+        self.assertTrue(wait_for(lambda: self.stack.sensors()['plant-7'].get('records'), WAIT_S), self.stack.tail('sensor.log'))
         self.assertEqual(self.stack.sensors()['plant-7']['state'], 'enrolled')
         # What was issued is on the disk.
         self.stack.kill_aggregator()
@@ -468,7 +479,7 @@ class EnrolTest(unittest.TestCase):
         self.use_crl('good')
         self.assertTrue(wait_for(lambda: renewed() > before, RENEW_S), self.stack.tail('sensor.log'))
         key_of = lambda text: text.split('-----END PRIVATE KEY-----')[0]
-        self.assertTrue(wait_for(lambda: key_of(open(self.stack.path('box/identity.pem')).read()) != key_of(first), 10))
+        self.assertTrue(wait_for(lambda: key_of(open(self.stack.path('box/identity.pem')).read()) != key_of(first), WAIT_S))
         # The first certificate ends, and records come all the same.
         time.sleep(max(0.0, ends + 1 - time.monotonic()))
         self.assertTrue(self.grows(), self.stack.tail('sensor.log'))
@@ -478,7 +489,7 @@ class EnrolTest(unittest.TestCase):
         context = ssl.create_default_context(cafile=self.stack.path('pki/ca.pem'))
         context.load_cert_chain(identity)
         idle = context.wrap_socket(socket.create_connection(('localhost', int(self.stack.port))), server_hostname='localhost')
-        idle.settimeout(5)
+        idle.settimeout(WAIT_S)
         # Through the handshake on the other side as well: this answer needs the certificate.
         idle.sendall(b'GET / HTTP/1.1\r\nHost: x\r\n\r\n')
         answer = b''
@@ -487,15 +498,13 @@ class EnrolTest(unittest.TestCase):
         self.assertIn(b'404', answer)
         run = self.stack.millrace('sensors', 'revoke', 'plant-7')
         self.assertEqual(run.returncode, 0, run.stderr)
-        began = time.monotonic()
         # An open connection is closed, whatever its end looks like.
         try:
             self.assertEqual(idle.recv(4096), b'')
         except OSError as error:
             self.assertNotIsInstance(error, TimeoutError)
-        self.assertLess(time.monotonic() - began, 1)
-        time.sleep(0.3)
-        count = self.stack.delivered()
+        # What came before may be on its way to the store.
+        count = self.settles()
         # The reason may be lost, when the connection ends while the request is on its way.
         reasons = []
         while len(reasons) < 20 and not any('REVOKED' in reason for reason in reasons):
@@ -503,15 +512,13 @@ class EnrolTest(unittest.TestCase):
                 self.stack.ask({'csr': ''}, port=self.stack.port, path='/v1/enrolment/renew', identity=identity)
             reasons.append(str(refused.exception).upper())
         self.assertIn('REVOKED', reasons[-1])
-        time.sleep(2.5)
-        self.assertEqual(self.stack.delivered(), count)
+        self.assertEqual(self.settles(), count)
         row = self.stack.sensors()['plant-7']
         self.assertEqual((row['state'], row['expires']), ('revoked', ''))
         # kill -9 does not let it in again.
         self.stack.kill_aggregator()
         self.stack.start()
-        time.sleep(1.5)
-        self.assertEqual(self.stack.delivered(), count)
+        self.assertEqual(self.settles(), count)
 
     def comes_back(self):
         """A new invitation, while the sensor runs: what it kept meanwhile is delivered."""
