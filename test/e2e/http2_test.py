@@ -8,6 +8,7 @@ All of aggregator_test.py and api_test.py goes over it as well, with MILLRACE_HT
 import http.client
 import os
 import signal
+import socket
 import struct
 import tempfile
 import time
@@ -121,6 +122,34 @@ class Harm(Http2):
         bad.sock.sendall(http2.frame(http2.HEADERS, http2.END_HEADERS, 1, b'\xff\xff\xff\xff\xff'))
         self.until('broken_cut', 1)
         self.assertEqual(self.post(5, [event(5)], connection=good), (200, {'acked': 5}))
+
+    def test_peers_that_are_gone_while_they_are_answered(self):
+        """Writing to them is a broken pipe: of questions, of an export and of batches, ended and reset."""
+        self.assertEqual(self.post(1, [event(n, text='x' * 900) for n in range(1, 2001)])[0], 200)
+        body = zstd(ndjson([event(2001)]))
+        batch = {'Millrace-Version': '1', 'Millrace-Sensor': 'plant-1', 'Millrace-Epoch': EPOCH, 'Millrace-Lane': 'event',
+                 'Millrace-Sequence': '2001', 'Millrace-Count': '1', 'Content-Type': 'application/x-ndjson', 'Content-Encoding': 'zstd',
+                 'Content-Digest': digest(body)}
+        asks = [('api_port', 'GET', path, None, {'Authorization': f'Bearer {self.aggregator.token}'}) for path in
+                ('/v1/events?limit=1000', '/v1/export', '/v1/alerts/live')]
+        for turn in range(40):
+            for port, method, path, content, headers in (*asks, ('port', 'POST', '/v1/records', body, batch)):
+                connection = http2.Connection('localhost', int(getattr(self.aggregator, port)), timeout=20,
+                                              context=self.aggregator.tls('plant-1' if port == 'port' else None))
+                connection.connect()
+                # The windows are wide, so that there is something to write.
+                connection.sock.sendall(http2.frame(http2.SETTINGS, payload=struct.pack('!HI', 4, 1 << 30)) +
+                                        http2.frame(http2.WINDOW_UPDATE, payload=struct.pack('!I', 1 << 30)))
+                for _ in range(3 if content is None else 1):
+                    connection.request(method, path, content, headers)
+                if turn % 4 == 1:
+                    connection.getresponse()
+                if turn % 2:
+                    connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+                connection.close()
+        self.assertIsNone(self.aggregator.process.poll())
+        self.assertEqual(self.post(2001, [event(2001)]), (200, {'acked': 2001}))
+        self.assertEqual(self.aggregator.stop(), 0)
 
     def test_it_says_when_it_stops(self):
         connection = self.connect()
