@@ -211,6 +211,8 @@ const struct api_route api_routes[] = {
 		.answer = answer_report, .report = STORE_REPORT_TREND, .filters = FILTERS_ALERT, .parameters = API_LIMIT | API_BUCKET },
 	{ .path = "/v1/talkers", .summary = "addresses by bytes of their flows, most first", .keys = KEYS("talkers"),
 		.answer = answer_report, .report = STORE_REPORT_TALKERS, .filters = FILTERS_FLOW, .parameters = API_LIMIT },
+	{ .path = "/v1/pairs", .summary = "who talked with whom, over what: by bytes of their flows, most first", .keys = KEYS("pairs"),
+		.answer = answer_report, .report = STORE_REPORT_PAIRS, .filters = FILTERS_FLOW, .parameters = API_LIMIT },
 	{ .path = "/v1/protocols", .summary = "the mix of protocols: functions, applications and event types, counted",
 		.keys = KEYS("protocols", "applications", "records"), .answer = answer_protocols, .filters = FILTERS_TIME },
 	{ .path = "/v1/sensors", .summary = "sensors, what they delivered and lost, and their enrolment", .keys = KEYS("sensors"),

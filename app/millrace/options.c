@@ -17,6 +17,7 @@ static const struct option longs[] = {
 	{ "socket", required_argument, NULL, 's' },
 	{ "config", required_argument, NULL, 'c' },
 	{ "json", no_argument, NULL, 'j' },
+	{ "long", no_argument, NULL, 'l' },
 	{ "all", no_argument, NULL, 'A' },
 	{ "follow", no_argument, NULL, 'F' },
 	{ "site", required_argument, NULL, SITE },
@@ -135,7 +136,7 @@ options_read(struct options *out, int argc, char **argv)
 	int option;
 
 	*out = (struct options){ 0 };
-	while ((option = getopt_long(argc, argv, "c:jo:", longs, &index)) != -1) {
+	while ((option = getopt_long(argc, argv, "c:jlo:", longs, &index)) != -1) {
 		switch (option) {
 		case 'a': out->aggregator = optarg; break;
 		case 't': out->token_file = optarg; break;
@@ -143,6 +144,7 @@ options_read(struct options *out, int argc, char **argv)
 		case 's': out->socket = optarg; break;
 		case 'c': config_path = optarg; break;
 		case 'j': out->json = true; break;
+		case 'l': out->longer = true; break;
 		case 'A': out->all = true; break;
 		case 'F': out->follow = true; break;
 		case 'o': out->output = optarg; break;

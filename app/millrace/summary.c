@@ -1,6 +1,7 @@
 #include "app/millrace/summary.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -26,8 +27,12 @@ print_leaf(const char *name, const json_t *value)
 	for (size_t i = out.len; i < NAME_WIDTH; i++)
 		buf_putc(&out, ' ');
 	buf_putc(&out, ' ');
-	text_put_value(&out, value);
 	fwrite(out.data, 1, out.len, stdout);
+	/* What was sniffed may be long. */
+	if (json_is_string(value))
+		text_print(stdout, json_string_value(value), json_string_length(value));
+	else if (!json_is_null(value))
+		json_dumpf(value, stdout, JSON_COMPACT | JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
 	printf("\n");
 }
 
@@ -63,15 +68,16 @@ struct section {
 	const char *by;
 	size_t rows_max;
 	const char *more; /* the command that shows all */
+	bool cut;         /* the answer has not all of them either */
 };
 
 static const struct section sections[] = {
-	{ "sensors", "sensors", "delivered", "none has delivered", NULL, 6, "sensors" },
-	{ "records", "records", "records", "none", "records", 10, "protocols" },
-	{ "applications (flows)", "applications", "applications", "none", "flows", 6, "protocols" },
-	{ "protocols", "protocols", "protocols", "no industrial protocol was seen", "records", 10, "protocols" },
-	{ "alerts", "alerts", "signatures", "none", "alerts", 8, "alerts" },
-	{ "top talkers", "talkers", "talkers", "none", "bytes", 6, "flows" },
+	{ "sensors", "sensors", "delivered", "none has delivered", NULL, 6, "sensors", false },
+	{ "records", "records", "records", "none", "records", 10, "protocols", false },
+	{ "applications (flows)", "applications", "applications", "none", "flows", 6, "protocols", false },
+	{ "protocols", "protocols", "protocols", "no industrial protocol was seen", "records", 10, "protocols", false },
+	{ "alerts", "alerts", "signatures", "none", "alerts", 8, "summary --json", false },
+	{ "top talkers", "talkers", "talkers", "none", "bytes", 6, "talkers --limit 1000", true },
 };
 
 /* The rows_max largest rows, largest first: a new array. */
@@ -110,7 +116,9 @@ print_section(const json_t *root, const struct section *section)
 	}
 	shown = largest(rows, section);
 	view_print_rows(section->view, shown);
-	if (count > json_array_size(shown))
+	if (section->cut && count > json_array_size(shown))
+		printf("... and more: millrace %s\n", section->more);
+	else if (count > json_array_size(shown))
 		printf("... and %zu more: millrace %s\n", count - json_array_size(shown), section->more);
 	json_decref(shown);
 }

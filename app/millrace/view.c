@@ -9,7 +9,7 @@
 #include "app/millrace/text.h"
 #include "lib/store/function.h"
 
-enum { COLUMNS_MAX = 12, PATH_MAX_LEN = 128, PAGES_MAX = 10000 };
+enum { COLUMNS_MAX = 14, PATH_MAX_LEN = 128, PAGES_MAX = 10000 };
 
 /* A column: dotted paths, the values that are there joined by a colon; "record:function" is what the record asks or answers. */
 struct column {
@@ -30,18 +30,18 @@ static void print_counters(const json_t *root);
 
 static const struct view views[] = {
 	{ "flows", "/v1/flows", "records", NULL, {
-		{ "TIME", { "record.timestamp" } }, { "SENSOR", { "sensor" } },
+		{ "BEGAN", { "record.flow.start" } }, { "TOLD", { "record.timestamp" } }, { "SENSOR", { "sensor" } },
 		{ "SOURCE", { "record.src_ip", "record.src_port" } },
 		{ "DESTINATION", { "record.dest_ip", "record.dest_port" } }, { "PROTO", { "record.proto" } },
 		{ "APP", { "record.app_proto" } }, { ">PKTS TO", { "record.flow.pkts_toserver" } },
 		{ ">PKTS BACK", { "record.flow.pkts_toclient" } }, { ">BYTES TO", { "record.flow.bytes_toserver" } },
 		{ ">BYTES BACK", { "record.flow.bytes_toclient" } }, { "STATE", { "record.flow.state" } },
-		{ "REASON", { "record.flow.reason" } } } },
+		{ "REASON", { "record.flow.reason" } }, { "FLOW", { "record.flow_id" } } } },
 	{ "alerts", "/v1/alerts", "records", NULL, {
 		{ "TIME", { "record.timestamp" } }, { "SENSOR", { "sensor" } },
 		{ ">SEV", { "record.alert.severity" } }, { ">SIGNATURE", { "record.alert.signature_id" } },
 		{ "SOURCE", { "record.src_ip", "record.src_port" } },
-		{ "DESTINATION", { "record.dest_ip", "record.dest_port" } },
+		{ "DESTINATION", { "record.dest_ip", "record.dest_port" } }, { "FLOW", { "record.flow_id" } },
 		{ "MESSAGE", { "record.alert.signature" } } } },
 	{ "events", "/v1/events", "records", NULL, {
 		{ "TIME", { "record.timestamp" } }, { "SENSOR", { "sensor" } }, { "LANE", { "lane" } },
@@ -49,7 +49,7 @@ static const struct view views[] = {
 		{ "SOURCE", { "record.src_ip", "record.src_port" } },
 		{ "DESTINATION", { "record.dest_ip", "record.dest_port" } }, { "APP", { "record.app_proto" } },
 		{ "FUNCTION", { "record:function" } },
-		{ "ANOMALY", { "record.anomaly.event" } } } },
+		{ "ANOMALY", { "record.anomaly.event" } }, { "FLOW", { "record.flow_id" } } } },
 	{ "trend", "/v1/alerts/trend", "trend", NULL, {
 		{ "TIME", { "time" } }, { ">SEV", { "severity" } }, { ">ALERTS", { "alerts" } } } },
 	{ "sensors", "/v1/sensors", "sensors", NULL, {
@@ -80,6 +80,10 @@ static const struct view views[] = {
 	{ "signatures", NULL, NULL, NULL, {
 		{ ">ALERTS", { "alerts" } }, { ">SIGNATURE", { "signature_id" } }, { ">SEV", { "severity" } },
 		{ "MESSAGE", { "signature" } } } },
+	{ "pairs", "/v1/pairs", "pairs", NULL, {
+		{ "SOURCE", { "src_ip" } }, { "DESTINATION", { "dest_ip", "dest_port" } }, { "PROTO", { "proto" } },
+		{ "APP", { "app_proto" } }, { ">FLOWS", { "flows" } }, { ">PACKETS", { "packets" } }, { ">BYTES", { "bytes" } },
+		{ "FIRST", { "first" } }, { "LAST", { "last" } } } },
 	{ "talkers", "/v1/talkers", "talkers", NULL, {
 		{ "ADDRESS", { "ip" } }, { ">FLOWS", { "flows" } }, { ">PACKETS", { "packets" } },
 		{ ">BYTES", { "bytes" } } } },
@@ -131,6 +135,21 @@ put_function(struct buf *cell, const json_t *row)
 	json_decref(text);
 }
 
+/* RFC 5952 6: the colon before a port is told from those of an address. */
+static void
+put_host(struct buf *cell, const json_t *value, bool with_port)
+{
+	bool colons = with_port && json_is_string(value) && strchr(json_string_value(value), ':') != NULL;
+
+	if (colons)
+		buf_putc(cell, '[');
+	text_put_value(cell, value);
+	if (colons)
+		buf_putc(cell, ']');
+	if (with_port)
+		buf_putc(cell, ':');
+}
+
 static void
 put_cell(const struct column *column, const json_t *row, struct buf *cell)
 {
@@ -142,9 +161,10 @@ put_cell(const struct column *column, const json_t *row, struct buf *cell)
 			put_function(cell, row);
 		if (value == NULL || json_is_null(value))
 			continue;
-		if (cell->len > 0)
-			buf_putc(cell, ':');
-		text_put_value(cell, value);
+		if (i == 0 && column->paths[1] != NULL)
+			put_host(cell, value, value_at(row, column->paths[1]) != NULL);
+		else
+			text_put_value(cell, value);
 	}
 }
 
@@ -187,6 +207,22 @@ view_print_rows(const char *name, const json_t *rows)
 			text_table_add(table, cell.data, cell.len);
 		}
 	text_table_print(table, stdout);
+}
+
+/* All that each record says, a line a value. */
+static void
+print_long(const json_t *rows)
+{
+	json_t *row;
+	size_t i;
+
+	json_array_foreach((json_t *)rows, i, row) {
+		const char *sensor = json_string_value(json_object_get(row, "sensor")), *lane = json_string_value(json_object_get(row, "lane"));
+
+		printf("%ssensor %s, lane %s, sequence %" JSON_INTEGER_FORMAT "\n", i == 0 ? "" : "\n", sensor == NULL ? "?" : sensor,
+			lane == NULL ? "?" : lane, json_integer_value(json_object_get(row, "sequence")));
+		summary_print_tree("", json_object_get(row, "record"));
+	}
 }
 
 static void
@@ -252,13 +288,21 @@ int
 view_run(const struct options *options, const char *name)
 {
 	const struct view *view = view_find(name);
+	bool records = view->key != NULL && strcmp(view->key, "records") == 0;
 	json_t *root;
-	int status = get_pages(options, view, &root);
+	int status;
 
+	if (options->longer && !records) {
+		fprintf(stderr, "millrace: --long is for flows, alerts and events\n");
+		return STATUS_USAGE;
+	}
+	status = get_pages(options, view, &root);
 	if (status != STATUS_DONE)
 		return status;
 	if (options->json)
 		view_print_json(root);
+	else if (options->longer)
+		print_long(json_object_get(root, view->key));
 	else if (view->print != NULL)
 		view->print(root);
 	else

@@ -144,6 +144,7 @@ enum store_report {
 	STORE_REPORT_APPS,       /* [{app_proto, flows, packets, bytes}]; a flow of several records is one, where its first is */
 	STORE_REPORT_SIGNATURES, /* [{signature_id, signature, severity, alerts, first, last}] */
 	STORE_REPORT_TALKERS,    /* [{ip, flows, packets, bytes}], most bytes first, at most limit */
+	STORE_REPORT_PAIRS,      /* [{src_ip, dest_ip, dest_port, proto, app_proto, flows, packets, bytes, first, last}]: by flows' originators, most bytes first, at most limit */
 	STORE_REPORT_TREND,      /* [{time, severity, alerts}]: by buckets of bucket_s, newest first, at most limit */
 	STORE_REPORT_FLOWS,      /* {flows, packets, bytes} */
 	STORE_REPORT_STATS,      /* [{sensor, epoch, run, record}]: the newest stats record of each run of a sensor */

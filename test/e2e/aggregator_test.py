@@ -638,6 +638,43 @@ class Flows(Case):
         self.assertEqual({row["ip"]: (row["flows"], row["bytes"]) for row in summary["talkers"]},
                          {"10.0.0.1": (1, 900), "10.1.0.1": (1, 900), "fd00::7": (1, 300), "fd00::8": (1, 300)})
 
+    def test_who_talked_with_whom(self):
+        _, answer = self.aggregator.get("/v1/pairs")
+        rows = [{**row, "first": row["first"][:19], "last": row["last"][:19]} for row in answer["pairs"]]
+        over = {"dest_port": 502, "proto": "TCP", "app_proto": "modbus"}
+        self.assertEqual(rows, [
+            {"src_ip": "10.0.0.1", "dest_ip": "10.1.0.1", **over, "flows": 1, "packets": 9, "bytes": 900,
+             "first": "2023-11-14T22:13:21", "last": "2023-11-14T23:13:21"},
+            {"src_ip": "fd00::7", "dest_ip": "fd00::8", **over, "flows": 1, "packets": 3, "bytes": 300,
+             "first": "2023-11-14T22:13:25", "last": "2023-11-14T22:13:25"}])
+        self.assertEqual(len(self.aggregator.get("/v1/pairs", limit=1)[1]["pairs"]), 1)
+        self.assertEqual(len(self.aggregator.get("/v1/pairs", ip="fd00::/8")[1]["pairs"]), 1)
+        self.assertEqual(self.aggregator.get("/v1/pairs", until=1)[1]["pairs"], [])
+        shown = self.millrace("pairs")
+        self.assertRegex(shown, r"10\.0\.0\.1 +10\.1\.0\.1:502 +TCP +modbus +1 +9 +900 ")
+        self.assertRegex(shown, r"fd00::7 +\[fd00::8\]:502 +TCP ")
+
+    def millrace(self, *args, status=0):
+        done = subprocess.run([program("millrace/millrace"), *args], capture_output=True, text=True, env={
+            "MILLRACE_AGGREGATOR": "https://localhost:" + self.aggregator.api_port,
+            "MILLRACE_TOKEN_FILE": self.aggregator.pki + "/token", "MILLRACE_CA": self.aggregator.pki + "/ca.pem"})
+        self.assertEqual(done.returncode, status, done.stderr)
+        return done.stdout
+
+    def test_what_a_record_says_is_shown(self):
+        shown = self.millrace("alerts")
+        self.assertRegex(shown, r"DESTINATION +FLOW +MESSAGE\n.* 9007199254740991 +x\n")
+        self.assertRegex(self.millrace("flows", "--ip", "fd00::7"), r"\[fd00::7\]:40005 +\[fd00::8\]:502 ")
+        shown = self.millrace("events", "--flow-id", "8", "--long").split("\n")
+        self.assertEqual(shown[0], "sensor plant-1, lane flow, sequence 4")
+        self.assertIn(["modbus.request.function_code", "RdHoldRegs"], [line.split() for line in shown])
+        # Whatever its length.
+        self.assertEqual(self.post(5, [event(9, "flow", flow_id=9, pad="\x1b" + "x" * 5000, list=[8] * 3000)], lane="flow")[0], 200)
+        shown = self.millrace("events", "--flow-id", "9", "-l")
+        self.assertIn("\\x1b" + "x" * 5000 + "\n", shown)
+        self.assertIn("[" + "8," * 2999 + "8]\n", shown)
+        self.millrace("talkers", "--long", status=2)
+
     def test_from_an_alert_to_all_of_its_flow(self):
         def found(path, **parameters):
             return [(r["record"]["event_type"], r["record"]["n"]) for r in self.aggregator.records(path, **parameters)]
@@ -647,10 +684,7 @@ class Flows(Case):
         self.assertEqual(found("/v1/alerts", flow_id=8), [])
         self.assertEqual(found("/v1/events", ip="fd00::/8"), [("flow", 5), ("modbus", 4)])
         self.assertEqual(found("/v1/flows", ip="10.1.0.0/16", until=1700000100), [("flow", 1)])
-        done = subprocess.run([program("millrace/millrace"), "events", "--flow-id", str(id), "--json"], capture_output=True, env={
-            "MILLRACE_AGGREGATOR": "https://localhost:" + self.aggregator.api_port,
-            "MILLRACE_TOKEN_FILE": self.aggregator.pki + "/token", "MILLRACE_CA": self.aggregator.pki + "/ca.pem"}, check=True)
-        self.assertEqual(len(json.loads(done.stdout)["records"]), 5)
+        self.assertEqual(len(json.loads(self.millrace("events", "--flow-id", str(id), "--json"))["records"]), 5)
 
 
 class Upgrade(Case):

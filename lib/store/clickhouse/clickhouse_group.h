@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { CLICKHOUSE_COLUMNS_MAX = 8, CLICKHOUSE_ORDER_MAX = 3 };
+enum { CLICKHOUSE_COLUMNS_MAX = 10, CLICKHOUSE_ORDER_MAX = 4 };
 
 enum clickhouse_format {
 	AS_TEXT, AS_INTEGER, AS_WHOLE, AS_SECONDS, AS_NS, AS_HEX, AS_LANE, AS_IP, AS_JSON,

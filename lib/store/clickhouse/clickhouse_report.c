@@ -108,6 +108,18 @@ static const struct report reports[STORE_REPORT_COUNT] = {
 		.columns = { { "ip", AS_IP, KEY }, { "flows", AS_INTEGER, SUM }, { "packets", AS_WHOLE, SUM }, { "bytes", AS_WHOLE, SUM } },
 		.order = { -4, 1 },
 	},
+	[STORE_REPORT_PAIRS] = {
+		.filters = FLOW_FILTERS,
+		.limit = LIMIT_ASKED,
+		.sql = "SELECT hex(src_ip), hex(dest_ip), dest_port, proto, coalesce(app_proto, 'unknown') AS app, " FLOWS ","
+			" sum(toFloat64(coalesce(packets, 0))), sum(toFloat64(coalesce(bytes, 0))) AS b, min(ts_ns), max(ts_ns) FROM records"
+			" WHERE event_type = 'flow' AND ",
+		.group = " GROUP BY src_ip, dest_ip, dest_port, proto, app ORDER BY b DESC, src_ip, dest_ip LIMIT 200000",
+		.columns = { { "src_ip", AS_IP, KEY }, { "dest_ip", AS_IP, KEY }, { "dest_port", AS_INTEGER, KEY }, { "proto", AS_TEXT, KEY },
+			{ "app_proto", AS_TEXT, KEY }, { "flows", AS_INTEGER, SUM }, { "packets", AS_WHOLE, SUM }, { "bytes", AS_WHOLE, SUM },
+			{ "first", AS_NS, LEAST }, { "last", AS_NS, MOST } },
+		.order = { -8, 1, 2, 3 },
+	},
 	[STORE_REPORT_TREND] = {
 		.filters = ALERT_FILTERS,
 		.limit = LIMIT_ASKED,

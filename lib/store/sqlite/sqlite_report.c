@@ -116,6 +116,16 @@ static const struct report reports[STORE_REPORT_COUNT] = {
 		.arm_after = " GROUP BY 1",
 		.after = ") WHERE ip IS NOT NULL GROUP BY ip ORDER BY 4 DESC, ip LIMIT ?42",
 	},
+	[STORE_REPORT_PAIRS] = {
+		.filters = FLOW_FILTERS,
+		.before = "SELECT src_ip AS \"src_ip:ip\", dest_ip AS \"dest_ip:ip\", dest_port, proto, app_proto, sum(flows) AS flows,"
+			" total(packets) AS \"packets:n\", total(bytes) AS \"bytes:n\", min(first) AS \"first:ns\", max(last) AS \"last:ns\" FROM (",
+		.arm = "SELECT src_ip, dest_ip, dest_port, proto, coalesce(app_proto, 'unknown') AS app_proto, " FLOWS " AS flows,"
+			" total(packets) AS packets, total(bytes) AS bytes, min(ts_ns) AS first, max(ts_ns) AS last FROM records_$"
+			" WHERE event_type = 'flow'",
+		.arm_after = " GROUP BY 1, 2, 3, 4, 5",
+		.after = ") GROUP BY 1, 2, 3, 4, 5 ORDER BY 8 DESC, 1, 2, 3 LIMIT ?42",
+	},
 	[STORE_REPORT_TREND] = {
 		.filters = ALERT_FILTERS,
 		.before = "SELECT time AS \"time:s\", severity, sum(alerts) AS alerts FROM (",
