@@ -4,13 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/aggregator/api_frames.h"
 #include "lib/base/losses.h"
-
-static json_int_t
-number_at(json_t *object, const char *first, const char *second)
-{
-	return json_integer_value(json_object_get(json_object_get(object, first), second));
-}
 
 static json_t *
 sorted(json_t *losses)
@@ -20,30 +15,6 @@ sorted(json_t *losses)
 
 	free(text);
 	return out == NULL ? json_incref(losses) : out;
-}
-
-/* The totals of all runs of all sensors: each run's newest record holds its totals. */
-static json_t *
-frames_of(json_t *runs, json_t *losses)
-{
-	json_t *frames = json_object();
-	json_t *run;
-	size_t i;
-
-	losses_add(frames, "received", 0);
-	losses_add(frames, "processed", 0);
-	losses_add(frames, "bytes", 0);
-	json_array_foreach(runs, i, run) {
-		json_t *stats = json_object_get(json_object_get(run, "record"), "stats");
-
-		if (!json_is_object(stats))
-			continue;
-		losses_add(frames, "received", number_at(stats, "capture", "received"));
-		losses_add(frames, "processed", number_at(stats, "capture", "processed"));
-		losses_add(frames, "bytes", number_at(stats, "capture", "bytes"));
-		losses_add_stats(losses, stats);
-	}
-	return frames;
 }
 
 /* What the link and the store lost: named as the sensors' own losses are. */
@@ -57,6 +28,18 @@ static const struct counter_desc own_losses[LOST_COUNT] = {
 };
 
 const struct counter_table api_summary_losses = { own_losses, LOST_COUNT };
+
+/* Of a time: when the store gave something up is not kept. */
+static int
+add_lost(struct store *store, const struct store_filter *filter, json_t *losses)
+{
+	json_t *lost = NULL;
+	int err = store_report(store, STORE_REPORT_LOST, filter, &lost);
+
+	losses_add(losses, own_losses[LOST_LINK].name, json_integer_value(json_object_get(lost, "lost")));
+	json_decref(lost);
+	return err;
+}
 
 static void
 add_own_losses(json_t *losses, json_t *sensors, json_t *retention)
@@ -106,22 +89,29 @@ api_summary(struct store *store, const struct store_filter *filter, const struct
 {
 	json_t *summary = json_object();
 	json_t *losses = json_object();
-	json_t *frames;
+	json_t *frames = json_object();
+	bool of_time = (filter->present & (1u << STORE_SINCE | 1u << STORE_UNTIL)) != 0;
+	int err = 0;
 
-	for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++) {
+	for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]) && err == 0; i++) {
 		json_t *rows = NULL;
-		int err = store_report(store, plain[i].report, filter, &rows);
 
-		if (err != 0) {
-			json_decref(summary);
-			json_decref(losses);
-			return err;
-		}
-		json_object_set_new(summary, plain[i].key, rows);
+		err = store_report(store, plain[i].report, filter, &rows);
+		if (err == 0)
+			json_object_set_new(summary, plain[i].key, rows);
 	}
-	frames = frames_of(json_object_get(summary, "stats"), losses);
-	add_own_losses(losses, json_object_get(summary, "sensors"), json_object_get(summary, "retention"));
+	if (err == 0)
+		err = api_frames_add(store, filter, json_object_get(summary, "stats"), frames, losses);
+	if (err == 0 && of_time)
+		err = add_lost(store, filter, losses);
+	else if (err == 0)
+		add_own_losses(losses, json_object_get(summary, "sensors"), json_object_get(summary, "retention"));
 	json_object_set_new(summary, "frames", frames);
+	if (err != 0) {
+		json_decref(summary);
+		json_decref(losses);
+		return err;
+	}
 	json_object_set_new(summary, "losses", sorted(losses));
 	json_object_set_new(summary, "aggregator", own_counters(counters));
 	json_object_del(summary, "stats");

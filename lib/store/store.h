@@ -139,6 +139,7 @@ enum store_report {
 	STORE_REPORT_SENSORS,    /* [{sensor, first_seen, last_seen, records, lost}] */
 	STORE_REPORT_LANES,      /* [{sensor, epoch, lane, acked, records, lost, updated}] */
 	STORE_REPORT_GAPS,       /* [{sensor, epoch, lane, first, last, at}], newest first, at most STORE_LIMIT_MAX */
+	STORE_REPORT_LOST,       /* {lost}: sequences that sensors had to drop, by when that was told */
 	STORE_REPORT_EVENTS,     /* [{event_type, records}] */
 	STORE_REPORT_PROTOCOLS,  /* [{protocol, function, name, requests, responses}] */
 	STORE_REPORT_APPS,       /* [{app_proto, flows, packets, bytes}]; a flow of several records is one, where its first is */

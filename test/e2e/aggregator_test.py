@@ -687,6 +687,65 @@ class Flows(Case):
         self.assertEqual(len(json.loads(self.millrace("events", "--flow-id", str(id), "--json"))["records"]), 5)
 
 
+class FramesOfATime(Case):
+    """A sensor that was started anew, and one of which what came before is not known."""
+
+    def setUp(self):
+        super().setUp()
+
+        def stats(second, run, uptime, received):
+            record = event(second, "stats", stats={
+                "uptime": uptime, "run": run, "capture": {"received": received, "processed": received - 1, "bytes": 10 * received,
+                                                          "dropped": {"imissed": received // 10}}})
+            return {key: record[key] for key in ("timestamp", "event_type", "stats")}
+        one = [stats(10 * n, "a", 10 * n, 100 * n) for n in range(1, 11)] + [stats(105 + 5 * n, "b", 5 * n, 70 * n) for n in range(1, 6)]
+        other = [stats(second, "c", 1000 + second, 5000 + 10 * second) for second in (50, 60, 70)]
+        self.assertEqual(self.post(1, one, lane="stats")[0], 200)
+        self.assertEqual(self.post(1, other, lane="stats", sensor="plant-2")[0], 200)
+
+    def summary(self, sensor=None, **bounds):
+        parameters = {key: 1700000000 + second for key, second in bounds.items()}
+        if sensor:
+            parameters["sensor"] = sensor
+        status, summary = self.aggregator.get("/v1/summary", **parameters)
+        self.assertEqual(status, 200)
+        return summary["frames"]["received"], summary["frames"]["bytes"], summary["losses"]["capture.dropped.imissed"]
+
+    def test_they_are_differences_within_runs(self):
+        self.assertEqual(self.summary("plant-1"), (1350, 13500, 135))
+        self.assertEqual(self.summary("plant-1", since=35, until=75), (400, 4000, 40))
+        # From one run to the next.
+        self.assertEqual(self.summary("plant-1", since=95, until=116), (100 + 140, 2400, 24))
+        self.assertEqual(self.summary("plant-1", since=105), (350, 3500, 35))
+        # It had begun, and what it had counted by then nobody knows.
+        self.assertEqual(self.summary("plant-1", since=106), (280, 2800, 28))
+        self.assertEqual(self.summary("plant-1", since=112), (280, 2800, 28))
+        self.assertEqual(self.summary("plant-1", until=75), (700, 7000, 70))
+        self.assertEqual(self.summary("plant-1", until=5), (0, 0, 0))
+        self.assertEqual(self.summary("plant-1", since=1000), (0, 0, 0))
+        self.assertEqual(self.summary("plant-1", since=-1000), (1350, 13500, 135))
+
+    def test_what_is_not_known_is_not_counted(self):
+        self.assertEqual(self.summary("plant-2"), (5700, 57000, 570))
+        self.assertEqual(self.summary("plant-2", since=20), (200, 2000, 20))
+        self.assertEqual(self.summary("plant-2", since=65), (100, 1000, 10))
+        self.assertEqual(self.summary("plant-2", since=20, until=55), (0, 0, 0))
+        self.assertEqual(self.summary(since=35, until=75), (600, 6000, 60))
+
+    def test_records_lost_are_told_when_they_are(self):
+        self.assertEqual(self.post(20, [event(1)], lane="flow", Millrace_Skip_To="20")[0], 200)
+        now = int(time.time())
+
+        def lost(**bounds):
+            return self.aggregator.get("/v1/summary", **bounds)[1]["losses"]
+        self.assertEqual(lost()["link.records_lost_at_sensor"], 19)
+        self.assertEqual(lost(since=now - 600)["link.records_lost_at_sensor"], 19)
+        self.assertEqual(lost(until=now - 600)["link.records_lost_at_sensor"], 0)
+        self.assertEqual(lost(since=now - 600, sensor="plant-2")["link.records_lost_at_sensor"], 0)
+        self.assertIn("store.deleted_by_age", lost())
+        self.assertNotIn("store.deleted_by_age", lost(since=now - 600))
+
+
 class Upgrade(Case):
     """Tables of before flows had columns, two replicas of them; the third is a new one."""
 

@@ -19,6 +19,7 @@ enum limit { NO_LIMIT, LIMIT_100, LIMIT_1000, LIMIT_ASKED };
 struct report {
 	bool one;              /* an object, not an array */
 	bool of_postgres;
+	bool of_time;          /* the question to PostgreSQL has $2 and $3, ns: since and until */
 	enum limit limit;
 	uint32_t filters;      /* those that apply; others are ignored */
 	const char *sql;       /* of ClickHouse: up to WHERE; '@' is the bucket's seconds */
@@ -59,6 +60,14 @@ static const struct report reports[STORE_REPORT_COUNT] = {
 			" ORDER BY id DESC LIMIT 1000",
 		.columns = { { "sensor", AS_TEXT, KEY }, { "epoch", AS_HEX, KEY }, { "lane", AS_LANE, KEY }, { "first", AS_INTEGER, KEY },
 			{ "last", AS_INTEGER, KEY }, { "at", AS_SECONDS, KEY } },
+	},
+	[STORE_REPORT_LOST] = {
+		.one = true,
+		.of_postgres = true,
+		.of_time = true,
+		.sql = "SELECT coalesce(sum(last - first + 1), 0)::bigint FROM gaps WHERE ($1::text IS NULL OR sensor = $1)"
+			" AND at_s * 1000000000 >= $2 AND at_s * 1000000000 < $3",
+		.columns = { { "lost", AS_INTEGER, KEY } },
 	},
 	[STORE_REPORT_EVENTS] = {
 		.filters = TIME_FILTERS,
@@ -255,7 +264,10 @@ static int
 ask_postgres(struct answer *answer, const struct store_filter *filter)
 {
 	const char *sensor = (filter->present >> STORE_SENSOR & 1) != 0 ? filter->value[STORE_SENSOR].text : NULL;
-	PGresult *rows = pg_ask(answer->store->aside, answer->report->sql, "t", sensor);
+	int64_t since = (filter->present >> STORE_SINCE & 1) != 0 ? filter->value[STORE_SINCE].number : 0;
+	int64_t until = (filter->present >> STORE_UNTIL & 1) != 0 ? filter->value[STORE_UNTIL].number : INT64_MAX;
+	PGresult *rows = answer->report->of_time ? pg_ask(answer->store->aside, answer->report->sql, "tnn", sensor, since, until)
+		: pg_ask(answer->store->aside, answer->report->sql, "t", sensor);
 
 	if (rows == NULL)
 		return pg_error(answer->store->aside);

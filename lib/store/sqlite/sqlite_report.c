@@ -65,6 +65,13 @@ static const struct report reports[STORE_REPORT_COUNT] = {
 			" JOIN sensors s ON s.id = l.sensor_id WHERE (?1 IS NULL OR s.name = ?1)",
 		.after = " ORDER BY g.id DESC LIMIT 1000",
 	},
+	[STORE_REPORT_LOST] = {
+		.one = true,
+		.before = "SELECT total(g.last - g.first + 1) AS \"lost:n\" FROM gaps g JOIN lanes l ON l.id = g.lane_id"
+			" JOIN sensors s ON s.id = l.sensor_id WHERE (?1 IS NULL OR s.name = ?1)"
+			" AND (?2 IS NULL OR g.at_s * 1000000000 >= ?2) AND (?3 IS NULL OR g.at_s * 1000000000 < ?3)",
+		.after = "",
+	},
 	[STORE_REPORT_EVENTS] = {
 		.filters = TIME_FILTERS,
 		.before = "SELECT event_type, sum(n) AS records FROM (",
