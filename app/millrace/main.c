@@ -56,7 +56,8 @@ static const char usage[] =
 	"\n"
 	"filters: --sensor --since --until --src-ip --dest-ip --ip --port --proto --app-proto --type\n"
 	"  --flow-id --signature-id --severity --function; --limit N (1..1000) --cursor CURSOR --all --follow\n"
-	"  times are RFC 3339 or seconds since the Unix epoch, --function is a number; what a verb takes is in docs/guide/aggregator.md\n"
+	"  times are RFC 3339, seconds since the Unix epoch, or ago: 90s 30m 24h 7d; --ip and its like may be networks;\n"
+	"  --function is a number; what a verb takes is in docs/guide/aggregator.md\n"
 	"\n"
 	"exit status: 0 done, 1 refused, 2 wrong usage, 3 no connection\n";
 

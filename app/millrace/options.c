@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "lib/config/config.h"
 
@@ -117,13 +118,50 @@ add_file(struct options *out, const char *path)
 	return STATUS_DONE;
 }
 
+bool
+options_read_span(const char *text, uint64_t *out_s)
+{
+	static const struct {
+		const char *unit;
+		uint64_t seconds;
+	} units[] = { { "", 1 }, { "s", 1 }, { "m", 60 }, { "h", 3600 }, { "d", 86400 } };
+	char *end;
+	unsigned long number = strtoul(text, &end, 10);
+
+	if (*text < '0' || *text > '9' || number == 0 || number > 1000000000)
+		return false;
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
+		if (strcmp(end, units[i].unit) == 0) {
+			*out_s = number * units[i].seconds;
+			return true;
+		}
+	return false;
+}
+
+/* "2h" is two hours ago. A number alone is seconds since the Unix epoch, which the aggregator reads. */
+static const char *
+time_of(struct options *out, const char *name, const char *value)
+{
+	static const char *const names[OPTIONS_TIMES] = { "since", "until" };
+	uint64_t span_s, now_s = (uint64_t)time(NULL);
+
+	for (size_t i = 0; i < OPTIONS_TIMES; i++) {
+		if (strcmp(names[i], name) != 0 || strspn(value, "0123456789") == strlen(value) || !options_read_span(value, &span_s) ||
+		    span_s > now_s)
+			continue;
+		snprintf(out->times[i], sizeof(out->times[i]), "%llu", (unsigned long long)(now_s - span_s));
+		return out->times[i];
+	}
+	return value;
+}
+
 static bool
 add_filter(struct options *out, const char *name, const char *value)
 {
 	if (out->filter_count == OPTIONS_FILTERS_MAX)
 		return false;
 	out->filters[out->filter_count].name = parameter_of(name);
-	out->filters[out->filter_count].value = value;
+	out->filters[out->filter_count].value = time_of(out, name, value);
 	out->filter_count++;
 	return true;
 }

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { OPTIONS_FILTERS_MAX = 32, OPTIONS_WORDS_MAX = 4 };
+enum { OPTIONS_FILTERS_MAX = 32, OPTIONS_WORDS_MAX = 4, OPTIONS_TIMES = 2, OPTIONS_TIME_LEN = 24 };
 
 /** Exit statuses, in the usage text too. */
 enum { STATUS_DONE = 0, STATUS_FAILED = 1, STATUS_USAGE = 2, STATUS_UNREACHABLE = 3 };
@@ -24,6 +24,7 @@ struct options {
 	const char *zone;
 	const char *expires;
 	const char *output;     /* file */
+	char times[OPTIONS_TIMES][OPTIONS_TIME_LEN]; /* that were given as a span */
 	uint32_t filter_count;
 	struct {
 		const char *name;   /* of the query parameter */
@@ -36,6 +37,8 @@ struct options {
 
 /** @return STATUS_DONE, or STATUS_USAGE after saying why on stderr. */
 int options_read(struct options *out, int argc, char **argv);
+/** "90", "90s", "30m", "24h", "7d" to seconds. @return whether it is one */
+bool options_read_span(const char *text, uint64_t *out_s);
 void options_free(struct options *options);
 
 #endif

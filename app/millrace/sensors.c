@@ -18,27 +18,6 @@ wrong_usage(const char *why)
 	return STATUS_USAGE;
 }
 
-/* "90", "90s", "30m", "24h", "7d" to seconds. */
-static bool
-read_span(const char *text, uint64_t *out_s)
-{
-	static const struct {
-		const char *unit;
-		uint64_t seconds;
-	} units[] = { { "", 1 }, { "s", 1 }, { "m", 60 }, { "h", 3600 }, { "d", 86400 } };
-	char *end;
-	unsigned long number = strtoul(text, &end, 10);
-
-	if (*text < '0' || *text > '9' || number == 0 || number > 1000000000)
-		return false;
-	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
-		if (strcmp(end, units[i].unit) == 0) {
-			*out_s = number * units[i].seconds;
-			return true;
-		}
-	return false;
-}
-
 static int
 file_failed(const char *path)
 {
@@ -98,7 +77,7 @@ invite(const struct options *options, const char *name)
 	uint64_t lasts_s;
 	int status;
 
-	if (options->expires != NULL && !read_span(options->expires, &lasts_s)) {
+	if (options->expires != NULL && !options_read_span(options->expires, &lasts_s)) {
 		json_decref(body);
 		return wrong_usage("--expires: a number with s, m, h or d is wanted");
 	}

@@ -661,6 +661,14 @@ class Flows(Case):
         self.assertEqual(done.returncode, status, done.stderr)
         return done.stdout
 
+    def test_times_may_be_ago(self):
+        days = int((time.time() - 1700000000) / 86400)
+        self.assertEqual(len(json.loads(self.millrace("events", "--since", f"{days + 1}d", "--json"))["records"]), 8)
+        self.assertEqual(len(json.loads(self.millrace("events", "--until", f"{24 * (days + 1)}h", "--json"))["records"]), 0)
+        self.assertEqual(len(json.loads(self.millrace("events", "--since", "90m", "--until", "1s", "--json"))["records"]), 0)
+        self.assertEqual(len(json.loads(self.millrace("events", "--since", "1700000005", "--json"))["records"]), 4)
+        self.millrace("events", "--since", "2w", status=1)
+
     def test_what_a_record_says_is_shown(self):
         shown = self.millrace("alerts")
         self.assertRegex(shown, r"DESTINATION +FLOW +MESSAGE\n.* 9007199254740991 +x\n")
