@@ -11,7 +11,8 @@
 
 enum { COLUMNS_MAX = 14, PATH_MAX_LEN = 128, PAGES_MAX = 10000 };
 
-/* A column: dotted paths, the values that are there joined by a colon; "record:function" is what the record asks or answers. */
+/* A column: dotted paths, the values that are there joined by a colon; "record:function" is what the record asks or answers, "record:began"
+ * when its flow began, which may have been told of in records before. */
 struct column {
 	const char *heading; /* ">" first: aligned right */
 	const char *paths[2];
@@ -30,7 +31,7 @@ static void print_counters(const json_t *root);
 
 static const struct view views[] = {
 	{ "flows", "/v1/flows", "records", NULL, {
-		{ "BEGAN", { "record.flow.start" } }, { "TOLD", { "record.timestamp" } }, { "SENSOR", { "sensor" } },
+		{ "BEGAN", { "record:began" } }, { "TOLD", { "record.timestamp" } }, { "SENSOR", { "sensor" } },
 		{ "SOURCE", { "record.src_ip", "record.src_port" } },
 		{ "DESTINATION", { "record.dest_ip", "record.dest_port" } }, { "PROTO", { "record.proto" } },
 		{ "APP", { "record.app_proto" } }, { ">PKTS TO", { "record.flow.pkts_toserver" } },
@@ -135,6 +136,14 @@ put_function(struct buf *cell, const json_t *row)
 	json_decref(text);
 }
 
+static void
+put_began(struct buf *cell, const json_t *row)
+{
+	const json_t *began = value_at(row, "record.flow.began");
+
+	text_put_value(cell, began != NULL ? began : value_at(row, "record.flow.start"));
+}
+
 /* RFC 5952 6: the colon before a port is told from those of an address. */
 static void
 put_host(struct buf *cell, const json_t *value, bool with_port)
@@ -159,6 +168,8 @@ put_cell(const struct column *column, const json_t *row, struct buf *cell)
 
 		if (strcmp(column->paths[i], "record:function") == 0)
 			put_function(cell, row);
+		else if (strcmp(column->paths[i], "record:began") == 0)
+			put_began(cell, row);
 		if (value == NULL || json_is_null(value))
 			continue;
 		if (i == 0 && column->paths[1] != NULL)

@@ -623,7 +623,8 @@ class Flows(Case):
 
         def flow(n, id, part=None, **more):
             counts = {"pkts_toserver": 2, "pkts_toclient": 1, "bytes_toserver": 200, "bytes_toclient": 100}
-            return event(n, "flow", flow_id=id, flow={**counts, **({"part": part} if part else {})}, **more)
+            return event(n, "flow", flow_id=id, flow={
+                **counts, "start": f"second-{n}", **({"part": part, "began": "second-1"} if part else {})}, **more)
         six = {"src_ip": "fd00::7", "dest_ip": "fd00::8"}
         flows = [flow(1, 9007199254740991), flow(1801, 9007199254740991, 2), flow(3601, 9007199254740991, 3), flow(5, 8, **six)]
         alerts = [event(2, "alert", flow_id=9007199254740991, alert={"signature_id": 1, "severity": 1, "signature": "x"})]
@@ -673,6 +674,7 @@ class Flows(Case):
         shown = self.millrace("alerts")
         self.assertRegex(shown, r"DESTINATION +FLOW +MESSAGE\n.* 9007199254740991 +x\n")
         self.assertRegex(self.millrace("flows", "--ip", "fd00::7"), r"\[fd00::7\]:40005 +\[fd00::8\]:502 ")
+        self.assertEqual([line.split()[0] for line in self.millrace("flows").split("\n")[1:-1]], ["second-1"] * 2 + ["second-5", "second-1"])
         shown = self.millrace("events", "--flow-id", "8", "--long").split("\n")
         self.assertEqual(shown[0], "sensor plant-1, lane flow, sequence 4")
         self.assertIn(["modbus.request.function_code", "RdHoldRegs"], [line.split() for line in shown])
