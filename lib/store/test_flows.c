@@ -183,6 +183,64 @@ flows_and_networks_are_found(void **state)
 	store_close(store);
 }
 
+struct all {
+	unsigned int count;
+	int64_t last_id, last_ts;
+};
+
+static void
+note(void *arg, const struct store_found *found)
+{
+	struct all *all = arg;
+
+	assert_true(all->count == 0 || found->ts_ns < all->last_ts || (found->ts_ns == all->last_ts && found->id < all->last_id));
+	all->count++;
+	all->last_id = found->id;
+	all->last_ts = found->ts_ns;
+}
+
+static unsigned int
+found_on_pages(struct store *store, const char *name, const char *value)
+{
+	struct store_page page = { .limit = 1000 };
+	struct store_filter filter = { 0 };
+	struct all all = { 0 };
+
+	assert_int_equal(store_filter_set(&filter, name, value), 0);
+	do {
+		assert_true(store_query(store, &filter, &page, note, &all) >= 0);
+		page.continues = true;
+		page.after_id = all.last_id;
+		page.after_ts_ns = all.last_ts;
+	} while (page.more);
+	return all.count;
+}
+
+/* More spans than are put together: its records are looked at one after the other. */
+static void
+a_network_of_very_many_is_found(void **state)
+{
+	enum { BATCHES = 11, OF_BATCH = 1000 };
+	struct store *store = open_store();
+	static char texts[OF_BATCH][LINE_MAX];
+	const char *lines[OF_BATCH];
+
+	for (unsigned int batch = 0; batch < BATCHES; batch++) {
+		for (unsigned int i = 0; i < OF_BATCH; i++) {
+			snprintf(texts[i], LINE_MAX, "{\"timestamp\":\"2026-01-02T03:%02u:%02u.000000+0000\",\"event_type\":\"arp\","
+				"\"src_ip\":\"10.1.%u.%u\",\"dest_ip\":\"10.%u.%u.%u\"}", batch, i % 60, (batch * OF_BATCH + i) / 256,
+				(batch * OF_BATCH + i) % 256, 2 + i % 2, (batch * OF_BATCH + i) / 256, (batch * OF_BATCH + i) % 256);
+			lines[i] = texts[i];
+		}
+		append_lines(store, lines, OF_BATCH);
+	}
+	assert_int_equal(found_on_pages(store, "ip", "10.0.0.0/8"), BATCHES * OF_BATCH);
+	assert_int_equal(found_on_pages(store, "ip", "10.2.0.0/16"), BATCHES * OF_BATCH / 2);
+	assert_int_equal(found_on_pages(store, "src_ip", "10.1.0.0/18"), BATCHES * OF_BATCH);
+	assert_int_equal(found_on_pages(store, "dest_ip", "10.3.5.0/24"), 128);
+	store_close(store);
+}
+
 static void
 networks_that_are_none_are_refused(void **state)
 {
@@ -328,6 +386,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_flow_of_several_records_is_one, make_path, remove_path),
 		cmocka_unit_test_setup_teardown(flows_and_networks_are_found, make_path, remove_path),
+		cmocka_unit_test_setup_teardown(a_network_of_very_many_is_found, make_path, remove_path),
 		cmocka_unit_test(networks_that_are_none_are_refused),
 		cmocka_unit_test_setup_teardown(a_database_of_before_is_taken_over, make_path, remove_path),
 		cmocka_unit_test_setup_teardown(a_database_is_taken_over_as_a_whole, make_path, remove_path),

@@ -10,6 +10,7 @@
 enum {
 	SQL_TEXT_MAX = 4096,
 	SPANS_TEXT_MAX = 1024,
+	NETWORK_SPANS_MAX = 20000, /* are put together in some 30 ms */
 	/* Parameters behind those of the filters, which are 1 + key. */
 	PARAM_AFTER_TS = 40,
 	PARAM_AFTER_ID = 41,
@@ -45,6 +46,8 @@ static const char *const network_clauses[STORE_FILTER_COUNT] = {
 	[STORE_IP] = "(src_ip BETWEEN ?6 AND ?48 AND length(src_ip) = length(?6)"
 		" OR dest_ip BETWEEN ?6 AND ?48 AND length(dest_ip) = length(?6))",
 };
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 struct question {
 	struct sqlite_store *store;
@@ -209,12 +212,14 @@ static const struct through throughs[] = {
 	{ SPAN_ALL, STORE_FILTER_COUNT, IN_SPAN, 0 },
 };
 
+#define OF_NETWORK " FROM spans_$ WHERE kind IN (?1, ?7) AND key BETWEEN ?2 AND ?6 AND length(key) = length(?2)" \
+	" AND ts_max_ns >= ?3 AND ts_min_ns <= ?4"
 /* Spans of one run may lie over one another where they are of several addresses: what hangs together is one. */
-#define NETWORK_SPANS(kinds) "SELECT min(first_id), max(last_id), max(ts_max_ns) FROM (SELECT first_id, last_id, ts_max_ns," \
+#define NETWORK_SPANS "SELECT min(first_id), max(last_id), max(ts_max_ns) FROM (SELECT first_id, last_id, ts_max_ns," \
 	" sum(begins) OVER (ORDER BY first_id, last_id ROWS UNBOUNDED PRECEDING) AS number FROM (SELECT first_id, last_id, ts_max_ns," \
 	" coalesce(first_id > max(last_id) OVER (ORDER BY first_id, last_id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 1) AS begins" \
-	" FROM spans_$ WHERE kind IN (" kinds ") AND key BETWEEN ?2 AND ?6 AND length(key) = length(?2) AND ts_max_ns >= ?3" \
-	" AND ts_min_ns <= ?4)) GROUP BY number ORDER BY 3 DESC"
+	OF_NETWORK ")) GROUP BY number ORDER BY 3 DESC"
+#define NETWORK_COUNT "SELECT count(*) FROM (SELECT 1" OF_NETWORK " LIMIT ?8)"
 #define SPANS "SELECT first_id, last_id, ts_max_ns FROM spans_$ WHERE kind = ?1 AND key = ?2 AND ts_max_ns >= ?3 AND ts_min_ns <= ?4"
 
 static const char *
@@ -224,7 +229,7 @@ spans_text(const struct store_filter *filter, const struct through *through)
 		return SPANS " AND may_have_flow(prints, ?5) ORDER BY ts_max_ns DESC";
 	if (!store_filter_has_network(filter, through->key))
 		return SPANS " ORDER BY ts_max_ns DESC";
-	return through->key == STORE_IP ? NETWORK_SPANS("1, 2") : through->key == STORE_SRC_IP ? NETWORK_SPANS("1") : NETWORK_SPANS("2");
+	return NETWORK_SPANS;
 }
 
 static void
@@ -249,7 +254,8 @@ oldest_ts(const struct question *question)
 }
 
 static int
-prepare_spans(const struct question *question, int64_t partition, const struct through *through, sqlite3_stmt **out)
+prepare_spans(const struct question *question, int64_t partition, const struct through *through, const char *sql_text,
+	sqlite3_stmt **out)
 {
 	const struct store_filter *filter = question->walk.filter;
 	const struct store_page *page = question->walk.page;
@@ -260,11 +266,12 @@ prepare_spans(const struct question *question, int64_t partition, const struct t
 
 	if (store_filter_has(filter, STORE_UNTIL) && filter->value[STORE_UNTIL].number <= newest)
 		newest = filter->value[STORE_UNTIL].number;
-	sqlite_put_numbered(&sql, spans_text(filter, through), partition);
+	sqlite_put_numbered(&sql, sql_text, partition);
 	text[sql.len] = '\0';
 	if (sqlite3_prepare_v2(question->store->db, text, -1, out, NULL) != SQLITE_OK)
 		return sqlite_failed(question->store, "spans");
 	sqlite3_bind_int(*out, 1, (int)through->kind);
+	sqlite3_bind_int(*out, 7, (int)(through->key == STORE_IP ? SPAN_DEST_IP : through->kind));
 	bind_key(*out, filter, through->key);
 	sqlite3_bind_int64(*out, 3, since);
 	sqlite3_bind_int64(*out, 4, newest);
@@ -283,7 +290,7 @@ walk_spans(struct question *question, int64_t partition, const struct through *t
 	int code = SQLITE_DONE;
 
 	if (err == 0)
-		err = prepare_spans(question, partition, through, &spans);
+		err = prepare_spans(question, partition, through, spans_text(question->walk.filter, through), &spans);
 	while (err == 0 && (code = sqlite3_step(spans)) == SQLITE_ROW && sqlite3_column_int64(spans, 2) >= oldest_ts(question)) {
 		sqlite3_bind_int64(rows, PARAM_FIRST_ID, sqlite3_column_int64(spans, 0));
 		sqlite3_bind_int64(rows, PARAM_LAST_ID, sqlite3_column_int64(spans, 1));
@@ -322,6 +329,35 @@ through_of(const struct store_filter *filter)
 	return through;
 }
 
+/* Spans of many addresses take longer to put together than the records, of which many are asked for then, to look at. */
+static int
+count_spans(const struct question *question, int64_t partition, const struct through *through, int *count)
+{
+	sqlite3_stmt *statement = NULL;
+	int err = prepare_spans(question, partition, through, NETWORK_COUNT, &statement);
+
+	if (err == 0) {
+		sqlite3_bind_int(statement, 8, NETWORK_SPANS_MAX);
+		if (sqlite3_step(statement) == SQLITE_ROW)
+			*count = sqlite3_column_int(statement, 0);
+		else
+			err = sqlite_failed(question->store, "spans");
+	}
+	sqlite3_finalize(statement);
+	return err;
+}
+
+static int
+walk_network(struct question *question, int64_t partition, const struct through *through)
+{
+	int count = 0;
+	int err = count_spans(question, partition, through, &count);
+
+	if (err != 0)
+		return err;
+	return walk_spans(question, partition, count < NETWORK_SPANS_MAX ? through : &throughs[COUNT(throughs) - 1]);
+}
+
 static int
 ask_partition(struct question *question, int64_t partition)
 {
@@ -334,8 +370,10 @@ ask_partition(struct question *question, int64_t partition)
 	if (store_filter_has(filter, STORE_SIGNATURE_ID))
 		return walk_records(question, partition, &by_signature);
 	through = through_of(filter);
+	if (store_filter_has_network(filter, through->key))
+		return walk_network(question, partition, through);
 	err = walk_spans(question, partition, through);
-	if (err == 0 && through->key == STORE_IP && !store_filter_has_network(filter, STORE_IP))
+	if (err == 0 && through->key == STORE_IP)
 		err = walk_spans(question, partition, through + 1);
 	return err;
 }
