@@ -159,12 +159,25 @@ put_host(struct buf *cell, const json_t *value, bool with_port)
 		buf_putc(cell, ':');
 }
 
+/* ARP's addresses are its own. */
+static const json_t *
+value_of(const json_t *row, const char *path)
+{
+	const json_t *value = value_at(row, path);
+
+	if (value == NULL && strcmp(path, "record.src_ip") == 0)
+		return value_at(row, "record.arp.src_ip");
+	if (value == NULL && strcmp(path, "record.dest_ip") == 0)
+		return value_at(row, "record.arp.dest_ip");
+	return value;
+}
+
 static void
 put_cell(const struct column *column, const json_t *row, struct buf *cell)
 {
 	buf_reset(cell);
 	for (size_t i = 0; i < sizeof(column->paths) / sizeof(column->paths[0]) && column->paths[i] != NULL; i++) {
-		const json_t *value = value_at(row, column->paths[i]);
+		const json_t *value = value_of(row, column->paths[i]);
 
 		if (strcmp(column->paths[i], "record:function") == 0)
 			put_function(cell, row);

@@ -25,6 +25,8 @@ static const struct wanted wanted[] = {
 	VALUE("timestamp", VALUE_TIME, ts_ns),
 	VALUE("event_type", VALUE_TEXT, event_type),
 	VALUE("src_ip", VALUE_IP, src_ip),
+	VALUE("arp.src_ip", VALUE_IP, src_ip), /* ARP has no IP header, and is of hosts all the same */
+	VALUE("arp.dest_ip", VALUE_IP, dest_ip),
 	VALUE("src_port", VALUE_NUMBER, src_port),
 	VALUE("dest_ip", VALUE_IP, dest_ip),
 	VALUE("dest_port", VALUE_NUMBER, dest_port),

@@ -95,6 +95,18 @@ line_finds_its_columns(void **state)
 	assert_int_equal(line.flow_part.value, 2);
 }
 
+static void
+hosts_of_arp_are_addresses(void **state)
+{
+	static const char arp[] = "{\"event_type\":\"arp\",\"arp\":{\"opcode\":\"request\",\"src_ip\":\"10.0.0.1\",\"dest_ip\":\"10.0.0.2\"}}";
+	struct store_line line;
+
+	assert_null(store_line_read(&line, arp, strlen(arp)));
+	assert_int_equal(line.src_ip.len, 4);
+	assert_memory_equal(line.src_ip.bytes, "\x0a\0\0\x01", 4);
+	assert_memory_equal(line.dest_ip.bytes, "\x0a\0\0\x02", 4);
+}
+
 static const struct {
 	const char *text;
 	int64_t ns; /* -1: none */
@@ -228,6 +240,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(line_tells_objects_from_the_rest),
 		cmocka_unit_test(line_finds_its_columns),
+		cmocka_unit_test(hosts_of_arp_are_addresses),
 		cmocka_unit_test(time_is_read_to_the_nanosecond),
 		cmocka_unit_test(line_cut_at_every_length_is_refused),
 		cmocka_unit_test(line_mutated_agrees_with_jansson),

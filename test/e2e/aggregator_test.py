@@ -662,6 +662,13 @@ class Flows(Case):
         self.assertEqual(done.returncode, status, done.stderr)
         return done.stdout
 
+    def test_arp_is_of_hosts_too(self):
+        arp = {"timestamp": "2023-11-14T22:13:20.000000+0000", "event_type": "arp",
+               "arp": {"opcode": "request", "src_ip": "10.9.0.1", "dest_ip": "10.9.0.2"}}
+        self.assertEqual(self.post(4, [arp])[0], 200)
+        self.assertRegex(self.millrace("events", "--ip", "10.9.0.2"), r" arp +10\.9\.0\.1 +10\.9\.0\.2 ")
+        self.assertEqual(len(self.aggregator.records("/v1/events", src_ip="10.9.0.1")), 1)
+
     def test_times_may_be_ago(self):
         days = int((time.time() - 1700000000) / 86400)
         self.assertEqual(len(json.loads(self.millrace("events", "--since", f"{days + 1}d", "--json"))["records"]), 8)
