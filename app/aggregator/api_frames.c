@@ -1,11 +1,23 @@
 #include "app/aggregator/api_frames.h"
 
 #include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/clock.h"
 #include "lib/base/losses.h"
 
-enum { LOOK_RECORDS = 8, FIRST_WINDOW_S = 10, WINDOW_GROWTH = 8, WINDOW_MAX_S = 86400 };
+enum {
+	ALL_WINDOW_S = 3600, /* as stats.interval at most */
+	ALL_RECORDS = 3,     /* for each run that is looked for */
+	OWN_RECORDS = 2,
+	FIRST_WINDOW_S = 10,
+	WINDOW_GROWTH = 8,
+	WINDOW_MAX_S = 86400,
+	LOOK_MS_MAX = 20000,
+};
 
 #define NS_OF_S INT64_C(1000000000)
 
@@ -15,6 +27,8 @@ struct run {
 	const char *sensor, *epoch;
 	int64_t began_ns;
 	int64_t newest_ns;
+	json_t *from, *to; /* what it had counted at either end of the time; NULL: nothing */
+	bool wanted;       /* a record of it is looked for */
 };
 
 static const json_t *
@@ -55,13 +69,24 @@ read_run(struct run *out, const json_t *row)
 	return out->sensor != NULL && out->epoch != NULL;
 }
 
-/* ---- a record of a run ---- */
+/* ---- records of runs ---- */
 
 struct search {
-	const struct run *run;
-	bool oldest;    /* of those found; else the newest */
-	json_t *record; /* NULL: none yet */
+	struct store *store;
+	const struct store_filter *filter;
+	struct run *runs; /* [run_count] */
+	size_t run_count;
+	size_t wanted;    /* of them */
+	size_t member;    /* offset in struct run of what is looked for */
+	bool oldest;      /* of those found; else the newest */
+	uint64_t until_ms;
 };
+
+static json_t **
+record_of(const struct search *search, struct run *run)
+{
+	return (json_t **)((char *)run + search->member);
+}
 
 /* Sensors of before runs had names go on in one of another: totals that are above its newest are not of it. */
 static bool
@@ -70,6 +95,8 @@ is_of_run(const struct run *run, const json_t *record)
 	const json_t *newest = stats_of(json_object_get(run->row, "record")), *stats = stats_of(record);
 	const json_t *name = json_object_get(newest, "run");
 
+	if (!json_is_object(stats))
+		return false;
 	if (name != NULL)
 		return json_equal(name, json_object_get(stats, "run")) != 0;
 	return json_object_get(stats, "run") == NULL && time_of(record) >= run->began_ns &&
@@ -77,70 +104,116 @@ is_of_run(const struct run *run, const json_t *record)
 }
 
 static void
+take(struct search *search, struct run *run, json_t *record)
+{
+	json_t **at = record_of(search, run);
+
+	search->wanted -= *at == NULL;
+	json_decref(*at);
+	*at = json_incref(record);
+}
+
+static void
 note(void *arg, const struct store_found *found)
 {
 	struct search *search = arg;
+	json_t *record = NULL;
 	char epoch[24];
-	json_t *record;
 
 	snprintf(epoch, sizeof(epoch), "%016llx", (unsigned long long)found->epoch);
-	if ((search->record != NULL && !search->oldest) || strcmp(epoch, search->run->epoch) != 0)
-		return;
-	record = json_loadb(found->line, found->line_len, JSON_ALLOW_NUL, NULL);
-	if (!json_is_object(stats_of(record)) || !is_of_run(search->run, record)) {
-		json_decref(record);
-		return;
+	for (size_t i = 0; i < search->run_count; i++) {
+		struct run *run = &search->runs[i];
+
+		if (!run->wanted || (*record_of(search, run) != NULL && !search->oldest) || strcmp(epoch, run->epoch) != 0 ||
+		    strcmp(found->sensor, run->sensor) != 0)
+			continue;
+		if (record == NULL)
+			record = json_loadb(found->line, found->line_len, JSON_ALLOW_NUL, NULL);
+		if (is_of_run(run, record))
+			take(search, run, record);
 	}
-	json_decref(search->record);
-	search->record = record;
+	json_decref(record);
 }
 
+/* @param sensor NULL: of all that are asked for */
 static int
-look(struct store *store, struct search *search, int64_t since_ns, int64_t until_ns)
+look(struct search *search, const char *sensor, int64_t since_ns, int64_t until_ns, uint32_t limit)
 {
-	struct store_page page = { .limit = search->oldest ? STORE_LIMIT_MAX : LOOK_RECORDS };
+	struct store_page page = { .limit = limit > STORE_LIMIT_MAX ? STORE_LIMIT_MAX : limit };
 	struct store_filter filter = { 0 };
 	int found;
 
-	(void)store_filter_set(&filter, "sensor", search->run->sensor);
+	if (clock_ms() > search->until_ms)
+		return -ETIMEDOUT;
+	if (sensor == NULL && (search->filter->present >> STORE_SENSOR & 1) != 0)
+		sensor = search->filter->value[STORE_SENSOR].text;
+	if (sensor != NULL)
+		(void)store_filter_set(&filter, "sensor", sensor);
 	(void)store_filter_set(&filter, "event_type", "stats");
 	filter.present |= 1u << STORE_SINCE | 1u << STORE_UNTIL;
-	filter.value[STORE_SINCE].number = since_ns;
+	filter.value[STORE_SINCE].number = since_ns < 0 ? 0 : since_ns;
 	filter.value[STORE_UNTIL].number = until_ns;
-	found = store_query(store, &filter, &page, note, search);
+	found = store_query(search->store, &filter, &page, note, search);
 	return found < 0 ? found : 0;
 }
 
-/* What it had counted by then; NULL: nothing. What is before may be gone from the store, or never have come: then it is not known
- * what it had counted, and what the first record behind says is no more. */
+/* Of each run that is wanted the last record before a time. Most are among the last of all sensors. */
 static int
-counted_before(struct store *store, const struct run *run, int64_t ns, json_t **out)
+look_before(struct search *search, int64_t ns)
 {
-	struct search search = { .run = run };
-	int err = look(store, &search, run->began_ns < 0 ? 0 : run->began_ns, ns);
+	int err = search->wanted == 0 ? 0 : look(search, NULL, ns - ALL_WINDOW_S * NS_OF_S, ns, ALL_RECORDS * (uint32_t)search->wanted);
 
-	search.oldest = true;
-	for (int64_t window_s = FIRST_WINDOW_S; err == 0 && search.record == NULL && window_s <= WINDOW_MAX_S; window_s *= WINDOW_GROWTH)
-		err = look(store, &search, ns, ns + window_s * NS_OF_S);
-	if (err != 0) {
-		json_decref(search.record);
-		return err;
-	}
-	*out = search.record != NULL ? search.record : json_incref(json_object_get(run->row, "record"));
-	return 0;
+	for (size_t i = 0; i < search->run_count && err == 0; i++)
+		if (search->runs[i].wanted && *record_of(search, &search->runs[i]) == NULL)
+			err = look(search, search->runs[i].sensor, search->runs[i].began_ns, ns, OWN_RECORDS);
+	return err;
 }
 
-static int
-counted_until(struct store *store, const struct run *run, int64_t ns, json_t **out)
+static void
+begin_search(struct search *search, size_t member)
 {
-	struct search search = { .run = run };
-	int err = 0;
+	search->member = member;
+	search->oldest = false;
+	search->wanted = 0;
+	for (size_t i = 0; i < search->run_count; i++)
+		search->wanted += search->runs[i].wanted;
+}
 
-	if (run->newest_ns < ns)
-		search.record = json_incref(json_object_get(run->row, "record"));
-	else
-		err = look(store, &search, run->began_ns < 0 ? 0 : run->began_ns, ns);
-	*out = search.record;
+/* What they had counted at the end. */
+static int
+look_to(struct search *search, int64_t ns)
+{
+	begin_search(search, offsetof(struct run, to));
+	for (size_t i = 0; i < search->run_count; i++)
+		if (search->runs[i].wanted && search->runs[i].newest_ns < ns) {
+			take(search, &search->runs[i], json_object_get(search->runs[i].row, "record"));
+			search->runs[i].wanted = false;
+		}
+	return look_before(search, ns);
+}
+
+/* What they had counted at the beginning. What is before may be gone from the store, or never have come: then it is not known, and
+ * what the first record behind says is no more. */
+static int
+look_from(struct search *search, int64_t ns)
+{
+	int err;
+
+	for (size_t i = 0; i < search->run_count; i++)
+		search->runs[i].wanted = search->runs[i].to != NULL && search->runs[i].began_ns < ns;
+	begin_search(search, offsetof(struct run, from));
+	err = look_before(search, ns);
+	search->oldest = true;
+	for (size_t i = 0; i < search->run_count && err == 0; i++) {
+		struct run *run = &search->runs[i];
+
+		if (!run->wanted || run->from != NULL)
+			continue;
+		for (int64_t window_s = FIRST_WINDOW_S; err == 0 && run->from == NULL && window_s <= WINDOW_MAX_S; window_s *= WINDOW_GROWTH)
+			err = look(search, run->sensor, ns, ns + window_s * NS_OF_S, STORE_LIMIT_MAX);
+		if (run->from == NULL)
+			run->from = json_incref(json_object_get(run->row, "record"));
+	}
 	return err;
 }
 
@@ -169,45 +242,53 @@ add(const json_t *from, const json_t *to, json_t *frames, json_t *losses)
 	json_decref(now);
 }
 
-static int
-add_run(struct store *store, const struct run *run, const int64_t bounds_ns[2], json_t *sums[2])
+static void
+add_runs(const struct search *search, json_t *frames, json_t *losses)
 {
-	json_t *from = NULL, *to = NULL;
-	int err = counted_until(store, run, bounds_ns[1], &to);
+	for (size_t i = 0; i < search->run_count; i++) {
+		const struct run *run = &search->runs[i];
+		const json_t *newest = json_object_get(run->row, "record");
 
-	if (err == 0 && to != NULL && run->began_ns < bounds_ns[0])
-		err = counted_before(store, run, bounds_ns[0], &from);
-	/* One that it is newer than the end says nothing of what is between. */
-	if (err == 0 && to != NULL && (from == NULL || time_of(from) <= time_of(to)))
-		add(from, to, sums[0], sums[1]);
-	json_decref(from);
-	json_decref(to);
-	return err;
+		/* Its losses are named, as those of all sensors are, though it counted none then. One that is newer than the end says
+		 * nothing of what is between. */
+		if (run->to == NULL || (run->from != NULL && time_of(run->from) > time_of(run->to)))
+			add(newest, newest, frames, losses);
+		else
+			add(run->from, run->to, frames, losses);
+	}
 }
 
 int
-api_frames_add(struct store *store, const struct store_filter *filter, const json_t *runs, json_t *frames, json_t *losses)
+api_frames_add(struct store *store, const struct store_filter *filter, const json_t *rows, json_t *frames, json_t *losses)
 {
-	const int64_t bounds_ns[2] = {
-		(filter->present >> STORE_SINCE & 1) != 0 ? filter->value[STORE_SINCE].number : INT64_MIN,
-		(filter->present >> STORE_UNTIL & 1) != 0 ? filter->value[STORE_UNTIL].number : INT64_MAX,
-	};
-	json_t *sums[2] = { frames, losses };
-	int err = 0;
+	int64_t since_ns = (filter->present >> STORE_SINCE & 1) != 0 ? filter->value[STORE_SINCE].number : INT64_MIN;
+	int64_t until_ns = (filter->present >> STORE_UNTIL & 1) != 0 ? filter->value[STORE_UNTIL].number : INT64_MAX;
+	struct search search = { .store = store, .filter = filter, .until_ms = clock_ms() + LOOK_MS_MAX };
 	json_t *row;
 	size_t i;
+	int err;
 
-	add(NULL, NULL, frames, losses);
-	json_array_foreach((json_t *)runs, i, row) {
-		struct run run;
+	search.runs = calloc(json_array_size(rows) + 1, sizeof(*search.runs));
+	if (search.runs == NULL)
+		return -ENOMEM;
+	json_array_foreach((json_t *)rows, i, row) {
+		struct run *run = &search.runs[search.run_count];
 
-		if (err != 0 || !read_run(&run, row))
+		if (!read_run(run, row))
 			continue;
-		/* Its losses are named, as those of all sensors are, though it counted none then. */
-		if (run.newest_ns < bounds_ns[0] || run.began_ns >= bounds_ns[1])
-			add(json_object_get(row, "record"), json_object_get(row, "record"), frames, losses);
-		else
-			err = add_run(store, &run, bounds_ns, sums);
+		run->wanted = run->newest_ns >= since_ns && run->began_ns < until_ns;
+		search.run_count++;
 	}
+	err = look_to(&search, until_ns);
+	if (err == 0)
+		err = look_from(&search, since_ns);
+	add(NULL, NULL, frames, losses);
+	if (err == 0)
+		add_runs(&search, frames, losses);
+	for (i = 0; i < search.run_count; i++) {
+		json_decref(search.runs[i].from);
+		json_decref(search.runs[i].to);
+	}
+	free(search.runs);
 	return err;
 }
