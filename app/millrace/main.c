@@ -52,6 +52,7 @@ static const char usage[] =
 	"  --socket PATH         MILLRACE_SOCKET       default /run/millrace/control.sock\n"
 	"  -c, --config FILE     MILLRACE_CONFIG       YAML: aggregator, token-file, ca, socket\n"
 	"  -j, --json            the answer as it is, for programs\n"
+	"  --csv                 the table for spreadsheets (RFC 4180)\n"
 	"  -l, --long            all that flows, alerts and events say, a line a value\n"
 	"\n"
 	"filters: --sensor --since --until --src-ip --dest-ip --ip --port --proto --app-proto --type\n"
@@ -103,6 +104,8 @@ run(const struct options *options)
 		return rules_top(options);
 	if (strcmp(verb, "sensors") == 0 && options->word_count >= 2)
 		return sensors_run(options);
+	if ((options->csv || options->longer) && (options->follow || strcmp(verb, "export") == 0))
+		return wrong_usage("--csv and --long are not for what is streamed");
 	if (strcmp(verb, "alerts") == 0 && options->word_count == 1 && options->follow)
 		return stream_follow(options);
 	if (options->follow)

@@ -8,7 +8,7 @@
 
 #include "lib/config/config.h"
 
-enum { FILTER = 1, SITE, ZONE, EXPIRES, FORCE };
+enum { FILTER = 1, SITE, ZONE, EXPIRES, FORCE, CSV };
 
 /* Filters are query parameters with dashes for underscores; the aggregator judges their values. */
 static const struct option longs[] = {
@@ -18,6 +18,7 @@ static const struct option longs[] = {
 	{ "socket", required_argument, NULL, 's' },
 	{ "config", required_argument, NULL, 'c' },
 	{ "json", no_argument, NULL, 'j' },
+	{ "csv", no_argument, NULL, CSV },
 	{ "long", no_argument, NULL, 'l' },
 	{ "all", no_argument, NULL, 'A' },
 	{ "follow", no_argument, NULL, 'F' },
@@ -182,6 +183,7 @@ options_read(struct options *out, int argc, char **argv)
 		case 's': out->socket = optarg; break;
 		case 'c': config_path = optarg; break;
 		case 'j': out->json = true; break;
+		case CSV: out->csv = true; break;
 		case 'l': out->longer = true; break;
 		case 'A': out->all = true; break;
 		case 'F': out->follow = true; break;

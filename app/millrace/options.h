@@ -16,6 +16,7 @@ struct options {
 	const char *ca;
 	const char *socket;
 	bool json;
+	bool csv;
 	bool longer;            /* all that a record says */
 	bool all;               /* every page */
 	bool follow;            /* as they arrive */

@@ -233,6 +233,44 @@ view_print_rows(const char *name, const json_t *rows)
 	text_table_print(table, stdout);
 }
 
+/* RFC 4180. What a spreadsheet would take for a formula comes from the wire: it is told that it is a text. */
+static void
+print_csv_cell(const char *text, size_t len, bool last)
+{
+	putchar('"');
+	if (len > 1 && strchr("=+-@", text[0]) != NULL)
+		putchar('\'');
+	for (size_t i = 0; i < len; i++) {
+		if (text[i] == '"')
+			putchar('"');
+		putchar(text[i]);
+	}
+	printf(last ? "\"\r\n" : "\",");
+}
+
+static void
+print_csv(const struct view *view, const json_t *rows)
+{
+	char text[4096];
+	struct buf cell = { .data = text, .cap = sizeof(text) };
+	unsigned int count = 0;
+	json_t *row;
+	size_t i;
+
+	while (count < COLUMNS_MAX && view->columns[count].heading != NULL)
+		count++;
+	for (unsigned int j = 0; j < count; j++) {
+		const char *heading = view->columns[j].heading + (view->columns[j].heading[0] == '>');
+
+		print_csv_cell(heading, strlen(heading), j + 1 == count);
+	}
+	json_array_foreach((json_t *)rows, i, row)
+		for (unsigned int j = 0; j < count; j++) {
+			put_cell(&view->columns[j], row, &cell);
+			print_csv_cell(cell.data, cell.len, j + 1 == count);
+		}
+}
+
 /* All that each record says, a line a value. */
 static void
 print_long(const json_t *rows)
@@ -320,11 +358,17 @@ view_run(const struct options *options, const char *name)
 		fprintf(stderr, "millrace: --long is for flows, alerts and events\n");
 		return STATUS_USAGE;
 	}
+	if (options->csv && (view->print != NULL || options->longer || options->json)) {
+		fprintf(stderr, "millrace: --csv is for what is one table, and not with --json or --long\n");
+		return STATUS_USAGE;
+	}
 	status = get_pages(options, view, &root);
 	if (status != STATUS_DONE)
 		return status;
 	if (options->json)
 		view_print_json(root);
+	else if (options->csv)
+		print_csv(view, json_object_get(root, view->key));
 	else if (options->longer)
 		print_long(json_object_get(root, view->key));
 	else if (view->print != NULL)
@@ -332,7 +376,7 @@ view_run(const struct options *options, const char *name)
 	else
 		view_print_rows(name, json_object_get(root, view->key));
 	if (!options->json && json_is_string(json_object_get(root, "next")))
-		printf("more: --cursor %s, or --all\n", json_string_value(json_object_get(root, "next")));
+		fprintf(options->csv ? stderr : stdout, "more: --cursor %s, or --all\n", json_string_value(json_object_get(root, "next")));
 	json_decref(root);
 	return STATUS_DONE;
 }

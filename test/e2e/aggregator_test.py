@@ -8,9 +8,11 @@ usage: test/e2e/aggregator_test.py [BUILD_DIR]     (default: build-test, else bu
 import base64
 import concurrent.futures
 import contextlib
+import csv
 import ctypes
 import hashlib
 import http.client
+import io
 import json
 import os
 import random
@@ -661,6 +663,20 @@ class Flows(Case):
             "MILLRACE_TOKEN_FILE": self.aggregator.pki + "/token", "MILLRACE_CA": self.aggregator.pki + "/ca.pem"})
         self.assertEqual(done.returncode, status, done.stderr)
         return done.stdout
+
+    def test_a_spreadsheet_reads_it(self):
+        message = '=HYPERLINK("x"),\x1b\n\u00e4'
+        self.assertEqual(self.post(2, [event(9, "alert", alert={"signature_id": 2, "severity": 1, "signature": message})], lane="alert")[0], 200)
+        done = subprocess.run([program("millrace/millrace"), "alerts", "--csv", "--limit", "1"], capture_output=True, env={
+            "MILLRACE_AGGREGATOR": "https://localhost:" + self.aggregator.api_port,
+            "MILLRACE_TOKEN_FILE": self.aggregator.pki + "/token", "MILLRACE_CA": self.aggregator.pki + "/ca.pem"}, check=True)
+        self.assertTrue(done.stderr.startswith(b"more: --cursor "))
+        heads, row = csv.reader(io.StringIO(done.stdout.decode(), newline=""), strict=True)
+        self.assertEqual((len(heads), heads[0], heads[-1]), (8, "TIME", "MESSAGE"))
+        self.assertEqual(row[3:], ["2", "10.0.0.4:40009", "10.1.0.1:502", "", "'=HYPERLINK(\"x\"),\\x1b\\x0a\u00e4"])
+        self.assertEqual(len(self.millrace("pairs", "--csv").split("\n")), 4)
+        for wrong in ("export", "--csv"), ("alerts", "--follow", "--long"), ("summary", "--csv"), ("alerts", "--csv", "--json"), ("flows", "--csv", "--long"):
+            self.millrace(*wrong, status=2)
 
     def test_arp_is_of_hosts_too(self):
         arp = {"timestamp": "2023-11-14T22:13:20.000000+0000", "event_type": "arp",
