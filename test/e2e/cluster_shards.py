@@ -53,9 +53,10 @@ class Shards(unittest.TestCase):
         subprocess.run([os.path.join(ROOT, 'scripts/cluster'), verb, node, DIR], check=True, cwd=ROOT)
 
     def deliver(self, gateway, first, count):
-        """@return the status of each sensor's batch; all are sent at once"""
+        """@return the status of each sensor's batch; all are sent at once. One that is told to go on behind its end is taken."""
         def post(sensor):
-            return gateway.post(first, [event(n, sensor=sensor) for n in range(first, first + count)], sensor=sensor)[0]
+            status, answer = gateway.post(first, [event(n, sensor=sensor) for n in range(first, first + count)], sensor=sensor)
+            return 200 if status == 409 and answer['expected'] >= first + count else status
         with concurrent.futures.ThreadPoolExecutor(len(SENSORS)) as pool:
             return dict(zip(SENSORS, pool.map(post, SENSORS)))
 
