@@ -231,14 +231,15 @@ static void
 parse_notification(struct s7p_message *message)
 {
 	struct proto_ctx *ctx = message->ctx;
-	struct cursor values = message->body;
+	struct cursor values;
+	bool listed;
 
 	message->record = begin_record(ctx);
 	put_header(message);
-	s7p_read_notification(message);
-	/* Behind the identification, the credit and the sequence, which change each time. */
-	cursor_skip(&values, 11);
-	(void)s7p_vlq32(&values);
+	listed = s7p_read_notification(message);
+	values = message->body; /* behind the credit, the sequence and the time, which change each time */
+	if (listed)
+		s7p_read_notified(message);
 	if (proto_compares(ctx, PROTO_CYCLIC))
 		proto_value(ctx, UINT64_C(1) << 32 | message->record->subscription_id, proto_value_hash(0, values));
 	counter_add(&ctx->counters[S7P_COUNT_NOTIFICATIONS], 1);

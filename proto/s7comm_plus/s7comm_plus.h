@@ -19,6 +19,7 @@ enum {
 	S7P_ELEMENTS_MAX = 256,   /* of one array */
 	S7P_BYTES_MAX = 4096,     /* shown of one blob or text */
 	S7P_LIDS_MAX = 16,
+	S7P_IDS_MAX = 256,        /* shown of those that a message asks for */
 	S7P_DEPTH_MAX = 8,        /* structures and objects in one another */
 	S7P_OPEN_MAX = 32,        /* requests waiting for their response, in one flow */
 	S7P_ORDER_NUMBER_LEN = 20,
@@ -98,7 +99,12 @@ enum s7p_bit {
 	S7P_HAS_VALUES,
 	S7P_HAS_OBJECTS,
 	S7P_HAS_ERRORS,
+	S7P_HAS_SUBSCRIPTION_ID,
 	S7P_HAS_SUBSCRIPTION,
+	S7P_HAS_CREDIT,
+	S7P_HAS_NOTIFIED_AT,
+	S7P_HAS_LINKS,
+	S7P_HAS_TRANSACTION,
 	S7P_HAS_TLS,
 	S7P_HAS_DATA,
 };
@@ -114,6 +120,8 @@ struct s7p_record {
 	uint8_t response_version;
 	uint8_t response_opcode;
 	uint8_t credit;
+	uint8_t change_count;       /* of the subscription itself */
+	uint8_t transaction_type;   /* of a sequence */
 	uint8_t tls_content;
 	uint16_t tls_version;
 	uint16_t function;
@@ -124,8 +132,10 @@ struct s7p_record {
 	uint32_t subscription_id;
 	uint32_t notification_sequence;
 	uint64_t return_value;
+	uint64_t notified_ns;       /* by the device's clock */
 	struct record_ref digest;
 	struct record_ref object_ids; /* uint32_t */
+	struct record_ref links;      /* uint32_t */
 	struct record_ref data;
 	struct record_list addresses;
 	struct record_list values;
@@ -150,13 +160,23 @@ struct s7p_value {
 	struct record_head head;
 	uint32_t id;        /* item number, attribute or element */
 	uint32_t object_id; /* the object it belongs to */
+	uint32_t element;   /* of an array of structures, from 0 */
+	uint32_t key;       /* of a sparse array */
 	uint8_t type;
 	uint8_t flags;
 	uint8_t depth;      /* inside structures */
 	struct record_ref values; /* struct record_scalar */
 };
 
-enum s7p_value_bit { S7P_VALUE_ID, S7P_VALUE_NAME, S7P_VALUE_OBJECT, S7P_VALUE_DEPTH, S7P_VALUE_VALUES };
+enum s7p_value_bit {
+	S7P_VALUE_ID,
+	S7P_VALUE_NAME,
+	S7P_VALUE_OBJECT,
+	S7P_VALUE_DEPTH,
+	S7P_VALUE_ELEMENT,
+	S7P_VALUE_KEY,
+	S7P_VALUE_VALUES,
+};
 
 struct s7p_object {
 	struct record_head head;
@@ -234,6 +254,7 @@ struct s7p_message {
 	uint8_t opcode;
 	bool response;
 	bool answers;         /* the record holds the request too */
+	bool numbered;        /* outermost values are told by numbers of items, not by ids */
 	unsigned int values;  /* read so far, all lists together */
 	const uint8_t *digest;
 	struct cursor body;
@@ -256,12 +277,29 @@ uint32_t s7p_vlq32(struct cursor *in);
 uint64_t s7p_vlq64(struct cursor *in);
 /** One value with all its elements, appended to the record. @return false: what follows cannot be read */
 bool s7p_read_value(struct s7p_message *message, struct cursor *in, uint32_t id, uint32_t object_id);
+
+/* s7comm_plus_object.c */
+enum s7p_tag {
+	S7P_TAG_OBJECT = 0xa1,
+	S7P_TAG_OBJECT_END = 0xa2,
+	S7P_TAG_ATTRIBUTE = 0xa3,
+	S7P_TAG_RELATION = 0xa4,
+	S7P_TAG_TYPES = 0xab,
+	S7P_TAG_NAMES = 0xac,
+};
 /** Objects in one another with their attributes, as long as tags follow. */
 void s7p_read_objects(struct s7p_message *message, struct cursor *in);
 
 /* s7comm_plus_body.c */
 void s7p_read_body(struct s7p_message *message);
-void s7p_read_notification(struct s7p_message *message);
+/** An item, object or variable that failed. */
+void s7p_append_error(struct s7p_message *message, uint32_t id, uint64_t value);
 void s7p_deliver_identity(struct s7p_message *message);
+
+/* s7comm_plus_notify.c */
+/** What changes each time: subscription, credit, sequence. @return whether a list of items follows */
+bool s7p_read_notification(struct s7p_message *message);
+/** The items of a notification. */
+void s7p_read_notified(struct s7p_message *message);
 
 #endif

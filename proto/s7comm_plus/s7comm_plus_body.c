@@ -5,16 +5,9 @@ enum {
 	AREA_DB = 0x8a0e,      /* in the high half of an area id; the low one is the block's number */
 	AREA_FIRST = 0x50,     /* I, Q, M, C, T */
 	AREA_LAST = 0x54,
-	TAG_OBJECT = 0xa1,
-	OBJECT_SEARCH_MAX = 16, /* octets between the fixed part and the first object */
 	DATA_MAX = 1024,
-
-	NOTIFY_END = 0x00,
-	NOTIFY_FAILED_OLD = 0x03,
-	NOTIFY_FAILED = 0x13,
-	NOTIFY_VALUE = 0x92,
-	NOTIFY_VALUE_VLQ = 0x9b,
-	NOTIFY_REFERENCE = 0x9c,
+	OBJECT_QUALIFIER = 1256,
+	SEQUENCE_OBJECT = 1, /* what a sequence is begun with: an object, or an id */
 };
 
 static void
@@ -53,19 +46,20 @@ read_return(struct s7p_message *message)
 	s7p_has(message, S7P_HAS_RETURN);
 }
 
-/* Between the fixed part and the objects stand an integrity id or zeros, as the version has it. */
-static void
-find_objects(struct s7p_message *message)
+static bool
+object_follows(struct cursor in)
 {
-	for (unsigned int i = 0; i < OBJECT_SEARCH_MAX && cursor_left(&message->body) > 0; i++) {
-		struct cursor at = message->body;
+	return cursor_u8(&in) == S7P_TAG_OBJECT;
+}
 
-		if (cursor_u8(&at) == TAG_OBJECT) {
-			s7p_read_objects(message, &message->body);
-			return;
-		}
-		message->body = at;
-	}
+/* Of versions that sign their messages a number may stand before the objects. */
+static void
+read_objects(struct s7p_message *message, bool numbered)
+{
+	if (numbered && !object_follows(message->body) && cursor_left(&message->body) > 0)
+		(void)s7p_vlq32(&message->body);
+	if (object_follows(message->body))
+		s7p_read_objects(message, &message->body);
 }
 
 /* ---- addresses ---- */
@@ -118,7 +112,7 @@ read_address(struct s7p_message *message)
 static void
 put_object_ids(struct s7p_message *message, uint32_t count)
 {
-	uint32_t shown = count < S7P_LIDS_MAX ? count : S7P_LIDS_MAX;
+	uint32_t shown = count < S7P_IDS_MAX ? count : S7P_IDS_MAX;
 	uint32_t *ids;
 
 	if (count > cursor_left(&message->body) || count == 0)
@@ -134,32 +128,79 @@ put_object_ids(struct s7p_message *message, uint32_t count)
 		s7p_has(message, S7P_HAS_OBJECT_IDS);
 }
 
+/* One id, that of the last attribute on the way. */
+static void
+put_object_id(struct s7p_message *message, uint32_t id)
+{
+	uint32_t *ids = record_reserve(message->ctx->record, &message->record->object_ids, 1, sizeof(*ids));
+
+	if (ids == NULL)
+		return;
+	*ids = id;
+	s7p_has(message, S7P_HAS_OBJECT_IDS);
+}
+
+/* The only one asked for; 0: several, or none. */
+static uint32_t
+asked_id(const struct s7p_message *message)
+{
+	const struct s7p_record *record = message->record;
+	const uint32_t *ids = (const void *)(message->ctx->record->base + record->object_ids.off);
+
+	return record_is_present(record, S7P_HAS_OBJECT_IDS) && record->object_ids.count == 1 ? ids[0] : 0;
+}
+
+/* Which object values belong to: always the same, and said once more with each request. */
+static void
+skip_qualifier(struct s7p_message *message)
+{
+	struct cursor in = message->body;
+
+	if (cursor_be32(&in) != OBJECT_QUALIFIER)
+		return;
+	while (s7p_vlq32(&in) != 0 && !in.short_read) {
+		uint8_t type;
+
+		cursor_skip(&in, 1);
+		type = cursor_u8(&in);
+		if (type == S7P_RID)
+			cursor_skip(&in, 4);
+		else
+			(void)s7p_vlq32(&in);
+	}
+	message->body = in;
+}
+
 /* Numbered values, as many as said. */
 static void
 read_items(struct s7p_message *message, uint32_t count, uint32_t object_id)
 {
+	message->numbered = true;
 	for (uint32_t i = 0; i < count && i < S7P_VALUES_MAX; i++) {
 		uint32_t number = s7p_vlq32(&message->body);
 
 		if (message->body.short_read || !s7p_read_value(message, &message->body, number, object_id))
-			return;
+			break;
 	}
+	message->numbered = false;
 }
 
 /* Numbered values up to the number 0. */
 static void
 read_items_to_end(struct s7p_message *message)
 {
+	message->numbered = true;
 	for (unsigned int i = 0; i < S7P_VALUES_MAX; i++) {
 		uint32_t number = s7p_vlq32(&message->body);
 
 		if (number == 0 || message->body.short_read || !s7p_read_value(message, &message->body, number, 0))
-			return;
+			break;
 	}
+	message->numbered = false;
 }
 
-static void
-append_error(struct s7p_message *message, uint32_t id, uint64_t value)
+void
+s7p_append_error(struct s7p_message *message, uint32_t id, uint64_t value)
 {
 	struct s7p_error *error = record_append(message->ctx->record, &message->record->errors, s7p_error_tables, 0);
 
@@ -181,7 +222,7 @@ read_errors(struct s7p_message *message)
 		if (number == 0 || message->body.short_read)
 			return;
 		value = s7p_vlq64(&message->body);
-		append_error(message, number, value);
+		s7p_append_error(message, number, value);
 	}
 }
 
@@ -191,8 +232,10 @@ static void
 request_create(struct s7p_message *message)
 {
 	read_object_id(message);
-	if (s7p_read_value(message, &message->body, 0, 0))
-		find_objects(message);
+	if (!s7p_read_value(message, &message->body, 0, 0))
+		return;
+	cursor_skip(&message->body, 4);
+	read_objects(message, message->version != S7P_V1);
 }
 
 static void
@@ -201,21 +244,34 @@ request_object(struct s7p_message *message)
 	read_object_id(message);
 }
 
+/* The way to a variable; behind a 0 in it stands the length of the value. */
 static void
 request_set_variable(struct s7p_message *message)
+{
+	uint32_t count, id = 0;
+
+	read_object_id(message);
+	count = s7p_vlq32(&message->body);
+	for (uint32_t i = 0; i < count && !message->body.short_read; i++) {
+		uint32_t next = s7p_vlq32(&message->body);
+
+		if (next != 0)
+			id = next;
+		else if (++i < count)
+			(void)s7p_vlq32(&message->body);
+	}
+	put_object_id(message, id);
+	(void)s7p_read_value(message, &message->body, id, message->record->object_id);
+}
+
+static void
+request_get_variable(struct s7p_message *message)
 {
 	uint32_t count;
 
 	read_object_id(message);
 	count = s7p_vlq32(&message->body);
 	put_object_ids(message, count);
-	for (uint32_t i = 0; i < count && i < S7P_LIDS_MAX; i++) {
-		const uint32_t *ids = (const void *)(message->ctx->record->base + message->record->object_ids.off);
-		uint32_t id = i < message->record->object_ids.count ? ids[i] : 0;
-
-		if (!s7p_read_value(message, &message->body, id, message->record->object_id))
-			return;
-	}
 }
 
 static void
@@ -239,13 +295,13 @@ request_set_multi(struct s7p_message *message)
 static void
 request_get_multi(struct s7p_message *message)
 {
-	uint32_t count;
+	uint32_t count, numbers;
 
 	read_object_id(message);
 	count = s7p_vlq32(&message->body);
-	(void)s7p_vlq32(&message->body); /* numbers in all addresses together */
+	numbers = s7p_vlq32(&message->body); /* in all addresses together */
 	if (message->record->object_id != 0) {
-		put_object_ids(message, count);
+		put_object_ids(message, numbers);
 		return;
 	}
 	for (uint32_t i = 0; i < count && i < S7P_VALUES_MAX; i++)
@@ -260,11 +316,75 @@ request_substreamed(struct s7p_message *message)
 	(void)s7p_read_value(message, &message->body, 0, 0);
 }
 
+/* Behind where it goes the value that is written, or the first piece of it. */
 static void
-request_sequence(struct s7p_message *message)
+request_set_substreamed(struct s7p_message *message)
+{
+	request_substreamed(message);
+	skip_qualifier(message);
+	cursor_skip(&message->body, 2);
+	if (cursor_left(&message->body) > 0)
+		(void)s7p_read_value(message, &message->body, 0, message->record->object_id);
+}
+
+static void
+request_link(struct s7p_message *message)
+{
+	uint32_t id;
+
+	read_object_id(message);
+	id = s7p_vlq32(&message->body);
+	put_object_id(message, id);
+}
+
+static void
+request_begin_sequence(struct s7p_message *message)
+{
+	uint16_t kind;
+
+	message->record->transaction_type = cursor_u8(&message->body);
+	s7p_has(message, S7P_HAS_TRANSACTION);
+	if (message->version == S7P_V1)
+		return;
+	kind = cursor_be16(&message->body);
+	if (kind != SEQUENCE_OBJECT) {
+		read_object_id(message);
+		return;
+	}
+	/* One octet of zero, or two. */
+	for (unsigned int i = 0; i < 2 && !object_follows(message->body); i++)
+		cursor_skip(&message->body, 1);
+	read_objects(message, false);
+}
+
+static void
+request_end_sequence(struct s7p_message *message)
+{
+	cursor_skip(&message->body, 2); /* not known */
+}
+
+/* What is called, with its arguments. */
+static void
+request_invoke(struct s7p_message *message)
 {
 	read_object_id(message);
-	find_objects(message);
+	cursor_skip(&message->body, 4);
+	read_items_to_end(message);
+}
+
+/* Attributes that are asked for, if not by a filter. */
+static void
+request_explore(struct s7p_message *message)
+{
+	uint8_t filters, count;
+
+	read_object_id(message);
+	(void)s7p_vlq32(&message->body);
+	cursor_skip(&message->body, 3); /* children, not known, parents */
+	filters = cursor_u8(&message->body);
+	count = cursor_u8(&message->body);
+	if (filters == 0 && !message->body.short_read)
+		put_object_ids(message, count);
 }
 
 static void
@@ -289,7 +409,8 @@ response_create(struct s7p_message *message)
 	read_return(message);
 	count = cursor_u8(&message->body);
 	put_object_ids(message, count);
-	find_objects(message);
+	if (message->version == S7P_V1)
+		read_objects(message, false);
 }
 
 static void
@@ -328,7 +449,63 @@ response_explore(struct s7p_message *message)
 {
 	read_return(message);
 	read_object_id(message);
-	find_objects(message);
+	read_objects(message, message->version != S7P_V1);
+}
+
+static void
+response_get_variable(struct s7p_message *message)
+{
+	read_return(message);
+	(void)s7p_read_value(message, &message->body, asked_id(message), message->answers ? message->record->object_id : 0);
+}
+
+static void
+response_link(struct s7p_message *message)
+{
+	uint32_t *links;
+	uint8_t count;
+
+	read_return(message);
+	count = cursor_u8(&message->body);
+	if (count == 0 || cursor_left(&message->body) / sizeof(*links) < count)
+		return;
+	links = record_reserve(message->ctx->record, &message->record->links, count, sizeof(*links));
+	if (links == NULL)
+		return;
+	for (unsigned int i = 0; i < count; i++)
+		links[i] = cursor_be32(&message->body);
+	s7p_has(message, S7P_HAS_LINKS);
+}
+
+/* The object that the sequence is about, when it was made for it. */
+static void
+response_begin_sequence(struct s7p_message *message)
+{
+	uint32_t id;
+
+	read_return(message);
+	if (message->version == S7P_V1)
+		return;
+	cursor_skip(&message->body, 2);
+	id = cursor_be32(&message->body);
+	if (id != 0 && !message->body.short_read)
+		put_object_id(message, id);
+}
+
+/* Three results of what was called, a fourth where no item 1 follows, and what it gave back. */
+static void
+response_invoke(struct s7p_message *message)
+{
+	enum { RESULTS = 3, FIRST_ITEM = 1 };
+	struct cursor next;
+
+	read_return(message);
+	for (unsigned int i = 1; i < RESULTS; i++)
+		(void)s7p_vlq64(&message->body);
+	next = message->body;
+	if (cursor_u8(&next) != FIRST_ITEM)
+		(void)s7p_vlq64(&message->body);
+	read_items_to_end(message);
 }
 
 static void
@@ -346,16 +523,16 @@ static const struct {
 	{ S7P_GET_MULTI_VARIABLES, request_get_multi, response_get_multi },
 	{ S7P_SET_MULTI_VARIABLES, request_set_multi, response_set_multi },
 	{ S7P_SET_VARIABLE, request_set_variable, response_plain },
-	{ S7P_GET_VARIABLE, request_raw, response_raw },
+	{ S7P_GET_VARIABLE, request_get_variable, response_get_variable },
 	{ S7P_GET_VAR_SUBSTREAMED, request_substreamed, response_substreamed },
-	{ S7P_SET_VAR_SUBSTREAMED, request_substreamed, response_plain },
+	{ S7P_SET_VAR_SUBSTREAMED, request_set_substreamed, response_plain },
 	{ S7P_CREATE_OBJECT, request_create, response_create },
 	{ S7P_DELETE_OBJECT, request_object, response_delete },
-	{ S7P_EXPLORE, request_object, response_explore },
-	{ S7P_BEGIN_SEQUENCE, request_sequence, response_raw },
-	{ S7P_END_SEQUENCE, request_object, response_raw },
-	{ S7P_GET_LINK, request_object, response_raw },
-	{ S7P_INVOKE, request_raw, response_raw },
+	{ S7P_EXPLORE, request_explore, response_explore },
+	{ S7P_BEGIN_SEQUENCE, request_begin_sequence, response_begin_sequence },
+	{ S7P_END_SEQUENCE, request_end_sequence, response_plain },
+	{ S7P_GET_LINK, request_link, response_link },
+	{ S7P_INVOKE, request_invoke, response_invoke },
 	{ S7P_GET_VARIABLES_ADDRESS, request_raw, response_raw },
 	{ S7P_ABORT, request_raw, response_raw },
 	{ S7P_ERROR, request_raw, response_raw },
@@ -375,65 +552,6 @@ s7p_read_body(struct s7p_message *message)
 	}
 	proto_event(message->ctx, S7P_EVENT_UNKNOWN_FUNCTION);
 	put_rest(message);
-}
-
-/* @return false: the list is over, or what follows cannot be read */
-static bool
-read_notified(struct s7p_message *message)
-{
-	struct cursor *in = &message->body;
-	uint8_t tag = cursor_u8(in);
-	uint32_t id;
-
-	switch (tag) {
-	case NOTIFY_VALUE:
-		id = cursor_be32(in);
-		return s7p_read_value(message, in, id, 0);
-	case NOTIFY_VALUE_VLQ:
-		id = s7p_vlq32(in);
-		return s7p_read_value(message, in, id, 0);
-	case NOTIFY_FAILED:
-	case NOTIFY_FAILED_OLD:
-	case NOTIFY_REFERENCE:
-		id = cursor_be32(in);
-		append_error(message, id, tag);
-		return !in->short_read;
-	default:
-		return false;
-	}
-}
-
-static bool
-is_notify_tag(uint8_t tag)
-{
-	return tag == NOTIFY_VALUE || tag == NOTIFY_VALUE_VLQ || tag == NOTIFY_FAILED || tag == NOTIFY_FAILED_OLD ||
-		tag == NOTIFY_REFERENCE || tag == NOTIFY_END;
-}
-
-void
-s7p_read_notification(struct s7p_message *message)
-{
-	struct cursor *in = &message->body;
-	struct cursor next;
-
-	message->record->subscription_id = cursor_be32(in);
-	cursor_skip(in, 6);
-	message->record->credit = cursor_u8(in);
-	message->record->notification_sequence = s7p_vlq32(in);
-	if (in->short_read) {
-		proto_event(message->ctx, S7P_EVENT_INVALID_LENGTH);
-		return;
-	}
-	s7p_has(message, S7P_HAS_SUBSCRIPTION);
-	/* Some versions have one more octet before the list. */
-	next = *in;
-	if (!is_notify_tag(cursor_u8(&next)))
-		*in = next;
-	for (unsigned int i = 0; i < S7P_VALUES_MAX && cursor_left(in) > 0; i++)
-		if (!read_notified(message))
-			break;
-	if (in->short_read)
-		proto_event(message->ctx, S7P_EVENT_INVALID_LENGTH);
 }
 
 void

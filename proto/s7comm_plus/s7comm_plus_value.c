@@ -12,12 +12,11 @@ enum {
 	FLAG_ADDRESS_ARRAY = 0x20,
 	FLAG_SPARSE_ARRAY = 0x40,
 
-	TAG_OBJECT = 0xa1,
-	TAG_OBJECT_END = 0xa2,
-	TAG_ATTRIBUTE = 0xa3,
-	TAG_RELATION = 0xa4,
-	TAG_DESCRIPTION = 0xa7,
-	TAG_DESCRIPTION_END = 0xa8,
+	BLOB_ROOT_PLAIN = 1, /* roots above have eight octets and a kind in front */
+	BLOB_ROOT_LEN = 8,
+	BLOB_LIST = 0,       /* kinds: ids and values as in a structure, octets */
+	BLOB_OCTETS = 2,
+	BLOB_OCTETS_2 = 3,
 
 	/* A structure of one of these ranges is one block of bytes. */
 	PACKED_LOW = 0x02000000,
@@ -193,12 +192,27 @@ put_bytes(struct s7p_message *message, struct cursor *in, uint32_t len, enum rec
 	return scalar;
 }
 
+/* @return whether ids and values follow instead of octets */
+static bool
+begin_blob(struct cursor *in)
+{
+	uint8_t kind;
+
+	if (s7p_vlq32(in) <= BLOB_ROOT_PLAIN)
+		return false;
+	cursor_skip(in, BLOB_ROOT_LEN);
+	kind = cursor_u8(in);
+	if (kind != BLOB_LIST && kind != BLOB_OCTETS && kind != BLOB_OCTETS_2)
+		in->short_read = true;
+	return kind == BLOB_LIST;
+}
+
 static struct record_scalar
 read_special(struct s7p_message *message, struct cursor *in, uint8_t type)
 {
 	if (type == S7P_BLOB) {
-		if (s7p_vlq32(in) > 0)
-			cursor_skip(in, 9); /* a blob inside another's namespace: its kind and eight octets */
+		if (begin_blob(in))
+			in->short_read = true; /* among other elements */
 		return put_bytes(message, in, s7p_vlq32(in), SCALAR_HEX);
 	}
 	if (type == S7P_WSTRING)
@@ -214,11 +228,20 @@ read_special(struct s7p_message *message, struct cursor *in, uint8_t type)
 static struct record_scalar
 read_element(struct s7p_message *message, struct cursor *in, uint8_t type)
 {
+	if (type == S7P_VARIANT) {
+		cursor_skip(in, 1); /* flags */
+		type = cursor_u8(in);
+		if (type >= S7P_TYPE_COUNT) {
+			in->short_read = true;
+			type = S7P_NULL;
+		}
+	}
 	return types[type].coding == CODED_SPECIAL ? read_special(message, in, type) : read_number(in, type);
 }
 
+/* @param named  whether the id is one that may have a name */
 static struct s7p_value *
-append_value(struct s7p_message *message, uint32_t id, uint32_t object_id)
+append_value(struct s7p_message *message, uint32_t id, uint32_t object_id, bool named)
 {
 	struct s7p_value *value;
 
@@ -230,7 +253,7 @@ append_value(struct s7p_message *message, uint32_t id, uint32_t object_id)
 	value->id = id;
 	value->object_id = object_id;
 	record_present(&value->head, S7P_VALUE_ID);
-	if (field_name_of(&s7p_ids, id) != s7p_ids.unknown)
+	if (named && field_name_of(&s7p_ids, id) != s7p_ids.unknown)
 		record_present(&value->head, S7P_VALUE_NAME);
 	if (object_id != 0)
 		record_present(&value->head, S7P_VALUE_OBJECT);
@@ -256,8 +279,8 @@ read_packed(struct s7p_message *message, struct s7p_value *value, struct cursor 
 	record_present(&value->head, S7P_VALUE_VALUES);
 }
 
-/* @return whether elements of a structure follow */
-static bool
+/* @return how many structures follow, each with its elements */
+static uint32_t
 begin_struct(struct s7p_message *message, struct s7p_value *value, struct cursor *in)
 {
 	uint32_t kind = cursor_be32(in);
@@ -266,39 +289,44 @@ begin_struct(struct s7p_message *message, struct s7p_value *value, struct cursor
 	if ((kind > PACKED_HIGH && kind <= (PACKED_HIGH | PACKED_MASK_HIGH)) ||
 		(kind > PACKED_LOW && kind <= (PACKED_LOW | PACKED_MASK_LOW))) {
 		read_packed(message, value, in);
-		return false;
+		return 0;
 	}
 	scalars = record_reserve(message->ctx->record, &value->values, 1, sizeof(*scalars));
 	if (scalars != NULL) {
 		*scalars = (struct record_scalar){ .kind = SCALAR_U64, .u64 = kind };
 		record_present(&value->head, S7P_VALUE_VALUES);
 	}
-	return true;
+	return (value->flags & FLAG_ADDRESS_ARRAY) != 0 ? s7p_vlq32(in) : 1;
 }
 
-/* A sparse array says the key of each element, from 1 on; 0 ends it. */
+/* A sparse array says the key of each element, from 1 on; 0 ends it. Of variants the key is the type, and numbers follow. */
 static void
-read_sparse(struct s7p_message *message, struct s7p_value *value, struct cursor *in)
+read_sparse(struct s7p_message *message, struct s7p_value *value, struct cursor *in, bool named)
 {
+	uint8_t type = value->type == S7P_VARIANT ? S7P_UDINT : value->type;
+
 	for (unsigned int i = 0; i < S7P_VALUES_MAX && value != NULL; i++) {
+		const struct s7p_value first = *value;
 		struct record_scalar *scalars;
 		uint32_t key = s7p_vlq32(in);
 
 		if (key == 0 || in->short_read)
 			return;
 		if (i > 0) {
-			uint8_t type = value->type, flags = value->flags;
-
-			value = append_value(message, key, value->object_id);
+			value = append_value(message, first.id, first.object_id, named);
 			if (value == NULL)
 				break;
-			value->type = type;
-			value->flags = flags;
+			value->type = first.type;
+			value->flags = first.flags;
+			value->depth = first.depth;
+			value->head.present = first.head.present & ~(UINT64_C(1) << S7P_VALUE_VALUES);
 		}
+		value->key = key;
+		record_present(&value->head, S7P_VALUE_KEY);
 		scalars = record_reserve(message->ctx->record, &value->values, 1, sizeof(*scalars));
 		if (scalars == NULL)
 			break;
-		*scalars = read_element(message, in, value->type);
+		*scalars = read_element(message, in, type);
 		record_present(&value->head, S7P_VALUE_VALUES);
 	}
 	in->short_read = true;
@@ -331,127 +359,108 @@ read_array(struct s7p_message *message, struct s7p_value *value, struct cursor *
 	record_present(&value->head, S7P_VALUE_VALUES);
 }
 
-/* @return whether elements of a structure follow */
-static bool
-read_one(struct s7p_message *message, struct cursor *in, struct s7p_value *value)
+/* @return how many structures follow, each with its elements */
+static uint32_t
+read_one(struct s7p_message *message, struct cursor *in, struct s7p_value *value, bool named)
 {
 	struct record_scalar *scalars;
+	struct cursor blob;
 
 	value->flags = cursor_u8(in);
 	value->type = cursor_u8(in);
 	if (value->type >= S7P_TYPE_COUNT || in->short_read) {
 		in->short_read = true;
-		return false;
+		return 0;
 	}
 	if ((value->flags & (FLAG_ARRAY | FLAG_ADDRESS_ARRAY)) != 0 && value->type != S7P_STRUCT) {
 		read_array(message, value, in);
-		return false;
+		return 0;
 	}
 	if ((value->flags & FLAG_SPARSE_ARRAY) != 0) {
-		read_sparse(message, value, in);
-		return false;
+		read_sparse(message, value, in, named);
+		return 0;
 	}
 	if (value->type == S7P_STRUCT)
 		return begin_struct(message, value, in);
+	blob = *in;
+	if (value->type == S7P_BLOB && begin_blob(&blob)) {
+		*in = blob;
+		return 1;
+	}
 	scalars = record_reserve(message->ctx->record, &value->values, 1, sizeof(*scalars));
 	if (scalars == NULL)
-		return false;
+		return 0;
 	*scalars = read_element(message, in, value->type);
 	record_present(&value->head, S7P_VALUE_VALUES);
-	return false;
+	return 0;
+}
+
+/** Where a value is being read: the structures around it. */
+struct walk {
+	unsigned int depth;
+	struct {
+		uint32_t count, left; /* structures: more than one in an array of them */
+	} levels[S7P_DEPTH_MAX + 1];
+};
+
+static void
+put_place(struct s7p_value *value, const struct walk *walk)
+{
+	value->depth = (uint8_t)walk->depth;
+	if (walk->depth > 0)
+		record_present(&value->head, S7P_VALUE_DEPTH);
+	if (walk->levels[walk->depth].count > 1) {
+		value->element = walk->levels[walk->depth].count - walk->levels[walk->depth].left;
+		record_present(&value->head, S7P_VALUE_ELEMENT);
+	}
+}
+
+static void
+enter(struct walk *walk, struct cursor *in, uint32_t count)
+{
+	if (count == 0)
+		return;
+	if (walk->depth == S7P_DEPTH_MAX) {
+		in->short_read = true;
+		return;
+	}
+	walk->depth++;
+	walk->levels[walk->depth].count = walk->levels[walk->depth].left = count;
+}
+
+/* The id of the next element; a 0 ends a structure, and the last of them what they are in. 0: none is left. */
+static uint32_t
+next_element(struct walk *walk, struct cursor *in)
+{
+	while (walk->depth > 0 && !in->short_read) {
+		uint32_t id = s7p_vlq32(in);
+
+		if (id != 0)
+			return id;
+		if (--walk->levels[walk->depth].left == 0)
+			walk->depth--;
+	}
+	return 0;
 }
 
 bool
 s7p_read_value(struct s7p_message *message, struct cursor *in, uint32_t id, uint32_t object_id)
 {
-	unsigned int depth = 0;
+	struct walk walk = { .depth = 0 };
 
-	for (;;) {
-		struct s7p_value *value = append_value(message, id, object_id);
+	do {
+		bool named = walk.depth > 0 || !message->numbered;
+		struct s7p_value *value = append_value(message, id, object_id, named);
 
 		if (value == NULL)
 			return false;
-		value->depth = (uint8_t)depth;
-		if (depth > 0)
-			record_present(&value->head, S7P_VALUE_DEPTH);
-		if (read_one(message, in, value) && ++depth > S7P_DEPTH_MAX)
-			in->short_read = true;
+		put_place(value, &walk);
+		enter(&walk, in, read_one(message, in, value, named));
+		id = next_element(&walk, in);
 		if (in->short_read) {
 			proto_event(message->ctx, S7P_EVENT_INVALID_VALUE);
 			return false;
 		}
-		/* The next element; a 0 ends a structure. */
-		id = 0;
-		while (depth > 0 && id == 0) {
-			id = s7p_vlq32(in);
-			if (id == 0)
-				depth--;
-			if (in->short_read) {
-				proto_event(message->ctx, S7P_EVENT_INVALID_VALUE);
-				return false;
-			}
-		}
-		if (depth == 0)
-			return true;
-	}
-}
-
-/* ---- objects ---- */
-
-static uint32_t
-begin_object(struct s7p_message *message, struct cursor *in, unsigned int depth)
-{
-	struct s7p_object *object = NULL;
-	uint32_t relation_id = cursor_be32(in);
-	uint32_t class_id = s7p_vlq32(in);
-
-	(void)s7p_vlq32(in); /* flags of the class */
-	(void)s7p_vlq32(in); /* attribute */
-	if (++message->values <= S7P_VALUES_MAX && !in->short_read)
-		object = record_append(message->ctx->record, &message->record->objects, s7p_object_tables, 0);
-	if (object != NULL) {
-		object->relation_id = relation_id;
-		object->class_id = class_id;
-		object->depth = (uint8_t)depth;
-		s7p_has(message, S7P_HAS_OBJECTS);
-	}
-	return relation_id;
-}
-
-void
-s7p_read_objects(struct s7p_message *message, struct cursor *in)
-{
-	uint32_t objects[S7P_DEPTH_MAX + 1] = { 0 };
-	unsigned int depth = 0;
-
-	for (unsigned int i = 0; i < 4 * S7P_VALUES_MAX && cursor_left(in) > 0; i++) {
-		struct cursor before = *in;
-		uint32_t id;
-
-		switch (cursor_u8(in)) {
-		case TAG_OBJECT:
-			if (depth == S7P_DEPTH_MAX)
-				return;
-			depth++;
-			objects[depth] = begin_object(message, in, depth);
-			break;
-		case TAG_OBJECT_END:
-			if (depth == 0)
-				return;
-			depth--;
-			break;
-		case TAG_ATTRIBUTE:
-			id = s7p_vlq32(in);
-			if (!s7p_read_value(message, in, id, objects[depth]))
-				return;
-			break;
-		case TAG_RELATION:
-			(void)s7p_vlq32(in);
-			cursor_skip(in, 4);
-			break;
-		default:
-			*in = before;
-			return;
-		}
-	}
+	} while (id != 0);
+	return true;
 }

@@ -111,12 +111,51 @@ static const struct {
 		.identity = { "\"order_number\":\"6ES7 214-1HE30-0XB0\"", "\"serial\":\"S ZVBYXX0167835\"" } },
 	{ .version = S7P_V2, .request = REQUEST("04d4") "000003c0", .response = RESPONSE("04d4") "00 000003c0",
 		.expect = { "\"function_name\":\"Delete Object\"", "\"object_id\":960", "\"return_value\":0,\"error_code\":0" } },
-	{ .version = S7P_V2, .request = REQUEST("04bb") "00000003 00 01 00 01 00", .response = RESPONSE("04bb") "00 00000001 a1 00000001 932e 30 00 a3 8169 0015 02 4f4b a2 00",
-		.expect = { "\"function_name\":\"Explore\"", "\"class_id\":2478", "\"values\":[\"OK\"]" } },
-	{ .version = S7P_V2, .request = REQUEST("0524") "91 5e 00 00", .response = RESPONSE("0524") "00 10 88e10102",
-		.expect = { "\"function_name\":\"Get Link\"", "\"data\":\"1088e10102\"" } },
-	{ .version = S7P_V2, .request = REQUEST("056b") "0102", .response = RESPONSE("056b") "00 03",
-		.expect = { "\"function_name\":\"Invoke\"" } },
+	{ .version = S7P_V2, .request = REQUEST("04bb") "00000003 00 01 00 01 00 02 8169 9315 00000000", .response = RESPONSE("04bb") "00 00000001 a1 00000001 932e 30 00 a3 8169 0015 02 4f4b a2 00",
+		.expect = { "\"function_name\":\"Explore\"", "\"object_ids\":[233,2453]", "\"class_id\":2478", "\"values\":[\"OK\"]" } },
+	{ .version = S7P_V2, .request = REQUEST("0524") "00000031 915e 0000 00000000",
+		.response = RESPONSE("0524") "00 02 88e10102 00000021 00000000",
+		.expect = { "\"function_name\":\"Get Link\"", "\"object_id\":49", "\"object_ids\":[2270]", "\"links\":[2296447234,33]" } },
+	/* What is called gives three results, and a fourth where its first item is none. */
+	{ .version = S7P_V2, .request = REQUEST("056b") "00000120 00000000 01 00 04 05 00 00 00000000",
+		.response = RESPONSE("056b") "00 00 00 01 00 07 fffe 00 00 00000000",
+		.expect = { "\"function_name\":\"Invoke\"", "\"object_id\":288", "\"type\":\"UDInt\",\"flags\":0,\"values\":[5]",
+			"\"id\":1,\"type\":\"Int\",\"flags\":0,\"values\":[-2]", "\"return_value\":0" } },
+	{ .version = S7P_V2, .request = REQUEST("056b") "00000120 00000000 00 00 00000000",
+		.response = RESPONSE("056b") "00 00 00 02 01 00 02 09 00 00 00000000",
+		.expect = { "\"id\":1,\"type\":\"USInt\",\"flags\":0,\"values\":[9]" } },
+	/* A sequence begins with an object or for an id, and is answered by an object's; in version 1 it has a type only. */
+	{ .version = S7P_V2, .request = REQUEST("0556") "02 0001 00 a1 7fffc001 8d24 00 00 a3 8169 00 15 01 44 a2 00000000",
+		.response = RESPONSE("0556") "00 0012 1000006a 00000000",
+		.expect = { "\"transaction_type\":2", "\"relation_id\":2147467265,\"relation_name\":\"unknown\",\"class_id\":1700",
+			"\"values\":[\"D\"]", "\"object_ids\":[268435562]" } },
+	{ .version = S7P_V2, .request = REQUEST("0556") "04 0012 00000003 00000000", .response = RESPONSE("0556") "00 0012 00000000 00000000",
+		.expect = { "\"object_id\":3,", "\"transaction_type\":4" } },
+	{ .version = S7P_V1, .request = REQUEST("0556") "01 00000000", .response = RESPONSE("0556") "00 00000000",
+		.expect = { "\"transport_flags\":52,\"transaction_type\":1" } },
+	{ .version = S7P_V2, .request = REQUEST("0560") "0100 00000000", .response = RESPONSE("0560") "00 00000000",
+		.expect = { "\"function_code\":1376,\"function_name\":\"End Sequence\",\"sequence_number\":1,\"session_id\":960,\"transport_flags\":52,\"response\"" } },
+	{ .version = S7P_V2, .request = REQUEST("04fc") "000003c0 01 8232" QUALIFIER, .response = RESPONSE("04fc") "00 00 17 0000013a 823b 00 04 03 00 00000000",
+		.expect = { "\"function_name\":\"Get Variable\"", "\"object_ids\":[306]", "\"object_id\":960,\"id\":306,\"name\":\"ServerSessionVersion\"",
+			"\"id\":315,\"name\":\"LIDSessionVersionSystemOMS\",\"depth\":1,\"type\":\"UDInt\",\"flags\":0,\"values\":[3]" } },
+	/* The way to a variable of four numbers: two ids, a 0 and the length of what is written. */
+	{ .version = S7P_V2, .request = REQUEST("04f2") "1000006a 04 9376 05 00 02 00 07 fffd" QUALIFIER, .response = RESPONSE("04f2") "00 00000000",
+		.expect = { "\"object_ids\":[5]", "\"object_id\":268435562,\"id\":5,\"type\":\"Int\",\"flags\":0,\"values\":[-3]" } },
+	/* The value that is written stands behind the qualifier. */
+	{ .version = S7P_V2, .request = REQUEST("057c") "00000032 20 04 01 9a7b" " 000004e8 89 69 0012 00000000 89 6a 0013 00 89 6b 0004 00 00"
+			" 0000 00 14 01 03 0a0b0c 00000000", .response = RESPONSE("057c") "00 00000000",
+		.expect = { "\"function_name\":\"Set Variable Sub Streamed\"", "\"values\":[3451]", "\"type\":\"Blob\",\"flags\":0,\"values\":[\"0a0b0c\"]" } },
+	/* A link is read by as many numbers as the second count says. */
+	{ .version = S7P_V2, .request = REQUEST("054c") "88e10102 01 02 8232 823b" QUALIFIER, .response = RESPONSE("054c") "00 01 00 02 07 00 00",
+		.expect = { "\"object_ids\":[306,315]" } },
+	/* Tags' types and names are passed over; an attribute of an object has flags. */
+	{ .version = S7P_V3, .request = REQUEST("04bb") "00000003 00 01 00 01 00 00", .response = RESPONSE("04bb") "00 00000001 8123 a1 00000001 932e 30 8169 07 "
+			"ab 0006 010203040506 0002 0102 0000 ac 0004 02 6869 00 0000 a3 8169 0015 02 4f4b a2 a1 00000002 932f 30 00 ab 0000 01020304 a3 8169 0015 01 21 a2 00",
+		.expect = { "\"relation_id\":1,", "\"values\":[\"OK\"]", "\"relation_id\":2,", "\"values\":[\"!\"]" } },
+	/* What looks like an object in a digest is none. */
+	{ .version = S7P_V2, .request = REQUEST("04ca") "0000011d 00 04 00 00000000 8123 a1 000000d3 821f 00 00 a2 00000000",
+		.response = RESPONSE("04ca") "00 01 8708 8123 20 a10000000082 1f0000a38169001502 00000000",
+		.expect = { "\"object_ids\":[904]", "\"objects\":[{\"relation_id\":211,\"relation_name\":\"GetNewRIDOnServer\",\"class_id\":287,\"class_name\":\"ClassServerSession\",\"depth\":1}]" } },
 };
 
 static void
@@ -171,7 +210,18 @@ test_types(void **state)
 		{ "00 15 02 6869", "\"type\":\"WString\",\"flags\":0,\"values\":[\"hi\"]" },
 		{ "00 19 10 02 6869", "\"type\":\"S7String\",\"flags\":0,\"values\":[\"hi\"]" },
 		{ "10 03 02 0001 0002", "\"type\":\"UInt\",\"flags\":16,\"values\":[1,2]" },
-		{ "40 15 01 01 61 03 01 62 00", "\"id\":3,\"type\":\"WString\",\"flags\":64,\"values\":[\"b\"]" },
+		{ "40 15 02 01 61 8149 01 62 00", "\"id\":1,\"key\":2,\"type\":\"WString\",\"flags\":64,\"values\":[\"a\"]},"
+			"{\"id\":1,\"key\":201,\"type\":\"WString\",\"flags\":64,\"values\":[\"b\"]" },
+		{ "00 14 01 02 abcd", "\"type\":\"Blob\",\"flags\":0,\"values\":[\"abcd\"]" },
+		{ "00 14 02 0000000000000000 03 02 abcd", "\"type\":\"Blob\",\"flags\":0,\"values\":[\"abcd\"]" },
+		{ "00 14 8a30 0000000000000000 00 05 00 02 07 00", "\"type\":\"Blob\",\"flags\":0},{\"id\":5,\"depth\":1,\"type\":\"USInt\",\"flags\":0,\"values\":[7]" },
+		{ "20 14 02 00 01 aa 03 0000000000000000 02 01 bb", "\"flags\":32,\"values\":[\"aa\",\"bb\"]" },
+		{ "00 16 00 07 fffe", "\"type\":\"Variant\",\"flags\":0,\"values\":[-2]" },
+		{ "20 16 02 00 02 05 00 15 01 61", "\"type\":\"Variant\",\"flags\":32,\"values\":[5,\"a\"]" },
+		{ "40 16 04 8549 00", "\"key\":4,\"type\":\"Variant\",\"flags\":64,\"values\":[713]" },
+		{ "20 17 00000001 02 05 00 02 06 00 05 00 02 07 06 00 01 01 00", "\"id\":5,\"depth\":1,\"element\":1,\"type\":\"USInt\",\"flags\":0,\"values\":[7]},"
+			"{\"id\":6,\"depth\":1,\"element\":1,\"type\":\"Bool\"" },
+		{ "20 17 00000001 00", "\"type\":\"Struct\",\"flags\":32,\"values\":[1]" },
 		{ "00 17 00000001 05 00 17 00000002 06 00 02 07 00 00", "\"id\":6,\"depth\":2,\"type\":\"USInt\",\"flags\":0,\"values\":[7]" },
 		{ "00 17 02000001 0000000000000000 00 03 010203", "\"type\":\"Struct\",\"flags\":0,\"values\":[\"010203\"]" },
 	};
@@ -193,6 +243,11 @@ test_types(void **state)
 	rig_renew();
 	send(S7P_V2, RESPONSE("054c") "00 01 10 02 ffffff7f 00", false);
 	assert_true((rig->events >> S7P_EVENT_INVALID_VALUE & 1) != 0);
+	/* The number of an item is no id, and has no name. */
+	rig_renew();
+	send(S7P_V2, RESPONSE("054c") "00 8149 00 17 00000001 8149 00 02 01 00 00 00", false);
+	assert_has(&rig->json, "{\"id\":201,\"type\":\"Struct\"");
+	assert_has(&rig->json, "{\"id\":201,\"name\":\"ObjectRoot\",\"depth\":1");
 }
 
 /* Who is the server, of a flow whose opening was not seen: 1 the sender, 0 the other, -1 cannot say. */
@@ -285,7 +340,7 @@ test_notifications(void **state)
 
 	(void)state;
 	send(S7P_V3, notifications[0], false);
-	assert_has(&rig->json, "\"subscription\":{\"id\":1879051857,\"credit\":201,\"sequence\":237768}");
+	assert_has(&rig->json, "\"subscription\":{\"id\":1879051857,\"credit\":201,\"sequence\":237768,\"changes\":1}");
 	assert_has(&rig->json, "\"id\":5,\"type\":\"Real\",\"flags\":0,\"values\":[21.3");
 	send(S7P_V3, notifications[1], false);
 	send(S7P_V3, notifications[2], false);
@@ -294,6 +349,50 @@ test_notifications(void **state)
 	assert_int_equal(rig->flags[1], PROTO_MATCH | PROTO_EMIT | PROTO_CYCLIC | PROTO_QUIET);
 	assert_int_equal(rig->flags[2], PROTO_MATCH | PROTO_EMIT | PROTO_CYCLIC);
 	assert_int_equal(rig->events, 0);
+}
+
+/* Older devices count in one octet and give no credit, newer ones tell their time, version 1 has none of both. */
+static void
+test_notification_heads(void **state)
+{
+	static const struct {
+		unsigned int version;
+		const char *body, *expect;
+	} rows[] = {
+		{ S7P_V2, "33 1000006a 040000000000 c9 01 92 ffffffff 00 07 0817 00 00000000",
+			"\"values\":[{\"id\":4294967295,\"type\":\"Int\",\"flags\":0,\"values\":[2071]}],"
+			"\"subscription\":{\"id\":268435562,\"sequence\":201,\"changes\":1}" },
+		{ S7P_V3, "33 70000e51 040000000000 c9 02 00 0650f0d9c41f40 05 9b 05 00 02 07 00 00000000",
+			"\"values\":[{\"id\":5,\"type\":\"USInt\",\"flags\":0,\"values\":[7]}],"
+			"\"subscription\":{\"id\":1879051857,\"credit\":201,\"sequence\":2,\"changes\":5,\"time\":\"2026-05-03T21:53:56.145984" },
+		{ S7P_V3, "33 70000e51 040000000000 c9 02 01 00 7000003e 0000 81 a1 00000001 932e 00 00 a3 8169 0015 02 4f4b a2 00 00000000",
+			"\"objects\":[{\"relation_id\":1," },
+		{ S7P_V3, "33 70000e51 040000000000 c9 02 01 00 8123 20 a1a2a3 80 a1 0000", "\"changes\":1}}" },
+		{ S7P_V1, "33 00000120 00000000 00000122 0000 83 00 02 07 00 00000000",
+			"\"values\":[{\"id\":0,\"type\":\"USInt\",\"flags\":0,\"values\":[7]}],\"subscription\":{\"id\":288}" },
+		{ S7P_V1, "33 00000120 00000000 00000000", "\"subscription\":{\"id\":288}" },
+		{ S7P_V2, "33 70000e51 0500000000000000", "\"subscription\":{\"id\":1879051857}" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < TEST_COUNT(rows); i++) {
+		rig_renew();
+		send(rows[i].version, rows[i].body, false);
+		assert_has(&rig->json, rows[i].expect);
+		if (rig->events != 0)
+			fail_msg("%s: events %llx", rows[i].body, (unsigned long long)rig->events);
+	}
+	rig_renew();
+	send(S7P_V2, "33 70000e51 040000000000 c9 02", false);
+	assert_int_equal(rig->events, UINT64_C(1) << S7P_EVENT_INVALID_LENGTH);
+	rig_renew();
+	send(S7P_V2, "33 70000e51 040000000000 c9 02 01 77", false);
+	assert_int_equal(rig->events, UINT64_C(1) << S7P_EVENT_INVALID_VALUE);
+	/* The time changes with each, and is no change. */
+	rig_renew();
+	send(S7P_V3, "33 70000e51 040000000000 c9 02 00 0650f0d9c41f40 05 9b 05 00 02 07 00 00000000", false);
+	send(S7P_V3, "33 70000e51 040000000000 ca 03 00 0650f0d9c41f41 05 9b 05 00 02 07 00 00000000", false);
+	assert_int_equal(rig->flags[1], PROTO_MATCH | PROTO_EMIT | PROTO_CYCLIC | PROTO_QUIET);
 }
 
 static void
@@ -361,6 +460,7 @@ main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, rig_destroy)
 	const struct CMUnitTest tests[] = {
 		CASE(test_samples), CASE(test_types), CASE(test_sender), CASE(test_damage), CASE(test_parts), CASE(test_notifications),
+		CASE(test_notification_heads),
 		CASE(test_framing), CASE(test_pairing), CASE(test_tables),
 	};
 
