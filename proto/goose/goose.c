@@ -88,9 +88,13 @@ read_apdu(struct goose_apdu *apdu, struct cursor in)
 			apdu->invalid = true; /* an element of a later edition, or none at all */
 			continue;
 		}
-		apdu->present |= UINT64_C(1) << number;
-		if (!read_element(apdu, number, ber.content))
+		if (read_element(apdu, number, ber.content)) {
+			apdu->present |= UINT64_C(1) << number;
+		} else {
+			apdu->present &= ~(UINT64_C(1) << number); /* it may have come before */
+			apdu->unreadable |= UINT64_C(1) << number;
 			apdu->invalid = true;
+		}
 	}
 	apdu->broken = apdu->broken || in.short_read;
 }
@@ -277,7 +281,7 @@ check_apdu(struct proto_ctx *ctx, const struct publication *publication, const s
 		proto_event(ctx, GOOSE_EVENT_INVALID_APDU);
 	if (apdu->invalid)
 		proto_event(ctx, GOOSE_EVENT_INVALID_VALUE);
-	if ((apdu->present & MANDATORY) != MANDATORY)
+	if (((apdu->present | apdu->unreadable) & MANDATORY) != MANDATORY)
 		proto_event(ctx, GOOSE_EVENT_MISSING_FIELD);
 	if (publication->simulated && !apdu->simulation)
 		proto_event(ctx, GOOSE_EVENT_SIMULATION_MISMATCH);

@@ -180,6 +180,7 @@ struct goose_value {
 /** An APDU as it was read; refs into the PDU. */
 struct goose_apdu {
 	uint64_t present;            /* enum goose_bit, the first thirteen */
+	uint64_t unreadable;         /* those that are there, but not what they have to be */
 	struct cursor texts[4];      /* by tag number; [1] is not one */
 	struct cursor all_data;
 	uint32_t ttl_ms, st_num, sq_num, conf_rev, entries, security_len;
@@ -296,8 +297,10 @@ struct goose_changes {
 void goose_data_compare(struct goose_changes *out, const struct goose_stream *stream, struct cursor all_data);
 void goose_data_put_changes(struct proto_ctx *ctx, struct goose_record *record, const struct goose_changes *changes);
 /** Reads one value of an identifier into a zeroed row, whose place in the list is set. What belongs to it goes to the end of
- *  ctx->record. */
-void goose_data_read(struct proto_ctx *ctx, struct goose_value *value, const struct ber *ber);
+ *  ctx->record. @return false: it is not what its type wants, and an event of ctx; nothing was added to the record */
+bool goose_data_read(struct proto_ctx *ctx, struct goose_value *value, const struct ber *ber);
+/** Makes the row one of the octets that stand there. They go to the end of ctx->record. */
+void goose_data_put_octets(struct proto_ctx *ctx, struct goose_value *value, const struct ber *ber);
 
 /* ---- goose_form.c ---- */
 

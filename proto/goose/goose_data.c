@@ -206,14 +206,24 @@ put_path(struct proto_ctx *ctx, struct goose_value *value, const struct walk *wa
 	record_present(&value->head, GOOSE_VALUE_PATH);
 }
 
-void
+bool
 goose_data_read(struct proto_ctx *ctx, struct goose_value *value, const struct ber *ber)
 {
 	struct reading r = { .ctx = ctx, .value = value, .content = ber->content };
 
-	if (!read_value(&r, (uint8_t)value->head.shape, ber->tag))
-		proto_event(ctx, GOOSE_EVENT_INVALID_VALUE);
 	value->type = (uint8_t)ber->tag;
+	if (read_value(&r, (uint8_t)value->head.shape, ber->tag))
+		return true;
+	proto_event(ctx, GOOSE_EVENT_INVALID_VALUE);
+	return false;
+}
+
+void
+goose_data_put_octets(struct proto_ctx *ctx, struct goose_value *value, const struct ber *ber)
+{
+	*value = (struct goose_value){ .head = { .next = value->head.next, .shape = GOOSE_SHAPE_OCTETS },
+		.index = value->index, .type = value->type };
+	record_put_bytes(ctx->record, &value->bytes, ber->content.pos, (uint32_t)cursor_left(&ber->content));
 }
 
 static void
@@ -229,7 +239,8 @@ put_value(struct proto_ctx *ctx, struct goose_record *record, const struct ber *
 		proto_event(ctx, GOOSE_EVENT_INVALID_VALUE);
 	if (value == NULL)
 		return;
-	goose_data_read(ctx, value, ber);
+	if (!goose_data_read(ctx, value, ber))
+		goose_data_put_octets(ctx, value, ber);
 	put_path(ctx, value, walk);
 }
 

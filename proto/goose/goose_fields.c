@@ -46,7 +46,7 @@ static const struct field bool_fields[] = { VALUE_HEAD, VALUE_ROW(FIELD_BOOL, tr
 static const struct field int_fields[] = { VALUE_HEAD, VALUE_ROW(FIELD_I64, i64, "its value") };
 static const struct field uint_fields[] = { VALUE_HEAD, VALUE_ROW(FIELD_U64, u64, "its value") };
 static const struct field float_fields[] = { VALUE_HEAD, VALUE_ROW(FIELD_F64, f64, "its value") };
-static const struct field octets_fields[] = { VALUE_HEAD, VALUE_ROW(FIELD_HEX, bytes, "its bytes") };
+static const struct field octets_fields[] = { VALUE_HEAD, VALUE_ROW(FIELD_HEX, bytes, "its bytes; also of a value that is not what its type wants") };
 static const struct field text_fields[] = { VALUE_HEAD, VALUE_ROW(FIELD_STRING, bytes, "its text") };
 static const struct field bits_fields[] = {
 	VALUE_HEAD,

@@ -107,9 +107,14 @@ reread(struct proto_ctx *ctx, struct goose_known *known, struct cursor all_data,
 		return;
 	*value = (struct goose_value){ .head = { .next = next, .shape = shape }, .index = place };
 	ctx->record->len = at + (uint32_t)sizeof(*value);
-	goose_data_read(ctx, value, &ber);
-	memcpy(rows_of(known) + entry.row_at, value, ctx->record->len - at);
+	if (goose_data_read(ctx, value, &ber)) {
+		memcpy(rows_of(known) + entry.row_at, value, ctx->record->len - at);
+		ctx->record->len = len;
+		return;
+	}
+	/* Octets may need more room than there is. The state is not kept, as it has an event. */
 	ctx->record->len = len;
+	goose_data_put_octets(ctx, value, &ber);
 }
 
 bool

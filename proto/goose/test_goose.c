@@ -113,6 +113,45 @@ values_that_are_none(void **state)
 	teardown(NULL);
 }
 
+/* What cannot be read is shown as it stands: a 0 would be a value. */
+static void
+unread_values_are_octets(void **state)
+{
+	static const uint8_t data[] = {
+		0x83, 2, 0, 1, 0x85, 0, 0x85, 9, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0x86, 9, 1, 2, 3, 4, 5, 6, 7, 8, 9,
+		0x87, 5, 9, 0, 0, 0, 0, 0x84, 2, 9, 0x80, 0x91, 3, 1, 2, 3, 0x8c, 3, 1, 2, 3, 0x83, 1, 1,
+	};
+	struct message m = usual;
+
+	(void)state;
+	m.data = data;
+	m.data_len = sizeof(data);
+	m.entries = 9;
+	assert_true(say(m) == EVENT(INVALID_VALUE));
+	assert_json("\"allData\":[{\"index\":0,\"type\":\"boolean\",\"value\":\"0001\"},{\"index\":1,\"type\":\"integer\",\"value\":\"\"},"
+		"{\"index\":2,\"type\":\"integer\",\"value\":\"010203040506070809\"},{\"index\":3,\"type\":\"unsigned\",\"value\":\"010203040506070809\"},"
+		"{\"index\":4,\"type\":\"floating-point\",\"value\":\"0900000000\"},{\"index\":5,\"type\":\"bit-string\",\"value\":\"0980\"},"
+		"{\"index\":6,\"type\":\"utc-time\",\"value\":\"010203\"},{\"index\":7,\"type\":\"binary-time\",\"value\":\"010203\"},"
+		"{\"index\":8,\"type\":\"boolean\",\"value\":true}]");
+}
+
+/* Nor has an element of the message that cannot be read a value; it is not missing. */
+static void
+unread_elements_are_absent(void **state)
+{
+	struct message m = usual;
+
+	(void)state;
+	m.t_len = 6;
+	assert_true(say(m) == EVENT(INVALID_VALUE));
+	assert_null(strstr(rig->json.data, "\"t\":"));
+	assert_null(strstr(rig->json.data, "\"t_quality\":"));
+	m.st_len = 9; /* no number of 32 bits: which state it is cannot be said */
+	assert_true((say(m) & EVENT(MISSING_FIELD)) == 0);
+	assert_null(strstr(rig->json.data, "\"stNum\":"));
+	assert_json("\"reason\":\"anomaly\"");
+}
+
 /* Each row is a message after those before it: what it raises, and whether it is told. */
 static void
 numbers_are_followed(void **state)
@@ -431,6 +470,8 @@ main(void)
 		WITH_RIG(first_message_is_told),
 		WITH_RIG(every_type_of_value),
 		cmocka_unit_test(values_that_are_none),
+		WITH_RIG(unread_values_are_octets),
+		WITH_RIG(unread_elements_are_absent),
 		cmocka_unit_test(numbers_are_followed),
 		WITH_RIG(state_change_says_what_changed),
 		WITH_RIG(rollover_and_stale_time),

@@ -17,6 +17,7 @@ struct message {
 	uint64_t t;
 	uint16_t appid, reserved1;
 	uint8_t security_len;
+	uint8_t t_len, st_len; /* 0: as they should be */
 	bool simulation, nds_com, value;
 	const uint8_t *data;
 	size_t data_len;
@@ -53,8 +54,8 @@ encode(const struct message *m)
 	pdu_number(&pdu, 0x87, m->simulation, 1);
 	pdu_number(&pdu, 0x86, m->sq, 5);
 	if (!(m->left_out & 1 << 5))
-		pdu_number(&pdu, 0x85, m->st, 5);
-	pdu_number(&pdu, 0x84, m->t, 8);
+		pdu_number(&pdu, 0x85, m->st_len == 0 ? m->st : UINT64_MAX, m->st_len == 0 ? 5 : m->st_len);
+	pdu_number(&pdu, 0x84, m->t, m->t_len == 0 ? 8 : m->t_len);
 	pdu_text(&pdu, 0x83, "goid");
 	if (!(m->left_out & 1 << 2))
 		pdu_text(&pdu, 0x82, "IED1LD0/LLN0$ds1");

@@ -316,7 +316,7 @@ handle_asdu(struct proto_ctx *ctx, struct message *message, const struct sv_asdu
 		proto_event(ctx, SV_EVENT_INVALID_APDU);
 	if (asdu->invalid)
 		proto_event(ctx, SV_EVENT_INVALID_VALUE);
-	if ((asdu->present & MANDATORY) != MANDATORY)
+	if (((asdu->present | asdu->unreadable) & MANDATORY) != MANDATORY)
 		proto_event(ctx, SV_EVENT_MISSING_FIELD);
 	if (cursor_left(&asdu->sv_id) > 0 && (asdu->present & 1u << SV_ASDU_SMP_CNT) != 0) {
 		stream = find_stream(ctx->state, &asdu->sv_id);
@@ -352,6 +352,8 @@ handle_asdus(struct proto_ctx *ctx, struct message *message)
 		handle_asdu(ctx, message, &asdu);
 		count++;
 	}
+	for (struct ber ber; count >= SV_ASDUS_MAX && ber_next(&asdus, &ber);)
+		count++; /* not read, but there */
 	counter_add(&ctx->counters[SV_COUNT_SAMPLES], count);
 	if (message->apdu.has_number && message->apdu.asdu_number != count)
 		proto_event(ctx, SV_EVENT_ASDU_COUNT);

@@ -138,6 +138,7 @@ struct sv_channel {
 /** An ASDU as it was read; refs into the PDU. */
 struct sv_asdu {
 	uint64_t present; /* enum sv_asdu_bit */
+	uint64_t unreadable; /* those that are there, but not what they have to be */
 	struct cursor sv_id, dat_set, sample, gm_identity;
 	uint64_t refr_tm_ns;
 	uint32_t smp_cnt, conf_rev, smp_rate, smp_mod, smp_synch;

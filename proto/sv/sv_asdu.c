@@ -85,13 +85,17 @@ sv_next_asdu(struct cursor *asdus, struct sv_asdu *out)
 			out->invalid = true;
 			continue;
 		}
-		out->present |= UINT64_C(1) << number;
 		if (number == SV_ASDU_SMP_CNT) {
 			out->smp_cnt_at = element.content.pos;
 			out->smp_cnt_len = (uint8_t)(cursor_left(&element.content) <= UINT8_MAX ? cursor_left(&element.content) : 0);
 		}
-		if (!read_element(out, number, element.content))
+		if (read_element(out, number, element.content)) {
+			out->present |= UINT64_C(1) << number;
+		} else {
+			out->present &= ~(UINT64_C(1) << number); /* it may have come before */
+			out->unreadable |= UINT64_C(1) << number;
 			out->invalid = true;
+		}
 	}
 	out->broken = ber.content.short_read;
 	if (cursor_left(&out->sv_id) > PUBLICATION_TEXT_MAX) {
@@ -102,14 +106,14 @@ sv_next_asdu(struct cursor *asdus, struct sv_asdu *out)
 	return true;
 }
 
-/* 9-2LE 7.2: currents in mA, voltages in 10 mV. */
+/* 9-2LE 7.2: currents in mA, voltages in 10 mV. They are divided: 0.001 is no number that a double has. */
 static const struct {
 	const char *name;
 	const char *unit;
-	double scale;
+	double parts;
 } le_channels[SV_LE_CHANNELS] = {
-	{ "Ia", "A", 0.001 }, { "Ib", "A", 0.001 }, { "Ic", "A", 0.001 }, { "In", "A", 0.001 },
-	{ "Ua", "V", 0.01 },  { "Ub", "V", 0.01 },  { "Uc", "V", 0.01 },  { "Un", "V", 0.01 },
+	{ "Ia", "A", 1000 }, { "Ib", "A", 1000 }, { "Ic", "A", 1000 }, { "In", "A", 1000 },
+	{ "Ua", "V", 100 },  { "Ub", "V", 100 },  { "Uc", "V", 100 },  { "Un", "V", 100 },
 };
 
 static void
@@ -135,7 +139,7 @@ put_channels(struct proto_ctx *ctx, struct sv_asdu_record *record, struct cursor
 			continue;
 		channel->name = le_channels[i].name;
 		channel->unit = le_channels[i].unit;
-		channel->scaled = value * le_channels[i].scale;
+		channel->scaled = value / le_channels[i].parts;
 		record_present(&channel->head, SV_CHANNEL_NAMED);
 	}
 }

@@ -17,6 +17,8 @@ struct message {
 	uint8_t channels;
 	uint8_t security_len;
 	bool all; /* every optional element */
+	uint8_t more; /* mA or 10 mV, of each channel */
+	uint8_t t_len; /* 0: as it should be */
 };
 
 static const struct message usual = { .id = "MU01", .cnt = 10, .rev = 1, .synch = 2, .number = 1, .asdus = 1,
@@ -34,14 +36,14 @@ encode_asdu(struct pdu *pdu, const struct message *m, uint32_t cnt)
 	sample = pdu->at;
 	for (unsigned int i = m->channels; i-- > 0;) {
 		pdu_be(pdu, m->quality, 4);
-		pdu_be(pdu, (uint32_t)(-1000 * (int32_t)i), 4);
+		pdu_be(pdu, (uint32_t)((-1000 - m->more) * (int32_t)i), 4);
 	}
 	pdu_tag(pdu, 0x87, sample);
 	if (m->all)
 		pdu_number(pdu, 0x86, 4000, 2);
 	pdu_number(pdu, 0x85, m->synch, 1);
 	if (m->all)
-		pdu_number(pdu, 0x84, UINT64_C(0x6553f1008000002a), 8);
+		pdu_number(pdu, 0x84, UINT64_C(0x6553f1008000002a), m->t_len == 0 ? 8 : m->t_len);
 	pdu_number(pdu, 0x83, m->rev, 4);
 	if (!(m->left_out & 1 << 2))
 		pdu_number(pdu, 0x82, cnt, 2);
@@ -110,6 +112,22 @@ first_message_is_told(void **state)
 	assert_json("{\"index\":7,\"name\":\"Un\",\"value\":-7000,\"scaled\":-70");
 	assert_json("\"unit\":\"V\",\"validity\":\"good\",\"quality\":[\"derived\"]}");
 	assert_json("\"security\":{\"length\":3}");
+}
+
+/* Numbers of thousandths and hundredths, to the last digit; and a time of six octets is none. */
+static void
+values_are_exact(void **state)
+{
+	struct message m = usual;
+
+	m.all = true;
+	m.more = 1;
+	m.t_len = 6;
+	assert_true(say(m) == EVENT(INVALID_VALUE));
+	assert_json("\"value\":-1001,\"scaled\":-1.001,");
+	assert_json("\"value\":-3003,\"scaled\":-3.003,");
+	assert_json("\"value\":-5005,\"scaled\":-50.05,");
+	assert_null(strstr(rig->json.data, "refrTm"));
 }
 
 static void
@@ -183,6 +201,11 @@ several_asdus(void **state)
 	m.cnt += 8;
 	assert_true(say(m) == 0);
 	assert_int_equal(counter_get(&rig->counters[SV_COUNT_SAMPLES]), 40);
+	/* More than are read are counted all the same. */
+	m.id = "MU02";
+	m.channels = 0;
+	m.asdus = m.number = 40;
+	assert_true((say(m) & EVENT(ASDU_COUNT)) == 0);
 }
 
 static void
@@ -382,6 +405,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(table_holds),
 		WITH_RIG(first_message_is_told),
+		WITH_RIG(values_are_exact),
 		WITH_RIG(samples_that_are_no_pairs),
 		WITH_RIG(counts_are_followed),
 		WITH_RIG(several_asdus),
