@@ -12,6 +12,9 @@ enum {
 	PARAMETER_TPDU_SIZE = 0xc0,
 	PARAMETER_CALLING = 0xc1,
 	PARAMETER_CALLED = 0xc2,
+	PARAMETER_PREFERRED_SIZE = 0xf0,
+	PREFERRED_SIZE_UNIT = 128,
+	PREFERRED_SIZE_MAX = 1 << 16, /* of units: more than TPKT can say in any case */
 	TPDU_SIZE_EXPONENT_MIN = 7,
 	TPDU_SIZE_EXPONENT_MAX = 16,
 	PARAMETERS_MAX = 32,
@@ -62,6 +65,19 @@ cotp_frame(struct cursor in)
 	return len;
 }
 
+/* X.224 13.3.4: a number of up to four octets, of 128 octets each. 0: it is none. */
+static uint32_t
+preferred_size(struct cursor value)
+{
+	uint64_t units = 0;
+
+	if (cursor_left(&value) > sizeof(uint32_t))
+		return 0;
+	while (cursor_left(&value) > 0)
+		units = units << 8 | cursor_u8(&value);
+	return units <= PREFERRED_SIZE_MAX ? (uint32_t)units * PREFERRED_SIZE_UNIT : 0;
+}
+
 static struct cotp_tsap
 tsap_of(struct cursor value)
 {
@@ -75,6 +91,8 @@ tsap_of(struct cursor value)
 static void
 read_parameters(struct cursor header, struct cotp_tpdu *out)
 {
+	uint32_t preferred = 0;
+
 	for (unsigned int i = 0; i < PARAMETERS_MAX && cursor_left(&header) > 0; i++) {
 		uint8_t code = cursor_u8(&header);
 		uint8_t len = cursor_u8(&header);
@@ -83,13 +101,16 @@ read_parameters(struct cursor header, struct cotp_tpdu *out)
 
 		if (header.short_read) {
 			out->invalid = true;
-			return;
+			break;
 		}
 		switch (code) {
 		case PARAMETER_TPDU_SIZE:
 			exponent = cursor_u8(&value);
 			if (exponent >= TPDU_SIZE_EXPONENT_MIN && exponent <= TPDU_SIZE_EXPONENT_MAX)
 				out->tpdu_len_max = UINT32_C(1) << exponent;
+			break;
+		case PARAMETER_PREFERRED_SIZE:
+			preferred = preferred_size(value);
 			break;
 		case PARAMETER_CALLING:
 			out->calling = tsap_of(value);
@@ -101,6 +122,9 @@ read_parameters(struct cursor header, struct cotp_tpdu *out)
 			break;
 		}
 	}
+	/* Who knows it goes by it, whatever the power of two beside it says. */
+	if (preferred != 0)
+		out->tpdu_len_max = preferred;
 }
 
 bool
@@ -257,7 +281,7 @@ static const struct field_name pdu_rows[] = {
 };
 const struct field_names cotp_pdu_names = FIELD_NAMES(pdu_rows, "unknown");
 
-/* X.224 13.5.3, those of DR. */
+/* X.224 13.5.3, those of DR; 13.12.3, those of ER. */
 static const struct field_name reason_rows[] = {
 	{ 0, "not specified" },
 	{ 1, "congestion" },
@@ -272,6 +296,10 @@ static const struct field_name reason_rows[] = {
 	{ 135, "reference overflow" },
 	{ 136, "request refused on this network connection" },
 	{ 138, "invalid header length" },
+	{ COTP_REJECT + 0, "not specified" },
+	{ COTP_REJECT + 1, "invalid parameter code" },
+	{ COTP_REJECT + 2, "invalid TPDU type" },
+	{ COTP_REJECT + 3, "invalid parameter value" },
 };
 const struct field_names cotp_reason_names = FIELD_NAMES(reason_rows, "unknown");
 
@@ -292,11 +320,14 @@ cotp_record(struct record_builder *b, struct record_head *head, uint8_t bit, str
 	info->dst_ref = tpdu->dst_ref;
 	info->src_ref = tpdu->src_ref;
 	info->reason = tpdu->reason;
+	info->reason_id = (uint16_t)(tpdu->reason + (tpdu->code == COTP_ER ? COTP_REJECT : 0));
 	info->class_option = tpdu->class_option;
 	info->tpdu_len_max = tpdu->tpdu_len_max;
 	record_present(head, (uint8_t)(bit + COTP_HAS_CODE));
 	if (tpdu->code != COTP_DT)
-		record_present(head, (uint8_t)(bit + COTP_HAS_REFS));
+		record_present(head, (uint8_t)(bit + COTP_HAS_DST_REF));
+	if (tpdu->code == COTP_CR || tpdu->code == COTP_CC || tpdu->code == COTP_DR || tpdu->code == COTP_DC)
+		record_present(head, (uint8_t)(bit + COTP_HAS_SRC_REF));
 	if (tpdu->code == COTP_CR || tpdu->code == COTP_CC)
 		record_present(head, (uint8_t)(bit + COTP_HAS_CLASS));
 	if (tpdu->code == COTP_DR || tpdu->code == COTP_ER)

@@ -18,6 +18,7 @@ enum {
 	COTP_PREFIX_LEN = 6,           /* TPKT header, length indicator, code: what cotp_frame() asks for */
 	COTP_MESSAGE_LEN_MAX = 65536,  /* put together from TPDUs */
 	COTP_TSAP_LEN_MAX = 32,
+	COTP_REJECT = 0x100,           /* causes of ER are other ones than the reasons of DR */
 };
 
 /* X.224 13: the high half of the code octet. */
@@ -110,6 +111,7 @@ struct cotp_info {
 	uint8_t class_option;
 	uint16_t dst_ref;
 	uint16_t src_ref;
+	uint16_t reason_id; /* the reason, COTP_REJECT added where it is an ER's */
 	uint32_t tpdu_len_max;
 	struct record_ref calling_tsap;
 	struct record_ref called_tsap;
@@ -118,7 +120,8 @@ struct cotp_info {
 /* Presence bits, from the first that the protocol gives. */
 enum cotp_bit {
 	COTP_HAS_CODE,
-	COTP_HAS_REFS,
+	COTP_HAS_DST_REF,
+	COTP_HAS_SRC_REF,
 	COTP_HAS_CLASS,
 	COTP_HAS_REASON,
 	COTP_HAS_TPDU_LEN,
@@ -140,12 +143,12 @@ void cotp_record(struct record_builder *b, struct record_head *head, uint8_t bit
 #define COTP_FIELD_ROWS(root, member, bit) \
 	COTP_ROW_("pdu_code", FIELD_U8, root, member.pdu_code, (bit) + COTP_HAS_CODE, NULL, "code of the TPDU, its high half"), \
 	COTP_ROW_("pdu_name", FIELD_U8, root, member.pdu_code, (bit) + COTP_HAS_CODE, &cotp_pdu_names, "its name"), \
-	COTP_ROW_("dst_ref", FIELD_U16, root, member.dst_ref, (bit) + COTP_HAS_REFS, NULL, "reference of the receiver"), \
-	COTP_ROW_("src_ref", FIELD_U16, root, member.src_ref, (bit) + COTP_HAS_REFS, NULL, "reference of the sender"), \
+	COTP_ROW_("dst_ref", FIELD_U16, root, member.dst_ref, (bit) + COTP_HAS_DST_REF, NULL, "reference of the receiver"), \
+	COTP_ROW_("src_ref", FIELD_U16, root, member.src_ref, (bit) + COTP_HAS_SRC_REF, NULL, "reference of the sender"), \
 	COTP_ROW_("class_option", FIELD_U8, root, member.class_option, (bit) + COTP_HAS_CLASS, NULL, \
 		"class of the protocol in the high half, options"), \
 	COTP_ROW_("reason", FIELD_U8, root, member.reason, (bit) + COTP_HAS_REASON, NULL, "why it was refused or ended"), \
-	COTP_ROW_("reason_name", FIELD_U8, root, member.reason, (bit) + COTP_HAS_REASON, &cotp_reason_names, "its name"), \
+	COTP_ROW_("reason_name", FIELD_U16, root, member.reason_id, (bit) + COTP_HAS_REASON, &cotp_reason_names, "its name"), \
 	COTP_ROW_("tpdu_size", FIELD_U32, root, member.tpdu_len_max, (bit) + COTP_HAS_TPDU_LEN, NULL, \
 		"longest TPDU proposed or agreed, bytes"), \
 	COTP_ROW_("calling_tsap", FIELD_HEX, root, member.calling_tsap, (bit) + COTP_HAS_CALLING, NULL, \

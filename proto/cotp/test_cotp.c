@@ -98,6 +98,45 @@ test_parameters(void **state)
 	assert_null(tpdu.calling.data);
 }
 
+/* The preferred size is one of units of 128 octets, and goes before the power of two. */
+static void
+test_preferred_size(void **state)
+{
+	static const uint8_t both[] = { 3, 0, 0, 18, 13, 0xe0, 0, 0, 0, 1, 0, 0xf0, 2, 1, 0xff, 0xc0, 1, 10 };
+	static const uint8_t long_one[] = { 3, 0, 0, 21, 16, 0xe0, 0, 0, 0, 1, 0, 0xf0, 5, 0, 0, 0, 0, 8, 0xc0, 1, 10 };
+	struct cotp_tpdu tpdu;
+
+	(void)state;
+	assert_true(cotp_parse(cursor_of(both, sizeof(both)), &tpdu));
+	assert_int_equal(tpdu.tpdu_len_max, 0x1ff * 128);
+	assert_false(tpdu.invalid);
+	assert_true(cotp_parse(cursor_of(long_one, sizeof(long_one)), &tpdu));
+	assert_int_equal(tpdu.tpdu_len_max, 1024);
+}
+
+/* 1 is congestion in a DR, and a parameter that is not known in an ER. */
+static void
+test_reasons(void **state)
+{
+	struct cotp_tpdu tpdu = { .code = COTP_DR, .reason = 1 };
+	struct record_builder builder;
+	struct record_head head = { 0 };
+	struct cotp_info info;
+	uint8_t area[64];
+
+	(void)state;
+	record_builder_init(&builder, area, sizeof(area));
+	cotp_record(&builder, &head, 0, &info, &tpdu);
+	assert_string_equal(field_name_of(&cotp_reason_names, info.reason_id), "congestion");
+	assert_true((head.present >> COTP_HAS_SRC_REF & 1) != 0);
+	tpdu.code = COTP_ER;
+	head.present = 0;
+	cotp_record(&builder, &head, 0, &info, &tpdu);
+	assert_true((head.present & (1u << COTP_HAS_SRC_REF | 1u << COTP_HAS_DST_REF)) == 1u << COTP_HAS_DST_REF);
+	assert_int_equal(info.reason, 1);
+	assert_string_equal(field_name_of(&cotp_reason_names, info.reason_id), "invalid parameter code");
+}
+
 static enum cotp_collect
 collect(struct cotp_message *message, struct slab *slab, const uint8_t *tpkt, size_t len, struct cursor *whole)
 {
@@ -171,7 +210,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_frame), cmocka_unit_test(test_connect), cmocka_unit_test(test_other_tpdus),
-		cmocka_unit_test(test_parameters), cmocka_unit_test(test_messages), cmocka_unit_test(test_long_message),
+		cmocka_unit_test(test_parameters), cmocka_unit_test(test_preferred_size), cmocka_unit_test(test_reasons),
+		cmocka_unit_test(test_messages), cmocka_unit_test(test_long_message),
 	};
 
 	return cmocka_run_group_tests_name("cotp", tests, NULL, NULL);
