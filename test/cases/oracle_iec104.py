@@ -21,7 +21,7 @@ import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "harness"))
-from made import Talk   # noqa: E402
+from made import Talk, write_talks   # noqa: E402
 from oracle import Corpus, Table, counts_by_text as counts, read_events   # noqa: E402
 import tshark   # noqa: E402
 from tshark import flags, numbers, number   # noqa: E402
@@ -368,7 +368,7 @@ def made_up(path):
                     asdu += address + drawn_object(draw, type_id)
                 talk.say(False, bytes((0x68, 4 + len(asdu))) + struct.pack('<HH', sent << 1, 0) + asdu)
                 sent += 1
-    talk.write(path)
+    write_talks(path, [talk])
 
 
 def apdus_of(events):

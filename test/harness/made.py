@@ -9,9 +9,10 @@ PIECE_MAX = 1460
 
 
 class Talk:
-    """A TCP connection, segment by segment."""
+    """A TCP connection, segment by segment. behind: the connection before it in the same capture."""
 
-    def __init__(self, server_port, client_port=40000):
+    def __init__(self, server_port, client_port=40000, behind=None):
+        self.first = 0 if behind is None else behind.first + len(behind.frames)
         self.ports = {True: client_port, False: server_port}
         self.sent = {True: 1000, False: 5000}
         self.frames = []
@@ -24,11 +25,10 @@ class Talk:
         for at in range(0, len(data), PIECE_MAX):
             self._put(to_server, 0x18, data[at:at + PIECE_MAX], len(data[at:at + PIECE_MAX]))
 
-    def write(self, path):
+    def close(self):
         self._put(True, 0x11, b'', 1)
         self._put(False, 0x11, b'', 1)
         self._put(True, 0x10, b'', 0)
-        write(path, self.frames)
 
     def _put(self, to_server, flags, data, octets):
         acknowledged = self.sent[not to_server] if flags != 0x02 else 0
@@ -40,8 +40,15 @@ class Talk:
         header = struct.pack('!BBHHHBBH', 0x45, 0, 20 + len(segment), len(self.frames), 0x4000, 64, 6, 0) + source + target
         header = header[:10] + struct.pack('!H', checksum(header)) + header[12:]
         macs = b'\x02\0\0\0\0\x01\x02\0\0\0\0\x02' if to_server else b'\x02\0\0\0\0\x02\x02\0\0\0\0\x01'
-        self.frames.append(Frame(stamp(len(self.frames)), (macs + b'\x08\0' + header + segment).ljust(60, b'\0')))
+        self.frames.append(Frame(stamp(self.first + len(self.frames)), (macs + b'\x08\0' + header + segment).ljust(60, b'\0')))
         self.sent[to_server] += octets
+
+
+def write_talks(path, talks):
+    """All of them closed, one behind the other."""
+    for talk in talks:
+        talk.close()
+    write(path, [frame for talk in talks for frame in talk.frames])
 
 
 def stamp(number):
