@@ -98,6 +98,7 @@ enum s7p_bit {
 	S7P_HAS_ADDRESSES,
 	S7P_HAS_VALUES,
 	S7P_HAS_OBJECTS,
+	S7P_HAS_TAGS,
 	S7P_HAS_ERRORS,
 	S7P_HAS_SUBSCRIPTION_ID,
 	S7P_HAS_SUBSCRIPTION,
@@ -140,6 +141,7 @@ struct s7p_record {
 	struct record_list addresses;
 	struct record_list values;
 	struct record_list objects;
+	struct record_list tags;
 	struct record_list errors;
 };
 
@@ -185,6 +187,15 @@ struct s7p_object {
 	uint8_t depth;
 };
 
+/** What an object's variable is called, and where it is in it. */
+struct s7p_tag_record {
+	struct record_head head;
+	uint32_t object_id;
+	uint32_t lid;
+	uint8_t type;
+	struct record_ref name;
+};
+
 struct s7p_error {
 	struct record_head head;
 	uint32_t id;
@@ -196,6 +207,7 @@ extern const struct record_table s7p_table;
 extern const struct record_table *const s7p_address_tables[];
 extern const struct record_table *const s7p_value_tables[];
 extern const struct record_table *const s7p_object_tables[];
+extern const struct record_table *const s7p_tag_tables[];
 extern const struct record_table *const s7p_error_tables[];
 extern const struct field_names s7p_functions;
 extern const struct field_names s7p_ids;
@@ -284,6 +296,8 @@ enum s7p_tag {
 	S7P_TAG_OBJECT_END = 0xa2,
 	S7P_TAG_ATTRIBUTE = 0xa3,
 	S7P_TAG_RELATION = 0xa4,
+	S7P_TAG_DESCRIPTION = 0xa7,
+	S7P_TAG_DESCRIPTION_END = 0xa8,
 	S7P_TAG_TYPES = 0xab,
 	S7P_TAG_NAMES = 0xac,
 };

@@ -171,6 +171,15 @@ static const struct field object_fields[] = {
 static const struct record_table object_table = TABLE_OF("objects", object_fields, s7p_object);
 const struct record_table *const s7p_object_tables[] = { &object_table, NULL };
 
+static const struct field tag_fields[] = {
+	ROW("object_id", U32, FIELD_ALWAYS, s7p_tag_record, object_id, NULL, "object it belongs to"),
+	ROW("name", STRING, FIELD_ALWAYS, s7p_tag_record, name, NULL, "what it is called"),
+	ROW("lid", U32, FIELD_ALWAYS, s7p_tag_record, lid, NULL, "its number on the way to it"),
+	ROW("type", U8, FIELD_ALWAYS, s7p_tag_record, type, &type_names, "type of its value"),
+};
+static const struct record_table tag_table = TABLE_OF("tags", tag_fields, s7p_tag_record);
+const struct record_table *const s7p_tag_tables[] = { &tag_table, NULL };
+
 static const struct field error_fields[] = {
 	ROW("id", U32, FIELD_ALWAYS, s7p_error, id, NULL, "number of the item"),
 	ROW("code", I16, FIELD_ALWAYS, s7p_error, code, NULL, "error"),
@@ -208,6 +217,7 @@ static const struct field s7p_fields[] = {
 	LIST_ROW("addresses", S7P_HAS_ADDRESSES, s7p_record, addresses, s7p_address_tables, "variables asked for or written"),
 	LIST_ROW("values", S7P_HAS_VALUES, s7p_record, values, s7p_value_tables, "values in the order they came"),
 	LIST_ROW("objects", S7P_HAS_OBJECTS, s7p_record, objects, s7p_object_tables, "objects created or explored"),
+	LIST_ROW("tags", S7P_HAS_TAGS, s7p_record, tags, s7p_tag_tables, "variables described in explored objects"),
 	LIST_ROW("errors", S7P_HAS_ERRORS, s7p_record, errors, s7p_error_tables, "items that failed"),
 	ROW("subscription.id", U32, S7P_HAS_SUBSCRIPTION_ID, s7p_record, subscription_id, NULL, "subscription that notifies"),
 	ROW("subscription.credit", U8, S7P_HAS_CREDIT, s7p_record, credit, NULL, "credit tick; older devices have none"),

@@ -42,6 +42,56 @@ skip_blocks(struct cursor *in, uint8_t tag)
 	}
 }
 
+static void
+skip_numbers(struct cursor *in, uint32_t count)
+{
+	for (uint32_t i = 0; i < count && !in->short_read; i++)
+		(void)s7p_vlq32(in);
+}
+
+/* Where a tag is, by both ways of addressing, behind its description: so many numbers, as its form says. */
+static void
+skip_offsets(struct cursor *in, uint8_t form)
+{
+	enum { SECTION = 0x0c, SHAPE = 0x03, INSTANCE = 0x08 };
+	/* Of a plain one, a bit, an array, an array of several dimensions. */
+	static const uint8_t more[] = { 0, 2, 4, 2 };
+
+	skip_numbers(in, ((form & SECTION) != 0 ? 2u : 0u) + 2 + more[form & SHAPE]);
+	if ((form & SHAPE) == SHAPE)
+		for (uint32_t i = s7p_vlq32(in); i > 0 && !in->short_read; i--)
+			skip_numbers(in, 2); /* lowest index, elements */
+	skip_numbers(in, form == INSTANCE ? 2 : 0);
+}
+
+/* S7-1200 of the first versions describe tags one by one. */
+static void
+read_description(struct s7p_message *message, struct cursor *in, uint32_t object_id)
+{
+	struct s7p_tag_record *tag = NULL;
+	uint8_t form = cursor_u8(in), type;
+	uint32_t len = s7p_vlq32(in);
+	const uint8_t *name = cursor_take(in, len);
+	uint32_t lid;
+
+	cursor_skip(in, 1);
+	type = cursor_u8(in);
+	(void)s7p_vlq32(in); /* type of the program's language */
+	cursor_skip(in, 4);  /* attributes */
+	lid = s7p_vlq32(in);
+	(void)s7p_vlq32(in); /* length of a string, or the structure's id */
+	skip_offsets(in, form);
+	if (++message->values <= S7P_VALUES_MAX && !in->short_read)
+		tag = record_append(message->ctx->record, &message->record->tags, s7p_tag_tables, 0);
+	if (tag == NULL)
+		return;
+	tag->object_id = object_id;
+	tag->lid = lid;
+	tag->type = type;
+	record_put_bytes(message->ctx->record, &tag->name, name, len < S7P_BYTES_MAX ? len : S7P_BYTES_MAX);
+	s7p_has(message, S7P_HAS_TAGS);
+}
+
 /* @return false: what follows cannot be read, or is no object's */
 static bool
 read_tag(struct s7p_message *message, struct cursor *in, uint32_t objects[S7P_DEPTH_MAX + 1], unsigned int *depth)
@@ -67,6 +117,11 @@ read_tag(struct s7p_message *message, struct cursor *in, uint32_t objects[S7P_DE
 	case S7P_TAG_RELATION:
 		(void)s7p_vlq32(in);
 		cursor_skip(in, RELATION_LEN);
+		break;
+	case S7P_TAG_DESCRIPTION:
+		read_description(message, in, objects[*depth]);
+		break;
+	case S7P_TAG_DESCRIPTION_END:
 		break;
 	case S7P_TAG_TYPES:
 	case S7P_TAG_NAMES:

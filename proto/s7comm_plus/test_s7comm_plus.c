@@ -152,6 +152,14 @@ static const struct {
 	{ .version = S7P_V3, .request = REQUEST("04bb") "00000003 00 01 00 01 00 00", .response = RESPONSE("04bb") "00 00000001 8123 a1 00000001 932e 30 8169 07 "
 			"ab 0006 010203040506 0002 0102 0000 ac 0004 02 6869 00 0000 a3 8169 0015 02 4f4b a2 a1 00000002 932f 30 00 ab 0000 01020304 a3 8169 0015 01 21 a2 00",
 		.expect = { "\"relation_id\":1,", "\"values\":[\"OK\"]", "\"relation_id\":2,", "\"values\":[\"!\"]" } },
+	/* Tags described one by one: of a word, of a bit, of an array of one and of two dimensions, of an instance. */
+	{ .version = S7P_V2, .request = REQUEST("04bb") "00000003 00 01 00 01 00 00", .response = RESPONSE("04bb") "00 00000001 a1 00000052 b453 00 00 "
+			"a7 04 03 4d5730 00 0b 04 01900000 09 00 00 04 00 00 a8 a7 01 01 62 00 01 01 00000000 0a 00 01 02 03 04 a8 "
+			"a7 02 01 61 00 07 05 00000000 0b 00 01 02 7f 8105 03 04 a8 a7 03 01 6d 00 07 05 00000000 0c 00 01 02 03 04 02 00 05 7f 06 a8 "
+			"a7 08 01 69 00 17 11 00000000 0d 8345 01 02 03 04 05 06 a8 a3 8169 0015 02 4f4b a2 00 00000000",
+		.expect = { "\"tags\":[{\"object_id\":82,\"name\":\"MW0\",\"lid\":9,\"type\":\"Word\"},{\"object_id\":82,\"name\":\"b\",\"lid\":10,\"type\":\"Bool\"}",
+			"\"name\":\"a\",\"lid\":11,\"type\":\"Int\"", "\"name\":\"m\",\"lid\":12,", "\"name\":\"i\",\"lid\":13,\"type\":\"Struct\"}]",
+			"\"values\":[\"OK\"]" } },
 	/* What looks like an object in a digest is none. */
 	{ .version = S7P_V2, .request = REQUEST("04ca") "0000011d 00 04 00 00000000 8123 a1 000000d3 821f 00 00 a2 00000000",
 		.response = RESPONSE("04ca") "00 01 8708 8123 20 a10000000082 1f0000a38169001502 00000000",

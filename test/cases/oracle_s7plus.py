@@ -24,7 +24,7 @@ SETS = ('app-layer.protocols.s7comm_plus.log-cyclic=all',)
 ELEMENTS_MAX, OCTETS_MAX = 256, 4096   # shown of an array, of a blob
 TYPES = ['Null', 'Bool', 'USInt', 'UInt', 'UDInt', 'ULInt', 'SInt', 'Int', 'DInt', 'LInt', 'Byte', 'Word', 'DWord', 'LWord', 'Real',
          'LReal', 'Timestamp', 'Timespan', 'RID', 'AID', 'Blob', 'WString', 'Variant', 'Struct', '', 'S7String']
-TOLD = ('version', 'opcode', 'digest', 'session', 'flags', 'transaction', 'return', 'links', 'values', 'addresses', 'objects', 'errors',
+TOLD = ('version', 'opcode', 'digest', 'session', 'flags', 'transaction', 'return', 'links', 'values', 'addresses', 'objects', 'tags', 'errors',
         'subscription', 'object', 'ids')
 OVERLAPS = ('the client sends an empty TPDU and its request at the same place of the stream: tshark takes the request for a '
             'retransmission and reads none of it')
@@ -57,6 +57,11 @@ def their_value(value):
     name, depth, element, key, kind, flags, values = value
     shown = [their_scalar(kind, each) for each in values[:ELEMENTS_MAX]]
     return f'{name}/{depth}/{element}/{key} {TYPES[kind]} {flags} {shown}'
+
+
+def their_tag(tag):
+    of, name, lid, kind = tag
+    return f'{of}: {tshark.text_of(name)} {lid} {TYPES[kind]}'
 
 
 def our_scalar(kind, value):
@@ -95,7 +100,7 @@ def theirs_of(path):
                 transaction.add(name, message.get(name))
         for name in ('ids', 'links'):
             transaction.add(name, message[name])
-        for name, convert in (('values', their_value), ('addresses', str), ('objects', str), ('errors', str)):
+        for name, convert in (('values', their_value), ('addresses', str), ('objects', str), ('tags', their_tag), ('errors', str)):
             for each in message[name]:
                 transaction.add(name, convert(each))
     return list(transactions.values())
@@ -144,6 +149,8 @@ def our_transaction(event):
         found.add('addresses', str((address.get('crc', 0), address['area_id'], address.get('lids', []))))
     for each in plus.get('objects', ()):
         found.add('objects', str((each['relation_id'], each['class_id'], each['depth'])))
+    for each in plus.get('tags', ()):
+        found.add('tags', f"{each['object_id']}: {each['name']} {each['lid']} {each['type']}")
     for each in plus.get('errors', ()):
         found.add('errors', str((each['id'], each['value'])))
     return key, found

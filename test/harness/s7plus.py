@@ -75,7 +75,7 @@ def shown(value):
 class Message:
     def __init__(self, data):
         self.reader = Reader(data)
-        self.found = {'ids': [], 'links': [], 'addresses': [], 'values': [], 'objects': [], 'errors': [], 'rest': True}
+        self.found = {'ids': [], 'links': [], 'addresses': [], 'values': [], 'objects': [], 'tags': [], 'errors': [], 'rest': True}
 
     # ---- values ----
 
@@ -163,7 +163,25 @@ class Message:
 
     # ---- objects, addresses, errors ----
 
-    def objects(self, depth=0):
+    def description(self, of):
+        """A tag, as the first S7-1200 tell of them."""
+        r = self.reader
+        form = r.u8()
+        name = r.take(r.variable()).hex()
+        r.u8()
+        kind = r.u8()
+        r.variable()
+        r.take(4)
+        self.found['tags'].append((of, name, r.variable(), kind))
+        numbers = 1 + (2 if form & 12 else 0) + 2 + {0: 0, 1: 2, 2: 4, 3: 2}[form & 3]
+        for _ in range(numbers):
+            r.variable()
+        for _ in range(2 * r.variable() if form & 3 == 3 else 0):
+            r.variable()
+        for _ in range(2 if form == 8 else 0):
+            r.variable()
+
+    def objects(self, depth=0, outer=0):
         r = self.reader
         while r.left():
             tag = r.peek()
@@ -174,7 +192,7 @@ class Message:
                 if r.variable() != 0:
                     r.variable()
                 self.found['objects'].append((relation, of, depth + 1))
-                self.objects(depth + 1)
+                self.objects(depth + 1, relation)
             elif tag == 0xa2 and depth > 0:
                 r.u8()
                 return
@@ -185,6 +203,11 @@ class Message:
                 r.u8()
                 r.variable()
                 r.take(4)
+            elif tag == 0xa7:
+                r.u8()
+                self.description(outer)
+            elif tag == 0xa8:
+                r.u8()
             elif tag in (0xab, 0xac):
                 self.blocks(r.u8() == 0xab)
             else:
