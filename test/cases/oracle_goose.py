@@ -6,7 +6,7 @@
 SENSOR is the sensor's program. SHARED is the folder of captures and reference results (default: the environment
 variable MILLRACE_SHARED, else ../shared beside the source root); without it nothing is compared, and the script
 says so and exits 77. Oracles: tshark's counts of field values (corpus/truth) and, where a tshark is installed, every
-value that it reads of each message: of the corpus, and of two captures that are made up here, with values of every
+value that it reads of each message: of the corpus, and of three captures that are made up here, with values of every
 type, drawn at random, in structures and arrays. Numbers, times and bits are taken from the octets that tshark marks:
 it shows integers of more than 32 bits as 0, and no quality of a time. Every message becomes a record for this
 (`log-cyclic: all`); a second run with the defaults must not lose a state.
@@ -22,10 +22,10 @@ import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "harness"))
-from made import write_frames   # noqa: E402
+from made import datagram, write_frames   # noqa: E402
 from oracle import Corpus, Table, read_events   # noqa: E402
 import tshark   # noqa: E402
-from tshark import flags, numbers   # noqa: E402
+from tshark import flags, number, numbers   # noqa: E402
 
 ALL = ('app-layer.protocols.goose.log-cyclic=all', 'app-layer.protocols.sv.log-cyclic=all')
 MADE = 'made up: every type'
@@ -178,6 +178,17 @@ GOOSE = {
     'goose.stateID': (numbers, lambda message: [message.record['management']['state_id']] if 'management' in message.record else []),
 }
 
+# The same over UDP, behind the session header of IEC 61850-90-5.
+ROUTED = {
+    **{name: pair for name, pair in GOOSE.items() if name.split('.')[1] not in ('appid', 'length', 'reserve1', 'reserve2')},
+    'rgoose.spdu_num': (numbers, lambda message: [message.record['session']['spdu_number']]),
+    'rgoose.version': (numbers, lambda message: [message.record['session']['version']]),
+    'rgoose.simulation': (lambda message: [number(shown) != 0 for shown in message.all('rgoose.simulation')], of_record('header_simulation')),
+    'rgoose.appid': (numbers, of_record('appid')),
+    'rgoose.apdu_len': (numbers, of_record('length')),
+    'rgoose.hmac': (lambda message: [len(raw) > 4 for raw in message.raw('rgoose.hmac')], lambda message: [message.record['session']['signature']]),
+}
+
 QUALITY = {name: 1 << bit for bit, name in enumerate(
     ('overflow', 'out_of_range', 'bad_reference', 'oscillatory', 'failure', 'old_data', 'inconsistent', 'inaccurate',
      'substituted', 'test', 'operator_blocked', 'derived'), 2)}
@@ -233,7 +244,7 @@ def key(message):
     return f'frame {message.frame}'
 
 
-VALUES = {'goose': tshark.Values(GOOSE, key, key), 'sv': tshark.Values(SV, key, key)}
+VALUES = {'goose': tshark.Values(GOOSE, key, key), 'r-goose': tshark.Values(ROUTED, key, key), 'sv': tshark.Values(SV, key, key)}
 # tshark's field in its counts -> the same values of ours.
 COUNTS = {name: ours for fields in (GOOSE, SV) for name, (_, ours) in fields.items()}
 
@@ -308,10 +319,10 @@ def frame(draw, ether_type, target, apdu, appid, reserved):
     return target + b'\x02\0\0\0\0\x01' + tag + struct.pack('>HHHHH', ether_type, appid, 8 + len(apdu), *reserved) + apdu
 
 
-def made_goose(path):
-    draw = random.Random(61850)
-    frames, states, data = [], collections.Counter(), {}
-    for _ in range(600):
+def drawn_goose(draw, messages_count):
+    """The number of a publication and an APDU of it."""
+    states, data = collections.Counter(), {}
+    for _ in range(messages_count):
         number = draw.randrange(8)
         states[number] += 1
         if number in data and draw.random() < 0.6:
@@ -325,8 +336,24 @@ def made_goose(path):
         body += [element(0x87, bytes((number == 3,)))] if number != 4 else []
         body += [element(0x88, b'\0\0\0\x07')] + ([element(0x89, b'\0')] if number != 5 else [])
         body += [element(0x8a, bytes((len(data[number]),))), element(0xab, b''.join(data[number]))]
-        frames.append(frame(draw, 0x88b8, b'\x01\x0c\xcd\x01\0\x01', element(0x61, b''.join(body)), number,
-                            (0x8000 if number == 3 else 0, draw.randrange(0x10000))))
+        yield number, element(0x61, b''.join(body))
+
+
+def made_goose(path):
+    draw = random.Random(61850)
+    write_frames(path, [frame(draw, 0x88b8, b'\x01\x0c\xcd\x01\0\x01', apdu, number, (0x8000 if number == 3 else 0, draw.randrange(0x10000)))
+                        for number, apdu in drawn_goose(draw, 600)])
+
+
+def made_routed(path):
+    draw = random.Random(905)
+    frames = []
+    for at, (number, apdu) in enumerate(drawn_goose(draw, 200)):
+        payload = struct.pack('>BBHH', 0x81, number == 3, number, len(apdu)) + apdu
+        signature = b'\x85\x10' + draw.randbytes(16) if number % 2 else b'\x85\0'
+        header = struct.pack('>IHIHI', draw.randrange(1 << 32), draw.randrange(3), 1700000000, 60, at) + b'\0'
+        session = struct.pack('>BBI', 0x80, 4 + len(header), 4 + len(header) + len(payload) + len(signature)) + header
+        frames.append(datagram(102, at, b'\x01\x40\xa1' + bytes((len(session),)) + session + struct.pack('>I', len(payload)) + payload + signature))
     write_frames(path, frames)
 
 
@@ -361,10 +388,10 @@ def made_sv(path):
 
 def compare_made(table, corpus):
     with tempfile.TemporaryDirectory() as folder:
-        for proto, make in (('goose', made_goose), ('sv', made_sv)):
+        for proto, make in (('goose', made_goose), ('r-goose', made_routed), ('sv', made_sv)):
             path = Path(folder) / f'{proto}.pcap'
             make(path)
-            ours = messages(read_events(corpus.sensor, str(path), *ALL), proto)
+            ours = messages(read_events(corpus.sensor, str(path), *ALL), proto.removeprefix('r-'))
             VALUES[proto].compare(table, MADE, tshark.messages(str(path), (proto,)), ours)
 
 

@@ -37,11 +37,22 @@ class Talk:
         source, target = (CLIENT, SERVER) if to_server else (SERVER, CLIENT)
         value = checksum(source + target + struct.pack('!HH', 6, len(segment)) + segment)
         segment = segment[:16] + struct.pack('!H', value) + segment[18:]
-        header = struct.pack('!BBHHHBBH', 0x45, 0, 20 + len(segment), len(self.frames), 0x4000, 64, 6, 0) + source + target
-        header = header[:10] + struct.pack('!H', checksum(header)) + header[12:]
         macs = b'\x02\0\0\0\0\x01\x02\0\0\0\0\x02' if to_server else b'\x02\0\0\0\0\x02\x02\0\0\0\0\x01'
-        self.frames.append(Frame(stamp(self.first + len(self.frames)), (macs + b'\x08\0' + header + segment).ljust(60, b'\0')))
+        data = macs + with_header(source, target, 6, len(self.frames), segment)
+        self.frames.append(Frame(stamp(self.first + len(self.frames)), data.ljust(60, b'\0')))
         self.sent[to_server] += octets
+
+
+def with_header(source, target, protocol, number, data):
+    """An IPv4 datagram behind its EtherType."""
+    header = struct.pack('!BBHHHBBH', 0x45, 0, 20 + len(data), number & 0xffff, 0x4000, 64, protocol, 0) + source + target
+    return b'\x08\0' + header[:10] + struct.pack('!H', checksum(header)) + header[12:] + data
+
+
+def datagram(port, number, data):
+    """A frame of UDP without a checksum, to a group."""
+    udp = struct.pack('!HHHH', port, port, 8 + len(data), 0) + data
+    return b'\x01\0\x5e\x01\x02\x03\x02\0\0\0\0\x01' + with_header(CLIENT, bytes((239, 1, 2, 3)), 17, number, udp)
 
 
 def write_talks(path, talks):
