@@ -266,7 +266,8 @@ objects_read(struct proto_ctx *ctx, const struct iec104_asdu *asdu, struct iec10
 	counter_add(&ctx->counters[IEC104_OBJECTS], record->objects.count);
 	if (record->objects.count == asdu->count && cursor_left(&walk.in) > 0)
 		proto_event(ctx, IEC104_EVENT_INVALID_LENGTH);
-	if ((type->flags & IEC104_ZERO_ADDRESS) != 0 && first->obj_addr != 0)
+	/* A sequence counts on from its first address, 7.2.2.1, but there are no more than its octets can say. */
+	if (((type->flags & IEC104_ZERO_ADDRESS) != 0 && first->obj_addr != 0) || address >> 8 * asdu->lengths.ioa != 0)
 		proto_event(ctx, IEC104_EVENT_INVALID_OBJECT_ADDRESS);
 	return first;
 }
