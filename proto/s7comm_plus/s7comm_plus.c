@@ -156,6 +156,16 @@ put_function(struct s7p_message *message, uint16_t function, uint16_t sequence_n
 	s7p_has(message, S7P_HAS_SEQUENCE);
 }
 
+/* Once all of it was read. */
+static void
+put_truncated(struct s7p_message *message)
+{
+	if (!message->ctx->record->truncated)
+		return;
+	message->record->truncated = true;
+	s7p_has(message, S7P_HAS_TRUNCATED);
+}
+
 static const struct pair_desc pair_desc = { .response_time_off = offsetof(struct s7p_record, response_time_us),
 	.response_time_bit = S7P_HAS_RESPONSE_TIME, .count_shed = S7P_COUNT_SHED, .count_unanswered = S7P_COUNT_UNANSWERED };
 
@@ -187,6 +197,7 @@ parse_request(struct s7p_message *message, uint16_t function, uint16_t sequence_
 	s7p_has(message, S7P_HAS_SESSION);
 	s7p_has(message, S7P_HAS_FLAGS);
 	s7p_read_body(message);
+	put_truncated(message);
 	counter_add(&ctx->counters[S7P_COUNT_REQUESTS], 1);
 	wait.id = message->record->id;
 	if (pair_orphan_take(&state->orphans, wait.key.value) || !pair_keep(ctx, &state->pairs, &pair_desc, &wait))
@@ -222,6 +233,7 @@ parse_response(struct s7p_message *message, uint16_t function, uint16_t sequence
 	state->orphan_said = !message->answers;
 	put_header(message);
 	s7p_read_body(message);
+	put_truncated(message);
 	counter_add(&ctx->counters[S7P_COUNT_RESPONSES], 1);
 	proto_deliver(ctx, PROTO_MATCH | PROTO_EMIT, message->record->id);
 	s7p_deliver_identity(message);
@@ -240,6 +252,7 @@ parse_notification(struct s7p_message *message)
 	values = message->body; /* behind the credit, the sequence and the time, which change each time */
 	if (listed)
 		s7p_read_notified(message);
+	put_truncated(message);
 	if (proto_compares(ctx, PROTO_CYCLIC))
 		proto_value(ctx, UINT64_C(1) << 32 | message->record->subscription_id, proto_value_hash(0, values));
 	counter_add(&ctx->counters[S7P_COUNT_NOTIFICATIONS], 1);

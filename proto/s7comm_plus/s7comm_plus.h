@@ -108,6 +108,7 @@ enum s7p_bit {
 	S7P_HAS_TRANSACTION,
 	S7P_HAS_TLS,
 	S7P_HAS_DATA,
+	S7P_HAS_TRUNCATED,
 };
 
 struct s7p_record {
@@ -123,6 +124,7 @@ struct s7p_record {
 	uint8_t credit;
 	uint8_t change_count;       /* of the subscription itself */
 	uint8_t transaction_type;   /* of a sequence */
+	bool truncated;             /* something was left out */
 	uint8_t tls_content;
 	uint16_t tls_version;
 	uint16_t function;
@@ -281,6 +283,13 @@ static inline void
 s7p_has(struct s7p_message *message, enum s7p_bit bit)
 {
 	record_present(&message->record->head, (uint8_t)bit);
+}
+
+/* More than is shown: counted, and said with the record. */
+static inline void
+s7p_leave_out(struct s7p_message *message)
+{
+	message->ctx->record->truncated = true;
 }
 
 /* s7comm_plus_value.c */

@@ -17,8 +17,10 @@ put_rest(struct s7p_message *message)
 
 	if (len == 0)
 		return;
-	if (len > DATA_MAX)
+	if (len > DATA_MAX) {
+		s7p_leave_out(message);
 		len = DATA_MAX;
+	}
 	record_put_bytes(message->ctx->record, &message->record->data, cursor_take(&message->body, len), len);
 	s7p_has(message, S7P_HAS_DATA);
 }
@@ -86,8 +88,10 @@ read_address(struct s7p_message *message)
 	struct s7p_address *address = record_append(message->ctx->record, &message->record->addresses, s7p_address_tables, 0);
 	uint32_t count, shown, *lids;
 
-	if (address == NULL || ++message->values > S7P_VALUES_MAX)
+	if (address == NULL || ++message->values > S7P_VALUES_MAX) {
+		s7p_leave_out(message);
 		return false;
+	}
 	s7p_has(message, S7P_HAS_ADDRESSES);
 	address->crc = s7p_vlq32(in);
 	if (address->crc != 0)
@@ -99,6 +103,8 @@ read_address(struct s7p_message *message)
 		return false;
 	}
 	shown = count < S7P_LIDS_MAX ? count : S7P_LIDS_MAX;
+	if (shown < count)
+		s7p_leave_out(message);
 	lids = shown == 0 ? NULL : record_reserve(message->ctx->record, &address->lids, shown, sizeof(*lids));
 	for (uint32_t i = 0; i < count; i++) {
 		uint32_t lid = s7p_vlq32(in);
@@ -117,6 +123,8 @@ put_object_ids(struct s7p_message *message, uint32_t count)
 
 	if (count > cursor_left(&message->body) || count == 0)
 		return;
+	if (shown < count)
+		s7p_leave_out(message);
 	ids = record_reserve(message->ctx->record, &message->record->object_ids, shown, sizeof(*ids));
 	for (uint32_t i = 0; i < count && !message->body.short_read; i++) {
 		uint32_t id = s7p_vlq32(&message->body);

@@ -227,11 +227,12 @@ static const struct field s7p_fields[] = {
 	ROW("subscription.time", TIME, S7P_HAS_NOTIFIED_AT, s7p_record, notified_ns, NULL, "time by the device's clock"),
 	ROW("tls.content_type", U8, S7P_HAS_TLS, s7p_record, tls_content, &tls_contents, "TLS from here on: first record seen"),
 	ROW("tls.version", U16, S7P_HAS_TLS, s7p_record, tls_version, NULL, "version of its record layer"),
+	ROW("truncated", BOOL, S7P_HAS_TRUNCATED, s7p_record, truncated, NULL, "there is more than is shown: values, elements, octets, ids"),
 	ROW("data", HEX, S7P_HAS_DATA, s7p_record, data, NULL, "data of functions that have no form here"),
 };
 const struct record_table s7p_table = TABLE_OF("s7comm_plus", s7p_fields, s7p_record);
 
-static_assert((unsigned int)S7P_HAS_DATA < 64, "the record's presence bits fit its head");
+static_assert((unsigned int)S7P_HAS_TRUNCATED < 64, "the record's presence bits fit its head");
 
 /* ---- events, counters, configuration ---- */
 

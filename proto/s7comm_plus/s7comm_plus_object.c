@@ -13,7 +13,9 @@ begin_object(struct s7p_message *message, struct cursor *in, unsigned int depth)
 	(void)s7p_vlq32(in); /* flags of the class */
 	if (s7p_vlq32(in) != 0)
 		(void)s7p_vlq32(in); /* an attribute has flags too */
-	if (++message->values <= S7P_VALUES_MAX && !in->short_read)
+	if (++message->values > S7P_VALUES_MAX)
+		s7p_leave_out(message);
+	else if (!in->short_read)
 		object = record_append(message->ctx->record, &message->record->objects, s7p_object_tables, 0);
 	if (object != NULL) {
 		object->relation_id = relation_id;
@@ -81,7 +83,9 @@ read_description(struct s7p_message *message, struct cursor *in, uint32_t object
 	lid = s7p_vlq32(in);
 	(void)s7p_vlq32(in); /* length of a string, or the structure's id */
 	skip_offsets(in, form);
-	if (++message->values <= S7P_VALUES_MAX && !in->short_read)
+	if (++message->values > S7P_VALUES_MAX)
+		s7p_leave_out(message);
+	else if (!in->short_read)
 		tag = record_append(message->ctx->record, &message->record->tags, s7p_tag_tables, 0);
 	if (tag == NULL)
 		return;

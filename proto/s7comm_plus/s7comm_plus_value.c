@@ -184,6 +184,8 @@ put_bytes(struct s7p_message *message, struct cursor *in, uint32_t len, enum rec
 
 	if (data == NULL)
 		return scalar;
+	if (len > S7P_BYTES_MAX)
+		s7p_leave_out(message);
 	record_put_bytes(message->ctx->record, &scalar.bytes, data, len < S7P_BYTES_MAX ? len : S7P_BYTES_MAX);
 	if (kind == SCALAR_STRING)
 		look_at_text(message, data, len);
@@ -245,8 +247,10 @@ append_value(struct s7p_message *message, uint32_t id, uint32_t object_id, bool 
 {
 	struct s7p_value *value;
 
-	if (++message->values > S7P_VALUES_MAX)
+	if (++message->values > S7P_VALUES_MAX) {
+		s7p_leave_out(message);
 		return NULL;
+	}
 	value = record_append(message->ctx->record, &message->record->values, s7p_value_tables, 0);
 	if (value == NULL)
 		return NULL;
@@ -344,6 +348,8 @@ read_array(struct s7p_message *message, struct s7p_value *value, struct cursor *
 		in->short_read = true;
 		return;
 	}
+	if (shown < count)
+		s7p_leave_out(message);
 	scalars = shown == 0 ? NULL : record_reserve(message->ctx->record, &value->values, shown, sizeof(*scalars));
 	if (scalars != NULL)
 		memset(scalars, 0, shown * sizeof(*scalars));

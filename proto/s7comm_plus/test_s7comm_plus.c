@@ -6,7 +6,7 @@
 
 extern const struct proto s7comm_plus_proto;
 
-enum { TPKT_MAX = 4096 };
+enum { TPKT_MAX = 8192 };
 
 static struct s7p_state flow;
 static struct s7p_config config;
@@ -258,6 +258,28 @@ test_types(void **state)
 	assert_has(&rig->json, "{\"id\":201,\"name\":\"ObjectRoot\",\"depth\":1");
 }
 
+/* What is left out is said: elements of an array, octets of a text, ids. */
+static void
+test_truncated(void **state)
+{
+	static const char *const rows[] = {
+		"00 01 10 02 8200 %0512d 00 00",          /* 256 octets: all are shown */
+		"00 01 10 02 8201 %0514d 00 00",
+		"00 01 00 15 a001 %08194d 00 00",
+	};
+	char hex[9100], body[9000];
+
+	(void)state;
+	for (size_t i = 0; i < TEST_COUNT(rows); i++) {
+		rig_renew();
+		snprintf(body, sizeof(body), rows[i], 0);
+		snprintf(hex, sizeof(hex), RESPONSE("054c") "%s", body);
+		send(S7P_V2, hex, false);
+		assert_int_equal(strstr(rig->json.data, "\"truncated\":true") != NULL, i > 0);
+		assert_int_equal(rig->events, 0);
+	}
+}
+
 /* Who is the server, of a flow whose opening was not seen: 1 the sender, 0 the other, -1 cannot say. */
 static void
 test_sender(void **state)
@@ -467,7 +489,7 @@ main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, rig_destroy)
 	const struct CMUnitTest tests[] = {
-		CASE(test_samples), CASE(test_types), CASE(test_sender), CASE(test_damage), CASE(test_parts), CASE(test_notifications),
+		CASE(test_samples), CASE(test_types), CASE(test_truncated), CASE(test_sender), CASE(test_damage), CASE(test_parts), CASE(test_notifications),
 		CASE(test_notification_heads),
 		CASE(test_framing), CASE(test_pairing), CASE(test_tables),
 	};
