@@ -286,8 +286,10 @@ goose_data_put(struct proto_ctx *ctx, struct goose_record *record, struct cursor
 		else
 			put_value(ctx, record, &ber, &walk);
 	}
-	/* all of it was walked, unless there was too much */
-	return values < GOOSE_VALUES_MAX ? walk.place[0] : goose_data_count(all_data);
+	if (values < GOOSE_VALUES_MAX)
+		return walk.place[0]; /* all of it was walked */
+	ctx->record->truncated = true;
+	return goose_data_count(all_data);
 }
 
 uint32_t

@@ -135,6 +135,31 @@ unread_values_are_octets(void **state)
 		"{\"index\":8,\"type\":\"boolean\",\"value\":true}]");
 }
 
+/* Values beyond those that are shown are counted as left out, and are entries all the same. */
+static void
+values_left_out_are_said(void **state)
+{
+	uint8_t data[2 * (GOOSE_VALUES_MAX + 88)];
+	struct message m = usual;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(data); i += 2) {
+		data[i] = 0x89;
+		data[i + 1] = 0;
+	}
+	m.data = data;
+	m.data_len = 2 * (GOOSE_VALUES_MAX - 1);
+	m.entries = GOOSE_VALUES_MAX - 1;
+	assert_true(say(m) == 0);
+	assert_false(rig->builder.truncated);
+	m.st++;
+	m.sq = 0;
+	m.data_len = sizeof(data);
+	m.entries = GOOSE_VALUES_MAX + 88;
+	assert_true(say(m) == 0);
+	assert_true(rig->builder.truncated);
+}
+
 /* Nor has an element of the message that cannot be read a value; it is not missing. */
 static void
 unread_elements_are_absent(void **state)
@@ -472,6 +497,7 @@ main(void)
 		cmocka_unit_test(values_that_are_none),
 		WITH_RIG(unread_values_are_octets),
 		WITH_RIG(unread_elements_are_absent),
+		WITH_RIG(values_left_out_are_said),
 		cmocka_unit_test(numbers_are_followed),
 		WITH_RIG(state_change_says_what_changed),
 		WITH_RIG(rollover_and_stale_time),

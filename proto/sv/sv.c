@@ -199,6 +199,8 @@ put_asdus(struct proto_ctx *ctx, struct sv_record *record, const struct sv_apdu 
 		}
 		sv_put_asdu(ctx, record, &asdu);
 	}
+	if (cursor_left(&asdus) > 0)
+		ctx->record->truncated = true;
 }
 
 static struct sv_record *
