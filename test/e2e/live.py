@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""A libmodbus client and server talk over a mirrored segment; every transaction they made is in the store.
+"""A libmodbus client and server talk over a mirrored segment; every transaction they made is in the store. So is a connection that
+goes on.
 
 usage: test/e2e/live.py [BUILD_DIR] [--rounds N]
 
@@ -12,6 +13,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 
 from stack import Stack, build_dir, report, skip, wait_for
@@ -20,6 +22,24 @@ PORTS = ('af_packet', 'af_xdp')
 TRANSACTIONS_OF_A_ROUND = 11
 SERVER = '10.99.0.2'
 CLIENT = '10.99.0.1'
+
+
+# A connection that lasts until it is killed: a byte there and back each tenth of a second.
+LASTING_PORT = 4000
+LASTING_SERVER = f'''import socket
+server = socket.create_server(("{SERVER}", {LASTING_PORT}))
+print("ready", flush=True)
+peer = server.accept()[0]
+while data := peer.recv(1):
+    peer.sendall(data)
+'''
+LASTING_CLIENT = f'''import socket, time
+peer = socket.create_connection(("{SERVER}", {LASTING_PORT}))
+while True:
+    peer.sendall(b"x")
+    peer.recv(1)
+    time.sleep(0.1)
+'''
 
 
 def sh(command):
@@ -104,7 +124,7 @@ def talk(stack, segment, rounds):
 def listen(stack, segment, port):
     """Starts the sensor on the mirror. @return it, once it runs"""
     stack.write_sensor_config(f'{port}:{segment.mirror}')
-    sensor = stack.start_sensor('run')
+    sensor = stack.start_sensor('run', '--set', 'flow.active-timeout=1')
     wait_for(lambda: 'running:' in stack.tail('sensor.log') or sensor.poll() is not None, 60)
     if sensor.poll() is not None:
         raise RuntimeError(f'the sensor ended with {sensor.returncode}:\n{stack.tail("sensor.log")}')
@@ -124,18 +144,46 @@ def compare(port, saw, stack):
     return saw == has and len(saw) > 0
 
 
+def is_lasting(event):
+    return event.get('dest_port') == LASTING_PORT
+
+
+def last(stack, segment):
+    """A connection is told of while it goes on, at least twice. @return whether it was"""
+    server = subprocess.Popen(segment.server([sys.executable, '-c', LASTING_SERVER]), stdout=subprocess.PIPE)
+    server.stdout.readline()
+    client = subprocess.Popen(segment.client([sys.executable, '-c', LASTING_CLIENT]))
+    try:
+        told = wait_for(lambda: sum(map(is_lasting, stack.events('flow'))) >= 2, 20, 0.3) and client.poll() is None
+    finally:
+        for process in (client, server):
+            process.kill()
+            process.wait()
+    return told
+
+
+def compare_lasting(port, told, stack):
+    flows = [event for event in stack.events('flow') if is_lasting(event)]
+    parts = [event['flow'].get('part', 1) for event in flows]
+    print(f'{port}: a connection that goes on, told of {"in time" if told else "too late"}, in {len(flows)} parts')
+    return (told and parts == list(range(1, len(flows) + 1)) and len({event['flow_id'] for event in flows}) == 1 and
+            all(event['flow']['reason'] == 'active_timeout' for event in flows[:-1]) and flows[-1]['flow']['reason'] == 'shutdown')
+
+
 def try_port(port, rounds):
     with Stack(build_dir()) as stack, Segment() as segment:
         stack.start_aggregator()
         sensor = listen(stack, segment, port)
         try:
             saw = talk(stack, segment, rounds)
+            told = last(stack, segment)
             wait_for(lambda: len(stack.events('modbus')) >= rounds * TRANSACTIONS_OF_A_ROUND, 20, 0.5)
         finally:
             sensor.send_signal(signal.SIGTERM)
             sensor.wait(60)
         time.sleep(0.2)
-        return compare(port, saw, stack)
+        lasted = compare_lasting(port, told, stack)
+        return compare(port, saw, stack) and lasted
 
 
 def main():
