@@ -16,6 +16,7 @@
 #include "app/sensor/port.h"
 #include "app/sensor/rights.h"
 #include "app/sensor/sensor.h"
+#include "lib/base/folder.h"
 #include "lib/link/uplink_check.h"
 #include "lib/sink/uplink/uplink_sink.h"
 
@@ -277,30 +278,20 @@ check_outputs(struct report *report, const struct settings *settings)
 	}
 }
 
-/* A file that `run` makes: its folder is made where it is missing, below one that must take it. */
+/* What `run` makes: its folder is made where it is missing, below one that must take it. */
 static void
 check_place(struct report *report, const struct settings *settings, const char *key, bool is_folder)
 {
 	const char *path = json_string_value(config_get(settings->config, key));
-	char above[PATH_MAX];
-	struct stat st;
+	char inside[PATH_MAX];
+	int rc;
 
 	if (path == NULL || path[0] == '\0')
 		return;
-	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode) != is_folder) {
-		fault(report, "%s: %s: %s", key, path, strerror(is_folder ? ENOTDIR : EISDIR));
-		return;
-	}
-	snprintf(above, sizeof(above), "%s", path);
-	while (above[0] != '\0' && stat(above, &st) != 0) {
-		char *slash = strrchr(above, '/');
-
-		above[slash == NULL ? 0 : slash == above && above[1] != '\0' ? 1 : slash - above] = '\0';
-	}
-	if (above[0] == '\0')
-		snprintf(above, sizeof(above), ".");
-	if (access(above, W_OK) != 0)
-		fault(report, "%s: %s cannot be made: %s: %s", key, path, above, strerror(errno));
+	snprintf(inside, sizeof(inside), "%s/file", path);
+	rc = folder_can_make(is_folder ? inside : path);
+	if (rc != 0)
+		fault(report, "%s: %s: %s", key, path, strerror(-rc));
 }
 
 static void

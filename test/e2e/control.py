@@ -194,6 +194,8 @@ class Control(unittest.TestCase):
                            ('ports=["pci:3b:00.0"]', 'pci:3b:00.0: a PCI address is written whole'),
                            ('ports=["af_packet:lo","af_packet:lo"]', 'af_packet:lo is given twice'),
                            (f'outputs.eve.path={self.folder}', f'outputs.eve.path: {self.folder}: Is a directory'),
+                           (f'outputs.eve.path={__file__}/x/eve.json', 'Not a directory'),
+                           (f'control.socket={__file__}/s', 'Not a directory'),
                            ('classification-file=/nowhere', 'classification-file: /nowhere: No such file'),
                            ('threshold-file=/nowhere', 'threshold-file: /nowhere: No such file'),
                            ('spool=yes', 'spool: keys below it are expected, as spool.path'),
