@@ -213,6 +213,84 @@ test_times_that_jump(void **state)
 	assert_int_equal(records[1].start, BEGIN - 500000 * S);
 }
 
+enum { PORTS = 8, FRAMES = 200000, SEEN_MAX = 4096 };
+
+static struct seen_flow {
+	uint64_t id, sent[2], told[2]; /* by the port that sends: [1] of the client's */
+	uint32_t parts;
+} seen_flows[SEEN_MAX];
+static unsigned int seen_count;
+
+static struct seen_flow *
+seen_flow(uint64_t id)
+{
+	for (unsigned int i = seen_count; i-- > 0;)
+		if (seen_flows[i].id == id)
+			return &seen_flows[i];
+	assert_true(seen_count < SEEN_MAX);
+	seen_flows[seen_count].id = id;
+	return &seen_flows[seen_count++];
+}
+
+static void
+add_record(void *arg, struct flow *flow)
+{
+	struct seen_flow *seen = seen_flow(flow->flow_id);
+	bool from_client = flow_originator_port(flow) != 2000;
+	struct flow_record record;
+
+	(void)arg;
+	flow_record_fill(flow, flow_part(table, flow), &record);
+	seen->told[from_client] += record.pkts_toserver;
+	seen->told[!from_client] += record.pkts_toclient;
+	assert_int_equal(record.bytes_toserver, record.pkts_toserver * 100);
+	assert_int_equal(record.part, seen->parts == 0 ? 0 : seen->parts + 1);
+	seen->parts++;
+}
+
+/* Whatever the times and whoever turns out to ask: each packet is told of once. */
+static void
+test_each_packet_is_told_once(void **state)
+{
+	static const int64_t steps_s[] = { 0, 0, 1, 5, 30, 90, 200, 1000, -3, -3000 };
+	struct flow_config config = config_of(FLOWS_MAX);
+	uint64_t now = BEGIN, random = 1;
+	unsigned int most = 0;
+
+	(void)state;
+	config.active_timeout_s = 100;
+	assert_int_equal(flow_table_create(&table, &config, counters), 0);
+	assert_int_equal(flow_tell_parts(table, add_record, NULL), 0);
+	for (unsigned int i = 0; i < FRAMES; i++) {
+		struct packet packet;
+		struct flow *flow;
+
+		random = random * UINT64_C(6364136223846793005) + 1442695040888963407;
+		uint32_t r = (uint32_t)(random >> 33);
+		bool to_server = (r & 1) != 0;
+		uint16_t port = (uint16_t)(1 + (r >> 1) % PORTS);
+		uint64_t odd = (r >> 4) % 500 == 0 ? (r & 8 ? 400000 : -UINT64_C(400000)) * S : 0;
+
+		now += (uint64_t)steps_s[(r >> 12) % 400 == 0 ? (r >> 21) % TEST_COUNT(steps_s) : (r >> 21) % 4] * S / 4;
+		make(&packet, IP_PROTO_UDP, to_server ? CLIENT : SERVER, to_server ? port : 2000, to_server ? SERVER : CLIENT,
+			to_server ? 2000 : port, now + odd);
+		flow_lookup_burst(table, &packet, 1, now, &flow);
+		flow = flow_update(table, flow, &packet);
+		seen_flow(flow->flow_id)->sent[to_server]++;
+		if ((r >> 5) % 1000 == 0)
+			flow_swap_direction(flow);
+		flow_expire(table, now, 64, add_record, NULL);
+	}
+	flow_expire_all(table, add_record, NULL);
+	for (unsigned int i = 0; i < seen_count; i++) {
+		assert_int_equal(seen_flows[i].sent[0], seen_flows[i].told[0]);
+		assert_int_equal(seen_flows[i].sent[1], seen_flows[i].told[1]);
+		most = seen_flows[i].parts > most ? seen_flows[i].parts : most;
+	}
+	assert_true(seen_count > 10 && most > 5);
+	flow_table_destroy(table);
+}
+
 /* Flows that began together are told one after another. */
 static void
 test_spread(void **state)
@@ -249,6 +327,7 @@ main(void)
 		cmocka_unit_test(test_swapped_between_parts),
 		cmocka_unit_test(test_times_that_jump),
 		cmocka_unit_test(test_spread),
+		cmocka_unit_test(test_each_packet_is_told_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
