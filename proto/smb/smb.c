@@ -161,6 +161,10 @@ handle_request(struct smb_pdu *pdu, struct cursor body)
 
 	counter_add(&ctx->counters[SMB_COUNT_REQUESTS], 1);
 	state->requested = true;
+	if (pdu->version == 1 && pdu->command == SMB1_NEGOTIATE) {
+		state->negotiate_id = pdu->message_id;
+		state->negotiating = true;
+	}
 	if (pair_make_room(ctx, &state->pairs, &pair_desc, SMB_OPEN_MAX))
 		proto_event(ctx, SMB_EVENT_FLOODED);
 	wait.id = ++state->last_id;
@@ -183,14 +187,29 @@ note_tree(struct smb_state *state, const struct smb_record *record)
 	state->pipe_count += state->pipe_count < SMB_PIPE_TREES_MAX;
 }
 
+/* A client that offers versions of both sends the form of version 1, and what answers is of version 2 (MS-SMB2 3.3.5.3). */
+static struct pair_key
+answered_key(const struct smb_pdu *pdu)
+{
+	struct smb_state *state = pdu->ctx->state;
+	struct pair_key key = key_of(pdu), first = { .value = state->negotiate_id, .detail = SMB1_NEGOTIATE };
+	struct pair_wait wait;
+
+	if (!state->negotiating || pdu->command != SMB2_BASE || pair_find(&state->pairs, &pair_desc, key, &wait) != NULL)
+		return key;
+	state->negotiating = false;
+	return first;
+}
+
 /* The rules see the response alone, the event is both. A server that says it is not ready answers once more. */
 static void
 handle_response(struct smb_pdu *pdu, struct cursor body)
 {
 	struct proto_ctx *ctx = pdu->ctx;
 	struct smb_state *state = ctx->state;
+	struct pair_key key = answered_key(pdu);
 	struct pair_wait wait;
-	const struct smb_record *begun = pair_find(&state->pairs, &pair_desc, key_of(pdu), &wait);
+	const struct smb_record *begun = pair_find(&state->pairs, &pair_desc, key, &wait);
 	bool orphan = begun == NULL, to_server = ctx->to_server;
 
 	if (pdu->status == STATUS_PENDING && pdu->version == 2 && !orphan)
@@ -211,7 +230,7 @@ handle_response(struct smb_pdu *pdu, struct cursor body)
 	proto_deliver(ctx, orphan ? PROTO_MATCH | PROTO_EMIT : PROTO_MATCH | PROTO_HOLD, wait.id);
 	if (orphan)
 		return;
-	pdu->record = pair_take(ctx, &state->pairs, &pair_desc, key_of(pdu), &wait);
+	pdu->record = pair_take(ctx, &state->pairs, &pair_desc, key, &wait);
 	if (pdu->record == NULL)
 		return;
 	put_status(pdu);

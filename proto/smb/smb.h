@@ -27,6 +27,8 @@ enum {
 	SMB_PIPE_TREES_MAX = 8,     /* connections to pipes that are remembered */
 	SMB_IOS_MAX = 4,            /* of one command with those that are chained to it */
 	SMB_BODY_LIMIT_MAX = 64 * 1024 - 4096, /* the records have other fields, too */
+	SMB_GUID_TEXT_LEN = 36,
+	SMB_FRAGMENTS_MAX = 64,     /* PDUs of DCE/RPC that are counted in one message */
 };
 
 /** The file that the command before in the message opened (MS-SMB2 3.3.5.2.7.2). */
@@ -38,7 +40,10 @@ enum { SMB_DOS_ERROR = 0x20000000 };
 /* SMB2 commands are numbered from here on, so that one table names both. */
 enum { SMB2_BASE = 0x100 };
 
-enum { SMB1_READ = 0x2e, SMB1_WRITE = 0x2f, SMB1_NONE = 0xff, SMB2_READ = SMB2_BASE + 8, SMB2_WRITE = SMB2_BASE + 9 };
+/* The subcommands of the three kinds of transaction in one table. */
+enum smb_subcommand_base { SMB_SUBCOMMAND_TRANS2 = 0, SMB_SUBCOMMAND_TRANS = 0x100, SMB_SUBCOMMAND_NT = 0x200 };
+
+enum { SMB1_READ = 0x2e, SMB1_WRITE = 0x2f, SMB1_NEGOTIATE = 0x72, SMB1_CREATE = 0xa2, SMB1_NONE = 0xff, SMB2_READ = SMB2_BASE + 8, SMB2_WRITE = SMB2_BASE + 9 };
 
 /* Bits of smb_record.head.present. */
 enum smb_bit {
@@ -68,6 +73,19 @@ enum smb_bit {
 	SMB_HAS_RENAME_FROM,
 	SMB_HAS_RENAME_TO,
 	SMB_HAS_DISPOSED,
+	SMB_HAS_DIRECTORY,
+	SMB_HAS_FILE_INFO,
+	SMB_HAS_FUID,
+	SMB_HAS_LEVEL,
+	SMB_HAS_NTLM_VERSION,
+	SMB_HAS_KERBEROS,
+	SMB_HAS_NATIVE_ASKED,
+	SMB_HAS_NATIVE_ANSWERED,
+	SMB_HAS_CLIENT_GUID,
+	SMB_HAS_SERVER_GUID,
+	SMB_HAS_MAX_SIZES,
+	SMB_HAS_SERVICE_ASKED,
+	SMB_HAS_SERVICE_ANSWERED,
 };
 
 /** Dialects of SMB 1 have names; these numbers are below those of SMB 2. */
@@ -95,6 +113,7 @@ struct smb_interface {
 	struct record_head head;
 	struct record_ref uuid;    /* as text */
 	struct record_ref version; /* "3.0" */
+	uint16_t ack_result, ack_reason; /* present: bit 0 */
 };
 
 /** A command with its response as it is written, or the message at hand as the rules see it. */
@@ -112,7 +131,9 @@ struct smb_record {
 	uint16_t command;      /* of SMB 2 with SMB2_BASE */
 	uint16_t dialect;
 	uint16_t opnum;
-	uint16_t subcommand;   /* of TRANS2 */
+	uint16_t subcommand;   /* of TRANS2, TRANS and NT_TRANSACT: enum smb_subcommand_base */
+	uint16_t level;        /* of information that TRANS2 sets */
+	uint16_t request_fragments, response_fragments;
 	uint8_t version;       /* 1 or 2 */
 	uint8_t error_class;
 	uint8_t disposed;      /* 1: to be deleted when it is closed */
@@ -124,6 +145,14 @@ struct smb_record {
 	struct record_ref status_text;
 	struct record_ref filename, share;
 	struct record_ref renamed; /* the new name */
+	struct record_ref fuid;    /* identifier of the file, as text */
+	uint32_t created, accessed, modified, changed; /* seconds since the Unix epoch; 0: not said */
+	uint64_t size;
+	struct record_ref client_guid, server_guid;
+	uint32_t max_read_size, max_write_size;
+	struct record_ref native_os[2], native_lm[2], service[2]; /* by response */
+	struct record_ref realm;
+	struct record_list snames;
 	struct record_ref user, domain, host, ntlm_version;
 	struct record_ref stub;
 	struct record_ref data;  /* of a file */
@@ -177,7 +206,9 @@ enum smb_counter {
 struct smb_context {
 	uint8_t uuid[SMB_UUID_LEN];
 	uint64_t file;
-	uint16_t id, version;
+	uint32_t call_id;    /* of the bind */
+	uint16_t id, version, minor;
+	uint8_t place;       /* in the bind: answers have no other name for it */
 	bool used;
 };
 
@@ -202,6 +233,8 @@ struct smb_state {
 	struct smb_open *opens; /* the newest first */
 	struct smb_rest rests[2]; /* by to_server */
 	uint64_t related;      /* the file that was opened last */
+	uint64_t negotiate_id; /* of a negotiation of version 1, which one of version 2 may answer */
+	bool negotiating;
 	bool requested;        /* a request was seen: a response may be blamed */
 };
 
@@ -288,8 +321,18 @@ struct cursor smb_at(const struct smb_pdu *pdu, uint32_t off, uint32_t len);
 /** UTF-16LE or bytes, as UTF-8, into *ref. */
 void smb_put_text(struct smb_pdu *pdu, struct record_ref *ref, struct cursor text, bool unicode);
 void smb_put_share(struct smb_pdu *pdu, struct cursor path, bool unicode);
-/** A security blob: NTLMSSP is searched for in it. */
-void smb_ntlmssp_read(struct smb_pdu *pdu, struct cursor blob);
+/** The name of what is opened; an empty one is the root of the share. @param options  of a create (MS-SMB2 2.2.13) */
+void smb_put_opened(struct smb_pdu *pdu, struct cursor name, bool unicode, uint32_t options);
+/** 16 bytes as Suricata writes them, all parts of it in the sender's order: 0000002a-0008-0000-0009-000000000008. */
+void smb_put_guid(struct smb_pdu *pdu, struct record_ref *ref, struct cursor guid);
+/** A file's number of version 1, as text. */
+void smb_put_fid(struct smb_pdu *pdu, uint16_t fid);
+/** Creation, last access, last write and change, one behind the other (MS-DTYP 2.3.3). */
+void smb_take_times(struct smb_pdu *pdu, struct cursor *in);
+/** A security blob: NTLMSSP is searched for in it, and what it is else may be a ticket of Kerberos. */
+void smb_security_read(struct smb_pdu *pdu, struct cursor blob);
+/** Realm and service of the ticket in a request for it (smb_kerberos.c). */
+void smb_kerberos_read(struct smb_pdu *pdu, struct cursor blob);
 /** What may be a DCE/RPC PDU. @param file  of which pipe @return whether it is one */
 bool smb_dcerpc_read(struct smb_pdu *pdu, struct cursor in, uint64_t file);
 

@@ -1,20 +1,34 @@
 /* Bodies of SMB 2 and 3 (MS-SMB2 2.2). Each begins with the size of its fixed part, which tells it from an error. */
 #include "proto/smb/smb.h"
 
+#include <stdio.h>
+
 enum { FSCTL_PIPE_TRANSCEIVE = 0x11c017, DIALECT_MULTIPLE = 0x2ff };
 
 static void
 put_dialect_name(struct smb_pdu *pdu, uint16_t dialect)
 {
 	struct smb_text *text = record_append(pdu->ctx->record, &pdu->record->dialects, smb_text_tables, 0);
-	static const struct {
-		uint16_t value;
-		const char *name;
-	} names[] = { { 0x202, "2.02" }, { 0x210, "2.10" }, { 0x2ff, "2.??" }, { 0x300, "3.00" }, { 0x302, "3.02" }, { 0x311, "3.11" } };
+	char number[24];
+	const char *name = number;
 
-	for (unsigned int i = 0; text != NULL && i < sizeof(names) / sizeof(names[0]); i++)
-		if (names[i].value == dialect)
-			record_put_bytes(pdu->ctx->record, &text->text, names[i].name, 4);
+	snprintf(number, sizeof(number), "%s%u", smb_dialects.unknown, dialect);
+	for (unsigned int i = 0; i < smb_dialects.count; i++)
+		if (dialect >= SMB_DIALECT_COUNT && smb_dialects.rows[i].value == dialect)
+			name = smb_dialects.rows[i].name;
+	if (text != NULL)
+		record_put_bytes(pdu->ctx->record, &text->text, name, (uint32_t)strlen(name));
+}
+
+static void
+put_guid(struct smb_pdu *pdu, struct cursor *body, struct record_ref *ref, enum smb_bit bit)
+{
+	struct cursor guid = cursor_sub(body, SMB_UUID_LEN);
+
+	if (guid.short_read)
+		return;
+	smb_put_guid(pdu, ref, guid);
+	record_present(&pdu->record->head, bit);
 }
 
 static void
@@ -22,7 +36,9 @@ negotiate_request(struct smb_pdu *pdu, struct cursor *body)
 {
 	uint16_t count = cursor_le16(body);
 
-	cursor_skip(body, 32);
+	cursor_skip(body, 8);
+	put_guid(pdu, body, &pdu->record->client_guid, SMB_HAS_CLIENT_GUID);
+	cursor_skip(body, 8);
 	for (unsigned int i = 0; i < count && i < SMB_DIALECTS_MAX; i++) {
 		uint16_t dialect = cursor_le16(body);
 
@@ -42,16 +58,27 @@ negotiate_response(struct smb_pdu *pdu, struct cursor *body)
 	state->dialect = cursor_le16(body);
 	pdu->record->dialect = state->dialect;
 	record_present(&pdu->record->head, SMB_HAS_DIALECT);
+	cursor_skip(body, 2);
+	put_guid(pdu, body, &pdu->record->server_guid, SMB_HAS_SERVER_GUID);
+	cursor_skip(body, 8);
+	pdu->record->max_read_size = cursor_le32(body);
+	pdu->record->max_write_size = cursor_le32(body);
+	if (!body->short_read)
+		record_present(&pdu->record->head, SMB_HAS_MAX_SIZES);
 }
 
+/* Of one that goes on behind what was framed its front. */
 static void
 read_blob(struct smb_pdu *pdu, struct cursor *body)
 {
 	uint16_t off = cursor_le16(body), len = cursor_le16(body);
-	struct cursor blob = smb_at(pdu, off, len);
+	struct cursor blob = pdu->whole;
 
+	cursor_skip(&blob, off);
+	if (!pdu->cut || cursor_left(&blob) > len)
+		blob = cursor_sub(&blob, len);
 	if (!body->short_read && !blob.short_read)
-		smb_ntlmssp_read(pdu, blob);
+		smb_security_read(pdu, blob);
 }
 
 static void
@@ -94,6 +121,7 @@ tree_response(struct smb_pdu *pdu, struct cursor *body)
 static void
 create_request(struct smb_pdu *pdu, struct cursor *body)
 {
+	uint32_t options;
 	uint16_t off, len;
 	struct cursor name;
 
@@ -102,7 +130,7 @@ create_request(struct smb_pdu *pdu, struct cursor *body)
 	pdu->record->access = cursor_le32(body);
 	cursor_skip(body, 8);
 	pdu->record->disposition = cursor_le32(body);
-	cursor_skip(body, 4);
+	options = cursor_le32(body);
 	off = cursor_le16(body);
 	len = cursor_le16(body);
 	if (body->short_read)
@@ -113,8 +141,7 @@ create_request(struct smb_pdu *pdu, struct cursor *body)
 		body->short_read = true;
 		return;
 	}
-	smb_put_text(pdu, &pdu->record->filename, name, true);
-	record_present(&pdu->record->head, SMB_HAS_FILENAME);
+	smb_put_opened(pdu, name, true, options);
 }
 
 /* Data of a pipe, the one at hand; a file's is not looked at. */
@@ -141,6 +168,13 @@ take_file(struct smb_pdu *pdu, struct cursor *body)
 	return pdu->before;
 }
 
+static void
+put_fuid(struct smb_pdu *pdu, struct cursor guid)
+{
+	smb_put_guid(pdu, &pdu->record->fuid, guid);
+	record_present(&pdu->record->head, SMB_HAS_FUID);
+}
+
 /* What was bound in the message that opens the pipe belongs to what the server says it is. */
 static void
 name_contexts(struct smb_pdu *pdu, uint64_t file)
@@ -156,13 +190,20 @@ static void
 create_response(struct smb_pdu *pdu, struct cursor *body)
 {
 	struct smb_io io = { .kind = SMB_IO_OPENED };
+	struct cursor guid;
 
-	cursor_skip(body, 46);
+	cursor_skip(body, 6);
+	smb_take_times(pdu, body);
+	cursor_skip(body, 8);
 	io.offset = cursor_le64(body);
 	cursor_skip(body, 8);
+	guid = *body;
 	io.file = take_file(pdu, body);
 	if (body->short_read)
 		return;
+	pdu->record->size = io.offset;
+	record_present(&pdu->record->head, SMB_HAS_FILE_INFO);
+	put_fuid(pdu, guid);
 	name_contexts(pdu, io.file);
 	smb_io_add(pdu, io);
 }
@@ -247,13 +288,17 @@ set_info_request(struct smb_pdu *pdu, struct cursor *body)
 	uint32_t len = cursor_le32(body);
 	uint16_t off = cursor_le16(body);
 	struct cursor data = smb_at(pdu, off, len);
+	struct cursor guid;
 	uint64_t file;
 	bool named;
 
 	cursor_skip(body, 6);
+	guid = *body;
 	file = take_file(pdu, body);
 	if (body->short_read || data.short_read || type != TYPE_FILE || (class != CLASS_DISPOSITION && class != CLASS_RENAME))
 		return;
+	if (file != SMB_FILE_RELATED)
+		put_fuid(pdu, guid);
 	named = smb_file_name(pdu, file, &pdu->record->filename);
 	if (named)
 		record_present(&pdu->record->head, SMB_HAS_FILENAME);

@@ -3,8 +3,8 @@
 
 #include <stdio.h>
 
-enum { RPC_REQUEST = 0, RPC_RESPONSE = 2, RPC_BIND = 11, RPC_BIND_ACK = 12, RPC_ALTER = 14, RPC_TYPE_MAX = 19, RPC_HEADER_LEN = 16,
-	RPC_LITTLE = 0x10, RPC_OBJECT = 0x80, SYNTAX_LEN = 20 };
+enum { RPC_REQUEST = 0, RPC_RESPONSE = 2, RPC_BIND = 11, RPC_BIND_ACK = 12, RPC_ALTER = 14, RPC_ALTER_ACK = 15, RPC_TYPE_MAX = 19, RPC_HEADER_LEN = 16,
+	RPC_LITTLE = 0x10, RPC_OBJECT = 0x80, SYNTAX_LEN = 20, RPC_CALL_LEN = 24 };
 
 struct rpc_header {
 	uint8_t type, flags;
@@ -60,8 +60,8 @@ take_uuid(struct cursor *in, const struct rpc_header *header, uint8_t uuid[SMB_U
 		memcpy(uuid + 8, rest, 8);
 }
 
-static void
-add_interface(struct smb_pdu *pdu, const struct smb_context *context, uint16_t minor)
+static struct smb_interface *
+add_interface(struct smb_pdu *pdu, const struct smb_context *context)
 {
 	struct smb_interface *interface = record_append(pdu->ctx->record, &pdu->record->interfaces, smb_interface_tables, 0);
 	const uint8_t *u = context->uuid;
@@ -69,13 +69,14 @@ add_interface(struct smb_pdu *pdu, const struct smb_context *context, uint16_t m
 	int len;
 
 	if (interface == NULL)
-		return;
+		return NULL;
 	len = snprintf(text, sizeof(text), "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", u[0], u[1], u[2], u[3],
 		u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12], u[13], u[14], u[15]);
 	record_put_bytes(pdu->ctx->record, &interface->uuid, text, (uint32_t)len);
-	len = snprintf(text, sizeof(text), "%u.%u", context->version, minor);
+	len = snprintf(text, sizeof(text), "%u.%u", context->version, context->minor);
 	record_put_bytes(pdu->ctx->record, &interface->version, text, (uint32_t)len);
 	record_present(&pdu->record->head, SMB_HAS_INTERFACES);
+	return interface;
 }
 
 static void
@@ -102,20 +103,97 @@ read_bind(struct smb_pdu *pdu, const struct rpc_header *header, struct cursor *i
 	count = cursor_u8(in);
 	cursor_skip(in, 3);
 	for (unsigned int i = 0; i < count && i < SMB_INTERFACES_MAX && !in->short_read; i++) {
-		struct smb_context context = { .file = file, .used = true, .id = take16(in, header) };
+		struct smb_context context = { .file = file, .used = true, .call_id = header->call_id, .place = (uint8_t)i, .id = take16(in, header) };
 		uint8_t syntaxes = cursor_u8(in);
-		uint16_t minor;
 
 		cursor_skip(in, 1);
 		take_uuid(in, header, context.uuid);
 		context.version = take16(in, header);
-		minor = take16(in, header);
+		context.minor = take16(in, header);
 		cursor_skip(in, (size_t)syntaxes * SYNTAX_LEN);
 		if (in->short_read)
 			return;
-		add_interface(pdu, &context, minor);
+		(void)add_interface(pdu, &context);
 		remember(pdu->ctx->state, &context);
 	}
+}
+
+/* The one of a bind that stands at this place: in the event of a transaction it is there, of one that is read it is known by its pipe. */
+static struct smb_interface *
+find_interface(struct smb_pdu *pdu, uint32_t call_id, unsigned int place)
+{
+	const struct smb_state *state = pdu->ctx->state;
+	uint8_t *base = pdu->ctx->record->base;
+	uint32_t at = pdu->record->interfaces.first;
+
+	if (record_is_present(pdu->record, SMB_HAS_RPC_REQUEST)) {
+		for (unsigned int i = 0; i < place && at != 0; i++)
+			at = ((const struct record_head *)(const void *)(base + at))->next;
+		return at == 0 ? NULL : (struct smb_interface *)(void *)(base + at);
+	}
+	for (unsigned int i = 0; i < SMB_CONTEXTS_MAX && pdu->record->file != 0; i++) {
+		const struct smb_context *context = &state->contexts[i];
+
+		if (context->used && context->file == pdu->record->file && context->call_id == call_id && context->place == place)
+			return add_interface(pdu, context);
+	}
+	return NULL;
+}
+
+/* C706 12.6.4.4: behind a text that is padded to 4 bytes of the PDU what became of each, in the order of the bind. */
+static void
+read_bind_ack(struct smb_pdu *pdu, const struct rpc_header *header, struct cursor *in)
+{
+	size_t left = cursor_left(in);
+	uint8_t count;
+
+	cursor_skip(in, 8);
+	cursor_skip(in, take16(in, header));
+	cursor_skip(in, (4 - (RPC_HEADER_LEN + left - cursor_left(in)) % 4) % 4);
+	count = cursor_u8(in);
+	cursor_skip(in, 3);
+	for (unsigned int i = 0; i < count && i < SMB_INTERFACES_MAX; i++) {
+		uint16_t result = take16(in, header), reason = take16(in, header);
+		struct smb_interface *interface;
+
+		cursor_skip(in, SYNTAX_LEN);
+		if (in->short_read)
+			return;
+		interface = find_interface(pdu, header->call_id, i);
+		if (interface == NULL)
+			continue;
+		interface->ack_result = result;
+		interface->ack_reason = reason;
+		record_present(&interface->head, 0);
+	}
+}
+
+/* PDUs of one call that follow one another, and the bytes of their stubs: what is behind the message's end is not there. */
+static uint16_t
+count_fragments(const struct smb_pdu *pdu, struct cursor in, uint32_t *stub_len)
+{
+	uint32_t call_id = 0;
+	uint16_t count = 0;
+	uint8_t type = 0;
+
+	*stub_len = 0;
+	for (; count < SMB_FRAGMENTS_MAX; count++) {
+		struct cursor at = in;
+		struct rpc_header header;
+		size_t len, fixed;
+
+		if (!read_header(&at, &header) || (count > 0 && (header.type != type || header.call_id != call_id)))
+			break;
+		type = header.type;
+		call_id = header.call_id;
+		len = header.fragment_len;
+		if (!pdu->cut && len > cursor_left(&in))
+			len = cursor_left(&in);
+		fixed = RPC_CALL_LEN + (type == RPC_REQUEST && (header.flags & RPC_OBJECT) != 0 ? SMB_UUID_LEN : 0);
+		*stub_len += len > fixed ? (uint32_t)(len - fixed) : 0;
+		cursor_skip(&in, len);
+	}
+	return count;
 }
 
 static void
@@ -143,7 +221,6 @@ read_request(struct smb_pdu *pdu, const struct rpc_header *header, struct cursor
 		memcpy(record->iface, context->uuid, SMB_UUID_LEN);
 		record->iface_version = context->version;
 	}
-	record->request_stub_len = (uint32_t)cursor_left(in);
 	len = cursor_left(in) < SMB_STUB_LEN_MAX ? cursor_left(in) : SMB_STUB_LEN_MAX;
 	record_put_bytes(pdu->ctx->record, &record->stub, in->pos, (uint32_t)len);
 	record_present(&record->head, SMB_HAS_RPC_STUB);
@@ -163,18 +240,22 @@ smb_dcerpc_read(struct smb_pdu *pdu, struct cursor in, uint64_t file)
 	if (pdu->response) {
 		record->rpc_response = header.type;
 		record_present(&record->head, SMB_HAS_RPC_RESPONSE);
-		if (header.type == RPC_RESPONSE && cursor_left(&rest) >= 8) {
-			record->response_stub_len = (uint32_t)cursor_left(&rest) - 8;
+		if (header.type == RPC_RESPONSE && cursor_left(&rest) >= RPC_CALL_LEN - RPC_HEADER_LEN) {
+			record->response_fragments = count_fragments(pdu, in, &record->response_stub_len);
 			record_present(&record->head, SMB_HAS_RPC_ANSWER);
+		} else if (header.type == RPC_BIND_ACK || header.type == RPC_ALTER_ACK) {
+			read_bind_ack(pdu, &header, &rest);
 		}
 		return true;
 	}
 	record->rpc_request = header.type;
 	record_present(&record->head, SMB_HAS_RPC_REQUEST);
-	if (header.type == RPC_BIND || header.type == RPC_ALTER)
+	if (header.type == RPC_BIND || header.type == RPC_ALTER) {
 		read_bind(pdu, &header, &rest, file);
-	else if (header.type == RPC_REQUEST)
+	} else if (header.type == RPC_REQUEST) {
+		record->request_fragments = count_fragments(pdu, in, &record->request_stub_len);
 		read_request(pdu, &header, &rest, file);
+	}
 	if (rest.short_read && !pdu->cut)
 		proto_event(pdu->ctx, SMB_EVENT_MALFORMED_DCERPC);
 	return true;

@@ -341,7 +341,7 @@ opened(struct smb_pdu *pdu, const struct smb_io *io)
 	struct smb_open *open;
 
 	state->related = io->file;
-	if (smb_tree_is_pipe(state, pdu->tree_id) || !record_is_present(record, SMB_HAS_FILENAME))
+	if (smb_tree_is_pipe(state, pdu->tree_id) || record->filename.count == 0)
 		return;
 	open = add_open(pdu, io->file, base + record->filename.off, record->filename.count);
 	if (open == NULL)

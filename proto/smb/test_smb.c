@@ -130,12 +130,14 @@ static const struct {
 	uint64_t events;
 } pairs[] = {
 	{ "negotiate", 2, 0, 0, "2400 0200 0100 0000 00000000 00000000000000000000000000000000 0000000000000000 0202 1003",
-		"4100 0100 1002 0000", "{\"id\":1,\"dialect\":\"2.10\",\"command\":\"SMB2_COMMAND_NEGOTIATE_PROTOCOL\",\"status\":\"STATUS_SUCCESS\","
-		"\"status_code\":\"0x0\",\"session_id\":9,\"tree_id\":7,\"client_dialects\":[\"2.02\",\"\"],\"response_time_us\":0}", 0 },
+		"4100 0100 1002 0000 2a00000008000000 0900000008000000 00000000 00001000 00001000 00008000 0000000000000000",
+		"{\"id\":1,\"dialect\":\"2.10\",\"command\":\"SMB2_COMMAND_NEGOTIATE_PROTOCOL\",\"status\":\"STATUS_SUCCESS\","
+		"\"status_code\":\"0x0\",\"session_id\":9,\"tree_id\":7,\"client_dialects\":[\"2.02\",\"3.10\"],\"client_guid\":\"00000000-0000-0000-0000-000000000000\","
+		"\"server_guid\":\"0000002a-0008-0000-0009-000000000008\",\"max_read_size\":1048576,\"max_write_size\":8388608,\"response_time_us\":0}", 0 },
 	{ "setup", 2, 1, 0xc000006d, "1900 00 01 00000000 00000000 5800 6000 0000000000000000 " NTLM, "0900 0000 0000 0000",
 		"\"status\":\"STATUS_LOGON_FAILURE\",\"status_code\":\"0xc000006d\",\"session_id\":9,\"tree_id\":7,\"ntlmssp\":{\"domain\":\"SITE\","
 		"\"user\":\"admin\",\"host\":\"HMI\",\"version\":\"10.0 build 17763 rev 15\"}", 0 },
-	{ "tree", 2, 3, 0, "0900 0000 4800 1a00 u'\\\\plc\\recipes' 0000", "1000 01 00", "\"share\":\"\\\\\\\\plc\\\\recipes\",\"share_type\":\"DISK\"", 0 },
+	{ "tree", 2, 3, 0, "0900 0000 4800 1a00 u'\\\\plc\\recipes' 0000", "1000 01 00", "\"share\":\"\\\\\\\\plc\\\\recipes\",\"share_type\":\"FILE\"", 0 },
 	{ "pipes", 2, 3, 0, "0900 0000 4800 1400 u'\\\\plc\\IPC$'", "1000 02 00", "\"named_pipe\":\"\\\\\\\\plc\\\\IPC$\",\"share_type\":\"PIPE\"", 0 },
 	{ "create", 2, 5, 0xc0000034, "3900 00 00 00000000 0000000000000000 0000000000000000 89001200 00000000 07000000 01000000 00000000 "
 		"7800 0c00 00000000 00000000 u'svcctl'", "0900 0000", "\"filename\":\"svcctl\",\"disposition\":\"FILE_OPEN\",\"access_mask\":1179785", 0 },
@@ -143,11 +145,11 @@ static const struct {
 		"1100 0000", "\"dcerpc\":{\"request\":\"BIND\",\"interfaces\":[{\"uuid\":\"367abb81-9844-35f1-ad32-98f038001003\",\"version\":\"2.0\"}],"
 		"\"call_id\":2}", 0 },
 	{ "read", 2, 8, 0, "3100 00 00 1c000000 0000000000000000 0500000000000000 0000000000000000 00000000 00000000 00000000 0000 0000 00", "1100 50 00 1c000000 00000000 00000000 " RESPONSE,
-		"\"dcerpc\":{\"response\":\"RESPONSE\",\"res\":{\"stub_data_size\":4},\"call_id\":3}", 0 },
+		"\"dcerpc\":{\"response\":\"RESPONSE\",\"res\":{\"frag_cnt\":1,\"stub_data_size\":4},\"call_id\":3}", 0 },
 	{ "transceive", 2, 11, 0, "3900 0000 17c01100 0500000000000000 0000000000000000 78000000 1c000000 00000000 00000000 00000000 00000000 "
 		"00000000 00000000 " REQUEST, "3100 0000 17c01100 0500000000000000 0000000000000000 70000000 00000000 70000000 1c000000 00000000 00000000 "
-		RESPONSE, "\"function\":1163287,\"dcerpc\":{\"request\":\"REQUEST\",\"response\":\"RESPONSE\",\"opnum\":12,\"req\":{\"stub_data_size\":4},"
-		"\"res\":{\"stub_data_size\":4},\"call_id\":3}", 0 },
+		RESPONSE, "\"function\":\"FSCTL_PIPE_TRANSCEIVE\",\"dcerpc\":{\"request\":\"REQUEST\",\"response\":\"RESPONSE\",\"opnum\":12,\"req\":{\"frag_cnt\":1,\"stub_data_size\":4},"
+		"\"res\":{\"frag_cnt\":1,\"stub_data_size\":4},\"call_id\":3}", 0 },
 	{ "create cut", 2, 5, 0, "3900 00 00 00000000", "0900 0000", "\"SMB2_COMMAND_CREATE\"", UINT64_C(1) << SMB_EVENT_MALFORMED_DATA },
 	{ "negotiate 1", 1, 0x72, 0, "00 0c00 02 'NT LM 0.12' 00", "00 0000", "\"client_dialects\":[\"NT LM 0.12\"]", 0 },
 	{ "setup 1", 1, 0x73, 0, "0c ff00 0000 0000 0000 0000 00000000 6000 00000000 00000000 6000 " NTLM, "00 0000", "\"user\":\"admin\"", 0 },
@@ -163,7 +165,7 @@ static const struct {
 	{ "core write 1", 1, 0x0b, 0, "05 0500 4800 00000000 0000 4b00 01 4800 " BIND, "01 4800 0000",
 		"\"dcerpc\":{\"request\":\"BIND\",\"interfaces\":[{\"uuid\":\"367abb81-9844-35f1-ad32-98f038001003\",\"version\":\"2.0\"}]", 0 },
 	{ "core read 1", 1, 0x0a, 0, "05 0500 1c00 00000000 0000 0000", "05 1c00 0000000000000000 1f00 01 1c00 " RESPONSE,
-		"\"dcerpc\":{\"response\":\"RESPONSE\",\"res\":{\"stub_data_size\":4},\"call_id\":3}", 0 },
+		"\"dcerpc\":{\"response\":\"RESPONSE\",\"res\":{\"frag_cnt\":1,\"stub_data_size\":4},\"call_id\":3}", 0 },
 	{ "trans2 1", 1, 0x32, 0, "0f 1400 0000 0200 0000 00 00 0000 00000000 0000 1400 4400 0000 0000 01 00 0600 1700 00 0000 0401 00000000 "
 		"u'\\a.bat' 0000", "0a 0200 0000 0000 0200 3800 0000 0000 0000 0000 00 00 0000", "\"subcmd\":\"SET_PATH_INFO\",", 0 },
 	{ "trans2 1, a name", 1, 0x32, 0, "0f 1400 0000 0200 0000 00 00 0000 00000000 0000 1400 4400 0000 0000 01 00 0600 1700 00 0000 0401 00000000 "
@@ -180,6 +182,46 @@ static const struct {
 		"0a000000 u'a.bak'", "0200", "\"rename\":{\"to\":\"a.bak\"},", 0 },
 	{ "delete", 2, 17, 0, "2100 01 0d 01000000 6000 0000 00000000 0500000000000000 0000000000000000 01", "0200", "\"access\":\"delete on close\"", 0 },
 	{ "bytes missing 1", 1, 0x72, 0, "00 ff00 02 'NT LM 0.12' 00", "00 0000", "\"NT LM 0.12\"", UINT64_C(1) << SMB_EVENT_MALFORMED_DATA },
+	{ "kerberos", 2, 1, 0, "1900 00 01 00000000 00000000 5800 7b00 0000000000000000 607906062b0601050502a06f306da00d300b06092a864886f712010202a25c045a605806092a864886f7120102020100 'nI0G' a003020105a10302010ea20703050000000000a3 '2a00.' a003020105a10a1b08 'SITE.LAN' a2173015a003020102a10e300c1b04 'cifs' 1b04 'plc1' a3023000",
+		"0900 0000 0000 0000",
+		"\"kerberos\":{\"realm\":\"SITE.LAN\",\"snames\":[\"cifs\",\"plc1\"]},\"response_time_us\"", 0 },
+	{ "directory", 2, 5, 0, "3900 00 00 00000000 0000000000000000 0000000000000000 89001200 00000000 07000000 02000000 01100000 7800 0800 00000000 00000000 u'logs'",
+		"5900 00 00 02000000 00c08976453cda01 80562277453cda01 00edba77453cda01 80835378453cda01 0010000000000000 2a00000000000000 10000000 00000000 2a00000008000000 0900000008000000 00000000 00000000",
+		"\"directory\":\"logs\",\"disposition\":\"FILE_CREATE\",\"access_mask\":1179785,\"access\":\"delete on close\",\"created\":1704067200,\"accessed\":1704067201,\"modified\":1704067202,\"changed\":1704067203,\"size\":42,\"fuid\":\"0000002a-0008-0000-0009-000000000008\",\"response_time_us\"", 0 },
+	{ "root", 2, 5, 0, "3900 00 00 00000000 0000000000000000 0000000000000000 89001200 00000000 07000000 01000000 01000000 7800 0000 00000000 00000000",
+		"5900 00 00 01000000 0000000000000000000000000000000000000000000000000000000000000000 0000000000000000 0000000000000000 10000000 00000000 2a00000008000000 0900000008000000 00000000 00000000",
+		"\"filename\":\"<share_root>\",\"disposition\":\"FILE_OPEN\",\"access_mask\":1179785,\"access\":\"normal\",\"created\":0,", 0 },
+	{ "opened 1", 1, 0xa2, 0, "18 ff000000 00 0c00 00000000 00000000 9f010200 0000000000000000 00000000 07000000 05000000 40000000 00000000 00 0d00 00 u'a.bat' 0000",
+		"22 ff000000 00 0a40 02000000 00c08976453cda01 80562277453cda01 00edba77453cda01 80835378453cda01 20000000 0010000000000000 0900000000000000 0000 0000 00 0000",
+		"\"access\":\"normal\",\"created\":1704067200,\"accessed\":1704067201,\"modified\":1704067202,\"changed\":1704067203,\"size\":9,\"fuid\":\"400a\",", 0 },
+	{ "opened 1, extended", 1, 0xa2, 0, "18 ff000000 00 0c00 00000000 00000000 9f010200 0000000000000000 00000000 07000000 05000000 40000000 00000000 00 0d00 00 u'a.bat' 0000",
+		"2a ff000000 00 0a40 02000000 00c08976453cda01 80562277453cda01 00edba77453cda01 80835378453cda01 20000000 0010000000000000 0900000000000000 0000 0000 00 "
+		"000000000000000000000000000000000000000000000000 ff011f00 00000000 5c69",
+		"\"access\":\"normal\",\"created\":1704067200,\"accessed\":1704067201,\"modified\":1704067202,\"changed\":1704067203,\"size\":9,\"fuid\":\"400a\",", 0 },
+	{ "systems 1", 1, 0x73, 0, "0d ff00 0000 0000 0000 0000 00000000 0100 0100 00000000 00000000 2800 aabb 00 u'admin' 0000 u'SITE' 0000 u'OS5' 0000 u'LM' 0000 00",
+		"04 ff00 0000 0000 0200 1700 aabb 00 u'NT' 0000 u'LM6' 0000 u'WG' 0000",
+		"\"request\":{\"native_os\":\"OS5\",\"native_lm\":\"LM\"},\"response\":{\"native_os\":\"NT\",\"native_lm\":\"LM6\"},", 0 },
+	{ "service 1", 1, 0x75, 0, "04 ff00 0000 0000 0100 1900 00 u'\\\\plc\\c$' 0000 'LPT1:' 00",
+		"03 ff00 0000 0000 0d00 'A:' 00 u'NTFS' 0000",
+		"\"share\":\"\\\\\\\\plc\\\\c$\",\"service\":{\"request\":\"LPT1:\",\"response\":\"A:\"},", 0 },
+	{ "negotiate 1, extended", 1, 0x72, 0, "00 0c00 02 'NT LM 0.12' 00",
+		"11 0000 03 3200 0100 04110000 00000100 00000000 00000080 0000000000000000 0000 00 1000 2a00000008000000 0900000008000000",
+		"\"client_dialects\":[\"NT LM 0.12\"],\"server_guid\":\"0000002a-0008-0000-0009-000000000008\"", 0 },
+	{ "transaction 1", 1, 0x25, 0, "10 0000 1c00 0000 0000 00 00 0000 00000000 0000 0000 0000 1c00 5600 02 00 2600 0200 1300 00 u'\\PIPE\\' 0000 " REQUEST,
+		"00 0000",
+		"\"command\":\"SMB1_COMMAND_TRANS\",\"subcmd\":\"TRANSACT_NMPIPE\",", 0 },
+	{ "nt transaction 1", 1, 0xa0, 0, "13 01 0000 00000000 00000000 08000000 00000000 00000000 4c000000 00000000 4c000000 00 0600 0000",
+		"00 0000",
+		"\"subcmd\":\"NT_TRANSACT_QUERY_SECURITY_DESC\"", 0 },
+	{ "disposition 1", 1, 0x32, 0, "0f 0600 0100 0200 0000 00 00 0000 00000000 0000 0600 4400 0100 4c00 01 00 0800 0c00 00 0000 0a40 f503 0000 0000 01",
+		"0a 0200 0000 0000 0200 3800 0000 0000 0000 0000 00 00 0000",
+		"\"subcmd\":\"SET_FILE_INFO\",\"status\":\"STATUS_SUCCESS\",\"status_code\":\"0x0\",\"session_id\":5,\"tree_id\":3,\"access\":\"delete on close\",\"level_of_interest\":\"Set Disposition Information\",\"fuid\":\"400a\",", 0 },
+	{ "bind ack", 2, 11, 0, "3900 0000 17c01100 0500000000000000 0000000000000000 78000000 48000000 00000000 00000000 00000000 00000000 00000000 00000000 " BIND,
+		"3100 0000 17c01100 0500000000000000 0000000000000000 70000000 00000000 70000000 44000000 00000000 00000000 05000c03100000004400000002000000b810b810341200000d005c 'PIPE' 5c 'svcctl' 000001000000020001000000000000000000000000000000000000000000",
+		"\"function\":\"FSCTL_PIPE_TRANSCEIVE\",\"dcerpc\":{\"request\":\"BIND\",\"response\":\"BINDACK\",\"interfaces\":[{\"uuid\":\"367abb81-9844-35f1-ad32-98f038001003\",\"version\":\"2.0\",\"ack_result\":2,\"ack_reason\":1}],", 0 },
+	{ "fragments", 2, 9, 0, "3100 7000 3e000000 0000000000000000 0500000000000000 0000000000000000 00000000 00000000 0000 0000 00000000 05000001100000001c000000030000000400000000000c00deadbeef050000021000000022000400030000000400000000000c00deadbeef000000000000",
+		"1100 0000",
+		"\"req\":{\"frag_cnt\":2,\"stub_data_size\":14},", 0 },
 };
 
 static size_t
@@ -349,6 +391,23 @@ test_trees(void **state)
 	assert_int_equal(((const struct smb_record *)(const void *)seen)->session_id, 9);
 }
 
+/* Versions of both are offered in the form of version 1; what answers is of version 2 (MS-SMB2 3.3.5.3.1). */
+static void
+test_negotiate_both(void **state)
+{
+	uint8_t data[MESSAGE_MAX];
+
+	(void)state;
+	feed(data, smb1(data, 0x72, false, "00 1700 02 'NT LM 0.12' 00 02 'SMB 2.\?\?\?' 00"), true);
+	feed(data, smb2(data, 0, true, 0, "4100 0100 ff02 0000"), false);
+	assert_int_equal(rig->emitted, 1);
+	assert_has(&rig->json, "\"dialect\":\"2.\?\?\",\"command\":\"SMB1_COMMAND_NEGOTIATE_PROTOCOL\",\"status\":\"STATUS_SUCCESS\"");
+	assert_has(&rig->json, "\"client_dialects\":[\"NT LM 0.12\",\"SMB 2.\?\?\?\"]");
+	feed(data, smb2(data, 0, true, 0, "4100 0100 ff02 0000"), false);
+	assert_int_equal(rig->emitted, 2);
+	assert_has(&rig->json, "\"command\":\"SMB2_COMMAND_NEGOTIATE_PROTOCOL\"");
+}
+
 /* A status that is none of NT is a class and a code (MS-CIFS 2.2.2.4), which NT_STATUS of the response's own flags says. */
 static void
 test_dos_errors(void **state)
@@ -458,7 +517,7 @@ test_set_info(void **state)
 	feed(data, smb2(data, 17, false, 0, "2100 01 0a 1e000000 6000 0000 00000000 0500000000000000 0600000000000000 01 00000000000000 "
 		"0000000000000000 0a000000 u'a.bak'"), true);
 	feed(data, smb2(data, 17, true, 0, "0200"), false);
-	assert_has(&rig->json, "\"filename\":\"a.cfg\",\"rename\":{\"from\":\"a.cfg\",\"to\":\"a.bak\"},");
+	assert_has(&rig->json, "\"filename\":\"a.cfg\",\"fuid\":\"00000005-0000-0000-0006-000000000000\",\"rename\":{\"from\":\"a.cfg\",\"to\":\"a.bak\"},");
 	feed(data, smb2(data, 17, false, 0, "2100 01 0d 01000000 6000 0000 00000000 0500000000000000 0600000000000000 00"), true);
 	feed(data, smb2(data, 17, true, 0, "0200"), false);
 	assert_has(&rig->json, "\"filename\":\"a.cfg\",\"access\":\"normal\",");
@@ -516,8 +575,8 @@ int
 main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, rig_destroy)
-	const struct CMUnitTest tests[] = { CASE(test_pairs), CASE(test_cut), CASE(test_keywords), CASE(test_limits), CASE(test_trees), CASE(test_dos_errors), CASE(test_related_pipe), CASE(test_set_info), CASE(test_probe),
-		CASE(test_tables) };
+	const struct CMUnitTest tests[] = { CASE(test_pairs), CASE(test_cut), CASE(test_keywords), CASE(test_limits), CASE(test_trees),
+		CASE(test_negotiate_both), CASE(test_dos_errors), CASE(test_related_pipe), CASE(test_set_info), CASE(test_probe), CASE(test_tables) };
 
 	return cmocka_run_group_tests_name("smb", tests, NULL, NULL);
 }
