@@ -77,13 +77,19 @@ packet_len(struct cursor in)
 	return (int)(len + 4);
 }
 
+/* RFC 4253 4.2: a server may say other things before its banner, line by line. A packet begins with zeros of its length. */
+static bool
+is_foreword(struct cursor in, bool to_server)
+{
+	return !to_server && cursor_left(&in) > 0 && *in.pos != 0;
+}
+
 static int
 ssh_frame(struct cursor in, bool to_server)
 {
-	(void)to_server;
 	if (begins_like_banner(in))
 		return cursor_left(&in) < sizeof(prefix) ? 0 : (int)banner_len(in);
-	return packet_len(in);
+	return is_foreword(in, to_server) ? (int)banner_len(in) : packet_len(in);
 }
 
 /* The first message of a key exchange: its list of methods is text. */
@@ -369,6 +375,19 @@ read_packet(struct proto_ctx *ctx, struct cursor in)
 		emit(ctx);
 }
 
+/* Behind the banner there are packets alone. */
+static void
+read_foreword(struct proto_ctx *ctx)
+{
+	struct ssh_state *state = ctx->state;
+	struct ssh_end *end = &state->ends[ctx->to_server];
+
+	if (!end->banner)
+		return;
+	proto_event(ctx, SSH_EVENT_INVALID_RECORD);
+	end->encrypted = end->done = true;
+}
+
 static void
 ssh_parse(struct proto_ctx *ctx, struct cursor in)
 {
@@ -379,6 +398,8 @@ ssh_parse(struct proto_ctx *ctx, struct cursor in)
 		end->done = true;
 	else if (begins_like_banner(in))
 		read_banner(ctx, in);
+	else if (is_foreword(in, ctx->to_server))
+		read_foreword(ctx);
 	else
 		read_packet(ctx, in);
 	if (end->encrypted)

@@ -92,6 +92,29 @@ whole_session(void)
 	rig_feed(data, len, false);
 }
 
+/* RFC 4253 4.2: a server may say other lines before its banner; behind it there are packets alone. */
+static void
+test_foreword(void **state)
+{
+	static const char line[] = "Welcome to the gate\r\n";
+
+	(void)state;
+	assert_int_equal(ssh_proto.frame(cursor_of(line, sizeof(line) - 1), false), sizeof(line) - 1);
+	assert_int_equal(ssh_proto.frame(cursor_of(line, 9), false), 0);
+	assert_int_equal(ssh_proto.frame(cursor_of(line, sizeof(line) - 1), true), -EBADMSG);
+	say(line, false);
+	say("\r\n", false);
+	whole_session();
+	assert_int_equal(rig->emitted, 1);
+	assert_true(rig->events == 0);
+	assert_has(&rig->json, "\"server\":{\"proto_version\":\"2.0\",\"software_version\":\"OpenSSH_9.2p1\"");
+	renew();
+	say("SSH-2.0-OpenSSH_9.2p1\r\n", false);
+	say(line, false);
+	assert_true(rig->events == UINT64_C(1) << SSH_EVENT_INVALID_RECORD);
+	assert_true(rig->ctx.skip_len == PROTO_SKIP_ALL);
+}
+
 static void
 test_session(void **state)
 {
@@ -318,7 +341,7 @@ main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, rig_destroy)
 	const struct CMUnitTest tests[] = {
-		CASE(test_session), CASE(test_banners), CASE(test_kexinit_bad), CASE(test_long_lists), CASE(test_cut), CASE(test_lost),
+		CASE(test_session), CASE(test_foreword), CASE(test_banners), CASE(test_kexinit_bad), CASE(test_long_lists), CASE(test_cut), CASE(test_lost),
 		CASE(test_no_memory), CASE(test_probe), CASE(test_keywords), CASE(test_tables),
 	};
 
