@@ -188,7 +188,7 @@ struct smtp_mime {
 	bool told_long_line, told_long_encoded; /* each once */
 	/* of the entity whose header is read, or whose body */
 	uint8_t encoding;      /* enum smtp_encoding */
-	bool is_multipart, is_message;
+	bool is_multipart, is_digest, is_message;
 	bool has_part;         /* the last of the mail's parts is being filled */
 	uint8_t eol_len;       /* a line end that belongs to the body unless a boundary follows */
 	uint8_t held;          /* base64: characters of the group; quoted-printable: 1 behind =, 2 behind =X */
@@ -197,6 +197,7 @@ struct smtp_mime {
 	uint16_t line_len, field_len;
 	struct smtp_boundary {
 		uint8_t len;
+		bool is_digest;
 		uint8_t text[SMTP_BOUNDARY_LEN_MAX];
 	} boundaries[SMTP_DEPTH_MAX];
 	uint8_t boundary[SMTP_BOUNDARY_LEN_MAX];

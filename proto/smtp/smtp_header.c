@@ -47,14 +47,18 @@ take_until(struct cursor *in, uint8_t end)
 	return taken;
 }
 
+/* What is between the quotes; a comment may stand behind them (RFC 2045 5.1). */
 static struct cursor
 unquoted(struct cursor text)
 {
 	text = line_trim(text);
 	if (text.left > 0 && *text.pos == '"') {
+		uint32_t len = 0;
+
 		cursor_skip(&text, 1);
-		if (text.left > 0 && text.pos[text.left - 1] == '"')
-			text.left--;
+		while (len < text.left && text.pos[len] != '"')
+			len += text.pos[len] == '\\' && len + 1 < text.left ? 2 : 1;
+		text.left = len;
 	}
 	return text;
 }
@@ -116,32 +120,50 @@ take_byte(struct cursor *in, bool percent)
 	return byte;
 }
 
-static void
-read_name(struct proto_ctx *ctx, struct smtp_mime *mime, const struct parameter *parameter)
+/* Without the character set and the language before it. */
+static struct cursor
+value_of(const struct parameter *parameter)
 {
 	struct cursor value = parameter->value;
 
-	if (parameter->first)
-		mime->name_len = 0;
 	if (parameter->encoded && parameter->first) {
 		(void)take_until(&value, '\'');
 		(void)take_until(&value, '\'');
 	}
+	return value;
+}
+
+static void
+read_name(struct proto_ctx *ctx, struct smtp_mime *mime, const struct parameter *parameter)
+{
+	struct cursor value = value_of(parameter);
+
+	if (parameter->first)
+		mime->name_len = 0;
 	while (cursor_left(&value) > 0)
 		add_to_name(ctx, mime, take_byte(&value, parameter->encoded));
 }
 
 /* ---- fields that say what an entity is ---- */
 
+/* It may come in pieces as every value may (RFC 2231 3). */
 static void
-read_boundary(struct proto_ctx *ctx, struct smtp_mime *mime, struct cursor value)
+read_boundary(struct proto_ctx *ctx, struct smtp_mime *mime, const struct parameter *parameter)
 {
-	if (cursor_left(&value) > SMTP_BOUNDARY_LEN_MAX) {
-		proto_event(ctx, SMTP_EVENT_MIME_LONG_BOUNDARY);
-		value.left = 0;
+	struct cursor value = value_of(parameter);
+
+	if (parameter->first)
+		mime->boundary_len = 0;
+	while (cursor_left(&value) > 0) {
+		uint8_t byte = take_byte(&value, parameter->encoded);
+
+		if (mime->boundary_len == SMTP_BOUNDARY_LEN_MAX) {
+			proto_event(ctx, SMTP_EVENT_MIME_LONG_BOUNDARY);
+			mime->boundary_len = 0;
+			return;
+		}
+		mime->boundary[mime->boundary_len++] = byte;
 	}
-	mime->boundary_len = (uint16_t)value.left;
-	memcpy(mime->boundary, value.pos, value.left);
 }
 
 static void
@@ -153,10 +175,11 @@ read_content_type(struct proto_ctx *ctx, struct smtp_mail *mail, struct cursor v
 	bool has_name = mime->name_len > 0; /* Content-Disposition's counts more */
 
 	mime->is_multipart = line_begins(&type, "multipart/");
+	mime->is_digest = is_word(type, "multipart/digest");
 	mime->is_message = is_word(type, "message/rfc822");
 	for (unsigned int i = 0; i < PARAMETERS_MAX && next_parameter(&value, &parameter); i++) {
 		if (mime->is_multipart && is_word(parameter.name, "boundary"))
-			read_boundary(ctx, mime, parameter.value);
+			read_boundary(ctx, mime, &parameter);
 		else if (!has_name && is_word(parameter.name, "name"))
 			read_name(ctx, mime, &parameter);
 	}

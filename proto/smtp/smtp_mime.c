@@ -14,6 +14,7 @@ begin_header(struct smtp_mime *mime, bool is_nested)
 	mime->is_nested = is_nested;
 	mime->encoding = SMTP_PLAIN;
 	mime->is_multipart = false;
+	mime->is_digest = false;
 	mime->is_message = false;
 	mime->name_len = 0;
 	mime->boundary_len = 0;
@@ -51,6 +52,7 @@ begin_multipart(struct proto_ctx *ctx, struct smtp_mail *mail)
 	}
 	boundary = &mime->boundaries[mime->depth++];
 	boundary->len = (uint8_t)mime->boundary_len;
+	boundary->is_digest = mime->is_digest;
 	memcpy(boundary->text, mime->boundary, mime->boundary_len);
 	mime->phase = SMTP_BETWEEN;
 }
@@ -108,10 +110,12 @@ take_boundary(struct proto_ctx *ctx, struct smtp_mail *mail, struct cursor line)
 		smtp_header_read(ctx, mail);
 	smtp_decode_end(ctx, mail, true);
 	mime->depth = (uint8_t)(is_last ? depth - 1 : depth);
-	if (is_last)
+	if (is_last) {
 		mime->phase = SMTP_BETWEEN;
-	else
-		begin_header(mime, true);
+		return true;
+	}
+	begin_header(mime, true);
+	mime->is_message = mime->boundaries[depth - 1].is_digest; /* unless its header says otherwise (RFC 2046 5.1.5) */
 	return true;
 }
 
