@@ -43,10 +43,11 @@ line_is_text(struct cursor line)
 }
 
 /** A command's word in capitals, taken off the line's front.
- *  @return its length; 0: there are not 1 to cap letters with a space or the end behind them */
+ *  @return its length; 0: there are not 1 to cap letters with a space or the end behind them, and nothing is taken off */
 static inline size_t
 line_take_word(struct cursor *line, char *word, size_t cap)
 {
+	struct cursor front = *line;
 	size_t len = 0;
 
 	while (cursor_left(line) > 0 && len < cap) {
@@ -59,7 +60,11 @@ line_take_word(struct cursor *line, char *word, size_t cap)
 		word[len++] = (char)byte;
 		cursor_skip(line, 1);
 	}
-	return cursor_left(line) > 0 && *line->pos != ' ' ? 0 : len;
+	if (cursor_left(line) > 0 && *line->pos != ' ') {
+		*line = front;
+		len = 0;
+	}
+	return len;
 }
 
 /** Without its end; a line that was cut keeps what is there. */

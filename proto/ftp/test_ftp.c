@@ -95,6 +95,7 @@ static const struct {
 	{ "not from the beginning", "< 331 x|< 220 x|> STOR a|< 226 Done|", 4, 3, "\"STOR\"", 0 },
 	{ "telnet signal", "> \xff\xf4\xff\xf2" "ABOR|< 226 Closed|", 2, 1, "\"command\":\"ABOR\"", 0 },
 	{ "no word", "> 12 34|< 500 No|", 2, 1, "\"command\":\"\"", E(MALFORMED_COMMAND) },
+	{ "a word too long", "> SYSTTTTTTTTTTTTTTTTTTTTTTT 1|< 500 No|", 2, 1, "\"command_data\":\"SYSTTTTTTTTTTTTTTTTTTTTTTT 1\"", E(MALFORMED_COMMAND) },
 	{ "no code", "> NOOP|< hello|< 200 OK|", 3, 2, "{\"reply\":[\"OK\"],\"completion_code\":[\"200\"]", E(MALFORMED_REPLY) },
 	{ "code alone", "> NOOP|< 200|", 2, 1, "\"reply\":[\"\"],\"completion_code\":[\"200\"]", 0 },
 };
