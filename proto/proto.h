@@ -229,10 +229,11 @@ struct proto {
 	 */
 	uint32_t (*raw)(struct proto_ctx *ctx, struct cursor in);
 	/**
-	 * Bytes of the direction ctx->to_server at the front of which no PDU begins, right behind the last one: whether they go to
-	 * raw, which takes one of them at least. NULL: never; what is no PDU is passed over, counted and told.
+	 * Bytes of the direction ctx->to_server at the front of which no PDU begins, right behind the last one, or at the direction's end
+	 * one that goes on: whether they go to raw, which takes one of them at least. NULL: never; what is no PDU is passed over, counted
+	 * and told.
 	 */
-	bool (*stray)(struct proto_ctx *ctx);
+	bool (*stray)(struct proto_ctx *ctx, struct cursor in);
 	/** missing bytes of the direction ctx->to_server were lost: drop what spans them. NULL: nothing to do. */
 	void (*gap)(struct proto_ctx *ctx, uint32_t missing);
 	/** The flow is over: deliver what still waits, give slab memory back. Called once if parse ever was. */

@@ -179,16 +179,16 @@ skip_garbage(struct proto_engine *engine, struct proto_session *session, const s
 	return next;
 }
 
-/* Where no PDU begins: whether the protocol takes the bytes as they are. */
+/* Where no PDU begins, or none that will have an end: whether the protocol takes the bytes as they are. */
 static bool
-take_stray(struct proto_engine *engine, struct proto_session *session, const struct proto_input *input)
+take_stray(struct proto_engine *engine, struct proto_session *session, const struct proto_input *input, uint32_t at)
 {
 	struct proto_ctx *ctx;
 
 	if (session->proto->stray == NULL || !session->parsed || !input->tcp || session->garbage_len[input->to_server] > 0)
 		return false;
 	ctx = prepare(engine, session, input->ts_ns, input->to_server, input->tcp);
-	session->raw[input->to_server] = session->proto->stray(ctx);
+	session->raw[input->to_server] = session->proto->stray(ctx, cursor_of(input->data + at, input->len - at));
 	settle(engine);
 	return session->raw[input->to_server];
 }
@@ -244,12 +244,12 @@ read_pdus(struct proto_engine *engine, struct proto_session *session, const stru
 			at += pass_over(session, input->to_server, input->len - at);
 			continue;
 		}
+		if ((len < 0 || input->ended) && take_stray(engine, session, input, at))
+			continue;
 		if (len >= 0 && input->tcp && left < PROTO_PDU_LEN_MAX) {
 			session->seen_len[input->to_server] = left;
 			return at;
 		}
-		if (len < 0 && take_stray(engine, session, input))
-			continue;
 		/* No PDU here; or a datagram's cut one; or one longer than any may be. */
 		at = skip_garbage(engine, session, input, at, len >= 0 ? at + 1 : at);
 	}

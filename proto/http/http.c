@@ -312,18 +312,28 @@ parse_response(struct proto_ctx *ctx, const struct http_head *head, struct curso
 	ctx->over = true;
 }
 
+/* The flow ended in one, or in the blanks before it. */
+static bool
+begins_status_line(struct cursor in)
+{
+	skip_leading(&in);
+	return cursor_left(&in) == 0 || line_begins(&in, "HTTP/");
+}
+
 /*
  * The first answer in a flow that begins with no status line is its body alone, as of HTTP/0.9; browsers show it. Behind a
  * response with a head what is no other one is not to be told from damage.
  */
 static bool
-http_stray(struct proto_ctx *ctx)
+http_stray(struct proto_ctx *ctx, struct cursor in)
 {
 	struct buf derived = { .data = (char *)ctx->record->base, .cap = HTTP_DERIVED_LEN_MAX };
 	const struct http_head head = { 0 };
 	struct http_state *state = ctx->state;
 	struct http_half *half;
 
+	if (begins_status_line(in))
+		return false;
 	if (state->bodies[ctx->to_server].state == HTTP_BODY_PAUSED) {
 		http_body_begin_headless(ctx, state->bodies[ctx->to_server].half);
 		return true;

@@ -352,5 +352,5 @@ http_body_end(struct proto_ctx *ctx, bool to_server)
 	struct http_body *body = &state->bodies[to_server];
 
 	if (body->state != HTTP_BODY_NONE)
-		finish(ctx, body, body->state == HTTP_BODY_UNTIL_CLOSE);
+		finish(ctx, body, has_no_end(body));
 }

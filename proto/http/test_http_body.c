@@ -177,6 +177,14 @@ test_headless(void **state)
 	assert_field("response_body", "<p>hello\nHello\n");
 	assert_json_has("/status.html");
 	assert_true(saw(HTTP_EVENT_NO_HEAD));
+	/* One that no line ends, and that might begin with a method. */
+	rig_renew(NULL);
+	feed(get_request, true);
+	feed("hello", false);
+	end_direction(false);
+	finish_flow();
+	assert_int_equal(rig->emitted, 1);
+	assert_field("response_body", "hello");
 	rig_renew(NULL);
 	feed(get_request, true);
 	feed("What is this?\n", false);

@@ -102,6 +102,19 @@ test_broken(void **state)
 	assert_non_null(strstr(rig->told.data, "event {\"filename\":\"/cut\",\"gaps\":false,\"state\":\"TRUNCATED\",\"stored\":false,\"size\":3"));
 }
 
+/* A body without a head ends with its flow. */
+static void
+test_headless_file(void **state)
+{
+	(void)state;
+	follow(FILE_WANT_EVENT);
+	feed("GET /old HTTP/1.1\r\nHost: a\r\n\r\n", true);
+	feed("<p>hello", false);
+	finish_flow();
+	buf_putc(&rig->told, '\0');
+	assert_non_null(strstr(rig->told.data, "event {\"filename\":\"/old\",\"gaps\":false,\"state\":\"CLOSED\",\"stored\":false,\"size\":8"));
+}
+
 static void
 test_gap(void **state)
 {
@@ -204,6 +217,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_upload, rig_create, rig_destroy),
 		cmocka_unit_test_setup_teardown(test_long, rig_create, rig_destroy),
 		cmocka_unit_test_setup_teardown(test_broken, rig_create, rig_destroy),
+		cmocka_unit_test_setup_teardown(test_headless_file, rig_create, rig_destroy),
 		cmocka_unit_test_setup_teardown(test_gap, rig_create, rig_destroy),
 		cmocka_unit_test_setup_teardown(test_gap_whole, rig_create, rig_destroy),
 		cmocka_unit_test_setup_teardown(test_coded, rig_create, rig_destroy),
