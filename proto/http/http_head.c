@@ -1,7 +1,7 @@
 /* The head of a message: its fields, in one pass, and the forms in which rules see them. */
 #include "proto/http/http.h"
 
-enum { REPETITION_MAX = 64 };
+enum { REPETITION_MAX = 64, LENGTH_DIGITS_MAX = 18 };
 
 enum what {
 	WHAT_PLAIN,
@@ -430,19 +430,43 @@ put_header_names(struct reading *r)
 
 /* ---- what the fields say ---- */
 
+static uint32_t
+element_end(const uint8_t *text, uint32_t at, uint32_t to)
+{
+	while (at < to && text[at] != ',')
+		at++;
+	return at;
+}
+
+static bool
+read_number(const uint8_t *text, uint32_t from, uint32_t to, uint64_t *value)
+{
+	http_trim(text, &from, &to);
+	*value = 0;
+	if (from == to || to - from > LENGTH_DIGITS_MAX)
+		return false;
+	for (; from < to; from++) {
+		if (text[from] < '0' || text[from] > '9')
+			return false;
+		*value = *value * 10 + (uint64_t)(text[from] - '0');
+	}
+	return true;
+}
+
+/* RFC 9110 8.6: a list is what became of fields that were repeated on the way. The first one counts, as of lines. */
 static void
 read_length(struct reading *r, const struct line_field *field)
 {
-	uint64_t value = 0;
-	bool bad = field->value_len == 0 || field->value_len > 18;
+	uint32_t at = field->value, to = field->value + field->value_len, end = element_end(r->text, at, to);
+	uint64_t value = 0, other;
+	bool bad = !read_number(r->text, at, end, &value), repeats = field->repeats != FIRST || end < to;
 
-	for (uint32_t i = 0; i < field->value_len && !bad; i++) {
-		uint8_t c = r->text[field->value + i];
-
-		bad = c < '0' || c > '9';
-		value = value * 10 + (uint64_t)(c - '0');
+	while (end < to && !bad) {
+		at = end + 1;
+		end = element_end(r->text, at, to);
+		bad = !read_number(r->text, at, end, &other);
 	}
-	if (field->repeats != FIRST)
+	if (repeats)
 		http_event(r->ctx, HTTP_EVENT_DUPLICATE_REQUEST_CONTENT_LENGTH, r->head->is_request);
 	if (bad) {
 		http_event(r->ctx, HTTP_EVENT_INVALID_REQUEST_CONTENT_LENGTH, r->head->is_request);

@@ -62,7 +62,7 @@ is_target_start(uint8_t c)
 	return c == '/' || c == '*' || (c | 0x20) == 'h' || c == '\\';
 }
 
-/* The line's last word says which protocol it is: RTSP, SIP and ICAP look the same before it. */
+/* The line's last word says which protocol it is: RTSP, SIP and ICAP look the same before it. Of a known method it may be the only one. */
 static enum http_fit
 fit_last_word(const uint8_t *target, size_t len, bool known, bool strict)
 {
@@ -73,7 +73,7 @@ fit_last_word(const uint8_t *target, size_t len, bool known, bool strict)
 	start = len;
 	while (start > 0 && !http_is_space(target[start - 1]))
 		start--;
-	if (start > 0 && len - start >= 6 && memcmp(target + start, "HTTP/", 5) == 0)
+	if ((start > 0 || known) && len - start >= 6 && memcmp(target + start, "HTTP/", 5) == 0)
 		return target[start + 5] > '1' && (strict || target[start + 5] == '2') ? HTTP_FIT_NO : HTTP_FIT_REQUEST;
 	return !strict && known && start == 0 && target[0] == '/' ? HTTP_FIT_SIMPLE : HTTP_FIT_NO;
 }

@@ -159,7 +159,10 @@ static const struct {
 	{ "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\n", HTTP_EVENT_INVALID_REQUEST_CHUNK_LEN },
 	{ "POST / HTTP/1.1\r\nHost: a\r\nContent-Encoding: zip\r\n\r\n", HTTP_EVENT_ABNORMAL_CONTENT_ENCODING },
 	{ "POST / HTTP/1.1\r\nHost: a\r\nContent-Encoding: gzip, gzip, gzip\r\n\r\n", HTTP_EVENT_TOO_MANY_ENCODINGS },
+	{ "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0, 0\r\n\r\n", HTTP_EVENT_DUPLICATE_REQUEST_CONTENT_LENGTH },
+	{ "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0,\r\n\r\n", HTTP_EVENT_INVALID_REQUEST_CONTENT_LENGTH },
 	{ "GET /x\r\n", HTTP_EVENT_MISSING_PROTOCOL },
+	{ "GET HTTP/1.1\r\nHost: a\r\n\r\n", HTTP_EVENT_MISSING_PROTOCOL },
 	{ "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", HTTP_EVENT_WRONG_DIRECTION },
 };
 
@@ -186,6 +189,30 @@ test_odd_heads(void **state)
 	feed("HTTP/1.x 200 OK\r\n\r\n", false);
 	finish_flow();
 	assert_true(saw(HTTP_EVENT_INVALID_PROTOCOL));
+}
+
+/* Fields that were joined on the way say how long a body is, as those that were not. */
+static void
+test_length_list(void **state)
+{
+	(void)state;
+	feed("POST /1 HTTP/1.1\r\nHost: a\r\nContent-Length: 3 ,3\r\n\r\nabc", true);
+	assert_field("request_body", "abc");
+	feed("GET /2 HTTP/1.1\r\nHost: a\r\n\r\n", true);
+	assert_field("url", "/2");
+}
+
+/* Without a target what is behind the method is it, as in Suricata; the response is its answer. */
+static void
+test_no_target(void **state)
+{
+	(void)state;
+	feed("GET HTTP/1.1\r\nHost: a\r\n\r\n", true);
+	assert_field("http_method", "GET");
+	feed(ok_response, false);
+	assert_int_equal(rig->emitted, 1);
+	assert_json_has("\"url\":\"HTTP/1.1\"");
+	assert_false(saw(HTTP_EVENT_UNMATCHED_RESPONSE));
 }
 
 /* A head without end is cut; what follows it is found. */
@@ -461,7 +488,7 @@ main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, rig_create, rig_destroy)
 	const struct CMUnitTest tests[] = {
 		CASE(test_request), CASE(test_response), CASE(test_headers), CASE(test_uri), CASE(test_odd_heads),
-		CASE(test_long_head), CASE(test_probe), CASE(test_resynchronise), CASE(test_dump), CASE(test_cuts), CASE(test_ends), CASE(test_remains), CASE(test_lines), CASE(test_blanks),
+		CASE(test_length_list), CASE(test_no_target), CASE(test_long_head), CASE(test_probe), CASE(test_resynchronise), CASE(test_dump), CASE(test_cuts), CASE(test_ends), CASE(test_remains), CASE(test_lines), CASE(test_blanks),
 		CASE(test_tables),
 	};
 

@@ -36,7 +36,6 @@ NOT_HERE = {
     "ndpi__ndpi_match_string_subprotocol__error.pcapng": "a frame with damaged numbers, far outside of the window",
     "zeek__communityid-tcp.pcap": "the capture has the first 96 bytes of each frame",
     "zeek__mixed-vlan-mpls.pcap": "frames with a header of their own before Ethernet's",
-    "zeek__http-no-uri.pcap": "a request line without a target",
     "zeek__tunnels-gre-over-udp-4754.pcap": "HTTP within GRE over UDP",
 }
 MALFORMED = ("suriverify__http-evader-", "suriverify__http1-noint-status")
