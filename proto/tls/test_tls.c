@@ -262,6 +262,10 @@ test_fingerprints(void **state)
 	rig_end();
 	assert_has(&rig->json, "\"ja3\":{\"hash\":\"7b3e16592642c5ff580ac61db9bd99f4\"");
 	assert_has(&rig->json, "\"ja4\":\"t12d0305h2_f81807f6db74_876bcc86782c\"");
+	renew(); /* GREASE is passed over wherever it stands (RFC 8701 3.1) */
+	talk("C" CLIENT_HELLO(SNI_PLC "000a [ [ 0017 0018 ] ] 000b [ (00) ] 000d [ [ 1a1a 0403 0804 ] ] " ALPN_TWO));
+	rig_end();
+	assert_has(&rig->json, "\"ja4\":\"t12d0305h2_f81807f6db74_876bcc86782c\"");
 	renew();
 	talk("C" CLIENT_HELLO(SNI_PLC));
 	rig_end();

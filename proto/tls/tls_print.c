@@ -3,6 +3,7 @@
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include "proto/tls/tls.h"
 
+#include <assert.h>
 #include <openssl/md5.h>
 #include <openssl/sha.h>
 
@@ -98,6 +99,18 @@ sort_plain(uint16_t out[], const uint16_t values[], uint16_t count, bool extensi
 	return kept;
 }
 
+/* In the order in which they stand. */
+static uint16_t
+drop_grease(uint16_t out[], const uint16_t values[], uint16_t count)
+{
+	uint16_t kept = 0;
+
+	for (uint16_t i = 0; i < count; i++)
+		if (!tls_is_grease(values[i]))
+			out[kept++] = values[i];
+	return kept;
+}
+
 static void
 digest_list(SHA256_CTX *sha, const uint16_t values[], uint16_t count, char before)
 {
@@ -182,11 +195,13 @@ put_ja4_alpn(struct buf *out, struct cursor alpn)
 	buf_putc(out, hex[3]);
 }
 
+static_assert(TLS_EXTENSIONS_MAX + TLS_SMALL_LIST_MAX <= TLS_LIST_MAX, "the lists of a hello fit");
+
 void
 tls_print_ja4(const struct tls_hello *hello, struct buf *out)
 {
 	uint16_t sorted[TLS_LIST_MAX];
-	uint16_t count = sort_plain(sorted, hello->ciphers, hello->cipher_count, false);
+	uint16_t count = sort_plain(sorted, hello->ciphers, hello->cipher_count, false), others;
 	SHA256_CTX sha;
 
 	buf_putc(out, 't');
@@ -201,6 +216,7 @@ tls_print_ja4(const struct tls_hello *hello, struct buf *out)
 	count = sort_plain(sorted, hello->extensions, hello->extension_count, true);
 	SHA256_Init(&sha);
 	digest_list(&sha, sorted, count, '\0');
-	digest_list(&sha, hello->signatures, hello->signature_count, '_');
-	put_ja4_hash(out, &sha, count == 0 && hello->signature_count == 0);
+	others = drop_grease(sorted + count, hello->signatures, hello->signature_count);
+	digest_list(&sha, sorted + count, others, '_');
+	put_ja4_hash(out, &sha, count == 0 && others == 0);
 }
