@@ -265,6 +265,8 @@ void smtp_find_links(struct smtp_mail *mail);
 /** Bytes were lost: the line at hand is not whole. */
 void smtp_mime_gap(struct proto_ctx *ctx, struct smtp_mail *mail);
 /** The header field that mime has whole: what it says of the mail and of the entity. */
+/** Encoded words in a text become what they stand for, in place (RFC 2047). @return its bytes then */
+uint32_t smtp_words_decode(uint8_t *text, uint32_t len);
 void smtp_header_read(struct proto_ctx *ctx, struct smtp_mail *mail);
 /** The next address of a list with commas between. @return false: no more */
 bool smtp_header_next_address(struct cursor *list, struct cursor *address);

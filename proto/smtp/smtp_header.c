@@ -183,6 +183,8 @@ read_content_type(struct proto_ctx *ctx, struct smtp_mail *mail, struct cursor v
 		else if (!has_name && is_word(parameter.name, "name"))
 			read_name(ctx, mime, &parameter);
 	}
+	if (!has_name)
+		mime->name_len = (uint16_t)smtp_words_decode(mime->name, mime->name_len);
 }
 
 static void
@@ -194,6 +196,8 @@ read_disposition(struct proto_ctx *ctx, struct smtp_mail *mail, struct cursor va
 	for (unsigned int i = 0; i < PARAMETERS_MAX && next_parameter(&value, &parameter); i++)
 		if (is_word(parameter.name, "filename"))
 			read_name(ctx, &mail->mime, &parameter);
+	/* Not allowed between quotes (RFC 2047 5), and what mail programs write and read all the same. */
+	mail->mime.name_len = (uint16_t)smtp_words_decode(mail->mime.name, mail->mime.name_len);
 }
 
 static void
