@@ -375,17 +375,15 @@ read_packet(struct proto_ctx *ctx, struct cursor in)
 		emit(ctx);
 }
 
-/* Behind the banner there are packets alone. */
+/* Behind the banner there are packets alone: what is none was lost before, as in one of several subflows of a connection. */
 static void
 read_foreword(struct proto_ctx *ctx)
 {
 	struct ssh_state *state = ctx->state;
 	struct ssh_end *end = &state->ends[ctx->to_server];
 
-	if (!end->banner)
-		return;
-	proto_event(ctx, SSH_EVENT_INVALID_RECORD);
-	end->encrypted = end->done = true;
+	if (end->banner)
+		end->encrypted = end->done = true;
 }
 
 static void

@@ -111,7 +111,7 @@ test_foreword(void **state)
 	renew();
 	say("SSH-2.0-OpenSSH_9.2p1\r\n", false);
 	say(line, false);
-	assert_true(rig->events == UINT64_C(1) << SSH_EVENT_INVALID_RECORD);
+	assert_true(rig->events == 0);
 	assert_true(rig->ctx.skip_len == PROTO_SKIP_ALL);
 }
 
