@@ -164,7 +164,7 @@ REASONS = [
     ('http.log', 'response_body_len', of('zlib-header', 'x-gzip'),
      'Zeek counts what is decompressed, we the content as it came (RFC 9112 6)'),
     ('http.log', '*', of('request-then-cruft'), 'the answer to what stands behind the request is ours alone'),
-    ('http.log', '*', of('http.no-uri'), 'a request line without a target (RFC 9112 3): no request for us, its answer is one to none'),
+    ('http.log', '*', of('http.no-uri'), 'a request line without a target (RFC 9112 3): its second word is the url here, as it stands there; Zeek has none'),
     ('http.log', 'response_body_len', of('content-length-confusion'),
      'Zeek takes the answer with a head, which comes before the request of HTTP/0.9, for its answer'),
     ('ftp.log', 'replies', of('max-command-length', 'invalid-reply-code'),
