@@ -19,12 +19,13 @@ import unittest
 
 import aggregator_test
 from aggregator_test import ROOT, event
-from cluster_kill import Gateway, free_port
+from cluster_kill import Gateway
 from enrol import P384, make_request, openssl
 from stack import skip
 
 sys.path.insert(0, os.path.join(ROOT, 'test', 'harness'))
 import cluster  # noqa: E402
+from ports import free_port  # noqa: E402
 
 BACK_S = 10  # after the end of a fault
 HEARD_S = 2  # within which a revocation said at one holds at the other: PG_LISTEN_CURRENT_MS

@@ -12,7 +12,6 @@ import json
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -24,6 +23,7 @@ from stack import add_row, skip
 
 sys.path.insert(0, os.path.join(ROOT, 'test', 'harness'))
 import cluster  # noqa: E402
+from ports import free_port  # noqa: E402
 
 SENSORS = ('plant-1', 'plant-2', 'plant-3', 'plant-4')
 NODES = ('ch1', 'ch2', 'ch3', *(['ch4'] if len(cluster.SHARDS) == 2 else []), 'zk', 'pg1', 'pg2', 'gateway1', 'gateway2', 'haproxy')
@@ -41,12 +41,6 @@ listen gateways
 	server one 127.0.0.1:{one} check inter 300 fall 1 rise 1
 	server two 127.0.0.1:{two} check inter 300 fall 1 rise 1
 """
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        return probe.getsockname()[1]
 
 
 class Gateway(aggregator_test.Aggregator):

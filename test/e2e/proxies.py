@@ -7,17 +7,15 @@ import signal
 import socket
 import socketserver
 import subprocess
+import sys
 import tempfile
 import threading
 import time
 
 from uplink_server import pump
 
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(('127.0.0.1', 0))
-        return s.getsockname()[1]
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'harness'))
+from ports import free_port  # noqa: E402
 
 
 def wait_for_port(port, process, seconds=20):

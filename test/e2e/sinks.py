@@ -20,15 +20,10 @@ from stack import ROOT, wait_for
 
 sys.path.insert(0, os.path.join(ROOT, 'test/harness'))
 import parallel  # noqa: E402
+from ports import free_port  # noqa: E402
 
 FEED = next((os.path.join(name, 'lib/sink/uplink_feed') if os.path.isdir(name) else name for name in sys.argv[1:]),
             os.path.join(ROOT, 'build-test/lib/sink/uplink_feed'))
-
-
-def free_port(kind):
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(('127.0.0.1', 0))
-        return probe.getsockname()[1]
 
 
 def alert(number, **more):

@@ -8,9 +8,11 @@ import sys
 import unittest
 
 import uplink_test
-from sinks import FEED, SinkTest, free_port
+from sinks import FEED, SinkTest
 from stack import wait_for
 from uplink_server import Aggregator
+
+from ports import free_port  # noqa: E402
 
 PROVIDER = '/usr/lib/x86_64-linux-gnu/ossl-modules/tpm2.so'
 BY_TPM = ('-provider', 'tpm2', '-provider', 'default', '-propquery', '?provider=tpm2')

@@ -19,9 +19,10 @@ import unittest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'harness'))
 import store  # noqa: E402
+from ports import free_port  # noqa: E402
 import uplink_test  # noqa: E402
 from stack import add_row  # noqa: E402
-from proxies import Dante, FaultyProxy, Haproxy, Squid, free_port, wait_for_port  # noqa: E402
+from proxies import Dante, FaultyProxy, Haproxy, Squid, wait_for_port  # noqa: E402
 from uplink_server import Aggregator, AnyLocalhost, Proxy  # noqa: E402
 from uplink_test import Feed, make_pki, numbers, run  # noqa: E402
 
