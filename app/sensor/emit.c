@@ -528,7 +528,6 @@ emit_biflow(struct worker *worker, const struct flow *flow)
 	const struct flow_session *session = flow->session;
 	const struct mac_lists *macs = session != NULL ? session->macs : NULL;
 
-	emit_read_metadata(worker, flow);
 	if (!begin(worker, &b, EVENT_FLOW, event_len_of(4, sizeof(struct flow_record) + sizeof(struct flow_tcp_record) +
 		    sizeof(*macs) + worker->metadata.len)))
 		return;
@@ -550,7 +549,7 @@ emit_netflow(struct worker *worker, const struct flow *flow, enum flow_direction
 	flow_record_fill(flow, flow_part(worker->flows, flow), &both);
 	if ((direction == FLOW_TO_SERVER ? both.pkts_toserver : both.pkts_toclient) == 0)
 		return;
-	if (!begin(worker, &b, EVENT_NETFLOW, event_len_of(2, sizeof(record) + sizeof(tcp))))
+	if (!begin(worker, &b, EVENT_NETFLOW, event_len_of(3, sizeof(record) + sizeof(tcp) + worker->metadata.len)))
 		return;
 	b.event->ts_ns = flow->last_ns;
 	if (direction == FLOW_TO_CLIENT)
@@ -560,15 +559,20 @@ emit_netflow(struct worker *worker, const struct flow *flow, enum flow_direction
 	netflow_tcp_record_fill(flow, direction, &tcp);
 	if (flow->key.ip_proto == IP_PROTO_TCP)
 		put_bytes(&b, EVENT_SECTION_TCP, (const uint8_t *)&tcp, sizeof(tcp));
+	put_metadata(&b, worker);
 	event_ring_commit(worker->ring, b.event);
 }
 
 void
 emit_flow(struct worker *worker, const struct flow *flow)
 {
-	if (worker->settings->sensor.log_flow)
+	const struct sensor_config *config = &worker->settings->sensor;
+
+	if (config->log_flow || config->log_netflow)
+		emit_read_metadata(worker, flow);
+	if (config->log_flow)
 		emit_biflow(worker, flow);
-	if (!worker->settings->sensor.log_netflow)
+	if (!config->log_netflow)
 		return;
 	emit_netflow(worker, flow, FLOW_TO_SERVER);
 	emit_netflow(worker, flow, FLOW_TO_CLIENT);
