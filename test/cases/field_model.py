@@ -40,6 +40,9 @@ OTHERWISE = [
     (r"mqtt\.publish\.message", "of Sparkplug's the event has what is in it"),
 ]
 
+# What stands in place of the name of a number that has none: a rule asks for the number.
+NAMELESS = re.compile(r"(unknown|other-|type-|rcode-|(reserved|undefined|undetermined|invalid)$)", re.I)
+
 
 def field_types():
     """Path -> the types of its shapes, as the reference page has them, of those that rules may ask for."""
@@ -155,7 +158,7 @@ def asks(chance, types, path, value, in_list):
         yield from addresses(chance, path, value)
     elif isinstance(value, str) and types[path] == {"MAC address"}:
         yield from macs(chance, path, value)
-    elif isinstance(value, str) and types[path] == {"name"} and re.fullmatch(r"[\w-][\w -]*", value) and not value.lower().startswith("unknown"):
+    elif isinstance(value, str) and types[path] == {"name"} and re.fullmatch(r"[\w-][\w -]*", value) and not NAMELESS.match(value):
         yield Ask(f"{path}:{value}", lambda one: one == value)
         if not in_list:   # of a list of bits it says that one is not set, also where none is shown
             yield Ask(f"{path}:!{value}", lambda one: one != value)
