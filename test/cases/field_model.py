@@ -35,8 +35,10 @@ UNSEEN = [
 
 # Fields whose rules do not ask for what events show, and why.
 OTHERWISE = [
-    (r"s7comm\.(items\.)?(return_code|return_code_name|session_id|sequence)|smb\.(session_id|tree_id)|ftp\.reply_received", "a request has one, too, of which its event shows the response's"),
+    (r"s7comm\.(items\.)?(return_code|return_code_name|session_id|sequence|data_unit_reference|function_status)|smb\.(session_id|tree_id)|ftp\.reply_received", "a request has one, too, of which its event shows the response's"),
     (r"mqtt\.(connack\.return_code|reason_code)|tls\.version", "a keyword of that name has values of its own"),
+    (r"ftp_data\.size", "rules are asked while the file still comes"),
+    (r"smb\.dcerpc\.interfaces\.ack_(result|reason)", "where BINDACK comes by a READ of its own the event alone has them"),
     (r"mqtt\.publish\.message", "of Sparkplug's the event has what is in it"),
 ]
 
