@@ -48,17 +48,6 @@ read_stock(struct sqlite_store *store, struct stock *out)
 }
 
 static int
-run_numbered(struct sqlite_store *store, const char *sql, int64_t partition)
-{
-	char text[SQL_TEXT_MAX];
-	struct buf buf = { .data = text, .cap = sizeof(text) - 1 };
-
-	sqlite_put_numbered(&buf, sql, partition);
-	text[buf.len] = '\0';
-	return sqlite_exec(store, text);
-}
-
-static int
 begin(struct sqlite_store *store)
 {
 	int err = sqlite_run(store, SQL_BEGIN);
@@ -141,7 +130,7 @@ take_apart(struct sqlite_store *store)
 	}
 	err = begin(store);
 	if (err == 0)
-		err = run_numbered(store, steps[store->doom_step], id);
+		err = sqlite_exec_numbered(store, steps[store->doom_step], id);
 	if (err == 0 && store->doom_step + 1 == TAKE_APART_STEPS) {
 		sqlite3_bind_int64(store->statements[SQL_PARTITION_FORGET], 1, id);
 		err = sqlite_run(store, SQL_PARTITION_FORGET);

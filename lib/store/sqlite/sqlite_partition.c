@@ -64,8 +64,8 @@ sqlite_put_numbered(struct buf *out, const char *text, int64_t number)
 	}
 }
 
-static int
-exec_numbered(struct sqlite_store *store, const char *text, int64_t id)
+int
+sqlite_exec_numbered(struct sqlite_store *store, const char *text, int64_t id)
 {
 	char numbered[SQL_TEXT_MAX];
 	struct buf sql = { .data = numbered, .cap = sizeof(numbered) - 1 };
@@ -78,7 +78,7 @@ exec_numbered(struct sqlite_store *store, const char *text, int64_t id)
 int
 sqlite_partition_make(struct sqlite_store *store, int64_t id)
 {
-	return exec_numbered(store, tables, id);
+	return sqlite_exec_numbered(store, tables, id);
 }
 
 void
@@ -154,10 +154,10 @@ sqlite_partitions_upgrade(struct sqlite_store *store)
 {
 	struct sqlite_partition *rows;
 	int count = sqlite_partitions(store, false, &rows);
-	int err = count < 0 ? count : exec_numbered(store, upgrade, 0);
+	int err = count < 0 ? count : sqlite_exec_numbered(store, upgrade, 0);
 
 	for (int i = 0; i < count && err == 0; i++)
-		err = exec_numbered(store, upgrade, rows[i].id);
+		err = sqlite_exec_numbered(store, upgrade, rows[i].id);
 	if (count >= 0)
 		free(rows);
 	return err;

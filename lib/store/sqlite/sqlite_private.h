@@ -132,6 +132,8 @@ void sqlite_bind_number(sqlite3_stmt *statement, int at, const struct line_numbe
 
 /** Appends text with a partition's number for each '$'. */
 void sqlite_put_numbered(struct buf *out, const char *text, int64_t number);
+/** Runs such a text. @return 0 or -errno */
+int sqlite_exec_numbered(struct sqlite_store *store, const char *text, int64_t number);
 /** Creates a partition's tables. Number 0 is always there and empty, so that every question has one to ask. */
 int sqlite_partition_make(struct sqlite_store *store, int64_t id);
 /** Makes those of a database of version 3 what they are now, within a transaction. */
