@@ -168,18 +168,6 @@ do_url_decode(struct rule_matcher *matcher, const struct rule_transform *transfo
 	return used;
 }
 
-static int
-base64_value(uint8_t c)
-{
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
 uint32_t
 rule_base64_decode(const uint8_t *data, uint32_t len, enum rule_base64_mode mode, uint8_t *out)
 {

@@ -5,7 +5,6 @@
 
 enum {
 	ENCODED_LEN_MAX = 76, /* RFC 2045 6.7, 6.8: of a line */
-	BASE64_NONE = 64,
 };
 
 /* Bytes on their way into the part: collected, for each is one. */
@@ -75,18 +74,6 @@ put_eol(struct sink *sink)
 
 /* ---- base64 ---- */
 
-static uint8_t
-base64_value(uint8_t c)
-{
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return (uint8_t)(c - 'a' + 26);
-	if (c >= '0' && c <= '9')
-		return (uint8_t)(c - '0' + 52);
-	return c == '+' ? 62 : c == '/' ? 63 : BASE64_NONE;
-}
-
 /* The bytes of a group that is not full: two or three characters make one or two. */
 static void
 base64_rest(struct sink *sink)
@@ -109,18 +96,19 @@ base64_line(struct sink *sink, struct cursor line)
 	struct smtp_mime *mime = &sink->mail->mime;
 
 	while (cursor_left(&line) > 0) {
-		uint8_t c = cursor_u8(&line), value = base64_value(c);
+		uint8_t c = cursor_u8(&line);
+		int value = base64_value(c);
 
 		if (c == '=') {
 			base64_rest(sink);
 			continue;
 		}
-		if (value == BASE64_NONE) {
+		if (value < 0) {
 			if (c != '\r' && c != '\n' && c != ' ' && c != '\t')
 				proto_event(sink->ctx, SMTP_EVENT_MIME_INVALID_BASE64);
 			continue;
 		}
-		mime->group = mime->group << 6 | value;
+		mime->group = mime->group << 6 | (uint32_t)value;
 		if (++mime->held < 4)
 			continue;
 		sink_put(sink, (uint8_t)(mime->group >> 16));

@@ -2,18 +2,6 @@
 #include "lib/base/hex.h"
 #include "proto/smtp/smtp.h"
 
-static int
-base64_value(uint8_t c)
-{
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
 /* What is decoded is never longer: out may be where in is. @return bytes of out */
 static uint32_t
 decode_base64(uint8_t *out, const uint8_t *in, uint32_t len)
