@@ -299,6 +299,7 @@ check_places(struct report *report, const struct settings *settings)
 {
 	check_place(report, settings, "outputs.eve.path", false);
 	check_place(report, settings, "detect.sgh-mpm-caching-path", true);
+	check_place(report, settings, "capture.dir", true);
 	if (strlen(settings->sensor.control_socket) > SOCKET_PATH_MAX)
 		fault(report, "control.socket: the path is longer than %d bytes", SOCKET_PATH_MAX);
 	else

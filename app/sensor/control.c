@@ -193,14 +193,6 @@ verb_rules_top(struct sensor *sensor, const json_t *request)
 	return json_pack("{s:b,s:i,s:i,s:o}", "ok", 1, "rules", (int)total, "checked", (int)count, "top", list);
 }
 
-static json_t *
-verb_flows(struct sensor *sensor, const json_t *request)
-{
-	struct config_error err = { "" };
-	json_t *answer = control_flows(sensor, request, &err);
-
-	return answer != NULL ? answer : failure(err.text);
-}
 
 static json_t *
 verb_log_level(struct sensor *sensor, const json_t *request)
@@ -214,13 +206,29 @@ verb_log_level(struct sensor *sensor, const json_t *request)
 	return json_pack("{s:b,s:s}", "ok", 1, "level", log_level_name((enum log_level)level));
 }
 
+/* Those that may refuse say why. */
 static const struct {
 	const char *name;
 	json_t *(*answer)(struct sensor *sensor, const json_t *request);
+	json_t *(*try)(struct sensor *sensor, const json_t *request, struct config_error *err);
 } verbs[] = {
-	{ "status", verb_status }, { "counters", verb_counters }, { "ports", verb_ports }, { "flows", verb_flows }, { "uplink", verb_uplink },
-	{ "rules.reload", verb_rules_reload }, { "rules.top", verb_rules_top }, { "log.level", verb_log_level },
+	{ "status", verb_status, NULL }, { "counters", verb_counters, NULL }, { "ports", verb_ports, NULL }, { "flows", NULL, control_flows },
+	{ "uplink", verb_uplink, NULL }, { "rules.reload", verb_rules_reload, NULL }, { "rules.top", verb_rules_top, NULL },
+	{ "capture.start", NULL, control_capture_start }, { "capture.stop", NULL, control_capture_stop },
+	{ "capture.status", NULL, control_capture_status }, { "log.level", verb_log_level, NULL },
 };
+
+static json_t *
+run_verb(unsigned int i, struct sensor *sensor, const json_t *request)
+{
+	struct config_error err = { "" };
+	json_t *answer;
+
+	if (verbs[i].answer != NULL)
+		return verbs[i].answer(sensor, request);
+	answer = verbs[i].try(sensor, request, &err);
+	return answer != NULL ? answer : failure(err.text);
+}
 
 static json_t *
 answer_to(struct sensor *sensor, const char *line, size_t len)
@@ -232,13 +240,14 @@ answer_to(struct sensor *sensor, const char *line, size_t len)
 
 	if (request == NULL)
 		return failure(error.text);
-	for (size_t i = 0; verb != NULL && i < sizeof(verbs) / sizeof(verbs[0]); i++)
+	for (unsigned int i = 0; verb != NULL && i < sizeof(verbs) / sizeof(verbs[0]); i++)
 		if (strcmp(verbs[i].name, verb) == 0)
-			answer = verbs[i].answer(sensor, request);
+			answer = run_verb(i, sensor, request);
 	json_decref(request);
 	if (answer != NULL)
 		return answer;
-	return failure("verb is none of status, counters, ports, flows, uplink, rules.reload, rules.top, log.level");
+	return failure("verb is none of status, counters, ports, flows, uplink, rules.reload, rules.top, capture.start, capture.stop, "
+		"capture.status, log.level");
 }
 
 static bool
@@ -323,6 +332,7 @@ control_run(void *arg)
 	while (!atomic_load(&control->stop)) {
 		unsigned int count = control->client_count;
 
+		control_capture_watch(control->sensor);
 		fds[0] = (struct pollfd){ .fd = control->listener, .events = POLLIN };
 		for (unsigned int i = 0; i < count; i++)
 			fds[i + 1] = (struct pollfd){ .fd = control->clients[i].fd, .events = POLLIN };

@@ -340,6 +340,7 @@ void
 sensor_destroy(struct sensor *sensor)
 {
 	control_destroy(sensor->control);
+	control_capture_end(sensor);
 	exporter_destroy(sensor->exporter);
 	sink_set_destroy(sensor->sinks);
 	if (sensor->workers_made == 0 && sensor->spreader == NULL)

@@ -36,6 +36,8 @@ struct sensor {
 	struct sink_set *sinks;
 	struct exporter *exporter;
 	struct control *control;
+	struct recording *recording; /* NULL: none is under way; the control thread's */
+	struct recording_state *recorded; /* of the last that ended; NULL: none did */
 	uint32_t advice_given;       /* advice.h; the exporter's thread */
 	uint64_t started_ns;         /* wall clock */
 	uint64_t started_ms;         /* clock_ms() */
@@ -86,6 +88,17 @@ void control_destroy(struct control *control);
 
 /** The verb `flows`: those with the most bytes, as flow events say it. @return the answer; NULL with err set */
 json_t *control_flows(struct sensor *sensor, const json_t *request, struct config_error *err);
+
+/* ---- control_capture.c: the control thread's ---- */
+
+/** The verbs `capture.start`, `capture.stop` and `capture.status`. @return the answer; NULL with err set */
+json_t *control_capture_start(struct sensor *sensor, const json_t *request, struct config_error *err);
+json_t *control_capture_stop(struct sensor *sensor, const json_t *request, struct config_error *err);
+json_t *control_capture_status(struct sensor *sensor, const json_t *request, struct config_error *err);
+/** Now and then: one that came to its end is put away. */
+void control_capture_watch(struct sensor *sensor);
+/** The control thread is gone, the workers are done. */
+void control_capture_end(struct sensor *sensor);
 
 /* ---- spreader.c ---- */
 

@@ -60,6 +60,11 @@ static const struct knob knobs[] = {
 	{ "eve.community-id", KNOB_BOOL, AT(community_id), 0, 0, "yes", NULL, "events carry the Community ID" },
 	{ "eve.community-id-seed", KNOB_NUMBER, AT(community_id_seed), 0, 65535, "0", NULL, "seed of the Community ID" },
 	{ "control.socket", KNOB_TEXT, AT(control_socket), 0, 0, "", NULL, "path of the control socket; empty: none in `read`" },
+	{ "capture.dir", KNOB_TEXT, AT(capture_dir), 0, 0, "/var/lib/millrace/captures", NULL,
+		"folder for the files of the control socket's capture.start" },
+	{ "capture.size", KNOB_SIZE, AT(capture_size), 1 << 16, UINT64_C(1) << 44, "1 GiB", NULL, "bytes that one of them may have" },
+	{ "capture.keep-free", KNOB_SIZE, AT(capture_keep_free), 0, UINT64_C(1) << 50, "1 GiB", NULL,
+		"bytes of their file system that they leave free: one that would take of them ends" },
 	{ "log.level", KNOB_CHOICE, AT(log_level), 0, 0, "notice", log_levels, "what is logged" },
 };
 

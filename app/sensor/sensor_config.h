@@ -40,6 +40,8 @@ struct sensor_config {
 	bool ethernet, community_id;
 	uint64_t community_id_seed;
 	const char *control_socket;
+	const char *capture_dir;
+	uint64_t capture_size, capture_keep_free; /* bytes */
 	unsigned int log_level;
 	bool acked_frame_numbers;   /* `read`: pcap_cnt is the frame that acknowledged the bytes */
 };

@@ -208,28 +208,6 @@ settle_stream(struct worker *worker, struct flow *flow)
 	stream_give_up(worker->streams, flow);
 }
 
-/*
- * A flow whose opening was not seen began with whoever spoke first, which may be the server. Content says who is who;
- * where it cannot, a usual server port does.
- */
-static void
-orient(struct worker *worker, struct flow *flow, struct packet *packet)
-{
-	struct proto_input input = { .data = packet->payload, .len = packet->payload_len, .ts_ns = packet->ts_ns,
-		.sport = packet->sport, .dport = packet->dport, .tcp = packet->ip_proto == IP_PROTO_TCP,
-		.to_server = flow_to_server(packet) };
-	int verdict = proto_sender_is_server(worker->protos, &input);
-
-	if (verdict < 0 && proto_is_port(worker->protos, input.tcp, packet->sport) !=
-				   proto_is_port(worker->protos, input.tcp, packet->dport))
-		verdict = proto_is_port(worker->protos, input.tcp, packet->sport);
-	if (verdict < 0 || (verdict == 1) != flow_to_server(packet))
-		return;
-	flow_swap_direction(flow);
-	stream_swap_direction(flow);
-	packet->flags ^= PACKET_TO_SERVER;
-}
-
 static bool
 wants_orientation(const struct flow *flow, const struct packet *packet)
 {
@@ -273,7 +251,7 @@ handle_transport(struct worker *worker, struct flow *flow, struct packet *packet
 		return;
 	}
 	if (wants_orientation(flow, packet))
-		orient(worker, flow, packet);
+		worker_orient(worker, flow, packet);
 	if (packet->ip_proto == IP_PROTO_TCP) {
 		stream_segment(worker->streams, flow, packet, deliver_stream, worker);
 		settle_stream(worker, flow);
@@ -423,11 +401,21 @@ prefetch_ahead(const struct worker *worker, uint16_t at, uint16_t count)
 }
 
 static void
+record(struct worker *worker, uint16_t count)
+{
+	struct recording *recording = atomic_load_explicit(&worker->recording, memory_order_relaxed);
+
+	counter_add(&worker->counters[WORKER_UNRECORDED], recording_take(recording, worker->worker_idx, worker->packets, count));
+}
+
+static void
 handle_burst(struct worker *worker, uint16_t received, uint64_t *since)
 {
 	uint16_t count;
 
 	fill_burst(worker, received);
+	if (atomic_load_explicit(&worker->recording, memory_order_relaxed) != NULL)
+		record(worker, received);
 	if (worker->depth >= WORKER_DECODE) {
 		count = packet_decode_burst(worker->decoder, worker->packets, received, WORKER_PACKETS_MAX);
 		stage_done(worker, STAGE_DECODE, since);
@@ -535,6 +523,16 @@ take_rules(struct worker *worker)
 	counter_add(&worker->counters[WORKER_RELOADS], 1);
 }
 
+/* Between bursts, too: who waits for it knows then that the worker is done with the one before. */
+static void
+take_recording(struct worker *worker)
+{
+	struct recording *next = atomic_load_explicit(&worker->recording_next, memory_order_acquire);
+
+	if (next != atomic_load_explicit(&worker->recording, memory_order_relaxed))
+		atomic_store_explicit(&worker->recording, next, memory_order_release);
+}
+
 static void
 start_clock(struct worker *worker)
 {
@@ -564,6 +562,7 @@ worker_run(void *arg)
 	while (!atomic_load_explicit(&worker->stop, memory_order_relaxed)) {
 		if (atomic_load_explicit(&worker->matcher_next, memory_order_relaxed) != NULL)
 			take_rules(worker);
+		take_recording(worker);
 		if (census_is_asked(worker->census))
 			census_step(worker->census, worker->flows);
 		if (worker_burst(worker) > 0) {

@@ -12,6 +12,7 @@
 
 #include "app/sensor/census.h"
 #include "app/sensor/hold.h"
+#include "app/sensor/recording.h"
 #include "app/sensor/sensor_config.h"
 #include "app/sensor/source.h"
 #include "lib/event/event.h"
@@ -39,6 +40,7 @@ enum worker_counter {
 	WORKER_SESSION_SHED, /* flows not parsed: no memory */
 	WORKER_HELD_SHED,    /* events given out without waiting: no memory */
 	WORKER_RELOADS,
+	WORKER_UNRECORDED,   /* frames that are missing in a capture */
 	WORKER_COUNTER_COUNT,
 };
 
@@ -91,6 +93,8 @@ struct worker {
 	uint32_t matcher_epoch;    /* of flow_session.wants; from 1 on */
 	_Atomic(struct rule_matcher *) matcher_next; /* given by the control thread, taken between bursts */
 	_Atomic(struct rule_matcher *) matcher_old;  /* given back to the control thread */
+	_Atomic(struct recording *) recording_next; /* set by the control thread, taken between bursts */
+	_Atomic(struct recording *) recording;      /* has the worker's frames now; NULL: none */
 	_Atomic bool stop;
 	_Atomic bool done;
 	struct census *census;     /* of the flows; the control thread asks */
@@ -191,6 +195,9 @@ unsigned int worker_rules_want(const struct worker *worker, const struct flow *f
  *  @return again_len of the session */
 uint32_t worker_match_stream(struct worker *worker, struct flow *flow, const struct packet *packet, const struct stream_data *data,
 	const struct proto_input *input);
+/** A flow whose opening was not seen began with whoever spoke first, which may be the server. Content says who is who; where it
+ *  cannot, a usual server port does. The packet's direction goes with the flow's. */
+void worker_orient(struct worker *worker, struct flow *flow, struct packet *packet);
 /** How many of the `done` bytes that the protocol is done with rules must see once more. The flow has a session. */
 uint32_t worker_straddle_len(const struct flow *flow, const struct stream_data *data, uint32_t done);
 

@@ -16,6 +16,7 @@ const struct counter_desc worker_counters[WORKER_COUNTER_COUNT] = {
 	[WORKER_SESSION_SHED] = { "worker.session_memcap_drop", "times that a flow was not parsed: no memory" },
 	[WORKER_HELD_SHED] = { "worker.held_shed", "events given out without waiting for their response or frame number" },
 	[WORKER_RELOADS] = { "worker.rule_reloads", "rule sets taken over" },
+	[WORKER_UNRECORDED] = { "worker.frames_unrecorded", "frames missing in the file of capture.start: the ring to it was full; they were analysed" },
 };
 
 const char *const worker_stage_names[STAGE_COUNT] = {

@@ -109,3 +109,21 @@ worker_straddle_len(const struct flow *flow, const struct stream_data *data, uin
 		len = session->proto.garbage_len[data->to_server]; /* PDUs begin anew, what is between them does not */
 	return len < done ? len : done;
 }
+
+void
+worker_orient(struct worker *worker, struct flow *flow, struct packet *packet)
+{
+	struct proto_input input = { .data = packet->payload, .len = packet->payload_len, .ts_ns = packet->ts_ns,
+		.sport = packet->sport, .dport = packet->dport, .tcp = packet->ip_proto == IP_PROTO_TCP,
+		.to_server = flow_to_server(packet) };
+	int verdict = proto_sender_is_server(worker->protos, &input);
+
+	if (verdict < 0 && proto_is_port(worker->protos, input.tcp, packet->sport) !=
+				   proto_is_port(worker->protos, input.tcp, packet->dport))
+		verdict = proto_is_port(worker->protos, input.tcp, packet->sport);
+	if (verdict < 0 || (verdict == 1) != flow_to_server(packet))
+		return;
+	flow_swap_direction(flow);
+	stream_swap_direction(flow);
+	packet->flags ^= PACKET_TO_SERVER;
+}
