@@ -5,7 +5,8 @@
 
 #include <curl/curl.h>
 
-#include "app/millrace/by_sensor.h"
+#include "app/millrace/by_program.h"
+#include "app/millrace/capture.h"
 #include "app/millrace/client.h"
 #include "app/millrace/options.h"
 #include "app/millrace/rules.h"
@@ -37,6 +38,8 @@ static const char usage[] =
 	"asking a sensor on this machine:\n"
 	"  status                is it well\n"
 	"  rules top             the rules that cost most: checks, matches, alerts, cycles\n"
+	"  capture start [FILTER]  keeps frames in a file: --name N --frames N --seconds N --bytes N\n"
+	"  capture stop|status   ends it; how far it is\n"
 	"  control VERB [JSON]   any verb of the control socket, with arguments as a JSON object\n"
 	"\n"
 	"looking at rule files, without a sensor (by millrace-sensor, which must be installed beside it):\n"
@@ -45,6 +48,9 @@ static const char usage[] =
 	"\n"
 	"trying the ways to the aggregator (by millrace-sensor):\n"
 	"  uplink test -c FILE [WAY]         name, connection, each hop, TLS, certificate, authorisation, a test batch\n"
+	"\n"
+	"making a plant (by millrace-bench):\n"
+	"  generate --out FILE ...           a capture of a plant's traffic, attacks and faults; generate --help tells more\n"
 	"\n"
 	"  --aggregator URL      MILLRACE_AGGREGATOR   default https://localhost:8444\n"
 	"  --token-file FILE     MILLRACE_TOKEN_FILE   the API's bearer token\n"
@@ -100,6 +106,8 @@ run(const struct options *options)
 
 	if (strcmp(verb, "control") == 0 && options->word_count >= 2 && options->word_count <= 3)
 		return control(options, options->words[1], options->words[2]);
+	if (strcmp(verb, "capture") == 0 && options->word_count >= 2 && options->word_count <= 3)
+		return capture_run(options);
 	if (strcmp(verb, "rules") == 0 && options->word_count == 2 && strcmp(options->words[1], "top") == 0)
 		return rules_top(options);
 	if (strcmp(verb, "sensors") == 0 && options->word_count >= 2)
@@ -142,9 +150,11 @@ main(int argc, char **argv)
 		return STATUS_DONE;
 	}
 	if (argc > 2 && strcmp(argv[1], "rules") == 0 && (strcmp(argv[2], "check") == 0 || strcmp(argv[2], "explain") == 0))
-		return by_sensor(argc, argv);
+		return by_program("millrace-sensor", "sensor", argv);
 	if (argc > 2 && strcmp(argv[1], "uplink") == 0 && strcmp(argv[2], "test") == 0)
-		return by_sensor(argc, argv);
+		return by_program("millrace-sensor", "sensor", argv);
+	if (argc > 1 && strcmp(argv[1], "generate") == 0)
+		return by_program("millrace-bench", "bench", argv);
 	if (asks_for_help(argc, argv)) {
 		printf("%s", usage);
 		return STATUS_DONE;

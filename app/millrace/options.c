@@ -46,6 +46,10 @@ static const struct option longs[] = {
 	{ "bucket", required_argument, NULL, FILTER },
 	{ "after", required_argument, NULL, FILTER },
 	{ "cursor", required_argument, NULL, FILTER },
+	{ "name", required_argument, NULL, FILTER }, /* of a capture, as those that follow */
+	{ "frames", required_argument, NULL, FILTER },
+	{ "seconds", required_argument, NULL, FILTER },
+	{ "bytes", required_argument, NULL, FILTER },
 	{ NULL, 0, NULL, 0 },
 };
 

@@ -143,6 +143,21 @@ class Capture(unittest.TestCase):
         self.assertEqual(self.assert_ends('seconds')['frames'], 20)
         self.assertTrue(self.ask('start', frames=1)['file'].startswith(f'{self.folder}/captures/capture-'))
 
+    def test_command_line(self):
+        def millrace(*words):
+            run = subprocess.run([f'{BUILD}/app/millrace/millrace', 'capture', *words, '--socket', f'{self.folder}/sensor.sock', '--json'],
+                                 capture_output=True, text=True, timeout=60)
+            return run.returncode, run.stdout and json.loads(run.stdout), run.stderr
+        status, answer, _ = millrace('start', 'arp', '--name', 'x.pcap', '--seconds', '600', '--bytes', '5000')
+        self.assertEqual((status, answer['file'], answer['filter']), (0, f'{self.folder}/captures/x.pcap', 'arp'))
+        self.send([frame(1)])
+        self.assertTrue(wait_for(lambda: millrace('status')[1]['frames'] == 1, 20))
+        self.assertEqual(millrace('stop')[1]['state'], 'asked')
+        self.assertEqual(millrace('stop')[0], 1)
+        self.assertIn('seconds is not a number', millrace('start', '--seconds', '1h')[1]['error'])
+        self.assertIn('limit is none of', millrace('start', '--limit', '1')[1]['error'])
+        self.assertEqual(millrace('stop', 'x')[0], 2)
+
     def test_what_is_refused(self):
         self.assertEqual(self.ask('status'), {'ok': True, 'state': 'none'})
         self.assertEqual(self.ask('stop')['error'], 'no capture is under way')
