@@ -9,6 +9,7 @@
 
 enum {
 	U64_DIGITS_MAX = 20,
+	U16_DIGITS_MAX = 5,
 	MAC_LEN = 17,
 	IPV4_LEN_MAX = 15,
 	COPY_PLAIN_MAX = 256, /* of a text that is copied before it is known to need no escape */
@@ -78,6 +79,30 @@ put_u64_checked(struct buf *b, uint64_t value)
 	buf_put(b, at, (size_t)(end - at));
 }
 
+/* In 32 bits, and without a look at the room. */
+static inline char *
+put_u16(char *at, uint32_t value)
+{
+	if (value < 10) {
+		*at = (char)('0' + value);
+		return at + 1;
+	}
+	if (value >= 10000) {
+		*at++ = (char)('0' + value / 10000);
+		value %= 10000;
+	} else if (value < 100) {
+		memcpy(at, digit_pairs + value * 2, 2);
+		return at + 2;
+	} else if (value < 1000) {
+		*at = (char)('0' + value / 100);
+		memcpy(at + 1, digit_pairs + value % 100 * 2, 2);
+		return at + 3;
+	}
+	memcpy(at, digit_pairs + value / 100 * 2, 2);
+	memcpy(at + 2, digit_pairs + value % 100 * 2, 2);
+	return at + 4;
+}
+
 void
 buf_u64(struct buf *b, uint64_t value)
 {
@@ -97,6 +122,26 @@ buf_u64(struct buf *b, uint64_t value)
 		(void)digits_before(at + count, value);
 		b->len += count;
 	}
+}
+
+void
+buf_u16s(struct buf *b, const uint16_t values[], uint32_t count)
+{
+	char *at = b->data + b->len;
+
+	if (!buf_has(b, (size_t)count * (U16_DIGITS_MAX + 1))) {
+		for (uint32_t i = 0; i < count; i++) {
+			if (i > 0)
+				buf_putc(b, ',');
+			put_u64_checked(b, values[i]);
+		}
+		return;
+	}
+	for (uint32_t i = 0; i < count; i++) {
+		at = put_u16(at, values[i]);
+		*at++ = ',';
+	}
+	b->len = (size_t)(at - b->data) - (count > 0);
 }
 
 void

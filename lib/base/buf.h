@@ -65,6 +65,8 @@ buf_puts(struct buf *b, const char *text)
 }
 
 void buf_u64(struct buf *b, uint64_t value);
+/** Of each, with commas between. */
+void buf_u16s(struct buf *b, const uint16_t values[], uint32_t count);
 void buf_i64(struct buf *b, int64_t value);
 /** Shortest text that reads back as the same double; null for NaN and infinities. */
 void buf_f64(struct buf *b, double value);

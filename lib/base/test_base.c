@@ -187,6 +187,40 @@ buf_writes_whole_or_not_at_all(void **state)
 	}
 }
 
+/* Each value alone, and many in rooms of every length around theirs: the same text as one by one, or none. */
+static void
+buf_writes_lists_of_numbers(void **state)
+{
+	static const uint16_t values[] = { 0, 9, 10, 99, 100, 999, 1000, 9999, 10000, 65535, 7, 256 };
+	enum { COUNT = sizeof(values) / sizeof(values[0]) };
+	char text[8];
+	struct buf b, one;
+
+	assert_int_equal(buf_create(&b, 100), 0);
+	for (unsigned int value = 0; value <= UINT16_MAX; value++) {
+		uint16_t list[1] = { (uint16_t)value };
+
+		buf_reset(&b);
+		buf_u16s(&b, list, 1);
+		assert_int_equal(b.len, snprintf(text, sizeof(text), "%u", value));
+		assert_memory_equal(b.data, text, b.len);
+	}
+	buf_reset(&b);
+	buf_u16s(&b, values, 0);
+	assert_int_equal(b.len, 0);
+	buf_u16s(&b, values, COUNT);
+	assert_int_equal(b.len, strlen("0,9,10,99,100,999,1000,9999,10000,65535,7,256"));
+	assert_memory_equal(b.data, "0,9,10,99,100,999,1000,9999,10000,65535,7,256", b.len);
+	for (size_t cap = 1; cap < 90; cap++) {
+		assert_int_equal(buf_create(&one, cap), 0); /* the address sanitizer watches its end */
+		buf_u16s(&one, values, COUNT);
+		assert_int_equal(one.full, cap < b.len);
+		assert_true(one.full || (one.len == b.len && memcmp(one.data, b.data, b.len) == 0));
+		buf_destroy(&one);
+	}
+	buf_destroy(&b);
+}
+
 /* What a byte becomes alone it becomes at every place of every string. */
 static void
 buf_writes_strings_of_any_byte(void **state)
@@ -336,6 +370,7 @@ main(void)
 		cmocka_unit_test(buf_writes_numbers),
 		cmocka_unit_test(buf_writes_singles_as_the_library),
 		cmocka_unit_test(buf_writes_whole_or_not_at_all),
+		cmocka_unit_test(buf_writes_lists_of_numbers),
 		cmocka_unit_test(buf_writes_strings_of_any_byte),
 		cmocka_unit_test(hex_is_as_printf_writes_it),
 		cmocka_unit_test(buf_is_bounded),

@@ -175,15 +175,15 @@ write_numbers(struct buf *out, const struct blob *blob, const struct row *row, c
 	const uint8_t *from = elements(blob, ref, size);
 
 	buf_putc(out, '[');
-	for (uint32_t i = 0; from != NULL && i < ref->count && !out->full; i++) {
+	if (size == 2 && from != NULL)
+		buf_u16s(out, (const uint16_t *)(const void *)from, ref->count);
+	for (uint32_t i = 0; size != 2 && from != NULL && i < ref->count && !out->full; i++) {
 		if (i > 0)
 			buf_putc(out, ',');
 		if (type == FIELD_BOOLS)
 			put_bool(out, from[i]);
 		else if (size == 1)
 			buf_u64(out, from[i]);
-		else if (size == 2)
-			buf_u64(out, ((const uint16_t *)(const void *)from)[i]);
 		else
 			buf_u64(out, ((const uint32_t *)(const void *)from)[i]);
 	}
