@@ -78,7 +78,8 @@ locate(struct memory_frame *frame, const uint8_t *data)
 }
 
 int
-memory_capture_load(struct memory_capture *out, const char *path, uint32_t frames_max, struct config_error *err)
+memory_capture_load(struct memory_capture *out, const char *path, const struct capture_filter *filter, uint32_t frames_max,
+	struct config_error *err)
 {
 	struct capture_frame frame;
 	struct capture *capture;
@@ -94,6 +95,8 @@ memory_capture_load(struct memory_capture *out, const char *path, uint32_t frame
 		uint32_t len = frame.len < UINT16_MAX ? frame.len : UINT16_MAX;
 		struct memory_frame *to;
 
+		if (filter != NULL && !capture_filter_takes(filter, frame.data, frame.len, frame.wire_len))
+			continue;
 		rc = grow(out, used, len + FRAME_ALIGN, &frames_cap);
 		if (rc != 0)
 			break;

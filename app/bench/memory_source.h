@@ -7,6 +7,7 @@
 #define MR_BENCH_MEMORY_SOURCE_H
 
 #include "app/sensor/source.h"
+#include "lib/capture/capture_filter.h"
 
 enum { MEMORY_MADE_LEN = 138 }; /* as the mean of plant-mix.pcap */
 
@@ -20,8 +21,9 @@ struct memory_capture {
 	uint32_t loop;         /* what the addresses are rewritten for now */
 };
 
-/** Loads a capture. @param frames_max  0: all. @return 0 or -errno with err set */
-int memory_capture_load(struct memory_capture *out, const char *path, uint32_t frames_max, struct config_error *err);
+/** Loads a capture, or of it what the filter takes; NULL: all. @param frames_max  0: all of them. @return 0 or -errno with err set */
+int memory_capture_load(struct memory_capture *out, const char *path, const struct capture_filter *filter, uint32_t frames_max,
+	struct config_error *err);
 /**
  * A capture made up: UDP datagrams of MEMORY_MADE_LEN bytes, one frame after the other of flows in an order that no cache
  * foresees, each flow as often as the others.

@@ -33,6 +33,7 @@ struct options {
 	const char *set[64];
 	unsigned int set_count;
 	unsigned int loops;
+	const char *filter;
 	uint32_t frames_max;
 	bool json, same_flows, no_huge, crowd, per_protocol;
 };
@@ -456,6 +457,18 @@ replay_protocols(struct bench *bench)
 }
 
 static int
+load(struct bench *bench, struct config_error *err)
+{
+	struct capture_filter *filter = NULL;
+	int rc = bench->options.filter == NULL ? 0 : capture_filter_create(&filter, bench->options.filter, err);
+
+	if (rc == 0)
+		rc = memory_capture_load(&bench->capture, bench->options.path, filter, bench->options.frames_max, err);
+	capture_filter_destroy(filter);
+	return rc;
+}
+
+static int
 prepare(struct bench *bench, struct config_error *err)
 {
 	const struct rule_world world = settings_rule_world(&bench->settings);
@@ -476,7 +489,7 @@ prepare(struct bench *bench, struct config_error *err)
 		snprintf(err->text, sizeof(err->text), "no memory for packet buffers");
 		return -ENOMEM;
 	}
-	rc = memory_capture_load(&bench->capture, bench->options.path, bench->options.frames_max, err);
+	rc = load(bench, err);
 	if (rc == 0)
 		rc = ruleset_create(&bench->ruleset, &bench->settings.rule, &world, NULL, err);
 	if (rc == 0 && bench->options.eve_dir != NULL)
@@ -502,10 +515,11 @@ wait_for_worker_core(void)
 }
 
 static const char usage_text[] =
-	"usage: millrace-bench replay FILE [--json] [--loops N] [--frames N] [--rules FILE] [-c FILE] [--set KEY=VALUE]...\n"
+	"usage: millrace-bench replay FILE [--json] [--loops N] [--frames N] [--filter TEXT] [--rules FILE] [-c FILE] [--set KEY=VALUE]...\n"
 	"         [--same-flows] [--no-huge] [--eve DIR] [--part NAME | --per-protocol] [--crowd]\n"
 	"  --loops N      measured loops over the capture (default 5), after one to warm up\n"
 	"  --frames N     only the first N frames\n"
+	"  --filter TEXT  only frames that pcap-filter(7) takes\n"
 	"  --rules FILE   rules to load; default: none but the configuration's\n"
 	"  --same-flows   do not rewrite addresses: every loop has the same flows\n"
 	"  --eve DIR      write eve.json there; default: lines are encoded and thrown away\n"
@@ -518,7 +532,7 @@ parse(struct options *o, int argc, char **argv)
 {
 	static const struct option longs[] = { { "json", 0, NULL, 'j' }, { "loops", 1, NULL, 'n' }, { "frames", 1, NULL, 'f' },
 		{ "rules", 1, NULL, 'S' }, { "set", 1, NULL, 's' }, { "same-flows", 0, NULL, 'm' }, { "no-huge", 0, NULL, 'H' },
-		{ "eve", 1, NULL, 'e' }, { "part", 1, NULL, 'p' }, { "crowd", 0, NULL, 'C' },
+		{ "filter", 1, NULL, 'F' }, { "eve", 1, NULL, 'e' }, { "part", 1, NULL, 'p' }, { "crowd", 0, NULL, 'C' },
 		{ "per-protocol", 0, NULL, 'P' }, { "help", 0, NULL, 'h' }, { NULL, 0, NULL, 0 } };
 	int option;
 
@@ -529,6 +543,7 @@ parse(struct options *o, int argc, char **argv)
 		case 'j': o->json = true; break;
 		case 'n': o->loops = (unsigned int)strtoul(optarg, NULL, 10); break;
 		case 'f': o->frames_max = (uint32_t)strtoul(optarg, NULL, 10); break;
+		case 'F': o->filter = optarg; break;
 		case 'S': o->rules = optarg; break;
 		case 'c': o->config_path = optarg; break;
 		case 's': o->set_count < 60 ? (void)(o->set[o->set_count++] = optarg) : (void)0; break;

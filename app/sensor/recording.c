@@ -41,7 +41,7 @@ struct lane {
 } __attribute__((aligned(64)));
 
 struct recording {
-	struct bpf_program program; /* read only */
+	struct capture_filter *filter;
 	unsigned int lane_count;
 	struct lane *lanes;
 	_Atomic bool over;   /* nothing is taken any more */
@@ -62,14 +62,6 @@ struct recording {
 };
 
 /* ---- workers ---- */
-
-static bool
-is_wanted(const struct recording *recording, const struct packet *packet)
-{
-	const struct pcap_pkthdr head = { .caplen = packet->len, .len = packet->wire_len };
-
-	return pcap_offline_filter(&recording->program, &head, packet->data) != 0;
-}
 
 static bool
 put_frame(struct lane *lane, const struct packet *packet)
@@ -102,7 +94,7 @@ recording_take(struct recording *recording, unsigned int worker_idx, const struc
 	for (uint16_t i = 0; i < count; i++) {
 		if (packets[i].link_type != PACKET_LINK_ETHERNET || packets[i].len > FRAME_LEN_MAX)
 			counter_add(&lane->skipped, 1);
-		else if (is_wanted(recording, &packets[i]))
+		else if (capture_filter_takes(recording->filter, packets[i].data, packets[i].len, packets[i].wire_len))
 			lost += !put_frame(lane, &packets[i]);
 	}
 	event_ring_publish(lane->ring);
@@ -320,25 +312,14 @@ is_name(const char *name)
 }
 
 static int
-compile(struct recording *recording, const char *filter, struct config_error *err)
-{
-	recording->pcap = pcap_open_dead_with_tstamp_precision(DLT_EN10MB, FRAME_LEN_MAX, PCAP_TSTAMP_PRECISION_NANO);
-	if (recording->pcap == NULL) {
-		snprintf(err->text, sizeof(err->text), "no memory");
-		return -ENOMEM;
-	}
-	if (pcap_compile(recording->pcap, &recording->program, filter, 1, PCAP_NETMASK_UNKNOWN) == 0)
-		return 0;
-	snprintf(err->text, sizeof(err->text), "filter: %.300s", pcap_geterr(recording->pcap));
-	return -EINVAL;
-}
-
-static int
 open_file(struct recording *recording, struct config_error *err)
 {
 	int fd = folder_make(recording->dir, DIR_MODE);
 	FILE *file;
 
+	recording->pcap = pcap_open_dead_with_tstamp_precision(DLT_EN10MB, FRAME_LEN_MAX, PCAP_TSTAMP_PRECISION_NANO);
+	if (recording->pcap == NULL)
+		fd = -ENOMEM;
 	if (fd == 0 && access(recording->state.path, F_OK) == 0)
 		fd = -EEXIST;
 	if (fd == 0 && !has_room(recording->dir, recording->keep_free))
@@ -383,12 +364,10 @@ take_order(struct recording *recording, const struct recording_order *order, str
 		snprintf(err->text, sizeof(err->text), "name: letters, digits, '.', '-' and '_' alone, and no '.' first");
 		return -EINVAL;
 	}
-	if (strlen(order->filter) >= sizeof(state->filter) ||
-	    strlen(order->dir) + strlen("/") + strlen(order->name) + strlen(PART) >= sizeof(state->path)) {
-		snprintf(err->text, sizeof(err->text), "the filter or the name is too long");
+	if (strlen(order->dir) + strlen("/") + strlen(order->name) + strlen(PART) >= sizeof(state->path)) {
+		snprintf(err->text, sizeof(err->text), "name: it is too long");
 		return -ENAMETOOLONG;
 	}
-	snprintf(state->filter, sizeof(state->filter), "%s", order->filter);
 	snprintf(recording->dir, sizeof(recording->dir), "%s", order->dir);
 	snprintf(state->path, sizeof(state->path), "%s/%s", order->dir, order->name);
 	snprintf(recording->part, sizeof(recording->part), "%s/%s" PART, order->dir, order->name);
@@ -411,7 +390,9 @@ recording_start(struct recording **out, const struct recording_order *order, uns
 	snprintf(err->text, sizeof(err->text), "no memory");
 	rc = take_order(recording, order, err);
 	if (rc == 0)
-		rc = compile(recording, order->filter, err);
+		rc = capture_filter_create(&recording->filter, order->filter, err);
+	if (rc == 0)
+		snprintf(recording->state.filter, sizeof(recording->state.filter), "%s", order->filter);
 	if (rc == 0)
 		rc = make_lanes(recording, worker_count);
 	if (rc == 0)
@@ -464,7 +445,7 @@ recording_destroy(struct recording *recording)
 	}
 	for (unsigned int i = 0; i < recording->lane_count; i++)
 		event_ring_destroy(recording->lanes[i].ring);
-	pcap_freecode(&recording->program);
+	capture_filter_destroy(recording->filter);
 	if (recording->pcap != NULL)
 		pcap_close(recording->pcap);
 	pthread_mutex_destroy(&recording->lock);

@@ -8,15 +8,16 @@
 #ifndef MR_SENSOR_RECORDING_H
 #define MR_SENSOR_RECORDING_H
 
+#include "lib/capture/capture_filter.h"
 #include "lib/config/config.h"
 #include "lib/packet/packet.h"
 
-enum { RECORDING_FILTER_MAX = 1024, RECORDING_PATH_MAX = 1024 };
+enum { RECORDING_PATH_MAX = 1024 };
 
 struct recording_order {
 	const char *dir;        /* made where it is missing */
 	const char *name;       /* of the file in it: letters, digits, '.', '-', '_', and no '.' first; it must not be there yet */
-	const char *filter;     /* as tcpdump takes it, pcap-filter(7); "": every frame */
+	const char *filter;     /* capture_filter.h */
 	uint64_t frames_max;    /* 0: any number */
 	uint64_t seconds_max;   /* 0: until it is ended */
 	uint64_t bytes_max;     /* of the file */
@@ -36,7 +37,7 @@ struct recording_state {
 	uint64_t dropped;            /* frames that the filter took and a full ring or disk did not */
 	uint64_t skipped;            /* frames that the file cannot have: not Ethernet's, or of more than 65,535 bytes */
 	char path[RECORDING_PATH_MAX];
-	char filter[RECORDING_FILTER_MAX];
+	char filter[CAPTURE_FILTER_LEN_MAX + 1];
 	char fault[256];             /* RECORDING_FAILED: what */
 };
 

@@ -161,7 +161,7 @@ class Capture(unittest.TestCase):
     def test_what_is_refused(self):
         self.assertEqual(self.ask('status'), {'ok': True, 'state': 'none'})
         self.assertEqual(self.ask('stop')['error'], 'no capture is under way')
-        for arguments, error in (({'filter': 'tcp port 502 and'}, 'filter: '), ({'filter': 'x' * 5000}, 'too long'), ({'filter': 1}, 'is not a text'),
+        for arguments, error in (({'filter': 'tcp port 502 and'}, 'filter: '), ({'filter': 'x' * 5000}, 'longer than 1023'), ({'filter': 1}, 'is not a text'),
                                  ({'name': '../x'}, 'name: letters'), ({'name': '.x'}, 'name: letters'), ({'name': ''}, 'name: letters'),
                                  ({'name': 'x' * 2000}, 'too long'), ({'name': 'x' * 255}, 'File name too long'), ({'frames': 0}, 'frames is not a number of 1'),
                                  ({'bytes': 4 * 1024 * 1024 + 1}, 'bytes is not a number of 1 to 4194304'), ({'seconds': '5'}, 'seconds is not'),
