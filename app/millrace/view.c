@@ -159,6 +159,15 @@ put_host(struct buf *cell, const json_t *value, bool with_port)
 		buf_putc(cell, ':');
 }
 
+/* Pairs of a protocol without ports have a null. */
+static bool
+has_port(const json_t *row, const char *path)
+{
+	const json_t *port = value_at(row, path);
+
+	return port != NULL && !json_is_null(port);
+}
+
 /* ARP's addresses are its own. */
 static const json_t *
 value_of(const json_t *row, const char *path)
@@ -186,7 +195,7 @@ put_cell(const struct column *column, const json_t *row, struct buf *cell)
 		if (value == NULL || json_is_null(value))
 			continue;
 		if (i == 0 && column->paths[1] != NULL)
-			put_host(cell, value, value_at(row, column->paths[1]) != NULL);
+			put_host(cell, value, has_port(row, column->paths[1]));
 		else
 			text_put_value(cell, value);
 	}

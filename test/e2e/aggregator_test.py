@@ -656,6 +656,11 @@ class Flows(Case):
         shown = self.millrace("pairs")
         self.assertRegex(shown, r"10\.0\.0\.1 +10\.1\.0\.1:502 +TCP +modbus +1 +9 +900 ")
         self.assertRegex(shown, r"fd00::7 +\[fd00::8\]:502 +TCP ")
+        # What has no ports has no colon.
+        ping = {key: value for key, value in event(7, "flow", proto="ICMP", flow={"bytes_toserver": 60}).items() if not key.endswith("_port")}
+        self.assertEqual(self.post(5, [ping], lane="flow")[0], 200)
+        self.assertRegex(self.millrace("pairs"), r"10\.0\.0\.2 +10\.1\.0\.1 +ICMP ")
+        self.assertIn('"10.0.0.2","10.1.0.1","ICMP",', self.millrace("pairs", "--csv"))
 
     def millrace(self, *args, status=0):
         done = subprocess.run([program("millrace/millrace"), *args], capture_output=True, text=True, env={
