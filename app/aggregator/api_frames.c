@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lib/base/clock.h"
+#include "lib/base/json_read.h"
 #include "lib/base/losses.h"
 
 enum {
@@ -128,7 +129,7 @@ note(void *arg, const struct store_found *found)
 		    strcmp(found->sensor, run->sensor) != 0)
 			continue;
 		if (record == NULL)
-			record = json_loadb(found->line, found->line_len, JSON_ALLOW_NUL, NULL);
+			record = json_read(found->line, found->line_len);
 		if (is_of_run(run, record))
 			take(search, run, record);
 	}

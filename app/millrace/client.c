@@ -12,6 +12,7 @@
 #include <curl/curl.h>
 
 #include "app/millrace/text.h"
+#include "lib/base/json_read.h"
 
 enum {
 	ANSWER_MAX = 64 * 1024 * 1024,
@@ -51,15 +52,10 @@ on_data(char *data, size_t size, size_t count, void *arg)
 	return answer_add(arg, data, size * count) ? size * count : 0;
 }
 
-/* Integers above the JSON library's range are read as reals. */
 static json_t *
 parse(const struct answer *answer)
 {
-	json_t *root = json_loadb(answer->data == NULL ? "" : answer->data, answer->len, JSON_ALLOW_NUL, NULL);
-
-	if (root == NULL && answer->data != NULL)
-		root = json_loadb(answer->data, answer->len, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
-	return root;
+	return json_read(answer->data == NULL ? "" : answer->data, answer->len);
 }
 
 static int

@@ -9,6 +9,7 @@
 #include "app/millrace/client.h"
 #include "app/millrace/text.h"
 #include "app/millrace/view.h"
+#include "lib/base/json_read.h"
 
 enum {
 	LINE_MAX_LEN = 2 * 1024 * 1024, /* of a server-sent event; the aggregator takes lines of 1 MiB */
@@ -47,7 +48,7 @@ show(const struct follow *follow, const char *data, size_t len)
 		putchar('\n');
 		return;
 	}
-	row = json_loadb(data, len, JSON_ALLOW_NUL, NULL);
+	row = json_read(data, len);
 	if (row != NULL)
 		view_print_line("alerts", row);
 	json_decref(row);

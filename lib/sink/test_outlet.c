@@ -52,6 +52,9 @@ static const struct {
 		"LEEF:2.0|Millrace|millrace-sensor|" MILLRACE_VERSION "|modbus|x09|sev=1\tsrcPort=502\tdevName=s\tmsg={\"a\":1}" },
 	{ FORMAT_CEF, "{\"event_type\":\"flow\",\"flow\":{\"start\":\"not a time\",\"bytes_toserver\":18446744073709551615}}",
 		"CEF:0|Millrace|millrace-sensor|" MILLRACE_VERSION "|flow|flow|1|in=1.8446744073709552e19 dvchost=s" },
+	/* A number that the wire made as great as it can be changes no other. */
+	{ FORMAT_CEF, "{\"event_type\":\"alert\",\"alert\":{\"signature_id\":7,\"signature\":\"s\",\"severity\":1},\"smb\":{\"size\":18446744073709551615}}",
+		"CEF:0|Millrace|millrace-sensor|" MILLRACE_VERSION "|7|s|10|dvchost=s" },
 	{ FORMAT_EVE, "{\"event_type\":\"x\"}", "{\"event_type\":\"x\"}" },
 };
 

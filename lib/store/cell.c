@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <time.h>
 
+#include "lib/base/json_read.h"
 #include "lib/link/batch.h"
 
 json_t *
@@ -49,7 +50,7 @@ store_cell_whole(double value)
 json_t *
 store_cell_line(const char *line, size_t len)
 {
-	json_t *record = line == NULL ? NULL : json_loadb(line, len, JSON_ALLOW_NUL, NULL);
+	json_t *record = line == NULL ? NULL : json_read(line, len);
 
 	return record == NULL ? json_null() : record;
 }

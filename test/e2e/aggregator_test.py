@@ -713,6 +713,27 @@ class Flows(Case):
         self.assertIn("[" + "8," * 2999 + "8]\n", shown)
         self.millrace("talkers", "--long", status=2)
 
+    def test_a_number_of_any_size_changes_no_other(self):
+        """One of 64 bits without a sign, as the wire may have it."""
+        self.assertEqual(self.post(2, [event(9, "alert", flow_id=9007199254740989, smb={"size": 2**64 - 1},
+                                             alert={"signature_id": 2, "severity": 1, "signature": "wide"})], lane="alert")[0], 200)
+        self.assertRegex(self.millrace("alerts"), r" +1 +2 +10\.0\.0\.4:40009 +10\.1\.0\.1:502 +9007199254740989 +wide\n")
+        self.assertIn("sensor plant-1, lane alert, sequence 2\n", self.millrace("alerts", "--long"))
+        self.assertIn('"sequence": 2,', self.millrace("alerts", "--json"))
+        self.assertEqual([row["signature"] for row in self.aggregator.get("/v1/summary")[1]["alerts"]], ["x", "wide"])
+        # As it comes, too.
+        with subprocess.Popen([program("millrace/millrace"), "alerts", "--follow"], stdout=subprocess.PIPE, text=True, env={
+                "MILLRACE_AGGREGATOR": "https://localhost:" + self.aggregator.api_port,
+                "MILLRACE_TOKEN_FILE": self.aggregator.pki + "/token", "MILLRACE_CA": self.aggregator.pki + "/ca.pem"}) as follower:
+            for _ in range(100):
+                if self.aggregator.get("/v1/counters")[1]["aggregator"]["api.streams_open"] == 1:
+                    break
+                time.sleep(0.1)
+            self.post(3, [event(10, "alert", smb={"size": 2**64 - 1}, alert={"signature_id": 2, "severity": 1, "signature": "wide"}),
+                          event(11, "alert", alert={"signature_id": 2, "severity": 1, "signature": "last"})], lane="alert")
+            self.assertTrue(follower.stdout.readline().endswith("  wide\n"))
+            follower.kill()
+
     def test_from_an_alert_to_all_of_its_flow(self):
         def found(path, **parameters):
             return [(r["record"]["event_type"], r["record"]["n"]) for r in self.aggregator.records(path, **parameters)]

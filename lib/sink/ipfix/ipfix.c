@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "lib/base/json_read.h"
 #include "lib/sink/ipfix/message.h"
 #include "lib/sink/outlet.h"
 
@@ -113,7 +114,7 @@ static int
 take(void *arg, struct outlet *outlet, const char *line, size_t len)
 {
 	struct ipfix_sink *sink = arg;
-	json_t *event = json_loadb(line, len, JSON_ALLOW_NUL, NULL);
+	json_t *event = json_read(line, len);
 	enum ipfix_template id;
 	int rc = event == NULL ? -ENOENT : ipfix_encode(&sink->message, event, &id, &sink->record);
 

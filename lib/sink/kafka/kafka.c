@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "lib/base/clock.h"
+#include "lib/base/json_read.h"
 #include "lib/sink/kafka/producer.h"
 #include "lib/sink/outlet.h"
 
@@ -149,7 +150,7 @@ static int
 send_record(struct kafka_sink *sink, enum link_lane lane, unsigned int idx, const char *line, size_t len)
 {
 	struct flight *flight = &sink->flights[lane];
-	json_t *record = sink->reads ? json_loadb(line, len, JSON_ALLOW_NUL, NULL) : NULL;
+	json_t *record = sink->reads ? json_read(line, len) : NULL;
 	const char *type = json_string_value(json_object_get(record, "event_type"));
 	const json_t *flow_id = json_object_get(record, "flow_id");
 	char topic_text[TOPIC_MAX + 1], key[KEY_MAX], id[96];

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "lib/base/json_read.h"
 #include "lib/sink/outlet.h"
 
 const char *const format_names[] = { "eve", "cef", "leef", NULL };
@@ -55,9 +56,7 @@ format_read(struct format_event *out, const char *line, size_t len)
 	const char *timestamp;
 	const json_t *severity;
 
-	*out = (struct format_event){ .root = json_loadb(line, len, JSON_ALLOW_NUL, NULL), .timestamp = "" };
-	if (out->root == NULL)
-		out->root = json_loadb(line, len, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
+	*out = (struct format_event){ .root = json_read(line, len), .timestamp = "" };
 	type = json_string_value(json_object_get(out->root, "event_type"));
 	if (type == NULL) {
 		format_free(out);
