@@ -44,6 +44,24 @@ number_at(const json_t *object, const char *first, const char *second)
 	return json_integer_value(json_object_get(json_object_get(object, first), second));
 }
 
+/* Both are a sensor's word, and may be any. @return at least 0 */
+static json_int_t
+more_than(json_int_t now, json_int_t before)
+{
+	json_int_t more;
+
+	if (__builtin_sub_overflow(now, before, &more))
+		return now < before ? 0 : INT64_MAX;
+	return more < 0 ? 0 : more;
+}
+
+/* Since when a run counts, by its newest record. */
+static int64_t
+began_at(int64_t newest_ns, json_int_t uptime_s)
+{
+	return uptime_s < 0 ? newest_ns : uptime_s > newest_ns / NS_OF_S ? 0 : newest_ns - uptime_s * NS_OF_S;
+}
+
 static int64_t
 time_of(const json_t *record)
 {
@@ -66,7 +84,7 @@ read_run(struct run *out, const json_t *row)
 	out->sensor = json_string_value(json_object_get(row, "sensor"));
 	out->epoch = json_string_value(json_object_get(row, "epoch"));
 	out->newest_ns = time_of(record);
-	out->began_ns = out->newest_ns - json_integer_value(json_object_get(stats_of(record), "uptime")) * NS_OF_S;
+	out->began_ns = began_at(out->newest_ns, json_integer_value(json_object_get(stats_of(record), "uptime")));
 	return out->sensor != NULL && out->epoch != NULL;
 }
 
@@ -232,12 +250,10 @@ add(const json_t *from, const json_t *to, json_t *frames, json_t *losses)
 	if (from != NULL)
 		losses_add_stats(before, stats_of(from));
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		losses_add(frames, names[i], number_at(stats_of(to), "capture", names[i]) -
-			(from == NULL ? 0 : number_at(stats_of(from), "capture", names[i])));
+		losses_add(frames, names[i], more_than(number_at(stats_of(to), "capture", names[i]),
+			from == NULL ? 0 : number_at(stats_of(from), "capture", names[i])));
 	json_object_foreach(now, name, value) {
-		json_int_t more = json_integer_value(value) - json_integer_value(json_object_get(before, name));
-
-		losses_add(losses, name, more < 0 ? 0 : more);
+		losses_add(losses, name, more_than(json_integer_value(value), json_integer_value(json_object_get(before, name))));
 	}
 	json_decref(before);
 	json_decref(now);

@@ -791,6 +791,15 @@ class FramesOfATime(Case):
         self.assertEqual(self.summary("plant-2", since=20, until=55), (0, 0, 0))
         self.assertEqual(self.summary(since=35, until=75), (600, 6000, 60))
 
+    def test_what_one_sensor_says_takes_nothing_from_another(self):
+        """Whatever it counts: from the least that an integer holds to the most."""
+        def stats(second, received):
+            record = event(second, "stats", stats={"uptime": 10**17, "run": "d", "capture": {"received": received}})
+            return {key: record[key] for key in ("timestamp", "event_type", "stats")}
+        self.assertEqual(self.post(4, [stats(50, -9 * 10**18), stats(60, 9 * 10**18)], lane="stats", sensor="plant-2")[0], 200)
+        self.assertEqual(self.summary(since=55, until=75)[0], 2**63 - 1)
+        self.assertEqual(self.summary("plant-1", since=55, until=75)[0], 200)
+
     def test_records_lost_are_told_when_they_are(self):
         self.assertEqual(self.post(20, [event(1)], lane="flow", Millrace_Skip_To="20")[0], 200)
         now = int(time.time())
