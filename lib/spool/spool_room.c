@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "lib/base/log.h"
@@ -83,6 +84,15 @@ spool_room_open(struct spool *spool)
 	spool_room_fill(spool);
 }
 
+/* fallocate() that finds too little takes what there is, and until that is given back the disk is full for all who write there. */
+static bool
+disk_has_one(const struct spool *spool)
+{
+	struct statvfs disk;
+
+	return fstatvfs(spool->dir_fd, &disk) != 0 || (uint64_t)disk.f_bavail * disk.f_frsize >= spool->config.segment_size;
+}
+
 static int
 room_make(const struct spool *spool, unsigned int i)
 {
@@ -111,7 +121,7 @@ spool_room_fill(struct spool *spool)
 		return;
 	for (unsigned int i = 0; i < LINK_LANE_COUNT; i++)
 		wanted -= spool->lanes[i].fd >= 0;
-	while (rc == 0 && spool->room_count < wanted) {
+	while (rc == 0 && spool->room_count < wanted && disk_has_one(spool)) {
 		rc = room_make(spool, spool->room_count);
 		spool->room_count += rc == 0;
 	}

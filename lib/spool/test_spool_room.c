@@ -1,5 +1,6 @@
 /* Room taken ahead, on a disk that is filled by others: these calls of the C library's are of a disk that has so much left. */
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 
 #include "lib/spool/test_spool.h"
@@ -9,6 +10,7 @@ enum { BLOCK = 512, ROOM = LINK_LANE_COUNT + SPOOL_ROOM_SPARE };
 static bool is_full;          /* from now on free_bytes counts */
 static uint64_t free_bytes;
 static int fallocate_error;   /* errno of each fallocate(2); 0: it works */
+static unsigned int fallocate_count;
 
 static uint64_t
 blocks_of(int fd)
@@ -24,6 +26,7 @@ fallocate(int fd, int mode, off_t at, off_t len)
 {
 	uint64_t before = blocks_of(fd);
 
+	fallocate_count++;
 	if (fallocate_error != 0 || (is_full && before + free_bytes < (uint64_t)(at + len))) {
 		errno = fallocate_error != 0 ? fallocate_error : ENOSPC;
 		return -1;
@@ -31,6 +34,14 @@ fallocate(int fd, int mode, off_t at, off_t len)
 	if (syscall(SYS_fallocate, fd, mode, at, len) != 0)
 		return -1;
 	free_bytes -= is_full ? blocks_of(fd) - before : 0;
+	return 0;
+}
+
+int
+fstatvfs(int fd, struct statvfs *out)
+{
+	(void)fd;
+	*out = (struct statvfs){ .f_frsize = BLOCK, .f_bavail = is_full ? free_bytes / BLOCK : UINT32_MAX };
 	return 0;
 }
 
@@ -211,6 +222,27 @@ test_ends(void **state)
 	spool_destroy(spool);
 }
 
+/* It is not tried what cannot be had: that would take from others what little they have. */
+static void
+test_a_disk_with_little_is_left_alone(void **state)
+{
+	fallocate_error = ENOSPC;
+	struct spool *spool = open_spool();
+
+	fallocate_error = 0;
+	is_full = true;
+	free_bytes = config.segment_size - BLOCK;
+	fallocate_count = 0;
+	for (unsigned int i = 0; i < 3; i++)
+		spool_flush(spool);
+	assert_int_equal(fallocate_count, 0);
+	assert_int_equal(rooms_there(), 0);
+	free_bytes = config.size;
+	spool_flush(spool);
+	assert_int_equal(rooms_there(), ROOM);
+	spool_destroy(spool);
+}
+
 static void
 test_a_file_system_without(void **state)
 {
@@ -239,6 +271,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_without_room_it_does, setup_room, teardown),
 		cmocka_unit_test_setup_teardown(test_the_bound_holds, setup_room, teardown),
 		cmocka_unit_test_setup_teardown(test_ends, setup_room, teardown),
+		cmocka_unit_test_setup_teardown(test_a_disk_with_little_is_left_alone, setup_room, teardown),
 		cmocka_unit_test_setup_teardown(test_a_file_system_without, setup_room, teardown),
 	};
 
