@@ -51,7 +51,7 @@ settle_last(const struct spool *spool, const struct spool_lane *lane)
 	char name[SEGMENT_NAME_LEN + 1];
 	struct stat st;
 
-	if (lane->fd >= 0)
+	if (lane->fd >= 0 && !spool->room_refused)
 		(void)spool_room_claim(spool, lane->fd);
 	if (lane->fd >= 0 || lane->segment_count == 0)
 		return;
@@ -79,7 +79,7 @@ spool_room_open(struct spool *spool)
 		else
 			unlinkat(spool->dir_fd, name, 0);
 	}
-	for (unsigned int i = 0; i < LINK_LANE_COUNT && !spool->room_refused; i++)
+	for (unsigned int i = 0; i < LINK_LANE_COUNT; i++)
 		settle_last(spool, &spool->lanes[i]);
 	spool_room_fill(spool);
 }
@@ -154,6 +154,6 @@ spool_room_take(struct spool *spool, const struct spool_lane *lane, const char *
 void
 spool_room_give_back(const struct spool *spool, int fd, uint64_t len)
 {
-	if (!spool->room_refused && ftruncate(fd, (off_t)len) != 0)
+	if (ftruncate(fd, (off_t)len) != 0)
 		log_warning("spool", "%s: cannot give back what a segment did not take: %s", spool->path, strerror(errno));
 }

@@ -222,6 +222,40 @@ test_ends(void **state)
 	spool_destroy(spool);
 }
 
+/* An encrypted segment is never written on, also not by a start that wants no room any more. */
+static void
+test_turned_off(void **state)
+{
+	char path[160], key[160], name[SEGMENT_NAME_LEN + 1];
+	struct stat st;
+
+	config.segment_size = 1 << 20;
+	config.size = 16 << 20;
+	snprintf(key, sizeof(key), "%s/../key.%d", dir, (int)getpid());
+	int fd = open(key, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+	for (unsigned int i = 0; i < 64; i++)
+		assert_int_equal(write(fd, "a", 1), 1);
+	close(fd);
+	config.key_file = key;
+	struct spool *spool = open_spool();
+
+	append_one(spool, LINK_LANE_FLOW);
+	spool_flush(spool);
+	spool_destroy(spool);
+	segment_name(name, 1);
+	snprintf(path, sizeof(path), "%s/flow/%s", dir, name);
+	assert_int_equal(stat(path, &st), 0);
+	assert_in_range(st.st_blocks * BLOCK, config.segment_size, config.segment_size + 65536);
+	config.keep_room = false;
+	spool = open_spool();
+	assert_int_equal(rooms_there(), 0);
+	assert_int_equal(stat(path, &st), 0);
+	assert_in_range(st.st_blocks * BLOCK, 1, 65536);
+	spool_destroy(spool);
+	unlink(key);
+}
+
 /* It is not tried what cannot be had: that would take from others what little they have. */
 static void
 test_a_disk_with_little_is_left_alone(void **state)
@@ -271,6 +305,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_without_room_it_does, setup_room, teardown),
 		cmocka_unit_test_setup_teardown(test_the_bound_holds, setup_room, teardown),
 		cmocka_unit_test_setup_teardown(test_ends, setup_room, teardown),
+		cmocka_unit_test_setup_teardown(test_turned_off, setup_room, teardown),
 		cmocka_unit_test_setup_teardown(test_a_disk_with_little_is_left_alone, setup_room, teardown),
 		cmocka_unit_test_setup_teardown(test_a_file_system_without, setup_room, teardown),
 	};
