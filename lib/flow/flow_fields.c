@@ -282,9 +282,10 @@ flow_record_fill(const struct flow *flow, const struct flow_part *told, struct f
 	out->response_us = flow->response_us;
 	out->elephant_toserver = (flow->elephants >> FLOW_TO_SERVER & 1) != 0;
 	out->elephant_toclient = (flow->elephants >> FLOW_TO_CLIENT & 1) != 0;
-	if (out->pkts_toserver > 0)
+	/* lifetimes are of the whole flow, also in a part that one side was silent in */
+	if (flow->packets[FLOW_TO_SERVER] > 0)
 		record_present(&out->head, BIT_TO_SERVER);
-	if (out->pkts_toclient > 0)
+	if (flow->packets[FLOW_TO_CLIENT] > 0)
 		record_present(&out->head, BIT_TO_CLIENT);
 	if (out->lost_bytes_toserver + (uint64_t)out->lost_bytes_toclient > 0)
 		record_present(&out->head, BIT_LOST);

@@ -110,6 +110,34 @@ test_the_sum_is_the_flow(void **state)
 	check_parts(20000, 10000);
 }
 
+static bool
+has(const struct flow_record *record, const char *path)
+{
+	for (unsigned int i = 0; i < flow_record_table.field_count; i++)
+		if (strcmp(flow_record_table.fields[i].path, path) == 0)
+			return record_is_present(record, flow_record_table.fields[i].bit);
+	fail();
+	return false;
+}
+
+/* What is of the whole flow is said, also where the other side has been silent since. */
+static void
+test_one_side_falls_silent(void **state)
+{
+	(void)state;
+	make_table(ACTIVE_S);
+	converse(0, 10);
+	for (uint64_t s = 10; s < 4500; s++)
+		send_at(true, BEGIN + s * S, BEGIN + s * S);
+	end_table();
+	assert_int_equal(record_count, 3);
+	for (unsigned int i = 0; i < record_count; i++) {
+		assert_int_equal(records[i].pkts_toclient, i == 0 ? 5 : 0);
+		assert_true(has(&records[i], "min_ttl_toserver"));
+		assert_true(has(&records[i], "max_ttl_toclient"));
+	}
+}
+
 static void
 test_what_is_short_has_no_parts(void **state)
 {
@@ -322,6 +350,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_the_sum_is_the_flow),
+		cmocka_unit_test(test_one_side_falls_silent),
 		cmocka_unit_test(test_what_is_short_has_no_parts),
 		cmocka_unit_test(test_more_packets_than_are_counted),
 		cmocka_unit_test(test_swapped_between_parts),
