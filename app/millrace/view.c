@@ -355,20 +355,31 @@ get_pages(const struct options *options, const struct view *view, json_t **out)
 	return status;
 }
 
+/* @return why the options are not for it, NULL: they are */
+static const char *
+unfit(const struct options *options, const struct view *view)
+{
+	bool records = view->key != NULL && strcmp(view->key, "records") == 0;
+
+	if (options->longer && !records)
+		return "--long is for flows, alerts and events";
+	if (options->all && !records)
+		return "--all is for flows, alerts and events: others have no pages";
+	if (options->csv && (view->print != NULL || options->longer || options->json))
+		return "--csv is for what is one table, and not with --json or --long";
+	return NULL;
+}
+
 int
 view_run(const struct options *options, const char *name)
 {
 	const struct view *view = view_find(name);
-	bool records = view->key != NULL && strcmp(view->key, "records") == 0;
+	const char *why = unfit(options, view);
 	json_t *root;
 	int status;
 
-	if (options->longer && !records) {
-		fprintf(stderr, "millrace: --long is for flows, alerts and events\n");
-		return STATUS_USAGE;
-	}
-	if (options->csv && (view->print != NULL || options->longer || options->json)) {
-		fprintf(stderr, "millrace: --csv is for what is one table, and not with --json or --long\n");
+	if (why != NULL) {
+		fprintf(stderr, "millrace: %s\n", why);
 		return STATUS_USAGE;
 	}
 	status = get_pages(options, view, &root);

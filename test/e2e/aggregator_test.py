@@ -680,7 +680,8 @@ class Flows(Case):
         self.assertEqual((len(heads), heads[0], heads[-1]), (8, "TIME", "MESSAGE"))
         self.assertEqual(row[3:], ["2", "10.0.0.4:40009", "10.1.0.1:502", "", "'=HYPERLINK(\"x\"),\\x1b\\x0a\u00e4"])
         self.assertEqual(len(self.millrace("pairs", "--csv").split("\n")), 4)
-        for wrong in ("export", "--csv"), ("alerts", "--follow", "--long"), ("summary", "--csv"), ("alerts", "--csv", "--json"), ("flows", "--csv", "--long"):
+        for wrong in ("export", "--csv"), ("alerts", "--follow", "--long"), ("summary", "--csv"), ("alerts", "--csv", "--json"), ("flows", "--csv", "--long"), \
+                ("pairs", "--all"), ("talkers", "--all", "--limit", "5"):
             self.millrace(*wrong, status=2)
 
     def test_arp_is_of_hosts_too(self):
