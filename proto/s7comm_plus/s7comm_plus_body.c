@@ -118,7 +118,7 @@ read_address(struct s7p_message *message)
 static void
 put_object_ids(struct s7p_message *message, uint32_t count)
 {
-	uint32_t shown = count < S7P_IDS_MAX ? count : S7P_IDS_MAX;
+	uint32_t shown = count < S7P_IDS_MAX ? count : S7P_IDS_MAX, read = 0;
 	uint32_t *ids;
 
 	if (count > cursor_left(&message->body) || count == 0)
@@ -131,9 +131,13 @@ put_object_ids(struct s7p_message *message, uint32_t count)
 
 		if (i < shown && ids != NULL)
 			ids[i] = id;
+		read += !message->body.short_read;
 	}
-	if (ids != NULL)
-		s7p_has(message, S7P_HAS_OBJECT_IDS);
+	if (ids == NULL || read == 0)
+		return;
+	/* Of a message that ends before what it says, those that are there. */
+	message->record->object_ids.count = read < shown ? read : shown;
+	s7p_has(message, S7P_HAS_OBJECT_IDS);
 }
 
 /* One id, that of the last attribute on the way. */

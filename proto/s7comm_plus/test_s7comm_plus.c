@@ -258,6 +258,20 @@ test_types(void **state)
 	assert_has(&rig->json, "{\"id\":201,\"name\":\"ObjectRoot\",\"depth\":1");
 }
 
+/* Ids that the message has not are none, and not what an earlier record left in their place. */
+static void
+test_ids_end_early(void **state)
+{
+	(void)state;
+	send(S7P_V2, REQUEST("04fc") "000003c0 08 8101 8102 8103 8104 8105 8106 8107 8108 00000000", true);
+	send(S7P_V2, "31 0000 04fc 0000 0002 000003c0 34 000003c0 08 8169 8169 8169 8169", true);
+	assert_true((rig->events >> S7P_EVENT_INVALID_LENGTH & 1) != 0);
+	assert_has(&rig->json, "\"object_ids\":[233,233,233,233]}");
+	rig_renew();
+	send(S7P_V2, "31 0000 04fc 0000 0003 000003c0 34 000003c0 01 81", true);
+	assert_true((rig->events >> S7P_EVENT_INVALID_LENGTH & 1) != 0);
+}
+
 /* What is left out is said: elements of an array, octets of a text, ids. */
 static void
 test_truncated(void **state)
@@ -489,7 +503,8 @@ main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, rig_destroy)
 	const struct CMUnitTest tests[] = {
-		CASE(test_samples), CASE(test_types), CASE(test_truncated), CASE(test_sender), CASE(test_damage), CASE(test_parts), CASE(test_notifications),
+		CASE(test_samples), CASE(test_types), CASE(test_truncated), CASE(test_ids_end_early), CASE(test_sender), CASE(test_damage), CASE(test_parts),
+		CASE(test_notifications),
 		CASE(test_notification_heads),
 		CASE(test_framing), CASE(test_pairing), CASE(test_tables),
 	};
