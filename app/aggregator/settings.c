@@ -263,15 +263,16 @@ settings_check_places(const struct settings *settings)
 {
 	const struct {
 		const char *key, *path;
+		int (*can)(const char *path);
 	} places[] = {
-		{ "store.path", settings->store_kind == STORE_KIND_SQLITE ? settings->store_path : "" },
-		{ "enrol.state", settings->enrol_state },
-		{ "api.audit.path", settings->api_audit_path },
+		{ "store.path", settings->store_kind == STORE_KIND_SQLITE ? settings->store_path : "", folder_can_make },
+		{ "enrol.state", settings->enrol_state, folder_can_make },
+		{ "api.audit.path", settings->api_audit_path, folder_can_open },
 	};
 	unsigned int count = 0;
 
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-		int err = places[i].path == NULL || places[i].path[0] == '\0' ? 0 : folder_can_make(places[i].path);
+		int err = places[i].path == NULL || places[i].path[0] == '\0' ? 0 : places[i].can(places[i].path);
 
 		if (err == 0)
 			continue;

@@ -278,18 +278,22 @@ check_outputs(struct report *report, const struct settings *settings)
 	}
 }
 
+static int
+can_make_folder(const char *path)
+{
+	char inside[PATH_MAX];
+
+	snprintf(inside, sizeof(inside), "%s/file", path);
+	return folder_can_make(inside);
+}
+
 /* What `run` makes: its folder is made where it is missing, below one that must take it. */
 static void
-check_place(struct report *report, const struct settings *settings, const char *key, bool is_folder)
+check_place(struct report *report, const struct settings *settings, const char *key, int (*can)(const char *path))
 {
 	const char *path = json_string_value(config_get(settings->config, key));
-	char inside[PATH_MAX];
-	int rc;
+	int rc = path == NULL || path[0] == '\0' ? 0 : can(path);
 
-	if (path == NULL || path[0] == '\0')
-		return;
-	snprintf(inside, sizeof(inside), "%s/file", path);
-	rc = folder_can_make(is_folder ? inside : path);
 	if (rc != 0)
 		fault(report, "%s: %s: %s", key, path, strerror(-rc));
 }
@@ -297,13 +301,13 @@ check_place(struct report *report, const struct settings *settings, const char *
 static void
 check_places(struct report *report, const struct settings *settings)
 {
-	check_place(report, settings, "outputs.eve.path", false);
-	check_place(report, settings, "detect.sgh-mpm-caching-path", true);
-	check_place(report, settings, "capture.dir", true);
+	check_place(report, settings, "outputs.eve.path", folder_can_open);
+	check_place(report, settings, "detect.sgh-mpm-caching-path", can_make_folder);
+	check_place(report, settings, "capture.dir", can_make_folder);
 	if (strlen(settings->sensor.control_socket) > SOCKET_PATH_MAX)
 		fault(report, "control.socket: the path is longer than %d bytes", SOCKET_PATH_MAX);
 	else
-		check_place(report, settings, "control.socket", false);
+		check_place(report, settings, "control.socket", folder_can_make);
 }
 
 static void

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -67,6 +68,15 @@ folder_can_make(const char *file)
 	if (stat(above, &status) != 0 || !S_ISDIR(status.st_mode))
 		return -ENOTDIR;
 	return access(above, W_OK | X_OK) == 0 ? 0 : -errno;
+}
+
+int
+folder_can_open(const char *file)
+{
+	struct stat status;
+	bool there = stat(file, &status) == 0 && !S_ISDIR(status.st_mode) && access(file, W_OK) == 0;
+
+	return there ? 0 : folder_can_make(file);
 }
 
 int

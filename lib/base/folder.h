@@ -18,6 +18,8 @@ int folder_make_above(const char *file);
 /** Whether a file that a program will write can be there: it, or what it would be made in, takes it. Nothing is made.
  *  @return 0 or -errno */
 int folder_can_make(const char *file);
+/** The same of one that is written on as it is where it is there, a pipe or a device among them: it alone has to take it. */
+int folder_can_open(const char *file);
 
 /**
  * Makes a file that is not there yet, for writing and reading, not through a symbolic link. One that root makes belongs to the

@@ -164,6 +164,11 @@ what_can_be_made(void **state)
 	snprintf(path, sizeof(path), "%s/a/file", dir);
 	/* Root may write anywhere. */
 	assert_int_equal(folder_can_make(path), geteuid() == 0 ? 0 : -EACCES);
+	assert_int_equal(folder_can_open(path), geteuid() == 0 ? 0 : -EACCES);
+	snprintf(path, sizeof(path), "%s/file", dir);
+	assert_int_equal(folder_can_open(path), 0);
+	assert_int_equal(folder_can_open("/dev/null"), 0);
+	assert_int_equal(folder_can_open(dir), -EISDIR);
 	assert_int_equal(chmod(dir, 0700), 0);
 }
 

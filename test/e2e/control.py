@@ -209,6 +209,23 @@ class Control(unittest.TestCase):
         self.assertIn('port pci:ffff:1f:1f.7: there is no such card', check.stdout)
         self.assertIn('1 fault, ', check.stdout)
 
+    def test_check_takes_a_file_that_is_there(self):
+        """A pipe, a device or a file that the sensor's user may write to, in a folder that is another's."""
+        if os.geteuid() != 0:
+            self.skipTest('root alone may be another')
+        os.chmod(self.folder, 0o755)
+        os.mkfifo(f'{self.folder}/pipe')
+        os.chmod(f'{self.folder}/pipe', 0o666)
+        for name, mode in (('there', 0o666), ('mine', 0o600)):
+            with open(f'{self.folder}/{name}', 'w') as file:
+                os.fchmod(file.fileno(), mode)
+        for path, taken in (('/dev/null', True), (f'{self.folder}/pipe', True), (f'{self.folder}/there', True),
+                            (f'{self.folder}/mine', False), (f'{self.folder}/new', False), (f'{self.folder}/there/x', False)):
+            check = subprocess.run(['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups',
+                                    *self.command('check', '-c', self.config('first'), '--set', f'outputs.eve.path={path}')],
+                                   capture_output=True, text=True, timeout=60)
+            self.assertEqual(f'outputs.eve.path: {path}: ' in check.stdout, not taken, (path, check.stdout[-400:]))
+
     def test_options_that_would_be_lost(self):
         capture_of_nothing(f'{self.folder}/x.pcap')
         read = ('read', '-r', f'{self.folder}/x.pcap', '-l', f'{self.folder}/a/b')
