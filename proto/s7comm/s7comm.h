@@ -103,6 +103,7 @@ enum s7_bit {
 	S7_HAS_FUNCTION,
 	S7_HAS_SUBFUNCTION,
 	S7_HAS_USERDATA,
+	S7_HAS_SEQUENCE,
 	S7_HAS_PI,
 	S7_HAS_PI_ARGUMENT,
 	S7_HAS_PI_BLOCKS,
@@ -431,6 +432,13 @@ s7_put_data(struct s7_message *message, struct cursor *in)
 		return;
 	record_put_bytes(message->ctx->record, &message->record->data, cursor_take(in, len), len);
 	s7_has(message, S7_HAS_DATA);
+}
+
+/** What only an answer says: a request has a placeholder in its place, and the event is of both. */
+static inline bool
+s7_asks(const struct s7_message *message)
+{
+	return message->half->rosctr == S7_JOB || message->half->kind == S7_KIND_REQUEST;
 }
 
 /** Of an answer in several messages each stands in data units of one number; its form is that of all of them together. */

@@ -366,8 +366,7 @@ s7_read_values(struct s7_message *message, struct cursor *in, unsigned int count
 {
 	struct s7_item *item = first_item(message);
 	bool known = item != NULL;
-	/* There a placeholder stands for the result. */
-	bool asks = message->half->rosctr == S7_JOB || message->half->kind == S7_KIND_REQUEST;
+	bool asks = s7_asks(message);
 
 	for (unsigned int i = 0; i < count && i < S7_ITEMS_MAX && cursor_left(in) > 0; i++) {
 		uint8_t return_code = cursor_u8(in), transport;

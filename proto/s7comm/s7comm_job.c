@@ -79,7 +79,8 @@ read_session(struct s7_message *message)
 {
 	uint32_t session_id = cursor_be32(&message->parameters);
 
-	if (message->parameters.short_read)
+	/* Which starts an upload is given its number. */
+	if (message->parameters.short_read || (message->half->function == S7_START_UPLOAD && !message->response))
 		return;
 	message->record->session_id = session_id;
 	s7_has(message, S7_HAS_SESSION);
@@ -107,11 +108,14 @@ read_name(struct s7_message *message)
 static void
 read_transfer(struct s7_message *message)
 {
-	uint8_t function = message->half->function;
+	bool ends = message->half->function == S7_DOWNLOAD_ENDED || message->half->function == S7_END_UPLOAD;
 
-	read_status(message);
+	if (ends)
+		read_status(message);
+	else
+		cursor_skip(&message->parameters, 1);
 	message->record->transfer_error = cursor_be16(&message->parameters);
-	if (!message->parameters.short_read && (function == S7_DOWNLOAD_ENDED || function == S7_END_UPLOAD))
+	if (!message->parameters.short_read && ends)
 		s7_has(message, S7_HAS_TRANSFER_ERROR);
 	read_session(message);
 	if (cursor_left(&message->parameters) > 0)

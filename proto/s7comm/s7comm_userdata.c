@@ -13,6 +13,25 @@ enum {
 	CLOCK_LENGTH = 10,
 };
 
+/* A request has zeros there, unless it comes in several messages itself. */
+static void
+read_long_head(struct s7_message *message, struct cursor *in)
+{
+	struct s7_record *record = message->record;
+
+	record->data_unit = cursor_u8(in);
+	record->last_data_unit = cursor_u8(in);
+	record->error_key = cursor_be16(in);
+	record->error_code = record->error_key;
+	record->error_class = (uint8_t)(record->error_key >> 8);
+	if (in->short_read)
+		return;
+	if (record->data_unit != 0 || !s7_asks(message))
+		s7_has(message, S7_HAS_DATA_UNIT);
+	if (!s7_asks(message))
+		s7_has(message, S7_HAS_ERROR);
+}
+
 /* Head of three octets, length, method, kind and group, sub-function, sequence; then unit, last unit, error. */
 void
 s7_read_userdata_head(struct s7_message *message)
@@ -37,17 +56,10 @@ s7_read_userdata_head(struct s7_message *message)
 	s7_has(message, message->response && message->answers ? S7_HAS_RESPONSE_FUNCTION : S7_HAS_FUNCTION);
 	s7_has(message, S7_HAS_SUBFUNCTION);
 	s7_has(message, S7_HAS_USERDATA);
-	if (length < LONG_LENGTH)
-		return;
-	record->data_unit = cursor_u8(in);
-	record->last_data_unit = cursor_u8(in);
-	record->error_key = cursor_be16(in);
-	record->error_code = record->error_key;
-	record->error_class = (uint8_t)(record->error_key >> 8);
-	if (in->short_read)
-		return;
-	s7_has(message, S7_HAS_DATA_UNIT);
-	s7_has(message, S7_HAS_ERROR);
+	if (record->sequence != 0 || !s7_asks(message))
+		s7_has(message, S7_HAS_SEQUENCE);
+	if (length >= LONG_LENGTH)
+		read_long_head(message, in);
 }
 
 /* Two octets of which the second is the century, then the clock. */
@@ -173,7 +185,8 @@ s7_read_userdata(struct s7_message *message)
 		proto_event(message->ctx, S7_EVENT_INVALID_LENGTH);
 		return;
 	}
-	s7_has(message, S7_HAS_RETURN_CODE);
+	if (!s7_asks(message))
+		s7_has(message, S7_HAS_RETURN_CODE);
 	payload = cursor_sub(in, len < cursor_left(in) ? len : cursor_left(in));
 	if (cursor_left(&payload) < len)
 		proto_event(message->ctx, S7_EVENT_INVALID_LENGTH);
