@@ -11,6 +11,7 @@ enum {
 	SMB2_RESPONSE = 1, SMB2_ASYNC = 2, SMB2_RELATED = 4,
 	STATUS_PENDING = 0x103, STATUS_BUFFER_OVERFLOW = 0x80000005, STATUS_MORE_DATA = SMB_DOS_ERROR + 0x100ea,
 	DOS_DIGITS = 4,
+	SMB1_NO_TREE = 0xffff,
 };
 
 enum magic { MAGIC_NONE, MAGIC_SMB1, MAGIC_SMB2, MAGIC_TRANSFORM, MAGIC_COMPRESSED };
@@ -89,6 +90,20 @@ smb_sender_is_server(struct cursor in)
 
 /* ---- one command ---- */
 
+/* A request has none yet where its response gives them: 0 (MS-SMB2 2.2.1.2), of version 1 also all ones (MS-CIFS 2.2.3.1). */
+static void
+put_ids(struct smb_pdu *pdu, bool given)
+{
+	struct smb_record *record = pdu->record;
+
+	record->session_id = pdu->session_id;
+	record->tree_id = pdu->tree_id;
+	if (given || pdu->session_id != 0)
+		record_present(&record->head, SMB_HAS_SESSION);
+	if (given || (pdu->tree_id != 0 && (pdu->version != 1 || pdu->tree_id != SMB1_NO_TREE)))
+		record_present(&record->head, SMB_HAS_TREE);
+}
+
 static void
 begin_record(struct smb_pdu *pdu)
 {
@@ -97,8 +112,7 @@ begin_record(struct smb_pdu *pdu)
 	pdu->record = record;
 	record->command = pdu->command;
 	record->version = pdu->version;
-	record->session_id = pdu->session_id;
-	record->tree_id = pdu->tree_id;
+	put_ids(pdu, pdu->response);
 	record_present(&record->head, SMB_HAS_COMMAND);
 }
 
@@ -201,7 +215,40 @@ answered_key(const struct smb_pdu *pdu)
 	return first;
 }
 
-/* The rules see the response alone, the event is both. A server that says it is not ready answers once more. */
+/* Of no request that was seen. */
+static void
+handle_orphan(struct smb_pdu *pdu, struct cursor body)
+{
+	struct proto_ctx *ctx = pdu->ctx;
+	struct smb_state *state = ctx->state;
+
+	counter_add(&ctx->counters[SMB_COUNT_ORPHANS], 1);
+	if (state->requested && pdu->command != SMB2_BASE && pdu->command != SMB2_BASE + 18) /* oplock breaks come unasked */
+		proto_event(ctx, SMB_EVENT_RESPONSE_WITHOUT_REQUEST);
+	begin_record(pdu);
+	pdu->record->id = ++state->last_id;
+	put_status(pdu);
+	read_body(pdu, body);
+	proto_deliver(ctx, PROTO_MATCH | PROTO_EMIT, pdu->record->id);
+}
+
+/* What the request was: the arguments of a call are not what its answer brings. */
+static void
+deliver_answered(struct smb_pdu *pdu, uint32_t id)
+{
+	struct proto_ctx *ctx = pdu->ctx;
+	struct record_head *head = &pdu->record->head;
+	uint64_t stub = head->present & UINT64_C(1) << SMB_HAS_RPC_STUB_DATA;
+
+	head->present &= ~stub;
+	proto_deliver(ctx, PROTO_MATCH | PROTO_HOLD, id);
+	head->present |= stub;
+	ctx->to_server = !ctx->to_server;
+	proto_deliver(ctx, PROTO_EMIT, id);
+	ctx->to_server = !ctx->to_server;
+}
+
+/* Rules and event see both. A server that says it is not ready answers once more. */
 static void
 handle_response(struct smb_pdu *pdu, struct cursor body)
 {
@@ -210,38 +257,24 @@ handle_response(struct smb_pdu *pdu, struct cursor body)
 	struct pair_key key = answered_key(pdu);
 	struct pair_wait wait;
 	const struct smb_record *begun = pair_find(&state->pairs, &pair_desc, key, &wait);
-	bool orphan = begun == NULL, to_server = ctx->to_server;
 
-	if (pdu->status == STATUS_PENDING && pdu->version == 2 && !orphan)
+	if (pdu->status == STATUS_PENDING && pdu->version == 2 && begun != NULL)
 		return;
 	counter_add(&ctx->counters[SMB_COUNT_RESPONSES], 1);
-	if (pdu->async && !orphan)
-		pdu->tree_id = begun->tree_id;
-	if (orphan) {
-		counter_add(&ctx->counters[SMB_COUNT_ORPHANS], 1);
-		wait.id = ++state->last_id;
-		if (state->requested && pdu->command != SMB2_BASE && pdu->command != SMB2_BASE + 18) /* oplock breaks come unasked */
-			proto_event(ctx, SMB_EVENT_RESPONSE_WITHOUT_REQUEST);
-	}
-	begin_record(pdu);
-	pdu->record->id = wait.id;
-	put_status(pdu);
-	read_body(pdu, body);
-	proto_deliver(ctx, orphan ? PROTO_MATCH | PROTO_EMIT : PROTO_MATCH | PROTO_HOLD, wait.id);
-	if (orphan)
+	if (begun == NULL) {
+		handle_orphan(pdu, body);
 		return;
+	}
 	pdu->record = pair_take(ctx, &state->pairs, &pair_desc, key, &wait);
 	if (pdu->record == NULL)
 		return;
+	if (pdu->async)
+		pdu->tree_id = pdu->record->tree_id;
 	put_status(pdu);
-	pdu->record->session_id = pdu->session_id;
-	pdu->record->tree_id = pdu->tree_id;
+	put_ids(pdu, true);
 	read_body(pdu, body);
-	ctx->events = 0; /* told with the rules' record */
 	pair_answered(ctx, &state->pairs, &pair_desc, &wait);
-	ctx->to_server = !to_server;
-	proto_deliver(ctx, PROTO_EMIT, wait.id);
-	ctx->to_server = to_server;
+	deliver_answered(pdu, wait.id);
 	note_tree(state, pdu->record);
 	if (pdu->status == 0 || pdu->status == STATUS_BUFFER_OVERFLOW || pdu->status == STATUS_MORE_DATA)
 		smb_file_command(pdu);

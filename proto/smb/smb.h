@@ -63,10 +63,13 @@ enum smb_bit {
 	SMB_HAS_RPC_RESPONSE,
 	SMB_HAS_RPC_OPNUM,
 	SMB_HAS_RPC_STUB,
+	SMB_HAS_RPC_STUB_DATA,
 	SMB_HAS_RPC_ANSWER,
 	SMB_HAS_INTERFACES,
 	SMB_HAS_RESPONSE_TIME,
 	SMB_HAS_COMMAND,
+	SMB_HAS_SESSION,
+	SMB_HAS_TREE,
 	SMB_HAS_DATA,
 	SMB_HAS_ERROR_CLASS,
 	SMB_HAS_SUBCOMMAND,
@@ -116,7 +119,7 @@ struct smb_interface {
 	uint16_t ack_result, ack_reason; /* present: bit 0 */
 };
 
-/** A command with its response as it is written, or the message at hand as the rules see it. */
+/** A command, and what its response says as well once that is there. */
 struct smb_record {
 	struct record_head head;
 	uint64_t session_id;

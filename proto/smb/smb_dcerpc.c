@@ -224,6 +224,7 @@ read_request(struct smb_pdu *pdu, const struct rpc_header *header, struct cursor
 	len = cursor_left(in) < SMB_STUB_LEN_MAX ? cursor_left(in) : SMB_STUB_LEN_MAX;
 	record_put_bytes(pdu->ctx->record, &record->stub, in->pos, (uint32_t)len);
 	record_present(&record->head, SMB_HAS_RPC_STUB);
+	record_present(&record->head, SMB_HAS_RPC_STUB_DATA);
 }
 
 bool

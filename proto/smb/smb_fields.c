@@ -517,8 +517,8 @@ static const struct field smb_fields[] = {
 	{ "status_code", FIELD_STRING, SMB_HAS_STATUS, 0, AT(status_text), NULL, NULL, "MS-ERREF 2.3", "the same as a number" },
 	{ "error_class", FIELD_U8, SMB_HAS_ERROR_CLASS, 0, AT(error_class), &error_classes, NULL, "MS-CIFS 2.2.2.4",
 		"where the status is none of NT: the class, status_code is its code" },
-	{ "session_id", FIELD_U64, FIELD_ALWAYS, 0, AT(session_id), NULL, NULL, "MS-SMB2 2.2.1.2", "session" },
-	{ "tree_id", FIELD_U32, FIELD_ALWAYS, 0, AT(tree_id), NULL, NULL, "MS-SMB2 2.2.1.2", "connection to a share" },
+	{ "session_id", FIELD_U64, SMB_HAS_SESSION, 0, AT(session_id), NULL, NULL, "MS-SMB2 2.2.1.2", "session" },
+	{ "tree_id", FIELD_U32, SMB_HAS_TREE, 0, AT(tree_id), NULL, NULL, "MS-SMB2 2.2.1.2", "connection to a share" },
 	{ "client_dialects", FIELD_LIST, SMB_HAS_DIALECTS, FIELD_BARE, AT(dialects), NULL, smb_text_tables, "MS-SMB2 2.2.3", "versions offered" },
 	{ "client_guid", FIELD_STRING, SMB_HAS_CLIENT_GUID, 0, AT(client_guid), NULL, NULL, "MS-SMB2 2.2.3", "of the client, as Suricata writes it" },
 	{ "server_guid", FIELD_STRING, SMB_HAS_SERVER_GUID, 0, AT(server_guid), NULL, NULL, "MS-SMB2 2.2.4", "of the server" },
@@ -563,11 +563,11 @@ static const struct field smb_fields[] = {
 	{ "dcerpc.req.stub_data_size", FIELD_U32, SMB_HAS_RPC_STUB, 0, AT(request_stub_len), NULL, NULL, "C706 12.6.4.9", "bytes of arguments" },
 	{ "dcerpc.res.frag_cnt", FIELD_U16, SMB_HAS_RPC_ANSWER, 0, AT(response_fragments), NULL, NULL, "C706 12.6.4.10", "PDUs of it in the message" },
 	{ "dcerpc.res.stub_data_size", FIELD_U32, SMB_HAS_RPC_ANSWER, 0, AT(response_stub_len), NULL, NULL, "C706 12.6.4.10", "bytes of results" },
-	{ "dcerpc.stub_data", FIELD_HEX, SMB_HAS_RPC_STUB, FIELD_HIDDEN, AT(stub), NULL, NULL, "C706 12.6.4.9", "arguments" },
+	{ "dcerpc.stub_data", FIELD_HEX, SMB_HAS_RPC_STUB_DATA, FIELD_HIDDEN, AT(stub), NULL, NULL, "C706 12.6.4.9", "arguments" },
 	{ "dcerpc.interfaces", FIELD_LIST, SMB_HAS_INTERFACES, 0, AT(interfaces), NULL, smb_interface_tables, "C706 12.6.4.3", "that are bound" },
 	{ "dcerpc.call_id", FIELD_U32, SMB_HAS_RPC, 0, AT(call_id), NULL, NULL, "C706 12.6.3.1", "number of the call" },
 	{ "data", FIELD_STRING, SMB_HAS_DATA, FIELD_HIDDEN, AT(data), NULL, NULL, "MS-SMB2 2.2.21", "first bytes of a file" },
-	{ "response_time_us", FIELD_U32, SMB_HAS_RESPONSE_TIME, FIELD_LATE, AT(response_time_us), NULL, NULL, "own", "from the request to the response" },
+	{ "response_time_us", FIELD_U32, SMB_HAS_RESPONSE_TIME, 0, AT(response_time_us), NULL, NULL, "own", "from the request to the response" },
 };
 const struct record_table smb_table = TABLE("smb", smb_fields, smb_record);
 

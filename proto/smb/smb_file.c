@@ -55,6 +55,8 @@ put_record(struct proto_ctx *ctx, const struct smb_open *open, const struct tran
 
 	record->session_id = open->session_id;
 	record->tree_id = open->tree_id;
+	record_present(&record->head, SMB_HAS_SESSION);
+	record_present(&record->head, SMB_HAS_TREE);
 	record->version = open->version;
 	record->id = way->id;
 	return record;
