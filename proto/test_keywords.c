@@ -81,6 +81,26 @@ test_bounds(void **state)
 	assert_non_null(refusal("alert modbus any any -> any any (modbus.request.unit_id:256; sid:1;)"));
 }
 
+/* What is known only when all of a body or a transfer was there is no field of a rule, which is asked before: it would not hold, or of a part. */
+static void
+test_late(void **state)
+{
+	static const char *const rows[] = { "http any any -> any any (http.length:>1000000;", "ftp-data any any -> any any (ftp_data.size:<1000;",
+		"ftp-data any any -> any any (ftp_data.gaps:false;" };
+
+	(void)state;
+	for (size_t i = 0; i < TEST_COUNT(rows); i++) {
+		char text[128];
+
+		snprintf(text, sizeof(text), "alert %s sid:1;)", rows[i]);
+		const char *why = refusal(text);
+
+		if (why == NULL || strstr(why, "before it is known") == NULL)
+			fail_msg("%s: %s", text, why == NULL ? "loaded" : why);
+	}
+	assert_null(refusal("alert smb any any -> any any (smb.response_time_us:>1000000; sid:1;)"));
+}
+
 int
 main(void)
 {
@@ -88,6 +108,7 @@ main(void)
 		cmocka_unit_test(test_examples),
 		cmocka_unit_test(test_buffers),
 		cmocka_unit_test(test_bounds),
+		cmocka_unit_test(test_late),
 	};
 
 	for (unsigned int i = 0; proto_table[i] != NULL; i++)

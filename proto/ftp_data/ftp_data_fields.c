@@ -11,8 +11,8 @@
 static const struct field ftp_data_fields[] = {
 	{ "filename", FIELD_STRING, FTP_DATA_HAS_FILENAME, 0, AT(filename), NULL, NULL, "RFC 959 4.1.3", "of the file, as the command names it" },
 	{ "command", FIELD_STRING, FTP_DATA_HAS_COMMAND, 0, AT(command), NULL, NULL, "RFC 959 4.1.3", "what the client asked for: RETR, STOR, LIST" },
-	{ "size", FIELD_U64, FIELD_ALWAYS, 0, AT(size), NULL, NULL, "own", "bytes transferred" },
-	{ "gaps", FIELD_BOOL, FIELD_ALWAYS, 0, AT(gaps), NULL, NULL, "own", "some of them were lost" },
+	{ "size", FIELD_U64, FIELD_ALWAYS, FIELD_LATE, AT(size), NULL, NULL, "own", "bytes transferred" },
+	{ "gaps", FIELD_BOOL, FIELD_ALWAYS, FIELD_LATE, AT(gaps), NULL, NULL, "own", "some of them were lost" },
 	{ "data", FIELD_STRING, FTP_DATA_HAS_DATA, FIELD_HIDDEN, AT(data), NULL, NULL, "RFC 959 3", "first bytes of them" },
 };
 const struct record_table ftp_data_table = {

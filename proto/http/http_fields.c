@@ -64,7 +64,7 @@ static const struct field http_fields[] = {
 		"RFC 9110 10.2.2", "Location of the response" },
 	{ "content_encoding", FIELD_STRING, RESPONSE(HTTP_CONTENT_ENCODING), 0, PLACE(response, HTTP_CONTENT_ENCODING), NULL,
 		NULL, "RFC 9110 8.4", "content coding of the response" },
-	{ "length", FIELD_U64, HTTP_HAS_LENGTH, 0, offsetof(struct http_record, length), NULL, NULL,
+	{ "length", FIELD_U64, HTTP_HAS_LENGTH, FIELD_LATE, offsetof(struct http_record, length), NULL, NULL,
 		"RFC 9112 6", "bytes of the response's body, without transfer coding" },
 
 	{ "request_headers", FIELD_LIST, HTTP_HAS_REQUEST_HEADERS, 0, offsetof(struct http_record, headers[1]), NULL,
