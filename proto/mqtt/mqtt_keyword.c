@@ -73,7 +73,7 @@ take_number(const char **at, uint16_t *out)
 	return true;
 }
 
-/* ">5", "<=5", "!5", "3-5", "3<>5", "5". */
+/* ">5", "<=5", "!5", "5"; "3-5" and "3<>5" are without their ends, as everywhere. */
 static bool
 take_range(const char **at, struct test *test)
 {
@@ -97,16 +97,12 @@ take_range(const char **at, struct test *test)
 		return false;
 	test->high = test->low;
 	if (**at == '-' || strncmp(*at, "<>", 2) == 0) {
-		bool inclusive = **at == '-';
-
-		*at += inclusive ? 1 : 2;
-		if (!take_number(at, &test->high) || test->high < test->low)
+		*at += **at == '-' ? 1 : 2;
+		if (!take_number(at, &test->high) || test->high < test->low + 2)
 			return false;
 		test->kind = RANGE_BETWEEN;
-		if (!inclusive) {
-			test->low++;
-			test->high--;
-		}
+		test->low++;
+		test->high--;
 	}
 	return true;
 }

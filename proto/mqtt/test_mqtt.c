@@ -492,7 +492,9 @@ static const struct {
 	{ "mqtt.type", "PUBACK,5", "> 32 (0001 't' 0001 '21') < 40 (0001)", false },
 	{ "mqtt.protocol_version", "4", "> c0 00", true },
 	{ "mqtt.protocol_version", ">4", "> c0 00", false },
-	{ "mqtt.protocol_version", "3-4", "> c0 00", true },
+	{ "mqtt.protocol_version", "3-5", "> c0 00", true },
+	{ "mqtt.protocol_version", "2-4", "> c0 00", false },
+	{ "mqtt.protocol_version", "4-6", "> c0 00", false },
 	{ "mqtt.protocol_version", "3<>5", "> c0 00", true },
 	{ "mqtt.protocol_version", "!4", "> c0 00", false },
 	{ "mqtt.qos", "1", "> 32 (0001 't' 0001 '21')", true },
@@ -545,7 +547,7 @@ test_keyword_errors(void **state)
 	} rows[] = {
 		{ "mqtt.type", "" }, { "mqtt.type", "FOO" }, { "mqtt.type", "PUBLISH,foo" }, { "mqtt.type", "PUBLISH,99" },
 		{ "mqtt.type", "PUBLISH x" }, { "mqtt.type", "AVERYLONGNAMEINDEED" }, { "mqtt.qos", "" }, { "mqtt.qos", "x" },
-		{ "mqtt.qos", "5-1" }, { "mqtt.qos", "1-" }, { "mqtt.qos", "70000" }, { "mqtt.qos", ">" },
+		{ "mqtt.qos", "5-1" }, { "mqtt.qos", "1-2" }, { "mqtt.qos", "1<>2" }, { "mqtt.qos", "1-" }, { "mqtt.qos", "70000" }, { "mqtt.qos", ">" },
 		{ "mqtt.reason_code", "1 2" }, { "mqtt.flags", "" }, { "mqtt.flags", "dup retain" }, { "mqtt.flags", "foo" },
 		{ "mqtt.connect.flags", "dup" }, { "mqtt.connack.session_present", "maybe" }, { "mqtt.protocol_version", "five" },
 	};
