@@ -30,15 +30,13 @@ RULES_MAX = 60   # of one run: a message has room for 64 alerts
 # Fields of events that rules are not asked of, and why.
 UNSEEN = [
     (r".*\.summary\..*|enip\.(io|connection)\..*", "what a flow did until its end is told, and rules are asked of messages"),
-    (r"http\.(length|gaps)|ftp_data\..*", "what is known when the transaction or the transfer ended"),
 ]
 
 # Fields whose rules do not ask for what events show, and why.
 OTHERWISE = [
-    (r"s7comm\.(items\.)?(return_code|return_code_name|session_id|sequence|data_unit_reference|function_status)|smb\.(session_id|tree_id)|ftp\.reply_received", "a request has one, too, of which its event shows the response's"),
-    (r"mqtt\.(connack\.return_code|reason_code)|tls\.version", "a keyword of that name has values of its own"),
-    (r"ftp_data\.size", "rules are asked while the file still comes"),
-    (r"smb\.dcerpc\.interfaces\.ack_(result|reason)", "where BINDACK comes by a READ of its own the event alone has them"),
+    (r"ftp\.reply_received", "as in Suricata whether the reply had come when the rule was asked: no of a command itself, yes of its event"),
+    (r"mqtt\.connack\.return_code", "Suricata's other name of mqtt.reason_code, which is of any packet; without lists"),
+    (r"tls\.version", "Suricata's keyword, whose versions are 1.2 and the like; the event's are TLS 1.2"),
     (r"mqtt\.publish\.message", "of Sparkplug's the event has what is in it"),
 ]
 
@@ -92,7 +90,8 @@ def numbers(chance, path, value):
     if value > 0:
         yield Ask(f"{path}:<{value}", lambda one: is_number(one) and one < value)
     yield Ask(f"{path}:[{value},{max(low, 0)}]", lambda one: is_number(one) and one in (value, max(low, 0)))
-    if low >= 0 and high > low + 1:
+    most = min(limit for limit in (255, 65535, (1 << 32) - 1, (1 << 64) - 1) if limit >= value)   # a field may have no room for more
+    if low >= 0 and low + 1 < high <= most:
         yield Ask(f"{path}:{low}-{high}", lambda one: is_number(one) and low < one < high)
 
 
