@@ -25,12 +25,13 @@ put_rest(struct s7p_message *message)
 	s7p_has(message, S7P_HAS_DATA);
 }
 
+/* That of the request: an answer may name the object that it found in its place. */
 static void
 read_object_id(struct s7p_message *message)
 {
 	uint32_t object_id = cursor_be32(&message->body);
 
-	if (message->body.short_read)
+	if (message->body.short_read || (message->answers && record_is_present(message->record, S7P_HAS_OBJECT_ID)))
 		return;
 	message->record->object_id = object_id;
 	s7p_has(message, S7P_HAS_OBJECT_ID);

@@ -112,7 +112,7 @@ static const struct {
 	{ .version = S7P_V2, .request = REQUEST("04d4") "000003c0", .response = RESPONSE("04d4") "00 000003c0",
 		.expect = { "\"function_name\":\"Delete Object\"", "\"object_id\":960", "\"return_value\":0,\"error_code\":0" } },
 	{ .version = S7P_V2, .request = REQUEST("04bb") "00000003 00 01 00 01 00 02 8169 9315 00000000", .response = RESPONSE("04bb") "00 00000001 a1 00000001 932e 30 00 a3 8169 0015 02 4f4b a2 00",
-		.expect = { "\"function_name\":\"Explore\"", "\"object_ids\":[233,2453]", "\"class_id\":2478", "\"values\":[\"OK\"]" } },
+		.expect = { "\"function_name\":\"Explore\"", "\"object_id\":3,", "\"object_ids\":[233,2453]", "\"class_id\":2478", "\"values\":[\"OK\"]" } },
 	{ .version = S7P_V2, .request = REQUEST("0524") "00000031 915e 0000 00000000",
 		.response = RESPONSE("0524") "00 02 88e10102 00000021 00000000",
 		.expect = { "\"function_name\":\"Get Link\"", "\"object_id\":49", "\"object_ids\":[2270]", "\"links\":[2296447234,33]" } },

@@ -161,9 +161,14 @@ def last(name):
     return lambda transaction: transaction.get(name)[-1:]
 
 
+def first(name):
+    """The object is that which was asked for; an answer may name another."""
+    return lambda transaction: transaction.get(name)[:1]
+
+
 FIELDS = {name: (lambda transaction, name=name: transaction.get(name), lambda transaction, name=name: transaction.get(name))
           for name in TOLD}
-FIELDS['object'] = last('object'), last('object')
+FIELDS['object'] = first('object'), first('object')
 FIELDS['ids'] = last('ids'), last('ids')
 VALUES = tshark.Values({f's7comm_plus: {name}': pair for name, pair in FIELDS.items()},
                        lambda transaction: transaction.key, lambda transaction: transaction.key)
