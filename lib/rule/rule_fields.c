@@ -156,6 +156,34 @@ field_mac(const struct field *field, const uint8_t *base, const void *record, vo
 	return record_is_present(record, field->bit) && rule_numbers_match(&test->numbers, (int64_t)value);
 }
 
+/* Of a path that may hold text as well, what is none is no address. */
+static bool
+field_there(const struct field *field, const uint8_t *base, const void *record, void *arg)
+{
+	struct record_ip ip;
+
+	if (field->type == FIELD_IP) {
+		memcpy(&ip, (const uint8_t *)record + field->offset, sizeof(ip));
+		if (ip.version == 0)
+			return false;
+	}
+	return field_present(field, base, record, arg);
+}
+
+/* Whether a value is there for which fn says so. */
+static bool
+any_value(const struct rule_test *test, const void *record, record_test fn)
+{
+	for (unsigned int i = 0; i < test->path_count; i++) {
+		const struct record_path *path = &test->paths[i];
+
+		if (path->list_count == 0 ? fn(path->leaf, record, record, (void *)test) : record_path_any(path, record, fn, (void *)test))
+			return true;
+	}
+	return false;
+}
+
+/* None of the values is what ![1,2] lists; there is one. */
 static bool
 test_paths(const struct rule_view *view, const struct rule_test *test, record_test fn)
 {
@@ -163,15 +191,9 @@ test_paths(const struct rule_view *view, const struct rule_test *test, record_te
 
 	if (record == NULL)
 		return false;
-	for (unsigned int i = 0; i < test->path_count; i++) {
-		const struct record_path *path = &test->paths[i];
-		bool found = path->list_count == 0 ? fn(path->leaf, record, record, (void *)test)
-						   : record_path_any(path, record, fn, (void *)test);
-
-		if (found)
-			return !test->negated;
-	}
-	return test->negated;
+	if (any_value(test, record, fn))
+		return !test->negated;
+	return test->negated && any_value(test, record, field_there);
 }
 
 static const record_test value_tests[] = {

@@ -410,8 +410,8 @@ rule_numbers_match_double(const struct rule_numbers *numbers, double value)
 			: n->op == NUMBER_RANGE    ? value >= n->fa && value <= n->fb
 						   : value == n->fa;
 
-		if (holds != n->negated)
-			return true;
+		if ((holds != n->negated) != numbers->every)
+			return !numbers->every;
 	}
-	return false;
+	return numbers->every;
 }

@@ -57,7 +57,7 @@ static bool
 quick_of_number(const struct rule_number *number, struct rule_quick *quick)
 {
 	quick->op = QUICK_RANGE;
-	quick->item_negated = number->negated;
+	quick->negated = quick->negated != number->negated;
 	quick->low = quick->high = number->a;
 	switch (number->op) {
 	case NUMBER_EQUAL:
@@ -161,7 +161,7 @@ rule_need_paths(const struct record_path *paths, unsigned int count, struct rule
 		need->any = bits;
 }
 
-/* Whether a test that is not negated holds only where its field is. */
+/* Whether a test holds only where its field is. */
 static bool
 test_needs_field(const struct rule_test *test)
 {
@@ -173,7 +173,7 @@ test_needs_field(const struct rule_test *test)
 
 	for (unsigned int i = 0; i < sizeof(fns) / sizeof(fns[0]); i++)
 		if (test->fn == fns[i])
-			return !test->negated && !also_without;
+			return !also_without;
 	return false;
 }
 

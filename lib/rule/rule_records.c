@@ -5,16 +5,13 @@
 static inline bool
 quick_holds(const struct rule_view *view, const struct rule_quick *quick, const uint8_t *record)
 {
-	bool holds = false;
-
 	if (quick->op == QUICK_ASK)
 		return quick->test->fn(view, quick->test);
-	if (record_is_present(record, quick->at.bit)) {
-		int64_t value = rule_number_load(&quick->at, record);
+	if (!record_is_present(record, quick->at.bit))
+		return false;
+	int64_t value = rule_number_load(&quick->at, record);
+	bool holds = quick->op == QUICK_BITS ? (value & quick->low) == quick->high : value >= quick->low && value <= quick->high;
 
-		holds = quick->op == QUICK_BITS ? (value & quick->low) == quick->high : value >= quick->low && value <= quick->high;
-		holds = holds != quick->item_negated;
-	}
 	return holds != quick->negated;
 }
 

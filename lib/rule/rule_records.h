@@ -25,8 +25,7 @@ enum rule_quick_op { QUICK_RANGE, QUICK_BITS, QUICK_ASK };
 struct rule_quick {
 	struct rule_number_at at;
 	uint8_t op;           /* enum rule_quick_op */
-	bool item_negated;    /* !5: present, and not 5 */
-	bool negated;         /* ![5,6]: also where it is not present */
+	bool negated;         /* !5: present, and not 5 */
 	int64_t low, high;    /* QUICK_RANGE: inclusive; QUICK_BITS: the bits looked at, and what they must be */
 	const struct rule_test *test; /* QUICK_ASK */
 };

@@ -124,13 +124,12 @@ lens_of(struct sift *sift, const struct lens_key *key)
 
 /* Two conditions of a rule on one list may hold for different children: the first is the one that is asked. */
 static bool
-lens_ask(const struct sift *sift, struct rule_lens *lens, uint32_t bit, bool where_absent)
+lens_ask(const struct sift *sift, struct rule_lens *lens, uint32_t bit)
 {
 	if (set_has(lens->asked, bit))
 		return false;
 	set_add(lens->asked, bit);
-	if (!where_absent)
-		set_remove(lens_kept(sift, lens), bit);
+	set_remove(lens_kept(sift, lens), bit);
 	return true;
 }
 
@@ -181,7 +180,7 @@ same_lists(const struct rule_lens_deep *key)
 }
 
 static int
-number_ask(struct sift *sift, const struct lens_key *key, uint32_t bit, bool where_absent, const bool possible[RULE_LENS_VALUES])
+number_ask(struct sift *sift, const struct lens_key *key, uint32_t bit, const bool possible[RULE_LENS_VALUES])
 {
 	struct rule_lens *lens = lens_of(sift, key);
 
@@ -192,7 +191,7 @@ number_ask(struct sift *sift, const struct lens_key *key, uint32_t bit, bool whe
 		if (lens->deep->by_shape == NULL)
 			return -ENOMEM;
 	}
-	if (lens_ask(sift, lens, bit, where_absent))
+	if (lens_ask(sift, lens, bit))
 		lens_values(sift, lens, bit, possible);
 	return 0;
 }
@@ -229,15 +228,15 @@ field_ask(struct sift *sift, const struct rule_test *test, uint32_t bit)
 	if (key.deep.path_count == 0 || (key.kind == LENS_NUMBERS && test->negated))
 		return 0;
 	if (rule_narrow_number(test, key.deep.ats, key.deep.path_count, possible))
-		return number_ask(sift, &key, bit, test->negated, possible);
+		return number_ask(sift, &key, bit, possible);
 	if (key.deep.path_count == 1 && key.deep.ats[0].right < 64 - 8 && rule_narrow_high(test, possible)) {
 		key.at = key.deep.ats[0];
 		key.at.right += 8;
 		key.deep.ats = rule_arena_copy(&sift->make->set->arena, &key.at, sizeof(key.at));
-		return key.deep.ats == NULL ? -ENOMEM : number_ask(sift, &key, bit, false, possible);
+		return key.deep.ats == NULL ? -ENOMEM : number_ask(sift, &key, bit, possible);
 	}
 	key.magnitude = true;
-	return rule_narrow_magnitude(test, possible) ? number_ask(sift, &key, bit, false, possible) : 0;
+	return rule_narrow_magnitude(test, possible) ? number_ask(sift, &key, bit, possible) : 0;
 }
 
 static int
@@ -256,7 +255,7 @@ tag_ask(struct sift *sift, const struct rule_test *test, uint32_t bit)
 	if (lens == NULL)
 		return -ENOMEM;
 	possible[rule_tag_hash(tag)] = true;
-	if (lens_ask(sift, lens, bit, false))
+	if (lens_ask(sift, lens, bit))
 		lens_values(sift, lens, bit, possible);
 	return 0;
 }
@@ -277,7 +276,7 @@ index_ask(struct sift *sift, const struct rule_test *test, uint32_t bit)
 	key.at.right += shift;
 	for (unsigned int v = 0; v < RULE_LENS_VALUES; v++)
 		possible[v] = (v & mask) == value;
-	return mask == 0 ? 0 : number_ask(sift, &key, bit, false, possible);
+	return mask == 0 ? 0 : number_ask(sift, &key, bit, possible);
 }
 
 static int
@@ -290,7 +289,7 @@ array_ask(struct sift *sift, const struct rule_test *test, uint32_t bit)
 	if (test->negated || test->path_count != 1 || test->paths[0].list_count > 0)
 		return 0;
 	key.at = (struct rule_number_at){ .off = field->offset, .bit = field->bit, .right = (uint8_t)(64 - 8 * rule_array_size(field)) };
-	return rule_narrow_number(test, &key.at, 1, possible) ? number_ask(sift, &key, bit, false, possible) : 0;
+	return rule_narrow_number(test, &key.at, 1, possible) ? number_ask(sift, &key, bit, possible) : 0;
 }
 
 static int
@@ -312,7 +311,7 @@ text_ask(struct sift *sift, const struct lens_key *key, uint32_t bit, const stru
 
 	if (lens == NULL)
 		return -ENOMEM;
-	if (!lens_ask(sift, lens, bit, false))
+	if (!lens_ask(sift, lens, bit))
 		return 0;
 	lens_values(sift, lens, bit, narrow->first);
 	for (unsigned int n = 0; n < RULE_LENS_LENS; n++)
@@ -337,7 +336,7 @@ buffer_ask(struct sift *sift, const struct rule_buffer *buffer, uint32_t bit)
 	lens = lens_of(sift, &key);
 	if (lens == NULL)
 		return -ENOMEM;
-	(void)lens_ask(sift, lens, bit, false);
+	(void)lens_ask(sift, lens, bit);
 	return 0;
 }
 

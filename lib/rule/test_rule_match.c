@@ -482,6 +482,11 @@ static const struct {
 	{ "toy.points.value:>2.4;", true },
 	{ "toy.points.value:<1;", false },
 	{ "toy.points.value:>=2.5;", true },
+	{ "toy.points.value:!1.5;", true },
+	{ "toy.points.value:[!1.5,!2.5];", false }, /* neither */
+	{ "toy.points.value:!1.5,!3.5;", true },
+	{ "toy.points.value:![1.5,9];", false },
+	{ "toy.points.value:![1.4,9];", true },
 	{ "toy_data; content:\"lo\"; endswith;", true },
 	{ "toy.request.data; content:\"hel\"; startswith; bsize:5;", true },
 	{ "toy.request.data; content:\"x\";", false },
