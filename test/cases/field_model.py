@@ -3,8 +3,9 @@
 event holds what it asks for, and every alert must show, in the record it carries, that it held.
 
 Of each capture the events are written without rules. Then, for every field of every protocol in them, a rule is made of a value that
-was seen: equal to it, below, above, within a range, another than it, one of a list, by its name, by its bytes or a part of its text,
-within a network or of one maker for an address, or that the field is there. What such a rule means is worked out from the events.
+was seen: equal to it, below, above, within a range, another than it, one or none of a list, by some of its bits, by its name, by its bytes, its length
+or a part of its text, within a network or of one maker for an address, or that the field is there. Others ask for two fields of one
+event. What such a rule means is worked out from the events.
 
 The captures are a sample of the shared corpus's, drawn with a seed that is printed, and those of the case folders' scenarios. The
 corpus is the folder named by MILLRACE_SHARED, or ../shared beside the source tree; without it only the scenarios are read.
@@ -44,6 +45,15 @@ OTHERWISE = [
 NAMELESS = re.compile(r"(unknown|other-|type-|rcode-|(reserved|undefined|undetermined|invalid)$)", re.I)
 
 
+# Protocols whose rules see all of what an event has together, of the others each message by itself.
+TOGETHER = {"modbus", "s7comm", "s7comm_plus", "smb", "http", "goose", "sv", "iec104", "dnp3", "enip"}
+PAIRS = 20   # of fields of a protocol that are asked for together
+
+
+def is_unseen(path):
+    return any(re.fullmatch(row[0], path.removesuffix("[]")) for row in UNSEEN)
+
+
 def field_types():
     """Path -> the types of its shapes, as the reference page has them, of those that rules may ask for."""
     types = collections.defaultdict(set)
@@ -74,14 +84,29 @@ def by_path(event, name):
 
 
 class Ask:
-    """A rule's option, and what it means of a field's values."""
+    """A rule's option, and what it means of a field's values: that one of them is so, or that none is and there are some."""
 
-    def __init__(self, option, holds):
-        self.option, self.holds = option, holds
+    def __init__(self, option, holds, none=False):
+        self.option, self.holds, self.none = option, holds, none
+
+    def of(self, values):
+        return bool(values) and any(map(self.holds, values)) != self.none
+
+
+class Both:
+    """What two of them say, each of a field of its own."""
+
+    def __init__(self, asks):
+        self.asks = asks   # (path, Ask)
+        self.option = "; ".join(ask.option for _, ask in asks)
+
+    def of(self, found):
+        return all(ask.of(found[path]) for path, ask in self.asks)
 
 
 def numbers(chance, path, value):
     low, high = value - chance.randrange(3), value + chance.randrange(3)
+    most = min(limit for limit in (255, 65535, (1 << 32) - 1, (1 << 64) - 1) if limit >= value)   # a field may have no room for more
     is_number = lambda one: isinstance(one, (int, float)) and not isinstance(one, bool)
     yield Ask(f"{path}:{value}", lambda one: is_number(one) and one == value)
     yield Ask(f"{path}:!{value}", lambda one: is_number(one) and one != value)
@@ -89,9 +114,19 @@ def numbers(chance, path, value):
         yield Ask(f"{path}:>{value}", lambda one: is_number(one) and one > value)
     if value > 0:
         yield Ask(f"{path}:<{value}", lambda one: is_number(one) and one < value)
+    yield Ask(f"{path}:>={value}", lambda one: is_number(one) and one >= value)
+    yield Ask(f"{path}:<={value}", lambda one: is_number(one) and one <= value)
     yield Ask(f"{path}:[{value},{max(low, 0)}]", lambda one: is_number(one) and one in (value, max(low, 0)))
-    most = min(limit for limit in (255, 65535, (1 << 32) - 1, (1 << 64) - 1) if limit >= value)   # a field may have no room for more
+    other = value + 1 if chance.random() < 0.5 else max(low, 0)
+    if other <= most:
+        yield Ask(f"{path}:![{other},{max(low, 0)}]", lambda one: is_number(one) and one in (other, max(low, 0)), none=True)
+        yield Ask(f"{path}:[!{other},!{max(low, 0)}]", lambda one: is_number(one) and one not in (other, max(low, 0)))
+    bits = chance.randrange(1, 256)
+    if value >= 0:
+        yield Ask(f"{path}:&{bits:#x}={value & bits:#x}", lambda one: is_number(one) and one & bits == value & bits)
+        yield Ask(f"{path}:&{bits:#x}!={(value & bits) ^ (bits & -bits):#x}", lambda one: is_number(one) and one & bits != (value & bits) ^ (bits & -bits))
     if low >= 0 and low + 1 < high <= most:
+        yield Ask(f"{path}:!{low}-{high}", lambda one: is_number(one) and not low < one < high)
         yield Ask(f"{path}:{low}-{high}", lambda one: is_number(one) and low < one < high)
 
 
@@ -102,6 +137,13 @@ def texts(chance, path, value):
         yield Ask(f'{path}; content:"|{part.encode().hex(" ")}|"', lambda one: isinstance(one, str) and part in one)
         yield Ask(f'{path}; content:"|{part.lower().encode().hex(" ")}|"; nocase',
                   lambda one: isinstance(one, str) and part.lower() in one.lower())
+        yield Ask(f'{path}; content:!"|{part.encode().hex(" ")}|"', lambda one: isinstance(one, str) and part not in one)
+        expression = "".join(rf"\x{ord(letter):02x}" for letter in part)
+        yield Ask(f'{path}; pcre:"/{expression}/"', lambda one: isinstance(one, str) and part in one)
+    if value.isascii() and value.isprintable():
+        yield Ask(f"{path}; bsize:{len(value)}", lambda one: isinstance(one, str) and len(one.encode()) == len(value))
+        yield Ask(f'{path}; content:"|{value[:8].encode().hex(" ")}|"; startswith', lambda one: isinstance(one, str) and one.startswith(value[:8]))
+        yield Ask(f'{path}; content:"|{value[-8:].encode().hex(" ")}|"; endswith', lambda one: isinstance(one, str) and one.endswith(value[-8:]))
 
 
 def bytes_of(chance, path, value):
@@ -113,6 +155,8 @@ def bytes_of(chance, path, value):
     part = data[start:start + chance.randrange(1, 5)]
     holds = lambda one: isinstance(one, str) and re.fullmatch(r"[0-9a-fA-F:]*", one) and part in bytes.fromhex(one.replace(":", ""))
     yield Ask(f'{path}; content:"|{part.hex(" ")}|"', holds)
+    yield Ask(f'{path}; content:!"|{part.hex(" ")}|"', lambda one: not holds(one))
+    yield Ask(f"{path}; bsize:{len(data)}", lambda one: isinstance(one, str) and len(one.replace(":", "")) == 2 * len(data))
 
 
 def address_of(text):
@@ -178,21 +222,33 @@ class Round:
             raise RuntimeError(ran.error or ran.output[:400])
         return ran.events()
 
+    def asks_of(self, path, values, count):
+        """So many asks at most of the field, one of whose values they are made of."""
+        in_list, path = path.endswith("[]"), path.removesuffix("[]")
+        if any(re.fullmatch(row[0], path) for row in OTHERWISE):
+            return []
+        ways = list(asks(self.chance, self.types, path, self.chance.choice(values), in_list))
+        return self.chance.sample(ways, min(count, len(ways)))
+
     def questions(self, events):
-        """(protocol, Ask, whether rules see the field), one or more for each field."""
-        seen = collections.defaultdict(list)
+        """(protocol, path, Ask, whether rules see the field), one or more for each field; path None: of two together."""
+        seen, each = collections.defaultdict(list), collections.defaultdict(list)
         for event in events:
             name = event["event_type"]
             if name in self.protocols and isinstance(event.get(name), dict) and event[name].get("reason") != "end":
-                for path, value in values_of(event[name], name):
-                    seen[name, path].append(value)
-        for (name, path), values in seen.items():
-            in_list, path = path.endswith("[]"), path.removesuffix("[]")
-            if any(re.fullmatch(row[0], path) for row in OTHERWISE):
-                continue
-            ways = list(asks(self.chance, self.types, path, self.chance.choice(values), in_list))
-            for ask in self.chance.sample(ways, min(2, len(ways))):
-                yield name, path + "[]" * in_list, ask, any(map(ask.holds, values))
+                found = by_path(event, name)
+                each[name].append(found)
+                for path, values in found.items():
+                    seen[name, path].append(values)
+        for (name, path), groups in seen.items():
+            for ask in self.asks_of(path, [value for values in groups for value in values], 2):
+                yield name, path, ask, any(map(ask.of, groups))
+        for name in TOGETHER & each.keys():
+            for found in self.chance.sample(each[name], min(PAIRS, len(each[name]))):
+                pair = [(path, ask) for path in self.chance.sample(list(found), min(2, len(found)))
+                        if not is_unseen(path) for ask in self.asks_of(path, found[path], 1)]
+                if len(pair) == 2:
+                    yield name, None, Both(pair), all(ask.of(found[path]) for path, ask in pair)
 
     def verdicts(self, part, events):
         """What is wrong with the alerts of so many questions."""
@@ -201,11 +257,12 @@ class Round:
             if event["event_type"] == "alert":
                 alerts[event["alert"]["signature_id"]].append(event)
         for sid, (name, path, ask, there) in enumerate(part, 1):
-            if there and not alerts[sid] and not any(re.fullmatch(row[0], path) for row in UNSEEN):
+            if there and not alerts[sid] and not (path is not None and is_unseen(path)):
                 yield f"{name}: {ask.option}: missed"
             for event in alerts[sid]:
-                if not any(map(ask.holds, by_path(event, name)[path])):
-                    yield f"{name}: {ask.option}: alerts of {by_path(event, name)[path]}"
+                found = by_path(event, name)
+                if not ask.of(found if path is None else found[path]):
+                    yield f"{name}: {ask.option}: alerts of {[found[one] for one, _ in ask.asks] if path is None else found[path]}"
                     break
 
     def wrong(self):
