@@ -81,12 +81,12 @@ test_bounds(void **state)
 	assert_non_null(refusal("alert modbus any any -> any any (modbus.request.unit_id:256; sid:1;)"));
 }
 
-/* What is known only when all of a body or a transfer was there is no field of a rule, which is asked before: it would not hold, or of a part. */
+/* What is known only when all of a body, a transfer or a connection was there is no field of a rule, which is asked before: it would not hold, or of a part. */
 static void
 test_late(void **state)
 {
 	static const char *const rows[] = { "http any any -> any any (http.length:>1000000;", "ftp-data any any -> any any (ftp_data.size:<1000;",
-		"ftp-data any any -> any any (ftp_data.gaps:false;" };
+		"ftp-data any any -> any any (ftp_data.gaps:false;", "enip any any -> any any (enip.io.lost:>9;" };
 
 	(void)state;
 	for (size_t i = 0; i < TEST_COUNT(rows); i++) {

@@ -407,12 +407,12 @@ static const struct field enip_fields[] = {
 	{ "io.sequence_count", FIELD_U16, ENIP_HAS_IO_DATA, 0, AT(io.cip_sequence), NULL, NULL, "CIP 3-4.4.3",
 		"the data's first two bytes: in class 1 the sequence count" },
 	{ "io.data", FIELD_HEX, ENIP_HAS_IO_DATA, 0, AT(io.data), NULL, NULL, "EIP 3-3.2", "the data item" },
-	{ "io.packets", FIELD_U64, ENIP_HAS_IO_TOTAL, 0, AT(io.packets), NULL, NULL, "own", "packets of the connection" },
-	{ "io.changes", FIELD_U64, ENIP_HAS_IO_TOTAL, 0, AT(io.changes), NULL, NULL, "own", "packets whose data were new" },
-	{ "io.lost", FIELD_U64, ENIP_HAS_IO_TOTAL, 0, AT(io.lost), NULL, NULL, "own", "packets missing by their numbers" },
-	{ "io.interval_us", FIELD_U32, ENIP_HAS_IO_TOTAL, 0, AT(io.interval_us), NULL, NULL, "own", "mean packet interval" },
-	{ "io.first", FIELD_TIME, ENIP_HAS_IO_TOTAL, 0, AT(io.first_ns), NULL, NULL, "own", "time of the first packet" },
-	{ "io.last", FIELD_TIME, ENIP_HAS_IO_TOTAL, 0, AT(io.last_ns), NULL, NULL, "own", "time of the last packet" },
+	{ "io.packets", FIELD_U64, ENIP_HAS_IO_TOTAL, FIELD_LATE, AT(io.packets), NULL, NULL, "own", "packets of the connection" },
+	{ "io.changes", FIELD_U64, ENIP_HAS_IO_TOTAL, FIELD_LATE, AT(io.changes), NULL, NULL, "own", "packets whose data were new" },
+	{ "io.lost", FIELD_U64, ENIP_HAS_IO_TOTAL, FIELD_LATE, AT(io.lost), NULL, NULL, "own", "packets missing by their numbers" },
+	{ "io.interval_us", FIELD_U32, ENIP_HAS_IO_TOTAL, FIELD_LATE, AT(io.interval_us), NULL, NULL, "own", "mean packet interval" },
+	{ "io.first", FIELD_TIME, ENIP_HAS_IO_TOTAL, FIELD_LATE, AT(io.first_ns), NULL, NULL, "own", "time of the first packet" },
+	{ "io.last", FIELD_TIME, ENIP_HAS_IO_TOTAL, FIELD_LATE, AT(io.last_ns), NULL, NULL, "own", "time of the last packet" },
 };
 
 const struct record_table enip_table = {

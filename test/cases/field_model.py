@@ -28,15 +28,11 @@ import common   # noqa: E402
 ROOT = Path(__file__).resolve().parents[2]
 RULES_MAX = 60   # of one run: a message has room for 64 alerts
 
-# Fields of events that rules are not asked of, and why.
-UNSEEN = [
-    (r".*\.summary\..*|enip\.(io|connection)\..*", "what a flow did until its end is told, and rules are asked of messages"),
-]
-
 # Fields whose rules do not ask for what events show, and why.
 OTHERWISE = [
     (r"ftp\.reply_received", "as in Suricata whether the reply had come when the rule was asked: no of a command itself, yes of its event"),
     (r"mqtt\.connack\.return_code", "Suricata's other name of mqtt.reason_code, which is of any packet; without lists"),
+    (r"http\.protocol", "Suricata's buffer, of either message its own version; the event has the request's"),
     (r"tls\.version", "Suricata's keyword, whose versions are 1.2 and the like; the event's are TLS 1.2"),
     (r"mqtt\.publish\.message", "of Sparkplug's the event has what is in it"),
 ]
@@ -50,8 +46,9 @@ TOGETHER = {"modbus", "s7comm", "s7comm_plus", "smb", "http", "goose", "sv", "ie
 PAIRS = 20   # of fields of a protocol that are asked for together
 
 
-def is_unseen(path):
-    return any(re.fullmatch(row[0], path.removesuffix("[]")) for row in UNSEEN)
+def tells_end(record):
+    """What a flow did until it ended: rules are asked of messages, of which this is none."""
+    return "end" in (record.get("reason"), record.get("io", {}).get("reason"))
 
 
 def field_types():
@@ -235,7 +232,7 @@ class Round:
         seen, each = collections.defaultdict(list), collections.defaultdict(list)
         for event in events:
             name = event["event_type"]
-            if name in self.protocols and isinstance(event.get(name), dict) and event[name].get("reason") != "end":
+            if name in self.protocols and isinstance(event.get(name), dict) and not tells_end(event[name]):
                 found = by_path(event, name)
                 each[name].append(found)
                 for path, values in found.items():
@@ -245,8 +242,7 @@ class Round:
                 yield name, path, ask, any(map(ask.of, groups))
         for name in TOGETHER & each.keys():
             for found in self.chance.sample(each[name], min(PAIRS, len(each[name]))):
-                pair = [(path, ask) for path in self.chance.sample(list(found), min(2, len(found)))
-                        if not is_unseen(path) for ask in self.asks_of(path, found[path], 1)]
+                pair = [(path, ask) for path in self.chance.sample(list(found), min(2, len(found))) for ask in self.asks_of(path, found[path], 1)]
                 if len(pair) == 2:
                     yield name, None, Both(pair), all(ask.of(found[path]) for path, ask in pair)
 
@@ -257,7 +253,7 @@ class Round:
             if event["event_type"] == "alert":
                 alerts[event["alert"]["signature_id"]].append(event)
         for sid, (name, path, ask, there) in enumerate(part, 1):
-            if there and not alerts[sid] and not (path is not None and is_unseen(path)):
+            if there and not alerts[sid]:
                 yield f"{name}: {ask.option}: missed"
             for event in alerts[sid]:
                 found = by_path(event, name)
