@@ -410,6 +410,8 @@ rule_numbers_match_double(const struct rule_numbers *numbers, double value)
 			: n->op == NUMBER_RANGE    ? value >= n->fa && value <= n->fb
 						   : value == n->fa;
 
+		if (n->op >= NUMBER_MASK) /* it has no bits */
+			holds = n->negated;
 		if ((holds != n->negated) != numbers->every)
 			return !numbers->every;
 	}

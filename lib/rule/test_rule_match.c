@@ -487,6 +487,8 @@ static const struct {
 	{ "toy.points.value:!1.5,!3.5;", true },
 	{ "toy.points.value:![1.5,9];", false },
 	{ "toy.points.value:![1.4,9];", true },
+	{ "toy.points.value:&0x1=0;", false }, /* bits are of whole numbers */
+	{ "toy.points.value:&0x1!=1;", false },
 	{ "toy_data; content:\"lo\"; endswith;", true },
 	{ "toy.request.data; content:\"hel\"; startswith; bsize:5;", true },
 	{ "toy.request.data; content:\"x\";", false },
