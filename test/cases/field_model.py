@@ -31,7 +31,7 @@ RULES_MAX = 60   # of one run: a message has room for 64 alerts
 # Fields whose rules do not ask for what events show, and why.
 OTHERWISE = [
     (r"ftp\.reply_received", "as in Suricata whether the reply had come when the rule was asked: no of a command itself, yes of its event"),
-    (r"mqtt\.connack\.return_code", "Suricata's other name of mqtt.reason_code, which is of any packet; without lists"),
+    (r"mqtt\.connack\.(return_code|session_present)", "Suricata's keywords: the first is mqtt.reason_code's other name and of any packet; without lists, or !"),
     (r"http\.protocol", "Suricata's buffer, of either message its own version; the event has the request's"),
     (r"tls\.version", "Suricata's keyword, whose versions are 1.2 and the like; the event's are TLS 1.2"),
     (r"mqtt\.publish\.message", "of Sparkplug's the event has what is in it"),
@@ -42,7 +42,8 @@ NAMELESS = re.compile(r"(unknown|other-|type-|rcode-|(reserved|undefined|undeter
 
 
 # Protocols whose rules see all of what an event has together, of the others each message by itself.
-TOGETHER = {"modbus", "s7comm", "s7comm_plus", "smb", "http", "goose", "sv", "iec104", "dnp3", "enip"}
+TOGETHER = {"modbus", "s7comm", "s7comm_plus", "smb", "http", "goose", "sv", "iec104", "dnp3", "enip", "dns", "cotp", "smtp"}
+PAIRED = {"modbus", "s7comm", "s7comm_plus", "smb", "http", "enip"}   # whose events have requests and their answers
 PAIRS = 20   # of fields of a protocol that are asked for together
 
 
@@ -52,12 +53,15 @@ def tells_end(record):
 
 
 def field_types():
-    """Path -> the types of its shapes, as the reference page has them, of those that rules may ask for."""
-    types = collections.defaultdict(set)
+    """Path -> the types of its shapes, as the reference page has them, of those that rules may ask for. A name that some shapes alone have is
+    asked of those alone, which events do not tell: such paths have "names" of several tables."""
+    types, tables = collections.defaultdict(set), {}
     for line in (ROOT / "docs/reference/fields.md").read_text().splitlines():
         row = re.match(r"\| `([\w.]+)` \| ([^|]*?) \|", line)
         if row and "(events only)" not in line:
             types[row[1]].add(row[2].split(":")[0])
+            if tables.setdefault(row[1], row[2]) != row[2] and row[2].startswith("name"):
+                types[row[1]].add("names")
     return types
 
 
@@ -76,17 +80,20 @@ def values_of(node, path):
 def by_path(event, name):
     found = collections.defaultdict(list)
     for path, value in values_of(event.get(name, {}), name):
-        found[re.sub(r"^dnp3\.(?:request|response)\.", "dnp3.", path)].append(value)   # an alert says which of the two it is
+        # An alert says which of two messages it is; a client's certificate is asked for as a server's.
+        value = re.sub(r"\\x[0-9a-f]{2}", "\x7f", value) if isinstance(value, str) else value   # what stands for one octet
+        found[re.sub(r"^(dnp3)\.(?:request|response)\.|^(tls)\.client\.", r"\1\2.", path)].append(value)
     return found
 
 
 class Ask:
     """A rule's option, and what it means of a field's values: that one of them is so, or that none is and there are some."""
 
-    def __init__(self, option, holds, none=False):
-        self.option, self.holds, self.none = option, holds, none
+    def __init__(self, option, holds, none=False, counts=lambda one: True):
+        self.option, self.holds, self.none, self.counts = option, holds, none, counts
 
     def of(self, values):
+        values = list(filter(self.counts, values))
         return bool(values) and any(map(self.holds, values)) != self.none
 
 
@@ -105,6 +112,7 @@ def numbers(chance, path, value):
     low, high = value - chance.randrange(3), value + chance.randrange(3)
     most = min(limit for limit in (255, 65535, (1 << 32) - 1, (1 << 64) - 1) if limit >= value)   # a field may have no room for more
     is_number = lambda one: isinstance(one, (int, float)) and not isinstance(one, bool)
+    is_whole = lambda one: isinstance(one, int) and not isinstance(one, bool)
     yield Ask(f"{path}:{value}", lambda one: is_number(one) and one == value)
     yield Ask(f"{path}:!{value}", lambda one: is_number(one) and one != value)
     if value not in (255, 65535, 4294967295):   # what none can be is refused
@@ -120,8 +128,8 @@ def numbers(chance, path, value):
         yield Ask(f"{path}:[!{other},!{max(low, 0)}]", lambda one: is_number(one) and one not in (other, max(low, 0)))
     bits = chance.randrange(1, 256)
     if value >= 0:
-        yield Ask(f"{path}:&{bits:#x}={value & bits:#x}", lambda one: is_number(one) and one & bits == value & bits)
-        yield Ask(f"{path}:&{bits:#x}!={(value & bits) ^ (bits & -bits):#x}", lambda one: is_number(one) and one & bits != (value & bits) ^ (bits & -bits))
+        yield Ask(f"{path}:&{bits:#x}={value & bits:#x}", lambda one: is_whole(one) and one & bits == value & bits)
+        yield Ask(f"{path}:&{bits:#x}!={(value & bits) ^ (bits & -bits):#x}", lambda one: is_whole(one) and one & bits != (value & bits) ^ (bits & -bits))
     if low >= 0 and low + 1 < high <= most:
         yield Ask(f"{path}:!{low}-{high}", lambda one: is_number(one) and not low < one < high)
         yield Ask(f"{path}:{low}-{high}", lambda one: is_number(one) and low < one < high)
@@ -141,6 +149,18 @@ def texts(chance, path, value):
         yield Ask(f"{path}; bsize:{len(value)}", lambda one: isinstance(one, str) and len(one.encode()) == len(value))
         yield Ask(f'{path}; content:"|{value[:8].encode().hex(" ")}|"; startswith', lambda one: isinstance(one, str) and one.startswith(value[:8]))
         yield Ask(f'{path}; content:"|{value[-8:].encode().hex(" ")}|"; endswith', lambda one: isinstance(one, str) and one.endswith(value[-8:]))
+
+
+def two_texts(chance, path, value, other):
+    """Parts of two values: both, or one without the other, must be of one of them."""
+    parts = [one[start:start + chance.randrange(1, 7)] for one in (value, other) for start in [chance.randrange(len(one))]]
+    if not all(part.isascii() and part.isprintable() for part in parts):
+        return
+    first, second = ("|" + part.encode().hex(" ") + "|" for part in parts)
+    text = lambda one: isinstance(one, str)
+    yield Ask(f'{path}; content:"{first}"; content:"{second}"', lambda one: text(one) and parts[0] in one and parts[1] in one)
+    yield Ask(f'{path}; content:"{first}"; content:!"{second}"', lambda one: text(one) and parts[0] in one and parts[1] not in one)
+    yield Ask(f'{path}; content:"{first}"; content:"{second}"; distance:0', lambda one: text(one) and parts[0] in one and parts[1] in one.split(parts[0], 1)[1])
 
 
 def bytes_of(chance, path, value):
@@ -174,6 +194,7 @@ def addresses(chance, path, value):
     yield Ask(f"{path}:!{value}", lambda text: address_of(text) not in (None, one))
     yield Ask(f"{path}:{network}", lambda text: within(text, network))
     yield Ask(f"{path}:[{network},!{value}]", lambda text: within(text, network) and address_of(text) != one)
+    yield Ask(f"{path}:![{network}]", lambda text: within(text, network), none=True, counts=lambda text: isinstance(text, str) and address_of(text) is not None)
     yield Ask(f"{path}:{value}-{last}", lambda text: address_of(text) in (one, last))
 
 
@@ -182,28 +203,45 @@ def macs(_, path, value):
     yield Ask(f"{path}:!{value}", lambda text: isinstance(text, str) and text != value)
     yield Ask(f"{path}:{value[:8]}", lambda text: isinstance(text, str) and text.startswith(value[:8]))
     yield Ask(f"{path}:[{value[:8]},02:00:00]", lambda text: isinstance(text, str) and text[:8] in (value[:8], "02:00:00"))
+    yield Ask(f"{path}:![{value[:8]},02:00:00]", lambda text: isinstance(text, str) and text[:8] in (value[:8], "02:00:00"), none=True)
 
 
-def asks(chance, types, path, value, in_list):
-    """Every way to ask for the value that suits the field."""
+def is_name(value):
+    return isinstance(value, str) and re.fullmatch(r"[\w-][\w -]*", value) and not NAMELESS.match(value)
+
+
+def names(path, value, other, alone):
+    yield Ask(f"{path}:{value}", lambda one: one == value)
+    if alone:
+        return
+    yield Ask(f"{path}:!{value}", lambda one: one != value)
+    if is_name(other):
+        yield Ask(f"{path}:[{value},{other}]", lambda one: one in (value, other))
+        yield Ask(f"{path}:![{value},{other}]", lambda one: one in (value, other), none=True)
+
+
+def asks(chance, types, path, value, other, in_list):
+    """Every way to ask for the value that suits the field; other: it or another one."""
     if not types[path]:
         return
     if isinstance(value, bool) and types[path] == {"boolean"}:
         yield Ask(f"{path}:{str(value).lower()}", lambda one: one is value)
+        yield Ask(f"{path}:!{str(value).lower()}", lambda one: one is not value)
     elif isinstance(value, int) and not isinstance(value, bool) and types[path] <= {"number", "array of numbers"}:
         yield from numbers(chance, path, value)
-    elif isinstance(value, str) and value and types[path] == {"string"}:
+    elif isinstance(value, str) and value and types[path] == {"string"} and "\\" not in value:
         yield from texts(chance, path, value)
+        if isinstance(other, str) and other and "\\" not in other:
+            yield from two_texts(chance, path, value, other)
     elif isinstance(value, str) and value and types[path] == {"hex string"}:
         yield from bytes_of(chance, path, value)
     elif isinstance(value, str) and "IP address" in types[path] and address_of(value):
         yield from addresses(chance, path, value)
     elif isinstance(value, str) and types[path] == {"MAC address"}:
         yield from macs(chance, path, value)
-    elif isinstance(value, str) and types[path] == {"name"} and re.fullmatch(r"[\w-][\w -]*", value) and not NAMELESS.match(value):
-        yield Ask(f"{path}:{value}", lambda one: one == value)
-        if not in_list:   # of a list of bits it says that one is not set, also where none is shown
-            yield Ask(f"{path}:!{value}", lambda one: one != value)
+    elif types[path] <= {"name", "names"} and is_name(value):
+        # Of a list of bits the rest says what is not set, also where none is shown.
+        yield from names(path, value, other, in_list or "names" in types[path])
 
 
 class Round:
@@ -224,7 +262,7 @@ class Round:
         in_list, path = path.endswith("[]"), path.removesuffix("[]")
         if any(re.fullmatch(row[0], path) for row in OTHERWISE):
             return []
-        ways = list(asks(self.chance, self.types, path, self.chance.choice(values), in_list))
+        ways = list(asks(self.chance, self.types, path, self.chance.choice(values), self.chance.choice(values), in_list))
         return self.chance.sample(ways, min(count, len(ways)))
 
     def questions(self, events):
@@ -239,6 +277,8 @@ class Round:
                     seen[name, path].append(values)
         for (name, path), groups in seen.items():
             for ask in self.asks_of(path, [value for values in groups for value in values], 2):
+                if ask.none and name in PAIRED and any(len(values) > 1 for values in groups):
+                    continue   # the answer may add to what there was of the request
                 yield name, path, ask, any(map(ask.of, groups))
         for name in TOGETHER & each.keys():
             for found in self.chance.sample(each[name], min(PAIRS, len(each[name]))):
