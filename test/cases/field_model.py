@@ -34,7 +34,7 @@ OTHERWISE = [
     (r"mqtt\.connack\.(return_code|session_present)", "Suricata's keywords: the first is mqtt.reason_code's other name and of any packet; without lists, or !"),
     (r"http\.protocol", "Suricata's buffer, of either message its own version; the event has the request's"),
     (r"tls\.version", "Suricata's keyword, whose versions are 1.2 and the like; the event's are TLS 1.2"),
-    (r"mqtt\.publish\.message", "of Sparkplug's the event has what is in it"),
+    (r"mqtt\.publish\.message", "the rule sees any payload; of Sparkplug's the event has what is in it in its place"),
 ]
 
 # What stands in place of the name of a number that has none: a rule asks for the number.
