@@ -157,10 +157,10 @@ key_of(const struct smb_pdu *pdu)
 }
 
 const struct smb_record *
-smb_create_find(const struct smb_pdu *pdu, uint64_t message_id)
+smb_request_find(const struct smb_pdu *pdu, uint64_t message_id, uint16_t command)
 {
 	const struct smb_state *state = pdu->ctx->state;
-	struct pair_key key = { .value = message_id, .detail = SMB2_BASE + 5 };
+	struct pair_key key = { .value = message_id, .detail = command };
 	struct pair_wait wait;
 
 	return pair_find(&state->pairs, &pair_desc, key, &wait);
@@ -232,17 +232,10 @@ handle_orphan(struct smb_pdu *pdu, struct cursor body)
 	proto_deliver(ctx, PROTO_MATCH | PROTO_EMIT, pdu->record->id);
 }
 
-/* What the request was: the arguments of a call are not what its answer brings. */
 static void
-deliver_answered(struct smb_pdu *pdu, uint32_t id)
+deliver_answered(struct proto_ctx *ctx, uint32_t id)
 {
-	struct proto_ctx *ctx = pdu->ctx;
-	struct record_head *head = &pdu->record->head;
-	uint64_t stub = head->present & UINT64_C(1) << SMB_HAS_RPC_STUB_DATA;
-
-	head->present &= ~stub;
 	proto_deliver(ctx, PROTO_MATCH | PROTO_HOLD, id);
-	head->present |= stub;
 	ctx->to_server = !ctx->to_server;
 	proto_deliver(ctx, PROTO_EMIT, id);
 	ctx->to_server = !ctx->to_server;
@@ -265,16 +258,18 @@ handle_response(struct smb_pdu *pdu, struct cursor body)
 		handle_orphan(pdu, body);
 		return;
 	}
+	pdu->asked_file = begun->file;
 	pdu->record = pair_take(ctx, &state->pairs, &pair_desc, key, &wait);
 	if (pdu->record == NULL)
 		return;
 	if (pdu->async)
 		pdu->tree_id = pdu->record->tree_id;
 	put_status(pdu);
+	pdu->record->head.present &= ~(UINT64_C(1) << SMB_HAS_RPC_STUB); /* rules saw the request's */
 	put_ids(pdu, true);
 	read_body(pdu, body);
 	pair_answered(ctx, &state->pairs, &pair_desc, &wait);
-	deliver_answered(pdu, wait.id);
+	deliver_answered(ctx, wait.id);
 	note_tree(state, pdu->record);
 	if (pdu->status == 0 || pdu->status == STATUS_BUFFER_OVERFLOW || pdu->status == STATUS_MORE_DATA)
 		smb_file_command(pdu);
@@ -420,6 +415,14 @@ smb_parse(struct proto_ctx *ctx, struct cursor in)
 		counter_add(&ctx->counters[SMB_COUNT_ENCRYPTED], 1);
 	}
 	counter_add(&ctx->counters[SMB_COUNT_PASSED_BYTES], ctx->skip_len);
+	smb_call_flush(ctx);
+}
+
+static void
+smb_gap(struct proto_ctx *ctx, uint32_t missing)
+{
+	smb_call_end(ctx, ctx->to_server);
+	smb_file_gap(ctx, missing);
 }
 
 static void
@@ -427,6 +430,8 @@ smb_end(struct proto_ctx *ctx)
 {
 	struct smb_state *state = ctx->state;
 
+	smb_call_end(ctx, true);
+	smb_call_end(ctx, false);
 	smb_file_end(ctx);
 	pair_shrink(ctx, &state->pairs, &pair_desc, 0);
 }
@@ -455,7 +460,7 @@ const struct proto smb_proto = {
 	.frame = smb_frame,
 	.parse = smb_parse,
 	.raw = smb_file_raw,
-	.gap = smb_file_gap,
+	.gap = smb_gap,
 	.end = smb_end,
 	.state_len = sizeof(struct smb_state),
 	.ahead = PAIR_AHEAD,

@@ -22,13 +22,14 @@ enum {
 	SMB_CONTEXTS_MAX = 16,      /* interfaces bound in a flow */
 	SMB_INTERFACES_MAX = 16,    /* of one bind */
 	SMB_UUID_LEN = 16,
-	SMB_STUB_LEN_MAX = 4096,    /* bytes of a request that rules see */
+	SMB_STUB_LEN_MAX = 4096,    /* bytes of a call's stub that rules see */
 	SMB_FILES_MAX = 32,         /* files of a flow that are open at once */
 	SMB_PIPE_TREES_MAX = 8,     /* connections to pipes that are remembered */
 	SMB_IOS_MAX = 4,            /* of one command with those that are chained to it */
 	SMB_BODY_LIMIT_MAX = 64 * 1024 - 4096, /* the records have other fields, too */
 	SMB_GUID_TEXT_LEN = 36,
-	SMB_FRAGMENTS_MAX = 64,     /* PDUs of DCE/RPC that are counted in one message */
+	SMB_FRAGMENTS_MAX = 64,     /* PDUs of DCE/RPC that are read in one message */
+	SMB_CALLS_MAX = 16,         /* calls of a flow whose fragments are not all there */
 };
 
 /** The file that the command before in the message opened (MS-SMB2 3.3.5.2.7.2). */
@@ -43,7 +44,8 @@ enum { SMB2_BASE = 0x100 };
 /* The subcommands of the three kinds of transaction in one table. */
 enum smb_subcommand_base { SMB_SUBCOMMAND_TRANS2 = 0, SMB_SUBCOMMAND_TRANS = 0x100, SMB_SUBCOMMAND_NT = 0x200 };
 
-enum { SMB1_READ = 0x2e, SMB1_WRITE = 0x2f, SMB1_NEGOTIATE = 0x72, SMB1_CREATE = 0xa2, SMB1_NONE = 0xff, SMB2_READ = SMB2_BASE + 8, SMB2_WRITE = SMB2_BASE + 9 };
+enum { SMB1_READ = 0x2e, SMB1_WRITE = 0x2f, SMB1_NEGOTIATE = 0x72, SMB1_CREATE = 0xa2, SMB1_NONE = 0xff, SMB1_TRANS = 0x25, SMB1_TRANS_SECONDARY = 0x26,
+	SMB2_CREATE = SMB2_BASE + 5, SMB2_READ = SMB2_BASE + 8, SMB2_WRITE = SMB2_BASE + 9 };
 
 /* Bits of smb_record.head.present. */
 enum smb_bit {
@@ -63,7 +65,7 @@ enum smb_bit {
 	SMB_HAS_RPC_RESPONSE,
 	SMB_HAS_RPC_OPNUM,
 	SMB_HAS_RPC_STUB,
-	SMB_HAS_RPC_STUB_DATA,
+	SMB_HAS_RPC_ASKED,
 	SMB_HAS_RPC_ANSWER,
 	SMB_HAS_INTERFACES,
 	SMB_HAS_RESPONSE_TIME,
@@ -203,6 +205,9 @@ enum smb_counter {
 	SMB_COUNT_FILES_FORGOTTEN,
 	SMB_COUNT_FILES_SHED,
 	SMB_COUNT_BODIES_CUT,
+	SMB_COUNT_STUBS_CUT,
+	SMB_COUNT_CALLS_UNFINISHED,
+	SMB_COUNT_CALLS_SHED,
 	SMB_COUNTER_COUNT,
 };
 
@@ -216,6 +221,7 @@ struct smb_context {
 };
 
 struct smb_open;
+struct smb_call;
 
 /** What of a message's data is behind what was framed of it. */
 struct smb_rest {
@@ -234,6 +240,8 @@ struct smb_state {
 	uint8_t open_count, pipe_count, pipe_next;
 	uint32_t pipe_trees[SMB_PIPE_TREES_MAX]; /* a ring */
 	struct smb_open *opens; /* the newest first */
+	struct smb_call *calls; /* of DCE/RPC, of which more is to come; the newest first */
+	bool calls_ended;      /* among them are some of which no more comes */
 	struct smb_rest rests[2]; /* by to_server */
 	uint64_t related;      /* the file that was opened last */
 	uint64_t negotiate_id; /* of a negotiation of version 1, which one of version 2 may answer */
@@ -261,6 +269,12 @@ struct smb_asked {
 	bool is_rpc;
 };
 
+/** What one message has of a call of DCE/RPC. */
+struct smb_rpc_counts {
+	uint32_t call_id, stub_len;
+	uint16_t fragments; /* that begin in it */
+};
+
 struct smb_pdu {
 	struct proto_ctx *ctx;
 	struct smb_record *record;
@@ -276,6 +290,7 @@ struct smb_pdu {
 	bool async;            /* the tree's place has another number */
 	uint64_t before;       /* the file of the command before in the message: what a pipe's contexts know it by */
 	struct smb_asked asked;
+	uint64_t asked_file;   /* of the request that a response is to; 0: not known */
 	uint8_t io_count;
 	struct smb_io ios[SMB_IOS_MAX];
 };
@@ -301,8 +316,8 @@ smb_tree_is_pipe(const struct smb_state *state, uint32_t tree_id)
 void smb_file_command(struct smb_pdu *pdu);
 /** The name under which a file was opened, or is by an earlier command of the message, into *ref. @return whether it is known */
 bool smb_file_name(struct smb_pdu *pdu, uint64_t file, struct record_ref *ref);
-/** The request to create that has this number and waits for its response, or NULL. Lent. */
-const struct smb_record *smb_create_find(const struct smb_pdu *pdu, uint64_t message_id);
+/** The request of this number and command that waits for its response, or NULL. Lent. */
+const struct smb_record *smb_request_find(const struct smb_pdu *pdu, uint64_t message_id, uint16_t command);
 /** What a file is known by that is not open yet, by its request to create; and back. */
 static inline uint64_t
 smb_opening(uint64_t message_id)
@@ -336,7 +351,34 @@ void smb_take_times(struct smb_pdu *pdu, struct cursor *in);
 void smb_security_read(struct smb_pdu *pdu, struct cursor blob);
 /** Realm and service of the ticket in a request for it (smb_kerberos.c). */
 void smb_kerberos_read(struct smb_pdu *pdu, struct cursor blob);
-/** What may be a DCE/RPC PDU. @param file  of which pipe @return whether it is one */
-bool smb_dcerpc_read(struct smb_pdu *pdu, struct cursor in, uint64_t file);
+/** len bytes at off of the message are a pipe's, or a file's: PDUs of DCE/RPC, or the rest of one. @return whether they are */
+bool smb_dcerpc_read(struct smb_pdu *pdu, uint32_t off, uint32_t len, uint64_t file);
+
+/* ---- calls whose fragments come in several messages (smb_call.c) ---- */
+
+/** The stubs of a call's PDUs in one message. */
+struct smb_part {
+	struct cursor stubs[SMB_FRAGMENTS_MAX + 1];
+	struct smb_rpc_counts counts;
+	uint32_t left;      /* bytes of the last PDU that are in a message to come */
+	uint16_t stub_count;
+	bool first, last;   /* of the first and the last PDU: it is the call's */
+	bool hole;          /* some of it lies behind what was framed */
+};
+
+/** The call on a pipe of whose last PDU the message at hand has the rest; NULL: none. */
+struct smb_call *smb_call_rest(const struct smb_pdu *pdu, uint64_t file);
+/** Begins part with that rest, at the front of in, and the record with what is known of the call. */
+void smb_call_go_on(struct smb_pdu *pdu, const struct smb_call *call, struct cursor *in, uint32_t *len, struct smb_part *part);
+/** The stub into the record, with what came before, once it is whole or as long as rules see it; else it is kept. */
+void smb_call_add(struct smb_pdu *pdu, const struct smb_part *part, uint64_t file);
+/** A pipe that was opened has a number now. */
+void smb_call_rename(struct smb_state *state, uint64_t before, uint64_t file);
+/** No more comes of what is open on a pipe. */
+void smb_call_close(struct smb_state *state, uint64_t file);
+/** Rules see what there is of the calls that have ended so. Uses ctx->record. */
+void smb_call_flush(struct proto_ctx *ctx);
+/** No more comes of the calls of a direction. Uses ctx->record. */
+void smb_call_end(struct proto_ctx *ctx, bool to_server);
 
 #endif

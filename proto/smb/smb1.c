@@ -247,18 +247,13 @@ close_response(struct smb_pdu *pdu, struct parts *parts)
 static void
 pipe_data(struct smb_pdu *pdu, struct parts *parts, size_t skip, uint64_t file)
 {
-	struct cursor data = pdu->whole;
 	uint16_t len, off;
 
 	cursor_skip(&parts->words, skip);
 	len = cursor_le16(&parts->words);
 	off = cursor_le16(&parts->words);
-	cursor_skip(&data, off);
-	if (parts->words.short_read)
-		return;
-	if (cursor_left(&data) > len)
-		data = cursor_sub(&data, len);
-	(void)smb_dcerpc_read(pdu, data, file);
+	if (!parts->words.short_read)
+		(void)smb_dcerpc_read(pdu, off, len, file);
 }
 
 static void
@@ -293,13 +288,24 @@ trans_request(struct smb_pdu *pdu, struct parts *parts)
 	align(pdu, parts, &bytes);
 	smb_put_text(pdu, &pdu->record->filename, bytes, pdu->unicode);
 	record_present(&pdu->record->head, SMB_HAS_FILENAME);
+	pdu->record->file = file;
 	pipe_data(pdu, parts, 22, file);
+}
+
+/* MS-CIFS 2.2.4.34: what did not fit into the request, which alone names the pipe. */
+static void
+trans_secondary(struct smb_pdu *pdu, struct parts *parts)
+{
+	const struct smb_record *begun = smb_request_find(pdu, pdu->message_id, SMB1_TRANS);
+
+	if (begun != NULL)
+		pipe_data(pdu, parts, 10, begun->file);
 }
 
 static void
 trans_response(struct smb_pdu *pdu, struct parts *parts)
 {
-	pipe_data(pdu, parts, 12, 0);
+	pipe_data(pdu, parts, 12, pdu->asked_file);
 }
 
 /* MS-CIFS 2.2.4: the old commands, whose names have the kind of a buffer before them. */
@@ -437,9 +443,8 @@ pipe_buffer(struct smb_pdu *pdu, struct parts *parts, uint64_t file)
 
 	cursor_skip(&parts->bytes, 1);
 	len = cursor_le16(&parts->bytes);
-	if (parts->bytes.short_read)
-		return;
-	(void)smb_dcerpc_read(pdu, cursor_left(&parts->bytes) > len ? cursor_sub(&parts->bytes, len) : parts->bytes, file);
+	if (!parts->bytes.short_read)
+		(void)smb_dcerpc_read(pdu, parts->bytes_off + 3, len, file);
 }
 
 static void
@@ -451,7 +456,13 @@ core_write_request(struct smb_pdu *pdu, struct parts *parts)
 static void
 core_read_response(struct smb_pdu *pdu, struct parts *parts)
 {
-	pipe_buffer(pdu, parts, 0);
+	pipe_buffer(pdu, parts, pdu->asked_file);
+}
+
+static void
+core_read_request(struct smb_pdu *pdu, struct parts *parts)
+{
+	pdu->record->file = cursor_le16(&parts->words);
 }
 
 static void
@@ -477,7 +488,7 @@ read_response(struct smb_pdu *pdu, struct parts *parts)
 	io.len |= (uint32_t)cursor_le16(&words) << 16;
 	if (words.short_read)
 		return;
-	pipe_data(pdu, parts, 10, 0);
+	pipe_data(pdu, parts, 10, pdu->asked_file);
 	smb_io_add(pdu, io);
 }
 
@@ -495,13 +506,14 @@ static const struct {
 	{ 0x07, { 1, 0 }, false, { rename_request, NULL } },
 	{ 0x08, { 0, 10 }, false, { path_request, NULL } },
 	{ 0x09, { 8, 0 }, false, { path_request, NULL } },
-	{ 0x0a, { 5, 5 }, false, { NULL, core_read_response } },
+	{ 0x0a, { 5, 5 }, false, { core_read_request, core_read_response } },
 	{ 0x0b, { 5, 1 }, false, { core_write_request, NULL } },
 	{ 0x0e, { 3, 1 }, false, { path_request, NULL } },
 	{ 0x0f, { 3, 1 }, false, { path_request, NULL } },
 	{ 0x10, { 0, 0 }, false, { path_request, NULL } },
 	{ 0x24, { 4, 2 }, true, { NULL, NULL } },
-	{ 0x25, { 14, 10 }, false, { trans_request, trans_response } },
+	{ SMB1_TRANS, { 14, 10 }, false, { trans_request, trans_response } },
+	{ SMB1_TRANS_SECONDARY, { 8, 8 }, false, { trans_secondary, NULL } },
 	{ 0x2d, { 15, 15 }, true, { open_request, open_response } },
 	{ SMB1_READ, { 10, 12 }, true, { read_request, read_response } },
 	{ SMB1_WRITE, { 12, 6 }, true, { write_request, NULL } },

@@ -144,18 +144,6 @@ create_request(struct smb_pdu *pdu, struct cursor *body)
 	smb_put_opened(pdu, name, true, options);
 }
 
-/* Data of a pipe, the one at hand; a file's is not looked at. */
-static void
-pipe_data(struct smb_pdu *pdu, uint32_t off, uint32_t len)
-{
-	struct cursor data = pdu->whole;
-
-	cursor_skip(&data, off);
-	if (cursor_left(&data) > len)
-		data = cursor_sub(&data, len);
-	(void)smb_dcerpc_read(pdu, data, pdu->before);
-}
-
 /* Both halves of a file's identifier as one number; all ones are the file of the command before (3.3.5.2.7.2). */
 static uint64_t
 take_file(struct smb_pdu *pdu, struct cursor *body)
@@ -184,6 +172,7 @@ name_contexts(struct smb_pdu *pdu, uint64_t file)
 	for (unsigned int i = 0; i < SMB_CONTEXTS_MAX; i++)
 		if (state->contexts[i].used && state->contexts[i].file == smb_opening(pdu->message_id))
 			state->contexts[i].file = file;
+	smb_call_rename(state, smb_opening(pdu->message_id), file);
 }
 
 static void
@@ -232,7 +221,7 @@ write_request(struct smb_pdu *pdu, struct cursor *body)
 	io.file = take_file(pdu, body);
 	if (body->short_read)
 		return;
-	pipe_data(pdu, io.data_off, io.len);
+	(void)smb_dcerpc_read(pdu, io.data_off, io.len, pdu->before);
 	smb_io_add(pdu, io);
 }
 
@@ -253,7 +242,7 @@ read_response(struct smb_pdu *pdu, struct cursor *body)
 	io.len = cursor_le32(body);
 	if (body->short_read)
 		return;
-	pipe_data(pdu, io.data_off, io.len);
+	(void)smb_dcerpc_read(pdu, io.data_off, io.len, pdu->asked_file == SMB_FILE_RELATED ? pdu->before : pdu->asked_file);
 	smb_io_add(pdu, io);
 }
 
@@ -276,7 +265,7 @@ ioctl_both(struct smb_pdu *pdu, struct cursor *body)
 	pdu->record->function = function;
 	record_present(&pdu->record->head, SMB_HAS_FUNCTION);
 	if (function == FSCTL_PIPE_TRANSCEIVE)
-		pipe_data(pdu, off, len);
+		(void)smb_dcerpc_read(pdu, off, len, pdu->before);
 }
 
 /* MS-SMB2 2.2.39: what renames or deletes a file (MS-FSCC 2.4.42, 2.4.11). */

@@ -4,12 +4,12 @@
 #include <stdio.h>
 
 enum { RPC_REQUEST = 0, RPC_RESPONSE = 2, RPC_BIND = 11, RPC_BIND_ACK = 12, RPC_ALTER = 14, RPC_ALTER_ACK = 15, RPC_TYPE_MAX = 19, RPC_HEADER_LEN = 16,
-	RPC_LITTLE = 0x10, RPC_OBJECT = 0x80, SYNTAX_LEN = 20, RPC_CALL_LEN = 24 };
+	RPC_LITTLE = 0x10, RPC_FIRST = 1, RPC_LAST = 2, RPC_OBJECT = 0x80, SYNTAX_LEN = 20, RPC_CALL_LEN = 24, RPC_TRAILER_LEN = 8 };
 
 struct rpc_header {
 	uint8_t type, flags;
 	bool little;
-	uint16_t fragment_len;
+	uint16_t fragment_len, auth_len;
 	uint32_t call_id;
 };
 
@@ -36,7 +36,7 @@ read_header(struct cursor *in, struct rpc_header *header)
 	header->little = (order & 0xf0) == RPC_LITTLE;
 	cursor_skip(in, 3);
 	header->fragment_len = take16(in, header);
-	cursor_skip(in, 2);
+	header->auth_len = take16(in, header);
 	header->call_id = take32(in, header);
 	return !in->short_read && major == 5 && minor <= 1 && header->type <= RPC_TYPE_MAX && (order & 0xef) == 0 &&
 		header->fragment_len >= RPC_HEADER_LEN;
@@ -168,32 +168,55 @@ read_bind_ack(struct smb_pdu *pdu, const struct rpc_header *header, struct curso
 	}
 }
 
-/* PDUs of one call that follow one another, and the bytes of their stubs: what is behind the message's end is not there. */
-static uint16_t
-count_fragments(const struct smb_pdu *pdu, struct cursor in, uint32_t *stub_len)
+/* Where the verifier of a PDU begins that the call goes on behind: what is joined has none in it (MS-RPCE 2.2.2.11). */
+static size_t
+stub_end(struct cursor pdu, const struct rpc_header *header, size_t len)
 {
-	uint32_t call_id = 0;
-	uint16_t count = 0;
+	size_t behind = header->auth_len == 0 || (header->flags & RPC_LAST) != 0 ? 0 : header->auth_len + (size_t)RPC_TRAILER_LEN;
+
+	if (behind == 0 || behind > len)
+		return len;
+	cursor_skip(&pdu, len - behind + 2);
+	behind += cursor_u8(&pdu); /* padding */
+	return behind > len ? 0 : len - behind;
+}
+
+/* PDUs of one call that follow one another. @param len  of the data, of which in has the front where the message goes on behind it */
+static void
+read_part(struct cursor in, uint32_t len, struct smb_part *part)
+{
+	bool goes_on = part->stub_count > 0;
 	uint8_t type = 0;
 
-	*stub_len = 0;
-	for (; count < SMB_FRAGMENTS_MAX; count++) {
-		struct cursor at = in;
+	while (part->counts.fragments < SMB_FRAGMENTS_MAX) {
+		bool first = part->counts.fragments == 0;
+		struct cursor at = in, stub;
 		struct rpc_header header;
-		size_t len, fixed;
+		size_t fixed, here;
 
-		if (!read_header(&at, &header) || (count > 0 && (header.type != type || header.call_id != call_id)))
+		if (!read_header(&at, &header) || ((!first || goes_on) && header.call_id != part->counts.call_id) || (!first && header.type != type))
 			break;
 		type = header.type;
-		call_id = header.call_id;
-		len = header.fragment_len;
-		if (!pdu->cut && len > cursor_left(&in))
-			len = cursor_left(&in);
+		part->counts.call_id = header.call_id;
+		part->counts.fragments++;
+		if (first && !goes_on)
+			part->first = (header.flags & RPC_FIRST) != 0;
+		part->last = (header.flags & RPC_LAST) != 0;
 		fixed = RPC_CALL_LEN + (type == RPC_REQUEST && (header.flags & RPC_OBJECT) != 0 ? SMB_UUID_LEN : 0);
-		*stub_len += len > fixed ? (uint32_t)(len - fixed) : 0;
-		cursor_skip(&in, len);
+		here = header.fragment_len < len ? header.fragment_len : len;
+		part->left = (uint32_t)(header.fragment_len - here);
+		part->hole = here > cursor_left(&in);
+		part->counts.stub_len += here > fixed ? (uint32_t)(here - fixed) : 0;
+		at = in;
+		stub = cursor_sub(&at, part->hole ? cursor_left(&in) : stub_end(in, &header, here));
+		cursor_skip(&stub, fixed);
+		part->stubs[part->stub_count++] = stub;
+		if (part->hole)
+			return;
+		cursor_skip(&in, here);
+		len -= (uint32_t)here;
 	}
-	return count;
+	part->hole = (len > cursor_left(&in) && cursor_left(&in) < RPC_HEADER_LEN) || (len > 0 && part->counts.fragments == SMB_FRAGMENTS_MAX);
 }
 
 static void
@@ -202,7 +225,6 @@ read_request(struct smb_pdu *pdu, const struct rpc_header *header, struct cursor
 	const struct smb_state *state = pdu->ctx->state;
 	struct smb_record *record = pdu->record;
 	uint16_t context_id;
-	size_t len;
 
 	cursor_skip(in, 4); /* allocation hint */
 	context_id = take16(in, header);
@@ -221,16 +243,43 @@ read_request(struct smb_pdu *pdu, const struct rpc_header *header, struct cursor
 		memcpy(record->iface, context->uuid, SMB_UUID_LEN);
 		record->iface_version = context->version;
 	}
-	len = cursor_left(in) < SMB_STUB_LEN_MAX ? cursor_left(in) : SMB_STUB_LEN_MAX;
-	record_put_bytes(pdu->ctx->record, &record->stub, in->pos, (uint32_t)len);
-	record_present(&record->head, SMB_HAS_RPC_STUB);
-	record_present(&record->head, SMB_HAS_RPC_STUB_DATA);
 }
 
-bool
-smb_dcerpc_read(struct smb_pdu *pdu, struct cursor in, uint64_t file)
+/* Of a request or response what the message has of it. */
+static void
+put_counts(struct smb_pdu *pdu, const struct smb_rpc_counts *counts)
 {
 	struct smb_record *record = pdu->record;
+
+	record->call_id = counts->call_id;
+	record_present(&record->head, SMB_HAS_RPC);
+	if (pdu->response) {
+		record->rpc_response = RPC_RESPONSE;
+		record->response_fragments = counts->fragments;
+		record->response_stub_len = counts->stub_len;
+		record_present(&record->head, SMB_HAS_RPC_RESPONSE);
+		record_present(&record->head, SMB_HAS_RPC_ANSWER);
+	} else {
+		record->rpc_request = RPC_REQUEST;
+		record->request_fragments = counts->fragments;
+		record->request_stub_len = counts->stub_len;
+		record_present(&record->head, SMB_HAS_RPC_REQUEST);
+		record_present(&record->head, SMB_HAS_RPC_ASKED);
+	}
+}
+
+static void
+put_call(struct smb_pdu *pdu, struct smb_part *part, uint64_t file)
+{
+	put_counts(pdu, &part->counts);
+	smb_call_add(pdu, part, file);
+}
+
+static bool
+read_pdus(struct smb_pdu *pdu, struct cursor in, uint32_t len, uint64_t file)
+{
+	struct smb_record *record = pdu->record;
+	struct smb_part part = { 0 };
 	struct rpc_header header;
 	struct cursor rest = in;
 
@@ -241,23 +290,47 @@ smb_dcerpc_read(struct smb_pdu *pdu, struct cursor in, uint64_t file)
 	if (pdu->response) {
 		record->rpc_response = header.type;
 		record_present(&record->head, SMB_HAS_RPC_RESPONSE);
-		if (header.type == RPC_RESPONSE && cursor_left(&rest) >= RPC_CALL_LEN - RPC_HEADER_LEN) {
-			record->response_fragments = count_fragments(pdu, in, &record->response_stub_len);
-			record_present(&record->head, SMB_HAS_RPC_ANSWER);
-		} else if (header.type == RPC_BIND_ACK || header.type == RPC_ALTER_ACK) {
+		if (header.type == RPC_BIND_ACK || header.type == RPC_ALTER_ACK)
 			read_bind_ack(pdu, &header, &rest);
-		}
-		return true;
+		if (header.type != RPC_RESPONSE || cursor_left(&rest) < RPC_CALL_LEN - RPC_HEADER_LEN)
+			return true;
+	} else {
+		record->rpc_request = header.type;
+		record_present(&record->head, SMB_HAS_RPC_REQUEST);
+		if (header.type == RPC_BIND || header.type == RPC_ALTER)
+			read_bind(pdu, &header, &rest, file);
+		else if (header.type == RPC_REQUEST)
+			read_request(pdu, &header, &rest, file);
+		if (rest.short_read && !pdu->cut)
+			proto_event(pdu->ctx, SMB_EVENT_MALFORMED_DCERPC);
+		if (header.type != RPC_REQUEST || rest.short_read)
+			return true;
 	}
-	record->rpc_request = header.type;
-	record_present(&record->head, SMB_HAS_RPC_REQUEST);
-	if (header.type == RPC_BIND || header.type == RPC_ALTER) {
-		read_bind(pdu, &header, &rest, file);
-	} else if (header.type == RPC_REQUEST) {
-		record->request_fragments = count_fragments(pdu, in, &record->request_stub_len);
-		read_request(pdu, &header, &rest, file);
-	}
-	if (rest.short_read && !pdu->cut)
-		proto_event(pdu->ctx, SMB_EVENT_MALFORMED_DCERPC);
+	read_part(in, len, &part);
+	put_call(pdu, &part, file);
+	return true;
+}
+
+bool
+smb_dcerpc_read(struct smb_pdu *pdu, uint32_t off, uint32_t len, uint64_t file)
+{
+	const struct smb_call *call;
+	struct cursor data = pdu->whole;
+	struct smb_part part = { 0 };
+
+	cursor_skip(&data, off);
+	if (data.short_read)
+		return false;
+	if (!pdu->cut && len > cursor_left(&data))
+		len = (uint32_t)cursor_left(&data);
+	if (cursor_left(&data) > len)
+		data = cursor_sub(&data, len);
+	call = smb_call_rest(pdu, file);
+	if (call == NULL)
+		return read_pdus(pdu, data, len, file);
+	smb_call_go_on(pdu, call, &data, &len, &part);
+	if (part.left == 0 && !part.hole)
+		read_part(data, len, &part);
+	put_call(pdu, &part, file);
 	return true;
 }

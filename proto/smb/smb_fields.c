@@ -559,11 +559,11 @@ static const struct field smb_fields[] = {
 	{ "dcerpc.request", FIELD_U8, SMB_HAS_RPC_REQUEST, 0, AT(rpc_request), &rpc_types, NULL, "C706 12.6.4", "type of PDU" },
 	{ "dcerpc.response", FIELD_U8, SMB_HAS_RPC_RESPONSE, 0, AT(rpc_response), &rpc_types, NULL, "C706 12.6.4", "type of PDU" },
 	{ "dcerpc.opnum", FIELD_U16, SMB_HAS_RPC_OPNUM, 0, AT(opnum), NULL, NULL, "C706 12.6.4.9", "operation of the interface" },
-	{ "dcerpc.req.frag_cnt", FIELD_U16, SMB_HAS_RPC_STUB, 0, AT(request_fragments), NULL, NULL, "C706 12.6.4.9", "PDUs of it in the message" },
-	{ "dcerpc.req.stub_data_size", FIELD_U32, SMB_HAS_RPC_STUB, 0, AT(request_stub_len), NULL, NULL, "C706 12.6.4.9", "bytes of arguments" },
+	{ "dcerpc.req.frag_cnt", FIELD_U16, SMB_HAS_RPC_ASKED, 0, AT(request_fragments), NULL, NULL, "C706 12.6.4.9", "PDUs of it in the message" },
+	{ "dcerpc.req.stub_data_size", FIELD_U32, SMB_HAS_RPC_ASKED, 0, AT(request_stub_len), NULL, NULL, "C706 12.6.4.9", "bytes of arguments in the message" },
 	{ "dcerpc.res.frag_cnt", FIELD_U16, SMB_HAS_RPC_ANSWER, 0, AT(response_fragments), NULL, NULL, "C706 12.6.4.10", "PDUs of it in the message" },
-	{ "dcerpc.res.stub_data_size", FIELD_U32, SMB_HAS_RPC_ANSWER, 0, AT(response_stub_len), NULL, NULL, "C706 12.6.4.10", "bytes of results" },
-	{ "dcerpc.stub_data", FIELD_HEX, SMB_HAS_RPC_STUB_DATA, FIELD_HIDDEN, AT(stub), NULL, NULL, "C706 12.6.4.9", "arguments" },
+	{ "dcerpc.res.stub_data_size", FIELD_U32, SMB_HAS_RPC_ANSWER, 0, AT(response_stub_len), NULL, NULL, "C706 12.6.4.10", "bytes of results in the message" },
+	{ "dcerpc.stub_data", FIELD_HEX, SMB_HAS_RPC_STUB, FIELD_HIDDEN, AT(stub), NULL, NULL, "C706 12.6.4.9, 12.6.4.10", "arguments, of a response results, of all fragments" },
 	{ "dcerpc.interfaces", FIELD_LIST, SMB_HAS_INTERFACES, 0, AT(interfaces), NULL, smb_interface_tables, "C706 12.6.4.3", "that are bound" },
 	{ "dcerpc.call_id", FIELD_U32, SMB_HAS_RPC, 0, AT(call_id), NULL, NULL, "C706 12.6.3.1", "number of the call" },
 	{ "data", FIELD_STRING, SMB_HAS_DATA, FIELD_HIDDEN, AT(data), NULL, NULL, "MS-SMB2 2.2.21", "first bytes of a file" },
@@ -604,6 +604,9 @@ const struct counter_desc smb_counters[] = {
 	[SMB_COUNT_FILES_FORGOTTEN] = { "smb.files_forgotten", "files given up: more than 32 were open in a flow" },
 	[SMB_COUNT_FILES_SHED] = { "smb.files_shed", "files not followed, or no more kept of them for the rules: no memory" },
 	[SMB_COUNT_BODIES_CUT] = { "smb.bodies_cut", "files of which only the front was kept for the rules" },
+	[SMB_COUNT_STUBS_CUT] = { "smb.stubs_cut", "calls of DCE/RPC of whose stub rules saw only the front" },
+	[SMB_COUNT_CALLS_UNFINISHED] = { "smb.calls_unfinished", "calls of DCE/RPC whose last fragment did not come, or that were more than 16 in a flow" },
+	[SMB_COUNT_CALLS_SHED] = { "smb.calls_shed", "calls of DCE/RPC whose fragments were not joined: no memory" },
 };
 
 static const struct knob knobs[] = {

@@ -378,8 +378,10 @@ static void
 closed(struct smb_pdu *pdu)
 {
 	struct smb_state *state = pdu->ctx->state;
-	struct smb_open **place = find_open(state, pdu->asked.file == SMB_FILE_RELATED ? state->related : pdu->asked.file);
+	uint64_t file = pdu->asked.file == SMB_FILE_RELATED ? state->related : pdu->asked.file;
+	struct smb_open **place = find_open(state, file);
 
+	smb_call_close(state, file);
 	if (*place != NULL)
 		close_file(pdu->ctx, place, true);
 }
@@ -388,7 +390,7 @@ bool
 smb_file_name(struct smb_pdu *pdu, uint64_t file, struct record_ref *ref)
 {
 	const struct smb_open *open = *find_open(pdu->ctx->state, file == SMB_FILE_RELATED ? pdu->before : file);
-	const struct smb_record *create = file == SMB_FILE_RELATED ? smb_create_find(pdu, smb_opening(pdu->before)) : NULL;
+	const struct smb_record *create = file == SMB_FILE_RELATED ? smb_request_find(pdu, smb_opening(pdu->before), SMB2_CREATE) : NULL;
 
 	if (create != NULL) {
 		record_put_bytes(pdu->ctx->record, ref, (const uint8_t *)create + create->filename.off, create->filename.count);
