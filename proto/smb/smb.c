@@ -324,8 +324,8 @@ parse_smb1(struct smb_pdu *pdu)
 }
 
 /* MS-SMB2 2.2.1; commands of one message follow one another, each names the next. @return where the next begins, or 0 */
-static uint32_t
-parse_smb2(struct smb_pdu *pdu)
+uint32_t
+smb2_command_read(struct smb_pdu *pdu)
 {
 	struct cursor in = pdu->whole;
 	uint32_t flags, next, tree_id;
@@ -364,32 +364,6 @@ parse_smb2(struct smb_pdu *pdu)
 	return next;
 }
 
-/* A command related to the one before it writes all ones: its session and tree are that one's (3.2.4.1.4, 3.3.5.2.7.2). */
-static void
-parse_compound(struct proto_ctx *ctx, struct cursor in, bool cut)
-{
-	uint64_t session_id = 0, before = 0;
-	uint32_t tree_id = 0;
-
-	for (unsigned int i = 0; cursor_left(&in) > 0; i++) {
-		struct smb_pdu pdu = { .ctx = ctx, .whole = in, .cut = cut, .session_id = session_id, .tree_id = tree_id,
-			.before = before };
-		uint32_t next;
-
-		if (i == SMB_COMPOUND_MAX) {
-			proto_event(ctx, SMB_EVENT_TOO_MANY_COMMANDS);
-			return;
-		}
-		next = parse_smb2(&pdu);
-		if (next < SMB2_HEADER_LEN)
-			return;
-		session_id = pdu.session_id;
-		tree_id = pdu.tree_id;
-		before = pdu.before;
-		cursor_skip(&in, next);
-	}
-}
-
 static void
 smb_parse(struct proto_ctx *ctx, struct cursor in)
 {
@@ -410,7 +384,7 @@ smb_parse(struct proto_ctx *ctx, struct cursor in)
 
 		parse_smb1(&pdu);
 	} else if (magic == MAGIC_SMB2) {
-		parse_compound(ctx, message, cut);
+		smb_compound_begin(ctx, message);
 	} else {
 		counter_add(&ctx->counters[SMB_COUNT_ENCRYPTED], 1);
 	}
@@ -422,7 +396,7 @@ static void
 smb_gap(struct proto_ctx *ctx, uint32_t missing)
 {
 	smb_call_end(ctx, ctx->to_server);
-	smb_file_gap(ctx, missing);
+	smb_compound_gap(ctx, missing);
 }
 
 static void
@@ -433,6 +407,7 @@ smb_end(struct proto_ctx *ctx)
 	smb_call_end(ctx, true);
 	smb_call_end(ctx, false);
 	smb_file_end(ctx);
+	smb_compound_end(ctx);
 	pair_shrink(ctx, &state->pairs, &pair_desc, 0);
 }
 
@@ -459,7 +434,7 @@ const struct proto smb_proto = {
 	.sender_is_server = smb_sender_is_server,
 	.frame = smb_frame,
 	.parse = smb_parse,
-	.raw = smb_file_raw,
+	.raw = smb_compound_raw,
 	.gap = smb_gap,
 	.end = smb_end,
 	.state_len = sizeof(struct smb_state),

@@ -202,6 +202,7 @@ enum smb_counter {
 	SMB_COUNT_ENCRYPTED,
 	SMB_COUNT_PASSED_BYTES,
 	SMB_COUNT_SHED,
+	SMB_COUNT_MESSAGES_SHED,
 	SMB_COUNT_FILES_FORGOTTEN,
 	SMB_COUNT_FILES_SHED,
 	SMB_COUNT_BODIES_CUT,
@@ -223,11 +224,22 @@ struct smb_context {
 struct smb_open;
 struct smb_call;
 
+/** What a command of a message takes from those before it: one that is related to them writes all ones (MS-SMB2 3.2.4.1.4, 3.3.5.2.7.2). */
+struct smb_chain {
+	uint64_t session_id, before;
+	uint32_t tree_id;
+	unsigned int commands;
+};
+
 /** What of a message's data is behind what was framed of it. */
 struct smb_rest {
 	struct smb_open *open; /* whose data; NULL: nobody's */
-	uint32_t left, after;  /* bytes of it, and of the message behind them */
+	uint32_t left, after;  /* bytes of it, and of what is passed over behind them */
 	uint32_t old_len;      /* of left, those that the file has already */
+	uint32_t more;         /* bytes of the message from the next command on; 0: no more is read of it */
+	uint32_t front_len;    /* of them, those that are in front */
+	uint8_t *front;        /* [SMB_PDU_LEN_MAX]; NULL: none yet */
+	struct smb_chain chain;
 };
 
 struct smb_state {
@@ -325,11 +337,24 @@ smb_opening(uint64_t message_id)
 	return ~message_id;
 }
 
-/** As proto.raw: the rest of a message whose data is a file's. */
+/** As proto.raw: the rest of a message's data, and what is passed over behind it. */
 uint32_t smb_file_raw(struct proto_ctx *ctx, struct cursor in);
-void smb_file_gap(struct proto_ctx *ctx, uint32_t missing);
+/** As proto.gap. @return how many of the missing bytes lie behind that */
+uint32_t smb_file_gap(struct proto_ctx *ctx, uint32_t missing);
 /** The flow is over: what is open ends as it is. */
 void smb_file_end(struct proto_ctx *ctx);
+
+/** A command of SMB 2 at the front of pdu->whole. @return where the next one begins, or 0 */
+uint32_t smb2_command_read(struct smb_pdu *pdu);
+
+/* ---- messages of several commands, also longer than what is framed of them (smb_compound.c) ---- */
+
+/** The front of a message, of which ctx->skip_len bytes are to come. */
+void smb_compound_begin(struct proto_ctx *ctx, struct cursor in);
+/** As proto.raw and proto.gap. */
+uint32_t smb_compound_raw(struct proto_ctx *ctx, struct cursor in);
+void smb_compound_gap(struct proto_ctx *ctx, uint32_t missing);
+void smb_compound_end(struct proto_ctx *ctx);
 
 /** The body behind the header into pdu->record. */
 void smb1_body_read(struct smb_pdu *pdu, struct cursor body);

@@ -601,6 +601,7 @@ const struct counter_desc smb_counters[] = {
 	[SMB_COUNT_ENCRYPTED] = { "smb.encrypted", "messages that are encrypted or compressed and were not read" },
 	[SMB_COUNT_PASSED_BYTES] = { "smb.passed_bytes", "bytes of long messages passed over unread" },
 	[SMB_COUNT_SHED] = { "smb.shed", "requests written without waiting for their response: no memory" },
+	[SMB_COUNT_MESSAGES_SHED] = { "smb.messages_shed", "long messages of which only the first commands were read: no memory" },
 	[SMB_COUNT_FILES_FORGOTTEN] = { "smb.files_forgotten", "files given up: more than 32 were open in a flow" },
 	[SMB_COUNT_FILES_SHED] = { "smb.files_shed", "files not followed, or no more kept of them for the rules: no memory" },
 	[SMB_COUNT_BODIES_CUT] = { "smb.bodies_cut", "files of which only the front was kept for the rules" },

@@ -304,6 +304,7 @@ take_data(struct smb_pdu *pdu, struct smb_open *open, const struct smb_io *io, b
 {
 	struct proto_ctx *ctx = pdu->ctx;
 	struct smb_state *state = ctx->state;
+	struct smb_rest *rest = &state->rests[to_server];
 	struct transfer *way = &open->ways[to_server];
 	struct cursor data = pdu->whole;
 	uint64_t len = io->len, old, have;
@@ -325,9 +326,10 @@ take_data(struct smb_pdu *pdu, struct smb_open *open, const struct smb_io *io, b
 		settle(ctx, open, to_server);
 		return;
 	}
-	state->rests[to_server] = (struct smb_rest){ .open = open, .old_len = (uint32_t)(old > have ? old - have : 0) };
-	state->rests[to_server].left = len - have < ctx->skip_len ? (uint32_t)(len - have) : ctx->skip_len;
-	state->rests[to_server].after = ctx->skip_len - state->rests[to_server].left;
+	rest->open = open;
+	rest->old_len = (uint32_t)(old > have ? old - have : 0);
+	rest->left = len - have < ctx->skip_len ? (uint32_t)(len - have) : ctx->skip_len;
+	rest->after = ctx->skip_len - rest->left;
 	ctx->skip_len = 0;
 	ctx->raw = true;
 }
@@ -450,15 +452,13 @@ smb_file_raw(struct proto_ctx *ctx, struct cursor in)
 	return (uint32_t)(all - cursor_left(&in));
 }
 
-void
+uint32_t
 smb_file_gap(struct proto_ctx *ctx, uint32_t missing)
 {
 	struct smb_state *state = ctx->state;
 	struct smb_rest *rest = &state->rests[ctx->to_server];
 	uint32_t lost = missing < rest->left ? missing : rest->left;
 
-	if (!ctx->raw)
-		return;
 	if (rest->open != NULL && lost > 0)
 		miss_bytes(ctx, rest->open, lost, ctx->to_server);
 	rest->left -= lost;
@@ -467,9 +467,8 @@ smb_file_gap(struct proto_ctx *ctx, uint32_t missing)
 	rest->after -= lost;
 	if (rest->left == 0)
 		rest->open = NULL;
-	if (missing > lost)
-		*rest = (struct smb_rest){ 0 };
 	ctx->raw = rest->left > 0 || rest->after > 0;
+	return missing - lost;
 }
 
 void
