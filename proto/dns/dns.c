@@ -28,20 +28,6 @@ fits(const struct dns_header *header, size_t len)
 }
 
 static int
-dns_frame(struct cursor in, bool to_server)
-{
-	uint16_t len = cursor_be16(&in);
-	struct dns_header header = dns_header_read(&in);
-
-	(void)to_server;
-	if (in.short_read)
-		return 0;
-	if (!fits(&header, len))
-		return -EBADMSG;
-	return len + DNS_PREFIX_LEN > STREAM_PDU_LEN_MAX ? STREAM_PDU_LEN_MAX : len + DNS_PREFIX_LEN;
-}
-
-static int
 dns_frame_datagram(struct cursor in, bool to_server)
 {
 	(void)to_server;
@@ -157,6 +143,32 @@ is_cut(struct cursor whole, const struct dns_header *header)
 		((header->flags & reply_only) == 0 && header->counts[1] == 0 && header->counts[2] == 0);
 }
 
+/*
+ * A message over TCP whose counts are beyond its length, which its prefix says all the same (RFC 1035 4.2.2): malformed, and no reason to
+ * look for the next one elsewhere. Its whole first question must look like one, since this is asked of any bytes behind lost ones.
+ */
+static enum proto_probe
+is_overcounted(struct cursor message, uint16_t len, const struct dns_header *header)
+{
+	enum { FRONT = DNS_HEADER_LEN + DNS_NAME_LEN_MAX + 4 };
+	const uint16_t reply_only = DNS_AA | DNS_RA | 15;
+	uint16_t wanted = len < FRONT ? len : FRONT;
+	struct dns_name name;
+	struct cursor in;
+
+	if (len < DNS_HEADER_LEN || header->counts[0] > STRANGE_QUESTIONS_MAX ||
+		((header->flags & DNS_QR) == 0 && (header->flags & reply_only) != 0) || opcode_of(header->flags) != 0)
+		return PROTO_PROBE_NO;
+	if (cursor_left(&message) < wanted)
+		return PROTO_PROBE_MORE;
+	message = cursor_sub(&message, wanted);
+	in = message;
+	cursor_skip(&in, DNS_HEADER_LEN);
+	if (!dns_name_read(message, &in, &name) || name.labels == 0 || cursor_left(&in) < 4)
+		return PROTO_PROBE_NO;
+	return is_cut(message, header) ? PROTO_PROBE_YES : PROTO_PROBE_NO;
+}
+
 /* A refusal of what its sender could not read: the header may be alone. */
 static bool
 is_refusal(const struct dns_header *header, size_t len)
@@ -195,12 +207,35 @@ judge(struct cursor whole, size_t len, bool on_port)
 	return is_whole(cursor_sub(&whole, len)) ? PROTO_PROBE_YES : PROTO_PROBE_NO;
 }
 
+static int
+dns_frame(struct cursor in, bool to_server)
+{
+	uint16_t len = cursor_be16(&in);
+	struct cursor message = in;
+	struct dns_header header = dns_header_read(&in);
+	enum proto_probe verdict;
+
+	(void)to_server;
+	if (in.short_read)
+		return 0;
+	if (!fits(&header, len)) {
+		verdict = is_overcounted(message, len, &header);
+		if (verdict != PROTO_PROBE_YES)
+			return verdict == PROTO_PROBE_MORE ? 0 : -EBADMSG;
+	}
+	return len + DNS_PREFIX_LEN > STREAM_PDU_LEN_MAX ? STREAM_PDU_LEN_MAX : len + DNS_PREFIX_LEN;
+}
+
 static enum proto_probe
 dns_probe(struct cursor in, bool to_server, bool on_port)
 {
 	uint16_t len = cursor_be16(&in);
+	struct cursor message = in;
+	struct dns_header header = dns_header_read(&message);
 
 	(void)to_server;
+	if (!message.short_read && on_port && !fits(&header, len))
+		return is_overcounted(in, len, &header);
 	return in.short_read ? PROTO_PROBE_MORE : judge(in, len, on_port);
 }
 

@@ -315,6 +315,46 @@ test_cut(void **state)
 	}
 }
 
+/* Over TCP the prefix says where a message ends, also of one whose counts lie: it is malformed, and the next one is found (RFC 1035 4.2.2). */
+static void
+test_overcounted(void **state)
+{
+	static const struct {
+		const char *bytes;
+		bool framed;
+	} rows[] = {
+		{ "001b 1234 0100 0001 ffff ffff ffff (706c63)(737465656c) 00 0001 0001", true },
+		{ "001b 1234 8180 0004 0001 0000 0000 (706c63)(737465656c) 00 0001 0001", true },
+		{ "001b 1234 0180 0001 ffff 0000 0000 (706c63)(737465656c) 00 0001 0001", false }, /* a request with what only responses have */
+		{ "001b 1234 0100 0001 ffff 0000 0000 (706c63)(737465656c) 00 0001 7777", false },
+		{ "001b 1234 0100 0001 ffff 0000 0000 (706c63)(730165656c) 00 0001 0001", false },
+		{ "0019 1234 0100 0001 ffff 0000 0000 (706c63)(737465656c) 00 0001", false },
+		{ "001b 1234 0100 4100 ffff 0000 0000 (706c63)(737465656c) 00 0001 0001", false },
+	};
+	uint8_t data[128];
+
+	(void)state;
+	for (size_t i = 0; i < TEST_COUNT(rows); i++) {
+		size_t len = bytes_of(rows[i].bytes, data, sizeof(data)), next;
+		int whole = dns_proto.frame(cursor_of(data, len), true);
+
+		if (whole != (rows[i].framed ? (int)len : -EBADMSG))
+			fail_msg("%s: %d", rows[i].bytes, whole);
+		assert_int_equal(dns_proto.probe(cursor_of(data, len), true, true), rows[i].framed ? PROTO_PROBE_YES : PROTO_PROBE_NO);
+		assert_int_equal(dns_proto.probe(cursor_of(data, len), true, false), PROTO_PROBE_NO);
+		if (!rows[i].framed)
+			continue;
+		for (size_t cut = 0; cut < len; cut++)
+			assert_int_equal(dns_proto.frame(cursor_of(data, cut), true), 0);
+		rig_renew();
+		rig->ctx.tcp = true;
+		next = len + bytes_of("001b 1235 0100 0001 0000 0000 0000 (706c63)(737465656c) 00 0001 0001", data + len, sizeof(data) - len);
+		assert_int_equal(rig_feed(data, next, true), next);
+		assert_int_equal(rig->matched, 2);
+		assert_int_not_equal(rig->events & E(MALFORMED_DATA), 0);
+	}
+}
+
 static const struct {
 	const char *name;
 	const char *bytes;
@@ -402,7 +442,7 @@ main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, rig_destroy)
 	const struct CMUnitTest tests[] = { CASE(test_answers), CASE(test_pairs), CASE(test_unlogged), CASE(test_neighbours), CASE(test_many_questions), CASE(test_long_names),
-		CASE(test_extremes), CASE(test_cut), CASE(test_probe), CASE(test_tables) };
+		CASE(test_extremes), CASE(test_cut), CASE(test_overcounted), CASE(test_probe), CASE(test_tables) };
 
 	return cmocka_run_group_tests_name("dns", tests, NULL, NULL);
 }
