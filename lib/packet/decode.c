@@ -72,10 +72,12 @@ static const uint8_t link_layers[LINK_TYPES_LOW] = {
 	[PACKET_LINK_CHDLC] = LAYER_CHDLC,
 	[PACKET_LINK_LOOP] = LAYER_NULL,
 	[PACKET_LINK_SLL] = LAYER_SLL,
+	[PACKET_LINK_MPLS] = LAYER_MPLS,
 	[PACKET_LINK_IPV4] = LAYER_RAW,
 	[PACKET_LINK_IPV6] = LAYER_RAW,
 	[PACKET_LINK_SLL2] = LAYER_SLL2,
 	[PACKET_LINK_ETHER_TYPE] = LAYER_TYPED,
+	[PACKET_LINK_NSH] = LAYER_NSH,
 };
 
 /** Clears all that decoding fills, and starts the cursor. Whole vectors: string stores cost thirty cycles more. */

@@ -62,6 +62,17 @@ struct decode_ports {
 	bool enabled;
 };
 
+/** Bit i: a port of theirs ends in these six bits; has them before those. Most others differ in one or the other. */
+struct decode_port_bits {
+	uint64_t low, high;
+};
+
+static inline bool
+decode_port_may_be(const struct decode_port_bits *bits, uint16_t port)
+{
+	return (bits->low >> (port & 63) & bits->high >> (port >> 6 & 63) & 1) != 0;
+}
+
 struct defrag;
 
 /** A packet while it is being decoded. */
@@ -81,8 +92,8 @@ struct decode {
 struct packet_decoder {
 	struct packet_config config;
 	_Atomic uint64_t *counters;
-	struct decode_ports vxlan, geneve, teredo;
-	uint64_t tunnel_ports; /* bit i: a port of theirs ends in these six bits */
+	struct decode_ports vxlan, vxlan_gpe, geneve, teredo, gre_in_udp, gtp;
+	struct decode_port_bits tunnel_to, tunnel_from; /* of what they may go to, may come from */
 	uint8_t ether_kinds[65536]; /* of decode_ether_kinds(); few of its lines are ever touched */
 	bool fast;             /* decode_fast() comes first; the tests clear it */
 	struct defrag *defrag;

@@ -140,7 +140,8 @@
 	X(MPLS_BAD_LABEL_IMPLICIT_NULL, "mpls.bad_label_implicit_null", "implicit null label on the wire") \
 	X(MPLS_BAD_LABEL_RESERVED, "mpls.bad_label_reserved", "reserved label") \
 	X(MPLS_UNKNOWN_PAYLOAD_TYPE, "mpls.unknown_payload_type", "payload is neither IP nor Ethernet") \
-	X(VXLAN_UNKNOWN_PAYLOAD_TYPE, "vxlan.unknown_payload_type", "payload is not Ethernet") \
+	X(VXLAN_UNKNOWN_PAYLOAD_TYPE, "vxlan.unknown_payload_type", "payload has no decoder (VXLAN-GPE)") \
+	X(GTP_UNKNOWN_PAYLOAD_TYPE, "gtp.unknown_payload_type", "payload is no IP packet") \
 	X(GENEVE_UNKNOWN_PAYLOAD_TYPE, "geneve.unknown_payload_type", "payload has no decoder") \
 	X(ERSPAN_HEADER_TOO_SMALL, "erspan.header_too_small", "ERSPAN header does not fit") \
 	X(ERSPAN_UNSUPPORTED_VERSION, "erspan.unsupported_version", "ERSPAN version that is not known") \

@@ -131,7 +131,7 @@ find_tcp(struct fast *f)
 }
 
 static ALWAYS_INLINE bool
-find_udp(struct fast *f, uint64_t tunnel_ports)
+find_udp(struct fast *f, const struct packet_decoder *decoder)
 {
 	f->l4 = cursor_take(&f->in, UDP_HEADER_LEN);
 	if (f->l4 == NULL)
@@ -140,8 +140,8 @@ find_udp(struct fast *f, uint64_t tunnel_ports)
 	f->segment_len = be16_at(f->l4 + 4);
 	if (f->segment_len != UDP_HEADER_LEN + cursor_left(&f->in))
 		return false;
-	/* the last bits of a port that some tunnel uses: the layers look closer */
-	return (tunnel_ports >> (be16_at(f->l4) & 63) & 1) == 0 && (tunnel_ports >> (be16_at(f->l4 + 2) & 63) & 1) == 0;
+	/* what looks like a port that some tunnel uses: the layers look closer */
+	return !decode_port_may_be(&decoder->tunnel_from, be16_at(f->l4)) && !decode_port_may_be(&decoder->tunnel_to, be16_at(f->l4 + 2));
 }
 
 /** The 32-bit words of an address pair, and of an IPv4 header, added up. */
@@ -261,7 +261,7 @@ fill_transport(const struct fast *f, bool tcp)
 static ALWAYS_INLINE bool
 decode_transport(struct fast *f, bool v6, bool tcp)
 {
-	if (!(tcp ? find_tcp(f) : find_udp(f, f->decoder->tunnel_ports)))
+	if (!(tcp ? find_tcp(f) : find_udp(f, f->decoder)))
 		return false;
 	f->flags = f->packet->flags | PACKET_ETHERNET | PACKET_IP | PACKET_L4;
 	fill_link(f);

@@ -1,5 +1,6 @@
 /* What carries other packets: GRE (RFC 2784, 2890, 1701, 2637), ERSPAN, IP in IP (RFC 2003, 2473, 4213), MPLS
- * (RFC 3032), NSH (RFC 8300), VXLAN (RFC 7348), Geneve (RFC 8926), Teredo (RFC 4380). */
+ * (RFC 3032), NSH (RFC 8300), and over UDP VXLAN (RFC 7348, draft-ietf-nvo3-vxlan-gpe), Geneve (RFC 8926), Teredo (RFC 4380), GRE (RFC 8086),
+ * GTP-U (3GPP TS 29.281). */
 #include "lib/packet/decode.h"
 
 enum {
@@ -16,7 +17,9 @@ enum {
 	GRE_PROTO_PPP = 0x880b,
 	GRE_PROTO_ERSPAN2 = 0x88be,
 	GRE_PROTO_ERSPAN3 = 0x22eb,
+	GRE_PROTO_WCCP = 0x883e,
 	GRE_ROUTES_MAX = 32,
+	WCCP_REDIRECT_LEN = 4,
 	ETHER_TYPE_IPV4 = 0x0800,
 	ETHER_TYPE_IPV6 = 0x86dd,
 	ETHER_TYPE_ARP = 0x0806,
@@ -28,6 +31,15 @@ enum {
 	IPV6_HEADER_LEN = 40,
 	VXLAN_HEADER_LEN = 8,
 	VXLAN_FLAG_VNI = 0x08,
+	GPE_FLAG_NEXT = 0x04,
+	GPE_FLAG_OAM = 0x01,
+	GPE_VERSION = 0x30,
+	GTP_VERSION_1 = 0x30, /* and GTP, not GTP' */
+	GTP_VERSION = 0xf0,
+	GTP_FLAGS_MORE = 0x07,
+	GTP_FLAG_EXTENSIONS = 0x04,
+	GTP_PDU = 255,
+	GTP_EXTENSIONS_MAX = 16,
 	GENEVE_HEADER_LEN = 8,
 	NSH_HEADER_LEN = 8,
 	NSH_LEN_TYPE_1 = 24,
@@ -115,6 +127,28 @@ erspan(struct decode *d, uint16_t flags, uint16_t proto)
 	return decode_inner(d, PACKET_LINK_ETHERNET, PACKET_SOURCE_ERSPAN);
 }
 
+/** What IP packet begins here, 4 or 6; 0: none, as far as the front of its header says. */
+static unsigned int
+ip_version_at(struct cursor in)
+{
+	uint8_t first = cursor_u8(&in);
+
+	return in.short_read ? 0 : first >> 4 == 4 && (first & 0x0f) >= IPV4_HEADER_LEN / 4 ? 4 : first >> 4 == 6 ? 6 : 0;
+}
+
+/* draft-wilson-wrec-wccp-v2-01 4.12: the packet stands behind a redirect header, of the first version of WCCP behind none. Of the header's first
+ * octet two bits may be set, so that it begins no IP packet. */
+static enum decode_layer
+wccp(struct decode *d)
+{
+	if (ip_version_at(d->in) == 0)
+		cursor_skip(&d->in, WCCP_REDIRECT_LEN);
+	if (d->in.short_read || cursor_left(&d->in) == 0)
+		return decode_bad(d, DECODE_GRE_VERSION0_HDR_TOO_BIG);
+	decode_count(d, PACKET_COUNTER_WCCP);
+	return decode_inner(d, PACKET_LINK_RAW, PACKET_SOURCE_GRE);
+}
+
 enum decode_layer
 decode_gre(struct decode *d)
 {
@@ -155,7 +189,7 @@ decode_gre(struct decode *d)
 	}
 	if (proto == GRE_PROTO_ERSPAN2 || proto == GRE_PROTO_ERSPAN3)
 		return erspan(d, flags, proto);
-	return LAYER_DONE;
+	return proto == GRE_PROTO_WCCP ? wccp(d) : LAYER_DONE;
 }
 
 enum decode_layer
@@ -293,6 +327,35 @@ vxlan(struct decode *d)
 	return LAYER_DONE;
 }
 
+/** By the next protocol of VXLAN-GPE: draft-ietf-nvo3-vxlan-gpe 3.2; 0: without a decoder. */
+static const uint16_t gpe_next[] = {
+	[1] = PACKET_LINK_RAW, [2] = PACKET_LINK_RAW, [3] = PACKET_LINK_ETHERNET, [4] = PACKET_LINK_NSH, [5] = PACKET_LINK_MPLS,
+};
+
+static enum decode_layer
+vxlan_gpe(struct decode *d)
+{
+	struct cursor in = d->in;
+	uint8_t flags = cursor_u8(&in), next;
+	uint16_t link = PACKET_LINK_ETHERNET; /* as VXLAN, where no next protocol is said (3.1) */
+
+	cursor_skip(&in, 2);
+	next = cursor_u8(&in);
+	cursor_skip(&in, VXLAN_HEADER_LEN - 4);
+	if (in.short_read || (flags & (GPE_VERSION | GPE_FLAG_OAM)) != 0 || (flags & (VXLAN_FLAG_VNI | GPE_FLAG_NEXT)) == 0 || cursor_left(&in) == 0)
+		return LAYER_DONE;
+	decode_count(d, PACKET_COUNTER_VXLAN_GPE);
+	if ((flags & GPE_FLAG_NEXT) != 0)
+		link = next < sizeof(gpe_next) / sizeof(gpe_next[0]) ? gpe_next[next] : 0;
+	if (link == 0) {
+		decode_event_set(d->packet, DECODE_VXLAN_UNKNOWN_PAYLOAD_TYPE);
+		return LAYER_DONE;
+	}
+	decode_append(d, in.pos, (uint32_t)cursor_left(&in), link, PACKET_SOURCE_VXLAN);
+	d->packet->flags |= PACKET_TUNNEL;
+	return LAYER_DONE;
+}
+
 static enum decode_layer
 geneve(struct decode *d)
 {
@@ -351,6 +414,69 @@ teredo(struct decode *d)
 	return LAYER_DONE;
 }
 
+/** RFC 8086 3: version 0, with no other options than a checksum, a key and a sequence number. What is none of that is no tunnel. */
+static enum decode_layer
+gre_in_udp(struct decode *d)
+{
+	struct cursor payload = d->in, in = d->in;
+	uint16_t flags = cursor_be16(&in);
+	enum decode_layer layer;
+
+	cursor_skip(&in, 2);
+	if (in.short_read || (flags & ~(GRE_CHECKSUM | GRE_KEY | GRE_SEQUENCE)) != 0)
+		return LAYER_DONE;
+	decode_count(d, PACKET_COUNTER_GRE_IN_UDP);
+	layer = decode_gre(d);
+	d->in = payload; /* of the datagram, as of other tunnels */
+	return layer;
+}
+
+/** 3GPP TS 29.281 5.2.1: each has a length in units of four octets, its own octet in it, and ends with the next one's type. */
+static void
+gtp_skip_extensions(struct cursor *in)
+{
+	uint8_t type;
+
+	cursor_skip(in, 3); /* sequence number, N-PDU number */
+	type = cursor_u8(in);
+	for (unsigned int i = 0; type != 0 && !in->short_read; i++) {
+		uint8_t len = cursor_u8(in);
+
+		cursor_skip(in, len == 0 || i == GTP_EXTENSIONS_MAX ? cursor_left(in) + 1 : len * 4u - 2);
+		type = cursor_u8(in);
+	}
+}
+
+/** 3GPP TS 29.281 5.1: of its messages the one that carries a packet. */
+static enum decode_layer
+gtp(struct decode *d)
+{
+	struct cursor in = d->in;
+	uint8_t flags = cursor_u8(&in), type = cursor_u8(&in);
+	uint16_t len = cursor_be16(&in);
+
+	cursor_skip(&in, 4); /* tunnel endpoint */
+	if (in.short_read || (flags & GTP_VERSION) != GTP_VERSION_1 || type != GTP_PDU || len > cursor_left(&in))
+		return LAYER_DONE;
+	in = cursor_sub(&in, len);
+	if ((flags & GTP_FLAGS_MORE) != 0) {
+		if ((flags & GTP_FLAG_EXTENSIONS) != 0)
+			gtp_skip_extensions(&in);
+		else
+			cursor_skip(&in, 4); /* all three stand there if one of them does */
+	}
+	if (in.short_read)
+		return LAYER_DONE;
+	decode_count(d, PACKET_COUNTER_GTP);
+	if (ip_version_at(in) == 0) {
+		decode_event_set(d->packet, DECODE_GTP_UNKNOWN_PAYLOAD_TYPE);
+		return LAYER_DONE;
+	}
+	decode_append(d, in.pos, (uint32_t)cursor_left(&in), PACKET_LINK_RAW, PACKET_SOURCE_GTP);
+	d->packet->flags |= PACKET_TUNNEL;
+	return LAYER_DONE;
+}
+
 enum decode_layer
 decode_udp_tunnel(struct decode *d)
 {
@@ -363,5 +489,11 @@ decode_udp_tunnel(struct decode *d)
 		return geneve(d);
 	if (port_matches(&decoder->teredo, sport, dport))
 		return teredo(d);
+	if (port_matches(&decoder->vxlan_gpe, dport, dport))
+		return vxlan_gpe(d);
+	if (port_matches(&decoder->gre_in_udp, dport, dport))
+		return gre_in_udp(d);
+	if (port_matches(&decoder->gtp, dport, dport))
+		return gtp(d);
 	return LAYER_DONE;
 }

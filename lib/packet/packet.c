@@ -17,6 +17,7 @@ const char *const packet_source_names[PACKET_SOURCE_COUNT] = {
 	[PACKET_SOURCE_TEREDO] = "teredo tunnel",
 	[PACKET_SOURCE_VXLAN] = "vxlan encapsulation",
 	[PACKET_SOURCE_GENEVE] = "geneve encapsulation",
+	[PACKET_SOURCE_GTP] = "gtp-u tunnel",
 	[PACKET_SOURCE_DEFRAG] = "defrag",
 	[PACKET_SOURCE_FLOW_TIMEOUT] = "stream (flow timeout)",
 };
@@ -32,12 +33,18 @@ static const struct knob knobs[] = {
 		"verify IPv4, TCP, UDP and ICMP checksums that the port did not" },
 	{ "decoder.vxlan.enabled", KNOB_BOOL, AT(vxlan), 0, 0, "yes", NULL, "look into VXLAN" },
 	{ "decoder.vxlan.ports", KNOB_LIST, AT(vxlan_ports), 0, 0, NULL, NULL, "its UDP ports; 4789 when not given" },
+	{ "decoder.vxlan-gpe.enabled", KNOB_BOOL, AT(vxlan_gpe), 0, 0, "yes", NULL, "look into VXLAN-GPE" },
+	{ "decoder.vxlan-gpe.ports", KNOB_LIST, AT(vxlan_gpe_ports), 0, 0, NULL, NULL, "its UDP ports; 4790 when not given" },
 	{ "decoder.geneve.enabled", KNOB_BOOL, AT(geneve), 0, 0, "yes", NULL, "look into Geneve" },
 	{ "decoder.geneve.ports", KNOB_LIST, AT(geneve_ports), 0, 0, NULL, NULL,
 		"its UDP ports; 6081 when not given" },
 	{ "decoder.teredo.enabled", KNOB_BOOL, AT(teredo), 0, 0, "yes", NULL, "look into Teredo" },
 	{ "decoder.teredo.ports", KNOB_LIST, AT(teredo_ports), 0, 0, NULL, NULL,
 		"its UDP ports; 3544 when not given" },
+	{ "decoder.gre-in-udp.enabled", KNOB_BOOL, AT(gre_in_udp), 0, 0, "yes", NULL, "look into GRE in UDP (RFC 8086)" },
+	{ "decoder.gre-in-udp.ports", KNOB_LIST, AT(gre_in_udp_ports), 0, 0, NULL, NULL, "its UDP ports; 4754 when not given" },
+	{ "decoder.gtp.enabled", KNOB_BOOL, AT(gtp), 0, 0, "yes", NULL, "look into GTP-U (3GPP TS 29.281), which carries what mobile networks do" },
+	{ "decoder.gtp.ports", KNOB_LIST, AT(gtp_ports), 0, 0, NULL, NULL, "its UDP ports; 2152 when not given" },
 	{ "decoder.erspan.typeI.enabled", KNOB_BOOL, AT(erspan1), 0, 0, "yes", NULL, "look into ERSPAN type I" },
 	{ "decoder.skip-redundant", KNOB_BOOL, AT(skip_redundant), 0, 0, "yes", NULL,
 		"pass over the copies that HSR, PRP (IEC 62439-3) and FRER (IEEE 802.1CB) send over another path" },
@@ -106,8 +113,12 @@ const struct counter_desc packet_counters[PACKET_COUNTER_COUNT] = {
 	[PACKET_COUNTER_GRE] = { "decoder.gre", "GRE headers" },
 	[PACKET_COUNTER_ERSPAN] = { "decoder.erspan", "ERSPAN headers" },
 	[PACKET_COUNTER_VXLAN] = { "decoder.vxlan", "VXLAN headers" },
+	[PACKET_COUNTER_VXLAN_GPE] = { "decoder.vxlan_gpe", "VXLAN-GPE headers" },
 	[PACKET_COUNTER_GENEVE] = { "decoder.geneve", "Geneve headers" },
 	[PACKET_COUNTER_TEREDO] = { "decoder.teredo", "IPv6 packets in Teredo" },
+	[PACKET_COUNTER_GRE_IN_UDP] = { "decoder.gre_in_udp", "GRE headers in UDP" },
+	[PACKET_COUNTER_WCCP] = { "decoder.wccp", "packets that WCCP redirected, in GRE" },
+	[PACKET_COUNTER_GTP] = { "decoder.gtp", "GTP-U headers before a packet" },
 	[PACKET_COUNTER_IPV4_IN_IPV4] = { "decoder.ipv4_in_ipv4", "IPv4 in IPv4" },
 	[PACKET_COUNTER_IPV6_IN_IPV4] = { "decoder.ipv6_in_ipv4", "IPv6 in IPv4" },
 	[PACKET_COUNTER_IPV4_IN_IPV6] = { "decoder.ipv4_in_ipv6", "IPv4 in IPv6" },
@@ -155,14 +166,42 @@ ports_parse(struct decode_ports *out, bool enabled, json_t *list, uint16_t fallb
 	return 0;
 }
 
-static uint64_t
-ports_bits(const struct decode_ports *ports)
+static void
+ports_note(struct decode_port_bits *bits, const struct decode_ports *ports)
 {
-	uint64_t bits = 0;
+	for (unsigned int i = 0; i < ports->count; i++) {
+		bits->low |= UINT64_C(1) << (ports->ports[i] & 63);
+		bits->high |= UINT64_C(1) << (ports->ports[i] >> 6 & 63);
+	}
+}
 
-	for (unsigned int i = 0; i < ports->count; i++)
-		bits |= UINT64_C(1) << (ports->ports[i] & 63);
-	return bits;
+static int
+tunnels_parse(struct packet_decoder *decoder, const struct packet_config *config)
+{
+	const struct {
+		struct decode_ports *ports;
+		json_t *list;
+		uint16_t fallback;
+		bool enabled, either; /* in either direction: else only to the port */
+	} rows[] = {
+		{ &decoder->vxlan, config->vxlan_ports, 4789, config->vxlan, false },
+		{ &decoder->vxlan_gpe, config->vxlan_gpe_ports, 4790, config->vxlan_gpe, false },
+		{ &decoder->geneve, config->geneve_ports, 6081, config->geneve, false },
+		{ &decoder->teredo, config->teredo_ports, 3544, config->teredo, true },
+		{ &decoder->gre_in_udp, config->gre_in_udp_ports, 4754, config->gre_in_udp, false },
+		{ &decoder->gtp, config->gtp_ports, 2152, config->gtp, false },
+	};
+
+	for (unsigned int i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		int error = ports_parse(rows[i].ports, rows[i].enabled, rows[i].list, rows[i].fallback);
+
+		if (error != 0)
+			return error;
+		ports_note(&decoder->tunnel_to, rows[i].ports);
+		if (rows[i].either)
+			ports_note(&decoder->tunnel_from, rows[i].ports);
+	}
+	return 0;
 }
 
 int
@@ -178,12 +217,7 @@ packet_decoder_create(struct packet_decoder **out, const struct packet_config *c
 		return -ENOMEM;
 	decoder->config = *config;
 	decoder->counters = counters;
-	error = ports_parse(&decoder->vxlan, config->vxlan, config->vxlan_ports, 4789);
-	if (error == 0)
-		error = ports_parse(&decoder->geneve, config->geneve, config->geneve_ports, 6081);
-	if (error == 0)
-		error = ports_parse(&decoder->teredo, config->teredo, config->teredo_ports, 3544);
-	decoder->tunnel_ports = ports_bits(&decoder->vxlan) | ports_bits(&decoder->geneve) | ports_bits(&decoder->teredo);
+	error = tunnels_parse(decoder, config);
 	decode_ether_kinds(decoder->ether_kinds, config);
 	decoder->fast = true;
 	if (error == 0 && config->skip_redundant)

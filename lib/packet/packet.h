@@ -86,10 +86,12 @@ enum packet_link {
 	PACKET_LINK_CHDLC = 104,
 	PACKET_LINK_LOOP = 108,
 	PACKET_LINK_SLL = 113,
+	PACKET_LINK_MPLS = 219,
 	PACKET_LINK_IPV4 = 228,
 	PACKET_LINK_IPV6 = 229,
 	PACKET_LINK_SLL2 = 276,
 	PACKET_LINK_ETHER_TYPE = 500, /* of inner packets only: an EtherType, then what it names */
+	PACKET_LINK_NSH = 501,        /* the same: a service header */
 };
 
 enum packet_flag {
@@ -133,6 +135,7 @@ enum packet_source {
 	PACKET_SOURCE_TEREDO,
 	PACKET_SOURCE_VXLAN,
 	PACKET_SOURCE_GENEVE,
+	PACKET_SOURCE_GTP,
 	PACKET_SOURCE_DEFRAG,
 	PACKET_SOURCE_FLOW_TIMEOUT, /* of events only: stream data that was still unacknowledged at the flow's end */
 	PACKET_SOURCE_COUNT,
@@ -250,10 +253,10 @@ struct packet_config {
 	bool vlan_tracking;
 	bool recursion_tracking;
 	bool checksum_validation; /* `-k none` clears it */
-	bool vxlan, geneve, teredo, erspan1;
+	bool vxlan, vxlan_gpe, geneve, teredo, gre_in_udp, gtp, erspan1;
 	bool skip_redundant;           /* PACKET_COPY is looked for */
 	bool defrag;
-	json_t *vxlan_ports, *geneve_ports, *teredo_ports; /* lists of numbers as text; NULL: the defaults */
+	json_t *vxlan_ports, *vxlan_gpe_ports, *geneve_ports, *teredo_ports, *gre_in_udp_ports, *gtp_ports; /* lists of numbers as text; NULL: the defaults */
 	json_t *host_os_policy;        /* address ranges to overlap policies, of fragments and of TCP */
 	uint64_t defrag_memcap_bytes;
 	uint64_t defrag_trackers_max;  /* datagrams in reassembly */
@@ -308,8 +311,12 @@ enum packet_counter {
 	PACKET_COUNTER_GRE,
 	PACKET_COUNTER_ERSPAN,
 	PACKET_COUNTER_VXLAN,
+	PACKET_COUNTER_VXLAN_GPE,
 	PACKET_COUNTER_GENEVE,
 	PACKET_COUNTER_TEREDO,
+	PACKET_COUNTER_GRE_IN_UDP,
+	PACKET_COUNTER_WCCP,
+	PACKET_COUNTER_GTP,
 	PACKET_COUNTER_IPV4_IN_IPV4,
 	PACKET_COUNTER_IPV6_IN_IPV4,
 	PACKET_COUNTER_IPV4_IN_IPV6,

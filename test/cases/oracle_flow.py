@@ -326,7 +326,9 @@ REASONS = [
      'Zeek leaves out packets whose checksums are wrong; here checksums are not judged (-k none)'),
     ('*', of('globus-url-copy'), "Zeek stops following GridFTP's bulk transfers"),
     ('*', of('80211http', 'nflog', 'radiotap'), 'a link type that is not decoded'),
-    ('*', of('gtp-iphone', 'ipv6-gtp6', 'gtp2', 'gtp6', 'gtp8', 'ayiya', 'gre-over-udp-4754'), 'a tunnel that is not decoded'),
+    ('*', of('ayiya'), 'a tunnel that is not decoded'),
+    ('originator', of('gtp8'), "Zeek takes Teredo's server for the responder though its packet is the capture's first"),
+    ('*', of('ipv6-gtp6'), 'Arkime has the inner session only, with the bytes of the outer headers; its one packet is an answer of DNS, whose sender is the server here'),
     ('*', of('tunnels-Teredo'),
      'Zeek finds Teredo on any port, we on those of decoder.teredo.ports (RFC 4380 2.7: servers listen on 3544); it takes the server '
      "for the responder though its packet is the capture's first, parts connections after their timeouts, and takes next header 59 for ICMP"),
@@ -339,11 +341,11 @@ REASONS = [
     ('*', of('misordered-ntp'), 'Zeek turns NTP about by its mode field; the first packet is the server\'s, and both ports are 123'),
     ('duration', every(lambda key, theirs, ours: key.proto == 'TCP' and ours > theirs),
      'Zeek leaves out the last ACK of a tear-down, and RSTs behind it (base/protocols/conn); ours is to the last packet (RFC 7011, flowEnd)'),
-    ('bytes', of('socks5-http-302-frag'), 'reassembled datagrams have no link header in ours'),
+    ('bytes', of('socks5-http-302-frag', 'gtp2'), 'reassembled datagrams have no link header in ours'),
     ('bytes', every(lambda key, theirs, ours: theirs == (0, 0) and all(0 <= more <= 30 for more in ours)),
      'ours are bytes of frames: the padding of short ones, labels of MPLS, and the headers of PPPoE, VN-Tag or loopback are among them'),
     ('bytes', of('erspanII', 'erspanIII'), "the VLAN is ERSPAN's own, and not in the inner frame"),
-    ('bytes', of('vxlan', 'geneve', 'ping6-in-ipv4'), 'Arkime counts the outer headers with the inner session'),
+    ('bytes', of('vxlan', 'geneve', 'ping6-in-ipv4', 'gtp-iphone'), 'Arkime counts the outer headers with the inner session'),
     ('*', of('vxlan-encapsulated-igmp'), 'Zeek has no connections of IGMP, and no packets of the tunnel that carries it'),
     ('community id', every(lambda key, theirs, ours: key.proto in ('ESP', '51')),
      'Arkime hashes ports of 0; a protocol without ports has none in the hash (Community ID 1.0)'),
@@ -377,7 +379,7 @@ REASONS = [
     ('*', of('arkime__v6'), 'ICMP errors are no flow of their own'),
     ('sessions', of('bacnet-stack-services'), "Arkime's timeouts are longer"),
     ('sessions', every(lambda key, theirs, ours: theirs == 0), 'Arkime has the innermost session of a tunnel only'),
-    ('sessions', of('tunnels-vxlan', 'tcpdump-geneve'), 'Arkime has the innermost session of a tunnel only; fragments have no ports for it'),
+    ('sessions', of('tunnels-vxlan', 'tcpdump-geneve', 'gtp-iphone'), 'Arkime has the innermost session of a tunnel only; fragments have no ports for it'),
 ]
 
 

@@ -31,12 +31,9 @@ NOT_HERE = {
     "tcpdump__arcnet-rfc1201-arp-icmp-http.pcap": "ARCNET frames",
     "arkime__nflog.pcap": "NFLOG frames",
     "arkime__sctp-www.pcap": "HTTP over SCTP",
-    "ndpi__false_positives.pcapng": "HTTP within GTP",
-    "zeek__tunnels-gtp-gtp2_different_udp_port.pcap": "HTTP within GTP",
     "ndpi__ndpi_match_string_subprotocol__error.pcapng": "a frame with damaged numbers, far outside of the window",
     "zeek__communityid-tcp.pcap": "the capture has the first 96 bytes of each frame",
     "zeek__mixed-vlan-mpls.pcap": "frames with a header of their own before Ethernet's",
-    "zeek__tunnels-gre-over-udp-4754.pcap": "HTTP within GRE over UDP",
 }
 MALFORMED = ("suriverify__http-evader-", "suriverify__http1-noint-status")
 

@@ -152,7 +152,7 @@ def of(*names):
 # log, field or '*', what must hold, why the two differ. The first row that holds is told.
 REASONS = [
     ('http.log', '*', of('spicy.', 'ssl.decryption'), 'the log is of bytes that the test makes up, or decrypts'),
-    ('http.log', '*', of('tunnels-Teredo', 'gre-over-udp-4754', 'gtp2'), 'within a tunnel that is not decoded, or not on that port'),
+    ('http.log', '*', of('tunnels-Teredo'), 'within a tunnel that is not on that port'),
     ('http.log', '*', of('wikipedia.pcap'),
      "Zeek does not read a connection whose SYN was not seen; its version is the response's, ours the request's"),
     ('http.log', 'version', of('no-version', 'content-length-confusion', 'vlan-mpls'),

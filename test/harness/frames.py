@@ -223,6 +223,25 @@ def frer(frames):
         yield [tagged, tagged]
 
 
+def tunnel(frames, kind):
+    """Every frame of IPv4 in a tunnel of that kind between two routers; others as they are."""
+    port, whole = {"GTP-U": (2152, False), "GRE in UDP": (4754, False), "VXLAN-GPE": (4790, True), "WCCP": (None, False)}[kind]
+    for frame in frames:
+        at = header_length(frame.data)
+        if frame.data[at - 2:at] != b"\x08\x00":
+            yield frame
+            continue
+        inner = frame.data[at:at + struct.unpack_from("!H", frame.data, at + 2)[0]]
+        header = {"GTP-U": struct.pack("!BBHI", 0x30, 255, len(inner), 7), "GRE in UDP": b"\0\0\x08\0", "VXLAN-GPE": b"\x0c\0\0\3\0\0\7\0",
+                  "WCCP": b"\0\0\x88\x3e\0\0\0\x15"}[kind]
+        payload = header + (frame.data if whole else inner)
+        if port is not None:
+            payload = struct.pack("!HHHH", 50000, port, 8 + len(payload), 0) + payload
+        outer = struct.pack("!6s6sHBBHIBBH4s4s", b"\2\0\0\0\xfe\2", b"\2\0\0\0\xfe\1", 0x0800, 0x45, 0, 0, 0, 64, 47 if port is None else 17, 0,
+                            b"\x0a\xfe\0\1", b"\x0a\xfe\0\2")
+        yield Frame(frame.stamp, with_ip(outer, payload, 0))
+
+
 def behind(pairs, lag, within=0.002):
     """The first copies, and each one's second copy so many frames later, or so many seconds, whatever comes first."""
     waiting = []

@@ -3,7 +3,7 @@
 
 A plant's capture is made by the generator and read by the sensor as it is. Then it is read again re-segmented into
 pieces of 1, 2, 3, … bytes, split at each of the first bytes of a PDU, in IP fragments, with every TCP frame twice,
-with neighbouring segments swapped, with the two directions captured apart, with some frames' times wrong, and with 2 and 4
+with neighbouring segments swapped, with the two directions captured apart, with some frames' times wrong, in tunnels, and with 2 and 4
 workers. The records of every protocol spoken and the alerts must be the same each time, apart from times, frame and packet numbers and what is made of them; and those of a flow must be in the
 same order. Rules with a threshold are left out: what they count depends on when and on which worker.
 
@@ -41,6 +41,8 @@ def variants(original, quick):
     yield "one time in 97 wrong by days", list(frames.mistime(original, 97)), 1
     yield "neighbours swapped", frames.swap(original, 5), 1
     yield "answers first, for 40 ms each", list(frames.apart(original, 0.04)), 1
+    for kind in ("GTP-U", "GRE in UDP", "VXLAN-GPE", "WCCP"):
+        yield f"in {kind}", list(frames.tunnel(original, kind)), 1
     yield "pieces of 3, swapped, twice, 4 workers", list(frames.duplicate(frames.swap(original, 3))), 4
 
 
