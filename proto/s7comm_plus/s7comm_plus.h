@@ -191,7 +191,7 @@ struct s7p_object {
 
 /** What an object's variable is called, and where it is in it. */
 struct s7p_tag_record {
-	struct record_head head;
+	struct record_head head; /* present: bit 0, the number and the type */
 	uint32_t object_id;
 	uint32_t lid;
 	uint8_t type;

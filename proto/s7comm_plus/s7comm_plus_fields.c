@@ -174,8 +174,8 @@ const struct record_table *const s7p_object_tables[] = { &object_table, NULL };
 static const struct field tag_fields[] = {
 	ROW("object_id", U32, FIELD_ALWAYS, s7p_tag_record, object_id, NULL, "object it belongs to"),
 	ROW("name", STRING, FIELD_ALWAYS, s7p_tag_record, name, NULL, "what it is called"),
-	ROW("lid", U32, FIELD_ALWAYS, s7p_tag_record, lid, NULL, "its number on the way to it"),
-	ROW("type", U8, FIELD_ALWAYS, s7p_tag_record, type, &type_names, "type of its value"),
+	ROW("lid", U32, 0, s7p_tag_record, lid, NULL, "its number on the way to it"),
+	ROW("type", U8, 0, s7p_tag_record, type, &type_names, "type of its value"),
 };
 static const struct record_table tag_table = TABLE_OF("tags", tag_fields, s7p_tag_record);
 const struct record_table *const s7p_tag_tables[] = { &tag_table, NULL };

@@ -26,9 +26,9 @@ begin_object(struct s7p_message *message, struct cursor *in, unsigned int depth)
 	return relation_id;
 }
 
-/* Types and names of tags come in blocks up to one of length 0; the first block of types has an id, empty or not. */
+/* Types of tags come in blocks up to one of length 0; the first block has an id, empty or not. */
 static void
-skip_blocks(struct cursor *in, uint8_t tag)
+skip_types(struct cursor *in)
 {
 	bool first = true;
 
@@ -36,11 +36,55 @@ skip_blocks(struct cursor *in, uint8_t tag)
 		uint16_t len = cursor_be16(in);
 
 		if (len == 0) {
-			cursor_skip(in, first && tag == S7P_TAG_TYPES ? TYPES_ID_LEN : 0);
+			cursor_skip(in, first ? TYPES_ID_LEN : 0);
 			return;
 		}
 		cursor_skip(in, len);
 		first = false;
+	}
+}
+
+static struct s7p_tag_record *
+add_tag(struct s7p_message *message, uint32_t object_id, const uint8_t *name, uint32_t len)
+{
+	struct s7p_tag_record *tag;
+
+	if (++message->values > S7P_VALUES_MAX) {
+		s7p_leave_out(message);
+		return NULL;
+	}
+	tag = record_append(message->ctx->record, &message->record->tags, s7p_tag_tables, 0);
+	if (tag == NULL)
+		return NULL;
+	tag->object_id = object_id;
+	record_put_bytes(message->ctx->record, &tag->name, name, len < S7P_BYTES_MAX ? len : S7P_BYTES_MAX);
+	s7p_has(message, S7P_HAS_TAGS);
+	return tag;
+}
+
+/* Names of tags, in the order of their types: each has its length before it and a zero behind it, and lies within a block. Half the room of a
+ * message stays for values. */
+static void
+read_names(struct s7p_message *message, struct cursor *in, uint32_t object_id)
+{
+	while (!in->short_read) {
+		uint16_t block_len = cursor_be16(in);
+		struct cursor block = cursor_sub(in, block_len);
+
+		if (block_len == 0)
+			return;
+		while (cursor_left(&block) > 0) {
+			uint8_t len = cursor_u8(&block);
+			const uint8_t *name = cursor_take(&block, len);
+
+			cursor_skip(&block, 1);
+			if (block.short_read)
+				break;
+			if (message->values < S7P_VALUES_MAX / 2)
+				(void)add_tag(message, object_id, name, len);
+			else
+				s7p_leave_out(message);
+		}
 	}
 }
 
@@ -70,7 +114,7 @@ skip_offsets(struct cursor *in, uint8_t form)
 static void
 read_description(struct s7p_message *message, struct cursor *in, uint32_t object_id)
 {
-	struct s7p_tag_record *tag = NULL;
+	struct s7p_tag_record *tag;
 	uint8_t form = cursor_u8(in), type;
 	uint32_t len = s7p_vlq32(in);
 	const uint8_t *name = cursor_take(in, len);
@@ -83,17 +127,14 @@ read_description(struct s7p_message *message, struct cursor *in, uint32_t object
 	lid = s7p_vlq32(in);
 	(void)s7p_vlq32(in); /* length of a string, or the structure's id */
 	skip_offsets(in, form);
-	if (++message->values > S7P_VALUES_MAX)
-		s7p_leave_out(message);
-	else if (!in->short_read)
-		tag = record_append(message->ctx->record, &message->record->tags, s7p_tag_tables, 0);
+	if (in->short_read)
+		return;
+	tag = add_tag(message, object_id, name, len);
 	if (tag == NULL)
 		return;
-	tag->object_id = object_id;
 	tag->lid = lid;
 	tag->type = type;
-	record_put_bytes(message->ctx->record, &tag->name, name, len < S7P_BYTES_MAX ? len : S7P_BYTES_MAX);
-	s7p_has(message, S7P_HAS_TAGS);
+	record_present(&tag->head, 0);
 }
 
 /* @return false: what follows cannot be read, or is no object's */
@@ -128,8 +169,10 @@ read_tag(struct s7p_message *message, struct cursor *in, uint32_t objects[S7P_DE
 	case S7P_TAG_DESCRIPTION_END:
 		break;
 	case S7P_TAG_TYPES:
+		skip_types(in);
+		break;
 	case S7P_TAG_NAMES:
-		skip_blocks(in, tag);
+		read_names(message, in, objects[*depth]);
 		break;
 	default:
 		return false;

@@ -148,10 +148,10 @@ static const struct {
 	/* A link is read by as many numbers as the second count says. */
 	{ .version = S7P_V2, .request = REQUEST("054c") "88e10102 01 02 8232 823b" QUALIFIER, .response = RESPONSE("054c") "00 01 00 02 07 00 00",
 		.expect = { "\"object_ids\":[306,315]" } },
-	/* Tags' types and names are passed over; an attribute of an object has flags. */
+	/* Tags' types are passed over, their names are not; an attribute of an object has flags. */
 	{ .version = S7P_V3, .request = REQUEST("04bb") "00000003 00 01 00 01 00 00", .response = RESPONSE("04bb") "00 00000001 8123 a1 00000001 932e 30 8169 07 "
-			"ab 0006 010203040506 0002 0102 0000 ac 0004 02 6869 00 0000 a3 8169 0015 02 4f4b a2 a1 00000002 932f 30 00 ab 0000 01020304 a3 8169 0015 01 21 a2 00",
-		.expect = { "\"relation_id\":1,", "\"values\":[\"OK\"]", "\"relation_id\":2,", "\"values\":[\"!\"]" } },
+			"ab 0006 010203040506 0002 0102 0000 ac 0004 02 6869 00 0007 03 502d31 00 0900 0000 a3 8169 0015 02 4f4b a2 a1 00000002 932f 30 00 ab 0000 01020304 a3 8169 0015 01 21 a2 00",
+		.expect = { "\"tags\":[{\"object_id\":1,\"name\":\"hi\"},{\"object_id\":1,\"name\":\"P-1\"}]", "\"values\":[\"OK\"]", "\"relation_id\":2,", "\"values\":[\"!\"]" } },
 	/* Tags described one by one: of a word, of a bit, of an array of one and of two dimensions, of an instance. */
 	{ .version = S7P_V2, .request = REQUEST("04bb") "00000003 00 01 00 01 00 00", .response = RESPONSE("04bb") "00 00000001 a1 00000052 b453 00 00 "
 			"a7 04 03 4d5730 00 0b 04 01900000 09 00 00 04 00 00 a8 a7 01 01 62 00 01 01 00000000 0a 00 01 02 03 04 a8 "
