@@ -98,7 +98,7 @@ REASONS = [
      "frames inside MACsec or ISL, which are not decoded"),
     ("*", has("sflow"), "the header of a sampled frame, which sFlow carries as data: theirs counts it"),
     ("*", fewer(lambda seen: seen.other_tunnels > seen.tunnels),
-     "inside tunnels that are not decoded (GTP, CAPWAP, L2TP, ESP with known keys and the like)"),
+     "inside tunnels that are not decoded (CAPWAP, L2TP, ESP with known keys and the like)"),
     ("VLAN tags", lambda seen, theirs, ours: ours > theirs, "theirs lists the ids of 802.1Q tags, ours counts 802.1ad tags too"),
     ("fragments", fewer(lambda seen: seen.protocols.get("ipv6", 0) > 0),
      "IPv6: a fragment that is the whole datagram (RFC 6946) is no fragment to us, nor what a second fragment header cuts again"),
