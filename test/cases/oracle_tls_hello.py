@@ -43,7 +43,7 @@ EXPLAINED = (
     (('subject-zero', 'issuer-zero', 'CVE-2015-3194'), ('serial', 'notbefore', 'notafter'), OTHER_READER),
     (('bug-1450-04', 'bug-1450-05'), ('fingerprint',), INNER_LENGTH),
     (('ndpi__steam', 'tls13-draft22'), ('ja3s.string',), RETRY),
-    (('tls-esni-fuzzed',), (), DAMAGED),
+    (('tls-esni-fuzzed', 'tls_invalid_reads'), (), DAMAGED),
     (('tls13draft16',), ('ja3s.string',), CUT_LIST),
 )
 
@@ -127,10 +127,13 @@ def digest(text):
 
 
 def hellos(path):
-    """Each handshake message over TCP. What QUIC, DTLS or another protocol carries is not the sensor's."""
+    """Each handshake message over TCP. What QUIC, DTLS or another protocol carries is not the sensor's; what is in GTP-U is."""
     carried = None
     hello = None
-    for part in tshark.messages(path, ('tls', *CARRIERS)):
+    for part in tshark.messages(path, ('tls', TUNNEL, *CARRIERS)):
+        if part.protocol == TUNNEL:
+            carried = None
+            continue
         if part.protocol in CARRIERS:
             carried = part.frame
             continue
@@ -151,7 +154,8 @@ def hellos(path):
         hello = None
 
 
-CARRIERS = ('quic', 'eap', 'radius', 'rdp', 'gtp', 'sctp', 'udp', 'openvpn', 'proxy')
+TUNNEL = 'gtp'
+CARRIERS = ('quic', 'eap', 'radius', 'rdp', 'sctp', 'udp', 'openvpn', 'proxy')
 
 
 def certificate(message):
