@@ -6,9 +6,7 @@
 
 #include <jansson.h>
 
-#include "app/millrace/client.h"
-#include "app/millrace/summary.h"
-#include "app/millrace/view.h"
+#include "app/millrace/control.h"
 
 static bool
 is_number(const char *text)
@@ -31,30 +29,21 @@ put_limits(json_t *request, const struct options *options)
 int
 capture_run(const struct options *options)
 {
-	static const char *const verbs[] = { "start", "stop", "status" };
-	const char *word = options->words[1];
-	size_t verb = 0;
-	json_t *answer = NULL;
-	int status;
+	static const char *const words[] = { "start", "stop", "status" };
+	static const char *const verbs[] = { "capture.start", "capture.stop", "capture.status" };
+	json_t *arguments;
+	size_t i = 0;
 
-	while (verb < sizeof(verbs) / sizeof(verbs[0]) && strcmp(verbs[verb], word) != 0)
-		verb++;
-	if (verb == sizeof(verbs) / sizeof(verbs[0]) || (verb > 0 && (options->word_count > 2 || options->filter_count > 0))) {
+	while (i < sizeof(words) / sizeof(words[0]) && strcmp(words[i], options->words[1]) != 0)
+		i++;
+	if (i == sizeof(words) / sizeof(words[0]) || (i > 0 && (options->word_count > 2 || options->filter_count > 0))) {
 		fprintf(stderr, "millrace: capture start [FILTER] [--name NAME] [--frames N] [--seconds N] [--bytes N], capture stop, or "
 				"capture status\n");
 		return STATUS_USAGE;
 	}
-	json_t *request = json_pack("{s:o}", "verb", json_sprintf("capture.%s", word));
-
+	arguments = json_object();
 	if (options->word_count > 2)
-		json_object_set_new(request, "filter", json_string(options->words[2]));
-	put_limits(request, options);
-	status = client_control(options, request, &answer);
-	json_decref(request);
-	if (answer != NULL && options->json)
-		view_print_json(answer);
-	else if (answer != NULL)
-		summary_print_tree("", answer);
-	json_decref(answer);
-	return status;
+		json_object_set_new(arguments, "filter", json_string(options->words[2]));
+	put_limits(arguments, options);
+	return control_ask(options, verbs[i], arguments);
 }

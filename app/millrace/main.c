@@ -7,12 +7,11 @@
 
 #include "app/millrace/by_program.h"
 #include "app/millrace/capture.h"
-#include "app/millrace/client.h"
+#include "app/millrace/control.h"
 #include "app/millrace/options.h"
 #include "app/millrace/rules.h"
 #include "app/millrace/sensors.h"
 #include "app/millrace/stream.h"
-#include "app/millrace/summary.h"
 #include "app/millrace/text.h"
 #include "app/millrace/view.h"
 
@@ -69,30 +68,6 @@ static const char usage[] =
 	"exit status: 0 done, 1 refused, 2 wrong usage, 3 no connection\n";
 
 static int
-control(const struct options *options, const char *verb, const char *arguments)
-{
-	json_error_t error;
-	json_t *request = arguments == NULL ? json_object() : json_loads(arguments, 0, &error);
-	json_t *answer = NULL;
-	int status;
-
-	if (!json_is_object(request)) {
-		fprintf(stderr, "millrace: the arguments are no JSON object: %s\n", request == NULL ? error.text : arguments);
-		json_decref(request);
-		return STATUS_USAGE;
-	}
-	json_object_set_new(request, "verb", json_string(verb));
-	status = client_control(options, request, &answer);
-	json_decref(request);
-	if (answer != NULL && options->json)
-		view_print_json(answer);
-	else if (answer != NULL)
-		summary_print_tree("", answer);
-	json_decref(answer);
-	return status;
-}
-
-static int
 wrong_usage(const char *why)
 {
 	fprintf(stderr, "millrace: %s\nmillrace --help tells more\n", why);
@@ -105,7 +80,7 @@ run(const struct options *options)
 	const char *verb = options->word_count > 0 ? options->words[0] : "";
 
 	if (strcmp(verb, "control") == 0 && options->word_count >= 2 && options->word_count <= 3)
-		return control(options, options->words[1], options->words[2]);
+		return control_run(options, options->words[1], options->words[2]);
 	if (strcmp(verb, "capture") == 0 && options->word_count >= 2 && options->word_count <= 3)
 		return capture_run(options);
 	if (strcmp(verb, "rules") == 0 && options->word_count == 2 && strcmp(options->words[1], "top") == 0)
@@ -121,7 +96,7 @@ run(const struct options *options)
 	if (strcmp(verb, "export") == 0 && options->word_count == 1)
 		return stream_export(options);
 	if (strcmp(verb, "status") == 0 && options->word_count == 1)
-		return control(options, "status", NULL);
+		return control_run(options, "status", NULL);
 	if (options->word_count == 0)
 		return wrong_usage("which verb?");
 	if (options->word_count != 1 || !view_exists(verb) || strcmp(verb, "audit") == 0)
