@@ -1,5 +1,5 @@
 /* MQTT: finding control packets, recognising the protocol, and the way of one packet through its transaction. */
-#include "proto/mqtt/mqtt.h"
+#include "proto/mqtt/sparkplug.h"
 
 #include <errno.h>
 

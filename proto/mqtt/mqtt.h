@@ -1,9 +1,8 @@
 /*
- * MQTT 3.1, 3.1.1 and 5.0, with Sparkplug B payloads: the record of one transaction, the state of one flow, and what
- * the files of this folder share. Nothing outside the folder includes this.
+ * MQTT 3.1, 3.1.1 and 5.0: the record of one transaction, the state of one flow, and what the files of this folder
+ * share. Nothing outside the folder includes this.
  *
- * Source: MQTT V3.1 Protocol Specification ("V3.1"), OASIS MQTT Version 3.1.1 ("V3.1.1"), OASIS MQTT Version 5.0 ("V5"),
- * Eclipse Sparkplug 3.0.0 ("SpB").
+ * Source: MQTT V3.1 Protocol Specification ("V3.1"), OASIS MQTT Version 3.1.1 ("V3.1.1"), OASIS MQTT Version 5.0 ("V5").
  */
 #ifndef MR_PROTO_MQTT_H
 #define MR_PROTO_MQTT_H
@@ -24,11 +23,6 @@ enum {
 	MQTT_VERSION_3_1_1 = 4,
 	MQTT_VERSION_5 = 5,
 	MQTT_VERSION_BRIDGE = 0x80,        /* set by brokers that connect to brokers */
-	SPARKPLUG_METRICS_MAX = 512,       /* of one payload */
-	SPARKPLUG_ELEMENTS_MAX = 256,      /* of an array; longer ones are shown as bytes */
-	SPARKPLUG_ALIASES_MAX = 256,       /* of one flow; a power of two */
-	SPARKPLUG_ALIAS_PROBES = 8,
-	SPARKPLUG_NAME_LEN_MAX = 44,       /* of a metric that is known by its alias */
 };
 
 /* Control packet types (V5 2.1.2). */
@@ -202,69 +196,6 @@ enum mqtt_property_bit {
 	MQTT_PROPERTY_COUNT,
 };
 
-/** A Sparkplug topic and its payload (SpB 4.1, 6.4). */
-struct sparkplug {
-	struct record_head head;
-	const char *namespace; /* static */
-	struct record_ref group_id;
-	struct record_ref message_type;
-	struct record_ref edge_node_id;
-	struct record_ref device_id;
-	struct record_ref host_id;
-	struct record_ref uuid;
-	uint64_t timestamp_ns;
-	uint64_t seq;
-	uint32_t body_len;
-	struct record_list metrics;
-};
-
-enum sparkplug_bit {
-	SPARKPLUG_HAS_NODE,
-	SPARKPLUG_HAS_DEVICE,
-	SPARKPLUG_HAS_HOST,
-	SPARKPLUG_HAS_TIMESTAMP,
-	SPARKPLUG_HAS_SEQ,
-	SPARKPLUG_HAS_UUID,
-	SPARKPLUG_HAS_BODY,
-	SPARKPLUG_HAS_METRICS,
-};
-
-struct sparkplug_metric {
-	struct record_head head;
-	struct record_ref name;
-	struct record_ref data; /* of a text or of bytes; struct record_scalar of an array */
-	uint64_t alias;
-	uint64_t timestamp_ns;
-	union {
-		uint64_t u64;
-		int64_t i64;
-		double f64;
-		float f32;
-		bool flag;
-	} value;
-	uint32_t datatype;
-	bool is_historical, is_transient, is_null;
-};
-
-enum sparkplug_metric_bit {
-	METRIC_HAS_NAME,
-	METRIC_HAS_ALIAS,
-	METRIC_HAS_TIMESTAMP,
-	METRIC_HAS_DATATYPE,
-	METRIC_HAS_HISTORICAL,
-	METRIC_HAS_TRANSIENT,
-	METRIC_HAS_NULL,
-	METRIC_HAS_UNSIGNED,
-	METRIC_HAS_SIGNED,
-	METRIC_HAS_FLOAT,
-	METRIC_HAS_DOUBLE,
-	METRIC_HAS_BOOLEAN,
-	METRIC_HAS_TEXT,
-	METRIC_HAS_BYTES,
-	METRIC_HAS_TIME,
-	METRIC_HAS_ARRAY,
-};
-
 /** A transaction as it is written, or the message at hand as the rules see it. */
 struct mqtt_record {
 	struct record_head head;
@@ -284,8 +215,6 @@ extern const struct record_table *const mqtt_topic_tables[];
 extern const struct record_table *const mqtt_filter_tables[];
 extern const struct record_table *const mqtt_property_tables[];
 extern const struct record_table *const mqtt_user_property_tables[];
-extern const struct record_table *const sparkplug_tables[];
-extern const struct record_table *const sparkplug_metric_tables[];
 extern const struct rule_app_event mqtt_events[];
 extern const struct rule_app_keyword mqtt_keywords[];
 /** rule_app.record_tags and .keyword_tag: rules that name a packet's type are found by it. */
@@ -421,35 +350,5 @@ struct mqtt_state {
 	bool unintroduced;    /* each of these is said once */
 	bool wrong_direction;
 };
-
-/* ---- Sparkplug (sparkplug.c, sparkplug_payload.c, sparkplug_alias.c) ---- */
-
-struct sparkplug_topic {
-	struct cursor group, type, node, device, host;
-	bool is_birth, is_node, is_state;
-};
-
-/** Whether a topic is of Sparkplug's form. */
-bool sparkplug_topic_read(const uint8_t *topic, uint32_t len, struct sparkplug_topic *out);
-/** Reads a PUBLISH with such a topic into pdu->record. @return whether the payload was understood */
-bool sparkplug_read(struct mqtt_pdu *pdu, const struct sparkplug_topic *topic, struct cursor payload);
-/** The elements of an array's bytes as struct record_scalar. @return false: no array's datatype, or not its length */
-bool sparkplug_array_read(struct record_builder *b, uint32_t datatype, struct record_ref *out, struct cursor in);
-bool sparkplug_payload_read(struct mqtt_pdu *pdu, struct sparkplug *sparkplug, struct cursor payload, uint32_t owner);
-/** What a birth certificate says of the node or device, as an identity. Uses ctx->record. */
-void sparkplug_identify(struct proto_ctx *ctx, const struct sparkplug_topic *topic, struct cursor payload);
-
-struct sparkplug_alias {
-	uint64_t alias;
-	uint32_t owner; /* hash of group, node and device; 0: free */
-	uint8_t datatype;
-	uint8_t name_len;
-	char name[SPARKPLUG_NAME_LEN_MAX];
-};
-
-void sparkplug_alias_learn(struct proto_ctx *ctx, uint32_t owner, uint64_t alias, uint32_t datatype,
-	const uint8_t *name, uint32_t name_len);
-const struct sparkplug_alias *sparkplug_alias_find(const struct mqtt_state *state, uint32_t owner, uint64_t alias);
-void sparkplug_alias_free(struct proto_ctx *ctx);
 
 #endif

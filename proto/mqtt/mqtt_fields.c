@@ -2,7 +2,7 @@
  * The tables of MQTT: names of codes, the fields of each control packet (EVE keys, rule keywords and reference in one),
  * named events, counters, configuration keys. Names and keys are Suricata's where it has them.
  */
-#include "proto/mqtt/mqtt.h"
+#include "proto/mqtt/sparkplug.h"
 
 static const struct field_name types_rows[] = {
 	{ MQTT_UNASSIGNED, "UNASSIGNED" },
@@ -119,45 +119,6 @@ static const struct field_name returns_rows[] = {
 static const struct field_names returns = FIELD_NAMES(returns_rows, "unknown");
 
 /* SpB 6.4.16 */
-static const struct field_name datatypes_rows[] = {
-	{ 0, "Unknown" },
-	{ 1, "Int8" },
-	{ 2, "Int16" },
-	{ 3, "Int32" },
-	{ 4, "Int64" },
-	{ 5, "UInt8" },
-	{ 6, "UInt16" },
-	{ 7, "UInt32" },
-	{ 8, "UInt64" },
-	{ 9, "Float" },
-	{ 10, "Double" },
-	{ 11, "Boolean" },
-	{ 12, "String" },
-	{ 13, "DateTime" },
-	{ 14, "Text" },
-	{ 15, "UUID" },
-	{ 16, "DataSet" },
-	{ 17, "Bytes" },
-	{ 18, "File" },
-	{ 19, "Template" },
-	{ 20, "PropertySet" },
-	{ 21, "PropertySetList" },
-	{ 22, "Int8Array" },
-	{ 23, "Int16Array" },
-	{ 24, "Int32Array" },
-	{ 25, "Int64Array" },
-	{ 26, "UInt8Array" },
-	{ 27, "UInt16Array" },
-	{ 28, "UInt32Array" },
-	{ 29, "UInt64Array" },
-	{ 30, "FloatArray" },
-	{ 31, "DoubleArray" },
-	{ 32, "BooleanArray" },
-	{ 33, "StringArray" },
-	{ 34, "DateTimeArray" },
-};
-static const struct field_names datatypes = FIELD_NAMES(datatypes_rows, "Unknown");
-
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define TABLE(text, rows, type) { .name = (text), .fields = (rows), .field_count = COUNT(rows), .size = sizeof(struct type) }
 
@@ -495,102 +456,6 @@ const struct record_table *const mqtt_message_tables[MQTT_TYPE_COUNT][2] = {
 	[MQTT_DISCONNECT] = { &end_table, NULL },
 	[MQTT_AUTH] = { &end_table, NULL },
 };
-
-/* ---- Sparkplug ---- */
-
-static const struct field metric_fields[] = {
-	{ "name", FIELD_STRING, METRIC_HAS_NAME, 0,
-		offsetof(struct sparkplug_metric, name), NULL, NULL,
-		"SpB 6.4.6", "name; of an alias the one its birth gave" },
-	{ "alias", FIELD_U64, METRIC_HAS_ALIAS, 0,
-		offsetof(struct sparkplug_metric, alias), NULL, NULL,
-		"SpB 6.4.6", "number that stands for the name" },
-	{ "timestamp", FIELD_TIME, METRIC_HAS_TIMESTAMP, 0,
-		offsetof(struct sparkplug_metric, timestamp_ns), NULL, NULL,
-		"SpB 6.4.6", "time of the value" },
-	{ "datatype_raw", FIELD_U32, METRIC_HAS_DATATYPE, 0,
-		offsetof(struct sparkplug_metric, datatype), NULL, NULL,
-		"SpB 6.4.16", "datatype" },
-	{ "datatype", FIELD_U32, METRIC_HAS_DATATYPE, 0,
-		offsetof(struct sparkplug_metric, datatype), &datatypes, NULL,
-		"SpB 6.4.16", "its name" },
-	{ "is_historical", FIELD_BOOL, METRIC_HAS_HISTORICAL, 0,
-		offsetof(struct sparkplug_metric, is_historical), NULL, NULL,
-		"SpB 6.4.6", "not the present value" },
-	{ "is_transient", FIELD_BOOL, METRIC_HAS_TRANSIENT, 0,
-		offsetof(struct sparkplug_metric, is_transient), NULL, NULL,
-		"SpB 6.4.6", "not to be stored" },
-	{ "is_null", FIELD_BOOL, METRIC_HAS_NULL, 0,
-		offsetof(struct sparkplug_metric, is_null), NULL, NULL,
-		"SpB 6.4.6", "there is no value" },
-	{ "value", FIELD_U64, METRIC_HAS_UNSIGNED, 0,
-		offsetof(struct sparkplug_metric, value.u64), NULL, NULL,
-		"SpB 6.4.6", "value" },
-	{ "value", FIELD_I64, METRIC_HAS_SIGNED, 0,
-		offsetof(struct sparkplug_metric, value.i64), NULL, NULL,
-		"SpB 6.4.6", "value" },
-	{ "value", FIELD_F32, METRIC_HAS_FLOAT, 0,
-		offsetof(struct sparkplug_metric, value.f32), NULL, NULL,
-		"SpB 6.4.6", "value" },
-	{ "value", FIELD_F64, METRIC_HAS_DOUBLE, 0,
-		offsetof(struct sparkplug_metric, value.f64), NULL, NULL,
-		"SpB 6.4.6", "value" },
-	{ "value", FIELD_BOOL, METRIC_HAS_BOOLEAN, 0,
-		offsetof(struct sparkplug_metric, value.flag), NULL, NULL,
-		"SpB 6.4.6", "value" },
-	{ "value", FIELD_STRING, METRIC_HAS_TEXT, 0,
-		offsetof(struct sparkplug_metric, data), NULL, NULL,
-		"SpB 6.4.6", "value" },
-	{ "value", FIELD_TIME, METRIC_HAS_TIME, 0,
-		offsetof(struct sparkplug_metric, value.u64), NULL, NULL,
-		"SpB 6.4.6", "value of a DateTime" },
-	{ "value", FIELD_HEX, METRIC_HAS_BYTES, 0,
-		offsetof(struct sparkplug_metric, data), NULL, NULL,
-		"SpB 6.4.6", "value: bytes, or a data set or template as it is encoded" },
-	{ "value", FIELD_SCALARS, METRIC_HAS_ARRAY, 0,
-		offsetof(struct sparkplug_metric, data), NULL, NULL,
-		"SpB 6.4.16", "elements of an array" },
-};
-static const struct record_table metric_table = TABLE("metric", metric_fields, sparkplug_metric);
-const struct record_table *const sparkplug_metric_tables[] = { &metric_table, NULL };
-
-static const struct field sparkplug_fields[] = {
-	{ "namespace", FIELD_TEXT, FIELD_ALWAYS, 0,
-		offsetof(struct sparkplug, namespace), NULL, NULL,
-		"SpB 4.1.1", "spBv1.0" },
-	{ "message_type", FIELD_STRING, FIELD_ALWAYS, 0,
-		offsetof(struct sparkplug, message_type), NULL, NULL,
-		"SpB 4.1.3", "NBIRTH, NDEATH, DBIRTH, DDEATH, NDATA, DDATA, NCMD, DCMD or STATE" },
-	{ "group_id", FIELD_STRING, SPARKPLUG_HAS_NODE, 0,
-		offsetof(struct sparkplug, group_id), NULL, NULL,
-		"SpB 4.1.2", "group" },
-	{ "edge_node_id", FIELD_STRING, SPARKPLUG_HAS_NODE, 0,
-		offsetof(struct sparkplug, edge_node_id), NULL, NULL,
-		"SpB 4.1.4", "edge node" },
-	{ "device_id", FIELD_STRING, SPARKPLUG_HAS_DEVICE, 0,
-		offsetof(struct sparkplug, device_id), NULL, NULL,
-		"SpB 4.1.5", "device of the edge node" },
-	{ "host_id", FIELD_STRING, SPARKPLUG_HAS_HOST, 0,
-		offsetof(struct sparkplug, host_id), NULL, NULL,
-		"SpB 4.2", "host application" },
-	{ "timestamp", FIELD_TIME, SPARKPLUG_HAS_TIMESTAMP, 0,
-		offsetof(struct sparkplug, timestamp_ns), NULL, NULL,
-		"SpB 6.4.5", "time of the message" },
-	{ "seq", FIELD_U64, SPARKPLUG_HAS_SEQ, 0,
-		offsetof(struct sparkplug, seq), NULL, NULL,
-		"SpB 6.4.5", "0 to 255 and around" },
-	{ "uuid", FIELD_STRING, SPARKPLUG_HAS_UUID, 0,
-		offsetof(struct sparkplug, uuid), NULL, NULL,
-		"SpB 6.4.5", "schema of the body" },
-	{ "body_length", FIELD_U32, SPARKPLUG_HAS_BODY, 0,
-		offsetof(struct sparkplug, body_len), NULL, NULL,
-		"SpB 6.4.5", "bytes of the body" },
-	{ "metrics", FIELD_LIST, SPARKPLUG_HAS_METRICS, 0,
-		offsetof(struct sparkplug, metrics), NULL, sparkplug_metric_tables,
-		"SpB 6.4.6", "metrics" },
-};
-static const struct record_table sparkplug_table = TABLE("sparkplug", sparkplug_fields, sparkplug);
-const struct record_table *const sparkplug_tables[] = { &sparkplug_table, NULL };
 
 /* ---- a transaction ---- */
 

@@ -1,5 +1,5 @@
 /* The bodies of the control packets (V5 3), which 3.1 and 3.1.1 have in shorter forms. */
-#include "proto/mqtt/mqtt.h"
+#include "proto/mqtt/sparkplug.h"
 
 enum {
 	CONNECT_LEVEL_MIN = MQTT_VERSION_3_1,

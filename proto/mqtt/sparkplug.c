@@ -1,5 +1,5 @@
 /* Sparkplug B: topics, and who a birth certificate says that it is. */
-#include "proto/mqtt/mqtt.h"
+#include "proto/mqtt/sparkplug.h"
 
 #include "lib/base/hash.h"
 
@@ -93,8 +93,12 @@ check_sequence(struct mqtt_pdu *pdu, const struct sparkplug_topic *topic, const 
 	bool counted = topic->is_birth || part_is(topic->type, "NDATA") || part_is(topic->type, "DDATA") ||
 		part_is(topic->type, "DDEATH");
 
-	if (!pdu->ctx->to_server || !counted || !pdu->for_rules || (sparkplug->head.present >> SPARKPLUG_HAS_SEQ & 1) == 0)
+	if (!pdu->ctx->to_server || !counted || !pdu->for_rules)
 		return;
+	if ((sparkplug->head.present >> SPARKPLUG_HAS_SEQ & 1) == 0) {
+		state->has_seq = false; /* it may be inside what could not be unpacked: the next is not blamed */
+		return;
+	}
 	if (state->has_seq && !topic->is_node && seq != (uint8_t)(state->seq + 1))
 		proto_event(pdu->ctx, MQTT_EVENT_SPARKPLUG_SEQUENCE);
 	state->has_seq = true;

@@ -1,5 +1,5 @@
 /* Metrics by alias: births name them, later messages give the number alone (SpB 6.4.6). A small table for each flow. */
-#include "proto/mqtt/mqtt.h"
+#include "proto/mqtt/sparkplug.h"
 
 struct sparkplug_aliases {
 	struct sparkplug_alias rows[SPARKPLUG_ALIASES_MAX];

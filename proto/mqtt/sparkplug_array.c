@@ -1,5 +1,5 @@
 /* Arrays of Sparkplug B (SpB 6.4.16): elements one behind another in a metric's bytes, low octets first. */
-#include "proto/mqtt/mqtt.h"
+#include "proto/mqtt/sparkplug.h"
 
 enum { TYPE_INT8S = 22, TYPE_BOOLEANS = 32, TYPE_STRINGS = 33, TYPE_DATETIMES = 34, BITS = 8, NS_PER_MS = 1000000 };
 

@@ -1,15 +1,11 @@
-/* Sparkplug B payloads (SpB 6.4): a bounded reader of the Protocol Buffers that they are written in, and metrics. */
-#include "proto/mqtt/mqtt.h"
+/* Sparkplug B payloads (SpB 6.4): their metrics, and who a birth says that it is. */
+#include "proto/mqtt/sparkplug.h"
 
 #include <strings.h>
 
-enum wire { WIRE_VARINT, WIRE_FIXED64, WIRE_BYTES, WIRE_FIXED32 = 5 };
+#include "lib/base/inflate.h"
 
-enum {
-	VARINT_LEN_MAX = 10,
-	FIELDS_READ_MAX = 4096, /* of one message, whatever they are */
-	IDENTITY_ADDRESS_LEN_MAX = 256,
-};
+enum { IDENTITY_ADDRESS_LEN_MAX = 256, NS_PER_MS = 1000000 };
 
 /* Field numbers of Payload and of Metric. */
 enum payload_field { PAYLOAD_TIMESTAMP = 1, PAYLOAD_METRICS, PAYLOAD_SEQ, PAYLOAD_UUID, PAYLOAD_BODY };
@@ -21,205 +17,98 @@ enum metric_field {
 	METRIC_HISTORICAL,
 	METRIC_TRANSIENT,
 	METRIC_NULL,
-	METRIC_INT = 10,
-	METRIC_LONG,
-	METRIC_FLOAT,
-	METRIC_DOUBLE,
-	METRIC_BOOLEAN,
-	METRIC_STRING,
+	METRIC_METADATA,
+	METRIC_PROPERTIES,
+	METRIC_INT,
+	METRIC_STRING = 15,
 	METRIC_BYTES,
 	METRIC_DATASET,
 	METRIC_TEMPLATE,
 };
 
-/* SpB 6.4.16; the names are in the field table. */
-enum datatype { TYPE_INT8 = 1, TYPE_INT16, TYPE_INT32, TYPE_INT64, TYPE_DATETIME = 13 };
-
-struct pb_field {
-	uint32_t number;
-	uint8_t wire;
-	uint64_t number_value; /* of a varint or fixed number */
-	struct cursor bytes;   /* of WIRE_BYTES */
-};
-
-static uint64_t
-take_varint(struct cursor *in)
-{
-	uint64_t value = 0;
-
-	for (unsigned int i = 0; i < VARINT_LEN_MAX; i++) {
-		uint8_t byte = cursor_u8(in);
-
-		value |= (uint64_t)(byte & 0x7f) << (7 * i);
-		if ((byte & 0x80) == 0)
-			return value;
-	}
-	in->short_read = true;
-	return 0;
-}
-
-/* The next field. @return false: none is left, or it is damaged (then the cursor is short) */
-static bool
-next_field(struct cursor *in, struct pb_field *out)
-{
-	uint64_t tag, len;
-
-	if (cursor_left(in) == 0)
-		return false;
-	tag = take_varint(in);
-	*out = (struct pb_field){ .number = (uint32_t)(tag >> 3), .wire = tag & 7 };
-	if (out->number == 0 || tag >> 3 > UINT32_MAX)
-		in->short_read = true;
-	switch ((enum wire)out->wire) {
-	case WIRE_VARINT:
-		out->number_value = take_varint(in);
-		break;
-	case WIRE_FIXED64:
-		out->number_value = cursor_le64(in);
-		break;
-	case WIRE_FIXED32:
-		out->number_value = cursor_le32(in);
-		break;
-	case WIRE_BYTES:
-		len = take_varint(in);
-		out->bytes = cursor_sub(in, len > cursor_left(in) ? SIZE_MAX : (size_t)len);
-		break;
-	default:
-		in->short_read = true;
-	}
-	return !in->short_read;
-}
-
-static uint32_t
-bytes_len(const struct pb_field *field)
-{
-	return (uint32_t)cursor_left(&field->bytes);
-}
-
 /* ---- one metric, as it stands in the payload ---- */
 
 struct metric {
-	struct pb_field name, value;
-	uint64_t alias, timestamp_ms;
-	uint32_t datatype;
+	struct sparkplug_field fields[METRIC_INT]; /* by their numbers; those that came alone hold anything */
+	struct sparkplug_field value;
 	uint32_t has; /* bits of the field numbers */
-	bool historical, transient, null;
 };
 
-static void
-keep_field(struct metric *metric, const struct pb_field *field)
+static bool
+metric_has(const struct metric *metric, enum metric_field field)
 {
-	switch ((enum metric_field)field->number) {
-	case METRIC_NAME:
-		metric->name = *field;
-		break;
-	case METRIC_ALIAS:
-		metric->alias = field->number_value;
-		break;
-	case METRIC_TIMESTAMP:
-		metric->timestamp_ms = field->number_value;
-		break;
-	case METRIC_DATATYPE:
-		metric->datatype = (uint32_t)field->number_value;
-		break;
-	case METRIC_HISTORICAL:
-		metric->historical = field->number_value != 0;
-		break;
-	case METRIC_TRANSIENT:
-		metric->transient = field->number_value != 0;
-		break;
-	case METRIC_NULL:
-		metric->null = field->number_value != 0;
-		break;
-	default:
-		if (field->number < METRIC_INT || field->number > METRIC_TEMPLATE)
-			return; /* metadata, properties, extensions */
-		metric->value = *field;
-	}
-	metric->has |= UINT32_C(1) << field->number;
+	return (metric->has >> field & 1) != 0;
 }
 
 static bool
 read_metric(struct cursor in, struct metric *out)
 {
-	struct pb_field field;
+	struct sparkplug_field field;
 
-	memset(out, 0, sizeof(*out));
-	for (unsigned int i = 0; i < FIELDS_READ_MAX && next_field(&in, &field); i++)
-		keep_field(out, &field);
+	out->has = 0;
+	out->value = (struct sparkplug_field){ 0 };
+	for (unsigned int i = 0; i < SPARKPLUG_FIELDS_MAX && sparkplug_next(&in, &field); i++) {
+		if (field.number > METRIC_TEMPLATE)
+			continue; /* extensions */
+		*(field.number < METRIC_INT ? &out->fields[field.number] : &out->value) = field;
+		out->has |= UINT32_C(1) << field.number;
+	}
 	return !in.short_read;
 }
 
-/* Each value's field, the wire type it must have, and the presence bit of its kind. */
-static const struct {
-	uint8_t number;
-	uint8_t wire;
-	uint8_t bit;
-} values[] = {
-	{ METRIC_INT, WIRE_VARINT, METRIC_HAS_UNSIGNED },
-	{ METRIC_LONG, WIRE_VARINT, METRIC_HAS_UNSIGNED },
-	{ METRIC_FLOAT, WIRE_FIXED32, METRIC_HAS_FLOAT },
-	{ METRIC_DOUBLE, WIRE_FIXED64, METRIC_HAS_DOUBLE },
-	{ METRIC_BOOLEAN, WIRE_VARINT, METRIC_HAS_BOOLEAN },
-	{ METRIC_STRING, WIRE_BYTES, METRIC_HAS_TEXT },
-	{ METRIC_BYTES, WIRE_BYTES, METRIC_HAS_BYTES },
-	{ METRIC_DATASET, WIRE_BYTES, METRIC_HAS_BYTES },
-	{ METRIC_TEMPLATE, WIRE_BYTES, METRIC_HAS_BYTES },
-};
-
-/* An integer's sign is its datatype's: small ones travel as their two's complement in 32 bits. */
-static uint8_t
-put_integer(struct sparkplug_metric *out, const struct metric *metric)
+static uint32_t
+datatype_of(const struct metric *metric)
 {
-	uint64_t raw = metric->value.number_value;
-
-	if (out->datatype == TYPE_DATETIME) {
-		out->value.u64 = raw > UINT64_MAX / 1000000 ? UINT64_MAX : raw * 1000000;
-		return METRIC_HAS_TIME;
-	}
-	if (out->datatype < TYPE_INT8 || out->datatype > TYPE_INT64) {
-		out->value.u64 = raw;
-		return METRIC_HAS_UNSIGNED;
-	}
-	out->value.i64 = out->datatype == TYPE_INT8 ? (int8_t)raw
-		: out->datatype == TYPE_INT16       ? (int16_t)raw
-		: out->datatype == TYPE_INT32       ? (int32_t)raw
-						    : (int64_t)raw;
-	return METRIC_HAS_SIGNED;
-}
-
-static void
-put_value(struct record_builder *b, struct sparkplug_metric *out, const struct metric *metric)
-{
-	uint32_t bits;
-
-	for (unsigned int i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
-		uint8_t bit = values[i].bit;
-
-		if (values[i].number != metric->value.number || values[i].wire != metric->value.wire)
-			continue;
-		if (bit == METRIC_HAS_UNSIGNED)
-			bit = put_integer(out, metric);
-		else if (bit == METRIC_HAS_BOOLEAN)
-			out->value.flag = metric->value.number_value != 0;
-		else if (bit == METRIC_HAS_DOUBLE)
-			memcpy(&out->value.f64, &metric->value.number_value, sizeof(out->value.f64));
-		else if (bit == METRIC_HAS_FLOAT) {
-			bits = (uint32_t)metric->value.number_value;
-			memcpy(&out->value.f32, &bits, sizeof(bits));
-		} else if (metric->value.number == METRIC_BYTES &&
-			sparkplug_array_read(b, out->datatype, &out->data, metric->value.bytes))
-			bit = METRIC_HAS_ARRAY;
-		else
-			record_put_bytes(b, &out->data, metric->value.bytes.pos, bytes_len(&metric->value));
-		record_present(&out->head, bit);
-	}
+	return metric_has(metric, METRIC_DATATYPE) ? (uint32_t)metric->fields[METRIC_DATATYPE].value : 0;
 }
 
 static uint64_t
 ns_of_ms(uint64_t ms)
 {
-	return ms > UINT64_MAX / 1000000 ? UINT64_MAX : ms * 1000000;
+	return ms > UINT64_MAX / NS_PER_MS ? UINT64_MAX : ms * NS_PER_MS;
+}
+
+/* What stands for a value: a data set, a template, an array's elements. @return its presence bit; METRIC_HAS_BYTES: none of these */
+static uint8_t
+put_compound(struct mqtt_pdu *pdu, struct sparkplug_metric *out, const struct sparkplug_field *value, const struct sparkplug_place *place)
+{
+	if (value->number == METRIC_DATASET && sparkplug_data_set_read(pdu->ctx->record, &out->compound, value->bytes))
+		return METRIC_HAS_DATA_SET;
+	if (value->number == METRIC_TEMPLATE && sparkplug_template_read(pdu, out, value->bytes, place))
+		return METRIC_HAS_TEMPLATE;
+	if (value->number == METRIC_BYTES && sparkplug_array_read(pdu->ctx->record, out->datatype, &out->data, value->bytes))
+		return METRIC_HAS_ARRAY;
+	if (value->number >= METRIC_DATASET && place->depth < SPARKPLUG_DEPTH_MAX && !pdu->ctx->record->truncated)
+		proto_event(pdu->ctx, MQTT_EVENT_SPARKPLUG_MALFORMED);
+	return METRIC_HAS_BYTES;
+}
+
+static void
+put_value(struct mqtt_pdu *pdu, struct sparkplug_metric *out, const struct sparkplug_field *value, const struct sparkplug_place *place)
+{
+	static const uint8_t bits[] = { [SCALAR_BOOL] = METRIC_HAS_BOOLEAN, [SCALAR_U64] = METRIC_HAS_UNSIGNED, [SCALAR_I64] = METRIC_HAS_SIGNED,
+		[SCALAR_F32] = METRIC_HAS_FLOAT, [SCALAR_F64] = METRIC_HAS_DOUBLE, [SCALAR_TIME] = METRIC_HAS_TIME,
+		[SCALAR_STRING] = METRIC_HAS_TEXT };
+	struct record_scalar scalar;
+	uint8_t bit;
+
+	if (value->number >= METRIC_BYTES) {
+		if (value->wire != WIRE_BYTES)
+			return;
+		bit = put_compound(pdu, out, value, place);
+		if (bit == METRIC_HAS_BYTES)
+			sparkplug_put_bytes(pdu->ctx->record, &out->data, value);
+		record_present(&out->head, bit);
+		return;
+	}
+	scalar = sparkplug_scalar(pdu->ctx->record, value->number - METRIC_INT, value, out->datatype);
+	if (scalar.kind == SCALAR_NULL)
+		return;
+	if (scalar.kind == SCALAR_STRING)
+		out->data = scalar.bytes;
+	else
+		out->value.u64 = scalar.u64;
+	record_present(&out->head, bits[scalar.kind]);
 }
 
 /* The name and type that the last birth gave an alias. */
@@ -229,84 +118,178 @@ put_name(struct mqtt_pdu *pdu, struct sparkplug_metric *out, const struct metric
 	struct record_builder *b = pdu->ctx->record;
 	const struct sparkplug_alias *known;
 
-	if (metric->has >> METRIC_NAME & 1) {
-		record_put_bytes(b, &out->name, metric->name.bytes.pos, bytes_len(&metric->name));
+	if (metric_has(metric, METRIC_NAME)) {
+		sparkplug_put_bytes(b, &out->name, &metric->fields[METRIC_NAME]);
 		record_present(&out->head, METRIC_HAS_NAME);
 		return;
 	}
-	known = metric->has >> METRIC_ALIAS & 1 ? sparkplug_alias_find(pdu->ctx->state, owner, metric->alias) : NULL;
+	known = metric_has(metric, METRIC_ALIAS) ? sparkplug_alias_find(pdu->ctx->state, owner, metric->fields[METRIC_ALIAS].value) : NULL;
 	if (known == NULL)
 		return;
 	record_put_bytes(b, &out->name, known->name, known->name_len);
 	record_present(&out->head, METRIC_HAS_NAME);
-	if ((metric->has >> METRIC_DATATYPE & 1) == 0) {
+	if (!metric_has(metric, METRIC_DATATYPE)) {
 		out->datatype = known->datatype;
 		record_present(&out->head, METRIC_HAS_DATATYPE);
 	}
 }
 
+/* What is said of a metric beside its value. */
 static void
-put_metric(struct mqtt_pdu *pdu, struct sparkplug *sparkplug, const struct metric *metric, uint32_t owner)
+put_about(struct mqtt_pdu *pdu, struct sparkplug_metric *out, const struct metric *metric)
 {
-	struct sparkplug_metric *out = record_append(pdu->ctx->record, &sparkplug->metrics, sparkplug_metric_tables, 0);
+	struct record_builder *b = pdu->ctx->record;
 
-	if (out == NULL)
-		return;
-	out->alias = metric->alias;
-	out->timestamp_ns = ns_of_ms(metric->timestamp_ms);
-	out->datatype = metric->datatype;
-	out->is_historical = metric->historical;
-	out->is_transient = metric->transient;
-	out->is_null = metric->null;
-	/* The presence bits follow the field numbers of name to is_null. */
-	out->head.present |= (uint64_t)(metric->has >> METRIC_NAME & 0x7f) & ~UINT64_C(1);
-	put_name(pdu, out, metric, owner);
-	put_value(pdu->ctx->record, out, metric);
+	if (metric_has(metric, METRIC_METADATA)) {
+		if (sparkplug_metadata_read(b, &out->metadata, metric->fields[METRIC_METADATA].bytes))
+			record_present(&out->head, METRIC_HAS_METADATA);
+		else
+			proto_event(pdu->ctx, MQTT_EVENT_SPARKPLUG_MALFORMED);
+	}
+	if (metric_has(metric, METRIC_PROPERTIES)) {
+		if (sparkplug_properties_read(b, &out->properties, metric->fields[METRIC_PROPERTIES].bytes))
+			record_present(&out->head, METRIC_HAS_PROPERTIES);
+		else
+			proto_event(pdu->ctx, MQTT_EVENT_SPARKPLUG_MALFORMED);
+	}
 }
 
 static void
-read_metrics(struct mqtt_pdu *pdu, struct sparkplug *sparkplug, const struct pb_field *field, uint32_t owner)
+put_metric(struct mqtt_pdu *pdu, const struct metric *metric, const struct sparkplug_place *place)
+{
+	struct sparkplug_metric *out = record_append(pdu->ctx->record, place->metrics, place->tables, 0);
+
+	if (out == NULL)
+		return;
+	out->datatype = datatype_of(metric);
+	out->alias = metric_has(metric, METRIC_ALIAS) ? metric->fields[METRIC_ALIAS].value : 0;
+	out->timestamp_ns = metric_has(metric, METRIC_TIMESTAMP) ? ns_of_ms(metric->fields[METRIC_TIMESTAMP].value) : 0;
+	out->is_historical = metric_has(metric, METRIC_HISTORICAL) && metric->fields[METRIC_HISTORICAL].value != 0;
+	out->is_transient = metric_has(metric, METRIC_TRANSIENT) && metric->fields[METRIC_TRANSIENT].value != 0;
+	out->is_null = metric_has(metric, METRIC_NULL) && metric->fields[METRIC_NULL].value != 0;
+	/* The presence bits follow the field numbers of name to is_null. */
+	out->head.present |= (uint64_t)(metric->has >> METRIC_NAME & 0x7f) & ~UINT64_C(1);
+	if (place->within_len > 0) {
+		record_put_bytes(pdu->ctx->record, &out->within, place->within, place->within_len);
+		record_present(&out->head, METRIC_HAS_WITHIN);
+	}
+	put_name(pdu, out, metric, place->owner);
+	put_about(pdu, out, metric);
+	if (metric->value.number != 0)
+		put_value(pdu, out, &metric->value, place);
+}
+
+bool
+sparkplug_metric_read(struct mqtt_pdu *pdu, struct cursor in, const struct sparkplug_place *place)
 {
 	struct metric metric;
 
-	if (!read_metric(field->bytes, &metric)) {
-		proto_event(pdu->ctx, MQTT_EVENT_SPARKPLUG_MALFORMED);
-		return;
-	}
-	if (pdu->for_rules) {
+	if (!read_metric(in, &metric))
+		return false;
+	if (pdu->for_rules && place->depth == 0) {
 		counter_add(&pdu->ctx->counters[MQTT_COUNT_METRICS], 1);
-		if ((metric.has >> METRIC_NAME & 1) != 0 && (metric.has >> METRIC_ALIAS & 1) != 0)
-			sparkplug_alias_learn(pdu->ctx, owner, metric.alias, metric.datatype, metric.name.bytes.pos,
-				bytes_len(&metric.name));
+		if (metric_has(&metric, METRIC_NAME) && metric_has(&metric, METRIC_ALIAS))
+			sparkplug_alias_learn(pdu->ctx, place->owner, metric.fields[METRIC_ALIAS].value, datatype_of(&metric),
+				metric.fields[METRIC_NAME].bytes.pos, (uint32_t)cursor_left(&metric.fields[METRIC_NAME].bytes));
 	}
-	record_present(&sparkplug->head, SPARKPLUG_HAS_METRICS);
-	if (sparkplug->metrics.count < SPARKPLUG_METRICS_MAX)
-		put_metric(pdu, sparkplug, &metric, owner);
+	if (place->metrics->count < SPARKPLUG_METRICS_MAX)
+		put_metric(pdu, &metric, place);
+	return true;
+}
+
+/* ---- a payload ---- */
+
+static bool
+read_fields(struct mqtt_pdu *pdu, struct sparkplug *sparkplug, struct cursor payload, uint32_t owner)
+{
+	struct sparkplug_place place = { .metrics = &sparkplug->metrics, .tables = sparkplug_metric_tables, .owner = owner };
+	struct sparkplug_field field;
+
+	for (unsigned int i = 0; i < SPARKPLUG_FIELDS_MAX && sparkplug_next(&payload, &field); i++) {
+		if (field.number == PAYLOAD_METRICS && field.wire == WIRE_BYTES) {
+			if (sparkplug_metric_read(pdu, field.bytes, &place))
+				record_present(&sparkplug->head, SPARKPLUG_HAS_METRICS);
+			else
+				proto_event(pdu->ctx, MQTT_EVENT_SPARKPLUG_MALFORMED);
+		} else if (field.number == PAYLOAD_TIMESTAMP && field.wire == WIRE_VARINT) {
+			sparkplug->timestamp_ns = ns_of_ms(field.value);
+			record_present(&sparkplug->head, SPARKPLUG_HAS_TIMESTAMP);
+		} else if (field.number == PAYLOAD_SEQ && field.wire == WIRE_VARINT) {
+			sparkplug->seq = field.value;
+			record_present(&sparkplug->head, SPARKPLUG_HAS_SEQ);
+		} else if (field.number == PAYLOAD_UUID && field.wire == WIRE_BYTES) {
+			sparkplug_put_bytes(pdu->ctx->record, &sparkplug->uuid, &field);
+			record_present(&sparkplug->head, SPARKPLUG_HAS_UUID);
+		} else if (field.number == PAYLOAD_BODY && field.wire == WIRE_BYTES) {
+			sparkplug->body_len = (uint32_t)cursor_left(&field.bytes);
+			record_present(&sparkplug->head, SPARKPLUG_HAS_BODY);
+		}
+	}
+	return !payload.short_read;
+}
+
+/* The body of a payload that says of itself that it is compressed; else empty. */
+static struct cursor
+packed_body(struct cursor payload)
+{
+	static const char packed_uuid[] = "SPBV1.0_COMPRESSED";
+	struct cursor body = { 0 };
+	struct sparkplug_field field;
+	bool packed = false;
+
+	for (unsigned int i = 0; i < SPARKPLUG_FIELDS_MAX && sparkplug_next(&payload, &field); i++) {
+		if (field.number == PAYLOAD_UUID && cursor_left(&field.bytes) == sizeof(packed_uuid) - 1)
+			packed = memcmp(field.bytes.pos, packed_uuid, sizeof(packed_uuid) - 1) == 0;
+		else if (field.number == PAYLOAD_BODY)
+			body = field.bytes;
+	}
+	return packed ? body : (struct cursor){ 0 };
+}
+
+/* What a compressed payload holds (Eclipse Tahu's form: zlib or gzip in the body). *room is a block of SPARKPLUG_UNPACKED_MAX
+ * bytes of the slab, which the caller frees; NULL: it is none, or there is no memory. @return the payload, as far as it can be
+ * unpacked; short where it is damaged */
+static struct cursor
+unpack(struct proto_ctx *ctx, struct cursor payload, uint8_t **room)
+{
+	struct cursor body = packed_body(payload), out = { 0 };
+	struct inflate_area *area;
+	struct inflated done;
+
+	*room = NULL;
+	if (cursor_left(&body) == 0)
+		return out;
+	area = slab_alloc(ctx->slab, sizeof(*area));
+	*room = slab_alloc(ctx->slab, SPARKPLUG_UNPACKED_MAX);
+	if (area != NULL && *room != NULL) {
+		done = inflate_once(area, INFLATE_ZLIB_OR_GZIP, body.pos, (uint32_t)cursor_left(&body), *room, SPARKPLUG_UNPACKED_MAX);
+		out = cursor_of(*room, done.len);
+		out.short_read = done.failed;
+	} else {
+		counter_add(&ctx->counters[MQTT_COUNT_SHED], 1);
+		slab_free(ctx->slab, *room, SPARKPLUG_UNPACKED_MAX);
+		*room = NULL;
+	}
+	slab_free(ctx->slab, area, sizeof(*area));
+	return out;
 }
 
 bool
 sparkplug_payload_read(struct mqtt_pdu *pdu, struct sparkplug *sparkplug, struct cursor payload, uint32_t owner)
 {
-	struct pb_field field;
+	const uint64_t both = UINT64_C(1) << SPARKPLUG_HAS_UUID | UINT64_C(1) << SPARKPLUG_HAS_BODY;
+	struct cursor unpacked;
+	uint8_t *room;
+	bool whole = read_fields(pdu, sparkplug, payload, owner);
 
-	for (unsigned int i = 0; i < FIELDS_READ_MAX && next_field(&payload, &field); i++) {
-		if (field.number == PAYLOAD_METRICS && field.wire == WIRE_BYTES) {
-			read_metrics(pdu, sparkplug, &field, owner);
-		} else if (field.number == PAYLOAD_TIMESTAMP && field.wire == WIRE_VARINT) {
-			sparkplug->timestamp_ns = ns_of_ms(field.number_value);
-			record_present(&sparkplug->head, SPARKPLUG_HAS_TIMESTAMP);
-		} else if (field.number == PAYLOAD_SEQ && field.wire == WIRE_VARINT) {
-			sparkplug->seq = field.number_value;
-			record_present(&sparkplug->head, SPARKPLUG_HAS_SEQ);
-		} else if (field.number == PAYLOAD_UUID && field.wire == WIRE_BYTES) {
-			record_put_bytes(pdu->ctx->record, &sparkplug->uuid, field.bytes.pos, bytes_len(&field));
-			record_present(&sparkplug->head, SPARKPLUG_HAS_UUID);
-		} else if (field.number == PAYLOAD_BODY && field.wire == WIRE_BYTES) {
-			sparkplug->body_len = bytes_len(&field);
-			record_present(&sparkplug->head, SPARKPLUG_HAS_BODY);
-		}
-	}
-	return !payload.short_read;
+	if (!whole || (sparkplug->head.present & both) != both)
+		return whole;
+	unpacked = unpack(pdu->ctx, payload, &room);
+	if (room == NULL)
+		return true;
+	whole = !unpacked.short_read && read_fields(pdu, sparkplug, unpacked, owner);
+	slab_free(pdu->ctx->slab, room, SPARKPLUG_UNPACKED_MAX);
+	return whole;
 }
 
 /* ---- identities: what births say under names that the specification and usual libraries have ---- */
@@ -334,15 +317,16 @@ static const struct {
 static void
 identify_metric(struct record_builder *b, struct identity_record *record, const struct metric *metric)
 {
-	if ((metric->has >> METRIC_NAME & 1) == 0 || metric->value.number != METRIC_STRING || metric->value.wire != WIRE_BYTES)
+	const struct cursor *said = &metric->fields[METRIC_NAME].bytes, *value = &metric->value.bytes;
+
+	if (!metric_has(metric, METRIC_NAME) || metric->value.number != METRIC_STRING || metric->value.wire != WIRE_BYTES)
 		return;
 	for (unsigned int i = 0; i < sizeof(identity_names) / sizeof(identity_names[0]); i++) {
 		size_t len = strlen(identity_names[i].name);
 
-		if (bytes_len(&metric->name) == len &&
-			strncasecmp((const char *)metric->name.bytes.pos, identity_names[i].name, len) == 0 &&
+		if (cursor_left(said) == len && strncasecmp((const char *)said->pos, identity_names[i].name, len) == 0 &&
 			!record_is_present(record, (uint8_t)identity_names[i].what))
-			identity_put(b, record, identity_names[i].what, metric->value.bytes.pos, bytes_len(&metric->value));
+			identity_put(b, record, identity_names[i].what, value->pos, (uint32_t)cursor_left(value));
 	}
 }
 
@@ -367,20 +351,31 @@ put_address(struct record_builder *b, struct identity_record *record, const stru
 	identity_put(b, record, IDENTITY_ADDRESS, text, at);
 }
 
+static void
+identify_metrics(struct record_builder *b, struct identity_record *record, struct cursor payload)
+{
+	struct metric metric;
+	struct sparkplug_field field;
+
+	for (unsigned int i = 0; i < SPARKPLUG_FIELDS_MAX && sparkplug_next(&payload, &field); i++)
+		if (field.number == PAYLOAD_METRICS && field.wire == WIRE_BYTES && read_metric(field.bytes, &metric))
+			identify_metric(b, record, &metric);
+}
+
 void
 sparkplug_identify(struct proto_ctx *ctx, const struct sparkplug_topic *topic, struct cursor payload)
 {
 	static const char node_role[] = "Sparkplug edge node", device_role[] = "Sparkplug device";
 	struct identity_record *record = record_begin(ctx->record, &identity_table);
-	struct cursor name = topic->is_node ? topic->node : topic->device;
-	struct metric metric;
-	struct pb_field field;
+	struct cursor name = topic->is_node ? topic->node : topic->device, unpacked;
+	uint8_t *room;
 
 	record->protocol = "mqtt";
 	record->of_sender = true;
-	for (unsigned int i = 0; i < FIELDS_READ_MAX && next_field(&payload, &field); i++)
-		if (field.number == PAYLOAD_METRICS && field.wire == WIRE_BYTES && read_metric(field.bytes, &metric))
-			identify_metric(ctx->record, record, &metric);
+	identify_metrics(ctx->record, record, payload);
+	unpacked = unpack(ctx, payload, &room);
+	identify_metrics(ctx->record, record, unpacked);
+	slab_free(ctx->slab, room, SPARKPLUG_UNPACKED_MAX);
 	identity_put(ctx->record, record, IDENTITY_NAME, name.pos, (uint32_t)cursor_left(&name));
 	identity_put(ctx->record, record, IDENTITY_ROLE, topic->is_node ? node_role : device_role,
 		topic->is_node ? sizeof(node_role) - 1 : sizeof(device_role) - 1);

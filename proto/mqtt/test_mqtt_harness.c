@@ -28,7 +28,7 @@ setup(void **state)
 size_t
 bytes_of(const char *text, uint8_t *out, size_t cap)
 {
-	size_t open[4], depth = 0;
+	size_t open[16], depth = 0;
 	size_t len = 0;
 	bool quoted = false;
 

@@ -1,5 +1,8 @@
 /* Sparkplug B: topics, payloads to the metric, aliases, identities. */
+#include "proto/mqtt/sparkplug.h"
 #include "proto/mqtt/test_mqtt.h"
+
+#include <zlib.h>
 
 static void
 put_varint(uint8_t **at, uint64_t value)
@@ -67,7 +70,22 @@ static const struct {
 	{ "0a ('a') 20 18 8201 03 ffffff", "\"datatype\":\"Int32Array\",\"value\":\"ffffff\"}" },
 	{ "0a ('a') 20 20 8201 05 09000000 34", "\"datatype\":\"BooleanArray\",\"value\":\"0900000034\"}" },
 	{ "0a ('a') 20 21 8201 02 6162", "\"datatype\":\"StringArray\",\"value\":\"6162\"}" },
-	{ "0a ('a') 20 10 8a01 02 0800", "\"datatype\":\"DataSet\",\"value\":\"0800\"}" },
+	/* data sets, SpB 6.4.11: types one by one and packed; a cell without a value; more cells than columns */
+	{ "0a ('a') 20 10 8a01 02 0800", "\"data_set\":{\"num_of_columns\":0,\"row_count\":0,\"columns\":[],\"rows\":[]}}" },
+	{ "0a ('a') 8a01 (08 02 12 ('c') 12 ('d') 18 0c 18 03 22 (0a (32 ('x')) 0a (08 ffffffff0f)) 22 (0a 00 0a (08 05)))",
+		"\"data_set\":{\"num_of_columns\":2,\"row_count\":2,\"columns\":[{\"name\":\"c\",\"datatype_raw\":12,\"datatype\":\"String\"},"
+		"{\"name\":\"d\",\"datatype_raw\":3,\"datatype\":\"Int32\"}],\"rows\":[[\"x\",-1],[null,5]]}}" },
+	{ "0a ('a') 8a01 (08 01 12 ('c') 1a 01 0a 22 (0a (21 000000000000f83f) 0a (28 01)))",
+		"\"columns\":[{\"name\":\"c\",\"datatype_raw\":10,\"datatype\":\"Double\"}],\"rows\":[[1.5,true]]}}" },
+	{ "0a ('a') 20 13 9201 (0a ('1') 1a (0a ('p') 10 03 18 f7ffffff0f) 22 ('ref') 28 01)",
+		"\"template\":{\"version\":\"1\",\"template_ref\":\"ref\",\"is_definition\":true,\"parameters\":[{\"name\":\"p\",\"datatype_raw\":3,"
+		"\"datatype\":\"Int32\",\"value\":-9}]}}" },
+	{ "0a ('a') 4a (0a ('Quality') 0a ('unit') 12 (08 03 18 c001) 12 (08 0c 42 ('deg')) 12 (10 01)) 50 05",
+		"\"value\":5,\"properties\":[{\"name\":\"Quality\",\"datatype_raw\":3,\"datatype\":\"Int32\",\"value\":192},"
+		"{\"name\":\"unit\",\"datatype_raw\":12,\"datatype\":\"String\",\"value\":\"deg\"}]}" },
+	{ "0a ('a') 42 (08 01 12 ('t/p') 18 05 20 02 2a ('f') 32 ('x') 3a ('0f') 42 ('d'))",
+		"\"metadata\":{\"is_multi_part\":true,\"content_type\":\"t/p\",\"size\":5,\"seq\":2,\"file_name\":\"f\",\"file_type\":\"x\","
+		"\"md5\":\"0f\",\"description\":\"d\"}}" },
 	{ "0a ('a') 28 01 30 00 38 01", "\"is_historical\":true,\"is_transient\":false,\"is_null\":true}" },
 	{ "0a ('a') 20 63 50 05", "\"datatype\":\"Unknown\",\"value\":5}" },
 };
@@ -75,7 +93,7 @@ static const struct {
 static void
 test_sparkplug_metrics(void **state)
 {
-	uint8_t metric[128], payload[160];
+	uint8_t metric[160], payload[192];
 
 	(void)state;
 	greet(connect_311, connack_311);
@@ -100,6 +118,101 @@ test_sparkplug_metrics(void **state)
 		rig->events = 0;
 		rig->count = 0;
 	}
+}
+
+/* Templates in templates: their metrics stand in one list, with the names around them; below SPARKPLUG_DEPTH_MAX they are bytes. */
+static void
+test_sparkplug_templates(void **state)
+{
+	(void)state;
+	greet(connect_311, connack_311);
+	publish_text("spBv1.0/plant/NDATA/edge",
+		"12 (0a ('motor') 9201 (12 (0a ('on') 70 01) 12 (0a ('drive') 9201 (22 ('vfd') 12 (0a ('hz') 65 00004842)"
+		" 12 (0a ('fan') 9201 (12 (0a ('rpm') 50 09))))) 12 (0a ('off') 70 00)))", CLIENT);
+	assert_has(&rig->json, "\"metrics\":[{\"name\":\"motor\",\"template\":{\"metrics\":[{\"name\":\"on\",\"value\":true},"
+		"{\"name\":\"drive\",\"template\":{\"template_ref\":\"vfd\"}},{\"within\":\"drive\",\"name\":\"hz\",\"value\":50.0},"
+		"{\"within\":\"drive\",\"name\":\"fan\",\"template\":{}},{\"within\":\"drive/fan\",\"name\":\"rpm\",\"value\":9},"
+		"{\"name\":\"off\",\"value\":false}]}}]");
+	publish_text("spBv1.0/plant/NDATA/edge",
+		"12 (0a ('1') 9201 (12 (0a ('2') 9201 (12 (0a ('3') 9201 (12 (0a ('4') 9201 (12 (0a ('5') 9201 (0a ('v')))))))))))", CLIENT);
+	assert_has(&rig->json, "{\"within\":\"2/3/4\",\"name\":\"5\",\"value\":\"0a0176\"}");
+	assert_int_equal(rig->events, 0);
+}
+
+/* What is damaged inside a metric is named, and shown as its bytes. */
+static void
+test_sparkplug_damaged(void **state)
+{
+	static const char *const rows[] = { "8a01 02 0880", "8a01 (22 02 0a05)", "8a01 (22 (0a 01 30))", "9201 (12 02 0a05)", "9201 (1a 02 0a05)",
+		"42 02 12ff", "4a 02 0aff", "4a (0a ('k') 12 02 42ff)" };
+
+	(void)state;
+	greet(connect_311, connack_311);
+	for (size_t i = 0; i < TEST_COUNT(rows); i++) {
+		char text[96];
+
+		(void)snprintf(text, sizeof(text), "12 (0a ('a') %s) 12 (0a ('b') 50 05)", rows[i]);
+		rig->events = 0;
+		publish_text("spBv1.0/plant/NDATA/edge", text, CLIENT);
+		if (rig->events != E(SPARKPLUG_MALFORMED))
+			fail_msg("%s", rows[i]);
+		assert_has(&rig->json, "{\"name\":\"b\",\"value\":5}]");
+	}
+}
+
+/* A data set whose rows are more than the record shall hold: all are counted. */
+static void
+test_sparkplug_long_data_set(void **state)
+{
+	enum { ROWS = 3000 };
+	static uint8_t payload[3 * ROWS + 32];
+	uint8_t *at = payload;
+
+	(void)state;
+	greet(connect_311, connack_311);
+	*at++ = 0x12;
+	put_varint(&at, 2 * ROWS + 4);
+	*at++ = 0x8a;
+	*at++ = 0x01;
+	put_varint(&at, 2 * ROWS);
+	for (unsigned int i = 0; i < ROWS; i++, at += 2)
+		memcpy(at, "\x22\x00", 2);
+	publish("spBv1.0/plant/NDATA/edge", payload, (size_t)(at - payload), CLIENT);
+	assert_has(&rig->json, "\"row_count\":3000,");
+	assert_int_equal(rig->events, 0);
+}
+
+/* Compressed as Eclipse Tahu does: the count goes on inside, and a birth says who it is. */
+static void
+test_sparkplug_compressed(void **state)
+{
+	static const int windows[] = { 15, 15 + 16 }; /* zlib, gzip */
+
+	(void)state;
+	greet(connect_311, connack_311);
+	publish_text("spBv1.0/plant/NBIRTH/edge", "18 00", CLIENT);
+	for (unsigned int i = 0; i < TEST_COUNT(windows); i++) {
+		uint8_t inner[96], payload[192], *at = payload;
+		size_t len = bytes_of("12 (0a ('Properties/Hardware Make') 20 0c 7a ('ACME')) 18 01", inner, sizeof(inner));
+		z_stream stream = { .next_in = inner, .avail_in = (uInt)len, .next_out = payload + 64, .avail_out = 128 };
+
+		inner[len - 1] = (uint8_t)(i + 1);
+		assert_int_equal(deflateInit2(&stream, 9, Z_DEFLATED, windows[i], 8, Z_DEFAULT_STRATEGY), Z_OK);
+		assert_int_equal(deflate(&stream, Z_FINISH), Z_STREAM_END);
+		at += bytes_of("22 ('SPBV1.0_COMPRESSED') 2a", at, 64);
+		*at++ = (uint8_t)stream.total_out;
+		memmove(at, payload + 64, stream.total_out);
+		publish("spBv1.0/plant/DBIRTH/edge/pump", payload, (size_t)(at - payload) + stream.total_out, CLIENT);
+		assert_int_equal(deflateEnd(&stream), Z_OK);
+		assert_has(&rig->json, "\"value\":\"ACME\"}]");
+		assert_has(&rig->identity, "\"vendor\":\"ACME\",\"name\":\"pump\"");
+		assert_int_equal(rig->events, 0);
+	}
+	publish_text("spBv1.0/plant/NDATA/edge", "22 ('SPBV1.0_COMPRESSED') 2a 02 7801", CLIENT); /* cut: nothing is inside */
+	publish_text("spBv1.0/plant/NDATA/edge", "18 09", CLIENT); /* so this is not blamed */
+	assert_int_equal(rig->events, 0);
+	publish_text("spBv1.0/plant/NDATA/edge", "22 ('SPBV1.0_COMPRESSED') 2a 02 ffff", CLIENT);
+	assert_int_equal(rig->events, E(SPARKPLUG_MALFORMED));
 }
 
 /* A birth names what later messages give by number alone, says who it is, and begins the count. */
@@ -187,7 +300,8 @@ main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, rig_destroy)
 	const struct CMUnitTest tests[] = {
 		CASE(test_sparkplug_metrics), CASE(test_sparkplug_birth), CASE(test_sparkplug_aliases),
-		CASE(test_sparkplug_topics), CASE(test_sparkplug_midstream),
+		CASE(test_sparkplug_topics), CASE(test_sparkplug_midstream), CASE(test_sparkplug_templates),
+		CASE(test_sparkplug_damaged), CASE(test_sparkplug_long_data_set), CASE(test_sparkplug_compressed),
 	};
 
 	return cmocka_run_group_tests_name("sparkplug", tests, NULL, NULL);
