@@ -4,20 +4,6 @@
 #include "lib/base/cursor.h"
 #include "lib/rule/rule_internal.h"
 
-void
-rule_scan(struct rule_view *view, const struct rule_database *database, const uint8_t *data, uint32_t len,
-	match_event_handler on_match, void *arg)
-{
-	struct rule_matcher *matcher = view->matcher;
-
-	rule_count(view, RULE_COUNTER_SCANS);
-	counter_add(&matcher->memory->counters[RULE_COUNTER_SCAN_BYTES], len);
-	if (matcher->on_scan != NULL)
-		matcher->on_scan(matcher->on_scan_arg, database->db, data, len);
-	if (hs_scan(database->db, (const char *)data, len, 0, matcher->scratch, on_match, arg) != HS_SUCCESS)
-		rule_count(view, RULE_COUNTER_SCAN_ERRORS);
-}
-
 struct pattern_arg {
 	struct rule_view *view;
 	const struct rule_database *database;
@@ -105,16 +91,13 @@ links_candidates(struct rule_view *view, const struct rule_link *links, uint32_t
 }
 
 /* The rules that wait for the bytes at fixed places of a unit. Indexes are in the order of their places. */
-static void
+static inline __attribute__((always_inline)) void
 unit_candidates(struct rule_view *view, const struct rule_group *group, uint32_t unit_off)
 {
-	struct cursor unit = cursor_of(view->payload, view->payload_len);
+	uint32_t off = unit_off < view->payload_len ? unit_off : view->payload_len, len = view->payload_len - off;
+	struct cursor unit = cursor_of(view->payload + off, len);
 
-	cursor_skip(&unit, unit_off);
-	size_t len = cursor_left(&unit);
-
-	for (uint32_t i = 0; i < group->index_count && group->indexes[i].offset < len; i++) {
-		const struct rule_index *index = &group->indexes[i];
+	for (const struct rule_index *index = group->indexes, *end = index + group->index_count; index < end && index->offset < len; index++) {
 		unsigned int byte = unit.pos[index->offset];
 		uint64_t word = index->has[byte / 64], bit = UINT64_C(1) << byte % 64;
 
@@ -135,8 +118,6 @@ gate_lets(const struct rule_view *view, const struct rule_gate *gate)
 void
 rule_group_candidates(struct rule_view *view, uint16_t group_idx)
 {
-	if (group_idx == RULE_GROUP_NONE)
-		return;
 	const struct rule_group *group = &view->matcher->set->groups[group_idx];
 
 	for (uint32_t i = 0; i < group->always_count; i++)
@@ -144,9 +125,8 @@ rule_group_candidates(struct rule_view *view, uint16_t group_idx)
 			rule_candidate_add(view->matcher, group->always[i].rule_idx);
 	if (view->payload == NULL)
 		return;
-	unit_candidates(view, group, view->unit_off);
-	if (view->from_start)
-		unit_candidates(view, group, 0);
+	for (unsigned int i = 0; i <= view->from_start; i++)
+		unit_candidates(view, group, i == 0 ? view->unit_off : 0);
 	if (group->database != NULL && view->payload_len >= group->database->len_min)
 		group_scan(view, group->database);
 }

@@ -357,14 +357,26 @@ rule_candidate_add(struct rule_matcher *matcher, uint32_t rule_idx)
 	matcher->summary[rule_idx >> 12] |= UINT64_C(1) << (rule_idx >> 6 & 63);
 }
 
-/** Adds the candidates of a group that is asked with payload. @param group_idx  RULE_GROUP_NONE: none. rule_candidates.c */
+/** Adds the candidates of a group that is asked with payload. @param group_idx  not RULE_GROUP_NONE. rule_candidates.c */
 void rule_group_candidates(struct rule_view *view, uint16_t group_idx);
 
 /** The class of packets whose header of that IP protocol could be read. rule_match.c */
 extern const uint8_t rule_class_of_ip_proto[256];
-/** Hyperscan over some bytes, counted. rule_match.c */
-void rule_scan(struct rule_view *view, const struct rule_database *database, const uint8_t *data, uint32_t len,
-	match_event_handler on_match, void *arg);
+
+/** Hyperscan over some bytes, counted. */
+static inline void
+rule_scan(struct rule_view *view, const struct rule_database *database, const uint8_t *data, uint32_t len,
+	match_event_handler on_match, void *arg)
+{
+	struct rule_matcher *matcher = view->matcher;
+
+	rule_count(view, RULE_COUNTER_SCANS);
+	counter_add(&matcher->memory->counters[RULE_COUNTER_SCAN_BYTES], len);
+	if (matcher->on_scan != NULL)
+		matcher->on_scan(matcher->on_scan_arg, database->db, data, len);
+	if (hs_scan(database->db, (const char *)data, len, 0, matcher->scratch, on_match, arg) != HS_SUCCESS)
+		rule_count(view, RULE_COUNTER_SCAN_ERRORS);
+}
 
 /** Whether everything a rule asks holds for the view. rule_holds.c */
 bool rule_holds(struct rule_view *view, const struct rule *rule);

@@ -283,21 +283,42 @@ table_reaches(const struct rule_table *table, uint16_t sport, uint16_t dport)
 		|| rule_port_group(table->by_src, sport) != RULE_GROUP_NONE);
 }
 
+/* The groups of rules that these ports meet in some tables: three of each at most. */
+struct groups_met {
+	uint16_t idx[6 + 1]; /* the last is written and not counted */
+	unsigned int count;
+};
+
 static inline void
-table_candidates(struct rule_view *view, const struct rule_table *table, uint16_t sport, uint16_t dport)
+groups_add(struct groups_met *met, uint16_t group_idx)
 {
-	if (table == NULL)
-		return;
-	rule_group_candidates(view, rule_port_group(table->by_dst, dport));
-	rule_group_candidates(view, rule_port_group(table->by_src, sport));
-	rule_group_candidates(view, table->any);
+	met->idx[met->count] = group_idx;
+	met->count += group_idx != RULE_GROUP_NONE;
 }
 
 static inline void
-tables_candidates(struct rule_view *view, struct tables_met tables, uint16_t sport, uint16_t dport)
+groups_of_table(struct groups_met *met, const struct rule_table *table, uint16_t sport, uint16_t dport)
 {
-	table_candidates(view, tables.all, sport, dport);
-	table_candidates(view, tables.app, sport, dport);
+	if (table == NULL)
+		return;
+	groups_add(met, rule_port_group(table->by_dst, dport));
+	groups_add(met, rule_port_group(table->by_src, sport));
+	groups_add(met, table->any);
+}
+
+static inline void
+groups_of(struct groups_met *met, struct tables_met tables, uint16_t sport, uint16_t dport)
+{
+	met->count = 0;
+	groups_of_table(met, tables.all, sport, dport);
+	groups_of_table(met, tables.app, sport, dport);
+}
+
+static inline void
+groups_candidates(struct rule_view *view, const struct groups_met *met)
+{
+	for (unsigned int i = 0; i < met->count; i++)
+		rule_group_candidates(view, met->idx[i]);
 }
 
 /* Asks the pass rules, which come first in order, again: rule_match_packet() told of those that alert. */
@@ -305,6 +326,7 @@ static bool
 pass_rules_hold(struct rule_matcher *matcher, const struct packet *packet, struct flow *flow)
 {
 	const struct ruleset *set = matcher->set;
+	struct groups_met met;
 	struct rule_view view;
 
 	bool to_server = (packet->flags & PACKET_TO_SERVER) != 0;
@@ -317,8 +339,9 @@ pass_rules_hold(struct rule_matcher *matcher, const struct packet *packet, struc
 	view.to_server = to_server;
 	view.payload = packet->payload;
 	view.payload_len = packet->payload_len;
-	tables_candidates(&view, tables, packet->sport, packet->dport);
-	if (tables.all != NULL && (flow == NULL || flow->packets[to_server] <= 1))
+	groups_of(&met, tables, packet->sport, packet->dport);
+	groups_candidates(&view, &met);
+	if (tables.all != NULL && tables.all->once != RULE_GROUP_NONE && (flow == NULL || flow->packets[to_server] <= 1))
 		rule_group_candidates(&view, tables.all->once);
 	if (!matcher->found)
 		return false;
@@ -346,22 +369,22 @@ rule_match_packet(struct rule_matcher *matcher, const struct packet *packet, str
 	bool to_server = (packet->flags & PACKET_TO_SERVER) != 0;
 	struct tables_met tables = tables_of(set, packet, flow, PHASE_PACKET, packet_class(packet), to_server);
 	bool events = set->event_group != RULE_GROUP_NONE && packet_has_events(packet);
+	struct groups_met met;
 	struct rule_view view;
 
 	if (tables.all == NULL && tables.app == NULL && !events)
 		return;
 	bool once = tables.all != NULL && tables.all->once != RULE_GROUP_NONE && (flow == NULL || flow->packets[to_server] <= 1);
-	bool reached = events || once || table_reaches(tables.all, packet->sport, packet->dport)
-		|| table_reaches(tables.app, packet->sport, packet->dport);
 
-	if (!reached || (set->pass_count > 0 && rule_flow_passed(flow)))
+	groups_of(&met, tables, packet->sport, packet->dport);
+	if ((met.count == 0 && !events && !once) || (set->pass_count > 0 && rule_flow_passed(flow)))
 		return;
 	view_init(&view, matcher, packet, flow);
 	view.phase = PHASE_PACKET;
 	view.to_server = to_server;
 	view.payload = packet->payload;
 	view.payload_len = packet->payload_len;
-	tables_candidates(&view, tables, packet->sport, packet->dport);
+	groups_candidates(&view, &met);
 	if (once)
 		rule_group_candidates(&view, tables.all->once);
 	if (events)
@@ -377,12 +400,16 @@ rule_match_stream(struct rule_matcher *matcher, const struct packet *packet, str
 	const struct rule_chunk *chunk, struct rule_hits *hits)
 {
 	struct tables_met tables = tables_of(matcher->set, packet, flow, PHASE_STREAM, CLASS_TCP, chunk->to_server);
+	struct groups_met met;
 	struct rule_view view;
 
 	if ((tables.all == NULL && tables.app == NULL) || chunk->len <= chunk->seen_len || packet_passes(matcher, packet, flow))
 		return 0;
 	uint16_t client_port = flow_originator_port(flow), server_port = flow_responder_port(flow);
 
+	groups_of(&met, tables, chunk->to_server ? client_port : server_port, chunk->to_server ? server_port : client_port);
+	if (met.count == 0)
+		return 0;
 	view_init(&view, matcher, packet, flow);
 	view.phase = PHASE_STREAM;
 	view.to_server = chunk->to_server;
@@ -393,7 +420,7 @@ rule_match_stream(struct rule_matcher *matcher, const struct packet *packet, str
 	view.again_len = chunk->again_len;
 	/* Places also count from the stream's beginning, as long as it is in view: a cut must not hide what stands there. */
 	view.from_start = chunk->offset == 0 && view.unit_off > 0;
-	tables_candidates(&view, tables, chunk->to_server ? client_port : server_port, chunk->to_server ? server_port : client_port);
+	groups_candidates(&view, &met);
 	if (matcher->found) {
 		view_ends(&view, chunk->to_server);
 		(void)candidates_verify(&view, hits, UINT32_MAX);
