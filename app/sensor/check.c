@@ -199,6 +199,7 @@ check_rules(struct report *report, const struct settings *settings)
 	const struct rule_error *errors;
 	struct config_error err;
 	struct ruleset *ruleset;
+	char sid[RULE_SID_TEXT_LEN];
 	unsigned int count;
 
 	if (ruleset_create(&ruleset, &settings->rule, &world, NULL, &err) != 0) {
@@ -207,8 +208,8 @@ check_rules(struct report *report, const struct settings *settings)
 	}
 	errors = ruleset_errors(ruleset, &count);
 	for (unsigned int i = 0; i < count; i++)
-		fault(report, "%s:%u:%u: %s%s%s (sid %u)", errors[i].file, errors[i].line, errors[i].column, errors[i].keyword,
-			errors[i].keyword[0] != '\0' ? ": " : "", errors[i].reason, errors[i].sid);
+		fault(report, "%s:%u:%u: %s%s%s%s", errors[i].file, errors[i].line, errors[i].column, errors[i].keyword,
+			errors[i].keyword[0] != '\0' ? ": " : "", errors[i].reason, rule_error_sid(&errors[i], sid));
 	if (ruleset_stats_get(ruleset)->rules_loaded == 0)
 		warn(report, "no rules are loaded (rule-files)");
 	else

@@ -139,12 +139,13 @@ print_warning(const struct rule_meta *meta, const char *text, void *arg)
 static int
 check(const struct ruleset *set)
 {
+	char sid[RULE_SID_TEXT_LEN];
 	unsigned int count;
 	const struct rule_error *errors = ruleset_errors(set, &count);
 
 	for (unsigned int i = 0; i < count; i++)
-		printf("%s:%u:%u: error: %s%s%s (sid %u)\n", errors[i].file, errors[i].line, errors[i].column, errors[i].keyword,
-			errors[i].keyword[0] != '\0' ? ": " : "", errors[i].reason, errors[i].sid);
+		printf("%s:%u:%u: error: %s%s%s%s\n", errors[i].file, errors[i].line, errors[i].column, errors[i].keyword,
+			errors[i].keyword[0] != '\0' ? ": " : "", errors[i].reason, rule_error_sid(&errors[i], sid));
 	unsigned int warnings = ruleset_warnings(set, print_warning, NULL);
 
 	if (count + warnings > 0)

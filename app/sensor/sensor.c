@@ -177,12 +177,13 @@ static void
 report_rules(const struct ruleset *ruleset)
 {
 	const struct ruleset_stats *stats = ruleset_stats_get(ruleset);
+	char sid[RULE_SID_TEXT_LEN];
 	unsigned int count;
 	const struct rule_error *errors = ruleset_errors(ruleset, &count);
 
 	for (unsigned int i = 0; i < count; i++)
-		log_warning("rule", "%s:%u:%u: %s%s%s (sid %u): rule not loaded", errors[i].file, errors[i].line, errors[i].column,
-			errors[i].keyword, errors[i].keyword[0] != '\0' ? ": " : "", errors[i].reason, errors[i].sid);
+		log_warning("rule", "%s:%u:%u: %s%s%s%s: rule not loaded", errors[i].file, errors[i].line, errors[i].column,
+			errors[i].keyword, errors[i].keyword[0] != '\0' ? ": " : "", errors[i].reason, rule_error_sid(&errors[i], sid));
 	if (stats->rules_loaded + stats->rules_failed > 0)
 		log_notice("rule", "%u rules loaded, %u not, in %u ms (%u databases, %u from the cache)", stats->rules_loaded,
 			stats->rules_failed, stats->compile_ms, stats->databases, stats->cache_loaded);

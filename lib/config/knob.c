@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "lib/base/json_walk.h"
+#include "lib/base/near.h"
 #include "lib/config/tree.h"
 
 /* "sensor.yaml:12: flow.memcap: " before the reason. */
@@ -252,31 +253,6 @@ cover(const struct knob *knob, const char *path)
 }
 
 static unsigned int
-distance(const char *a, const char *b)
-{
-	unsigned int row[128];
-	size_t b_len = strlen(b);
-
-	if (b_len >= 128)
-		return 1000;
-	for (unsigned int j = 0; j <= b_len; j++)
-		row[j] = j;
-	for (unsigned int i = 1; a[i - 1] != '\0'; i++) {
-		unsigned int diagonal = row[0];
-
-		row[0] = i;
-		for (unsigned int j = 1; j <= b_len; j++) {
-			unsigned int best = diagonal + (a[i - 1] != b[j - 1]);
-
-			diagonal = row[j];
-			best = row[j] + 1 < best ? row[j] + 1 : best;
-			row[j] = row[j - 1] + 1 < best ? row[j - 1] + 1 : best;
-		}
-	}
-	return row[b_len];
-}
-
-static unsigned int
 count_dots(const char *path)
 {
 	unsigned int count = 0;
@@ -320,7 +296,7 @@ nearest(const char *path, const struct knob_table *const tables[], unsigned int 
 	for (unsigned int i = 0; i < table_count; i++)
 		for (unsigned int j = 0; j < tables[i]->count; j++) {
 			cut_name(name, tables[i]->knobs[j].name, dots);
-			unsigned int d = distance(path, name);
+			unsigned int d = near_distance(path, name);
 
 			if (d > SLIP_MAX && !same_parent(path, name))
 				d += OTHER_PARENT;

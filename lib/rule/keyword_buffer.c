@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "lib/base/near.h"
 #include "lib/rule/keyword.h"
 
 enum buffer_use { USE_STICKY, USE_MODIFIER };
@@ -65,6 +66,13 @@ find_row(const char *name)
 		if (strcasecmp(buffer_rows[i].name, name) == 0)
 			return (int)i;
 	return -1;
+}
+
+void
+rule_buffer_offer(struct near *near)
+{
+	for (unsigned int i = 0; i < sizeof(buffer_rows) / sizeof(buffer_rows[0]); i++)
+		near_offer(near, buffer_rows[i].name);
 }
 
 int

@@ -117,12 +117,13 @@ names_agree(const char *value, const struct field_names *names, const struct fie
 {
 	const char *at = value + strspn(value, "[!");
 
-	for (size_t len; *at != '\0'; at += len + strspn(at + len, ",]")) {
+	for (size_t len; *at != '\0'; at += len + strspn(at + len, "\",]")) {
 		char word[FIELD_PATHS_LEN_MAX];
 		uint32_t meant, there;
 
 		at += strspn(at, " !=");
-		len = strcspn(at, ",]");
+		at += *at == '"';
+		len = strcspn(at, at > value && at[-1] == '"' ? "\"" : ",]");
 		snprintf(word, sizeof(word), "%.*s", (int)len, at);
 		if (field_value_of(names, rule_trim(word), &meant) &&
 			(others == NULL || !field_value_of(others, word, &there) || there != meant))

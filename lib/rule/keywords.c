@@ -1,6 +1,7 @@
 /* Every general keyword: one row each. Fields and keywords of protocols come from the protocols' own tables. */
 #include <string.h>
 
+#include "lib/base/near.h"
 #include "lib/rule/keyword.h"
 
 const struct rule_keyword rule_keywords[] = {
@@ -365,9 +366,21 @@ static const struct {
 	{ "template", NULL, "it is an example of another sensor's sources" },
 };
 
+static int
+refuse_unknown(struct rule_parser *parser, const char *app, const char *name)
+{
+	struct near near;
+	const char *nearest = rule_near_keyword(parser, name, &near), *but = nearest[0] != '\0' ? "; the nearest is " : "";
+
+	if (app == NULL)
+		return rule_refuse(parser, "the keyword is not known%s%s", but, nearest);
+	return rule_refuse(parser, "protocol %s has no keyword or buffer %.60s%s%s", app, name, but, nearest);
+}
+
 int
 rule_refuse_missing(struct rule_parser *parser, const char *name)
 {
+	parser->at = parser->name_at;
 	for (unsigned int i = 0; i < sizeof(keyword_missing) / sizeof(keyword_missing[0]); i++) {
 		const char *app = keyword_missing[i].app;
 
@@ -377,9 +390,9 @@ rule_refuse_missing(struct rule_parser *parser, const char *name)
 			return rule_refuse(parser, "%s", keyword_missing[i].reason);
 		if (rule_app_find(parser, app, strlen(app)) < 0)
 			return rule_refuse(parser, "protocol %s has no parser here", app);
-		return rule_refuse(parser, "protocol %s has no keyword or buffer %.60s", app, name);
+		return refuse_unknown(parser, app, name);
 	}
-	return rule_refuse(parser, "the keyword is not known");
+	return refuse_unknown(parser, NULL, name);
 }
 
 static void

@@ -82,12 +82,14 @@ struct rule_world {
 /** A rule that was not loaded. */
 struct rule_error {
 	char *file;           /* as it was opened */
-	unsigned int line;    /* of the rule's first line; 1 is the first */
-	unsigned int column;  /* of the fault, in characters of the joined rule; 1 is the first */
+	unsigned int line;    /* of the fault, which a rule of several lines may have in any of them; 1 is the first */
+	unsigned int column;  /* of the fault, in bytes of that line; 1 is the first */
 	uint32_t sid;         /* 0: not known */
 	char keyword[48];     /* "" where the header is at fault */
 	char reason[208];
 };
+
+enum { RULE_SID_TEXT_LEN = 24 };
 
 struct ruleset_stats {
 	uint32_t rules_loaded;
@@ -144,6 +146,8 @@ void ruleset_destroy(struct ruleset *ruleset);
 const struct ruleset_stats *ruleset_stats_get(const struct ruleset *ruleset);
 /** The refused rules, in file order. @param count out. Borrowed. */
 const struct rule_error *ruleset_errors(const struct ruleset *ruleset, unsigned int *count);
+/** " (sid 5)", or "" where it is not known. @return out */
+const char *rule_error_sid(const struct rule_error *error, char out[RULE_SID_TEXT_LEN]);
 /** Rules as they are asked: some texts are several (rule_meta.first). ruleset_stats_get() counts texts. */
 unsigned int ruleset_count(const struct ruleset *ruleset);
 /** @param rule_idx below ruleset_count(); rules are in order of precedence: action, priority, sid. */

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/base/near.h"
 #include "lib/rule/rule_parser.h"
 #include "lib/rule/rule_tests.h"
 
@@ -138,7 +139,10 @@ header_name(struct rule_parser *parser, const char *word)
 	for (unsigned int i = 0; i < sizeof(proto_absent) / sizeof(proto_absent[0]); i++)
 		if (strcasecmp(proto_absent[i], word) == 0)
 			return rule_refuse(parser, "protocol %s has no parser here", proto_absent[i]);
-	return rule_refuse(parser, "\"%.40s\" is not a protocol", word);
+	struct near near;
+	const char *nearest = rule_near_app(parser, word, &near);
+
+	return rule_refuse(parser, "\"%.40s\" is not a protocol%s%s", word, nearest[0] != '\0' ? "; the nearest is " : "", nearest);
 }
 
 /* "tls", "dns:request_complete" */

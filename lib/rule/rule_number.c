@@ -258,8 +258,19 @@ number_item(struct rule_parser *parser, char *text, const struct field_names *na
 	mark = strchr(text + (*text != '\0'), '-');
 	if (mark != NULL && number_marks[i].text == NULL)
 		return number_range(parser, text, mark, 1, names, out);
-	return rule_refuse(parser, names != NULL ? "\"%s\" is neither a number nor a name of this field" : "\"%s\" is not a number",
-		text);
+	return rule_refuse_name(parser, text, names);
+}
+
+/* Names that have a comma in them stand in quotes: ["basic, stream access", !"regular, stream access"]. */
+static void
+number_unquote(char *piece)
+{
+	char *open = strchr(piece, '"'), *close = strrchr(piece, '"');
+
+	if (open == NULL || open == close || close[1] != '\0' || open != piece + strspn(piece, "!= "))
+		return;
+	*close = '\0';
+	memmove(open, open + 1, (size_t)(close - open));
 }
 
 /* A name may stand for several numbers: the others, as alternatives of the first. @return false: too many */
@@ -309,6 +320,8 @@ rule_numbers_parse(struct rule_parser *parser, char *text, const struct field_na
 		if (*piece == '\0')
 			return rule_refuse(parser, "a number is missing");
 		*item = (struct rule_number){ 0 };
+		if (names != NULL)
+			number_unquote(piece);
 		if (bit_names && field_value_of(names, rule_trim(piece + not), &bit)) {
 			out->every = true;
 			item->op = not ? NUMBER_MASK_NONE : NUMBER_MASK;

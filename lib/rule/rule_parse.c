@@ -26,6 +26,15 @@ rule_no_memory(struct rule_parser *parser)
 	return -ENOMEM;
 }
 
+/* Characters of a line without what ends it. */
+static size_t
+line_len(const char *line, const char *stop)
+{
+	while (stop > line && (stop[-1] == '\r' || stop[-1] == ' ' || stop[-1] == '\t'))
+		stop--;
+	return (size_t)(stop - line);
+}
+
 /* ---- one option ---- */
 
 static const struct rule_keyword *
@@ -121,6 +130,52 @@ option_end(char *text, bool *torn)
 	return NULL;
 }
 
+/* Whether a value goes on with the next option, as in "5 sid:1": what stands before a keyword's colon, outside of quotes or
+ * right behind one. An expression may hold anything. @return that keyword, NULL: it does not */
+static const char *
+option_swallowed(const char *name, const char *value)
+{
+	bool quoted = false;
+
+	if (value == NULL || strcasecmp(name, "pcre") == 0 || strcasecmp(name, "pcrexform") == 0)
+		return NULL;
+	for (const char *at = value; *at != '\0'; at++) {
+		const struct rule_keyword *keyword;
+		char word[32];
+		size_t len;
+
+		if (*at == '\\' && at[1] != '\0') {
+			at++;
+			continue;
+		}
+		quoted = quoted != (*at == '"');
+		if (quoted || (*at != ' ' && *at != '"'))
+			continue;
+		len = strcspn(at + 1, " :\"");
+		if (len == 0 || len >= sizeof(word) || at[1 + len] != ':')
+			continue;
+		snprintf(word, sizeof(word), "%.*s", (int)len, at + 1);
+		keyword = keyword_find(word);
+		if (keyword != NULL)
+			return keyword->name;
+	}
+	return NULL;
+}
+
+static int
+option_read(struct rule_parser *parser, char *name, char *value)
+{
+	char *blank = strchr(name, ' ');
+	const char *next = option_swallowed(name, value);
+
+	if (next != NULL)
+		return rule_refuse(parser, "a semicolon is missing before %s:", next);
+	if (blank == NULL)
+		return option_set(parser, name, value);
+	*blank = '\0';
+	return rule_refuse(parser, value != NULL ? "a semicolon is missing behind it" : "a colon is missing behind it");
+}
+
 int
 rule_parse_options(struct rule_parser *parser, char *options)
 {
@@ -130,7 +185,7 @@ rule_parse_options(struct rule_parser *parser, char *options)
 	for (unsigned int count = 0;; count++) {
 		while (isspace((unsigned char)*start))
 			start++;
-		parser->at = parser->text + base + (start - options);
+		parser->at = parser->name_at = parser->text + base + (start - options);
 		parser->keyword = "";
 		if (*start == '\0')
 			return 0;
@@ -159,7 +214,7 @@ rule_parse_options(struct rule_parser *parser, char *options)
 			continue;
 		}
 		parser->last_node = NULL;
-		int ret = option_set(parser, name, value);
+		int ret = option_read(parser, name, value);
 
 		if (ret == 0)
 			ret = rule_follow_moved(parser);
@@ -190,6 +245,29 @@ requires_unmet(struct rule_parser *parser, char *options)
 
 /* ---- one rule ---- */
 
+/* What is at fault, in the lines as they stand in the file: line_join() took off their ends. */
+static void
+error_place(const struct rule_parser *parser, struct rule_error *error)
+{
+	size_t left = parser->indent + (size_t)(parser->at - parser->text);
+	const char *line = parser->raw;
+
+	error->line = parser->line;
+	for (;;) {
+		const char *stop = memchr(line, '\n', (size_t)(parser->raw_end - line));
+		size_t take = line_len(line, stop == NULL ? parser->raw_end : stop);
+		bool more = take > 0 && line[take - 1] == '\\';
+
+		take -= more;
+		if (left < take || !more || stop == NULL || stop + 1 == parser->raw_end)
+			break;
+		left -= take;
+		line = stop + 1;
+		error->line++;
+	}
+	error->column = (unsigned int)left + 1;
+}
+
 static int
 error_add(struct rule_parser *parser)
 {
@@ -208,8 +286,7 @@ error_add(struct rule_parser *parser)
 	error->file = rule_arena_text(&set->arena, parser->file, strlen(parser->file));
 	if (error->file == NULL)
 		return rule_no_memory(parser);
-	error->line = parser->line;
-	error->column = (unsigned int)(parser->at - parser->text) + 1;
+	error_place(parser, error);
 	error->sid = parser->draft.meta.sid;
 	snprintf(error->keyword, sizeof(error->keyword), "%s", parser->keyword);
 	snprintf(error->reason, sizeof(error->reason), "%s", parser->reason);
@@ -249,9 +326,10 @@ static void
 sid_peek(struct rule_parser *parser)
 {
 	const char *at = strstr(parser->text, "sid:");
+	unsigned long sid = at == NULL ? 0 : strtoul(at + 4, NULL, 10);
 
-	if (at != NULL && parser->draft.meta.sid == 0)
-		parser->draft.meta.sid = (uint32_t)strtoul(at + 4, NULL, 10);
+	if (parser->draft.meta.sid == 0 && sid <= UINT32_MAX)
+		parser->draft.meta.sid = (uint32_t)sid;
 }
 
 static int
@@ -270,8 +348,11 @@ rule_read(struct rule_parser *parser, char *work)
 	while (close > open && isspace((unsigned char)*close))
 		close--;
 	if (*close != ')') {
+		char *last = strrchr(work, ')');
+
 		parser->at = parser->text + (close - work);
-		return rule_refuse(parser, "the closing parenthesis is missing");
+		return rule_refuse(parser, last != NULL && last[-1] == ';' ? "text behind the closing parenthesis"
+									     : "the closing parenthesis is missing");
 	}
 	*open = '\0';
 	*close = '\0';
@@ -336,10 +417,8 @@ line_join(const char *text, const char *end, char *out, bool *too_long, unsigned
 	while (more && text < end && (*lines == 0 || !comment || *text == ' ' || *text == '\t')) {
 		const char *stop = memchr(text, '\n', (size_t)(end - text));
 		const char *next = stop == NULL ? end : stop + 1;
-		size_t take = (size_t)((stop == NULL ? end : stop) - text);
+		size_t take = line_len(text, stop == NULL ? end : stop);
 
-		while (take > 0 && (text[take - 1] == '\r' || text[take - 1] == ' ' || text[take - 1] == '\t'))
-			take--;
 		more = take > 0 && text[take - 1] == '\\';
 		take -= more;
 		/* What fits still says whether it is a comment, and which rule is refused. */
@@ -356,20 +435,38 @@ line_join(const char *text, const char *end, char *out, bool *too_long, unsigned
 	return text;
 }
 
+/* What an editor of another system may have made of the whole file. */
+static int
+refuse_text(struct rule_parser *parser, const char *text, size_t len, const char *reason)
+{
+	draft_reset(parser);
+	parser->raw = parser->text = parser->at = text;
+	parser->raw_end = text + len;
+	parser->indent = 0;
+	parser->line = 1;
+	rule_refuse(parser, "%s", reason);
+	return error_add(parser);
+}
+
 int
 rule_parse_text(struct rule_parser *parser, const char *file, const char *text, size_t len)
 {
 	const char *end = text + len;
 	unsigned int line = 1;
-	char *joined = malloc(2 * RULE_TEXT_MAX);
-	int ret = joined == NULL ? rule_no_memory(parser) : 0;
+	char *joined;
+	int ret;
 
 	parser->file = file;
+	if (len >= 2 && (memcmp(text, "\xff\xfe", 2) == 0 || memcmp(text, "\xfe\xff", 2) == 0))
+		return refuse_text(parser, text, len, "the file is UTF-16, and none of its rules is read: save it as UTF-8");
+	joined = malloc(2 * RULE_TEXT_MAX);
+	ret = joined == NULL ? rule_no_memory(parser) : 0;
 	while (ret == 0 && text < end) {
 		unsigned int lines;
 		bool too_long;
 
-		text = line_join(text, end, joined, &too_long, &lines);
+		parser->raw = text;
+		text = parser->raw_end = line_join(text, end, joined, &too_long, &lines);
 		parser->line = line;
 		line += lines;
 		for (char *at = joined; *at != '\0'; at++)
@@ -379,6 +476,7 @@ rule_parse_text(struct rule_parser *parser, const char *file, const char *text, 
 
 		if (*start == '\0' || *start == '#')
 			continue;
+		parser->indent = (size_t)(start - joined);
 		if (too_long) {
 			draft_reset(parser);
 			parser->text = parser->at = start;

@@ -94,7 +94,10 @@ struct rule_parser {
 	const char *file;
 	unsigned int line;
 	const char *text;                     /* the joined rule */
+	const char *raw, *raw_end;            /* its lines as they stand in the file, and what follows them */
+	size_t indent;                        /* blanks before it */
 	const char *at;                       /* in text: the option or word at hand */
+	const char *name_at;                  /* in text: the keyword at hand */
 	const char *keyword;
 	bool probing;                         /* `requires` may ask for keywords: the draft is thrown away */
 	bool unmet;                           /* a condition of `requires`: the rule is left out, and that is no error */
@@ -129,6 +132,19 @@ struct rule_keyword {
 extern const struct rule_keyword rule_keywords[];
 /** Refuses a keyword or buffer that is not here, and says why as precisely as is known. @return -EINVAL */
 int rule_refuse_missing(struct rule_parser *parser, const char *name);
+
+/* ---- rule_near.c: what was meant, of names that are not known ---- */
+
+struct near;
+
+/** The nearest keyword, buffer or field; "": none is near. @param near  where the answer is */
+const char *rule_near_keyword(const struct rule_parser *parser, const char *written, struct near *near);
+/** The nearest protocol, likewise. */
+const char *rule_near_app(const struct rule_parser *parser, const char *written, struct near *near);
+/** The older names of buffers. keyword_buffer.c */
+void rule_buffer_offer(struct near *near);
+/** Refuses what is no number, and none of the names (NULL: the field has none). @return -EINVAL */
+int rule_refuse_name(struct rule_parser *parser, const char *text, const struct field_names *names);
 
 /** Whether a keyword of that name is there: of the language, or of a protocol. Spoils the draft. */
 bool rule_keyword_known(struct rule_parser *parser, const char *name);

@@ -18,6 +18,15 @@ ruleset_stats_get(const struct ruleset *ruleset)
 	return &ruleset->stats;
 }
 
+const char *
+rule_error_sid(const struct rule_error *error, char out[RULE_SID_TEXT_LEN])
+{
+	out[0] = '\0';
+	if (error->sid != 0)
+		snprintf(out, RULE_SID_TEXT_LEN, " (sid %u)", error->sid);
+	return out;
+}
+
 const struct rule_error *
 ruleset_errors(const struct ruleset *ruleset, unsigned int *count)
 {

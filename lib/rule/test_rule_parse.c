@@ -36,7 +36,7 @@ static const struct parse_case parse_cases[] = {
 	{ "alert udp:flow_start any any -> any any (sid:1;)", 0, NULL },
 	{ "alert udp:pre_flow any any -> any any (sid:1;)", 7, "blocks packets" },
 	{ "alert toytwo any any -> any any (toytwo.request.function:write; sid:1;)", 0, NULL },
-	{ "alert toytwo any any -> any any (toytwo.nothing:1; sid:1;)", 49, "not known" },
+	{ "alert toytwo any any -> any any (toytwo.nothing:1; sid:1;)", 34, "not known" },
 	{ "foo udp any any -> any any (sid:1;)", 1, "not an action" },
 	{ U "(pcre:\"/^[\"']?post/R\"; msg:\"a;b\"; sid:1;)", 0, NULL },
 	{ "alert foo any any -> any any (sid:1;)", 7, "not a protocol" },
@@ -52,14 +52,14 @@ static const struct parse_case parse_cases[] = {
 	{ U "(sid:1;", 36, "parenthesis" },
 	{ U "(msg:\"a\";)", 1, "sid is missing" },
 	{ U "(sid:x;)", 35, "not a number" },
-	{ U "(bogus:1; sid:1;)", 37, "not known" },
+	{ U "(bogus:1; sid:1;)", 31, "not known" },
 	{ U "(content:abc; sid:1;)", 39, "quotes" },
 	{ U "(content:\"|0|\"; sid:1;)", 39, "|" },
 	{ U "(content:\"abc\"; depth:2; sid:1;)", 52, "fewer" },
 	{ U "(nocase; sid:1;)", 31, "no content" },
 	{ U "(content:\"a\"; offset:1; distance:2; sid:1;)", 63, "do not go" },
 	{ U "(pcre:\"/(/\"; sid:1;)", 37, "parenthes" },
-	{ U "(pcre:\"/a/U\"; sid:1;)", 36, "http" },
+	{ U "(pcre:\"/a/U\"; sid:1;)", 31, "http" },
 	{ U "(byte_test:9,>,1,0; sid:1;)", 41, "at most 8" },
 	{ U "(byte_test:1,~,1,0; sid:1;)", 41, "operator" },
 	{ U "(byte_test:1,=,nope,0; sid:1;)", 41, "variable" },
@@ -83,15 +83,33 @@ static const struct parse_case parse_cases[] = {
 	{ "alert tcp [10.0.0.1,10.0.0.2 any -> any any (sid:1;)", 1, "] is missing" },
 	{ U "(toy.request.function:frobnicate; sid:1;)", 52, "name" },
 	{ U "(toy.request.data:abc; sid:1;)", 48, "content" },
-	{ U "(toy.nothing:1; sid:1;)", 43, "not known" },
+	{ U "(toy.nothing:1; sid:1;)", 31, "not known" },
 	{ U "(toy:bus 1; sid:1;)", 35, "unit N" },
 	{ U "(toy_data; sid:1;)", 1, "sticky buffer" },
 	{ U "(app-layer-event:toy.nothing; sid:1;)", 47, "no event" },
 	{ U "(app-layer-event:applayer_wrong_direction_first_data; sid:1;)", 47, "there is none of all protocols" },
-	{ U "(lua:x.lua; sid:1;)", 35, "scripts" },
+	{ U "(lua:x.lua; sid:1;)", 31, "scripts" },
 	{ U "(file_data; content:\"a\"; sid:1;)", 31, "protocol http has no parser here" },
 	{ U "(priority:0; sid:1;)", 40, "priority" },
 	{ U "(content:\"a; sid:1;)", 31, "quote" },
+	{ U "(contnt:\"a\"; sid:1;)", 31, "the keyword is not known; the nearest is content" },
+	{ U "(toy.unt:1; sid:1;)", 31, "the nearest is toy.unit" },
+	{ U "(qqqqqq:1; sid:1;)", 31, "the keyword is not known" },
+	{ "alert tooy any any -> any any (sid:1;)", 7, "the nearest is toy" },
+	{ U "(toy.unit 1; sid:1;)", 31, "a colon is missing" },
+	{ U "(nocase content:\"abc\"; sid:1;)", 46, "a semicolon is missing behind it" },
+	{ U "(content:\"abc\" sid:1;)", 39, "a semicolon is missing before sid:" },
+	{ U "(msg:\"x\" content:\"abc\"; sid:1;)", 35, "a semicolon is missing before content:" },
+	{ U "(toy.unit:1 sid:1;)", 40, "a semicolon is missing before sid:" },
+	{ U "(msg:\"say sid: 5\"; content:\"a sid:1\"; sid:1;)", 0, NULL },
+	{ U "(pcre:\"/a\\x22 sid:1/\"; sid:1;)", 0, NULL },
+	{ U "(toy.unit:\"1\"; sid:1;)", 40, "without quotes" },
+	{ U "(sid:1;) # why", 43, "text behind the closing parenthesis" },
+	{ U "(toy.request.function:fetsh; sid:1;)", 52, "it has read, write, restart, \"fetch, all\"" },
+	{ U "(toy.request.function:\"fetch, all\"; sid:1;)", 0, NULL },
+	{ U "(toy.request.function:[on,\"fetch, all\"]; sid:1;)", 0, NULL },
+	{ U "(toy.request.function:!\"fetch, all\"; sid:1;)", 0, NULL },
+	{ U "(toy.request.function:\"fetch, al\"; sid:1;)", 52, "the nearest is \"fetch, all\"" },
 };
 
 static void
@@ -278,6 +296,42 @@ test_odd_files(void **state)
 	assert_int_equal(test_folder_remove(dir), 0);
 }
 
+/* A fault is told where it stands in the file, whichever of its rule's lines that is. */
+static void
+test_places(void **state)
+{
+	static const struct {
+		const char *text;
+		unsigned int line, column, sid;
+		const char *reason;
+	} cases[] = {
+		{ "# first\n  " U "(contnt:\"a\"; sid:1;)\n", 2, 33, 1, "not known" },
+		{ U "( \\\n msg:\"x\"; \\\n\tcontnt:\"a\"; \\\nsid:1;)\n", 3, 2, 1, "not known" },
+		{ U "( \\ \r\n contnt:\"a\"; \\\r\n sid:1;)\r\n", 2, 2, 1, "not known" },
+		{ U "(content:\"a\"; sid:1; \\\n\\\n\\\n rev:x;)", 4, 6, 1, "not a number" },
+		{ U "(sid:99999999999;)\n", 1, 35, 0, "not a number" },
+		{ U "(content:\"a\";)\n", 1, 1, 0, "sid is missing" },
+		{ "\xff\xfe" "a\nl\ne", 1, 1, 0, "UTF-16" },
+	};
+
+	(void)state;
+	for (unsigned int i = 0; i < TEST_COUNT(cases); i++) {
+		struct ruleset *set = toy_ruleset(cases[i].text);
+		unsigned int count;
+		const struct rule_error *errors = ruleset_errors(set, &count);
+		char sid[RULE_SID_TEXT_LEN], wanted[RULE_SID_TEXT_LEN] = "";
+
+		assert_int_equal(count, 1);
+		if (errors[0].line != cases[i].line || errors[0].column != cases[i].column || strstr(errors[0].reason, cases[i].reason) == NULL)
+			fail_msg("case %u: %u:%u: %s", i, errors[0].line, errors[0].column, errors[0].reason);
+		assert_int_equal(errors[0].sid, cases[i].sid);
+		if (cases[i].sid != 0)
+			snprintf(wanted, sizeof(wanted), " (sid %u)", cases[i].sid);
+		assert_string_equal(rule_error_sid(&errors[0], sid), wanted);
+		ruleset_destroy(set);
+	}
+}
+
 /* Half a file would be half its rules: nothing is loaded, and the file is named. */
 static void
 test_files_that_cannot_be_read(void **state)
@@ -358,6 +412,7 @@ main(void)
 		cmocka_unit_test(test_create_fails_clean),
 		cmocka_unit_test(test_files_and_cache),
 		cmocka_unit_test(test_odd_files),
+		cmocka_unit_test(test_places),
 		cmocka_unit_test(test_files_that_cannot_be_read),
 		cmocka_unit_test(test_mutations),
 	};

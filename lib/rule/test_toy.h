@@ -22,7 +22,7 @@ struct toy_record {
 	struct record_list points;
 };
 
-static const struct field_name toy_functions[] = { { 1, "read" }, { 2, "write" }, { 7, "restart" } };
+static const struct field_name toy_functions[] = { { 1, "read" }, { 2, "write" }, { 7, "restart" }, { 9, "fetch, all" } };
 static const struct field_names toy_function_names = FIELD_NAMES(toy_functions, "unknown");
 static const struct field_name toy_flags[] = { { 0, "first" }, { 1, "final" }, { 7, "alarm" } };
 static const struct field_names toy_flag_names = FIELD_NAMES(toy_flags, NULL);
