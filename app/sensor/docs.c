@@ -40,10 +40,10 @@ write_config(const char *dir, const struct settings *settings)
 }
 
 static void
-put_record(FILE *page, struct buf *text, const struct record_table *table)
+put_record(FILE *page, struct buf *text, const struct record_table *table, bool is_asked)
 {
 	buf_reset(text);
-	record_reference(table, text);
+	record_reference(table, is_asked, text);
 	fprintf(page, "\n## %s\n\n", table->name);
 	fwrite(text->data, 1, text->len, page);
 }
@@ -66,17 +66,38 @@ write_fields(const char *dir, const struct settings *settings, struct buf *text)
 	fputs("\nA rule asks for a number or name by `PATH:VALUE` (`5`, `!5`, `>5`, `2<>5`, `[1,2]`, `![1,2]`), for text or bytes by `PATH; content:\"...\";`, for an\n"
 	      "IP address by what a rule's header has (`10.0.0.1`, `10.0.0.0/8`, `10.0.0.1-10.0.0.9`, `[10.0.0.0/8,!10.1.0.0/16]`, `$HOME_NET`, each with `!`), for a\n"
 	      "MAC address by all of it or its maker's part (`00:1b:1b:0a:0b:0c`, `00:1b:1b`, lists, `!`), for anything that is there by `PATH;`. Of a list one\n"
-	      "element is enough, and of `![...]` none may be so.\n", page);
-	put_record(page, text, &flow_record_table);
-	put_record(page, text, &netflow_record_table);
-	put_record(page, text, &flow_tcp_record_table);
-	put_record(page, text, &arp_table);
-	put_record(page, text, &anomaly_table);
-	put_record(page, text, &summary_table);
-	put_record(page, text, &fileinfo_table);
+	      "element is enough, and of `![...]` none may be so. A name that has a comma in it stands in quotes. Where a table's keys are no keywords, they\n"
+	      "are of events only; [keywords](keywords.md) has what rules ask of flows and files.\n", page);
+	put_record(page, text, &flow_record_table, false);
+	put_record(page, text, &netflow_record_table, false);
+	put_record(page, text, &flow_tcp_record_table, false);
+	put_record(page, text, &arp_table, false);
+	put_record(page, text, &anomaly_table, false);
+	put_record(page, text, &summary_table, false);
+	put_record(page, text, &fileinfo_table, false);
 	for (unsigned int i = 0; i < settings->app_count; i++) {
-		put_record(page, text, settings->apps[i]->record);
+		put_record(page, text, settings->apps[i]->record, true);
 		put_events(page, settings->apps[i]);
+	}
+	return fclose(page);
+}
+
+static int
+write_names(const char *dir, const struct settings *settings, struct buf *text)
+{
+	FILE *page = open_page(dir, "names", "Names of values");
+
+	if (page == NULL)
+		return 1;
+	fputs("\nWhat [fields](fields.md) has no room for: the names of a field's values, with their numbers, where it has more than eight. A list that several\n"
+	      "fields have stands at the first of them.\n", page);
+	for (unsigned int i = 0; i < settings->app_count; i++) {
+		buf_reset(text);
+		record_reference_names(settings->apps[i]->record, text);
+		if (text->len == 0)
+			continue;
+		fprintf(page, "\n## %s\n", settings->apps[i]->record->name);
+		fwrite(text->data, 1, text->len, page);
 	}
 	return fclose(page);
 }
@@ -191,7 +212,7 @@ command_docs(int argc, char **argv)
 		return 1;
 	rc = buf_create(&text, PAGE_LEN_MAX);
 	if (rc == 0)
-		rc = write_config(argv[1], &settings) | write_fields(argv[1], &settings, &text) | write_keywords(argv[1], &settings, &text) |
+		rc = write_config(argv[1], &settings) | write_fields(argv[1], &settings, &text) | write_names(argv[1], &settings, &text) | write_keywords(argv[1], &settings, &text) |
 			write_events(argv[1]) | write_counters(argv[1], &settings);
 	buf_destroy(&text);
 	settings_destroy(&settings);

@@ -279,8 +279,10 @@ void record_write_json(const struct record_writer *writer, struct buf *out, cons
 /** Adds the keys for a blob to an object that is being written and has some: ,"email":{...} */
 void record_write_json_beside(const struct record_writer *writer, struct buf *out, const void *blob, uint32_t blob_len);
 
-/** The reference page's table of one record table and its children (Markdown). */
-void record_reference(const struct record_table *table, struct buf *out);
+/** The reference page's table of one record table and its children (Markdown). @param is_asked  its keys are rule keywords */
+void record_reference(const struct record_table *table, bool is_asked, struct buf *out);
+/** Every list of names that is too long for that table, where it is used first. Writes nothing where there is none. */
+void record_reference_names(const struct record_table *table, struct buf *out);
 /** Checks a table: offsets inside size, bits, ascending names, adjacency, children. For unit tests.
  *  @return NULL, or what is wrong (static text). */
 const char *record_table_check(const struct record_table *table);

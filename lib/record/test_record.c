@@ -467,10 +467,41 @@ reference_names_every_field(void **state)
 	struct buf out;
 
 	assert_int_equal(buf_create(&out, 1 << 16), 0);
-	record_reference(&sample_table, &out);
+	record_reference(&sample_table, true, &out);
 	buf_putc(&out, '\0');
 	assert_non_null(strstr(out.data, "`sample.objects.points.value`"));
 	assert_non_null(strstr(out.data, "RdCoils"));
+	buf_destroy(&out);
+}
+
+/* A bar within a cell would end it; a list that is too long for one is on the page of names, as rules write it. */
+static void
+reference_holds_any_name(void **state)
+{
+	static const struct field_name long_rows[] = { { 1, "READ | COILS" }, { 2, "a" }, { 3, "b" }, { 4, "c" }, { 5, "d" }, { 6, "e" }, { 7, "f" },
+		{ 8, "g" }, { 9, "one, two" } };
+	static const struct field_names long_names = FIELD_NAMES(long_rows, NULL);
+	static const struct field fields[] = {
+		{ "kind", FIELD_U8, FIELD_ALWAYS, 0, 0, &long_names, NULL, "here", "this|that" },
+		{ "again", FIELD_U8, FIELD_ALWAYS, 0, 0, &long_names, NULL, "here", "help" },
+		{ "function", FIELD_U8, FIELD_ALWAYS, 0, 0, &functions, NULL, "here", "help" },
+	};
+	const struct record_table table = { "t", fields, TEST_COUNT(fields), 8 };
+	struct buf out;
+
+	assert_int_equal(buf_create(&out, 1 << 16), 0);
+	record_reference(&table, true, &out);
+	buf_putc(&out, '\0');
+	assert_non_null(strstr(out.data, "| `t.kind` | name: READ \\| COILS, a, b, c, d, e, f, g, … ([9 names](names.md#t)) | this\\|that | here |\n"));
+	assert_non_null(strstr(out.data, "| key and rule keyword |"));
+	buf_reset(&out);
+	record_reference(&table, false, &out);
+	buf_putc(&out, '\0');
+	assert_non_null(strstr(out.data, "| key | type |"));
+	buf_reset(&out);
+	record_reference_names(&table, &out);
+	buf_putc(&out, '\0');
+	assert_string_equal(out.data, "\n`t.kind`: 1 `READ | COILS`, 2 `a`, 3 `b`, 4 `c`, 5 `d`, 6 `e`, 7 `f`, 8 `g`, 9 `\"one, two\"`\n");
 	buf_destroy(&out);
 }
 
@@ -488,6 +519,7 @@ main(void)
 		cmocka_unit_test(names_are_found_both_ways),
 		cmocka_unit_test(table_check_finds_faults),
 		cmocka_unit_test(reference_names_every_field),
+		cmocka_unit_test(reference_holds_any_name),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
