@@ -210,6 +210,10 @@ check_rules(struct report *report, const struct settings *settings)
 	for (unsigned int i = 0; i < count; i++)
 		fault(report, "%s:%u:%u: %s%s%s%s", errors[i].file, errors[i].line, errors[i].column, errors[i].keyword,
 			errors[i].keyword[0] != '\0' ? ": " : "", errors[i].reason, rule_error_sid(&errors[i], sid));
+	if (ruleset_stats_get(ruleset)->thresholds_failed > 0)
+		fault(report, "threshold-file: %u lines are not applied; the reasons stand above", ruleset_stats_get(ruleset)->thresholds_failed);
+	if (ruleset_stats_get(ruleset)->thresholds_idle > 0)
+		warn(report, "threshold-file: %u lines are about rules that are not loaded; they stand above", ruleset_stats_get(ruleset)->thresholds_idle);
 	if (ruleset_stats_get(ruleset)->rules_loaded == 0)
 		warn(report, "no rules are loaded (rule-files)");
 	else

@@ -95,6 +95,8 @@ struct ruleset_stats {
 	uint32_t rules_loaded;
 	uint32_t rules_failed;
 	uint32_t rules_disabled;    /* commented-out rules are not counted; rules a `requires` excludes are */
+	uint32_t thresholds_failed; /* lines of threshold-file that are not understood */
+	uint32_t thresholds_idle;   /* lines about a rule that is not loaded */
 	uint32_t groups;            /* port groups with at least one rule */
 	uint32_t databases;         /* Hyperscan databases in use, after sharing of equal ones */
 	uint32_t cache_loaded;

@@ -158,6 +158,7 @@ rule_files_read(struct rule_parser *parser, const struct rule_config *config, st
  *  "rate_filter gen_id 1, sig_id 2, track by_src, count 3, seconds 4, new_action pass, timeout 5". */
 struct threshold_line {
 	bool suppress, rate;
+	bool has_gid, has_sid;
 	uint32_t gid, sid; /* 0: all */
 	uint8_t track;
 	const struct rule_addresses *addresses;
@@ -181,8 +182,9 @@ threshold_line_word(struct rule_parser *parser, struct threshold_line *line, cha
 	argument = rule_trim(argument);
 	if (strcmp(word, "gen_id") == 0 || strcmp(word, "sig_id") == 0) {
 		if (!rule_integer(argument, &number) || number < 0 || number > UINT32_MAX)
-			return -EINVAL;
+			return rule_refuse(parser, "%s: \"%s\" is not a number from 0 to 4294967295", word, argument);
 		*(word[0] == 'g' ? &line->gid : &line->sid) = (uint32_t)number;
+		*(word[0] == 'g' ? &line->has_gid : &line->has_sid) = true;
 		return 0;
 	}
 	if (line->suppress && strcmp(word, "ip") == 0)
@@ -221,7 +223,7 @@ threshold_line_parse(struct rule_parser *parser, char *text, struct threshold_li
 	line->suppress = strncmp(text, "suppress ", 9) == 0;
 	line->rate = strncmp(text, "rate_filter ", 12) == 0;
 	if (!line->suppress && !line->rate && strncmp(text, "threshold ", 10) != 0 && strncmp(text, "event_filter ", 13) != 0)
-		return -EINVAL;
+		return rule_refuse(parser, "only suppress, threshold, event_filter and rate_filter lines are known");
 	text = rule_trim(strchr(text, ' '));
 	while ((word = threshold_line_split(&text)) != NULL) {
 		int ret = threshold_line_word(parser, line, word);
@@ -229,13 +231,15 @@ threshold_line_parse(struct rule_parser *parser, char *text, struct threshold_li
 		if (ret < 0)
 			return ret;
 		if (ret == 1 && line->suppress)
-			return -EINVAL;
+			return rule_refuse(parser, "\"%s\" is none of gen_id, sig_id, track by_src, by_dst or by_either, and ip", word);
 		if (ret == 1)
 			snprintf(rest_text + strlen(rest_text), sizeof(rest_text) - strlen(rest_text), "%s%s",
 				rest_text[0] != '\0' ? "," : "", word);
 	}
+	if (!line->has_gid || !line->has_sid)
+		return rule_refuse(parser, "gen_id and sig_id are needed; 0 is all");
 	if (line->suppress)
-		return 0;
+		return line->addresses != NULL || line->track == TRACK_RULE ? 0 : rule_refuse(parser, "whom to track is said by ip");
 	if (line->rate)
 		return rule_rate_parse(parser, rest_text, &line->threshold);
 	parser->draft.threshold = (struct rule_threshold){ 0 };
@@ -246,15 +250,17 @@ threshold_line_parse(struct rule_parser *parser, char *text, struct threshold_li
 }
 
 static int
-threshold_line_apply(struct rule_parser *parser, const struct threshold_line *line)
+threshold_line_apply(struct rule_parser *parser, const struct threshold_line *line, uint32_t *found)
 {
 	struct ruleset *set = parser->set;
 
+	*found = 0;
 	for (uint32_t i = 0; i < set->rule_count; i++) {
 		struct rule *rule = set->rules[i];
 
 		if ((line->sid != 0 && rule->meta.sid != line->sid) || (line->gid != 0 && rule->meta.gid != line->gid))
 			continue;
+		++*found;
 		if (!line->suppress) {
 			/* what is said here of one rule goes before what it says of itself, and that before what is said here of all */
 			if (line->rate)
@@ -324,13 +330,19 @@ rule_thresholds_apply(struct rule_parser *parser, const struct rule_config *conf
 		parser->reason[0] = '\0';
 		ret = threshold_line_parse(parser, at, &line);
 		if (ret == -EINVAL) {
-			log_warning("rule", "%s:%u: not applied: %s", path, number,
-				parser->reason[0] != '\0' ? parser->reason : "only suppress, threshold, event_filter and rate_filter lines are known");
+			log_warning("rule", "%s:%u: not applied: %s", path, number, parser->reason);
+			parser->set->stats.thresholds_failed++;
 			ret = 0;
 			continue;
 		}
+		uint32_t found = 0;
+
 		if (ret == 0)
-			ret = threshold_line_apply(parser, &line);
+			ret = threshold_line_apply(parser, &line, &found);
+		if (ret == 0 && found == 0 && line.sid != 0) {
+			log_warning("rule", "%s:%u: no rule that is loaded has gen_id %u, sig_id %u", path, number, line.gid, line.sid);
+			parser->set->stats.thresholds_idle++;
+		}
 	}
 	free(text);
 	return ret;

@@ -460,6 +460,39 @@ test_threshold_file(void **state)
 	}
 }
 
+/* What a line says amiss holds nothing back, and is counted: so is one about a rule that is not there. */
+static void
+test_threshold_faults(void **state)
+{
+	static const struct {
+		const char *line;
+		uint32_t failed, idle;
+	} cases[] = {
+		{ "suppress gen_id 1, sig_id 1", 0, 0 }, { "suppress gen_id 0, sig_id 0", 0, 0 }, { "suppress gen_id 1, sig_id 2", 0, 1 },
+		{ "threshold gen_id 2, sig_id 1, type limit, track by_src, count 1, seconds 4", 0, 1 },
+		{ "supress gen_id 1, sig_id 1", 1, 0 }, { "suppress gen_id 1", 1, 0 }, { "suppress sig_id 1", 1, 0 },
+		{ "suppress gen_id 1, sig_id -1", 1, 0 }, { "suppress gen_id 1, sig_id 1, track by_source, ip 10.0.0.1", 1, 0 },
+		{ "suppress gen_id 1, sig_id 1, track by_src", 1, 0 }, { "suppress gen_id 1, sig_id 1, track by_src, ip 10.0.0.300", 1, 0 },
+		{ "threshold sig_id 1, type limit, track by_src, count 1, seconds 4", 1, 0 },
+		{ "threshold gen_id 1, sig_id 1, type limt, track by_src, count 1, seconds 4", 1, 0 },
+	};
+
+	(void)state;
+	for (unsigned int i = 0; i < TEST_COUNT(cases); i++) {
+		struct bench b = { .config = toy_config() };
+
+		b.config.threshold_file = file_write("threshold.config", cases[i].line, strlen(cases[i].line));
+		bench_begin(&b, "alert udp any any -> any any (content:\"abcd\"; sid:1;)\n");
+		const struct ruleset_stats *stats = ruleset_stats_get(b.set);
+
+		if (stats->thresholds_failed != cases[i].failed || stats->thresholds_idle != cases[i].idle)
+			fail_msg("%s: %u failed, %u idle", cases[i].line, stats->thresholds_failed, stats->thresholds_idle);
+		if (cases[i].failed > 0)
+			assert_int_equal(bench_udp(&b, 1, 10), 1);
+		bench_end(&b);
+	}
+}
+
 static int
 group_begin(void **state)
 {
@@ -488,6 +521,7 @@ main(void)
 		cmocka_unit_test(test_examples),
 		cmocka_unit_test(test_geoip),
 		cmocka_unit_test(test_threshold_file),
+		cmocka_unit_test(test_threshold_faults),
 	};
 
 	return cmocka_run_group_tests(tests, group_begin, group_end);
