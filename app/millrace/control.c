@@ -1,10 +1,29 @@
 #include "app/millrace/control.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "app/millrace/client.h"
 #include "app/millrace/summary.h"
 #include "app/millrace/view.h"
+
+static bool
+is_number(const char *text)
+{
+	return text[0] != '\0' && strlen(text) < 19 && strspn(text, "0123456789") == strlen(text);
+}
+
+void
+control_put_numbers(json_t *request, const struct options *options)
+{
+	for (uint32_t i = 0; i < options->filter_count; i++) {
+		const char *name = options->filters[i].name, *value = options->filters[i].value;
+		bool number = strcmp(name, "name") != 0 && is_number(value);
+
+		json_object_set_new(request, name, number ? json_integer(atoll(value)) : json_string(value));
+	}
+}
 
 int
 control_ask(const struct options *options, const char *verb, json_t *arguments)

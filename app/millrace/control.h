@@ -10,5 +10,7 @@
 int control_ask(const struct options *options, const char *verb, json_t *arguments);
 /** The same with the arguments as text of a JSON object; NULL: none. */
 int control_run(const struct options *options, const char *verb, const char *arguments);
+/** Adds what was given as options, numbers as numbers. Which are right is the sensor's to say. */
+void control_put_numbers(json_t *request, const struct options *options);
 
 #endif

@@ -74,14 +74,40 @@ wrong_usage(const char *why)
 	return STATUS_USAGE;
 }
 
+/* An option that the verb does not take would be passed over. @return what to say of it, NULL: there is none */
+static const char *
+misplaced(const struct options *options, const char *verb)
+{
+	const char *second = options->word_count > 1 ? options->words[1] : "";
+	bool invites = strcmp(verb, "sensors") == 0 && strcmp(second, "invite") == 0;
+	bool revokes = strcmp(verb, "sensors") == 0 && strcmp(second, "revoke") == 0;
+	bool bare = strcmp(verb, "status") == 0 || strcmp(verb, "control") == 0;
+	bool local = bare || strcmp(verb, "capture") == 0 || strcmp(verb, "rules") == 0;
+
+	if (!invites && (options->site != NULL || options->zone != NULL || options->expires != NULL || options->output != NULL))
+		return "--site, --zone, --expires and --output are for sensors invite";
+	if (!revokes && options->force)
+		return "--force is for sensors revoke";
+	if ((invites || revokes) && options->filter_count > 0)
+		return "sensors invite and revoke take no filters";
+	if (bare && options->filter_count > 0)
+		return "status and control take no filters; a verb's arguments are a JSON object: control flows '{\"limit\":10}'";
+	if (local && (options->csv || options->longer || options->all))
+		return "--csv, --long and --all are for what the aggregator is asked";
+	return NULL;
+}
+
 static int
 run(const struct options *options)
 {
 	const char *verb = options->word_count > 0 ? options->words[0] : "";
+	const char *wrong = misplaced(options, verb);
 
+	if (wrong != NULL)
+		return wrong_usage(wrong);
 	if (strcmp(verb, "control") == 0 && options->word_count >= 2 && options->word_count <= 3)
 		return control_run(options, options->words[1], options->words[2]);
-	if (strcmp(verb, "capture") == 0 && options->word_count >= 2 && options->word_count <= 3)
+	if (strcmp(verb, "capture") == 0 && options->word_count <= 3)
 		return capture_run(options);
 	if (strcmp(verb, "rules") == 0 && options->word_count == 2 && strcmp(options->words[1], "top") == 0)
 		return rules_top(options);

@@ -129,7 +129,7 @@ options_read_span(const char *text, uint64_t *out_s)
 	static const struct {
 		const char *unit;
 		uint64_t seconds;
-	} units[] = { { "", 1 }, { "s", 1 }, { "m", 60 }, { "h", 3600 }, { "d", 86400 } };
+	} units[] = { { "s", 1 }, { "m", 60 }, { "h", 3600 }, { "d", 86400 } };
 	char *end;
 	unsigned long number = strtoul(text, &end, 10);
 
@@ -151,7 +151,7 @@ time_of(struct options *out, const char *name, const char *value)
 	uint64_t span_s, now_s = (uint64_t)time(NULL);
 
 	for (size_t i = 0; i < OPTIONS_TIMES; i++) {
-		if (strcmp(names[i], name) != 0 || strspn(value, "0123456789") == strlen(value) || !options_read_span(value, &span_s) ||
+		if (strcmp(names[i], name) != 0 || !options_read_span(value, &span_s) ||
 		    span_s > now_s)
 			continue;
 		snprintf(out->times[i], sizeof(out->times[i]), "%llu", (unsigned long long)(now_s - span_s));

@@ -38,7 +38,7 @@ struct options {
 
 /** @return STATUS_DONE, or STATUS_USAGE after saying why on stderr. */
 int options_read(struct options *out, int argc, char **argv);
-/** "90", "90s", "30m", "24h", "7d" to seconds. @return whether it is one */
+/** "90s", "30m", "24h", "7d" to seconds. @return whether it is one */
 bool options_read_span(const char *text, uint64_t *out_s);
 void options_free(struct options *options);
 

@@ -7,6 +7,7 @@
 #include <jansson.h>
 
 #include "app/millrace/client.h"
+#include "app/millrace/control.h"
 #include "app/millrace/text.h"
 #include "app/millrace/view.h"
 
@@ -52,9 +53,7 @@ rules_top(const struct options *options)
 	json_t *request = json_pack("{s:s}", "verb", "rules.top");
 	json_t *answer = NULL;
 
-	for (uint32_t i = 0; i < options->filter_count; i++)
-		if (strcmp(options->filters[i].name, "limit") == 0)
-			json_object_set_new(request, "limit", json_integer(atoll(options->filters[i].value)));
+	control_put_numbers(request, options);
 	int status = client_control(options, request, &answer);
 
 	json_decref(request);

@@ -36,12 +36,32 @@ print_leaf(const char *name, const json_t *value)
 	printf("\n");
 }
 
+static bool
+has_objects(const json_t *value)
+{
+	return json_is_object(json_array_get(value, 0));
+}
+
+/* A list of objects is told value by value, too: flows.0.src_ip. */
+static void
+print_objects(const char *path, const json_t *list)
+{
+	char prefix[JSON_WALK_PATH_MAX];
+
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		snprintf(prefix, sizeof(prefix), "%s.%zu", path, i);
+		summary_print_tree(prefix, json_array_get(list, i));
+	}
+}
+
 static enum json_walk_step
 print_value(void *arg, const char *path, const char *key, json_t *value)
 {
 	json_t *none = json_is_object(value) && json_object_size(value) == 0 ? json_string("none") : NULL;
 
-	if (none != NULL || !json_is_object(value))
+	if (has_objects(value))
+		print_objects(path, value);
+	else if (none != NULL || !json_is_object(value))
 		print_leaf(path, none != NULL ? none : value);
 	json_decref(none);
 	return JSON_WALK_ENTER;

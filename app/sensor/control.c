@@ -18,7 +18,7 @@
 #include "lib/base/log.h"
 #include "lib/base/losses.h"
 
-enum { CLIENTS_MAX = 16, REQUEST_LEN_MAX = 64 * 1024, SEND_TIMEOUT_S = 2, POLL_MS = 200, TOP_DEFAULT = 20 };
+enum { CLIENTS_MAX = 16, REQUEST_LEN_MAX = 64 * 1024, SEND_TIMEOUT_S = 2, POLL_MS = 200, TOP_DEFAULT = 20, TOP_MAX = 1000 };
 
 struct client {
 	int fd;
@@ -169,9 +169,15 @@ rule_rows(struct sensor *sensor, unsigned int *count)
 }
 
 static json_t *
-verb_rules_top(struct sensor *sensor, const json_t *request)
+try_rules_top(struct sensor *sensor, const json_t *request, struct config_error *err)
 {
-	json_int_t limit = json_integer_value(json_object_get(request, "limit"));
+	const json_t *asked = json_object_get(request, "limit");
+	json_int_t limit = asked == NULL ? TOP_DEFAULT : json_integer_value(asked);
+
+	if (limit < 1 || limit > TOP_MAX) {
+		snprintf(err->text, sizeof(err->text), "limit is not a number of 1 to %d", TOP_MAX);
+		return NULL;
+	}
 	json_t *list = json_array();
 	unsigned int count = 0, total = 0;
 
@@ -179,7 +185,7 @@ verb_rules_top(struct sensor *sensor, const json_t *request)
 	struct rule_row *rows = sensor->ruleset == NULL ? NULL : rule_rows(sensor, &count);
 
 	total = sensor->ruleset == NULL ? 0 : ruleset_stats_get(sensor->ruleset)->rules_loaded;
-	for (unsigned int i = 0; i < count && i < (limit > 0 ? limit : TOP_DEFAULT); i++) {
+	for (unsigned int i = 0; i < count && i < limit; i++) {
 		const struct rule_meta *meta = ruleset_meta(sensor->ruleset, rows[i].rule_idx);
 		const struct rule_usage *usage = &rows[i].usage;
 
@@ -208,15 +214,49 @@ verb_log_level(struct sensor *sensor, const json_t *request)
 
 /* Those that may refuse say why. */
 static const struct {
-	const char *name;
+	const char *name, *takes; /* keys of a request beside the verb; "": none */
 	json_t *(*answer)(struct sensor *sensor, const json_t *request);
 	json_t *(*try)(struct sensor *sensor, const json_t *request, struct config_error *err);
 } verbs[] = {
-	{ "status", verb_status, NULL }, { "counters", verb_counters, NULL }, { "ports", verb_ports, NULL }, { "flows", NULL, control_flows },
-	{ "uplink", verb_uplink, NULL }, { "rules.reload", verb_rules_reload, NULL }, { "rules.top", verb_rules_top, NULL },
-	{ "capture.start", NULL, control_capture_start }, { "capture.stop", NULL, control_capture_stop },
-	{ "capture.status", NULL, control_capture_status }, { "log.level", verb_log_level, NULL },
+	{ "status", "", verb_status, NULL },
+	{ "counters", "", verb_counters, NULL },
+	{ "ports", "", verb_ports, NULL },
+	{ "flows", "limit, ip", NULL, control_flows },
+	{ "uplink", "", verb_uplink, NULL },
+	{ "rules.reload", "", verb_rules_reload, NULL },
+	{ "rules.top", "limit", NULL, try_rules_top },
+	{ "capture.start", "filter, name, frames, seconds, bytes", NULL, control_capture_start },
+	{ "capture.stop", "", NULL, control_capture_stop },
+	{ "capture.status", "", NULL, control_capture_status },
+	{ "log.level", "level", verb_log_level, NULL },
 };
+
+static bool
+is_word_of(const char *words, const char *key)
+{
+	size_t len = strlen(key);
+
+	for (const char *at = words; *at != '\0'; at += strcspn(at, " "), at += *at == ' ')
+		if (strncmp(at, key, len) == 0 && (at[len] == ',' || at[len] == '\0'))
+			return true;
+	return false;
+}
+
+/* Of a misspelt key nothing would be known: a limit that is none, a level that stays. */
+static bool
+knows_keys(const char *takes, const json_t *request, struct config_error *err)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach((json_t *)request, key, value) {
+		if (strcmp(key, "verb") == 0 || is_word_of(takes, key))
+			continue;
+		snprintf(err->text, sizeof(err->text), takes[0] != '\0' ? "%.100s is none of %s" : "%.100s: this verb takes no arguments", key, takes);
+		return false;
+	}
+	return true;
+}
 
 static json_t *
 run_verb(unsigned int i, struct sensor *sensor, const json_t *request)
@@ -224,6 +264,8 @@ run_verb(unsigned int i, struct sensor *sensor, const json_t *request)
 	struct config_error err = { "" };
 	json_t *answer;
 
+	if (!knows_keys(verbs[i].takes, request, &err))
+		return failure(err.text);
 	if (verbs[i].answer != NULL)
 		return verbs[i].answer(sensor, request);
 	answer = verbs[i].try(sensor, request, &err);

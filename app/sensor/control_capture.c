@@ -144,40 +144,23 @@ read_text(const json_t *request, const char *key, const char **out, struct confi
 	return *out != NULL;
 }
 
-/* Of a misspelt limit there would be none. */
-static bool
-knows_all(const json_t *request, struct config_error *err)
-{
-	static const char *const known[] = { "verb", "filter", "name", "frames", "seconds", "bytes" };
-	const char *key;
-	json_t *value;
-
-	json_object_foreach((json_t *)request, key, value) {
-		size_t i = 0;
-
-		while (i < sizeof(known) / sizeof(known[0]) && strcmp(known[i], key) != 0)
-			i++;
-		if (i == sizeof(known) / sizeof(known[0])) {
-			snprintf(err->text, sizeof(err->text), "%.100s is none of filter, name, frames, seconds, bytes", key);
-			return false;
-		}
-	}
-	return true;
-}
-
 /* @param name  room for the one that it gets when none is asked for */
 static bool
 read_order(const struct sensor *sensor, const json_t *request, char name[NAME_LEN], struct recording_order *out, struct config_error *err)
 {
 	const struct sensor_config *config = &sensor->settings.sensor;
-	time_t now = time(NULL);
+	struct timespec now = { 0 };
+	char second[NAME_LEN];
 	struct tm utc;
 
-	if (gmtime_r(&now, &utc) == NULL || strftime(name, NAME_LEN, "capture-%Y%m%dT%H%M%SZ.pcap", &utc) == 0)
-		name[0] = '\0';
+	/* Two may begin within one second. */
+	clock_gettime(CLOCK_REALTIME, &now);
+	if (gmtime_r(&now.tv_sec, &utc) == NULL || strftime(second, sizeof(second), "%Y%m%dT%H%M%S", &utc) == 0)
+		second[0] = '\0';
+	snprintf(name, NAME_LEN, "capture-%.20s.%03ldZ.pcap", second, now.tv_nsec / 1000000);
 	*out = (struct recording_order){ .dir = config->capture_dir, .name = name, .filter = "", .bytes_max = config->capture_size,
 		.keep_free = config->capture_keep_free };
-	return knows_all(request, err) && read_text(request, "filter", &out->filter, err) && read_text(request, "name", &out->name, err) &&
+	return read_text(request, "filter", &out->filter, err) && read_text(request, "name", &out->name, err) &&
 		read_limit(request, "frames", INT64_MAX, &out->frames_max, err) &&
 		read_limit(request, "seconds", YEAR_S, &out->seconds_max, err) &&
 		read_limit(request, "bytes", config->capture_size, &out->bytes_max, err);

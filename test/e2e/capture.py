@@ -142,6 +142,11 @@ class Capture(unittest.TestCase):
         self.send([frame(number) for number in range(20)])
         self.assertEqual(self.assert_ends('seconds')['frames'], 20)
         self.assertTrue(self.ask('start', frames=1)['file'].startswith(f'{self.folder}/captures/capture-'))
+        names = set()
+        for _ in range(3):  # within one second
+            self.ask('stop')
+            names.add(self.ask('start', frames=1).get('file'))
+        self.assertEqual(len(names - {None}), 3)
 
     def test_command_line(self):
         def millrace(*words):

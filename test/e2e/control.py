@@ -123,6 +123,28 @@ class Control(unittest.TestCase):
         status = self.control('status')
         self.assertEqual((status['losses'], status['links']), ({}, {}))  # of ring: no link is known
 
+    def test_what_is_misspelt_is_refused(self):
+        self.run_sensor('first')
+        for verb, arguments, error in (('flows', {'limt': 1}, 'limt is none of limit, ip'), ('log.level', {'levl': 'debug'}, 'levl is none of level'),
+                                       ('rules.top', {'limit': 0}, 'limit is not a number of 1 to 1000'), ('rules.top', {'lim': 1}, 'lim is none of limit'),
+                                       ('status', {'limit': 1}, 'limit: this verb takes no arguments')):
+            self.assertEqual(self.control(verb, **arguments), {'ok': False, 'error': error})
+
+    def test_options_that_a_verb_does_not_take(self):
+        self.run_sensor('first')
+
+        def millrace(*words):
+            run = subprocess.run([f'{BUILD}/app/millrace/millrace', *words, '--socket', self.socket], capture_output=True, text=True, timeout=60)
+            return run.returncode, run.stdout + run.stderr
+        for words, said in ((('status', '--limit', '3'), 'take no filters'), (('control', 'flows', '--limit', '3'), 'take no filters'),
+                            (('status', '--csv'), 'what the aggregator is asked'), (('flows', '--force'), 'for sensors revoke'),
+                            (('alerts', '--site', 'x'), 'for sensors invite'), (('sensors', 'invite', 'x', '--limit', '1'), 'take no filters'),
+                            (('sensors', 'invite', 'x', '--expires', '24'), 'a number with s, m, h or d'), (('capture',), 'capture start [FILTER]')):
+            status, text = millrace(*words)
+            self.assertEqual(status, 2, words)
+            self.assertIn(said, text)
+        self.assertIn('ports.0.port ', millrace('control', 'ports')[1])
+
     def test_flows_are_those_of_the_events_to_come(self):
         capture = f'{self.folder}/plant.pcap'
         subprocess.run([f'{BUILD}/app/bench/millrace-bench', 'generate', '--quiet', '--out', capture, '--frames', '600', '--protocols',

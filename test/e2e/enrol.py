@@ -279,7 +279,8 @@ class EnrolTest(unittest.TestCase):
         run = self.stack.enrol(withdrawn, 'gone')
         self.assertEqual(run.returncode, 1)
         self.assertIn('withdrawn', run.stderr)
-        for words in (('revoke', 'never-heard-of'), ('invite', 'no name'), ('invite', 'x', '--site', 'a\tb'),
+        self.assertEqual(self.stack.millrace('sensors', 'revoke', 'never-heard-of').returncode, 1)
+        for words in (('invite', 'no name'), ('invite', 'x', '--site', 'a\tb'),
                       ('invite', 'x', '--expires', '31d'), ('invite', 'x', '--expires', 'soon'), ('invite',), ('frobnicate', 'x')):
             self.assertNotEqual(self.stack.millrace('sensors', *words, '-o', self.stack.path('never')).returncode, 0, words)
             self.assertFalse(os.path.exists(self.stack.path('never')))
