@@ -123,9 +123,23 @@ close_level(struct reader *r)
 		r->path[r->levels[r->depth - 1].path_len] = '\0';
 }
 
+/* "!10.0.0.0/8" without quotes is a tag to YAML, and the value behind it empty. */
+static bool
+has_tag(const yaml_event_t *event)
+{
+	const yaml_char_t *tag = event->type == YAML_SCALAR_EVENT ? event->data.scalar.tag
+		: event->type == YAML_MAPPING_START_EVENT         ? event->data.mapping_start.tag
+		: event->type == YAML_SEQUENCE_START_EVENT        ? event->data.sequence_start.tag
+								  : NULL;
+
+	return tag != NULL && tag[0] == '!';
+}
+
 static int
 take_event(struct reader *r, const yaml_event_t *event)
 {
+	if (has_tag(event))
+		return fail(r, &event->start_mark, "a value that begins with ! stands in quotes");
 	switch (event->type) {
 	case YAML_SCALAR_EVENT:
 		return take_scalar(r, event);

@@ -184,6 +184,8 @@ int rule_addresses_parse(struct rule_parser *parser, const char *text, const str
 /** Sets what divides the set's routes, when its rules are read: $HOME_NET, where some rule names it and it is not any address. */
 void rule_note_home(struct rule_parser *parser);
 int rule_ports_parse(struct rule_parser *parser, const char *text, const struct rule_ports **out);
+/** Refuses groups of the configuration that are none, whether or not a rule asks for them. @return 0, -EINVAL with err, -ENOMEM */
+int rule_vars_check(struct rule_parser *parser, struct config_error *err);
 void rule_parser_groups_free(struct rule_parser *parser);
 
 /* ---- rule_number.c ---- */

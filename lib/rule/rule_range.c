@@ -261,14 +261,41 @@ static const struct {
 	},
 };
 
+/* A group as text: YAML's own list of texts is what the same in quotes is. @return NULL: it is neither, or no memory */
+static const char *
+group_text(struct rule_parser *parser, const json_t *value)
+{
+	size_t len = 3, at = 1, i;
+	json_t *item;
+	char *text;
+
+	if (json_is_string(value))
+		return json_string_value(value);
+	json_array_foreach(value, i, item)
+		len += json_string_length(item) + 1;
+	text = json_array_size(value) == 0 ? NULL : rule_arena_alloc(&parser->set->arena, len);
+	if (text == NULL)
+		return NULL;
+	text[0] = '[';
+	json_array_foreach(value, i, item) {
+		if (!json_is_string(item))
+			return NULL;
+		memcpy(text + at, json_string_value(item), json_string_length(item));
+		at += json_string_length(item);
+		text[at++] = ',';
+	}
+	memcpy(text + at - 1, "]", 2);
+	return text;
+}
+
 static const char *
 group_variable(const struct group_walk *walk, const char *name)
 {
 	json_t *tree = walk->ports ? walk->parser->config->port_groups : walk->parser->config->address_groups;
 	json_t *value = json_object_get(tree, name);
 
-	if (json_is_string(value))
-		return json_string_value(value);
+	if (value != NULL)
+		return group_text(walk->parser, value);
 	for (unsigned int i = 0; i < sizeof(group_defaults[0]) / sizeof(group_defaults[0][0]); i++)
 		if (group_defaults[walk->ports][i].name != NULL && strcmp(group_defaults[walk->ports][i].name, name) == 0)
 			return group_defaults[walk->ports][i].text;
@@ -496,4 +523,39 @@ rule_parser_groups_free(struct rule_parser *parser)
 			*lists[i] = row->next;
 			free(row);
 		}
+}
+
+static int
+groups_check(struct rule_parser *parser, const json_t *tree, bool ports, struct config_error *err)
+{
+	const struct rule_addresses *addresses;
+	const struct rule_ports *port_set;
+	char name[GROUP_WORD_MAX];
+	const char *key;
+	json_t *value;
+
+	json_object_foreach((json_t *)tree, key, value) {
+		const char *text = group_text(parser, value);
+		int ret = 0;
+
+		parser->reason[0] = '\0';
+		snprintf(name, sizeof(name), "$%s", key);
+		if (text == NULL)
+			ret = rule_refuse(parser, "%s is expected, or a list of them; what begins with ! or [ stands in quotes", ports ? "a port" : "an address");
+		else
+			ret = ports ? rule_ports_parse(parser, name, &port_set) : rule_addresses_parse(parser, name, &addresses);
+		if (ret == -EINVAL)
+			snprintf(err->text, sizeof(err->text), "vars.%s-groups.%.100s: %s", ports ? "port" : "address", key, parser->reason);
+		if (ret != 0)
+			return ret;
+	}
+	return 0;
+}
+
+int
+rule_vars_check(struct rule_parser *parser, struct config_error *err)
+{
+	int ret = groups_check(parser, parser->config->address_groups, false, err);
+
+	return ret != 0 ? ret : groups_check(parser, parser->config->port_groups, true, err);
 }

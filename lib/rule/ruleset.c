@@ -214,6 +214,8 @@ set_create(struct ruleset **out, const struct rule_config *config, const struct 
 	if (ret == 0)
 		ret = rule_parser_create(&parser, set, config, err);
 	if (ret == 0)
+		ret = rule_vars_check(parser, err);
+	if (ret == 0)
 		ret = text != NULL ? rule_parse_text(parser, name, text, strlen(text)) : rule_files_read(parser, config, err);
 	if (ret == 0)
 		ret = rule_thresholds_apply(parser, config, err);

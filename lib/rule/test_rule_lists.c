@@ -407,6 +407,63 @@ test_geoip(void **state)
 	assert_non_null(strstr(err.text, "no.mmdb"));
 }
 
+/* ---- vars ---- */
+
+/* YAML's own list is a group; what is none is refused, whether a rule asks for it or not. */
+static void
+test_groups(void **state)
+{
+	static const struct {
+		const char *groups; /* JSON, as the configuration's tree has it */
+		int fires;          /* of 10.0.0.1; -1: refused */
+		const char *said;
+	} cases[] = {
+		{ "{\"G\":\"10.0.0.0/8\"}", 1, "" }, { "{\"G\":\"!10.0.0.0/8\"}", 0, "" },
+		{ "{\"G\":[\"10.0.0.0/8\"]}", 1, "" }, { "{\"G\":[\"10.1.0.0/16\",\"10.0.0.1\"]}", 1, "" },
+		{ "{\"G\":[\"10.1.0.0/16\",\"192.168.0.0/16\"]}", 0, "" }, { "{\"G\":[\"10.0.0.0/8\",\"!10.0.0.1\"]}", 0, "" },
+		{ "{\"G\":[\"$H\"],\"H\":\"10.0.0.1\"}", 1, "" },
+		{ "{\"G\":null}", -1, "vars.address-groups.G: an address is expected" }, { "{\"G\":[]}", -1, "an address is expected" },
+		{ "{\"G\":[[\"10.0.0.1\"]]}", -1, "an address is expected" }, { "{\"G\":{\"a\":\"b\"}}", -1, "an address is expected" },
+		{ "{\"G\":\"any\",\"H\":\"10.0.0.0/33\"}", -1, "vars.address-groups.H: \"10.0.0.0/33\" is not" },
+		{ "{\"G\":\"any\",\"H\":\"$NOPE\"}", -1, "variable $NOPE is not defined" },
+		{ "{\"G\":\"!$G\"}", -1, "vars.address-groups.G: groups are nested deeper" },
+	};
+
+	(void)state;
+	for (unsigned int i = 0; i < TEST_COUNT(cases); i++) {
+		static const char rule[] = "alert udp $G any -> any any (content:\"abcd\"; sid:1;)\n";
+		struct bench b = { .config = toy_config() };
+		struct config_error err = { "" };
+
+		b.config.address_groups = json_loads(cases[i].groups, 0, NULL);
+		assert_non_null(b.config.address_groups);
+		if (cases[i].fires < 0) {
+			assert_int_equal(ruleset_create_text(&b.set, "r", rule, &b.config, &toy_world, &err), -EINVAL);
+			if (strstr(err.text, cases[i].said) == NULL)
+				fail_msg("%s: %s", cases[i].groups, err.text);
+		} else {
+			bench_begin(&b, rule);
+			if ((int)bench_udp(&b, 1, 10) != cases[i].fires)
+				fail_msg("%s", cases[i].groups);
+			bench_end(&b);
+		}
+		json_decref(b.config.address_groups);
+	}
+}
+
+static void
+test_port_groups(void **state)
+{
+	struct bench b = { .config = toy_config() };
+	struct config_error err = { "" };
+
+	(void)state;
+	b.config.port_groups = json_pack("{s:s}", "P", "99999");
+	assert_int_equal(ruleset_create_text(&b.set, "r", "", &b.config, &toy_world, &err), -EINVAL);
+	assert_non_null(strstr(err.text, "vars.port-groups.P: \"99999\" is not a port"));
+	json_decref(b.config.port_groups);
+}
+
 /* ---- threshold.config ---- */
 
 #define OWN "threshold:type limit, track by_src, count 2, seconds 60;"
@@ -520,6 +577,7 @@ main(void)
 		cmocka_unit_test(test_references),
 		cmocka_unit_test(test_examples),
 		cmocka_unit_test(test_geoip),
+		cmocka_unit_test(test_groups), cmocka_unit_test(test_port_groups),
 		cmocka_unit_test(test_threshold_file),
 		cmocka_unit_test(test_threshold_faults),
 	};
