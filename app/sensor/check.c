@@ -233,19 +233,20 @@ check_sinks(struct report *report, const struct settings *settings)
 
 /* Whether records go there, and what is read for it when it is time. */
 struct output {
+	const char *sink; /* that says itself what is wrong; NULL: check_uplink() does */
 	struct knob enabled;
 	const char *target;
 	const char *files[4];
 };
 
 static const struct output outputs[] = {
-	{ { "uplink.enabled", KNOB_BOOL, 0, 0, 0, "no", NULL, "" }, "uplink.url",
+	{ NULL, { "uplink.enabled", KNOB_BOOL, 0, 0, 0, "no", NULL, "" }, "uplink.url",
 		{ "uplink.crl", "uplink.proxy-ca", "uplink.proxy-password-file" } },
-	{ { "outputs.syslog.enabled", KNOB_BOOL, 0, 0, 0, "no", NULL, "" }, "outputs.syslog.url",
+	{ "syslog", { "outputs.syslog.enabled", KNOB_BOOL, 0, 0, 0, "no", NULL, "" }, "outputs.syslog.url",
 		{ "outputs.syslog.ca", "outputs.syslog.cert", "outputs.syslog.key" } },
-	{ { "outputs.ipfix.enabled", KNOB_BOOL, 0, 0, 0, "no", NULL, "" }, "outputs.ipfix.url",
+	{ "ipfix", { "outputs.ipfix.enabled", KNOB_BOOL, 0, 0, 0, "no", NULL, "" }, "outputs.ipfix.url",
 		{ "outputs.ipfix.ca", "outputs.ipfix.cert", "outputs.ipfix.key" } },
-	{ { "outputs.kafka.enabled", KNOB_BOOL, 0, 0, 0, "no", NULL, "" }, "outputs.kafka.brokers",
+	{ "kafka", { "outputs.kafka.enabled", KNOB_BOOL, 0, 0, 0, "no", NULL, "" }, "outputs.kafka.brokers",
 		{ "outputs.kafka.ca", "outputs.kafka.cert", "outputs.kafka.key-file", "outputs.kafka.sasl-password-file" } },
 };
 
@@ -267,6 +268,7 @@ check_outputs(struct report *report, const struct settings *settings)
 		const struct output *output = &outputs[i];
 		const struct knob_table table = { .knobs = &output->enabled, .count = 1 };
 		const char *target = json_string_value(config_get(settings->config, output->target));
+		unsigned int faults = report->faults;
 		struct config_error err;
 		bool enabled;
 
@@ -280,6 +282,8 @@ check_outputs(struct report *report, const struct settings *settings)
 			if (path != NULL && path[0] != '\0')
 				check_file(report, output->files[k], path);
 		}
+		if (report->faults == faults && output->sink != NULL && sink_check(output->sink, settings->config, &err) != 0)
+			fault(report, "%s", err.text);
 	}
 }
 

@@ -112,6 +112,7 @@ struct counter_set outlet_get_counters(struct outlet *outlet);
 /** What a sink that sends by an outlet begins with; struct sink_ops takes the functions behind it as they are. */
 struct outlet_sink {
 	struct outlet *outlet;
+	bool is_check; /* its settings are looked at: nothing is to be begun */
 };
 
 /** What the settings of each such sink begin with. */
@@ -146,6 +147,8 @@ struct outlet_sink_kind {
  */
 int outlet_sink_create(void **self, const struct outlet_sink_kind *kind, struct outlet_settings *settings, struct config *config,
 	struct config_error *err);
+/** Whether outlet_sink_create() would take the settings. Connects to nothing. @return 0 or -errno with err set */
+int outlet_sink_check(const struct outlet_sink_kind *kind, struct outlet_settings *settings, struct config *config, struct config_error *err);
 void outlet_sink_write(void *self, enum link_lane lane, const char *line, size_t len);
 void outlet_sink_flush(void *self, uint64_t now_ns);
 int outlet_sink_drain(void *self, uint64_t timeout_ms);

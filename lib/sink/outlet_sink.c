@@ -15,6 +15,7 @@ start(struct outlet_sink *sink, const struct outlet_sink_kind *kind, const struc
 		.backoff_max_ms = settings->backoff_max_ms,
 		.drain_ms = settings->drain_ms,
 	};
+	struct wire *wire = NULL;
 	char key[64];
 
 	snprintf(key, sizeof(key), "outputs.%s.lanes", kind->name);
@@ -22,11 +23,18 @@ start(struct outlet_sink *sink, const struct outlet_sink_kind *kind, const struc
 
 	if (rc == 0)
 		rc = kind->start(sink, settings, &outlet.wire, err);
-	return rc == 0 ? outlet_create(&sink->outlet, &outlet, kind->encoder, sink, err) : rc;
+	if (rc != 0)
+		return rc;
+	if (!sink->is_check)
+		return outlet_create(&sink->outlet, &outlet, kind->encoder, sink, err);
+	rc = kind->encoder->pump != NULL ? 0 : wire_create(&wire, &outlet.wire, err);
+	wire_destroy(wire);
+	return rc;
 }
 
-int
-outlet_sink_create(void **self, const struct outlet_sink_kind *kind, struct outlet_settings *settings, struct config *config,
+/* @param is_check  the sink is unmade again */
+static int
+make(void **self, const struct outlet_sink_kind *kind, struct outlet_settings *settings, bool is_check, struct config *config,
 	struct config_error *err)
 {
 	int rc = config_apply(config, kind->knobs, settings, err);
@@ -40,13 +48,29 @@ outlet_sink_create(void **self, const struct outlet_sink_kind *kind, struct outl
 		snprintf(err->text, sizeof(err->text), "outputs.%s: no memory", kind->name);
 		return -ENOMEM;
 	}
+	sink->is_check = is_check;
 	rc = start(sink, kind, settings, err);
-	if (rc < 0) {
+	if (rc < 0 || is_check) {
 		kind->destroy(sink);
 		return rc;
 	}
 	*self = sink;
 	return 0;
+}
+
+int
+outlet_sink_create(void **self, const struct outlet_sink_kind *kind, struct outlet_settings *settings, struct config *config,
+	struct config_error *err)
+{
+	return make(self, kind, settings, false, config, err);
+}
+
+int
+outlet_sink_check(const struct outlet_sink_kind *kind, struct outlet_settings *settings, struct config *config, struct config_error *err)
+{
+	void *none;
+
+	return make(&none, kind, settings, true, config, err);
 }
 
 static struct outlet *

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "lib/base/clock.h"
@@ -39,6 +40,15 @@ sink_get_knobs(const struct knob_table *tables[], unsigned int table_max)
 		for (unsigned int k = 0; sinks[i]->knobs[k] != NULL && count < table_max; k++)
 			tables[count++] = sinks[i]->knobs[k];
 	return count;
+}
+
+int
+sink_check(const char *name, struct config *config, struct config_error *err)
+{
+	for (unsigned int i = 0; sinks[i] != NULL; i++)
+		if (strcmp(sinks[i]->name, name) == 0 && sinks[i]->check != NULL)
+			return sinks[i]->check(config, err);
+	return 0;
 }
 
 unsigned int

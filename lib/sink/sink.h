@@ -46,6 +46,9 @@ struct sink_ops {
 	int (*drain)(void *self, uint64_t timeout_ms);
 	/** An object for the control socket, owned by the caller; any thread. NULL: nothing to say. */
 	json_t *(*status)(void *self);
+	/** Whether create() would take the settings: sends nothing, makes nothing. @return 0, also where it is not enabled, or
+	 *  -errno with err set. NULL: another place says so. */
+	int (*check)(struct config *config, struct config_error *err);
 	/** What of the settings an operator should think about, static text; NULL: there is nothing, also as a function. The
 	 *  sink may not be enabled: then there is nothing. */
 	const char *(*warn)(struct config *config);
@@ -63,6 +66,9 @@ struct sink_set;
 
 /** Tables of all sinks' keys, for config_check_unknown() and the reference page. @return how many */
 unsigned int sink_get_knobs(const struct knob_table *tables[], unsigned int table_max);
+
+/** Whether the sink of that name takes its settings. @return 0 or -errno with err set */
+int sink_check(const char *name, struct config *config, struct config_error *err);
 
 /** What operators should think about in the settings of the enabled sinks. @param texts  out, static. @return how many */
 unsigned int sink_get_warnings(struct config *config, const char *texts[], unsigned int text_max);

@@ -247,6 +247,41 @@ syslog_is_made_and_unmade(void **state)
 	config_destroy(config);
 }
 
+/* What create() would refuse is said without a connection, and nothing is left behind. */
+static void
+settings_are_checked_alone(void **state)
+{
+	static const struct {
+		const char *sink, *sets[3], *why; /* NULL: it is good */
+	} cases[] = {
+		{ "syslog", { "outputs.syslog.url=nonsense" }, NULL }, /* not enabled */
+		{ "syslog", { "outputs.syslog.enabled=yes" }, "outputs.syslog.url: must be" },
+		{ "syslog", { "outputs.syslog.enabled=yes", "outputs.syslog.url=siem:514" }, "outputs.syslog.url: must be" },
+		{ "syslog", { "outputs.syslog.enabled=yes", "outputs.syslog.url=udp://siem.invalid:514" }, NULL },
+		{ "syslog", { "outputs.syslog.enabled=yes", "outputs.syslog.url=udp://a:1", "outputs.syslog.lanes=[alerts]" }, "outputs.syslog.lanes" },
+		{ "ipfix", { "outputs.ipfix.enabled=yes", "outputs.ipfix.url=udp://a:1" }, NULL },
+		{ "ipfix", { "outputs.ipfix.enabled=yes", "outputs.ipfix.url=udp" }, "outputs.ipfix.url: must be" },
+		{ "kafka", { "outputs.kafka.enabled=yes" }, "outputs.kafka" },
+		{ "kafka", { "outputs.kafka.enabled=yes", "outputs.kafka.brokers=a:1", "outputs.kafka.topic=a b" }, "outputs.kafka" },
+		{ "file", { "outputs.eve.enabled=yes" }, NULL },
+	};
+	struct config_error err;
+
+	for (unsigned int i = 0; i < TEST_COUNT(cases); i++) {
+		struct config *config = NULL;
+
+		assert_int_equal(config_load(&config, NULL, &err), 0);
+		for (unsigned int k = 0; k < 3 && cases[i].sets[k] != NULL; k++)
+			assert_int_equal(config_set(config, cases[i].sets[k], &err), 0);
+		err.text[0] = '\0';
+		if ((sink_check(cases[i].sink, config, &err) == 0) != (cases[i].why == NULL))
+			fail_msg("case %u: %s", i, err.text);
+		if (cases[i].why != NULL && strstr(err.text, cases[i].why) == NULL)
+			fail_msg("case %u: %s, not %s", i, err.text, cases[i].why);
+		config_destroy(config);
+	}
+}
+
 /* ---- IPFIX ---- */
 
 static const struct {
@@ -361,6 +396,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(records_wait, setup, teardown),
 		cmocka_unit_test_setup_teardown(settings_are_judged, setup, teardown),
 		cmocka_unit_test_setup_teardown(syslog_is_made_and_unmade, setup, teardown),
+		cmocka_unit_test(settings_are_checked_alone),
 		cmocka_unit_test(ipfix_records_have_their_template),
 		cmocka_unit_test(ipfix_messages_are_bounded),
 		cmocka_unit_test_setup_teardown(ipfix_is_made_and_unmade, setup, teardown),

@@ -314,6 +314,9 @@ class Control(unittest.TestCase):
 
     def test_check_looks_at_outputs(self):
         for words, status, what in ((['outputs.syslog.enabled=yes', f'outputs.syslog.ca={self.folder}'], 1, f'outputs.syslog.ca: {self.folder}: Is a directory'),
+                                    (['outputs.syslog.enabled=yes'], 1, 'outputs.syslog.url: must be udp://'),
+                                    (['outputs.ipfix.enabled=yes', 'outputs.ipfix.url=udp://a:1', 'outputs.ipfix.lanes=["flows"]'], 1, 'outputs.ipfix.lanes: "flows"'),
+                                    (['outputs.kafka.enabled=yes', 'outputs.kafka.brokers=a:1', 'outputs.kafka.topic=a b'], 1, 'outputs.kafka'),
                                     (['outputs.kafka.enabled=yes', 'outputs.kafka.sasl-password-file=/nowhere'], 1, 'sasl-password-file: /nowhere: No such file'),
                                     ([f'outputs.syslog.ca={self.folder}'], 0, '0 faults, '),
                                     (['uplink.url=https://localhost:1'], 0, 'uplink.url is given, but uplink.enabled is no'),

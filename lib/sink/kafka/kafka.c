@@ -406,7 +406,7 @@ start(void *self, const struct outlet_settings *settings, struct wire_config *wi
 		.cert_key = config->cert_key, .sasl_mechanism = mechanisms[config->sasl_mechanism], .sasl_user = config->sasl_user,
 		.sasl_password_file = config->sasl_password_file, .compression = compressions[config->compression],
 		.timeout_ms = config->timeout_ms, .backoff_max_ms = settings->backoff_max_ms,
-		.messages_max = LINK_LANE_COUNT * BATCH_RECORDS, .options = config->options,
+		.messages_max = LINK_LANE_COUNT * BATCH_RECORDS, .options = config->options, .is_check = sink->base.is_check,
 	};
 
 	sink->backoff_max_ms = settings->backoff_max_ms;
@@ -434,6 +434,14 @@ ops_create(void **self, struct config *config, const struct sink_env *env, struc
 	struct kafka_config own;
 
 	return outlet_sink_create(self, &kind, &own.outlet, config, err);
+}
+
+static int
+ops_check(struct config *config, struct config_error *err)
+{
+	struct kafka_config own;
+
+	return outlet_sink_check(&kind, &own.outlet, config, err);
 }
 
 static const char *
@@ -467,6 +475,7 @@ const struct sink_ops kafka_sink_ops = {
 	.name = "kafka",
 	.knobs = knob_tables,
 	.create = ops_create,
+	.check = ops_check,
 	.write = outlet_sink_write,
 	.flush = outlet_sink_flush,
 	.drain = outlet_sink_drain,

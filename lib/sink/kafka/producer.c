@@ -304,7 +304,7 @@ producer_create(struct producer **out, const struct producer_config *config, con
 	producer->look_s = now_s() + LOOK_S;
 	producer->conf = rd_kafka_conf_new();
 	rc = set_all(producer, config, err);
-	if (rc == 0) {
+	if (rc == 0 && !config->is_check) {
 		producer->rk = begin(producer, why);
 		if (producer->rk == NULL)
 			rc = refuse(err, -EINVAL, config->key, "brokers", why);

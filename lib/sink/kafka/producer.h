@@ -29,6 +29,7 @@ struct producer_config {
 	uint64_t timeout_ms;      /* of a request without an answer */
 	uint64_t backoff_max_ms;
 	uint64_t messages_max;    /* in its queue */
+	bool is_check;            /* only whether the settings are taken */
 	const json_t *options;    /* "NAME=VALUE" of librdkafka's own, strings; NULL: none */
 };
 

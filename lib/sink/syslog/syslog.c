@@ -221,6 +221,14 @@ ops_create(void **self, struct config *config, const struct sink_env *env, struc
 	return outlet_sink_create(self, &kind, &own.outlet, config, err);
 }
 
+static int
+ops_check(struct config *config, struct config_error *err)
+{
+	struct syslog_config own;
+
+	return outlet_sink_check(&kind, &own.outlet, config, err);
+}
+
 static const struct knob_table *const knob_tables[] = { &knobs, NULL };
 
 static const struct counter_table *const counter_tables[] = { &own_counter_table, NULL };
@@ -229,6 +237,7 @@ const struct sink_ops syslog_sink_ops = {
 	.name = "syslog",
 	.knobs = knob_tables,
 	.create = ops_create,
+	.check = ops_check,
 	.write = outlet_sink_write,
 	.flush = outlet_sink_flush,
 	.drain = outlet_sink_drain,
