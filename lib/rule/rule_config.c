@@ -206,6 +206,7 @@ rule_parser_create(struct rule_parser **out, struct ruleset *set, const struct r
 		ret = 0;
 	for (unsigned int i = 0; ret == 0 && i < sizeof(class_defaults) / sizeof(class_defaults[0]); i++)
 		ret = class_add(parser, class_defaults[i].name, class_defaults[i].description, class_defaults[i].priority);
+	set->has_classes = config->classification_file != NULL && config->classification_file[0] != '\0';
 	if (ret == 0)
 		ret = settings_file_load(parser, &class_file, config->classification_file, err);
 	if (ret == 0)

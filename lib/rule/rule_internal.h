@@ -193,6 +193,7 @@ struct ruleset {
 	char **names;                 /* of flow bits, host bits; index = id */
 	uint32_t name_count, name_cap;
 	uint64_t verify_steps_max, pcre_match_limit;
+	bool has_classes;             /* classification-file is given: a class that it lacks is a slip */
 	const struct rule_transforms *transforms; /* every list in use */
 	struct rule_dataset_decl *datasets;
 	struct rule_reputation *reputation; /* NULL: none */

@@ -269,6 +269,14 @@ misunderstood(const struct rule *rule)
 	return (rule->flags & RULE_FILESTORE) != 0 ? "filestore: the rule alerts of files, but files are not stored here" : NULL;
 }
 
+/* Without a file of classes the usual ones are known alone, and rules come with their own: nothing is said then. */
+static const char *
+unclassed(const struct ruleset *set, const struct rule *rule)
+{
+	return set->has_classes && rule->meta.classtype[0] != '\0' && rule->meta.category[0] == '\0'
+		? "its classtype is not in classification-file: its priority is what it says itself, or 3" : NULL;
+}
+
 static const char *
 forgotten(const struct rule *rule)
 {
@@ -293,7 +301,7 @@ ruleset_warnings(const struct ruleset *set, void (*warn)(const struct rule_meta 
 		const struct rule *rule = set->rules[i];
 		char never[sizeof(((struct rule_parser *)0)->never) + 20];
 		const char *texts[] = { never_fires(set, rule, never, sizeof(never)), never_by_bits(&holdings, rule), costly(rule),
-			misunderstood(rule), forgotten(rule) };
+			misunderstood(rule), forgotten(rule), unclassed(set, rule) };
 
 		for (unsigned int t = 0; rule->meta.first && t < sizeof(texts) / sizeof(texts[0]); t++)
 			if (texts[t] != NULL) {

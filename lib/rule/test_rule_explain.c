@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "lib/rule/test_toy.h"
+#include "test/folder.h"
 
 struct told {
 	const char *options;
@@ -181,6 +182,36 @@ test_never_behind_chains(void **state)
 	free(text);
 }
 
+/* A class that the given file lacks is a slip; without a file nobody said which there are. */
+static void
+test_classes(void **state)
+{
+	static const char text[] = "alert udp any any -> any any (content:\"abcd\"; classtype:ot-writ; sid:1;)\n"
+		"alert udp any any -> any any (content:\"abcd\"; classtype:ot-write; sid:2;)\n"
+		"alert udp any any -> any any (content:\"abcd\"; classtype:bad-unknown; sid:3;)\n"
+		"alert udp any any -> any any (content:\"abcd\"; sid:4;)\n";
+	struct rule_config config = toy_config();
+	char dir[TEST_FOLDER_LEN], path[96];
+	struct config_error err;
+	struct ruleset *set = toy_ruleset(text);
+
+	(void)state;
+	assert_int_equal(ruleset_warnings(set, note, NULL), 0);
+	ruleset_destroy(set);
+	assert_int_equal(test_folder_make(dir, "/tmp", "test_rule_explain"), 0);
+	snprintf(path, sizeof(path), "%s/classification.config", dir);
+	FILE *file = fopen(path, "w");
+
+	fputs("config classification: ot-write,usual writes,3\n", file);
+	fclose(file);
+	config.classification_file = path;
+	assert_int_equal(ruleset_create_text(&set, "r", text, &config, &toy_world, &err), 0);
+	assert_int_equal(ruleset_warnings(set, note, NULL), 1);
+	assert_non_null(strstr(told_text, "classification-file"));
+	ruleset_destroy(set);
+	assert_int_equal(test_folder_remove(dir), 0);
+}
+
 static void
 test_explain(void **state)
 {
@@ -268,7 +299,7 @@ main(void)
 		cmocka_unit_test(test_never),
 		cmocka_unit_test(test_never_behind),
 		cmocka_unit_test(test_never_behind_chains),
-		cmocka_unit_test(test_explain),
+		cmocka_unit_test(test_classes), cmocka_unit_test(test_explain),
 		cmocka_unit_test(test_usage),
 	};
 
