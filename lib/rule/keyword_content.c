@@ -61,6 +61,7 @@ rule_setup_content(struct rule_parser *parser, char *value)
 
 	if (count < 0)
 		return count;
+	parser->draft.flags |= parser->behind_bare && parser->buffer < 0 ? RULE_BARE : 0;
 	struct rule_node *node = rule_add_node(parser, NODE_CONTENT);
 
 	if (node == NULL)

@@ -284,7 +284,8 @@ field_by_path(struct rule_parser *parser, unsigned int app, const char *path, ch
 	if (given)
 		return field_compare(parser, test, value);
 	/* A content behind it looks at those of its shapes that are text. */
-	if (!field_has_bytes(paths, count))
+	parser->is_bare = !field_has_bytes(paths, count);
+	if (parser->is_bare)
 		return 0;
 	if (field_buffer(parser, app, path) != 0)
 		return -EINVAL;

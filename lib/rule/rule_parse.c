@@ -214,6 +214,8 @@ rule_parse_options(struct rule_parser *parser, char *options)
 			continue;
 		}
 		parser->last_node = NULL;
+		parser->behind_bare = parser->is_bare;
+		parser->is_bare = false;
 		int ret = option_read(parser, name, value);
 
 		if (ret == 0)
@@ -306,6 +308,7 @@ draft_reset(struct rule_parser *parser)
 	parser->moved = -1;
 	parser->alias = NULL;
 	parser->last_node = NULL;
+	parser->is_bare = parser->behind_bare = false;
 	parser->unmet = false;
 	parser->last_content = NULL;
 	parser->test_count = 0;

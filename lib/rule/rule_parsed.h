@@ -456,6 +456,7 @@ enum rule_flag {
 	RULE_FILESTORE = 1 << 19,     /* it wants them stored, which is not done */
 	RULE_FIELDS_ONLY = 1 << 20,   /* over records, in either direction, and over nothing else: told once of a request and its answer */
 	RULE_PASS_ALERT = 1 << 21,    /* of a pass: it alerts, too */
+	RULE_BARE = 1 << 22,          /* a content in the payload stands behind a field that has no text */
 	RULE_MAY_MUTE = 1 << 14,      /* where its threshold has spoken it need not be asked until the window ends */
 };
 

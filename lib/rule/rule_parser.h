@@ -75,6 +75,7 @@ struct rule_parser {
 	uint8_t directions;                   /* bit i: a buffer of enum rule_direction i is used */
 	int buffer;                           /* the one that content goes to, -1: the payload, not yet used */
 	int moved;                            /* where the last content went that names its buffer itself, -1: nowhere */
+	bool is_bare, behind_bare;            /* the option at hand, the one before: a field without text that is to be there */
 	struct rule_node *last_node;          /* of the option at hand */
 	struct rule_node *last_content;       /* what nocase, depth and so on speak of */
 	struct rule_test tests[RULE_TESTS_MAX];

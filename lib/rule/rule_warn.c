@@ -266,6 +266,8 @@ costly(const struct rule *rule)
 static const char *
 misunderstood(const struct rule *rule)
 {
+	if ((rule->flags & RULE_BARE) != 0)
+		return "its content looks into the payload: the field before it has no text, and is asked by FIELD:VALUE (pkt_data says that it is meant)";
 	return (rule->flags & RULE_FILESTORE) != 0 ? "filestore: the rule alerts of files, but files are not stored here" : NULL;
 }
 

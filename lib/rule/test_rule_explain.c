@@ -54,6 +54,10 @@ test_warnings(void **state)
 		{ "tcp any any -> any 502 (content:\"ab\";", NULL },
 		{ "tcp any any -> any 502 (pcre:\"/(a|b)/\";", "pcre" },
 		{ "tcp any any -> any any (content:\"ab\"; offset:4; depth:2;", NULL },
+		{ "toy any any -> any any (toy.request.function; content:\"abcd\";", "looks into the payload" },
+		{ "toy any any -> any any (toy.request.function; pkt_data; content:\"abcd\";", NULL },
+		{ "toy any any -> any any (toy.request.function:write; content:\"abcd\";", NULL },
+		{ "toy any any -> any any (toy.request.data; content:\"abcd\";", NULL },
 	};
 
 	(void)state;
