@@ -43,6 +43,10 @@ static enum decode_layer (*const decode_layers[LAYER_COUNT])(struct decode *d) =
 	[LAYER_IPIP] = decode_ipip,
 	[LAYER_MPLS] = decode_mpls,
 	[LAYER_NSH] = decode_nsh,
+	[LAYER_L2TP] = decode_l2tp,
+	[LAYER_MACSEC] = decode_macsec,
+	[LAYER_WLAN] = decode_wlan,
+	[LAYER_RADIOTAP] = decode_radiotap,
 	[LAYER_PPPOE] = decode_pppoe,
 	[LAYER_VNTAG] = decode_vntag,
 	[LAYER_ETAG] = decode_etag,
@@ -70,6 +74,8 @@ static const uint8_t link_layers[LINK_TYPES_LOW] = {
 	[PACKET_LINK_PPP_SERIAL] = LAYER_PPP,
 	[PACKET_LINK_RAW] = LAYER_RAW,
 	[PACKET_LINK_CHDLC] = LAYER_CHDLC,
+	[PACKET_LINK_WLAN] = LAYER_WLAN,
+	[PACKET_LINK_RADIOTAP] = LAYER_RADIOTAP,
 	[PACKET_LINK_LOOP] = LAYER_NULL,
 	[PACKET_LINK_SLL] = LAYER_SLL,
 	[PACKET_LINK_MPLS] = LAYER_MPLS,
@@ -280,6 +286,7 @@ decode_ether_kinds(uint8_t kinds[65536], const struct packet_config *config)
 		{ 0x8847, LAYER_MPLS },  { 0x8848, LAYER_MPLS },  { 0x8863, LAYER_PPPOE }, { 0x8864, LAYER_PPPOE },
 		{ 0x8926, LAYER_VNTAG }, { 0x893f, LAYER_ETAG },  { 0x8903, LAYER_DCE },   { 0x88e7, LAYER_IEEE8021AH },
 		{ 0x894f, LAYER_NSH },   { 0x8909, LAYER_CMD },   { 0x892f, LAYER_HSR },   { 0xf1c1, LAYER_FRER },
+		{ 0x88e5, LAYER_MACSEC },
 	};
 
 	memset(kinds, LAYER_DONE, 65536);

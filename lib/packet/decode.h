@@ -31,6 +31,10 @@ enum decode_layer {
 	LAYER_IPIP,
 	LAYER_MPLS,
 	LAYER_NSH,
+	LAYER_L2TP,
+	LAYER_MACSEC,
+	LAYER_WLAN,
+	LAYER_RADIOTAP,
 	LAYER_PPPOE,
 	LAYER_VNTAG,
 	LAYER_ETAG,
@@ -92,7 +96,7 @@ struct decode {
 struct packet_decoder {
 	struct packet_config config;
 	_Atomic uint64_t *counters;
-	struct decode_ports vxlan, vxlan_gpe, geneve, teredo, gre_in_udp, gtp;
+	struct decode_ports vxlan, vxlan_gpe, geneve, teredo, gre_in_udp, gtp, l2tp, capwap;
 	struct decode_port_bits tunnel_to, tunnel_from; /* of what they may go to, may come from */
 	uint8_t ether_kinds[65536]; /* of decode_ether_kinds(); few of its lines are ever touched */
 	bool fast;             /* decode_fast() comes first; the tests clear it */
@@ -190,6 +194,10 @@ enum decode_layer decode_gre(struct decode *d);
 enum decode_layer decode_ipip(struct decode *d);
 enum decode_layer decode_mpls(struct decode *d);
 enum decode_layer decode_nsh(struct decode *d);
+enum decode_layer decode_l2tp(struct decode *d);
+enum decode_layer decode_macsec(struct decode *d);
+enum decode_layer decode_wlan(struct decode *d);
+enum decode_layer decode_radiotap(struct decode *d);
 enum decode_layer decode_pppoe(struct decode *d);
 enum decode_layer decode_ppp(struct decode *d);
 enum decode_layer decode_vntag(struct decode *d);
@@ -209,6 +217,18 @@ enum decode_layer decode_arp(struct decode *d);
 enum decode_layer decode_llc(struct decode *d);
 /** UDP payload of a tunnel's port. @return LAYER_DONE when it was none. */
 enum decode_layer decode_udp_tunnel(struct decode *d);
+enum decode_layer decode_l2tp_udp(struct decode *d);
+enum decode_layer decode_capwap(struct decode *d);
+
+enum decode_looks { LOOKS_IP = 1, LOOKS_ETHERNET = 2, LOOKS_PPP = 4 };
+
+/**
+ * What begins here by its look, where only the set-up of a tunnel said what it carries: lengths and types must fit each other.
+ *
+ * @param kinds  enum decode_looks: what it may be
+ * @return enum packet_link; 0: none of them, as far as one sees
+ */
+uint16_t decode_looks_like(const struct packet_decoder *decoder, struct cursor in, unsigned int kinds);
 
 /* ---- defragmentation ---- */
 

@@ -121,6 +121,7 @@
 	X(HSR_HEADER_TOO_SMALL, "hsr.header_too_small", "HSR tag is cut off") \
 	X(HSR_UNKNOWN_TYPE, "hsr.unknown_type", "EtherType behind an HSR tag that no decoder knows") \
 	X(FRER_HEADER_TOO_SMALL, "frer.header_too_small", "R-TAG is cut off") \
+	X(MACSEC_HEADER_TOO_SMALL, "macsec.header_too_small", "MACsec tag is cut off") \
 	X(FRER_UNKNOWN_TYPE, "frer.unknown_type", "EtherType behind an R-TAG that no decoder knows") \
 	X(IPRAW_INVALID_IP_VERSION, "ipraw.invalid_ip_version", "raw packet that is neither IPv4 nor IPv6") \
 	X(LTNULL_PKT_TOO_SMALL, "ltnull.pkt_too_small", "null header does not fit") \

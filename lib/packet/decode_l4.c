@@ -29,6 +29,7 @@ static const uint8_t ip_protos[256] = {
 	[IP_PROTO_GRE] = LAYER_GRE,
 	[IP_PROTO_ESP] = LAYER_ESP,
 	[IP_PROTO_ICMPV6] = LAYER_ICMPV6,
+	[IP_PROTO_L2TP] = LAYER_L2TP,
 	[IP_PROTO_SCTP] = LAYER_SCTP,
 };
 
@@ -49,7 +50,7 @@ decode_ip_proto(struct decode *d)
 	enum decode_layer layer = ip_protos[packet->ip_proto];
 
 	packet->l4_off = decode_offset(d);
-	if (layer == LAYER_DONE || layer == LAYER_GRE || layer == LAYER_IPIP) {
+	if (layer == LAYER_DONE || layer == LAYER_GRE || layer == LAYER_IPIP || layer == LAYER_L2TP) {
 		if (packet->ip_proto > IP_PROTO_ASSIGNED_MAX)
 			decode_event_set(packet, packet->ip_version == 4 ? DECODE_IPV4_UNKNOWN_PROTOCOL :
 				DECODE_IPV6_UNKNOWN_NEXT_HEADER);

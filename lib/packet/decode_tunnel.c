@@ -1,6 +1,5 @@
-/* What carries other packets: GRE (RFC 2784, 2890, 1701, 2637), ERSPAN, IP in IP (RFC 2003, 2473, 4213), MPLS
- * (RFC 3032), NSH (RFC 8300), and over UDP VXLAN (RFC 7348, draft-ietf-nvo3-vxlan-gpe), Geneve (RFC 8926), Teredo (RFC 4380), GRE (RFC 8086),
- * GTP-U (3GPP TS 29.281). */
+/* What carries other packets: GRE (RFC 2784, 2890, 1701, 2637), ERSPAN, IP in IP (RFC 2003, 2473, 4213), NSH (RFC 8300), and over
+ * UDP VXLAN (RFC 7348, draft-ietf-nvo3-vxlan-gpe), Geneve (RFC 8926), Teredo (RFC 4380), GRE (RFC 8086), GTP-U (3GPP TS 29.281). */
 #include "lib/packet/decode.h"
 
 enum {
@@ -20,13 +19,13 @@ enum {
 	GRE_PROTO_WCCP = 0x883e,
 	GRE_ROUTES_MAX = 32,
 	WCCP_REDIRECT_LEN = 4,
+	ERSPAN_FRAME_TYPE = 0x7c00,
+	ERSPAN_FRAME_IP = 2 << 10,
 	ETHER_TYPE_IPV4 = 0x0800,
 	ETHER_TYPE_IPV6 = 0x86dd,
 	ETHER_TYPE_ARP = 0x0806,
 	ETHER_TYPE_VLAN = 0x8100,
 	ETHER_TYPE_BRIDGING = 0x6558,
-	MPLS_LABELS_MAX = 16,
-	MPLS_BOTTOM = 0x100,
 	IPV4_HEADER_LEN = 20,
 	IPV6_HEADER_LEN = 40,
 	VXLAN_HEADER_LEN = 8,
@@ -96,6 +95,7 @@ static enum decode_layer
 erspan(struct decode *d, uint16_t flags, uint16_t proto)
 {
 	struct packet *packet = d->packet;
+	enum packet_link link = PACKET_LINK_ETHERNET;
 	uint16_t first;
 
 	decode_count(d, PACKET_COUNTER_ERSPAN);
@@ -112,6 +112,8 @@ erspan(struct decode *d, uint16_t flags, uint16_t proto)
 		last = cursor_be16(&d->in);
 		if ((last & 1) != 0)
 			cursor_skip(&d->in, 8); /* platform specific subheader */
+		if ((last & ERSPAN_FRAME_TYPE) == ERSPAN_FRAME_IP)
+			link = PACKET_LINK_RAW;
 	} else {
 		cursor_skip(&d->in, 6);
 	}
@@ -124,7 +126,7 @@ erspan(struct decode *d, uint16_t flags, uint16_t proto)
 			return decode_bad(d, DECODE_ERSPAN_TOO_MANY_VLAN_LAYERS);
 		packet->vlan[packet->vlan_count++] = first & 0x0fff;
 	}
-	return decode_inner(d, PACKET_LINK_ETHERNET, PACKET_SOURCE_ERSPAN);
+	return decode_inner(d, link, PACKET_SOURCE_ERSPAN);
 }
 
 /** What IP packet begins here, 4 or 6; 0: none, as far as the front of its header says. */
@@ -212,51 +214,6 @@ decode_ipip(struct decode *d)
 	}
 	decode_count(d, inner_v6 ? PACKET_COUNTER_IPV6_IN_IPV4 : PACKET_COUNTER_IPV4_IN_IPV4);
 	return decode_inner(d, PACKET_LINK_RAW, PACKET_SOURCE_IPV4_TUNNEL);
-}
-
-/** What the bottom label or the payload's first nibble says it is. */
-static enum decode_layer
-mpls_payload(struct decode *d, uint32_t label)
-{
-	struct cursor in = d->in;
-	uint8_t nibble = cursor_u8(&in) >> 4;
-
-	if (in.short_read)
-		return decode_bad(d, DECODE_MPLS_PKT_TOO_SMALL);
-	if (label == 1)
-		return decode_bad(d, DECODE_MPLS_BAD_LABEL_ROUTER_ALERT);
-	if (label == 3)
-		return decode_bad(d, DECODE_MPLS_BAD_LABEL_IMPLICIT_NULL);
-	if (label >= 4 && label < 16)
-		return decode_bad(d, DECODE_MPLS_BAD_LABEL_RESERVED);
-	if (label == 0 || nibble == 4) {
-		d->packet->ether_type = ETHER_TYPE_IPV4;
-		return LAYER_IPV4;
-	}
-	if (label == 2 || nibble == 6) {
-		d->packet->ether_type = ETHER_TYPE_IPV6;
-		return LAYER_IPV6;
-	}
-	if (nibble == 0) {
-		cursor_skip(&d->in, 4); /* pseudowire control word, RFC 4385 */
-		return LAYER_ETHERNET;
-	}
-	return decode_bad(d, DECODE_MPLS_UNKNOWN_PAYLOAD_TYPE);
-}
-
-enum decode_layer
-decode_mpls(struct decode *d)
-{
-	decode_count(d, PACKET_COUNTER_MPLS);
-	for (unsigned int i = 0; i < MPLS_LABELS_MAX; i++) {
-		uint32_t entry = cursor_be32(&d->in);
-
-		if (d->in.short_read)
-			return decode_bad(d, DECODE_MPLS_HEADER_TOO_SMALL);
-		if ((entry & MPLS_BOTTOM) != 0)
-			return mpls_payload(d, entry >> 12);
-	}
-	return decode_bad(d, DECODE_TOO_MANY_LAYERS);
 }
 
 /** By the next protocol of a service header: RFC 8300 2.2, IANA nsh-parameters. */
@@ -447,13 +404,14 @@ gtp_skip_extensions(struct cursor *in)
 	}
 }
 
-/** 3GPP TS 29.281 5.1: of its messages the one that carries a packet. */
+/** 3GPP TS 29.281 5.1: of its messages the one that carries a packet; of what kind the session's set-up says (TS 23.501 5.6.10: IP, Ethernet, or
+ * unstructured), not the message. */
 static enum decode_layer
 gtp(struct decode *d)
 {
 	struct cursor in = d->in;
 	uint8_t flags = cursor_u8(&in), type = cursor_u8(&in);
-	uint16_t len = cursor_be16(&in);
+	uint16_t len = cursor_be16(&in), link;
 
 	cursor_skip(&in, 4); /* tunnel endpoint */
 	if (in.short_read || (flags & GTP_VERSION) != GTP_VERSION_1 || type != GTP_PDU || len > cursor_left(&in))
@@ -468,11 +426,12 @@ gtp(struct decode *d)
 	if (in.short_read)
 		return LAYER_DONE;
 	decode_count(d, PACKET_COUNTER_GTP);
-	if (ip_version_at(in) == 0) {
+	link = decode_looks_like(d->decoder, in, LOOKS_IP | LOOKS_ETHERNET);
+	if (link == 0 && ip_version_at(in) == 0) {
 		decode_event_set(d->packet, DECODE_GTP_UNKNOWN_PAYLOAD_TYPE);
 		return LAYER_DONE;
 	}
-	decode_append(d, in.pos, (uint32_t)cursor_left(&in), PACKET_LINK_RAW, PACKET_SOURCE_GTP);
+	decode_append(d, in.pos, (uint32_t)cursor_left(&in), link == PACKET_LINK_ETHERNET ? PACKET_LINK_ETHERNET : PACKET_LINK_RAW, PACKET_SOURCE_GTP);
 	d->packet->flags |= PACKET_TUNNEL;
 	return LAYER_DONE;
 }
@@ -495,5 +454,9 @@ decode_udp_tunnel(struct decode *d)
 		return gre_in_udp(d);
 	if (port_matches(&decoder->gtp, dport, dport))
 		return gtp(d);
+	if (port_matches(&decoder->l2tp, sport, dport))
+		return decode_l2tp_udp(d);
+	if (port_matches(&decoder->capwap, sport, dport))
+		return decode_capwap(d);
 	return LAYER_DONE;
 }

@@ -55,6 +55,7 @@ enum packet_ip_proto {
 	IP_PROTO_ICMPV6 = 58,
 	IP_PROTO_NONE = 59,
 	IP_PROTO_DSTOPTS = 60,
+	IP_PROTO_L2TP = 115,
 	IP_PROTO_SCTP = 132,
 	IP_PROTO_MOBILITY = 135,
 	IP_PROTO_HIP = 139,
@@ -84,8 +85,10 @@ enum packet_link {
 	PACKET_LINK_PPP_SERIAL = 50,
 	PACKET_LINK_RAW = 101,
 	PACKET_LINK_CHDLC = 104,
+	PACKET_LINK_WLAN = 105,
 	PACKET_LINK_LOOP = 108,
 	PACKET_LINK_SLL = 113,
+	PACKET_LINK_RADIOTAP = 127,
 	PACKET_LINK_MPLS = 219,
 	PACKET_LINK_IPV4 = 228,
 	PACKET_LINK_IPV6 = 229,
@@ -136,6 +139,8 @@ enum packet_source {
 	PACKET_SOURCE_VXLAN,
 	PACKET_SOURCE_GENEVE,
 	PACKET_SOURCE_GTP,
+	PACKET_SOURCE_L2TP,
+	PACKET_SOURCE_CAPWAP,
 	PACKET_SOURCE_DEFRAG,
 	PACKET_SOURCE_FLOW_TIMEOUT, /* of events only: stream data that was still unacknowledged at the flow's end */
 	PACKET_SOURCE_COUNT,
@@ -253,10 +258,10 @@ struct packet_config {
 	bool vlan_tracking;
 	bool recursion_tracking;
 	bool checksum_validation; /* `-k none` clears it */
-	bool vxlan, vxlan_gpe, geneve, teredo, gre_in_udp, gtp, erspan1;
+	bool vxlan, vxlan_gpe, geneve, teredo, gre_in_udp, gtp, l2tp, capwap, erspan1;
 	bool skip_redundant;           /* PACKET_COPY is looked for */
 	bool defrag;
-	json_t *vxlan_ports, *vxlan_gpe_ports, *geneve_ports, *teredo_ports, *gre_in_udp_ports, *gtp_ports; /* lists of numbers as text; NULL: the defaults */
+	json_t *vxlan_ports, *vxlan_gpe_ports, *geneve_ports, *teredo_ports, *gre_in_udp_ports, *gtp_ports, *l2tp_ports, *capwap_ports; /* lists of numbers as text; NULL: the defaults */
 	json_t *host_os_policy;        /* address ranges to overlap policies, of fragments and of TCP */
 	uint64_t defrag_memcap_bytes;
 	uint64_t defrag_trackers_max;  /* datagrams in reassembly */
@@ -289,6 +294,8 @@ enum packet_counter {
 	PACKET_COUNTER_PRP,
 	PACKET_COUNTER_FRER,
 	PACKET_COUNTER_REDUNDANT,
+	PACKET_COUNTER_MACSEC,
+	PACKET_COUNTER_MACSEC_ENCRYPTED,
 	PACKET_COUNTER_DCE,
 	PACKET_COUNTER_IEEE8021AH,
 	PACKET_COUNTER_MPLS,
@@ -297,6 +304,7 @@ enum packet_counter {
 	PACKET_COUNTER_PPPOE,
 	PACKET_COUNTER_RAW,
 	PACKET_COUNTER_NULL,
+	PACKET_COUNTER_WLAN,
 	PACKET_COUNTER_SLL,
 	PACKET_COUNTER_SLL2,
 	PACKET_COUNTER_IPV4,
@@ -317,6 +325,9 @@ enum packet_counter {
 	PACKET_COUNTER_GRE_IN_UDP,
 	PACKET_COUNTER_WCCP,
 	PACKET_COUNTER_GTP,
+	PACKET_COUNTER_L2TP,
+	PACKET_COUNTER_CAPWAP,
+	PACKET_COUNTER_CAPWAP_FRAGMENTS,
 	PACKET_COUNTER_IPV4_IN_IPV4,
 	PACKET_COUNTER_IPV6_IN_IPV4,
 	PACKET_COUNTER_IPV4_IN_IPV6,

@@ -138,7 +138,7 @@ frame_decoder_config(void)
 {
 	return (struct packet_config){
 		.vlan_tracking = true, .recursion_tracking = true, .checksum_validation = true,
-		.vxlan = true, .vxlan_gpe = true, .geneve = true, .teredo = true, .gre_in_udp = true, .gtp = true, .erspan1 = true, .skip_redundant = true, .defrag = true,
+		.vxlan = true, .vxlan_gpe = true, .geneve = true, .teredo = true, .gre_in_udp = true, .gtp = true, .l2tp = true, .capwap = true, .erspan1 = true, .skip_redundant = true, .defrag = true,
 		.defrag_memcap_bytes = 1 << 20, .defrag_trackers_max = 64, .defrag_frags_max = 1024,
 		.defrag_timeout_s = 60, .layers_max = 16,
 	};
