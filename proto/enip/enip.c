@@ -339,12 +339,14 @@ parse_request(struct proto_ctx *ctx, const struct header *header, struct cursor 
 	struct pair_wait wait;
 	bool held;
 
-	if (pair_give_up(ctx, &state->pairs, &pair_desc, key, pair_patience_ns(&state->pairs)))
+	/* Over UDP nobody has to answer: a broadcast asks who is there, again and again. */
+	if (pair_give_up(ctx, &state->pairs, &pair_desc, key, pair_patience_ns(&state->pairs)) && ctx->tcp)
 		proto_event(ctx, ENIP_EVENT_REUSED_CONTEXT);
 	if (pair_make_room(ctx, &state->pairs, &pair_desc, config->max_tx))
 		proto_event(ctx, ENIP_EVENT_TOO_MANY_TRANSACTIONS);
 	pdu.record = record_begin(ctx->record, &enip_table);
 	pdu.record->id = ++state->last_id;
+	state->asked = true;
 	pdu.half = &pdu.record->request;
 	fill_header(&pdu, header, context);
 	read_body(&pdu, header, &body);
@@ -376,8 +378,8 @@ parse_response(struct proto_ctx *ctx, const struct header *header, struct cursor
 	} else {
 		pdu.record = record_begin(ctx->record, &enip_table);
 		pdu.record->id = ++state->last_id;
-		/* A broadcast is answered in flows of the answering devices' own. */
-		if (ctx->tcp)
+		/* A broadcast is answered in flows of the answering devices' own; before the first request the capture began in the middle. */
+		if (ctx->tcp && state->asked)
 			proto_event(ctx, ENIP_EVENT_UNSOLICITED_RESPONSE);
 		counter_add(&ctx->counters[ENIP_COUNT_ORPHANS], 1);
 	}

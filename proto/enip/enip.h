@@ -408,6 +408,7 @@ struct enip_state {
 	uint8_t identity_next;
 	bool secured;         /* said once */
 	bool unknown_session; /* said once */
+	bool asked;           /* a request was seen */
 };
 
 #endif

@@ -311,6 +311,16 @@ test_pairing(void **state)
 	feed_cip("0e03 20012401 3001", 5, 1, true);
 	assert_true(saw(ENIP_EVENT_REUSED_CONTEXT));
 	renew();
+	feed_cip("8e00 0000 0500", 6, 1, false); /* the capture began behind its request */
+	assert_int_equal(rig->events, 0);
+	renew();
+	rig->ctx.tcp = false;
+	for (unsigned int i = 0; i < 2; i++, rig->ctx.ts_ns += UINT64_C(60000000000)) {
+		feed("6300 0000 00000000 00000000 0000000000000000 00000000", true); /* who is there? */
+		assert_int_equal(rig->events, 0);
+	}
+	rig->ctx.tcp = true;
+	renew();
 	config.max_tx = 4;
 	for (uint16_t i = 0; i < 6; i++)
 		feed_cip("0e03 20012401 3001", 5, i, true);

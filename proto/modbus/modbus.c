@@ -332,6 +332,7 @@ parse_request(struct proto_ctx *ctx, struct header header, struct cursor body, s
 		proto_event(ctx, MODBUS_EVENT_REUSED_TRANSACTION_ID);
 	if (pair_make_room(ctx, &state->pairs, &pair_desc, config->request_flood))
 		proto_event(ctx, MODBUS_EVENT_FLOODED);
+	state->asked = true;
 	pdu.record = begin_record(ctx);
 	pdu.half = &pdu.record->request;
 	fill_header(&pdu, header);
@@ -357,7 +358,9 @@ parse_response(struct proto_ctx *ctx, struct header header, struct cursor body, 
 		pdu.request = &pdu.record->request;
 	} else {
 		pdu.record = begin_record(ctx);
-		proto_event(ctx, MODBUS_EVENT_UNSOLICITED_RESPONSE);
+		/* Before the first request the capture began in the middle, or sees one direction only. */
+		if (state->asked)
+			proto_event(ctx, MODBUS_EVENT_UNSOLICITED_RESPONSE);
 		counter_add(&ctx->counters[MODBUS_COUNT_ORPHANS], 1);
 	}
 	pdu.half = &pdu.record->response;

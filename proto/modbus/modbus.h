@@ -310,6 +310,7 @@ struct modbus_state {
 	struct pair_table pairs; /* requests that wait for their response */
 	uint32_t last_id;
 	bool wrong_direction; /* said once */
+	bool asked;           /* a request was seen */
 	uint8_t identity_next;
 	uint32_t identity_hashes[MODBUS_IDENTITIES_MAX]; /* of the answers already told; 0: none */
 };

@@ -218,6 +218,21 @@ test_same_id(void **state)
 	assert_int_equal(flow.pairs.count, 0);
 }
 
+/* A capture that begins in the middle, or sees one direction only. */
+static void
+test_midstream(void **state)
+{
+	(void)state;
+	feed("0001 0000 0005 01 03 02 0007", false);
+	assert_int_equal(rig->events, 0);
+	assert_int_equal(counter_get(&rig->counters[MODBUS_COUNT_ORPHANS]), 1);
+	feed("0002 0000 0006 01 03 0000 0001 0003 0000 0006 01 03 0000 0001", true);
+	feed("0002 0000 0005 01 03 02 0007", false);
+	assert_int_equal(rig->events, 0);
+	feed("0002 0000 0005 01 03 02 0007", false);
+	assert_true(saw(MODBUS_EVENT_UNSOLICITED_RESPONSE));
+}
+
 /* A request is given up when its id comes again a second later; its response, when late, answers nobody. */
 static void
 test_reused_id(void **state)
@@ -498,7 +513,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(test_identity), CASE(test_identity_cut),
 		CASE(test_samples), CASE(test_cut), CASE(test_extremes), CASE(test_longest), CASE(test_oversized),
-		CASE(test_frame), CASE(test_probe), CASE(test_pipeline), CASE(test_same_id), CASE(test_reused_id), CASE(test_no_shift),
+		CASE(test_frame), CASE(test_probe), CASE(test_pipeline), CASE(test_same_id), CASE(test_midstream), CASE(test_reused_id), CASE(test_no_shift),
 		CASE(test_sub_codes), CASE(test_flood), CASE(test_end), CASE(test_shed), CASE(test_reversed),
 		CASE(test_malformed_response), CASE(test_tables), CASE(test_keyword), CASE(test_keyword_errors),
 	};
