@@ -227,7 +227,8 @@ parse_request(struct s7_message *message, struct header header, struct cursor le
 	struct cursor parameters = message->parameters;
 	struct pair_wait wait;
 
-	if (pair_find(&state->pairs, &pair_desc, key, &wait) != NULL)
+	/* What was asked before bytes were lost may have been answered in them. */
+	if (pair_find(&state->pairs, &pair_desc, key, &wait) != NULL && wait.since_ns > state->gap_ns)
 		proto_event(ctx, S7_EVENT_REUSED_PDU_REFERENCE);
 	if (pair_make_room(ctx, &state->pairs, &pair_desc, config.request_flood))
 		proto_event(ctx, S7_EVENT_FLOODED);
@@ -402,6 +403,7 @@ s7_gap(struct proto_ctx *ctx, uint32_t missing)
 	(void)missing;
 	cotp_message_clear(&state->messages[ctx->to_server], ctx->slab);
 	state->seen[ctx->to_server] = false;
+	state->gap_ns = ctx->ts_ns;
 	if (state->szl.to_server == ctx->to_server)
 		state->szl.data_unit = 0;
 }

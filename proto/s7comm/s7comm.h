@@ -386,6 +386,7 @@ struct s7_szl_rest {
 struct s7_state {
 	struct pair_table pairs;      /* requests that wait for their response */
 	struct pair_orphans orphans;
+	uint64_t gap_ns;              /* when bytes were lost last */
 	uint32_t last_id;
 	bool orphan_said;         /* until a response answers a request again */
 	bool seen[2];             /* by to_server: a message was read whole */

@@ -263,6 +263,27 @@ test_changes(void **state)
 	assert_has(&rig->json, "\"data\":\"1235\"");
 }
 
+/* An answer that the capture lost leaves its request open: that its reference comes again is nothing wrong. */
+static void
+test_reused_behind_loss(void **state)
+{
+	(void)state;
+	send(&read_request, true);
+	rig->ctx.ts_ns += 1000;
+	rig->ctx.to_server = false;
+	s7comm_proto.gap(&rig->ctx, 10);
+	rig->ctx.ts_ns += 1000;
+	send(&read_request, true);
+	assert_int_equal(rig->events, 0);
+	send(&read_answer, false);
+	send(&read_answer, false);
+	rig->ctx.ts_ns += 1000;
+	send(&read_request, true);
+	assert_int_equal(rig->events, 0);
+	send(&read_request, true);
+	assert_int_equal(rig->events, UINT64_C(1) << S7_EVENT_REUSED_PDU_REFERENCE);
+}
+
 static void
 test_pairing(void **state)
 {
@@ -356,7 +377,7 @@ main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, rig_destroy)
 	const struct CMUnitTest tests[] = {
 		CASE(test_samples), CASE(test_damage), CASE(test_connection), CASE(test_probe), CASE(test_fragments),
-		CASE(test_changes), CASE(test_pairing), CASE(test_long_list), CASE(test_garbage), CASE(test_tables),
+		CASE(test_changes), CASE(test_pairing), CASE(test_reused_behind_loss), CASE(test_long_list), CASE(test_garbage), CASE(test_tables),
 	};
 
 	return cmocka_run_group_tests_name("s7comm", tests, NULL, NULL);
