@@ -14,11 +14,12 @@
 #include <unistd.h>
 
 #include "app/sensor/sensor.h"
+#include "lib/base/clock.h"
 #include "lib/base/folder.h"
 #include "lib/base/log.h"
 #include "lib/base/losses.h"
 
-enum { CLIENTS_MAX = 16, REQUEST_LEN_MAX = 64 * 1024, SEND_TIMEOUT_S = 2, POLL_MS = 200, TOP_DEFAULT = 20, TOP_MAX = 1000 };
+enum { CLIENTS_MAX = 16, REQUEST_LEN_MAX = 64 * 1024, PATIENCE_MS = 2000, POLL_MS = 200, TOP_DEFAULT = 20, TOP_MAX = 1000 };
 
 struct client {
 	int fd;
@@ -114,14 +115,17 @@ verb_uplink(struct sensor *sensor, const json_t *request)
 static json_t *
 verb_rules_reload(struct sensor *sensor, const json_t *request)
 {
-	const struct ruleset_stats *stats;
+	struct ruleset_stats stats;
 	struct config_error err;
 
 	if (sensor_reload_rules(sensor, &err) != 0)
 		return failure(err.text);
-	stats = ruleset_stats_get(sensor->ruleset);
-	return json_pack("{s:b,s:i,s:i,s:i}", "ok", 1, "loaded", (int)stats->rules_loaded, "failed", (int)stats->rules_failed,
-		"compile_ms", (int)stats->compile_ms);
+	/* A signal may have them read again already. */
+	pthread_mutex_lock(&sensor->reload_lock);
+	stats = *ruleset_stats_get(sensor->ruleset);
+	pthread_mutex_unlock(&sensor->reload_lock);
+	return json_pack("{s:b,s:i,s:i,s:i}", "ok", 1, "loaded", (int)stats.rules_loaded, "failed", (int)stats.rules_failed,
+		"compile_ms", (int)stats.compile_ms);
 }
 
 /** A rule's use by all workers, for sorting. */
@@ -292,8 +296,25 @@ answer_to(struct sensor *sensor, const char *line, size_t len)
 		"capture.status, log.level");
 }
 
+/* Until the client has room for more. @param patience_ms  taken from: what is left of it @return false: it is used up */
 static bool
-send_answer(int fd, json_t *answer)
+wait_for_room(int fd, uint64_t *patience_ms)
+{
+	struct pollfd wait = { .fd = fd, .events = POLLOUT };
+	uint64_t since_ms = clock_ms(), took_ms;
+
+	if (*patience_ms == 0)
+		return false;
+	(void)poll(&wait, 1, (int)*patience_ms);
+	took_ms = clock_ms() - since_ms;
+	*patience_ms -= took_ms < *patience_ms ? took_ms : *patience_ms;
+	return wait.revents != 0 || *patience_ms > 0;
+}
+
+/* @param patience_ms  how long the client may be waited for; what it took is taken off, so that one who reads in drops holds
+ *                     the others up no longer than one who reads nothing */
+static bool
+send_answer(int fd, json_t *answer, uint64_t *patience_ms)
 {
 	char *text = answer == NULL ? NULL : json_dumps(answer, JSON_COMPACT);
 	size_t len = text == NULL ? 0 : strlen(text);
@@ -304,11 +325,12 @@ send_answer(int fd, json_t *answer)
 		return false;
 	text[len++] = '\n'; /* in the place of the terminator */
 	while (sent < len) {
-		ssize_t n = send(fd, text + sent, len - sent, MSG_NOSIGNAL);
+		ssize_t n = send(fd, text + sent, len - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
 
-		if (n <= 0)
+		if (n > 0)
+			sent += (size_t)n;
+		else if (n == 0 || (errno != EAGAIN && errno != EINTR) || !wait_for_room(fd, patience_ms))
 			break;
-		sent += (size_t)n;
 	}
 	free(text);
 	return sent == len;
@@ -319,6 +341,7 @@ static bool
 serve_client(struct control *control, struct client *client)
 {
 	ssize_t n = recv(client->fd, client->request + client->len, REQUEST_LEN_MAX - client->len, MSG_DONTWAIT);
+	uint64_t patience_ms = PATIENCE_MS; /* for all that it asked at once */
 	char *newline;
 
 	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
@@ -327,14 +350,15 @@ serve_client(struct control *control, struct client *client)
 	while ((newline = memchr(client->request, '\n', client->len)) != NULL) {
 		size_t line_len = (size_t)(newline - client->request);
 
-		if (!send_answer(client->fd, answer_to(control->sensor, client->request, line_len)))
+		if (atomic_load(&control->stop) ||
+		    !send_answer(client->fd, answer_to(control->sensor, client->request, line_len), &patience_ms))
 			return false;
 		client->len -= line_len + 1;
 		memmove(client->request, newline + 1, client->len);
 	}
 	if (client->len < REQUEST_LEN_MAX)
 		return true;
-	send_answer(client->fd, failure("the request is longer than 65536 bytes"));
+	send_answer(client->fd, failure("the request is longer than 65536 bytes"), &patience_ms);
 	return false;
 }
 
@@ -349,16 +373,17 @@ drop_client(struct control *control, unsigned int i)
 static void
 accept_client(struct control *control)
 {
-	const struct timeval timeout = { .tv_sec = SEND_TIMEOUT_S };
+	uint64_t patience_ms = 0; /* a few bytes have room in any socket */
 	int fd = accept4(control->listener, NULL, NULL, SOCK_CLOEXEC);
 	char *request;
 
-	if (fd < 0)
+	if (fd < 0) {
+		usleep(POLL_MS * 1000); /* no descriptor is left, perhaps: whoever knocks still does */
 		return;
+	}
 	request = control->client_count < CLIENTS_MAX ? malloc(REQUEST_LEN_MAX) : NULL;
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
 	if (request == NULL) {
-		send_answer(fd, failure("too many clients"));
+		send_answer(fd, failure("too many clients"), &patience_ms);
 		close(fd);
 		return;
 	}

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 
@@ -144,6 +145,37 @@ class Control(unittest.TestCase):
             self.assertEqual(status, 2, words)
             self.assertIn(said, text)
         self.assertIn('ports.0.port ', millrace('control', 'ports')[1])
+
+    @contextlib.contextmanager
+    def sipping(self):
+        """A client that asks a lot at once, and takes of the answers more than one in the time that it is waited for."""
+        ended = threading.Event()
+
+        def sip(client):
+            with contextlib.suppress(OSError):
+                while client.recv(12000) and not ended.wait(1):
+                    pass
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(self.socket)
+            client.sendall(b'{"verb":"counters"}\n' * 3000)
+            reader = threading.Thread(target=sip, args=(client,))
+            reader.start()
+            time.sleep(0.5)
+            try:
+                yield
+            finally:
+                ended.set()
+                reader.join()
+
+    def test_a_client_that_reads_in_drops_holds_nobody_up(self):
+        process = self.run_sensor('first')
+        with self.sipping():
+            begun = time.monotonic()
+            self.control('status')
+            self.assertLess(time.monotonic() - begun, 10)
+        with self.sipping():
+            process.send_signal(signal.SIGTERM)
+            self.assertEqual(process.wait(15), 0)
 
     def test_flows_are_those_of_the_events_to_come(self):
         capture = f'{self.folder}/plant.pcap'
