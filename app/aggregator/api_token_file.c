@@ -10,12 +10,13 @@
 #include <openssl/crypto.h>
 
 #include "app/aggregator/api_token.h"
+#include "lib/base/clock.h"
 #include "lib/base/folder.h"
 #include "lib/base/hold.h"
 #include "lib/base/log.h"
 #include "lib/link/batch.h"
 
-enum { LINE_LEN_MAX = 512, PATH_LEN_MAX = 4096 };
+enum { LINE_LEN_MAX = 512, PATH_LEN_MAX = 4096, AGAIN_MS = 1000 };
 
 struct file {
 	char *path;
@@ -24,6 +25,7 @@ struct file {
 	struct timespec changed;
 	off_t size;
 	ino_t inode;
+	uint64_t again_ms; /* not read before: it could not be */
 };
 
 static bool
@@ -59,6 +61,16 @@ read_line(struct api_token *out, char *line)
 	return batch_sensor_valid(out->name);
 }
 
+/* A comment may be longer than a line of a token can be. */
+static void
+skip_rest(const char *line, FILE *file)
+{
+	int byte = strchr(line, '\n') != NULL ? '\n' : getc(file);
+
+	while (byte != '\n' && byte != EOF)
+		byte = getc(file);
+}
+
 /* A file with a fault in it lets nobody in by it, which is said, rather than some. One that is not there is one without
  * tokens: the first makes it. */
 static int
@@ -67,6 +79,7 @@ read_file(struct file *tokens)
 	FILE *file = fopen(tokens->path, "re");
 	char line[LINE_LEN_MAX];
 	unsigned int number = 0;
+	int err = 0;
 
 	tokens->count = 0;
 	if (file == NULL && errno == ENOENT)
@@ -77,6 +90,8 @@ read_file(struct file *tokens)
 	}
 	while (fgets(line, sizeof(line), file) != NULL) {
 		number++;
+		if (line[0] == '#')
+			skip_rest(line, file);
 		if (line[strspn(line, " \t\r\n")] == '\0' || line[0] == '#')
 			continue;
 		if (tokens->count == API_TOKENS_MAX || !read_line(&tokens->list[tokens->count], line)) {
@@ -88,15 +103,23 @@ read_file(struct file *tokens)
 		}
 		tokens->count++;
 	}
+	if (ferror(file)) {
+		err = -errno;
+		log_error("api", "api.tokens: %s: %s", tokens->path, strerror(errno));
+		tokens->count = 0;
+	}
 	fclose(file);
-	return 0;
+	return err;
 }
 
 static void
 read_again(struct file *tokens)
 {
 	struct stat status;
+	int err;
 
+	if (clock_ms() < tokens->again_ms)
+		return;
 	if (stat(tokens->path, &status) != 0) {
 		tokens->count = 0;
 		tokens->size = -1;
@@ -107,7 +130,12 @@ read_again(struct file *tokens)
 	tokens->inode = status.st_ino;
 	tokens->size = status.st_size;
 	tokens->changed = status.st_mtim;
-	(void)read_file(tokens);
+	err = read_file(tokens);
+	/* It may be read later without another change: there was no descriptor left, perhaps. */
+	if (err != 0 && err != -EINVAL) {
+		tokens->size = -1;
+		tokens->again_ms = clock_ms() + AGAIN_MS;
+	}
 }
 
 /* Digests are compared, all of them, so that neither a token's bytes nor its place tell by time. */

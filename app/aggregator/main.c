@@ -232,15 +232,16 @@ serve(struct event_base *base, const struct options *options, const struct setti
 static void
 raise_files(const struct settings *settings)
 {
+	unsigned int listeners = settings_enrols(settings) && settings->enrol_listen[0] != '\0' ? 3 : 2;
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
 		return;
 	limit.rlim_cur = limit.rlim_max;
 	(void)setrlimit(RLIMIT_NOFILE, &limit);
-	if (limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < settings->connections_max + FILES_BESIDE)
-		log_warning("aggregator", "limits.connections is %llu, but the system allows %llu files (ulimit -n)",
-			(unsigned long long)settings->connections_max, (unsigned long long)limit.rlim_cur);
+	if (limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < settings->connections_max * listeners + FILES_BESIDE)
+		log_warning("aggregator", "limits.connections is %llu at each of %u listeners, but the system allows %llu files (ulimit -n)",
+			(unsigned long long)settings->connections_max, listeners, (unsigned long long)limit.rlim_cur);
 }
 
 static int

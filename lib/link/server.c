@@ -2,6 +2,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,10 @@ enum {
 };
 
 static int peer_slot = -1; /* of SSL's ex_data; given once for the process */
+
+/* A listener that cannot accept tells evhttp's own argument, by which its server is found. */
+static pthread_mutex_t servers_lock = PTHREAD_MUTEX_INITIALIZER;
+static LIST_HEAD(, link_server) servers = LIST_HEAD_INITIALIZER(servers);
 
 uint64_t
 server_clock_s(void)
@@ -84,6 +89,7 @@ server_accept(struct event_base *base, void *arg)
 		free(peer);
 		return NULL;
 	}
+	server->starved = false;
 	peer->server = server;
 	peer->ssl = ssl;
 	peer->since_s = server_clock_s();
@@ -257,6 +263,8 @@ sweep(evutil_socket_t fd, short what, void *arg)
 	struct peer *peer;
 
 	look_at_files(server, now_s);
+	if (server->starved && !server->paused)
+		evconnlistener_enable(server->listener);
 	LIST_FOREACH(peer, &server->peers, link) {
 		bool idle;
 
@@ -354,6 +362,27 @@ parse_listen(const char *text, struct sockaddr_storage *out, int *len)
 	return true;
 }
 
+/* Who waits at the door still does: asked again at once, the system says the same, as fast as it can. */
+static void
+on_accept_error(struct evconnlistener *listener, void *http)
+{
+	int err = EVUTIL_SOCKET_ERROR();
+	struct link_server *server;
+
+	evconnlistener_disable(listener);
+	pthread_mutex_lock(&servers_lock);
+	LIST_FOREACH(server, &servers, link)
+		if (server->http == http)
+			break;
+	pthread_mutex_unlock(&servers_lock);
+	if (server == NULL)
+		return;
+	server_count(server, LINK_SERVER_SHORT);
+	if (!server->starved)
+		log_error("link", "%s: no connection can be accepted: %s; tried again each second", server->config.topic, strerror(err));
+	server->starved = true;
+}
+
 static int
 bind_http(struct link_server *server)
 {
@@ -383,6 +412,7 @@ bind_http(struct link_server *server)
 		evconnlistener_free(server->listener);
 		return -ENOMEM;
 	}
+	evconnlistener_set_error_cb(server->listener, on_accept_error);
 	if (getsockname(evconnlistener_get_fd(server->listener), (struct sockaddr *)&address, &name_len) != 0)
 		return -errno;
 	server->port = ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port
@@ -419,6 +449,9 @@ link_server_create(struct link_server **out, struct event_base *base, const stru
 	server->handler = handler;
 	server->arg = arg;
 	LIST_INIT(&server->peers);
+	pthread_mutex_lock(&servers_lock);
+	LIST_INSERT_HEAD(&servers, server, link);
+	pthread_mutex_unlock(&servers_lock);
 	if (peer_slot < 0)
 		peer_slot = SSL_get_ex_new_index(0, NULL, NULL, NULL, peer_gone);
 	(void)server_tls_changed(&server->files, config);
@@ -463,6 +496,9 @@ link_server_destroy(struct link_server *server)
 
 	if (server == NULL)
 		return;
+	pthread_mutex_lock(&servers_lock);
+	LIST_REMOVE(server, link);
+	pthread_mutex_unlock(&servers_lock);
 	/* libevent frees connections later, from the base: by then the server is gone. */
 	LIST_FOREACH(peer, &server->peers, link) {
 		server_h2_release(peer);

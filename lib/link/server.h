@@ -24,6 +24,7 @@ enum link_server_counter {
 	LINK_SERVER_IDLE,    /* cut: silent for too long */
 	LINK_SERVER_CROWDED, /* cut: their peer had opened too many since */
 	LINK_SERVER_FULL,    /* times that the bound on connections was reached */
+	LINK_SERVER_SHORT,   /* times that the system had no descriptor, or no memory, for one */
 	LINK_SERVER_CERT_RELOADS,        /* times that changed files of TLS were taken over */
 	LINK_SERVER_CERT_RELOADS_FAILED, /* times that they were no good */
 	LINK_SERVER_CERT_WARNINGS,
@@ -44,6 +45,8 @@ enum link_server_counter {
 	[(base) + LINK_SERVER_IDLE] = { name ".idle_cut", "connections cut because they were silent too long" }, \
 	[(base) + LINK_SERVER_CROWDED] = { name ".crowded_cut", "connections cut because their sensor had opened too many since" }, \
 	[(base) + LINK_SERVER_FULL] = { name ".full", "times that limits.connections was reached" }, \
+	[(base) + LINK_SERVER_SHORT] = { name ".files_short", \
+		"times that a connection had to wait a second because the system gave no file descriptor, or no memory, for it" }, \
 	[(base) + LINK_SERVER_CERT_RELOADS] = { name ".cert_reloads", "times that changed certificate files were taken over" }, \
 	[(base) + LINK_SERVER_CERT_RELOADS_FAILED] = { name ".cert_reloads_failed", "times that changed certificate files were no good" }, \
 	[(base) + LINK_SERVER_CERT_WARNINGS] = { name ".cert_warnings", "warnings that the certificate is about to expire" }, \

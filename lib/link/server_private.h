@@ -71,6 +71,8 @@ struct link_server {
 	uint64_t peer_count;
 	uint16_t port;
 	bool paused;
+	bool starved;         /* the system gave nothing for a connection: it is asked again each second */
+	LIST_ENTRY(link_server) link; /* of all of the program */
 };
 
 /* How a protocol does it; each as the function of server.h of that name says. */

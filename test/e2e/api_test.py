@@ -8,6 +8,7 @@ usage: test/e2e/api_test.py [BUILD_DIR]     (default: build-test, else build)
 import http.client
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -287,6 +288,45 @@ class Tokens(Api):
         self.assertEqual(files, ['audit.jsonl'] + [f'audit.jsonl.{i}' for i in range(1, 5)])
         for name in files:
             self.assertLess(os.path.getsize(os.path.join(self.aggregator.dir.name, name)), 4096 + 1500)
+
+
+class NoFiles(Api):
+    """The system gives no descriptor any more, as where `ulimit -n` is below limits.connections."""
+
+    def cpu_s(self):
+        with open(f'/proc/{self.aggregator.process.pid}/stat') as file:
+            fields = file.read().split()
+        return (int(fields[13]) + int(fields[14])) / os.sysconf('SC_CLK_TCK')
+
+    def limit_files(self, soft):
+        pid = self.aggregator.process.pid
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, resource.prlimit(pid, resource.RLIMIT_NOFILE)[1]))
+
+    def test_it_waits_without_heat_and_goes_on(self):
+        reader = None if self.aggregator.cluster else self.make_token('grafana', 'read')
+        self.assertEqual(self.ask('/v1/alerts')[0], 200)  # on a connection that stays
+        before = len(os.listdir(f'/proc/{self.aggregator.process.pid}/fd'))
+        most = resource.prlimit(self.aggregator.process.pid, resource.RLIMIT_NOFILE)[0]
+        self.limit_files(before + 3)
+        held = [socket.create_connection(('127.0.0.1', int(port))) for port in (self.aggregator.port, self.aggregator.api_port) * 6]
+        time.sleep(0.5)
+        spent_s = self.cpu_s()
+        time.sleep(2)
+        self.assertLess(self.cpu_s() - spent_s, 0.5)
+        counters = self.ask('/v1/counters')[1]['aggregator']
+        self.assertGreater(counters['ingest.files_short'] + counters['api.files_short'], 0)
+        if reader:
+            # The file of tokens changes while it cannot be opened.
+            with open(self.tokens, 'a') as file:
+                file.write(f'# {"long " * 200}\n')
+            self.assertEqual(self.ask('/v1/alerts', token=reader)[0], 401)
+        for connection in held:
+            connection.close()
+        self.limit_files(most)
+        time.sleep(2.5)
+        self.assertEqual(self.post(1, [event(1)]), (200, {'acked': 1}))
+        if reader:
+            self.assertEqual(self.ask('/v1/alerts', token=reader)[0], 200)
 
 
 class Streams(Api):
