@@ -2,6 +2,7 @@
  * Gaps are owed until the aggregator has acknowledged their record. They are appended at a flush, never where
  * the loss is found: an eviction may happen inside an append.
  */
+#include <string.h>
 #include <time.h>
 
 #include "lib/spool/spool_private.h"
@@ -26,45 +27,6 @@ spool_gap_count_due(struct spool *spool)
 	atomic_store_explicit(&spool->gaps_due, due, memory_order_release);
 }
 
-/* Joins a neighbour that is not appended yet; when the table is full, the lane's last one grows over it. */
-static struct spool_gap *
-gap_find_joinable(struct spool_writer_state *state, enum link_lane lane, uint64_t first, enum spool_gap_reason reason)
-{
-	struct spool_gap *last = NULL;
-
-	for (uint64_t i = 0; i < state->gap_count; i++) {
-		struct spool_gap *gap = &state->gaps[i];
-
-		if (gap->lane != lane)
-			continue;
-		last = gap;
-		if (gap->record_seq == 0 && gap->reason == reason && gap->last + 1 == first)
-			return gap;
-	}
-	return state->gap_count < SPOOL_GAPS_MAX ? NULL : last != NULL ? last : &state->gaps[0];
-}
-
-void
-spool_gap_owe(struct spool *spool, enum link_lane lane, uint64_t first, uint64_t last, enum spool_gap_reason reason)
-{
-	struct spool_writer_state *state = &spool->writer_state;
-	struct spool_gap *gap = gap_find_joinable(state, lane, first, reason);
-
-	spool_count(spool, SPOOL_GAPS, 1);
-	if (gap == NULL) {
-		state->gaps[state->gap_count++] = (struct spool_gap){ first, last, 0, lane, reason };
-	} else if (gap->lane == lane) {
-		gap->first = first < gap->first ? first : gap->first;
-		gap->last = last > gap->last ? last : gap->last;
-		gap->record_seq = 0;
-	} else {
-		/* All places are other lanes': the oldest yields. */
-		*gap = (struct spool_gap){ first, last, 0, lane, reason };
-	}
-	spool->state_dirty = true;
-	spool_gap_count_due(spool);
-}
-
 /* Neighbours that wait become one, so that a spool that evicts its own gap records needs ever fewer of them. */
 static void
 join_neighbours(struct spool_writer_state *state)
@@ -84,6 +46,66 @@ join_neighbours(struct spool_writer_state *state)
 			state->gaps[kept++] = gap;
 	}
 	state->gap_count = kept;
+}
+
+/* Of one lane, those with the fewest numbers between them become one, which names these numbers too: rather that than one less. */
+static void
+join_nearest(struct spool_writer_state *state)
+{
+	uint64_t least = UINT64_MAX, into = 0, from = 0;
+
+	for (uint64_t i = 0; i < state->gap_count; i++)
+		for (uint64_t k = 0; k < state->gap_count; k++) {
+			const struct spool_gap *a = &state->gaps[i], *b = &state->gaps[k];
+			uint64_t between = b->first > a->last ? b->first - a->last : 0;
+
+			if (i == k || a->lane != b->lane || b->first < a->first || between >= least)
+				continue;
+			least = between;
+			into = i;
+			from = k;
+		}
+	if (least == UINT64_MAX)
+		return;
+	if (state->gaps[from].last > state->gaps[into].last)
+		state->gaps[into].last = state->gaps[from].last;
+	state->gaps[into].record_seq = 0;
+	memmove(&state->gaps[from], &state->gaps[from + 1], (state->gap_count - from - 1) * sizeof(state->gaps[0]));
+	state->gap_count--;
+}
+
+static_assert(SPOOL_GAPS_MAX > (int)LINK_LANE_COUNT, "in a full table two are of one lane");
+
+/* One that is not appended yet, and ends before it. */
+static struct spool_gap *
+find_before(struct spool_writer_state *state, enum link_lane lane, uint64_t first, enum spool_gap_reason reason)
+{
+	for (uint64_t i = 0; i < state->gap_count; i++) {
+		struct spool_gap *gap = &state->gaps[i];
+
+		if (gap->lane == lane && gap->record_seq == 0 && gap->reason == reason && gap->last + 1 == first)
+			return gap;
+	}
+	return NULL;
+}
+
+void
+spool_gap_owe(struct spool *spool, enum link_lane lane, uint64_t first, uint64_t last, enum spool_gap_reason reason)
+{
+	struct spool_writer_state *state = &spool->writer_state;
+	struct spool_gap *before = find_before(state, lane, first, reason);
+
+	spool_count(spool, SPOOL_GAPS, 1);
+	if (before == NULL && state->gap_count == SPOOL_GAPS_MAX)
+		join_neighbours(state);
+	if (before == NULL && state->gap_count == SPOOL_GAPS_MAX)
+		join_nearest(state);
+	if (before != NULL)
+		before->last = last;
+	else
+		state->gaps[state->gap_count++] = (struct spool_gap){ first, last, 0, lane, reason };
+	spool->state_dirty = true;
+	spool_gap_count_due(spool);
 }
 
 /* The stats records [first_seq, next_seq) are gone: gap records among them are owed again. */
@@ -177,8 +199,8 @@ spool_gap_flush(struct spool *spool)
 		uint64_t seq = gap_append(spool, &gap);
 
 		appended += seq != 0;
-		/* The append may itself have evicted and so made this gap longer: then it stays due. */
-		if (state->gaps[i].first == gap.first && state->gaps[i].last == gap.last)
+		/* The append may itself have evicted, and so made this gap longer or moved it: then it stays due. */
+		if (memcmp(&state->gaps[i], &gap, sizeof(gap)) == 0)
 			state->gaps[i].record_seq = seq;
 	}
 	if (appended > 0) {

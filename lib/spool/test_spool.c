@@ -337,6 +337,34 @@ test_eviction(void **state)
 	spool_destroy(spool);
 }
 
+/* More losses than there are places for, of which none is delivered: each is named, if with others that lie between two. */
+static void
+test_gaps_without_place(void **state)
+{
+	struct spool *spool = open_spool();
+	const struct spool_writer_state *saved = &spool->writer_state;
+
+	for (uint64_t i = 1; i <= SPOOL_GAPS_MAX; i++)
+		spool_gap_owe(spool, LINK_LANE_FLOW, i * 1000, i * 1000 + (i == 7 ? 990 : 10), SPOOL_GAP_SPOOL_FULL);
+	assert_int_equal(saved->gap_count, SPOOL_GAPS_MAX);
+	spool_gap_owe(spool, LINK_LANE_EVENT, 5, 6, SPOOL_GAP_DISK_FULL);
+	/* The two that were nearest have become one. */
+	assert_int_equal(saved->gaps[6].first, 7000);
+	assert_int_equal(saved->gaps[6].last, 8010);
+	spool_gap_owe(spool, LINK_LANE_ALERT, 7, 8, SPOOL_GAP_DISK_FULL);
+	assert_int_equal(saved->gap_count, SPOOL_GAPS_MAX);
+	for (uint64_t i = 1; i <= SPOOL_GAPS_MAX; i++) {
+		bool named = false;
+
+		for (uint64_t k = 0; k < saved->gap_count; k++)
+			named |= saved->gaps[k].lane == LINK_LANE_FLOW && saved->gaps[k].first <= i * 1000 && saved->gaps[k].last >= i * 1000 + 10;
+		assert_true(named);
+	}
+	assert_int_equal(saved->gaps[SPOOL_GAPS_MAX - 2].lane, LINK_LANE_EVENT);
+	assert_int_equal(saved->gaps[SPOOL_GAPS_MAX - 1].lane, LINK_LANE_ALERT);
+	spool_destroy(spool);
+}
+
 static uint64_t
 folder_bytes(void)
 {
@@ -527,6 +555,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_machine_stop, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_damage_in_the_middle, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_eviction, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_gaps_without_place, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_eviction_order, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_lane_share, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_step_back, setup, teardown),
