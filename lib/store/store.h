@@ -148,7 +148,7 @@ enum store_report {
 	STORE_REPORT_PAIRS,      /* [{src_ip, dest_ip, dest_port, proto, app_proto, flows, packets, bytes, first, last}]: by flows' originators, most bytes first, at most limit */
 	STORE_REPORT_TREND,      /* [{time, severity, alerts}]: by buckets of bucket_s, newest first, at most limit */
 	STORE_REPORT_FLOWS,      /* {flows, packets, bytes} */
-	STORE_REPORT_STATS,      /* [{sensor, epoch, run, record}]: the newest stats record of each run of a sensor */
+	STORE_REPORT_STATS,      /* [{sensor, epoch, run, record}]: the newest stats record of each run of a sensor; its oldest may stand for several (runs.h) */
 	STORE_REPORT_RETENTION,  /* {records, partitions, bytes, deleted_by_records, deleted_by_bytes, deleted_by_age} */
 	STORE_REPORT_COUNT,
 };

@@ -815,6 +815,49 @@ class FramesOfATime(Case):
         self.assertNotIn("store.deleted_by_age", lost(since=now - 600))
 
 
+class Runs(Case):
+    """A sensor that says of each of its records that it was started anew. Retention takes no run away: what they had counted is in the
+    totals for good."""
+
+    settings = ("limits.reorder=0",) + (() if cluster.wanted() else ("store.bytes-max=16mb",))
+    count = 400
+
+    def counters(self):
+        return self.aggregator.get("/v1/counters", sensor="plant-1")[1]["sensors"]
+
+    def test_too_many_become_one(self):
+        self.assertEqual(self.post(1, [event(n) for n in range(10)], sensor="plant-2"), (200, {"acked": 10}))
+        connection = self.aggregator.connect()
+        for first in range(1, self.count, 20):
+            self.assertEqual(self.post(first, [self.stats(n) for n in range(first, first + 20)], lane="stats", connection=connection)[0], 200)
+        self.assertEqual(self.post(self.count + 1, [self.stats(0, pad="x" * 300000)], lane="stats")[0], 200)  # is of no run
+        deadline = time.monotonic() + 60
+        while len(self.counters()) > 64:
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.2)
+        runs = self.counters()
+        self.assertEqual((len(runs), [row["record"]["stats"]["run"] for row in runs][-2:]), (64, ["r399", "r400"]))
+        self.assertEqual(runs[0]["record"]["stats"]["run"], "folded")
+        self.assertEqual(runs[0]["record"]["stats"]["uptime"], self.count - 63)
+        summary = self.aggregator.get("/v1/summary", sensor="plant-1")[1]
+        self.assertEqual((summary["frames"]["received"], summary["losses"]["capture.dropped.imissed"]), (7 * self.count, 2 * self.count))
+        # Of a part of their time nothing is known, of all of it everything.
+        summary = self.aggregator.get("/v1/summary", sensor="plant-1", since=1700000000, until=1700000000 + self.count - 62)[1]
+        self.assertEqual(summary["frames"]["received"], 7 * (self.count - 63))
+        # One that is started now and then goes on so.
+        self.assertEqual(self.post(self.count + 2, [self.stats(self.count + 1)], lane="stats")[0], 200)
+        deadline = time.monotonic() + 30
+        while self.counters()[-1]["record"]["stats"]["run"] != "r401" or len(self.counters()) > 64:
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.2)
+        self.assertEqual(self.aggregator.get("/v1/summary", sensor="plant-1")[1]["frames"]["received"], 7 * (self.count + 1))
+        self.assertEqual(self.numbers(sensor="plant-2"), list(range(10)))
+
+    def stats(self, n, pad="x" * 60000):
+        record = event(n, "stats", stats={"uptime": 1, "run": f"r{n}", "pad": pad, "capture": {"received": 7, "dropped": {"imissed": 2}}})
+        return {key: record[key] for key in ("timestamp", "event_type", "stats")}
+
+
 class Upgrade(Case):
     """Tables of before flows had columns, two replicas of them; the third is a new one."""
 

@@ -225,30 +225,6 @@ put_row(struct clickhouse_store *store, struct clickhouse_bytes *out, const stru
 	put_number(out, &line->flow_part);
 }
 
-/* Keeps the newest stats record of each run; retention never takes it away. */
-static int
-note_run(struct clickhouse_store *store, const struct batch_head *head, const struct store_line *line)
-{
-	char name[LINE_TEXT_MAX + 1] = "";
-	char *text = strndup(line->text.data, line->text.len);
-	int err;
-
-	if (text == NULL)
-		return -ENOMEM;
-	if (line->run.data != NULL)
-		memcpy(name, line->run.data, line->run.len > LINE_TEXT_MAX ? LINE_TEXT_MAX : line->run.len);
-	/* A run is what a sensor counted between a start and an end: it keeps its name, and its totals only grow. */
-	err = pg_run(store->tx, "INSERT INTO runs(sensor, epoch, run, name, uptime_s, received, ts_ns, line)"
-		" SELECT $1::text, $2::bigint, coalesce((SELECT r.run + (r.uptime_s > $4 OR r.received > $5 OR r.name <> $3)::int"
-		" FROM runs r WHERE r.sensor = $1 AND r.epoch = $2 ORDER BY r.run DESC LIMIT 1), 1), $3::text, $4::bigint,"
-		" $5::bigint, $6::bigint, $7::text"
-		" ON CONFLICT(sensor, epoch, run) DO UPDATE SET name = excluded.name, uptime_s = excluded.uptime_s,"
-		" received = excluded.received, ts_ns = excluded.ts_ns, line = excluded.line", "tntnnnt", head->sensor,
-		(int64_t)head->epoch, name, line->uptime_s.value, line->received.value, line->ts_ns.value, text);
-	free(text);
-	return err < 0 ? err : 0;
-}
-
 /* A sensor's records are together. FNV's low bits alone tell names apart badly. Questions ask every shard, so nothing else
  * depends on where a record is. */
 static struct clickhouse_shard *
@@ -279,7 +255,7 @@ add_rows(struct clickhouse_store *store, const struct batch_head *head, const st
 		if (line->ts_ns.value > block->ts_max_ns)
 			block->ts_max_ns = line->ts_ns.value;
 		if (head->lane == LINK_LANE_STATS && line->uptime_s.present)
-			err = note_run(store, head, line);
+			err = clickhouse_run_note(store, head, line);
 	}
 	out->skipped = from;
 	out->stored = head->count - from;

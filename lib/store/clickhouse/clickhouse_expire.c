@@ -136,6 +136,7 @@ clickhouse_store_expire(struct store *base, uint64_t now_s, uint64_t *deleted)
 {
 	struct clickhouse_store *store = clickhouse_of(base);
 	PGresult *rows;
+	int folded = 0;
 	int result;
 
 	*deleted = 0;
@@ -148,9 +149,11 @@ clickhouse_store_expire(struct store *base, uint64_t now_s, uint64_t *deleted)
 		return 0;
 	result = clickhouse_blocks_clean(store, (int64_t)now_s);
 	if (result == 0)
-		result = drop_doomed(store);
+		folded = clickhouse_runs_fold(store);
+	if (result == 0)
+		result = folded < 0 ? folded : drop_doomed(store);
 	if (result == 0)
 		result = choose(store, now_s, deleted);
 	(void)pg_run(store->aside, "SELECT pg_advisory_unlock($1)", "n", (int64_t)CLICKHOUSE_LOCK_JANITOR);
-	return result;
+	return result == 0 ? folded : result;
 }

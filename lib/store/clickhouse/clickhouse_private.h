@@ -102,6 +102,7 @@ struct clickhouse_store {
 	uint64_t deadline_ms; /* of the question that runs; 0: none */
 	const _Atomic bool *cancel;
 	uint64_t cleaned_ms;  /* when blocks were last looked after */
+	uint64_t folded_ms;   /* when runs were */
 };
 
 static inline struct clickhouse_store *
@@ -155,6 +156,13 @@ int clickhouse_blocks_clean(struct clickhouse_store *store, int64_t now_s);
 int clickhouse_store_next(struct store *base, const struct batch_head *head, uint64_t *next);
 int clickhouse_store_append(struct store *base, const struct batch_head *head, const struct store_body *body,
 	const struct store_line *lines, struct store_appended *out);
+
+/* ---- clickhouse_runs.c ---- */
+
+/** Keeps the newest stats record of each run; retention never takes it away. */
+int clickhouse_run_note(struct clickhouse_store *store, const struct batch_head *head, const struct store_line *line);
+/** Where a sensor has too many runs, some of them become one. @return 1: there may be more, 0 or -errno */
+int clickhouse_runs_fold(struct clickhouse_store *store);
 
 /* ---- clickhouse_snapshot.c: what is to be seen, and where ---- */
 

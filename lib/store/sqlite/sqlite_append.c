@@ -3,6 +3,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "lib/store/runs.h"
 #include "lib/store/sqlite/sqlite_private.h"
 
 enum {
@@ -84,8 +85,8 @@ lane_add(struct sqlite_store *store, const struct batch_head *head, int64_t now_
 
 static const struct line_text no_text = { .data = "" };
 
-static void
-bind_text(sqlite3_stmt *statement, int at, const struct line_text *text)
+void
+sqlite_bind_text(sqlite3_stmt *statement, int at, const struct line_text *text)
 {
 	if (text->data == NULL)
 		sqlite3_bind_null(statement, at);
@@ -141,9 +142,9 @@ record_add(struct sqlite_store *store, int64_t lane_id, uint64_t sequence, const
 	sqlite3_bind_int64(statement, 2, lane_id);
 	bind_u64(statement, 3, sequence);
 	sqlite3_bind_int64(statement, 4, line->ts_ns.value);
-	bind_text(statement, 5, line->event_type.data == NULL ? &no_text : &line->event_type);
-	bind_text(statement, 6, &line->proto);
-	bind_text(statement, 7, &line->app_proto);
+	sqlite_bind_text(statement, 5, line->event_type.data == NULL ? &no_text : &line->event_type);
+	sqlite_bind_text(statement, 6, &line->proto);
+	sqlite_bind_text(statement, 7, &line->app_proto);
 	bind_ip(statement, 8, &line->src_ip);
 	sqlite_bind_number(statement, 9, &line->src_port);
 	bind_ip(statement, 10, &line->dest_ip);
@@ -172,44 +173,22 @@ record_add(struct sqlite_store *store, int64_t lane_id, uint64_t sequence, const
 	return 0;
 }
 
-static void
-bind_run(sqlite3_stmt *statement, int64_t lane_id, const struct store_line *line)
-{
-	sqlite3_bind_int64(statement, 1, lane_id);
-	sqlite3_bind_int64(statement, 2, line->uptime_s.value);
-	sqlite3_bind_int64(statement, 3, line->received.value);
-	bind_text(statement, 4, line->run.data == NULL ? &no_text : &line->run);
-}
-
-/* Keeps the newest stats record of each run; retention never takes it away. */
-static int
-run_note(struct sqlite_store *store, int64_t lane_id, const struct store_line *line)
-{
-	sqlite3_stmt *get = store->statements[SQL_RUN_GET];
-	sqlite3_stmt *put = store->statements[SQL_RUN_PUT];
-	int64_t number = 1;
-
-	bind_run(get, lane_id, line);
-	if (sqlite3_step(get) == SQLITE_ROW)
-		number = sqlite3_column_int64(get, 0) + sqlite3_column_int64(get, 1);
-	sqlite3_reset(get);
-	bind_run(put, lane_id, line);
-	sqlite3_bind_int64(put, 5, number);
-	sqlite3_bind_int64(put, 6, line->ts_ns.value);
-	bind_text(put, 7, &line->text);
-	return sqlite_run(store, SQL_RUN_PUT);
-}
-
 static int
 gap_add(struct sqlite_store *store, int64_t lane_id, uint64_t first, uint64_t last, int64_t now_s)
 {
 	sqlite3_stmt *statement = store->statements[SQL_GAP_ADD];
+	int err;
 
 	sqlite3_bind_int64(statement, 1, lane_id);
 	bind_u64(statement, 2, first);
 	bind_u64(statement, 3, last);
 	sqlite3_bind_int64(statement, 4, now_s);
-	return sqlite_run(store, SQL_GAP_ADD);
+	err = sqlite_run(store, SQL_GAP_ADD);
+	if (err != 0)
+		return err;
+	/* A sensor may leave one out before each batch. */
+	sqlite3_bind_int64(store->statements[SQL_GAP_PRUNE], 1, STORE_GAPS_MAX);
+	return sqlite_run(store, SQL_GAP_PRUNE);
 }
 
 static int
@@ -281,7 +260,7 @@ records_add(struct sqlite_store *store, int64_t lane_id, const struct batch_head
 		if (err == 0)
 			err = sqlite_spans_note(store, lane_id, store->next_id - 1, line);
 		if (err == 0 && head->lane == LINK_LANE_STATS && line->uptime_s.present)
-			err = run_note(store, lane_id, line);
+			err = sqlite_run_note(store, lane_id, line);
 	}
 	out->stored = head->count - from;
 	out->next = head->sequence + head->count;

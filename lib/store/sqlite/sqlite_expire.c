@@ -7,7 +7,7 @@
 
 #include "lib/store/sqlite/sqlite_private.h"
 
-enum { SQL_TEXT_MAX = 512, TAKE_APART_STEPS = 5 };
+enum { SQL_TEXT_MAX = 512, TAKE_APART_STEPS = 5, FOLD_TURNS_MAX = 100 };
 
 /* How a doomed partition is taken apart. The first deletes little by little; the others go once it finds nothing. */
 static const char *const steps[TAKE_APART_STEPS] = {
@@ -232,9 +232,14 @@ sqlite_store_expire(struct store *base, uint64_t now_s, uint64_t *deleted)
 {
 	struct sqlite_store *store = sqlite_of(base);
 	struct stock stock = { 0 };
+	int folded = sqlite_runs_fold(store);
 	int result;
 
 	*deleted = 0;
+	/* What they took is room again before records go for it, unless there is no end of them. */
+	if (folded != 0 && ++store->fold_turns < FOLD_TURNS_MAX)
+		return folded;
+	store->fold_turns = 0;
 	result = take_apart(store);
 	if (result != 0)
 		return result;
@@ -251,5 +256,5 @@ sqlite_store_expire(struct store *base, uint64_t now_s, uint64_t *deleted)
 			result = shrink(store, &stock, (int64_t)stock.records, "deleted_by_bytes", deleted);
 	}
 	free(stock.parts);
-	return result;
+	return result == 0 ? folded : result;
 }

@@ -11,12 +11,13 @@
 enum {
 	SQLITE_PARTITIONS_MAX = 480, /* SQLite joins 500 tables in one question */
 	SQLITE_BLOCKS_CACHED = 4,
+	SQLITE_RUN_LANES_MAX = 16,
 };
 
 enum sqlite_statement {
 	SQL_BEGIN, SQL_COMMIT, SQL_ROLLBACK,
 	SQL_LANE_GET, SQL_SENSOR_ADD, SQL_LANE_COUNT, SQL_LANE_ADD, SQL_LANE_UPDATE, SQL_SENSOR_SEEN,
-	SQL_GAP_ADD, SQL_RUN_GET, SQL_RUN_PUT, SQL_TOTAL_ADD, SQL_PAGES,
+	SQL_GAP_ADD, SQL_GAP_PRUNE, SQL_RUN_GET, SQL_RUN_PUT, SQL_RUN_SURPLUS, SQL_RUN_FORGET, SQL_TOTAL_ADD, SQL_PAGES,
 	SQL_PARTITION_ADD, SQL_PARTITION_UPDATE, SQL_PARTITION_FIRST, SQL_PARTITION_DOOM, SQL_PARTITION_KEEP,
 	SQL_PARTITION_FORGET,
 	SQL_COUNT,
@@ -96,6 +97,9 @@ struct sqlite_store {
 	int64_t next_block;
 	int64_t dooming;       /* the partition that is taken apart */
 	unsigned int doom_step;
+	int64_t run_lanes[SQLITE_RUN_LANES_MAX]; /* whose sensors have a run more since they were counted */
+	unsigned int run_lane_count;
+	unsigned int fold_turns; /* in a row */
 	bool in_transaction;
 	bool reading;          /* between begin_read and end_read */
 };
@@ -126,6 +130,7 @@ int sqlite_store_next(struct store *base, const struct batch_head *head, uint64_
 int sqlite_store_append(struct store *base, const struct batch_head *head, const struct store_body *body,
 	const struct store_line *lines, struct store_appended *out);
 
+void sqlite_bind_text(sqlite3_stmt *statement, int at, const struct line_text *text);
 void sqlite_bind_number(sqlite3_stmt *statement, int at, const struct line_number *number);
 
 /* ---- sqlite_partition.c ---- */
@@ -173,6 +178,13 @@ int sqlite_spans_note(struct sqlite_store *store, int64_t lane_id, int64_t id, c
 int sqlite_spans_write(struct sqlite_store *store, int64_t lane_id);
 /** Makes may_have_flow(prints, flow_id) known to SQL. */
 int sqlite_spans_functions(struct sqlite_store *store);
+
+/* ---- sqlite_runs.c ---- */
+
+/** Keeps the newest stats record of each run; retention never takes it away. */
+int sqlite_run_note(struct sqlite_store *store, int64_t lane_id, const struct store_line *line);
+/** Where a sensor has too many runs, some of them become one. Outside a transaction. @return 1: there may be more, 0 or -errno */
+int sqlite_runs_fold(struct sqlite_store *store);
 
 /* ---- sqlite_query.c, sqlite_report.c, sqlite_expire.c ---- */
 

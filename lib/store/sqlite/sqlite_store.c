@@ -61,10 +61,16 @@ static const char *const statement_texts[SQL_COUNT] = {
 		" WHERE id = ?1",
 	[SQL_SENSOR_SEEN] = "UPDATE sensors SET last_seen_s = ?2 WHERE name = ?1 AND last_seen_s < ?2",
 	[SQL_GAP_ADD] = "INSERT INTO gaps(lane_id, first, last, at_s) VALUES(?1, ?2, ?3, ?4)",
+	[SQL_GAP_PRUNE] = "DELETE FROM gaps WHERE id <= (SELECT max(id) FROM gaps) - ?1",
 	[SQL_RUN_GET] = "SELECT run, uptime_s > ?2 OR received > ?3 OR name IS NOT ?4 FROM runs WHERE lane_id = ?1"
 		" ORDER BY run DESC LIMIT 1",
 	[SQL_RUN_PUT] = "INSERT OR REPLACE INTO runs(lane_id, uptime_s, received, name, run, ts_ns, line)"
 		" VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+	/* Those of the lane's sensor, from the newest on. */
+	[SQL_RUN_SURPLUS] = "SELECT n.lane_id, n.run, n.line FROM (SELECT r.lane_id, r.run FROM lanes l JOIN runs r ON r.lane_id = l.id"
+		" WHERE l.sensor_id = (SELECT sensor_id FROM lanes WHERE id = ?1) ORDER BY r.lane_id DESC, r.run DESC LIMIT ?3 OFFSET ?2) k"
+		" JOIN runs n ON n.lane_id = k.lane_id AND n.run = k.run ORDER BY n.lane_id DESC, n.run DESC",
+	[SQL_RUN_FORGET] = "DELETE FROM runs WHERE lane_id = ?1 AND run = ?2",
 	[SQL_TOTAL_ADD] = "INSERT INTO totals(name, value) VALUES(?1, ?2)"
 		" ON CONFLICT(name) DO UPDATE SET value = value + excluded.value",
 	[SQL_PAGES] = "SELECT p.page_count, f.freelist_count, s.page_size"

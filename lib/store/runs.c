@@ -1,0 +1,90 @@
+#include "lib/store/runs.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "lib/base/json_read.h"
+#include "lib/base/losses.h"
+#include "lib/store/cell.h"
+#include "lib/store/line.h"
+
+#define NS_OF_S INT64_C(1000000000)
+
+struct sums {
+	json_t *capture, *losses;
+	int64_t began_s, newest_ns;
+	unsigned int count;
+};
+
+static int64_t
+time_of(const json_t *record)
+{
+	const json_t *text = json_object_get(record, "timestamp");
+	struct line_number ts = { 0 };
+
+	if (json_is_string(text))
+		(void)store_time_read(&ts, json_string_value(text), json_string_length(text));
+	return ts.value;
+}
+
+static void
+add(struct sums *sums, const json_t *record)
+{
+	static const char *const names[] = { "received", "processed", "bytes" };
+	const json_t *stats = json_object_get(record, "stats");
+	const json_t *capture = json_object_get(stats, "capture");
+	int64_t newest_ns = time_of(record);
+	json_int_t uptime_s = json_integer_value(json_object_get(stats, "uptime"));
+	int64_t began_s = uptime_s < 0 || uptime_s > newest_ns / NS_OF_S ? newest_ns / NS_OF_S : newest_ns / NS_OF_S - uptime_s;
+
+	if (!json_is_object(stats))
+		return;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (json_integer_value(json_object_get(capture, names[i])) > 0)
+			losses_add(sums->capture, names[i], json_integer_value(json_object_get(capture, names[i])));
+	losses_add_stats(sums->losses, stats);
+	if (sums->count++ == 0 || began_s < sums->began_s)
+		sums->began_s = began_s;
+	if (newest_ns > sums->newest_ns)
+		sums->newest_ns = newest_ns;
+}
+
+/* Losses by their whole names, which are what a walk makes of nested ones. */
+static char *
+write(const struct sums *sums)
+{
+	json_t *stats = json_pack("{s:I, s:s, s:O}", "uptime", (json_int_t)(sums->newest_ns / NS_OF_S - sums->began_s), "run", STORE_RUNS_NAME,
+		"capture", sums->capture);
+	json_t *root = NULL;
+	char *text;
+
+	if (stats != NULL && json_object_update_missing(stats, sums->losses) == 0)
+		root = json_pack("{s:o, s:s, s:O}", "timestamp", store_cell_time(sums->newest_ns / NS_OF_S, sums->newest_ns % NS_OF_S),
+			"event_type", "stats", "stats", stats);
+	text = root == NULL ? NULL : json_dumps(root, JSON_COMPACT);
+	json_decref(stats);
+	json_decref(root);
+	return text;
+}
+
+char *
+store_runs_fold(const char *const runs[], unsigned int count)
+{
+	struct sums sums = { .capture = json_object(), .losses = json_object() };
+	char *text = NULL;
+
+	if (sums.capture != NULL && sums.losses != NULL) {
+		for (unsigned int i = 0; i < count; i++) {
+			json_t *record = json_read(runs[i], strlen(runs[i]));
+
+			add(&sums, record);
+			json_decref(record);
+		}
+		text = write(&sums);
+	}
+	json_decref(sums.capture);
+	json_decref(sums.losses);
+	return text;
+}
