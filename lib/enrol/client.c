@@ -2,6 +2,7 @@
 
 #include <curl/curl.h>
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,6 +54,19 @@ use_identity(CURL *easy, void *ssl_ctx, void *arg)
 		explicit_bzero(text.data, text.len);
 	buf_destroy(&text);
 	return good ? CURLE_OK : CURLE_SSL_CERTPROBLEM;
+}
+
+static bool
+is_stopped(const struct call *call)
+{
+	return call->way->stop != NULL && atomic_load(call->way->stop);
+}
+
+/* Called while a request waits, at least once a second. */
+static int
+look_for_stop(void *arg, curl_off_t to_come, curl_off_t come, curl_off_t to_go, curl_off_t gone)
+{
+	return is_stopped(arg);
 }
 
 static bool
@@ -123,7 +137,7 @@ go_by_ways(CURL *easy, struct call *call)
 	snprintf(base, sizeof(base), "%.*s", (int)(path == NULL ? strlen(call->url) : (size_t)(path - call->url)), call->url);
 	if (way_end_parse(&to, base, "https", 443) != 0)
 		return CURLE_URL_MALFORMAT;
-	for (unsigned int i = 0; i < set->count && code != CURLE_OK; i++)
+	for (unsigned int i = 0; i < set->count && code != CURLE_OK && !is_stopped(call); i++)
 		code = go(easy, call, set, &set->ways[i], &to);
 	return code;
 }
@@ -149,6 +163,9 @@ perform(CURL *easy, struct call *call, const char *body)
 		curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_answer);
 		curl_easy_setopt(easy, CURLOPT_WRITEDATA, &call->answer);
 		curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->reason);
+		curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
+		curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, look_for_stop);
+		curl_easy_setopt(easy, CURLOPT_XFERINFODATA, call);
 		set_tls(easy, call);
 		code = go_by_ways(easy, call);
 		curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);

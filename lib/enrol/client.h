@@ -34,6 +34,7 @@ struct enrol_way {
 	const char *crl; /* PEM file, read at each connection; NULL or "": none is looked at */
 	enum enrol_key key;
 	const char *pin; /* "sha256//BASE64[;...]" of the aggregator's key; NULL or "": any that the CA certified */
+	const _Atomic bool *stop; /* once it is true, what is asked is given up within a second or two; NULL: nobody says so */
 };
 
 /**

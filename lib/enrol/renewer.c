@@ -28,7 +28,7 @@ struct enrol_renewer {
 	pthread_cond_t wake;
 	bool curl_ready;
 	bool started;
-	bool stop;
+	_Atomic bool stop;
 	_Atomic uint64_t counters[ENROL_COUNTER_COUNT];
 };
 
@@ -112,6 +112,8 @@ renew_if_due(struct enrol_renewer *renewer)
 		/* By a clock far ahead of the aggregator's the next one is due at once, too. */
 		return retry_ms(renewer, &identity);
 	}
+	if (renewer->stop)
+		return 0;
 	counter_add(&renewer->counters[ENROL_RENEW_FAILED], 1);
 	if (identity.not_after_s * 1000 <= now_ms)
 		log_error("enrol", "the certificate has expired and a new invitation is needed: %s", error);
@@ -166,6 +168,7 @@ copy_way(struct enrol_renewer *renewer, const struct enrol_way *way)
 	renewer->way = *way;
 	renewer->way.crl = renewer->crl = strdup(way->crl == NULL ? "" : way->crl);
 	renewer->way.pin = renewer->pin = strdup(way->pin == NULL ? "" : way->pin);
+	renewer->way.stop = &renewer->stop;
 	if (renewer->crl == NULL || renewer->pin == NULL)
 		return -ENOMEM;
 	if (way->ways == NULL)

@@ -2,11 +2,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
+#include <poll.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "lib/base/clock.h"
 #include "lib/enrol/client.h"
 
 static EVP_PKEY *
@@ -277,6 +282,68 @@ creation_survives_no_memory(void **unused)
 	enrol_renewer_destroy(NULL);
 }
 
+static int
+listen_anywhere(unsigned int *port)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(address);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(fd, 4), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
+	*port = ntohs(address.sin_port);
+	return fd;
+}
+
+static void
+make_identity(const char *dir)
+{
+	struct activation activation = { .sensor = "plant-1", .site = "", .zone = "", .enrol = "https://a:2", .aggregator = "https://a:1" };
+	char error[IDENTITY_ERROR_MAX], ca[4096] = "";
+	FILE *file = fopen(rig_ca_cert, "r");
+	struct issuer *issuer = NULL;
+	struct issued issued;
+	EVP_PKEY *key = NULL;
+
+	assert_true(fread(ca, 1, sizeof(ca) - 1, file) > 0);
+	fclose(file);
+	activation.ca = ca;
+	assert_int_equal(enrol_identity_make_dir(dir, error), 0);
+	assert_int_equal(enrol_identity_pending_key(&key, dir, false, error), 0);
+	assert_int_equal(issuer_create(&issuer, &rig_config), 0);
+	assert_int_equal(issuer_issue(issuer, key, "plant-1", (uint64_t)time(NULL), &issued), 0);
+	assert_int_equal(enrol_identity_put_activation(dir, &activation, error), 0);
+	assert_int_equal(enrol_identity_install(dir, key, issued.pem, "plant-1", error), 0);
+	issued_free(&issued);
+	issuer_destroy(issuer);
+	EVP_PKEY_free(key);
+}
+
+/* The aggregator takes the connection and says nothing: whoever ends the sensor does not wait for it, by any of its ways. */
+static void
+an_end_does_not_wait_for_an_answer(void **unused)
+{
+	char dir[128], url[64];
+	const struct enrol_config config = { .dir = dir, .renew = true, .renew_at = 0 };
+	const struct enrol_way way = { .timeout_ms = 60000, .connect_timeout_ms = 60000 };
+	struct enrol_renewer *renewer = NULL;
+	struct pollfd asked = { .events = POLLIN };
+	unsigned int port;
+	uint64_t since_ms;
+
+	snprintf(dir, sizeof(dir), "%s/identity", rig_dir);
+	make_identity(dir);
+	asked.fd = listen_anywhere(&port);
+	snprintf(url, sizeof(url), "https://127.0.0.1:%u", port);
+	assert_int_equal(enrol_renewer_create(&renewer, &config, url, &way), 0);
+	assert_int_equal(poll(&asked, 1, 20000), 1);
+	since_ms = clock_ms();
+	enrol_renewer_destroy(renewer);
+	assert_true(clock_ms() - since_ms < 10000);
+	close(asked.fd);
+}
+
 int
 main(void)
 {
@@ -289,6 +356,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(identities_are_whole, rig_setup, rig_teardown),
 		cmocka_unit_test(renewal_is_due_at_a_part_of_the_lifetime), cmocka_unit_test(renewals_are_apart),
 		cmocka_unit_test_setup_teardown(creation_survives_no_memory, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(an_end_does_not_wait_for_an_answer, rig_setup, rig_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
