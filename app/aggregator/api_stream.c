@@ -87,15 +87,26 @@ write_line(void *arg, const struct store_found *found)
 	stream->found++;
 }
 
-/* A line of EVE has no line end in it: one data line holds it. */
+/* One data line holds it: its own line ends are between values, where another space is as good. */
 static void
 write_event(void *arg, const struct store_found *found)
 {
 	struct stream *stream = arg;
+	struct store_found flat = *found;
+	const char *at = memchr(found->line, '\r', found->line_len);
+	char *copy = at == NULL ? NULL : malloc(found->line_len);
 
+	if (copy != NULL) {
+		memcpy(copy, found->line, found->line_len);
+		for (size_t i = (size_t)(at - found->line); i < found->line_len; i++)
+			if (copy[i] == '\r')
+				copy[i] = ' ';
+		flat.line = copy;
+	}
 	evbuffer_add_printf(stream->chunk, "id: %" PRId64 "\nevent: alert\ndata: ", found->id);
-	api_write_record(stream->chunk, found);
+	api_write_record(stream->chunk, &flat);
 	evbuffer_add(stream->chunk, "\n\n", 2);
+	free(copy);
 	stream->found++;
 }
 

@@ -399,6 +399,16 @@ class Streams(Api):
                       self.open(f'/v1/alerts/live?after={seen[2][0]}')):
             self.assertEqual([n for _, n in self.read_events(again, 5)], [9, 10, 11, 12, 13])
 
+    def test_an_event_is_one_line_whatever_ends_lines(self):
+        """Between values JSON may have what ends a line of server-sent events: LF, CR LF or CR (HTML, 9.2.5)."""
+        live = self.open('/v1/alerts/live')
+        live.readline()
+        line = json.dumps(alert(1)).replace(', ', ',\r').replace(': ', ':\r')
+        self.assertEqual(self.post(1, [0], lane='alert', raw=zstd(line.encode() + b'\r\n')), (200, {'acked': 1}))
+        data = next(got for got in iter(live.readline, b'') if got.startswith(b'data: '))
+        self.assertNotIn(b'\r', data)
+        self.assertEqual(json.loads(data[6:])['record'], alert(1))
+
     def test_the_command_line_follows_across_a_restart(self):
         follower = subprocess.Popen([program('millrace/millrace'), 'alerts', '--follow', '--json'], stdout=subprocess.PIPE,
                                     stderr=subprocess.DEVNULL, env=self.environment())
