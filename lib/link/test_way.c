@@ -334,6 +334,10 @@ proxies_that_misbehave(void **state)
 		enum way_error want;
 	} rows[] = {
 		{ "http", SAYS("HTTP/1.1 200 OK\r\n\r\n"), false, WAY_DONE },
+		{ "http", SAYS("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 200 OK\r\n\r\n"), false, WAY_DONE },
+		{ "http", SAYS("HTTP/1.1 102 x\r\n\r\nHTTP/1.1 403 x\r\n\r\n"), true, WAY_PROXY_DENIED },
+		{ "http", SAYS("HTTP/1.1 100 x\r\n\r\n"), true, WAY_PROXY_TIMEOUT },
+		{ "http", SAYS("HTTP/1.1 101 x\r\n\r\n"), true, WAY_PROXY_STATUS },
 		{ "http", SAYS(""), true, WAY_PROXY_TIMEOUT },
 		{ "http", SAYS(""), false, WAY_PROXY_CLOSED },
 		{ "http", SAYS("HTTP/1.1 200 O"), true, WAY_PROXY_TIMEOUT },

@@ -6,7 +6,7 @@
 
 #include "lib/link/way_hop.h"
 
-enum { REQUEST_LEN_MAX = 8192, HASH_TEXT_LEN = 64 };
+enum { REQUEST_LEN_MAX = 8192, HASH_TEXT_LEN = 64, INTERIM_MAX = 16 };
 
 static bool
 hash_text(const struct way_challenge *challenge, const struct buf *in, char out[HASH_TEXT_LEN + 1])
@@ -129,12 +129,20 @@ way_fail_io(struct way_failure *fail, const struct way_hop *hop, int rc)
 		way_fail(fail, WAY_PROXY_CLOSED, "%s:%u: hung up", hop->at.host, hop->at.port);
 }
 
+/* An interim answer (RFC 9110 15.2): the one that counts comes behind it. */
+static bool
+is_interim(const struct way_reply *reply)
+{
+	return reply->status / 100 == 1 && reply->status != 101;
+}
+
 /* @return 0 with the reply read, or -1 with fail set */
 static int
 read_reply(struct way_stream *stream, const struct way_ask *ask, struct way_reply *reply, struct way_failure *fail)
 {
 	const struct way_end *at = &ask->hop->at;
 	uint8_t data[WAY_REPLY_LEN_MAX];
+	unsigned int interim = 0;
 	size_t len = 0;
 	int head_len = 0;
 
@@ -147,6 +155,11 @@ read_reply(struct way_stream *stream, const struct way_ask *ask, struct way_repl
 		}
 		len += (size_t)n;
 		head_len = way_reply_parse(reply, cursor_of(data, len));
+		while (head_len > 0 && is_interim(reply) && interim++ < INTERIM_MAX) {
+			len -= (size_t)head_len;
+			memmove(data, data + head_len, len);
+			head_len = len == 0 ? 0 : way_reply_parse(reply, cursor_of(data, len));
+		}
 	}
 	if (head_len < 0) {
 		way_fail(fail, WAY_PROXY_GARBAGE, "%s:%u: the answer to CONNECT is no HTTP", at->host, at->port);
