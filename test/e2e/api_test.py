@@ -399,6 +399,17 @@ class Streams(Api):
                       self.open(f'/v1/alerts/live?after={seen[2][0]}')):
             self.assertEqual([n for _, n in self.read_events(again, 5)], [9, 10, 11, 12, 13])
 
+    def test_a_gateway_that_ended_holds_no_alert_back(self):
+        """What it had numbered is given up, whatever its clock had said."""
+        if not self.aggregator.cluster:
+            self.skipTest('one gateway has a store of its own')
+        self.assertEqual(self.post(1, [alert(1)], lane='alert')[0], 200)
+        live = self.open('/v1/alerts/live')
+        live.readline()
+        self.aggregator.cluster.query("INSERT INTO blocks(id, part, at_s) SELECT nextval('block_ids'), max(id), 2200000000 FROM partitions")
+        self.assertEqual(self.post(2, [alert(2)], lane='alert')[0], 200)
+        self.assertEqual([n for _, n in self.read_events(live, 1)], [2])
+
     def test_an_event_is_one_line_whatever_ends_lines(self):
         """Between values JSON may have what ends a line of server-sent events: LF, CR LF or CR (HTML, 9.2.5)."""
         live = self.open('/v1/alerts/live')

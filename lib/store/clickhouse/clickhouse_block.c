@@ -28,6 +28,9 @@ enum {
 	CLEAN_TIMEOUT_MS = 10000,
 };
 
+/* Blocks are old or not by one clock, the database's: that of a gateway may be wrong, or another gateway's may. */
+#define PG_NOW_S "extract(epoch FROM now())::bigint"
+
 static const char insert[] =
 	"INSERT INTO records (part, block, id, sensor, epoch, lane, seq, ts_ns, event_type, proto, app_proto, src_ip, src_port,"
 	" dest_ip, dest_port, signature_id, severity, function, response_function, packets, bytes, len, line, flow_id,"
@@ -59,9 +62,9 @@ number_block(struct clickhouse_store *store, int64_t now_s)
 		"WITH locked AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared($1)),"
 		" part AS (SELECT id FROM partitions WHERE id = (SELECT max(id) FROM partitions) AND NOT doomed AND day >= $2"
 		"  AND records < $3 AND bytes < $4 FOR SHARE)"
-		" INSERT INTO blocks(id, part, at_s) SELECT nextval('block_ids'), part.id, $5::bigint FROM locked, part RETURNING id, part",
-		"nnnnn", (int64_t)CLICKHOUSE_LOCK_BLOCKS, now_s / SECONDS_OF_DAY, (int64_t)partition_records(store),
-		(int64_t)partition_bytes(store), now_s);
+		" INSERT INTO blocks(id, part, at_s) SELECT nextval('block_ids'), part.id, " PG_NOW_S " FROM locked, part RETURNING id, part",
+		"nnnn", (int64_t)CLICKHOUSE_LOCK_BLOCKS, now_s / SECONDS_OF_DAY, (int64_t)partition_records(store),
+		(int64_t)partition_bytes(store));
 	int found = rows == NULL ? pg_error(store->aside) : PQntuples(rows);
 
 	if (found > 0) {
@@ -394,7 +397,7 @@ forget_absent(struct clickhouse_store *store, const char *list)
 }
 
 int
-clickhouse_blocks_clean(struct clickhouse_store *store, int64_t now_s)
+clickhouse_blocks_clean(struct clickhouse_store *store)
 {
 	uint64_t now_ms = clickhouse_clock_ms();
 	PGresult *rows;
@@ -403,15 +406,16 @@ clickhouse_blocks_clean(struct clickhouse_store *store, int64_t now_s)
 	if (store->cleaned_ms != 0 && now_ms - store->cleaned_ms < CLEAN_EVERY_MS)
 		return 0;
 	store->cleaned_ms = now_ms;
-	/* Whoever lives holds the row of what it is writing. */
-	err = pg_run(store->aside, "UPDATE blocks SET given_up = true WHERE id IN (SELECT id FROM blocks WHERE NOT given_up"
-		" AND at_s < $1 FOR UPDATE SKIP LOCKED)", "n", now_s - PENDING_MIN_S);
+	/* Whoever lives holds the row of what it is writing. Of before there may be some of a clock that was ahead. */
+	err = pg_run(store->aside, "UPDATE blocks SET given_up = true, at_s = least(at_s, " PG_NOW_S ") WHERE id IN (SELECT id FROM blocks"
+		" WHERE NOT given_up AND at_s NOT BETWEEN " PG_NOW_S " - $1 AND " PG_NOW_S " + $2 FOR UPDATE SKIP LOCKED)", "nn",
+		(int64_t)PENDING_MIN_S, (int64_t)GIVEN_UP_KEEP_S);
 	if (err < 0)
 		return err;
 	if (err > 0)
 		log_notice("store", "%d blocks of gateways that ended are given up", err);
 	rows = pg_ask(store->aside, "SELECT coalesce(string_agg(id::text, ','), '') FROM (SELECT id FROM blocks WHERE given_up"
-		" AND at_s < $1 ORDER BY random() LIMIT $2) b", "nn", now_s - GIVEN_UP_KEEP_S, (int64_t)CLEAN_BLOCKS);
+		" AND at_s < " PG_NOW_S " - $1 ORDER BY random() LIMIT $2) b", "nn", (int64_t)GIVEN_UP_KEEP_S, (int64_t)CLEAN_BLOCKS);
 	if (rows == NULL)
 		return pg_error(store->aside);
 	err = PQgetvalue(rows, 0, 0)[0] == '\0' ? 0 : forget_absent(store, PQgetvalue(rows, 0, 0));

@@ -147,7 +147,7 @@ clickhouse_store_expire(struct store *base, uint64_t now_s, uint64_t *deleted)
 	PQclear(rows);
 	if (result == 0)
 		return 0;
-	result = clickhouse_blocks_clean(store, (int64_t)now_s);
+	result = clickhouse_blocks_clean(store);
 	if (result == 0)
 		folded = clickhouse_runs_fold(store);
 	if (result == 0)

@@ -149,7 +149,7 @@ int clickhouse_block_settle(struct clickhouse_store *store);
 /** Rolls back; what may have come to a node never counts. */
 void clickhouse_block_give_up(struct clickhouse_store *store);
 /** Gives up what gateways that died have left, and forgets what came nowhere. */
-int clickhouse_blocks_clean(struct clickhouse_store *store, int64_t now_s);
+int clickhouse_blocks_clean(struct clickhouse_store *store);
 
 /* ---- clickhouse_append.c ---- */
 
