@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,7 +13,7 @@
 static int
 open_file(const struct uplink *uplink, uint64_t *len)
 {
-	int fd = open(uplink->quarantine_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	int fd = open(uplink->quarantine_path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	struct stat st;
 	int rc = fd < 0 || fstat(fd, &st) != 0 ? -errno : fd;
 
@@ -35,6 +36,27 @@ uplink_quarantine_create(const struct uplink *uplink)
 	return 0;
 }
 
+/* Whether a power cut, or another program, left half of a line: what is put behind it would be a part of it. */
+static bool
+ends_torn(int fd, uint64_t len)
+{
+	char last;
+
+	return len > 0 && pread(fd, &last, 1, (off_t)len - 1) == 1 && last != '\n';
+}
+
+static bool
+append(int fd, uint64_t file_len, const struct buf *entry)
+{
+	/* It begins with a line end, which only half a line needs. */
+	size_t skip = ends_torn(fd, file_len) ? 0 : 1;
+	ssize_t done = write(fd, entry->data + skip, entry->len - skip);
+
+	if (done > 0 && (size_t)done < entry->len - skip && ftruncate(fd, (off_t)file_len) != 0)
+		log_warning("link", "half a line stays in the quarantine file: %s", strerror(errno));
+	return done == (ssize_t)(entry->len - skip);
+}
+
 /* Six output bytes are the most that one byte of a record takes as a JSON string. */
 static bool
 write_entry(struct uplink *uplink, const struct uplink_flight *flight, const char *why, const char *record, size_t len)
@@ -43,7 +65,7 @@ write_entry(struct uplink *uplink, const struct uplink_flight *flight, const cha
 
 	if (buf_create(&entry, len * 6 + 6 * BATCH_ERROR_MAX + 256) < 0)
 		return false;
-	buf_puts(&entry, "{\"lane\":\"");
+	buf_puts(&entry, "\n{\"lane\":\"");
 	buf_puts(&entry, link_lane_name(flight->head.lane));
 	buf_printf(&entry, "\",\"epoch\":\"%016llx\",\"sequence\":", (unsigned long long)flight->head.epoch);
 	buf_u64(&entry, flight->head.sequence);
@@ -55,7 +77,7 @@ write_entry(struct uplink *uplink, const struct uplink_flight *flight, const cha
 	uint64_t file_len = 0;
 	int fd = open_file(uplink, &file_len);
 	bool fits = fd >= 0 && !entry.full && file_len + entry.len <= uplink->config.quarantine_size;
-	bool written = fits && write(fd, entry.data, entry.len) == (ssize_t)entry.len;
+	bool written = fits && append(fd, file_len, &entry);
 
 	if (fd >= 0)
 		close(fd);

@@ -281,6 +281,19 @@ class UplinkTest(unittest.TestCase):
         self.assertEqual(numbers(self.aggregator.lane('event')), good + list(range(504, 509)))
         self.assertEqual(len(gaps(self.aggregator)), before)
 
+    def test_quarantine_behind_half_a_line(self):
+        """As a power cut leaves one: what comes next is whole."""
+        self.aggregator.hook = lambda head, lines: (400, {'error': 'bad line'}) if any(b':"poison"}' in x and b'gap' not in x for x in lines) else None
+        os.makedirs(f'{self.work}/spool', exist_ok=True)
+        with open(f'{self.work}/spool/quarantine.ndjson', 'w') as file:
+            file.write('{"lane":"ev')
+        feed = self.feed()
+        feed.put('event', 1, 2, 'poison')
+        self.finish(feed)
+        with open(f'{self.work}/spool/quarantine.ndjson') as file:
+            half, *whole = file.read().splitlines()
+        self.assertEqual((half, [json.loads(line)['sequence'] for line in whole]), ('{"lane":"ev', [1, 2]))
+
     def test_refused_gap_records(self):
         self.aggregator.hook = lambda head, lines: (422, {'error': 'no'}) if any(b'poison' in x for x in lines) else None
         feed = self.feed()
