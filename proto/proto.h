@@ -111,6 +111,7 @@ struct proto_ctx {
 	const uint8_t *server_addr;  /* [16] of the other end */
 	uint16_t sport, dport;       /* of the PDU's flow, either may be the usual port; 0 in gap() and end() */
 	bool tcp;                    /* false: UDP or Ethernet, a PDU is a datagram's rest */
+	bool midstream;              /* the flow was picked up in its middle: what came before may have been anything */
 	bool ending;                 /* in end(): the flow is over */
 	bool unread[2];              /* by to_server: see proto_is_unread() */
 	const struct proto_link *link; /* PROTO_ETHERNET: of the PDU at hand; NULL over IP and in end() */

@@ -27,6 +27,7 @@ prepare(struct proto_engine *engine, struct proto_session *session, uint64_t ts_
 	ctx->ts_ns = ts_ns;
 	ctx->to_server = to_server;
 	ctx->tcp = tcp;
+	ctx->midstream = session->midstream;
 	ctx->ending = false;
 	memcpy(ctx->file_wants, engine->file_wants[session->proto_idx], sizeof(ctx->file_wants));
 	memcpy(ctx->unread, engine->unread[session->proto_idx], sizeof(ctx->unread));

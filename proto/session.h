@@ -31,6 +31,7 @@ struct proto_session {
 	uint8_t proto_idx;         /* in the engine's table */
 	uint8_t tries;
 	bool parsed;               /* parse was called: end is due */
+	bool midstream;            /* the flow was picked up in its middle; who makes the session says so */
 	bool raw[2];               /* by to_server: the protocol takes the bytes as they come */
 	bool waited[2];            /* by to_server: the seen_len bytes were there before the protocol was found, in the other direction */
 	uint32_t seen_len[2];      /* by to_server: bytes that frame(), before that a probe, looked at and needs more */

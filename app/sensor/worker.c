@@ -127,6 +127,7 @@ worker_session(struct worker *worker, struct flow *flow)
 		return NULL;
 	}
 	memset(session, 0, sizeof(*session));
+	session->proto.midstream = (flow->flags & FLOW_MIDSTREAM) != 0;
 	flow->session = session;
 	return session;
 }

@@ -378,8 +378,9 @@ parse_response(struct proto_ctx *ctx, const struct header *header, struct cursor
 	} else {
 		pdu.record = record_begin(ctx->record, &enip_table);
 		pdu.record->id = ++state->last_id;
-		/* A broadcast is answered in flows of the answering devices' own; before the first request the capture began in the middle. */
-		if (ctx->tcp && state->asked)
+		/* A broadcast is answered in flows of the answering devices' own; where the connection's beginning was not seen, what came
+		 * before the first request may have been asked for. */
+		if (ctx->tcp && (state->asked || !ctx->midstream))
 			proto_event(ctx, ENIP_EVENT_UNSOLICITED_RESPONSE);
 		counter_add(&ctx->counters[ENIP_COUNT_ORPHANS], 1);
 	}

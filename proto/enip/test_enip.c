@@ -311,8 +311,13 @@ test_pairing(void **state)
 	feed_cip("0e03 20012401 3001", 5, 1, true);
 	assert_true(saw(ENIP_EVENT_REUSED_CONTEXT));
 	renew();
+	rig->ctx.midstream = true;
 	feed_cip("8e00 0000 0500", 6, 1, false); /* the capture began behind its request */
 	assert_int_equal(rig->events, 0);
+	renew();
+	rig->ctx.midstream = false;
+	feed_cip("8e00 0000 0500", 6, 1, false);
+	assert_true(saw(ENIP_EVENT_UNSOLICITED_RESPONSE));
 	renew();
 	rig->ctx.tcp = false;
 	for (unsigned int i = 0; i < 2; i++, rig->ctx.ts_ns += UINT64_C(60000000000)) {

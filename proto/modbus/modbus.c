@@ -358,8 +358,8 @@ parse_response(struct proto_ctx *ctx, struct header header, struct cursor body, 
 		pdu.request = &pdu.record->request;
 	} else {
 		pdu.record = begin_record(ctx);
-		/* Before the first request the capture began in the middle, or sees one direction only. */
-		if (state->asked)
+		/* Where the connection's beginning was not seen, what came before the first request may have been asked for. */
+		if (state->asked || (ctx->tcp && !ctx->midstream))
 			proto_event(ctx, MODBUS_EVENT_UNSOLICITED_RESPONSE);
 		counter_add(&ctx->counters[MODBUS_COUNT_ORPHANS], 1);
 	}

@@ -223,6 +223,7 @@ static void
 test_midstream(void **state)
 {
 	(void)state;
+	rig->ctx.midstream = true;
 	feed("0001 0000 0005 01 03 02 0007", false);
 	assert_int_equal(rig->events, 0);
 	assert_int_equal(counter_get(&rig->counters[MODBUS_COUNT_ORPHANS]), 1);
@@ -230,6 +231,15 @@ test_midstream(void **state)
 	feed("0002 0000 0005 01 03 02 0007", false);
 	assert_int_equal(rig->events, 0);
 	feed("0002 0000 0005 01 03 02 0007", false);
+	assert_true(saw(MODBUS_EVENT_UNSOLICITED_RESPONSE));
+}
+
+/* A server that speaks first in a connection that was seen from its beginning. */
+static void
+test_unasked(void **state)
+{
+	(void)state;
+	feed("0001 0000 0005 01 03 02 0007", false);
 	assert_true(saw(MODBUS_EVENT_UNSOLICITED_RESPONSE));
 }
 
@@ -513,7 +523,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(test_identity), CASE(test_identity_cut),
 		CASE(test_samples), CASE(test_cut), CASE(test_extremes), CASE(test_longest), CASE(test_oversized),
-		CASE(test_frame), CASE(test_probe), CASE(test_pipeline), CASE(test_same_id), CASE(test_midstream), CASE(test_reused_id), CASE(test_no_shift),
+		CASE(test_frame), CASE(test_probe), CASE(test_pipeline), CASE(test_same_id), CASE(test_midstream), CASE(test_unasked), CASE(test_reused_id), CASE(test_no_shift),
 		CASE(test_sub_codes), CASE(test_flood), CASE(test_end), CASE(test_shed), CASE(test_reversed),
 		CASE(test_malformed_response), CASE(test_tables), CASE(test_keyword), CASE(test_keyword_errors),
 	};
