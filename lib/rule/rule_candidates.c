@@ -97,7 +97,9 @@ unit_candidates(struct rule_view *view, const struct rule_group *group, uint32_t
 	uint32_t off = unit_off < view->payload_len ? unit_off : view->payload_len, len = view->payload_len - off;
 	struct cursor unit = cursor_of(view->payload + off, len);
 
-	for (const struct rule_index *index = group->indexes, *end = index + group->index_count; index < end && index->offset < len; index++) {
+	const struct rule_index *index = group->indexes;
+
+	for (uint32_t left = group->index_count; left > 0 && index->offset < len; left--, index++) {
 		unsigned int byte = unit.pos[index->offset];
 		uint64_t word = index->has[byte / 64], bit = UINT64_C(1) << byte % 64;
 
