@@ -139,6 +139,19 @@ holder(json_t *tree, const char *path, const char **key, bool create)
 	return *path == '\0' ? NULL : tree;
 }
 
+/* On a command line "!$HOME_NET" is what it says: there is no other use for YAML's tags, and the shell took the quotes. */
+static int
+value_of(const char *text, json_t **value, struct config_error *err)
+{
+	if (text[0] != '!')
+		return tree_parse(text, strlen(text), "--set", value, NULL, err);
+	*value = json_string(text);
+	if (*value != NULL)
+		return 0;
+	config_error_set(err, "--set: %s is not UTF-8", text);
+	return -EINVAL;
+}
+
 int
 config_set(struct config *config, const char *assignment, struct config_error *err)
 {
@@ -154,7 +167,7 @@ config_set(struct config *config, const char *assignment, struct config_error *e
 	}
 	memcpy(path, assignment, (size_t)(equals - assignment));
 	path[equals - assignment] = '\0';
-	rc = tree_parse(equals + 1, strlen(equals + 1), "--set", &value, NULL, err);
+	rc = value_of(equals + 1, &value, err);
 	if (rc != 0)
 		return rc;
 	object = holder(config->tree, path, &key, true);

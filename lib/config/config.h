@@ -51,7 +51,7 @@ struct config;
 
 /** Reads a YAML file. @param path NULL: an empty configuration. @return 0 or -errno with err set. */
 int config_load(struct config **out, const char *path, struct config_error *err);
-/** Sets one key from "a.b.c=value" (value is YAML); later calls win over earlier and over the file. */
+/** Sets one key from "a.b.c=value" (value is YAML, or begins with ! and is that text); later calls win over earlier and over the file. */
 int config_set(struct config *config, const char *assignment, struct config_error *err);
 /** Fills the owner's struct from its table, defaults included. @return 0 or -EINVAL with err set. */
 int config_apply(struct config *config, const struct knob_table *table, void *target, struct config_error *err);

@@ -84,6 +84,10 @@ values_and_defaults_arrive(void **state)
 	assert_false(t.on);
 	assert_int_equal(json_array_size(t.files), 2);
 	assert_int_equal(config_set(config, "nonsense", &err), -EINVAL);
+	assert_int_equal(config_set(config, "vars.address-groups.EXTERNAL_NET=!$HOME_NET", &err), 0);
+	assert_string_equal(json_string_value(config_get(config, "vars.address-groups.EXTERNAL_NET")), "!$HOME_NET");
+	assert_int_equal(config_set(config, "a.text=!\xff", &err), -EINVAL);
+	assert_non_null(strstr(err.text, "is not UTF-8"));
 	config_destroy(config);
 }
 
