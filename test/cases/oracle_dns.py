@@ -197,7 +197,7 @@ def theirs_has(text):
 
 # field or '*', what must hold, why the two differ. The first row that holds is told.
 REASONS = [
-    ('*', of('arcnet', 'radiotap', 'quic-vector'),
+    ('*', of('arcnet', 'quic-vector'),
      'a tunnel, a link type or QUIC, which are not decoded'),
     ('*', of('arkime__v6', 'communityid-icmp6', 'log4j-dns_exfil'), 'the beginning of a query, quoted in an ICMP error'),
     ('*', of('app-layer-protocol-exact'), 'DNS in HTTPS, which tshark decrypts with the keys in the capture'),

@@ -27,7 +27,6 @@ UDP_METHODS = {"M-SEARCH", "NOTIFY"}
 
 # What is missing here, by capture.
 NOT_HERE = {
-    "arkime__80211http.pcap": "IEEE 802.11 frames",
     "tcpdump__arcnet-rfc1201-arp-icmp-http.pcap": "ARCNET frames",
     "arkime__nflog.pcap": "NFLOG frames",
     "arkime__sctp-www.pcap": "HTTP over SCTP",
