@@ -9,6 +9,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/json_read.h"
 #include "lib/base/losses.h"
+#include "lib/store/cell.h"
 
 enum {
 	ALL_WINDOW_S = 3600, /* as stats.interval at most */
@@ -62,17 +63,6 @@ began_at(int64_t newest_ns, json_int_t uptime_s)
 	return uptime_s < 0 ? newest_ns : uptime_s > newest_ns / NS_OF_S ? 0 : newest_ns - uptime_s * NS_OF_S;
 }
 
-static int64_t
-time_of(const json_t *record)
-{
-	const json_t *text = json_object_get(record, "timestamp");
-	struct line_number ts = { 0 };
-
-	if (json_is_string(text))
-		(void)store_time_read(&ts, json_string_value(text), json_string_length(text));
-	return ts.value;
-}
-
 static bool
 read_run(struct run *out, const json_t *row)
 {
@@ -83,7 +73,7 @@ read_run(struct run *out, const json_t *row)
 	out->row = row;
 	out->sensor = json_string_value(json_object_get(row, "sensor"));
 	out->epoch = json_string_value(json_object_get(row, "epoch"));
-	out->newest_ns = time_of(record);
+	out->newest_ns = store_cell_time_read(record);
 	out->began_ns = began_at(out->newest_ns, json_integer_value(json_object_get(stats_of(record), "uptime")));
 	return out->sensor != NULL && out->epoch != NULL;
 }
@@ -118,7 +108,7 @@ is_of_run(const struct run *run, const json_t *record)
 		return false;
 	if (name != NULL)
 		return json_equal(name, json_object_get(stats, "run")) != 0;
-	return json_object_get(stats, "run") == NULL && time_of(record) >= run->began_ns &&
+	return json_object_get(stats, "run") == NULL && store_cell_time_read(record) >= run->began_ns &&
 		number_at(stats, "capture", "received") <= number_at(newest, "capture", "received");
 }
 
@@ -268,7 +258,7 @@ add_runs(const struct search *search, json_t *frames, json_t *losses)
 
 		/* Its losses are named, as those of all sensors are, though it counted none then. One that is newer than the end says
 		 * nothing of what is between. */
-		if (run->to == NULL || (run->from != NULL && time_of(run->from) > time_of(run->to)))
+		if (run->to == NULL || (run->from != NULL && store_cell_time_read(run->from) > store_cell_time_read(run->to)))
 			add(newest, newest, frames, losses);
 		else
 			add(run->from, run->to, frames, losses);

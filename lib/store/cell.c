@@ -6,6 +6,7 @@
 
 #include "lib/base/json_read.h"
 #include "lib/link/batch.h"
+#include "lib/store/line.h"
 
 json_t *
 store_cell_time(int64_t seconds, int64_t ns)
@@ -53,4 +54,15 @@ store_cell_line(const char *line, size_t len)
 	json_t *record = line == NULL ? NULL : json_read(line, len);
 
 	return record == NULL ? json_null() : record;
+}
+
+int64_t
+store_cell_time_read(const json_t *record)
+{
+	const json_t *text = json_object_get(record, "timestamp");
+	struct line_number ts = { 0 };
+
+	if (json_is_string(text))
+		(void)store_time_read(&ts, json_string_value(text), json_string_length(text));
+	return ts.value;
 }

@@ -10,6 +10,8 @@
 
 /** Since the Unix epoch. "2026-01-02T03:04:05.000006+0000" */
 json_t *store_cell_time(int64_t seconds, int64_t ns);
+/** A record's timestamp, ns since the Unix epoch; 0: it has none that can be read. */
+int64_t store_cell_time_read(const json_t *record);
 /** Of 4 or 16 bytes. */
 json_t *store_cell_ip(const void *bytes, size_t len);
 /** The lane's name. */

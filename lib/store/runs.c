@@ -8,7 +8,6 @@
 #include "lib/base/json_read.h"
 #include "lib/base/losses.h"
 #include "lib/store/cell.h"
-#include "lib/store/line.h"
 
 #define NS_OF_S INT64_C(1000000000)
 
@@ -18,24 +17,13 @@ struct sums {
 	unsigned int count;
 };
 
-static int64_t
-time_of(const json_t *record)
-{
-	const json_t *text = json_object_get(record, "timestamp");
-	struct line_number ts = { 0 };
-
-	if (json_is_string(text))
-		(void)store_time_read(&ts, json_string_value(text), json_string_length(text));
-	return ts.value;
-}
-
 static void
 add(struct sums *sums, const json_t *record)
 {
 	static const char *const names[] = { "received", "processed", "bytes" };
 	const json_t *stats = json_object_get(record, "stats");
 	const json_t *capture = json_object_get(stats, "capture");
-	int64_t newest_ns = time_of(record);
+	int64_t newest_ns = store_cell_time_read(record);
 	json_int_t uptime_s = json_integer_value(json_object_get(stats, "uptime"));
 	int64_t began_s = uptime_s < 0 || uptime_s > newest_ns / NS_OF_S ? newest_ns / NS_OF_S : newest_ns / NS_OF_S - uptime_s;
 
