@@ -11,24 +11,31 @@ enum {
 
 struct pair_open {
 	struct pair_open *older, *newer;
-	struct pair_open *chain; /* the next newer one of the bucket */
+	struct pair_open *chain; /* with an index: the next newer one of the bucket */
 	struct pair_wait wait;
 	uint32_t record_len;
 	_Alignas(8) uint8_t record[];
 };
 
-static unsigned int
-bucket_of(uint64_t value)
+struct pair_index {
+	struct pair_bucket {
+		struct pair_open *first, *last;
+	} buckets[PAIR_BUCKETS]; /* each the oldest first */
+};
+
+static struct pair_bucket *
+bucket_of(const struct pair_table *table, uint64_t value)
 {
-	return value * UINT64_C(0x9e3779b97f4a7c15) >> 60 & (PAIR_BUCKETS - 1);
+	return &table->index->buckets[value * UINT64_C(0x9e3779b97f4a7c15) >> 58 & (PAIR_BUCKETS - 1)];
 }
 
 static struct pair_open *
 find(const struct pair_table *table, const struct pair_desc *desc, struct pair_key key)
 {
-	struct pair_open *open = table->count == 0 ? NULL : table->buckets[bucket_of(key.value)].first;
+	bool indexed = table->index != NULL;
+	struct pair_open *open = indexed ? bucket_of(table, key.value)->first : table->oldest;
 
-	for (; open != NULL; open = open->chain) {
+	for (; open != NULL; open = indexed ? open->chain : open->newer) {
 		uint64_t detail = open->wait.key.detail;
 
 		if (open->wait.key.value == key.value &&
@@ -36,6 +43,77 @@ find(const struct pair_table *table, const struct pair_desc *desc, struct pair_k
 			break;
 	}
 	return open;
+}
+
+static void
+index_add(struct pair_table *table, struct pair_open *open)
+{
+	struct pair_bucket *bucket;
+
+	if (table->index == NULL)
+		return;
+	bucket = bucket_of(table, open->wait.key.value);
+	if (bucket->last != NULL)
+		bucket->last->chain = open;
+	else
+		bucket->first = open;
+	bucket->last = open;
+	open->chain = NULL;
+}
+
+static void
+index_add_first(struct pair_table *table, struct pair_open *open)
+{
+	struct pair_bucket *bucket;
+
+	if (table->index == NULL)
+		return;
+	bucket = bucket_of(table, open->wait.key.value);
+	open->chain = bucket->first;
+	bucket->first = open;
+	if (bucket->last == NULL)
+		bucket->last = open;
+}
+
+static void
+index_remove(struct pair_table *table, struct pair_open *open)
+{
+	struct pair_bucket *bucket;
+	struct pair_open *before = NULL;
+
+	if (table->index == NULL)
+		return;
+	bucket = bucket_of(table, open->wait.key.value);
+	for (struct pair_open *at = bucket->first; at != open; at = at->chain)
+		before = at;
+	if (before != NULL)
+		before->chain = open->chain;
+	else
+		bucket->first = open->chain;
+	if (bucket->last == open)
+		bucket->last = before;
+}
+
+/* Many wait, and there is no index yet. Without memory for one they are looked through. */
+static void
+index_make(struct proto_ctx *ctx, struct pair_table *table)
+{
+	if (table->index != NULL || table->count < PAIR_INDEX_FROM)
+		return;
+	table->index = slab_alloc(ctx->slab, sizeof(*table->index));
+	if (table->index == NULL)
+		return;
+	memset(table->index, 0, sizeof(*table->index));
+	for (struct pair_open *open = table->oldest; open != NULL; open = open->newer)
+		index_add(table, open);
+}
+
+static void
+index_drop(struct proto_ctx *ctx, struct pair_table *table)
+{
+	if (table->index != NULL)
+		slab_free(ctx->slab, table->index, sizeof(*table->index));
+	table->index = NULL;
 }
 
 static struct pair_open *
@@ -50,6 +128,7 @@ make(struct proto_ctx *ctx, struct pair_table *table, const struct pair_desc *de
 	}
 	*open = (struct pair_open){ .wait = *wait, .record_len = ctx->record->len };
 	memcpy(open->record, ctx->record->base, ctx->record->len);
+	index_make(ctx, table);
 	table->count++;
 	return open;
 }
@@ -57,16 +136,11 @@ make(struct proto_ctx *ctx, struct pair_table *table, const struct pair_desc *de
 bool
 pair_keep(struct proto_ctx *ctx, struct pair_table *table, const struct pair_desc *desc, const struct pair_wait *wait)
 {
-	struct pair_bucket *bucket = &table->buckets[bucket_of(wait->key.value)];
 	struct pair_open *open = make(ctx, table, desc, wait);
 
 	if (open == NULL)
 		return false;
-	if (bucket->last != NULL)
-		bucket->last->chain = open;
-	else
-		bucket->first = open;
-	bucket->last = open;
+	index_add(table, open);
 	open->older = table->newest;
 	if (table->newest != NULL)
 		table->newest->newer = open;
@@ -79,15 +153,11 @@ pair_keep(struct proto_ctx *ctx, struct pair_table *table, const struct pair_des
 bool
 pair_keep_first(struct proto_ctx *ctx, struct pair_table *table, const struct pair_desc *desc, const struct pair_wait *wait)
 {
-	struct pair_bucket *bucket = &table->buckets[bucket_of(wait->key.value)];
 	struct pair_open *open = make(ctx, table, desc, wait);
 
 	if (open == NULL)
 		return false;
-	open->chain = bucket->first;
-	bucket->first = open;
-	if (bucket->last == NULL)
-		bucket->last = open;
+	index_add_first(table, open);
 	open->newer = table->oldest;
 	if (table->oldest != NULL)
 		table->oldest->older = open;
@@ -109,19 +179,9 @@ pair_find(const struct pair_table *table, const struct pair_desc *desc, struct p
 }
 
 static void
-unlink_open(struct pair_table *table, struct pair_open *open)
+unlink_open(struct proto_ctx *ctx, struct pair_table *table, struct pair_open *open)
 {
-	struct pair_bucket *bucket = &table->buckets[bucket_of(open->wait.key.value)];
-	struct pair_open *before = NULL;
-
-	for (struct pair_open *at = bucket->first; at != open; at = at->chain)
-		before = at;
-	if (before != NULL)
-		before->chain = open->chain;
-	else
-		bucket->first = open->chain;
-	if (bucket->last == open)
-		bucket->last = before;
+	index_remove(table, open);
 	if (open->older != NULL)
 		open->older->newer = open->newer;
 	else
@@ -131,8 +191,10 @@ unlink_open(struct pair_table *table, struct pair_open *open)
 	else
 		table->newest = open->older;
 	assert(table->count > 0);
-	if (--table->count == 0)
-		table->flooded = false;
+	if (--table->count > 0)
+		return;
+	table->flooded = false;
+	index_drop(ctx, table);
 }
 
 static void
@@ -160,7 +222,7 @@ pair_take(struct proto_ctx *ctx, struct pair_table *table, const struct pair_des
 		return NULL;
 	*out = open->wait;
 	pair_release(ctx);
-	unlink_open(table, open);
+	unlink_open(ctx, table, open);
 	ctx->taken = open;
 	void *record = record_begin_copy(ctx->record, open->record, open->record_len);
 
@@ -202,7 +264,7 @@ deliver_unanswered(struct proto_ctx *ctx, struct pair_table *table, const struct
 	ctx->events = 0;
 	ctx->to_server = open->wait.to_server;
 	counter_add(&ctx->counters[desc->count_unanswered], 1);
-	unlink_open(table, open);
+	unlink_open(ctx, table, open);
 	if (record_begin_copy(ctx->record, open->record, open->record_len) != NULL)
 		proto_deliver(ctx, PROTO_EMIT, id);
 	give_back(ctx, open);

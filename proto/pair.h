@@ -11,7 +11,8 @@
 #include "proto/proto.h"
 
 enum {
-	PAIR_BUCKETS = 16, /* a power of two */
+	PAIR_INDEX_FROM = 8, /* so many wait: from then on they are found by an index, not one after another */
+	PAIR_BUCKETS = 64, /* a power of two */
 	PAIR_ORPHANS = 32, /* a power of two */
 	PAIR_AHEAD = 3,    /* struct proto.ahead of a protocol whose state begins with a pair_table */
 };
@@ -41,12 +42,11 @@ struct pair_wait {
 };
 
 struct pair_open;
+struct pair_index;
 
 struct pair_table {
 	struct pair_open *oldest, *newest; /* the oldest is the one that an answer most likely is to */
-	struct pair_bucket {
-		struct pair_open *first, *last;
-	} buckets[PAIR_BUCKETS]; /* by key.value, each the oldest first */
+	struct pair_index *index;  /* by key.value; NULL: few wait, or there was no memory for it */
 	uint32_t response_time_us; /* typical, moving; 0 before the first answer */
 	uint16_t count;
 	bool flooded;              /* pair_make_room() said so, until nothing waits any more */

@@ -65,10 +65,7 @@ destroy(void **state)
 	assert_int_equal(slab_used(rig.ctx.slab), 0);
 	assert_null(rig.table.oldest);
 	assert_null(rig.table.newest);
-	for (unsigned int i = 0; i < PAIR_BUCKETS; i++) {
-		assert_null(rig.table.buckets[i].first);
-		assert_null(rig.table.buckets[i].last);
-	}
+	assert_null(rig.table.index);
 	slab_destroy(rig.ctx.slab);
 	return 0;
 }
@@ -133,8 +130,10 @@ takes_the_oldest_of_a_key(void **state)
 	struct pair_wait wait;
 
 	(void)state;
-	for (uint32_t i = 1; i <= 40; i++)
+	for (uint32_t i = 1; i <= 40; i++) {
 		assert_true(keep(i % 4, i % 2, i));
+		assert_true((rig.table.index != NULL) == (i > PAIR_INDEX_FROM));
+	}
 	assert_int_equal(rig.table.count, 40);
 	assert_int_equal(take(1, 1), 1);
 	assert_int_equal(take(1, 1), 5);
@@ -146,6 +145,28 @@ takes_the_oldest_of_a_key(void **state)
 		assert_int_equal(take(1, 1), i);
 	assert_int_equal(take(1, 1), 0);
 	assert_int_equal(rig.table.count, 30);
+}
+
+/* Where there is memory for what waits alone: the answers are the same. */
+static void
+finds_without_an_index(void **state)
+{
+	void *blocks[2048];
+	unsigned int count = 0;
+
+	(void)state;
+	while (count < 2048 && (blocks[count] = slab_alloc(rig.ctx.slab, 1024)) != NULL)
+		count++;
+	assert_true(count < 2048);
+	for (unsigned int i = 0; i < 2; i++) /* eight fit into each */
+		slab_free(rig.ctx.slab, blocks[--count], 1024);
+	for (uint32_t i = 1; i <= 12; i++)
+		assert_true(keep(i % 3, 0, i));
+	assert_null(rig.table.index);
+	for (uint32_t i = 1; i <= 12; i++)
+		assert_int_equal(take(i % 3, 0), i);
+	while (count > 0)
+		slab_free(rig.ctx.slab, blocks[--count], 1024);
 }
 
 static bool
@@ -291,6 +312,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(remembers_the_request, create, destroy),
 		cmocka_unit_test_setup_teardown(takes_the_oldest_of_a_key, create, destroy),
+		cmocka_unit_test_setup_teardown(finds_without_an_index, create, destroy),
 		cmocka_unit_test_setup_teardown(asks_the_protocol_about_details, create, destroy),
 		cmocka_unit_test_setup_teardown(puts_back_before_all_others, create, destroy),
 		cmocka_unit_test_setup_teardown(tells_the_response_time, create, destroy),
