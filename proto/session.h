@@ -27,18 +27,18 @@ enum proto_session_state { PROTO_UNKNOWN, PROTO_FOUND, PROTO_GIVEN_UP };
 struct proto_session {
 	const struct proto *proto; /* with PROTO_FOUND; with PROTO_GIVEN_UP that for whose state there was no memory, or NULL */
 	void *state;
+	struct proto_volume *volume; /* of records not written; NULL: none */
 	uint8_t found;             /* enum proto_session_state */
 	uint8_t proto_idx;         /* in the engine's table */
 	uint8_t tries;
-	bool parsed;               /* parse was called: end is due */
-	bool midstream;            /* the flow was picked up in its middle; who makes the session says so */
+	bool parsed : 1;           /* parse was called: end is due */
+	bool midstream : 1;        /* the flow was picked up in its middle; who makes the session says so */
 	bool raw[2];               /* by to_server: the protocol takes the bytes as they come */
 	bool waited[2];            /* by to_server: the seen_len bytes were there before the protocol was found, in the other direction */
 	uint32_t seen_len[2];      /* by to_server: bytes that frame(), before that a probe, looked at and needs more */
 	uint32_t skip_len[2];      /* by to_server: bytes still to be passed over, as the protocol asked */
 	uint32_t garbage_len[2];   /* by to_server: bytes skipped since the last PDU, not yet reported; before PROTO_FOUND, bytes that
 	                              no protocol knew as its own */
-	struct proto_volume *volume; /* of records not written; NULL: none */
 };
 
 /** What the user says of each protocol; made once, read by all engines. */

@@ -137,26 +137,18 @@ put_metadata(struct event_builder *b, const struct worker *worker)
 	put_bytes(b, EVENT_SECTION_METADATA, (const uint8_t *)worker->metadata.data, (uint32_t)worker->metadata.len);
 }
 
-static struct hold_list *
-held_of(const struct flow *flow)
-{
-	struct flow_session *session = flow == NULL ? NULL : flow->session;
-
-	return session == NULL ? NULL : &session->held;
-}
-
 /* Commits, or lets the event wait for its frame number where the user reads a capture. */
 static void
 finish(struct worker *worker, struct event_builder *b, bool to_server, bool alert, uint32_t tx_id)
 {
-	struct hold_list *list = held_of(worker->flow);
+	struct flow_session *session = worker->flow == NULL ? NULL : worker->flow->session;
 	bool for_ack = worker->settings->sensor.acked_frame_numbers && worker->chunk != NULL;
 	struct hold_terms terms = { .tx_id = tx_id, .to_server = to_server, .for_ack = for_ack, .for_direction = alert };
 
-	if (list != NULL && (for_ack || tx_id != 0)) {
+	if (session != NULL && (for_ack || tx_id != 0)) {
 		terms.seq_end = worker->chunk != NULL ? worker->chunk->seq_end : 0;
 		terms.bytes_to_server = worker->chunk != NULL ? worker->chunk->to_server : to_server;
-		if (hold_add(worker, list, b->event, &terms))
+		if (hold_add(worker, session, b->event, &terms))
 			return; /* the reserved room is simply not committed */
 	}
 	event_ring_commit(worker->ring, b->event);

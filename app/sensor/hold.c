@@ -12,7 +12,7 @@ enum { HOLD_BYTES_FIRST = 256 };
 struct held {
 	struct held *next, *prev;           /* in its flow's list */
 	struct held *next_waiting, *prev_waiting; /* in the worker's queue of its kind */
-	struct hold_list *list;
+	struct flow_session *session;
 	uint64_t deadline_ns;
 	struct hold_terms terms;
 	uint8_t wait;                       /* enum hold_wait */
@@ -83,34 +83,34 @@ queue_remove(struct hold_queue *queue, struct held *held)
 }
 
 static void
-list_add(struct hold_list *list, struct held *held)
+list_add(struct flow_session *session, struct held *held)
 {
-	held->list = list;
-	held->prev = list->last;
+	held->session = session;
+	held->prev = session->held_last;
 	held->next = NULL;
-	if (list->last != NULL)
-		list->last->next = held;
+	if (session->held_last != NULL)
+		session->held_last->next = held;
 	else
-		list->first = held;
-	list->last = held;
-	list->count++;
+		session->held_first = held;
+	session->held_last = held;
+	session->held_count++;
 }
 
 /* Out of both lists and back to the slab. */
 static void
 forget(struct worker *worker, struct held *held)
 {
-	struct hold_list *list = held->list;
+	struct flow_session *session = held->session;
 
 	if (held->prev != NULL)
 		held->prev->next = held->next;
 	else
-		list->first = held->next;
+		session->held_first = held->next;
 	if (held->next != NULL)
 		held->next->prev = held->prev;
 	else
-		list->last = held->prev;
-	list->count--;
+		session->held_last = held->prev;
+	session->held_count--;
 	queue_remove(queue_of(worker->hold, held), held);
 	slab_free(worker->slab, held, held->len);
 }
@@ -123,10 +123,10 @@ give_out(struct worker *worker, struct held *held)
 }
 
 bool
-hold_add(struct worker *worker, struct hold_list *list, const struct event *event, const struct hold_terms *terms)
+hold_add(struct worker *worker, struct flow_session *session, const struct event *event, const struct hold_terms *terms)
 {
 	uint32_t len = (uint32_t)(offsetof(struct held, event) + event->len);
-	struct held *held = list->count < HOLD_PER_FLOW_MAX ? slab_alloc(worker->slab, len) : NULL;
+	struct held *held = session->held_count < HOLD_PER_FLOW_MAX ? slab_alloc(worker->slab, len) : NULL;
 
 	if (held == NULL) {
 		counter_add(&worker->counters[WORKER_HELD_SHED], 1);
@@ -137,7 +137,7 @@ hold_add(struct worker *worker, struct hold_list *list, const struct event *even
 	held->wait = terms->tx_id != 0 ? HOLD_TX : HOLD_ACK;
 	held->deadline_ns = worker->now_ns + worker->settings->sensor.hold_ms * 1000000;
 	memcpy(&held->event, event, event->len);
-	list_add(list, held);
+	list_add(session, held);
 	queue_add(queue_of(worker->hold, held), held);
 	return true;
 }
@@ -180,7 +180,7 @@ release_tx(struct worker *worker, struct held *held, const struct event *event)
 	struct hold_terms terms = held->terms;
 
 	terms.tx_id = 0;
-	if (!terms.for_ack || !hold_add(worker, held->list, event, &terms))
+	if (!terms.for_ack || !hold_add(worker, held->session, event, &terms))
 		emit_push(worker, event);
 	forget(worker, held);
 }
@@ -191,7 +191,7 @@ hold_complete(struct worker *worker, struct flow *flow, uint32_t tx_id, const vo
 	struct flow_session *session = flow->session;
 	struct held *next;
 
-	for (struct held *held = session->held.first; held != NULL; held = next) {
+	for (struct held *held = session->held_first; held != NULL; held = next) {
 		const struct event *event;
 
 		next = held->next;
@@ -330,12 +330,12 @@ hold_packet(struct worker *worker, struct flow *flow, struct flow_session *sessi
 {
 	struct held *next;
 
-	for (struct held *held = session->held.first; held != NULL; held = next) {
+	for (struct held *held = session->held_first; held != NULL; held = next) {
 		next = held->next;
 		if (step(held, flow, packet, flow_to_server(packet)))
 			give_out_acked(worker, flow, held);
 	}
-	for (unsigned int i = 0; i < 2 && session->held.count == 0; i++)
+	for (unsigned int i = 0; i < 2 && session->held_count == 0; i++)
 		if (session->unacked[i] != NULL && stream_is_acked(flow, i != 0, stream_next_seq(flow, i != 0)))
 			bytes_free(worker, session, i != 0);
 }
@@ -359,13 +359,11 @@ give_out_late(struct worker *worker, const struct flow_session *session, struct 
 void
 hold_end(struct worker *worker, struct flow_session *session)
 {
-	struct hold_list *list = &session->held;
-
-	while (list->first != NULL)
-		if (list->first->wait != HOLD_TX && list->first->event.type == EVENT_ALERT)
-			give_out_late(worker, session, list->first);
+	while (session->held_first != NULL)
+		if (session->held_first->wait != HOLD_TX && session->held_first->event.type == EVENT_ALERT)
+			give_out_late(worker, session, session->held_first);
 		else
-			give_out(worker, list->first);
+			give_out(worker, session->held_first);
 	bytes_free(worker, session, false);
 	bytes_free(worker, session, true);
 }

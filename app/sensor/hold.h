@@ -28,12 +28,6 @@ enum hold_wait {
 	HOLD_DIRECTION, /* for the next frame of its direction */
 };
 
-/** In each flow that has any; first member order is arrival. */
-struct hold_list {
-	struct held *first, *last;
-	uint32_t count;
-};
-
 /** What an event waits for. Steps are taken in the order TX, ACK, DIRECTION. */
 struct hold_terms {
 	uint32_t tx_id;      /* 0: waits for no transaction */
@@ -48,7 +42,7 @@ int hold_create(struct hold **out);
 void hold_destroy(struct hold *hold);
 
 /** Copies the event and keeps it. @return false when there is no room: the caller hands it on at once */
-bool hold_add(struct worker *worker, struct hold_list *list, const struct event *event, const struct hold_terms *terms);
+bool hold_add(struct worker *worker, struct flow_session *session, const struct event *event, const struct hold_terms *terms);
 /** The transaction is complete: its alerts carry the record and go on. */
 void hold_complete(struct worker *worker, struct flow *flow, uint32_t tx_id, const void *record, uint32_t record_len);
 /** A packet of the flow was handled: acknowledgements and directions it brings. */

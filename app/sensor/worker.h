@@ -57,7 +57,9 @@ enum worker_depth { WORKER_RX_ONLY, WORKER_DECODE, WORKER_FLOW, WORKER_STREAM, W
 /** What hangs from flow->session. */
 struct flow_session {
 	struct proto_session proto;
-	struct hold_list held;
+	uint32_t quiet_newest;         /* the highest tx_id that quiet_txs speaks of, where the protocol counts its transactions */
+	uint32_t held_count;
+	struct held *held_first, *held_last; /* hold.c's: events that wait, as they came */
 	struct hold_bytes *unacked[2]; /* by enum flow_direction; hold.c's */
 	struct mac_lists *macs;        /* macs.c's; NULL: each end had one address */
 	uint16_t kept_len[2];          /* by to_server: bytes at the front of the stream's data that the protocol is done with,
@@ -67,8 +69,9 @@ struct flow_session {
 	uint16_t wants_proto;
 	uint32_t wants_epoch;
 	uint64_t quiet_txs;            /* bit tx_id & 63: a config rule matched, the transaction is not logged */
-	uint32_t quiet_newest;         /* the highest tx_id that quiet_txs speaks of, where the protocol counts its transactions */
 };
+
+_Static_assert(sizeof(struct flow_session) == 128, "two cache lines");
 
 /** What one poll brought. */
 struct worker_frames {

@@ -31,27 +31,27 @@ static void
 pending_free(struct stream_engine *engine, struct stream_dir *dir)
 {
 	if (dir->pending != NULL)
-		slab_free(engine->segments, dir->pending, dir->pending_cap);
+		slab_free(engine->segments, dir->pending, stream_pending_cap(dir));
 	dir->pending = NULL;
-	dir->pending_off = dir->pending_len = dir->pending_cap = 0;
+	dir->pending_off = dir->pending_len = 0;
 }
 
 /** Makes room for len more bytes behind the pending ones. */
 static bool
 pending_reserve(struct stream_engine *engine, struct stream_dir *dir, uint32_t len)
 {
-	uint32_t need = dir->pending_len + len, cap = STREAM_PENDING_FIRST;
-	uint8_t *bigger;
+	uint32_t need = dir->pending_len + len, cap = stream_pending_cap(dir);
+	uint8_t *bigger, shift = 0;
 
-	if (dir->pending_off + need <= dir->pending_cap)
+	if (dir->pending_off + need <= cap)
 		return true;
-	if (need <= dir->pending_cap - dir->pending_cap / 3) { /* moving two thirds at most: each byte moves twice on average */
+	if (need <= cap - cap / 3) { /* moving two thirds at most: each byte moves twice on average */
 		memmove(dir->pending, dir->pending + dir->pending_off, dir->pending_len);
 		dir->pending_off = 0;
 		return true;
 	}
-	while (cap < need + need / 2 && cap < SLAB_BLOCK_MAX)
-		cap *= 2;
+	for (cap = STREAM_PENDING_FIRST; cap < need + need / 2 && cap < SLAB_BLOCK_MAX; cap *= 2)
+		shift++;
 	if (need > cap)
 		return false;
 	bigger = slab_alloc(engine->segments, cap);
@@ -60,9 +60,9 @@ pending_reserve(struct stream_engine *engine, struct stream_dir *dir, uint32_t l
 	if (dir->pending_len > 0)
 		memcpy(bigger, dir->pending + dir->pending_off, dir->pending_len);
 	if (dir->pending != NULL)
-		slab_free(engine->segments, dir->pending, dir->pending_cap);
+		slab_free(engine->segments, dir->pending, stream_pending_cap(dir));
 	dir->pending = bigger;
-	dir->pending_cap = cap;
+	dir->pending_shift = shift;
 	dir->pending_off = 0;
 	return true;
 }

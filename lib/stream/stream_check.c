@@ -32,7 +32,7 @@ stream_open(struct stream_engine *engine, struct flow *flow, struct packet *pack
 	for (unsigned int i = 0; i < 2; i++) {
 		/* what was agreed is not known until a SYN+ACK is seen */
 		stream->dirs[i].wscale = STREAM_WSCALE_MAX;
-		stream->policies[i] = (uint8_t)host_policy_of(&engine->hosts, flow->key.ip_version, &flow->key.addr[!i]);
+		stream->dirs[i].policy = (uint8_t)host_policy_of(&engine->hosts, flow->key.ip_version, &flow->key.addr[!i]);
 	}
 	flow->stream = stream;
 	stream_count(engine, STREAM_COUNTER_SESSIONS, 1);
@@ -83,7 +83,7 @@ check_syn(struct stream_step *step, unsigned int side)
 		return;
 	if (!packet_is(packet, PACKET_TCP_FASTOPEN))
 		stream_event_set(packet, STREAM_SYN_WITH_DATA);
-	if (piece_insert(&dir->early, step->engine->segments, step->stream->policies[side], 0, packet->payload,
+	if (piece_insert(&dir->early, step->engine->segments, dir->policy, 0, packet->payload,
 		packet->payload_len, 0) == 0) {
 		dir->flags |= STREAM_DIR_SYN_DATA;
 		dir->max_seq += packet->payload_len;

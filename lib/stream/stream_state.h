@@ -43,7 +43,7 @@ struct stream_dir {
 	uint64_t next_pos;       /* bytes before next_seq, from the direction's first; also the early pieces' scale */
 	struct piece_list early; /* behind next_pos */
 	uint8_t *pending;        /* bytes before next_pos that were not consumed, at pending_off */
-	uint32_t pending_off, pending_len, pending_cap;
+	uint32_t pending_off, pending_len;
 	uint32_t next_seq;
 	uint32_t last_ack;       /* by the peer */
 	uint32_t max_seq;        /* behind the highest byte seen */
@@ -51,18 +51,28 @@ struct stream_dir {
 	uint32_t ts_recent;
 	uint32_t window;         /* this side's receive window, unscaled */
 	uint16_t flags;          /* enum stream_dir_flag */
+	uint8_t policy;          /* enum piece_policy, of the host that receives it */
 	uint8_t wscale;
 	uint8_t gap_packets;     /* since the peer acknowledged unseen bytes */
 	uint8_t far_packets;     /* out of window in a row */
 	uint8_t gap_run;         /* given up since a byte came */
+	uint8_t pending_shift;   /* pending has STREAM_PENDING_FIRST << pending_shift bytes */
 	uint32_t gap_ms;         /* when the peer acknowledged unseen bytes */
 	uint32_t hole_seq, hole_end, hole_len; /* with STREAM_DIR_HOLE: between which numbers so many bytes are missing */
 };
 
+/** Bytes that pending has room for. */
+static inline uint32_t
+stream_pending_cap(const struct stream_dir *dir)
+{
+	return dir->pending == NULL ? 0 : (uint32_t)STREAM_PENDING_FIRST << dir->pending_shift;
+}
+
 struct stream {
 	struct stream_dir dirs[2]; /* by side: which of flow.key.addr[] sends; stays when roles are swapped */
-	uint8_t policies[2];
 };
+
+_Static_assert(sizeof(struct stream) == 192, "three cache lines");
 
 /** A delivered segment: where it began and what was in it. */
 struct stream_print {

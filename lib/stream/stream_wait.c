@@ -156,7 +156,7 @@ stream_keep_early(struct stream_step *step, unsigned int side, uint32_t offset, 
 		dir->next_seq += offset + len;
 		return true;
 	}
-	result = piece_insert(&dir->early, engine->segments, step->stream->policies[side],
+	result = piece_insert(&dir->early, engine->segments, dir->policy,
 		dir->next_pos + offset, data, len, (step->packet->tcp_flags & TCP_ACK) != 0 ? step->packet->tcp_ack : 0);
 	stream_count(engine, STREAM_COUNTER_OUT_OF_ORDER, 1);
 	if ((result & PIECE_OVERLAP) != 0)
