@@ -259,7 +259,6 @@ memory_rx_burst(struct source *source, struct rte_mbuf *mbufs[], uint16_t count)
 		struct rte_mbuf *mbuf = mbufs[i];
 		struct frame_meta *meta = frame_meta_of(mbuf);
 
-		rte_prefetch0(capture->area + frame->off);
 		mbuf->buf_addr = capture->area + frame->off;
 		mbuf->data_off = 0;
 		mbuf->data_len = frame->len;

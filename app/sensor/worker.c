@@ -390,15 +390,38 @@ stage_done(struct worker *worker, enum worker_stage stage, uint64_t *since)
 
 /* The lookup asked for the flows' sessions; by now they are here and say where the protocols' states are. */
 static inline void
-prefetch_ahead(const struct worker *worker, uint16_t at, uint16_t count)
+prefetch_state(const struct worker *worker, uint16_t at, uint16_t count)
 {
-	const struct flow *far = at + STATE_AHEAD < count ? worker->flow_of[at + STATE_AHEAD] : NULL;
-	const struct flow *near = at + NEXT_AHEAD < count ? worker->flow_of[at + NEXT_AHEAD] : NULL;
+	const struct flow *flow = at < count ? worker->flow_of[at] : NULL;
 
-	if (far != NULL && far->session != NULL)
-		proto_session_prefetch(&((const struct flow_session *)far->session)->proto);
-	if (near != NULL && near->session != NULL)
-		proto_session_prefetch_next(&((const struct flow_session *)near->session)->proto);
+	if (flow == NULL || flow->session == NULL)
+		return;
+	proto_session_prefetch(&((const struct flow_session *)flow->session)->proto);
+	rule_flow_prefetch(flow->rule_state, flow_goes_to_server(flow, &worker->packets[at]));
+}
+
+static inline void
+prefetch_next(const struct worker *worker, uint16_t at, uint16_t count)
+{
+	const struct flow *flow = at < count ? worker->flow_of[at] : NULL;
+
+	if (flow != NULL && flow->session != NULL)
+		proto_session_prefetch_next(&((const struct flow_session *)flow->session)->proto);
+}
+
+/* The headers, what the checksum reads of most frames, and the end, where PRP's trailer may be, are on their way while the
+ * burst before is handled: a frame of it for each packet, as so many at once would wait for each other. */
+static inline void
+prefetch_frame(const struct rte_mbuf *mbuf)
+{
+	const uint8_t *data = rte_pktmbuf_mtod(mbuf, const uint8_t *);
+
+	rte_prefetch0(data);
+	rte_prefetch0(data + 64);
+	if (mbuf->data_len > 128)
+		rte_prefetch0(data + 128);
+	if (mbuf->data_len > 192)
+		rte_prefetch0(data + mbuf->data_len - 2);
 }
 
 static void
@@ -410,9 +433,9 @@ record(struct worker *worker, uint16_t count)
 }
 
 static void
-handle_burst(struct worker *worker, uint16_t received, uint64_t *since)
+handle_burst(struct worker *worker, uint16_t received, const struct worker_frames *next, uint64_t *since)
 {
-	uint16_t count;
+	uint16_t count, asked = 0;
 
 	fill_burst(worker, received);
 	if (atomic_load_explicit(&worker->recording, memory_order_relaxed) != NULL)
@@ -424,38 +447,18 @@ handle_burst(struct worker *worker, uint16_t received, uint64_t *since)
 			flow_lookup_burst(worker->flows, worker->packets, count, worker->now_ns, worker->flow_of);
 			stage_done(worker, STAGE_FLOW, since);
 			for (uint16_t i = 0; i != PACKET_NO_NEXT; i = worker->packets[i].next_idx) {
-				prefetch_ahead(worker, i, count);
+				if (asked < next->count)
+					prefetch_frame(next->mbufs[asked++]);
+				prefetch_state(worker, i + STATE_AHEAD, count);
+				prefetch_next(worker, i + NEXT_AHEAD, count);
 				handle_packet(worker, &worker->packets[i], worker->flow_of[i]);
 			}
 		}
 	}
+	while (asked < next->count)
+		prefetch_frame(next->mbufs[asked++]);
 	stage_done(worker, STAGE_ANALYSE, since);
 	counter_add(&worker->counters[WORKER_PROCESSED], received);
-}
-
-/* The headers, what the checksum reads of most frames, and the end, where PRP's trailer may be, are on their way while the
- * burst before is handled. */
-static void
-prefetch_frames(struct rte_mbuf *const mbufs[], uint16_t count)
-{
-	for (uint16_t i = 0; i < count; i++) {
-		const uint8_t *data = rte_pktmbuf_mtod(mbufs[i], const uint8_t *);
-
-		rte_prefetch0(data);
-		rte_prefetch0(data + 64);
-		if (mbufs[i]->data_len > 128)
-			rte_prefetch0(data + 128);
-		if (mbufs[i]->data_len > 192)
-			rte_prefetch0(data + mbufs[i]->data_len - 2);
-	}
-}
-
-static void
-receive(struct worker *worker, struct worker_frames *into)
-{
-	into->tsc = rte_rdtsc();
-	into->count = source_rx_burst(worker->source, into->mbufs, worker->burst_max);
-	prefetch_frames(into->mbufs, into->count);
 }
 
 static void
@@ -470,12 +473,12 @@ expire(struct worker *worker)
 
 /* The burst at hand, and its frames back to where they came from. */
 static void
-finish_burst(struct worker *worker, uint64_t since)
+finish_burst(struct worker *worker, const struct worker_frames *next, uint64_t since)
 {
 	struct worker_frames *burst = worker->burst;
 
 	counter_add(&worker->counters[WORKER_BURSTS], 1);
-	handle_burst(worker, burst->count, &since);
+	handle_burst(worker, burst->count, next, &since);
 	expire(worker);
 	stage_done(worker, STAGE_EXPIRE, &since);
 	source_give_back(worker->source, burst->mbufs, burst->count);
@@ -491,10 +494,11 @@ worker_burst(struct worker *worker)
 	uint16_t handled = worker->burst->count;
 	uint64_t since = rte_rdtsc();
 
-	receive(worker, next);
+	next->tsc = since;
+	next->count = source_rx_burst(worker->source, next->mbufs, worker->burst_max);
 	if (handled > 0) {
 		stage_done(worker, STAGE_RX, &since);
-		finish_burst(worker, since);
+		finish_burst(worker, next, since);
 	} else {
 		counter_add(&worker->counters[WORKER_EMPTY_POLLS], next->count == 0);
 		if (worker->source->live)
@@ -585,7 +589,7 @@ void
 worker_finish(struct worker *worker)
 {
 	if (worker->burst->count > 0)
-		finish_burst(worker, rte_rdtsc());
+		finish_burst(worker, &worker->frames[worker->burst == &worker->frames[0]], rte_rdtsc());
 	if (worker->depth >= WORKER_FLOW) {
 		flow_expire(worker->flows, worker->now_ns, UINT32_MAX, end_flow, worker);
 		flow_expire_all(worker->flows, end_flow, worker);

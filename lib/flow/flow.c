@@ -154,17 +154,18 @@ index_remove(struct flow_table *table, const struct flow *flow)
 		first->spilled--;
 }
 
-/* What hangs from a flow. Both may be NULL: no pointer arithmetic. */
+/* What hangs from a flow. Each may be NULL: no pointer arithmetic. */
 static inline void
 prefetch_hung(const struct flow *flow)
 {
-	uintptr_t stream = (uintptr_t)flow->stream, session = (uintptr_t)flow->session;
+	uintptr_t stream = (uintptr_t)flow->stream, session = (uintptr_t)flow->session, rules = (uintptr_t)flow->rule_state;
 
 	__builtin_prefetch((const void *)stream, 1);
 	__builtin_prefetch((const void *)(stream + 64), 1);
 	__builtin_prefetch((const void *)(stream + 128), 1);
 	__builtin_prefetch((const void *)session, 1);
 	__builtin_prefetch((const void *)(session + 64), 1);
+	__builtin_prefetch((const void *)rules);
 }
 
 void
@@ -258,6 +259,7 @@ flow_lookup_burst(struct flow_table *table, struct packet packets[], uint16_t co
 		flows[i] = &table->flows[bucket->flows[__builtin_ctz(match) / 2]];
 		__builtin_prefetch(flows[i], 1);
 		__builtin_prefetch((const uint8_t *)flows[i] + 64, 1);
+		__builtin_prefetch((const uint8_t *)flows[i] + 128);
 	}
 	for (uint16_t i = 0; i < count; i++) {
 		const struct packet *packet = &packets[i];
@@ -403,7 +405,7 @@ flow_update(struct flow_table *table, struct flow *flow, struct packet *packet)
 	}
 	if (!packet_is(packet, PACKET_FLOW_FIND) && flow->packets[0] + flow->packets[1] == 0)
 		flow_begin(table, flow, packet);
-	to_server = packet_is(packet, PACKET_KEY_SWAPPED) == ((flow->flags & FLOW_SWAPPED) != 0);
+	to_server = flow_goes_to_server(flow, packet);
 	packet->flags |= to_server ? PACKET_TO_SERVER : 0;
 	if (packet_is(packet, PACKET_FLOW_FIND))
 		return flow;

@@ -296,6 +296,14 @@ uint8_t flow_icmp_response_type(const struct flow *flow);
 /** ESP: the security parameters index. */
 uint32_t flow_esp_spi(const struct flow *flow);
 
+/** Which way a packet of the flow goes. */
+static inline bool
+flow_goes_to_server(const struct flow *flow, const struct packet *packet)
+{
+	return packet_is(packet, PACKET_KEY_SWAPPED) == ((flow->flags & FLOW_SWAPPED) != 0);
+}
+
+/** The same, once flow_update() has seen it. */
 static inline bool
 flow_to_server(const struct packet *packet)
 {

@@ -308,7 +308,6 @@ struct rule_var_table;
 struct rule_threshold_table;
 struct rule_bit_table;
 struct rule_scratch;
-struct rule_mute;
 
 /** What outlives a reload. */
 struct rule_memory {
@@ -318,6 +317,7 @@ struct rule_memory {
 	struct rule_var_table *vars; /* captured for flows */
 	size_t thresholds_len, bits_len; /* of their areas */
 	uint32_t messages;           /* that are transactions of their own, so far */
+	uint32_t swaps;              /* of rule sets, so far */
 	_Atomic uint64_t counters[RULE_COUNTER_COUNT];
 };
 
@@ -333,7 +333,6 @@ struct rule_matcher {
 	struct slab *slab;
 	struct rule_memory *memory;
 	struct rule_profile *profiles;    /* [rule_count] */
-	struct rule_mute *mutes;          /* [RULE_MUTES] */
 	uint32_t profile_turn;
 	bool found;                       /* some bit is set */
 	uint16_t captured_count;          /* of the packet, by rules that fired */

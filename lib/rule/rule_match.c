@@ -479,11 +479,8 @@ rule_match_message(struct rule_matcher *matcher, const struct packet *packet, st
 	view.payload = message->pdu;
 	view.payload_len = message->pdu_len;
 	view.ts_ns = packet != NULL ? packet->ts_ns : flow->last_ns; /* as view_ends() will say */
-	if (records != NULL) {
-		if (flow != NULL)
-			__builtin_prefetch(rule_mute_at(&view, rule_mute_key(&view)));
+	if (records != NULL)
 		rule_records_candidates(&view, records);
-	}
 	event_candidates(&view, events, app->events[direction]);
 	if (once && message_is_first(&view))
 		rule_group_candidates(&view, app->once[direction]);

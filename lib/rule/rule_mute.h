@@ -6,33 +6,36 @@
 #include "lib/flow/flow.h"
 #include "lib/rule/rule_internal.h"
 
-enum { RULE_MUTES = 1024, RULE_MUTE_ALIGN = 64, RULE_MUTE_NS = 1000000000 };
+enum { RULE_MUTE_NS = 1000000000 };
 
-/** The rules that cannot speak of one direction of a flow for a while, as their thresholds have spoken: they are not asked. In one
- *  line of the cache. Where two flows meet in one place the later one stays, the other's rules are asked again: nothing depends on it. */
+/**
+ * The rules that cannot speak of one direction of a flow for a while, as their thresholds have spoken: they are not asked. In one
+ * line of the cache, a slab block that hangs from the flow's state. Where there is no memory, or the rules are other ones since,
+ * they are asked again: nothing depends on it.
+ */
 struct rule_mute {
-	_Alignas(RULE_MUTE_ALIGN) uint64_t key; /* flow, protocol and direction */
 	uint64_t since_ns;
 	uint64_t until_s;     /* when the first of them may speak again; then all are asked */
+	uint32_t swaps;       /* rule_memory.swaps: whose bits they are */
+	uint16_t app_idx;     /* of the messages */
 	uint64_t bits[RULE_MUTE_WORDS]; /* rule.mute_bit */
 };
 
-static inline uint64_t
-rule_mute_key(const struct rule_view *view)
-{
-	return view->flow->flow_id << 9 | (uint64_t)view->message->app_idx << 1 | view->to_server; /* flow ids have 53 bits */
-}
+_Static_assert(sizeof(struct rule_mute) <= SLAB_BLOCK_MIN, "the smallest block, a line of the cache");
 
-static inline struct rule_mute *
-rule_mute_at(const struct rule_view *view, uint64_t key)
-{
-	return &view->matcher->mutes[key * UINT64_C(0x9e3779b97f4a7c15) >> 54]; /* 10 bits: RULE_MUTES */
-}
+/** What hangs from flow->rule_state, which begins with it. */
+struct rule_flow_mutes {
+	struct rule_mute *of[2]; /* by direction, 1 to the server; NULL: none */
+};
+
+/** The flow's, made where there is none. NULL: no flow or no room. */
+struct rule_mute *rule_mute_make(const struct rule_view *view);
 
 static inline bool
 rule_mute_holds(const struct rule_view *view, const struct rule_mute *mute)
 {
-	return view->ts_ns / RULE_MUTE_NS < mute->until_s && !clock_is_back(view->ts_ns, mute->since_ns);
+	return mute->app_idx == view->message->app_idx && mute->swaps == view->matcher->memory->swaps
+		&& view->ts_ns / RULE_MUTE_NS < mute->until_s && !clock_is_back(view->ts_ns, mute->since_ns);
 }
 
 static inline void
@@ -40,14 +43,13 @@ rule_mute(const struct rule_view *view, const struct rule *rule, uint64_t until_
 {
 	uint16_t bit = rule->mute_bit[view->to_server];
 	uint64_t until_s = until_ns / RULE_MUTE_NS;
+	struct rule_mute *mute;
 
-	if (view->flow == NULL || view->phase != PHASE_MESSAGE || bit == RULE_NOT_MUTED)
+	if (view->phase != PHASE_MESSAGE || bit == RULE_NOT_MUTED || (mute = rule_mute_make(view)) == NULL)
 		return;
-	uint64_t key = rule_mute_key(view);
-	struct rule_mute *mute = rule_mute_at(view, key);
-
-	if (mute->key != key || !rule_mute_holds(view, mute))
-		*mute = (struct rule_mute){ .key = key, .since_ns = view->ts_ns, .until_s = until_s };
+	if (!rule_mute_holds(view, mute))
+		*mute = (struct rule_mute){ .since_ns = view->ts_ns, .until_s = until_s, .swaps = view->matcher->memory->swaps,
+			.app_idx = view->message->app_idx };
 	mute->bits[bit >> 6] |= UINT64_C(1) << (bit & 63);
 	mute->until_s = until_s < mute->until_s ? until_s : mute->until_s;
 }
@@ -57,17 +59,11 @@ static inline const uint64_t *
 rule_muted(struct rule_view *view)
 {
 	static const uint64_t none[RULE_MUTE_WORDS];
+	const struct rule_flow_mutes *mutes = view->flow == NULL ? NULL : view->flow->rule_state;
+	const struct rule_mute *mute = mutes == NULL ? NULL : mutes->of[view->to_server];
 
-	if (view->muted != NULL)
-		return view->muted;
-	view->muted = none;
-	if (view->flow != NULL) {
-		uint64_t key = rule_mute_key(view);
-		const struct rule_mute *mute = rule_mute_at(view, key);
-
-		if (mute->key == key && rule_mute_holds(view, mute))
-			view->muted = mute->bits;
-	}
+	if (view->muted == NULL)
+		view->muted = mute != NULL && rule_mute_holds(view, mute) ? mute->bits : none;
 	return view->muted;
 }
 

@@ -8,6 +8,7 @@
 #include "lib/base/mem.h"
 #include "lib/flow/flow.h"
 #include "lib/rule/rule_internal.h"
+#include "lib/rule/rule_mute.h"
 
 enum {
 	FLOW_BITS_MIN = SLAB_BLOCK_MIN,
@@ -25,6 +26,7 @@ struct rule_flow_entry {
 };
 
 struct rule_flow_state {
+	struct rule_flow_mutes mutes; /* first */
 	uint32_t size;           /* of the block */
 	uint16_t count;
 	bool passed;             /* a pass rule released the flow */
@@ -50,6 +52,15 @@ flow_state_grow(const struct rule_view *view, struct rule_flow_state *old)
 	made->size = size;
 	view->flow->rule_state = made;
 	return made;
+}
+
+/* The flow's state, made where there is none. NULL: no flow or no room. */
+static struct rule_flow_state *
+flow_state_make(const struct rule_view *view)
+{
+	struct rule_flow_state *state = view->flow == NULL ? NULL : view->flow->rule_state;
+
+	return state != NULL || view->flow == NULL ? state : flow_state_grow(view, NULL);
 }
 
 static struct rule_flow_entry *
@@ -161,12 +172,31 @@ rule_flow_passed(const struct flow *flow)
 void
 rule_flow_pass(const struct rule_view *view)
 {
-	struct rule_flow_state *state = view->flow == NULL ? NULL : view->flow->rule_state;
+	struct rule_flow_state *state = flow_state_make(view);
 
-	if (view->flow != NULL && state == NULL)
-		state = flow_state_grow(view, NULL);
 	if (state != NULL)
 		state->passed = true;
+}
+
+struct rule_mute *
+rule_mute_make(const struct rule_view *view)
+{
+	struct rule_flow_state *state = flow_state_make(view);
+	struct rule_mute **mute = state == NULL ? NULL : &state->mutes.of[view->to_server];
+
+	if (mute == NULL)
+		return NULL;
+	if (*mute == NULL && (*mute = slab_alloc(view->matcher->slab, sizeof(**mute))) != NULL)
+		memset(*mute, 0, sizeof(**mute)); /* holds nothing */
+	return *mute;
+}
+
+static void
+mutes_free(struct slab *slab, struct rule_flow_mutes *mutes)
+{
+	for (unsigned int i = 0; i < 2; i++)
+		if (mutes->of[i] != NULL)
+			slab_free(slab, mutes->of[i], sizeof(*mutes->of[i]));
 }
 
 void
@@ -174,8 +204,10 @@ rule_flow_end(struct rule_matcher *matcher, struct flow *flow)
 {
 	struct rule_flow_state *state = flow->rule_state;
 
-	if (state != NULL)
-		slab_free(matcher->slab, state, state->size);
+	if (state == NULL)
+		return;
+	mutes_free(matcher->slab, &state->mutes);
+	slab_free(matcher->slab, state, state->size);
 	flow->rule_state = NULL;
 }
 

@@ -360,10 +360,7 @@ rule_matcher_create(struct rule_matcher **out, struct ruleset *ruleset, const st
 	matcher->bits = calloc(words, sizeof(uint64_t));
 	matcher->summary = calloc(matcher->summary_words, sizeof(uint64_t));
 	matcher->profiles = calloc(ruleset->rule_count + 1ul, sizeof(*matcher->profiles));
-	matcher->mutes = aligned_alloc(RULE_MUTE_ALIGN, RULE_MUTES * sizeof(*matcher->mutes));
-	if (matcher->mutes != NULL)
-		memset(matcher->mutes, 0, RULE_MUTES * sizeof(*matcher->mutes));
-	if (matcher->bits == NULL || matcher->mutes == NULL || matcher->summary == NULL || matcher->profiles == NULL
+	if (matcher->bits == NULL || matcher->summary == NULL || matcher->profiles == NULL
 		|| rule_memory_create(&matcher->memory, config) != 0 || matcher_scratch(matcher) != 0
 		|| (ruleset->needs_scratch && rule_scratch_create(&matcher->scratch_bytes) != 0)) {
 		rule_matcher_destroy(matcher);
@@ -386,7 +383,6 @@ rule_matcher_destroy(struct rule_matcher *matcher)
 	free(matcher->bits);
 	free(matcher->summary);
 	free(matcher->profiles);
-	free(matcher->mutes);
 	rule_scratch_destroy(matcher->scratch_bytes);
 	ruleset_destroy(matcher->set);
 	free(matcher);
@@ -398,6 +394,7 @@ rule_matcher_inherit(struct rule_matcher *to, struct rule_matcher *from)
 	struct rule_memory *mine = to->memory;
 
 	to->memory = from->memory;
+	to->memory->swaps++;
 	from->memory = mine;
 }
 

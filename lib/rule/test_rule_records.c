@@ -261,11 +261,13 @@ test_muted(void **state)
 	struct rule_matcher *matcher = NULL;
 	struct packet packet = toy_packet(IP_PROTO_TCP, "", 0);
 	struct flow flow = toy_flow(IP_PROTO_TCP), other = toy_flow(IP_PROTO_TCP);
+	struct slab *slab = NULL;
 	unsigned int alerts = 0;
 
 	(void)state;
 	other.flow_id++;
-	assert_int_equal(rule_matcher_create(&matcher, set, &config, NULL), 0);
+	assert_int_equal(slab_create(&slab, 1 << 20), 0);
+	assert_int_equal(rule_matcher_create(&matcher, set, &config, slab), 0);
 	for (uint64_t second = 0; second < 120; second++) {
 		struct toy_record record = { .unit = (uint8_t)(3 + second % 2) };
 		struct rule_message message = { .record = &record, .to_server = true };
@@ -287,8 +289,52 @@ test_muted(void **state)
 		assert_int_equal(hits.count, 0);
 		assert_int_equal(counted(matcher, "rule.muted"), 55 + i);
 	}
+	rule_flow_end(matcher, &flow);
+	rule_flow_end(matcher, &other);
+	assert_int_equal(slab_used(slab), 0);
 	rule_matcher_destroy(matcher);
 	ruleset_destroy(set);
+	slab_destroy(slab);
+}
+
+/* What a set has muted on a flow says nothing about the rules of the next one. */
+static void
+test_muted_before_reload(void **state)
+{
+	static const char *const sets[2] = {
+		"alert toy any any -> any any (toy.unit:3; threshold:type limit, track by_src, count 1, seconds 60; sid:1;)\n",
+		"alert toy any any -> any any (toy.unit:3; threshold:type limit, track by_src, count 1, seconds 60; sid:2;)\n" };
+	struct rule_config config = toy_config();
+	struct packet packet = toy_packet(IP_PROTO_TCP, "", 0);
+	struct flow flow = toy_flow(IP_PROTO_TCP);
+	struct rule_matcher *before = NULL;
+	struct slab *slab = NULL;
+
+	(void)state;
+	assert_int_equal(slab_create(&slab, 1 << 20), 0);
+	packet.ts_ns = UINT64_C(1000000000000);
+	for (unsigned int i = 0; i < 2; i++) {
+		struct ruleset *set = toy_ruleset(sets[i]);
+		struct rule_matcher *matcher = NULL;
+		struct toy_record record = { .unit = 3 };
+		struct rule_message message = { .record = &record, .to_server = true };
+		struct rule_hits hits = { 0 };
+
+		assert_int_equal(rule_matcher_create(&matcher, set, &config, slab), 0);
+		if (before != NULL)
+			rule_matcher_inherit(matcher, before);
+		rule_match_message(matcher, &packet, &flow, &message, &hits);
+		assert_int_equal(hits.count, 1);
+		rule_match_message(matcher, &packet, &flow, &message, &hits);
+		assert_int_equal(counted(matcher, "rule.muted"), i + 1);
+		rule_matcher_destroy(before);
+		before = matcher;
+		ruleset_destroy(set);
+	}
+	rule_flow_end(before, &flow);
+	assert_int_equal(slab_used(slab), 0);
+	rule_matcher_destroy(before);
+	slab_destroy(slab);
 }
 
 /* ---- tags ---- */
@@ -351,6 +397,7 @@ main(void)
 		cmocka_unit_test(test_places),
 		cmocka_unit_test(test_places_used),
 		cmocka_unit_test(test_muted),
+		cmocka_unit_test(test_muted_before_reload),
 		cmocka_unit_test(test_tags),
 	};
 
