@@ -52,6 +52,7 @@ static int
 find_paths(const char *path, char ***out, unsigned int *count)
 {
 	struct dirent **entries = NULL;
+	unsigned int folders = 0;
 	struct stat st;
 	int found;
 
@@ -73,7 +74,10 @@ find_paths(const char *path, char ***out, unsigned int *count)
 		char *name;
 
 		if (*out != NULL && *count < PATHS_MAX && asprintf(&name, "%s/%s", path, entries[i]->d_name) > 0) {
-			if (stat(name, &st) == 0 && S_ISREG(st.st_mode))
+			bool there = stat(name, &st) == 0;
+
+			folders += there && S_ISDIR(st.st_mode);
+			if (there && S_ISREG(st.st_mode))
 				(*out)[(*count)++] = name;
 			else
 				free(name);
@@ -81,6 +85,9 @@ find_paths(const char *path, char ***out, unsigned int *count)
 		free(entries[i]);
 	}
 	free(entries);
+	if (folders > 0)
+		fprintf(stderr, "millrace-sensor: %s: %u folder%s in it %s not read\n", path, folders, folders == 1 ? "" : "s",
+			folders == 1 ? "is" : "are");
 	if (*out == NULL)
 		return -ENOMEM;
 	return *count > 0 ? 0 : -ENODATA;

@@ -72,7 +72,7 @@ extern const struct counter_desc source_file_counters[SOURCE_FILE_COUNTER_COUNT]
 /**
  * Capture files, one after the other, as one stream of frames.
  * @param paths  [path_count], borrowed for the source's life
- * @return 0 or -errno with err set (the first file is opened here)
+ * @return 0 or -errno with err set: none can be opened. One of several that cannot is a fault
  */
 int source_file_create(struct source **out, const char *const paths[], unsigned int path_count, struct rte_mempool *pool,
 	struct rte_mempool *jumbo_pool, struct config_error *err);

@@ -43,12 +43,24 @@ add_fault(struct source_file *file, const char *text)
 	snprintf(file->faults + used, sizeof(file->faults) - used, "%s\n", text);
 }
 
+/* The next file that can be read, from path_idx on. */
+static bool
+open_next(struct source_file *file)
+{
+	struct config_error err;
+
+	for (; file->path_idx < file->path_count; file->path_idx++) {
+		if (capture_open(&file->capture, file->paths[file->path_idx], &err) == 0)
+			return true;
+		add_fault(file, err.text);
+	}
+	return false;
+}
+
 /* The next frame into file->frame, going from file to file. */
 static bool
 next_frame(struct source_file *file)
 {
-	struct config_error err;
-
 	if (file->waiting)
 		return true;
 	for (;;) {
@@ -63,12 +75,8 @@ next_frame(struct source_file *file)
 			file->capture = NULL;
 			file->path_idx++;
 		}
-		if (file->path_idx == file->path_count)
+		if (!open_next(file))
 			return false;
-		if (capture_open(&file->capture, file->paths[file->path_idx], &err) != 0) {
-			add_fault(file, err.text);
-			file->path_idx++;
-		}
 	}
 }
 
@@ -150,8 +158,10 @@ source_file_create(struct source **out, const char *const paths[], unsigned int 
 	file->path_count = path_count;
 	file->pool = pool;
 	file->jumbo_pool = jumbo_pool;
-	rc = capture_open(&file->capture, paths[0], err);
+	rc = path_count == 1 ? capture_open(&file->capture, paths[0], err) : open_next(file) ? 0 : -EINVAL;
 	if (rc != 0) {
+		if (path_count > 1)
+			snprintf(err->text, sizeof(err->text), "none of %u files is a capture that can be read", path_count);
 		file_destroy(&file->base);
 		return rc;
 	}

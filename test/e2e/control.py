@@ -297,6 +297,24 @@ class Control(unittest.TestCase):
         run = subprocess.run(self.command('read', '-r', f'{self.folder}/a', '-l', self.folder), capture_output=True, text=True, timeout=60)
         self.assertEqual((run.returncode, run.stderr.splitlines()[-1]), (1, f'millrace-sensor: {self.folder}/a: the folder has no files'))
 
+    def test_folder_of_captures(self):
+        """What is no capture is said and passed over, wherever it stands; folders in it are counted."""
+        folder = f'{self.folder}/captures'
+        os.makedirs(f'{folder}/older')
+        for name in ('README', 'zzz'):
+            with open(f'{folder}/{name}', 'w') as out:
+                out.write('not a capture\n')
+        read = self.command('read', '-r', folder, '-l', f'{self.folder}/out', '--set', 'dpdk.huge-pages=no')
+        run = subprocess.run(read, capture_output=True, text=True, timeout=60)
+        self.assertEqual((run.returncode, run.stderr.splitlines()[-1]),
+                         (1, 'millrace-sensor: none of 2 files is a capture that can be read'))
+        capture_of_nothing(f'{folder}/middle.pcap')
+        run = subprocess.run(read, capture_output=True, text=True, timeout=60)
+        self.assertEqual(run.returncode, 0, run.stderr)
+        self.assertIn(f'{folder}: 1 folder in it is not read', run.stderr)
+        for name in ('README', 'zzz'):
+            self.assertIn(f'{folder}/{name}: neither pcap nor pcapng', run.stdout)
+
     def test_files_that_are_none(self):
         """Neither waits for the other end of a pipe, and a folder is called one."""
         pki, folder, pipe = (f'{self.folder}/{name}' for name in ('pki', 'folder', 'pipe'))
