@@ -484,6 +484,16 @@ finish_meta(struct rule_parser *parser)
 	return meta->text == NULL || meta->file == NULL ? rule_no_memory(parser) : 0;
 }
 
+static int
+note_replaced(struct rule_parser *parser, const struct rule_meta *older)
+{
+	char text[512];
+
+	snprintf(text, sizeof(text), "it takes the place of rev %u of the sid, which is at %s:%u", older->rev, older->file, older->line);
+	parser->draft.replaces = rule_arena_text(&parser->set->arena, text, strlen(text));
+	return parser->draft.replaces == NULL ? rule_no_memory(parser) : 0;
+}
+
 /* The same gid and sid again: the higher revision stays. */
 static int
 finish_duplicate(struct rule_parser *parser, struct rule **kept)
@@ -500,7 +510,7 @@ finish_duplicate(struct rule_parser *parser, struct rule **kept)
 	if ((*slot)->meta.rev >= meta->rev)
 		return rule_refuse(parser, "sid %u is already used by %s:%u", meta->sid, (*slot)->meta.file, (*slot)->meta.line);
 	*kept = *slot;
-	return 0;
+	return note_replaced(parser, &(*slot)->meta);
 }
 
 /* A rule of one direction is none of the bodies of the other one. */

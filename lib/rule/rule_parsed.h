@@ -490,6 +490,7 @@ struct rule {
 	uint64_t stream_events[2];
 	struct rule *more;            /* the next one of the same text */
 	const char *never;            /* why it can never fire; NULL: not known that it cannot */
+	const char *replaces;         /* that it took the place of an older revision, and where that is; NULL: it did not */
 	uint32_t order;               /* of reading: the last word of precedence */
 	bool gone;                    /* while the set is read: another revision took its place */
 	uint16_t mute_bit[2];         /* by direction, 1 to the server; RULE_NOT_MUTED */

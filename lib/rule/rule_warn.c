@@ -303,7 +303,7 @@ ruleset_warnings(const struct ruleset *set, void (*warn)(const struct rule_meta 
 		const struct rule *rule = set->rules[i];
 		char never[sizeof(((struct rule_parser *)0)->never) + 20];
 		const char *texts[] = { never_fires(set, rule, never, sizeof(never)), never_by_bits(&holdings, rule), costly(rule),
-			misunderstood(rule), forgotten(rule), unclassed(set, rule) };
+			misunderstood(rule), forgotten(rule), unclassed(set, rule), rule->replaces };
 
 		for (unsigned int t = 0; rule->meta.first && t < sizeof(texts) / sizeof(texts[0]); t++)
 			if (texts[t] != NULL) {

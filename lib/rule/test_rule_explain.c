@@ -186,6 +186,21 @@ test_never_behind_chains(void **state)
 	free(text);
 }
 
+/* A rule of the same number that is no longer there is found by its place. */
+static void
+test_replaced(void **state)
+{
+	struct ruleset *set = toy_ruleset("alert udp any any -> any any (content:\"abcd\"; sid:1; rev:2;)\n"
+		"\nalert udp any any -> any any (content:\"efgh\"; sid:1; rev:3;)\n");
+
+	(void)state;
+	assert_int_equal(ruleset_count(set), 1);
+	assert_int_equal(ruleset_warnings(set, note, NULL), 1);
+	assert_non_null(strstr(told_text, "the place of rev 2"));
+	assert_non_null(strstr(told_text, ":1"));
+	ruleset_destroy(set);
+}
+
 /* A class that the given file lacks is a slip; without a file nobody said which there are. */
 static void
 test_classes(void **state)
@@ -303,7 +318,7 @@ main(void)
 		cmocka_unit_test(test_never),
 		cmocka_unit_test(test_never_behind),
 		cmocka_unit_test(test_never_behind_chains),
-		cmocka_unit_test(test_classes), cmocka_unit_test(test_explain),
+		cmocka_unit_test(test_replaced), cmocka_unit_test(test_classes), cmocka_unit_test(test_explain),
 		cmocka_unit_test(test_usage),
 	};
 
