@@ -8,6 +8,8 @@
 #ifndef MR_PROTO_SV_SV_H
 #define MR_PROTO_SV_SV_H
 
+#include <assert.h>
+
 #include "proto/goose/publication.h"
 
 enum {
@@ -182,8 +184,9 @@ struct sv_repeat {
 struct sv_stream {
 	struct publication_source source;
 	uint64_t last_ns, since_ns;
-	uint64_t messages, samples, lost, repeated, anomalies;
+	uint64_t messages, samples, lost;
 	uint64_t standing;
+	uint32_t repeated, anomalies;
 	uint32_t smp_cnt, period, conf_rev, smp_synch, sample_len;
 	uint32_t told;
 	uint16_t appid;
@@ -193,6 +196,8 @@ struct sv_stream {
 	struct sv_repeat repeat;
 	uint8_t repeat_bytes[SV_REPEAT_LEN_MAX];
 };
+
+static_assert(sizeof(struct sv_stream) <= 512, "a publication costs one block");
 
 struct sv_state {
 	struct sv_stream *streams[SV_STREAMS_MAX];
