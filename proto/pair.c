@@ -23,19 +23,20 @@ struct pair_index {
 	} buckets[PAIR_BUCKETS]; /* each the oldest first */
 };
 
+/* NULL: there is no index. */
 static struct pair_bucket *
 bucket_of(const struct pair_table *table, uint64_t value)
 {
-	return &table->index->buckets[value * UINT64_C(0x9e3779b97f4a7c15) >> 58 & (PAIR_BUCKETS - 1)];
+	return table->index == NULL ? NULL : &table->index->buckets[value * UINT64_C(0x9e3779b97f4a7c15) >> 58 & (PAIR_BUCKETS - 1)];
 }
 
 static struct pair_open *
 find(const struct pair_table *table, const struct pair_desc *desc, struct pair_key key)
 {
-	bool indexed = table->index != NULL;
-	struct pair_open *open = indexed ? bucket_of(table, key.value)->first : table->oldest;
+	const struct pair_bucket *bucket = bucket_of(table, key.value);
+	struct pair_open *open = bucket != NULL ? bucket->first : table->oldest;
 
-	for (; open != NULL; open = indexed ? open->chain : open->newer) {
+	for (; open != NULL; open = bucket != NULL ? open->chain : open->newer) {
 		uint64_t detail = open->wait.key.detail;
 
 		if (open->wait.key.value == key.value &&
@@ -45,45 +46,31 @@ find(const struct pair_table *table, const struct pair_desc *desc, struct pair_k
 	return open;
 }
 
+/* @param first  before all others of its bucket, else behind them */
 static void
-index_add(struct pair_table *table, struct pair_open *open)
+index_add(struct pair_table *table, struct pair_open *open, bool first)
 {
-	struct pair_bucket *bucket;
+	struct pair_bucket *bucket = bucket_of(table, open->wait.key.value);
 
-	if (table->index == NULL)
+	if (bucket == NULL)
 		return;
-	bucket = bucket_of(table, open->wait.key.value);
-	if (bucket->last != NULL)
-		bucket->last->chain = open;
-	else
+	open->chain = first ? bucket->first : NULL;
+	if (bucket->first == NULL)
+		bucket->first = bucket->last = open;
+	else if (first)
 		bucket->first = open;
-	bucket->last = open;
-	open->chain = NULL;
-}
-
-static void
-index_add_first(struct pair_table *table, struct pair_open *open)
-{
-	struct pair_bucket *bucket;
-
-	if (table->index == NULL)
-		return;
-	bucket = bucket_of(table, open->wait.key.value);
-	open->chain = bucket->first;
-	bucket->first = open;
-	if (bucket->last == NULL)
-		bucket->last = open;
+	else
+		bucket->last = bucket->last->chain = open;
 }
 
 static void
 index_remove(struct pair_table *table, struct pair_open *open)
 {
-	struct pair_bucket *bucket;
+	struct pair_bucket *bucket = bucket_of(table, open->wait.key.value);
 	struct pair_open *before = NULL;
 
-	if (table->index == NULL)
+	if (bucket == NULL)
 		return;
-	bucket = bucket_of(table, open->wait.key.value);
 	for (struct pair_open *at = bucket->first; at != open; at = at->chain)
 		before = at;
 	if (before != NULL)
@@ -105,7 +92,7 @@ index_make(struct proto_ctx *ctx, struct pair_table *table)
 		return;
 	memset(table->index, 0, sizeof(*table->index));
 	for (struct pair_open *open = table->oldest; open != NULL; open = open->newer)
-		index_add(table, open);
+		index_add(table, open, false);
 }
 
 static void
@@ -140,7 +127,7 @@ pair_keep(struct proto_ctx *ctx, struct pair_table *table, const struct pair_des
 
 	if (open == NULL)
 		return false;
-	index_add(table, open);
+	index_add(table, open, false);
 	open->older = table->newest;
 	if (table->newest != NULL)
 		table->newest->newer = open;
@@ -157,7 +144,7 @@ pair_keep_first(struct proto_ctx *ctx, struct pair_table *table, const struct pa
 
 	if (open == NULL)
 		return false;
-	index_add_first(table, open);
+	index_add(table, open, true);
 	open->newer = table->oldest;
 	if (table->oldest != NULL)
 		table->oldest->older = open;
