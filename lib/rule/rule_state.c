@@ -33,6 +33,7 @@ struct rule_flow_state {
 	struct rule_flow_entry entries[]; /* in order of setting */
 };
 
+/* NULL: no room. Who needs the state for more than a mute counts that. */
 static struct rule_flow_state *
 flow_state_grow(const struct rule_view *view, struct rule_flow_state *old)
 {
@@ -40,10 +41,8 @@ flow_state_grow(const struct rule_view *view, struct rule_flow_state *old)
 	struct slab *slab = view->matcher->slab;
 	struct rule_flow_state *made = slab == NULL || size > FLOW_BITS_MAX ? NULL : slab_alloc(slab, size);
 
-	if (made == NULL) {
-		rule_count(view, RULE_COUNTER_FLOW_BITS_FULL);
+	if (made == NULL)
 		return NULL;
-	}
 	memset(made, 0, size);
 	if (old != NULL) {
 		memcpy(made, old, old->size);
@@ -85,8 +84,10 @@ flow_entry_add(const struct rule_view *view, uint32_t id)
 		return NULL;
 	if (state == NULL || sizeof(*state) + (state->count + 1u) * sizeof(*entry) > state->size)
 		state = flow_state_grow(view, state);
-	if (state == NULL)
+	if (state == NULL) {
+		rule_count(view, RULE_COUNTER_FLOW_BITS_FULL);
 		return NULL;
+	}
 	entry = &state->entries[state->count++];
 	*entry = (struct rule_flow_entry){ .id = id };
 	return entry;
@@ -176,6 +177,8 @@ rule_flow_pass(const struct rule_view *view)
 
 	if (state != NULL)
 		state->passed = true;
+	else if (view->flow != NULL)
+		rule_count(view, RULE_COUNTER_FLOW_BITS_FULL);
 }
 
 struct rule_mute *

@@ -290,11 +290,49 @@ test_muted(void **state)
 		assert_int_equal(counted(matcher, "rule.muted"), 55 + i);
 	}
 	rule_flow_end(matcher, &flow);
+	for (unsigned int i = 0; i < 2; i++) { /* what was silenced goes with the flow, also where the next one has its id */
+		struct toy_record record = { .unit = 3 };
+		struct rule_message message = { .record = &record, .to_server = true };
+		struct rule_hits hits = { 0 };
+
+		rule_match_message(matcher, &packet, &flow, &message, &hits);
+		assert_int_equal(counted(matcher, "rule.muted"), 56 + i);
+	}
+	rule_flow_end(matcher, &flow);
 	rule_flow_end(matcher, &other);
 	assert_int_equal(slab_used(slab), 0);
 	rule_matcher_destroy(matcher);
 	ruleset_destroy(set);
 	slab_destroy(slab);
+}
+
+/* A worker without memory asks again; no flow bit was lost by that. */
+static void
+test_muted_without_memory(void **state)
+{
+	struct rule_config config = toy_config();
+	struct ruleset *set = toy_ruleset(
+		"alert toy any any -> any any (toy.unit:3; threshold:type limit, track by_src, count 1, seconds 60; sid:1;)\n");
+	struct packet packet = toy_packet(IP_PROTO_TCP, "", 0);
+	struct flow flow = toy_flow(IP_PROTO_TCP);
+	struct rule_matcher *matcher = NULL;
+	unsigned int alerts = 0;
+
+	(void)state;
+	assert_int_equal(rule_matcher_create(&matcher, set, &config, NULL), 0);
+	for (unsigned int i = 0; i < 3; i++) {
+		struct toy_record record = { .unit = 3 };
+		struct rule_message message = { .record = &record, .to_server = true };
+		struct rule_hits hits = { 0 };
+
+		rule_match_message(matcher, &packet, &flow, &message, &hits);
+		alerts += hits.count;
+	}
+	assert_int_equal(alerts, 1);
+	assert_int_equal(counted(matcher, "rule.muted"), 0);
+	assert_int_equal(counted(matcher, "rule.flow_bits_full"), 0);
+	rule_matcher_destroy(matcher);
+	ruleset_destroy(set);
 }
 
 /* What a set has muted on a flow says nothing about the rules of the next one. */
@@ -397,6 +435,7 @@ main(void)
 		cmocka_unit_test(test_places),
 		cmocka_unit_test(test_places_used),
 		cmocka_unit_test(test_muted),
+		cmocka_unit_test(test_muted_without_memory),
 		cmocka_unit_test(test_muted_before_reload),
 		cmocka_unit_test(test_tags),
 	};
