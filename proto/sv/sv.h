@@ -184,13 +184,12 @@ struct sv_repeat {
 struct sv_stream {
 	struct publication_source source;
 	uint64_t last_ns, since_ns;
-	uint64_t messages, samples, lost;
+	uint64_t messages, samples, lost, repeated, anomalies;
 	uint64_t standing;
-	uint32_t repeated, anomalies;
-	uint32_t smp_cnt, period, conf_rev, smp_synch, sample_len;
+	uint32_t smp_cnt, period, conf_rev, smp_synch;
 	uint32_t told;
-	uint16_t appid;
-	bool bad_quality, test, simulated;
+	uint16_t sample_len, appid;
+	bool bad_quality : 1, test : 1, simulated : 1;
 	uint8_t id_len;
 	uint8_t id[PUBLICATION_TEXT_MAX];
 	struct sv_repeat repeat;

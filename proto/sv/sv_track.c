@@ -78,7 +78,7 @@ follow_condition(struct proto_ctx *ctx, struct sv_stream *stream, const struct s
 static bool
 follow_configuration(struct proto_ctx *ctx, struct sv_stream *stream, const struct sv_asdu *asdu)
 {
-	uint32_t sample_len = (uint32_t)cursor_left(&asdu->sample);
+	uint16_t sample_len = (uint16_t)cursor_left(&asdu->sample); /* a frame is no longer */
 	bool changed = asdu->conf_rev != stream->conf_rev || asdu->smp_synch != stream->smp_synch ||
 		sample_len != stream->sample_len;
 
