@@ -33,12 +33,18 @@ def capture_of_nothing(path):
         out.write(bytes.fromhex('d4c3b2a1' '02000400' '00000000' '00000000' '00000400' '01000000'))
 
 
-def thread_of(pid, name):
+def threads(pid):
+    """Of each name of a thread its id: one that has just begun may not have its name yet."""
+    found = {}
     for task in os.listdir(f'/proc/{pid}/task'):
         with open(f'/proc/{pid}/task/{task}/comm') as comm:
-            if comm.read().strip() == name:
-                return int(task)
-    raise LookupError(name)
+            found[comm.read().strip()] = int(task)
+    return found
+
+
+def thread_of(pid, name):
+    wait_for(lambda: name in threads(pid), 10)
+    return threads(pid)[name]
 
 
 @contextlib.contextmanager
