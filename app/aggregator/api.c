@@ -11,6 +11,11 @@
 #include "app/aggregator/api_private.h"
 #include "lib/base/log.h"
 
+static const struct counter_desc own_counters[API_COUNTERS] = {
+	[API_TOKENS_UNREAD] = { "api.tokens_unread", "requests answered 503 because the tokens could not be read" },
+};
+
+const struct counter_table api_counter_table = { own_counters, API_COUNTERS };
 const struct counter_desc api_server_counters[LINK_SERVER_COUNTERS] = { LINK_SERVER_COUNTER_ROWS(0, "api") };
 
 enum { AUDIT_FILES = 4, ADDRESS_MAX = 64, URI_MAX = 1024, TASKS_MAX = 1024, STATUS_GONE = 499, FAREWELL_MS = 10 };
@@ -214,6 +219,14 @@ refuse(struct api *api, const struct asked *asked, enum api_scope scope, bool gi
 	answer_error(api, asked, 403, reason);
 }
 
+/* Not 401, at which a client gives its token up. */
+static void
+answer_unknown(struct api *api, const struct asked *asked)
+{
+	counter_add(&api->counts[API_TOKENS_UNREAD], 1);
+	answer_error(api, asked, 503, "the tokens cannot be read here now: come back later");
+}
+
 static void
 answer_no_route(struct api *api, const struct asked *asked, const char *allowed)
 {
@@ -236,10 +249,12 @@ on_request(void *arg, struct link_request *request)
 	const char *allowed;
 	const struct api_route *route = api_route_find(link_request_path(request), post, &allowed);
 	enum api_scope scope = route == NULL ? API_SCOPE_READ : route->scope;
-	bool may = api_tokens_allow(api->tokens, header, scope, &asked.name);
+	int may = api_tokens_allow(api->tokens, header, scope, &asked.name);
 
 	clock_gettime(CLOCK_MONOTONIC, &asked.since);
-	if (!may && (asked.name == NULL || route != NULL))
+	if (may < 0)
+		answer_unknown(api, &asked);
+	else if (may == 0 && (asked.name == NULL || route != NULL))
 		refuse(api, &asked, scope, api_token_is_given(header));
 	else if (route == NULL)
 		answer_no_route(api, &asked, allowed);
@@ -393,6 +408,12 @@ api_check(const struct settings *settings)
 	settings_api_server(settings, &server);
 	server_err = link_server_check(&server);
 	return token_err != 0 ? token_err : server_err;
+}
+
+struct counter_set
+api_counter_set(struct api *api)
+{
+	return (struct counter_set){ own_counters, api->counts, API_COUNTERS };
 }
 
 uint16_t

@@ -25,6 +25,9 @@ void api_destroy(struct api *api);
 /** Reads what api_create() would, without listening. @return 0 or -errno, logged. */
 int api_check(const struct settings *settings);
 uint16_t api_port(const struct api *api);
+/** Of its questions. */
+extern const struct counter_table api_counter_table;
+struct counter_set api_counter_set(struct api *api);
 /** Of its listener. */
 extern const struct counter_desc api_server_counters[LINK_SERVER_COUNTERS];
 

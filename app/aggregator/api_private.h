@@ -18,6 +18,8 @@
 
 enum { API_REASON_MAX = 200 };
 
+enum api_counter { API_TOKENS_UNREAD, API_COUNTERS };
+
 struct api {
 	const struct settings *settings;
 	struct counter_set counters;
@@ -31,6 +33,7 @@ struct api {
 	struct api_silence *looks;
 	struct event_base *base;
 	struct link_server *server;
+	_Atomic uint64_t counts[API_COUNTERS];
 	_Atomic uint64_t server_counters[LINK_SERVER_COUNTERS];
 	struct event *stop;
 	struct evbuffer *answer;

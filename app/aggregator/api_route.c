@@ -151,6 +151,7 @@ write_with_counters(struct api *api, struct evbuffer *answer, json_t *root)
 		add_counters(own, enrol_counter_set(api->enrol));
 	if (api->silence != NULL)
 		add_counters(own, silence_counter_set(api->silence));
+	add_counters(own, api_counter_set(api));
 	add_counters(own, api_audit_counter_set(api->audit));
 	add_counters(own, api_streams_counter_set(api->streams));
 	add_counters(own, (struct counter_set){ api_server_counters, api->server_counters, LINK_SERVER_COUNTERS });

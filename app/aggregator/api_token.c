@@ -109,24 +109,26 @@ api_token_is_given(const char *header)
 	return header != NULL && strncasecmp(header, "Bearer ", 7) == 0;
 }
 
-bool
+int
 api_tokens_allow(struct api_tokens *tokens, const char *header, enum api_scope scope, const char **name)
 {
-	const struct api_token *found = NULL;
+	const struct api_token *token = &tokens->operator;
 	uint8_t digest[API_TOKEN_DIGEST_LEN];
+	int found = 1;
 
 	*name = NULL;
-	if (!api_token_is_given(header) ||
-	    EVP_Digest(header + 7, strlen(header + 7), digest, NULL, EVP_sha256(), NULL) != 1)
-		return false;
-	if (CRYPTO_memcmp(digest, tokens->operator.digest, sizeof(digest)) == 0)
-		found = &tokens->operator;
-	else if (tokens->keep != NULL && tokens->keep->find(tokens->kept, digest, &tokens->found) == 1)
-		found = &tokens->found;
-	if (found == NULL)
-		return false;
-	*name = found->name;
-	return (found->scopes >> scope & 1) != 0;
+	if (!api_token_is_given(header))
+		return 0;
+	if (EVP_Digest(header + 7, strlen(header + 7), digest, NULL, EVP_sha256(), NULL) != 1)
+		return -ENOMEM;
+	if (CRYPTO_memcmp(digest, tokens->operator.digest, sizeof(digest)) != 0) {
+		token = &tokens->found;
+		found = tokens->keep == NULL ? 0 : tokens->keep->find(tokens->kept, digest, &tokens->found);
+	}
+	if (found != 1)
+		return found;
+	*name = token->name;
+	return token->scopes >> scope & 1;
 }
 
 int

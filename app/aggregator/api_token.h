@@ -26,7 +26,7 @@ struct api_token {
 struct api_token_keep {
 	int (*open)(void **kept, const char *where);
 	void (*close)(void *kept);
-	/** @return 1: found, 0: there is none, -errno, logged */
+	/** @return 1: found, 0: there is none, -errno, logged: what there is cannot be read now */
 	int (*find)(void *kept, const uint8_t digest[API_TOKEN_DIGEST_LEN], struct api_token *out);
 	/** @return 0, -EEXIST (the name), -ENOSPC (there are API_TOKENS_MAX), -errno, logged */
 	int (*add)(void *kept, const struct api_token *token);
@@ -58,9 +58,9 @@ bool api_token_is_given(const char *header);
 /**
  * @param header  value of Authorization, or NULL
  * @param name    out: whose token it is; lent until the next call. NULL: not known
- * @return whether it has the scope
+ * @return 1: it has the scope, 0: it has not, -errno: where tokens are kept could not be read, so nobody knows
  */
-bool api_tokens_allow(struct api_tokens *tokens, const char *header, enum api_scope scope, const char **name);
+int api_tokens_allow(struct api_tokens *tokens, const char *header, enum api_scope scope, const char **name);
 
 enum { API_TOKEN_TEXT_LEN = 48 };
 

@@ -26,6 +26,7 @@ struct file {
 	off_t size;
 	ino_t inode;
 	uint64_t again_ms; /* not read before: it could not be */
+	int err;           /* of the last reading: what is in the file is not known */
 };
 
 static bool
@@ -71,8 +72,8 @@ skip_rest(const char *line, FILE *file)
 		byte = getc(file);
 }
 
-/* A file with a fault in it lets nobody in by it, which is said, rather than some. One that is not there is one without
- * tokens: the first makes it. */
+/* A file with a fault in it lets nobody in by it, which is said, rather than some: a token that was taken out must not live
+ * on. One that is not there is one without tokens: the first makes it. */
 static int
 read_file(struct file *tokens)
 {
@@ -112,17 +113,38 @@ read_file(struct file *tokens)
 	return err;
 }
 
+/* It may be read later without another change: there was no descriptor left, perhaps. */
+static void
+look_later(struct file *tokens, int err)
+{
+	tokens->count = 0;
+	tokens->size = -1;
+	tokens->err = err;
+	tokens->again_ms = clock_ms() + AGAIN_MS;
+}
+
+/* A file that was there a moment ago is being replaced, perhaps. */
+static void
+miss_file(struct file *tokens, int err)
+{
+	if (err == -ENOENT && tokens->size < 0) {
+		tokens->count = 0;
+		tokens->err = 0;
+		return;
+	}
+	log_error("api", "api.tokens: %s: %s", tokens->path, strerror(-err));
+	look_later(tokens, err);
+}
+
 static void
 read_again(struct file *tokens)
 {
 	struct stat status;
-	int err;
 
 	if (clock_ms() < tokens->again_ms)
 		return;
 	if (stat(tokens->path, &status) != 0) {
-		tokens->count = 0;
-		tokens->size = -1;
+		miss_file(tokens, -errno);
 		return;
 	}
 	if (status.st_ino == tokens->inode && status.st_size == tokens->size && memcmp(&status.st_mtim, &tokens->changed, sizeof(tokens->changed)) == 0)
@@ -130,12 +152,9 @@ read_again(struct file *tokens)
 	tokens->inode = status.st_ino;
 	tokens->size = status.st_size;
 	tokens->changed = status.st_mtim;
-	err = read_file(tokens);
-	/* It may be read later without another change: there was no descriptor left, perhaps. */
-	if (err != 0 && err != -EINVAL) {
-		tokens->size = -1;
-		tokens->again_ms = clock_ms() + AGAIN_MS;
-	}
+	tokens->err = read_file(tokens);
+	if (tokens->err != 0 && tokens->err != -EINVAL)
+		look_later(tokens, tokens->err);
 }
 
 /* Digests are compared, all of them, so that neither a token's bytes nor its place tell by time. */
@@ -151,7 +170,7 @@ file_find(void *kept, const uint8_t digest[API_TOKEN_DIGEST_LEN], struct api_tok
 			*out = tokens->list[i];
 			found = 1;
 		}
-	return found;
+	return found == 1 ? found : tokens->err;
 }
 
 static const struct api_token *

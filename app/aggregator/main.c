@@ -392,6 +392,7 @@ print_reference(const char *what)
 		{ ingest_counters, INGEST_COUNTERS },
 		{ enrol_counters, ENROL_COUNTERS },
 		{ silence_counters, SILENCE_COUNTERS },
+		api_counter_table,
 		api_audit_counter_table,
 		api_streams_counter_table,
 		{ api_server_counters, LINK_SERVER_COUNTERS },

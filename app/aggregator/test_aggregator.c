@@ -282,15 +282,55 @@ token_files_are_read_line_by_line(void **state)
 		assert_int_equal(api_tokens_create(&tokens, token_path, &api_token_file, path) == 0, token_lines[i].good);
 		if (tokens == NULL)
 			continue;
-		assert_true(api_tokens_allow(tokens, "Bearer 0123456789abcdef", API_SCOPE_ADMIN, &name));
+		assert_int_equal(api_tokens_allow(tokens, "Bearer 0123456789abcdef", API_SCOPE_ADMIN, &name), 1);
 		assert_string_equal(name, "operator");
-		assert_false(api_tokens_allow(tokens, "Bearer 0123456789abcdeg", API_SCOPE_READ, &name));
+		assert_int_equal(api_tokens_allow(tokens, "Bearer 0123456789abcdeg", API_SCOPE_READ, &name), 0);
 		assert_null(name);
 		/* SHA-256 of "test". */
 		assert_int_equal(api_tokens_allow(tokens, "Bearer test", API_SCOPE_READ, &name), i > 0);
 		assert_int_equal(api_tokens_allow(tokens, "Bearer test", API_SCOPE_EXPORT, &name), i == 2);
 		api_tokens_destroy(tokens);
 	}
+	unlink(path);
+}
+
+/* What cannot be read is no list without tokens, nor the one of before. */
+static void
+token_files_that_cannot_be_read_tell_nothing(void **state)
+{
+	char path[80], aside[88];
+	struct api_tokens *tokens = NULL;
+	struct rlimit files, none;
+	const char *name;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/unread", dir);
+	snprintf(aside, sizeof(aside), "%s.aside", path);
+	file = fopen(path, "w");
+	fputs(token_lines[1].line, file);
+	fclose(file);
+	assert_int_equal(api_tokens_create(&tokens, token_path, &api_token_file, path), 0);
+	getrlimit(RLIMIT_NOFILE, &files);
+	none = (struct rlimit){ 0, files.rlim_max };
+	setrlimit(RLIMIT_NOFILE, &none);
+	assert_int_equal(api_tokens_allow(tokens, "Bearer test", API_SCOPE_READ, &name), -EMFILE);
+	assert_null(name);
+	assert_int_equal(api_tokens_allow(tokens, "Bearer 0123456789abcdef", API_SCOPE_ADMIN, &name), 1);
+	setrlimit(RLIMIT_NOFILE, &files);
+	usleep(1100 * 1000);
+	assert_int_equal(api_tokens_allow(tokens, "Bearer test", API_SCOPE_READ, &name), 1);
+	/* It is being replaced, or has gone for good. */
+	assert_int_equal(rename(path, aside), 0);
+	assert_int_equal(api_tokens_allow(tokens, "Bearer test", API_SCOPE_READ, &name), -ENOENT);
+	usleep(1100 * 1000);
+	assert_int_equal(api_tokens_allow(tokens, "Bearer test", API_SCOPE_READ, &name), 0);
+	assert_int_equal(rename(aside, path), 0);
+	assert_int_equal(api_tokens_allow(tokens, "Bearer test", API_SCOPE_READ, &name), 1);
+	file = fopen(path, "a");
+	fputs("no line\n", file);
+	fclose(file);
+	assert_int_equal(api_tokens_allow(tokens, "Bearer test", API_SCOPE_READ, &name), -EINVAL);
+	api_tokens_destroy(tokens);
 	unlink(path);
 }
 
@@ -318,14 +358,14 @@ token_files_are_kept(void **state)
 	}
 	/* Good at once for whoever has the file open. */
 	snprintf(header, sizeof(header), "Bearer %s", text);
-	assert_true(api_tokens_allow(tokens, header, API_SCOPE_EXPORT, &name));
+	assert_int_equal(api_tokens_allow(tokens, header, API_SCOPE_EXPORT, &name), 1);
 	assert_string_equal(name, "second");
 	assert_int_equal(api_token_file.open(&kept, path), 0);
 	assert_int_equal(api_token_file.add(kept, &token), -EEXIST);
 	assert_int_equal(api_token_file.remove(kept, "third"), -ENOENT);
 	assert_int_equal(api_token_file.remove(kept, "second"), 0);
 	api_token_file.close(kept);
-	assert_false(api_tokens_allow(tokens, header, API_SCOPE_EXPORT, &name));
+	assert_int_equal(api_tokens_allow(tokens, header, API_SCOPE_EXPORT, &name), 0);
 	assert_int_equal(api_token_file.open(&kept, path), 0);
 	file = fmemopen(listed, sizeof(listed), "w");
 	assert_int_equal(api_token_file.list(kept, file), 0);
@@ -401,6 +441,7 @@ main(void)
 		cmocka_unit_test(files_are_checked),
 		cmocka_unit_test(the_document_says_every_route),
 		cmocka_unit_test(token_files_are_read_line_by_line),
+		cmocka_unit_test(token_files_that_cannot_be_read_tell_nothing),
 		cmocka_unit_test(token_files_are_kept),
 		cmocka_unit_test(token_files_grow_whole),
 	};

@@ -260,11 +260,14 @@ class Tokens(Api):
         self.assertEqual(self.ask('/v1/alerts', token=reader)[0], 200)
         if self.aggregator.cluster:
             return
-        # A line that is none lets nobody in.
+        # A line that is none lets nobody in, which is not to say that the tokens are none.
         with open(self.tokens, 'a') as file:
             file.write('no line\n')
-        self.assertEqual(self.ask('/v1/alerts', token=reader)[0], 401)
+        answer = self.open('/v1/alerts', token=reader)
+        self.assertEqual((answer.status, answer.getheader('Retry-After'), json.loads(answer.read())['error']['reason']),
+                         (503, '1', 'the tokens cannot be read here now: come back later'))
         self.assertEqual(self.ask('/v1/alerts')[0], 200)
+        self.assertEqual(self.ask('/v1/counters')[1]['aggregator']['api.tokens_unread'], 1)
 
     def test_a_hangup_ends_nothing(self):
         self.aggregator.process.send_signal(signal.SIGHUP)
@@ -319,7 +322,7 @@ class NoFiles(Api):
             # The file of tokens changes while it cannot be opened.
             with open(self.tokens, 'a') as file:
                 file.write(f'# {"long " * 200}\n')
-            self.assertEqual(self.ask('/v1/alerts', token=reader)[0], 401)
+            self.assertEqual(self.ask('/v1/alerts', token=reader)[0], 503)
         for connection in held:
             connection.close()
         self.limit_files(most)
