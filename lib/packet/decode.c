@@ -38,6 +38,7 @@ static enum decode_layer (*const decode_layers[LAYER_COUNT])(struct decode *d) =
 	[LAYER_ICMPV6] = decode_icmpv6,
 	[LAYER_SCTP] = decode_sctp,
 	[LAYER_ESP] = decode_esp,
+	[LAYER_AH] = decode_ah,
 	[LAYER_IGMP] = decode_igmp,
 	[LAYER_GRE] = decode_gre,
 	[LAYER_IPIP] = decode_ipip,

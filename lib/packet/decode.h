@@ -26,6 +26,7 @@ enum decode_layer {
 	LAYER_ICMPV6,
 	LAYER_SCTP,
 	LAYER_ESP,
+	LAYER_AH,
 	LAYER_IGMP,
 	LAYER_GRE,
 	LAYER_IPIP,
@@ -189,6 +190,7 @@ enum decode_layer decode_icmp(struct decode *d);
 enum decode_layer decode_icmpv6(struct decode *d);
 enum decode_layer decode_sctp(struct decode *d);
 enum decode_layer decode_esp(struct decode *d);
+enum decode_layer decode_ah(struct decode *d);
 enum decode_layer decode_igmp(struct decode *d);
 enum decode_layer decode_gre(struct decode *d);
 enum decode_layer decode_ipip(struct decode *d);

@@ -1,4 +1,4 @@
-/* IPv4 (RFC 791), IPv6 and its extension headers (RFC 8200). */
+/* IPv4 (RFC 791), IPv6 and its extension headers (RFC 8200), AH (RFC 4302). */
 #include "lib/packet/checksum.h"
 #include "lib/packet/decode.h"
 
@@ -11,6 +11,7 @@ enum {
 	IPV6_HEADER_LEN = 40,
 	IPV6_EXTENSIONS_MAX = 16,
 	IP_DATAGRAM_MAX = 65535,
+	AH_LEN_MIN = 12, /* with no check value */
 };
 
 /** IANA ip-parameters: what each known option sets, and the bounds of its length. */
@@ -150,6 +151,22 @@ decode_ipv4(struct decode *d)
 	if ((fragment_field & (IPV4_MORE_FRAGMENTS | IPV4_OFFSET_MASK)) != 0)
 		return ipv4_fragment(d, header, header_len, fragment_field);
 	return decode_ip_proto(d);
+}
+
+/** RFC 4302 2, in IPv4: what it vouches for is behind it as it would be without. Several are bounded as all layers are. */
+enum decode_layer
+decode_ah(struct decode *d)
+{
+	struct packet *packet = d->packet;
+	struct cursor peek = d->in;
+	uint8_t next = cursor_u8(&peek);
+	size_t len = (cursor_u8(&peek) + 2u) * 4;
+
+	if (len < AH_LEN_MIN || cursor_take(&d->in, len) == NULL)
+		return decode_bad(d, DECODE_AH_PKT_TOO_SMALL);
+	packet->ip_proto = next;
+	packet->l3_len += (uint16_t)len;
+	return LAYER_IP_PROTO;
 }
 
 /** Hop-by-hop and destination options, RFC 8200 4.2. */

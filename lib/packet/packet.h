@@ -236,7 +236,7 @@ struct packet {
 	uint16_t l4_off;
 	uint16_t l4_len;       /* with PACKET_L4 */
 	uint16_t inner_idx;    /* with PACKET_TUNNEL: the first inner packet */
-	uint32_t esp_spi;      /* ESP and AH */
+	uint32_t esp_spi;
 	uint64_t decode_events[DECODE_EVENT_WORDS]; /* bit i: decode_event_table[i] */
 	uint64_t stream_events[2]; /* set by stream_segment(); bit i: stream_event_table[i] */
 } __attribute__((aligned(64)));

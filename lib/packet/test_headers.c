@@ -180,6 +180,80 @@ test_unknown_protocol(void **state)
 	}
 }
 
+/** A datagram with an authentication header of so many words beyond two (RFC 4302 2.2) before what it carries. */
+static struct frame
+ah_frame(uint8_t words, unsigned int count)
+{
+	const uint32_t at = ETHERNET_LEN + IPV4_LEN, len = (words + 2u) * 4;
+	struct frame frame = { .len = 0 };
+
+	frame_ethernet(&frame, 0x0800);
+	frame_ipv4(&frame, 0x0a000001, 0x0a000002, IP_PROTO_TCP, 7, 0);
+	frame_tcp(&frame, 1000, 502, 1, 0, 0x18);
+	frame_put(&frame, "vouched", 7);
+	frame_finish_ipv4(&frame);
+	for (unsigned int i = 0; i < count; i++) {
+		memmove(frame.data + at + len, frame.data + at, frame.len - at);
+		memset(frame.data + at, 0xaa, len);
+		frame.data[at] = frame.data[ETHERNET_LEN + 9];
+		frame.data[at + 1] = words;
+		frame.data[ETHERNET_LEN + 9] = IP_PROTO_AH;
+		frame.len += len;
+	}
+	frame_set_be16(&frame, ETHERNET_LEN + 2, (uint16_t)(frame.len - ETHERNET_LEN));
+	frame_set_be16(&frame, ETHERNET_LEN + 10, 0);
+	frame_checksum(&frame, ETHERNET_LEN + 10, 0, ETHERNET_LEN, IPV4_LEN);
+	return frame;
+}
+
+/** What is behind it is as it were without, its flow and its checksum, too. */
+static void
+test_ah(void **state)
+{
+	struct frame plain = ah_frame(1, 0);
+	struct packet_key key;
+
+	decode(&plain);
+	key = packet->key;
+	for (uint8_t words = 1; words < 20; words++) {
+		struct frame frame = ah_frame(words, 1 + words % 2);
+
+		decode(&frame);
+		assert_false(packet_has_events(packet));
+		assert_true(packet_is(packet, PACKET_FLOW));
+		assert_false(packet_is(packet, PACKET_L3_CHECKSUM_BAD) || packet_is(packet, PACKET_L4_CHECKSUM_BAD));
+		assert_int_equal(packet->ip_proto, IP_PROTO_TCP);
+		assert_int_equal(packet->dport, 502);
+		assert_int_equal(packet->l4_off, packet->l3_off + packet->l3_len);
+		assert_int_equal(packet->payload_len, 7);
+		assert_memory_equal(packet->payload, "vouched", 7);
+		assert_memory_equal(&packet->key, &key, sizeof(key));
+	}
+}
+
+static void
+test_ah_bounds(void **state)
+{
+	struct frame frame = ah_frame(0, 1);
+
+	decode(&frame); /* no room for its own fields */
+	assert_true(packet_is(packet, PACKET_INVALID));
+	assert_true(packet_has_decode_event(packet, DECODE_AH_PKT_TOO_SMALL));
+	frame = ah_frame(4, 1);
+	for (uint32_t len = 0; len < 24; len++) {
+		struct frame cut = frame;
+
+		cut.len = ETHERNET_LEN + IPV4_LEN + len;
+		frame_set_be16(&cut, ETHERNET_LEN + 2, (uint16_t)(IPV4_LEN + len));
+		decode(&cut);
+		assert_true(packet_is(packet, PACKET_INVALID));
+		assert_true(packet_has_decode_event(packet, DECODE_AH_PKT_TOO_SMALL));
+	}
+	frame = ah_frame(1, 40);
+	decode(&frame);
+	assert_true(packet_has_decode_event(packet, DECODE_TOO_MANY_LAYERS));
+}
+
 /** An IPv6 header before a payload of that many bytes. */
 static void
 put_ipv6(struct frame *frame, uint16_t payload_len, uint8_t next)
@@ -227,6 +301,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_igmp, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_udp_surplus, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unknown_protocol, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_ah, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_ah_bounds, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_tunnel_in_ipv6, setup, teardown),
 	};
 
