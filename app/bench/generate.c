@@ -28,6 +28,7 @@ struct generate_args {
 	const char *scenarios[SCENARIOS_MAX]; /* each a file or the text itself */
 	unsigned int scenario_count;          /* 0: a plant */
 	uint64_t apart_ns;                    /* from the start of one scenario to that of the next */
+	bool timed; /* --seconds was given */
 	bool list;
 	bool help;
 	bool quiet;
@@ -97,6 +98,7 @@ set_seconds(struct generate_args *args, const char *value)
 	if (number_of(args, value, UINT32_MAX, &seconds) != 0)
 		return -EINVAL;
 	args->plant.duration_ns = seconds * second_ns;
+	args->timed = true;
 	return 0;
 }
 
@@ -264,7 +266,7 @@ static const struct generate_option options[] = {
 	{ "out", "FILE", set_out, "the capture to write, - for standard output" },
 	{ "seed", "N", set_seed, "the same seed gives the same bytes [1]" },
 	{ "frames", "N", set_frames, "exactly so many frames" },
-	{ "seconds", "N", set_seconds, "so much time of the plant [60]" },
+	{ "seconds", "N", set_seconds, "so much time of the plant, 0: until --frames or --size end it [0 with one of these, else 60]" },
 	{ "size", "MIB", set_size, "at most so large a file" },
 	{ "start", "TIME", set_start, "time of the first frame [2026-01-01T00:00:00Z]" },
 	{ "plcs", "N", set_plcs, "controllers [8]" },
@@ -307,6 +309,19 @@ generate_list(void)
 		(void)printf("  %-20s %5u %s\n", plant_faults[i].name, plant_faults[i].permille, plant_faults[i].help);
 }
 
+/* Without any bound it would go on until the disk is full. @return 0 or -EINVAL */
+static int
+generate_bound(struct generate_args *args)
+{
+	struct plant_config *plant = &args->plant;
+
+	if (plant->duration_ns != 0 || plant->capture.frames_max != 0 || plant->capture.bytes_max != 0 || args->scenario_count != 0)
+		return 0;
+	if (!args->timed)
+		plant->duration_ns = DEFAULT_SECONDS * second_ns;
+	return args->timed ? -EINVAL : 0;
+}
+
 static int
 generate_parse(struct generate_args *args, int argc, char **argv)
 {
@@ -332,6 +347,10 @@ generate_parse(struct generate_args *args, int argc, char **argv)
 	}
 	if (args->plant.capture.path == NULL && !args->list && !args->help) {
 		(void)fprintf(stderr, "%s: --out is missing\n", argv[0]);
+		return -EINVAL;
+	}
+	if (generate_bound(args) != 0) {
+		(void)fprintf(stderr, "%s: --seconds 0 wants --frames or --size, to end by\n", argv[0]);
 		return -EINVAL;
 	}
 	return 0;
@@ -466,8 +485,6 @@ generate_main(int argc, char **argv)
 			generate_list();
 		return EXIT_SUCCESS;
 	}
-	if (plant->duration_ns == 0 && plant->capture.frames_max == 0 && plant->capture.bytes_max == 0)
-		plant->duration_ns = DEFAULT_SECONDS * second_ns;
 	err = args.scenario_count != 0 ? generate_scenarios(&args) : generate_plant(&args);
 	if (err != 0)
 		(void)fprintf(stderr, "%s: %s: %s\n", argv[0], plant->capture.path, strerror(-err));

@@ -113,6 +113,23 @@ test_same_seed_same_bytes(void **state)
 	assert_true(read_capture(second_bytes) != len || memcmp(first_bytes, second_bytes, len) != 0);
 }
 
+/* No seconds are no bound, and one there must be; without the word it is 60. */
+static void
+test_no_seconds(void **state)
+{
+	const char *const endless[] = { "--seconds", "0", NULL };
+	const char *const frames[] = { "--seconds", "0", "--frames", "3000", "--plcs", "1", "--protocols", "modbus", NULL };
+	const char *const plain[] = { "--plcs", "1", "--protocols", "modbus", NULL };
+	unsigned int count;
+
+	assert_int_not_equal(generate(endless), 0);
+	assert_int_equal(generate(frames), 0);
+	assert_int_equal(check_capture(first_bytes, read_capture(first_bytes)), 3000);
+	assert_int_equal(generate(plain), 0);
+	count = check_capture(first_bytes, read_capture(first_bytes));
+	assert_in_range(count, 100, 9999);
+}
+
 static void
 test_every_protocol(void **state)
 {
@@ -299,6 +316,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_same_seed_same_bytes),
+		cmocka_unit_test(test_no_seconds),
 		cmocka_unit_test(test_every_protocol),
 		cmocka_unit_test(test_every_attack),
 		cmocka_unit_test(test_every_fault),
