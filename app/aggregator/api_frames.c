@@ -10,6 +10,7 @@
 #include "lib/base/json_read.h"
 #include "lib/base/losses.h"
 #include "lib/store/cell.h"
+#include "lib/store/runs.h"
 
 enum {
 	ALL_WINDOW_S = 3600, /* as stats.interval at most */
@@ -56,13 +57,6 @@ more_than(json_int_t now, json_int_t before)
 	return more < 0 ? 0 : more;
 }
 
-/* Since when a run counts, by its newest record. */
-static int64_t
-began_at(int64_t newest_ns, json_int_t uptime_s)
-{
-	return uptime_s < 0 ? newest_ns : uptime_s > newest_ns / NS_OF_S ? 0 : newest_ns - uptime_s * NS_OF_S;
-}
-
 static bool
 read_run(struct run *out, const json_t *row)
 {
@@ -74,7 +68,7 @@ read_run(struct run *out, const json_t *row)
 	out->sensor = json_string_value(json_object_get(row, "sensor"));
 	out->epoch = json_string_value(json_object_get(row, "epoch"));
 	out->newest_ns = store_cell_time_read(record);
-	out->began_ns = began_at(out->newest_ns, json_integer_value(json_object_get(stats_of(record), "uptime")));
+	out->began_ns = store_run_began(record);
 	return out->sensor != NULL && out->epoch != NULL;
 }
 

@@ -3,8 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <jansson.h>
-
 #include "lib/base/json_read.h"
 #include "lib/base/losses.h"
 #include "lib/store/cell.h"
@@ -13,9 +11,20 @@
 
 struct sums {
 	json_t *capture, *losses;
-	int64_t began_s, newest_ns;
+	int64_t began_ns, newest_ns;
 	unsigned int count;
 };
+
+int64_t
+store_run_began(const json_t *record)
+{
+	int64_t newest_ns = store_cell_time_read(record);
+	json_int_t uptime_s = json_integer_value(json_object_get(json_object_get(record, "stats"), "uptime"));
+
+	if (uptime_s <= 0 || newest_ns <= 0)
+		return newest_ns;
+	return uptime_s > newest_ns / NS_OF_S ? 0 : newest_ns - uptime_s * NS_OF_S;
+}
 
 static void
 add(struct sums *sums, const json_t *record)
@@ -23,9 +32,7 @@ add(struct sums *sums, const json_t *record)
 	static const char *const names[] = { "received", "processed", "bytes" };
 	const json_t *stats = json_object_get(record, "stats");
 	const json_t *capture = json_object_get(stats, "capture");
-	int64_t newest_ns = store_cell_time_read(record);
-	json_int_t uptime_s = json_integer_value(json_object_get(stats, "uptime"));
-	int64_t began_s = uptime_s < 0 || uptime_s > newest_ns / NS_OF_S ? newest_ns / NS_OF_S : newest_ns / NS_OF_S - uptime_s;
+	int64_t newest_ns = store_cell_time_read(record), began_ns = store_run_began(record);
 
 	if (!json_is_object(stats))
 		return;
@@ -33,8 +40,8 @@ add(struct sums *sums, const json_t *record)
 		if (json_integer_value(json_object_get(capture, names[i])) > 0)
 			losses_add(sums->capture, names[i], json_integer_value(json_object_get(capture, names[i])));
 	losses_add_stats(sums->losses, stats);
-	if (sums->count++ == 0 || began_s < sums->began_s)
-		sums->began_s = began_s;
+	if (sums->count++ == 0 || began_ns < sums->began_ns)
+		sums->began_ns = began_ns;
 	if (newest_ns > sums->newest_ns)
 		sums->newest_ns = newest_ns;
 }
@@ -43,8 +50,9 @@ add(struct sums *sums, const json_t *record)
 static char *
 write(const struct sums *sums)
 {
-	json_t *stats = json_pack("{s:I, s:s, s:O}", "uptime", (json_int_t)(sums->newest_ns / NS_OF_S - sums->began_s), "run", STORE_RUNS_NAME,
-		"capture", sums->capture);
+	/* Whole seconds, so that it begins no later than the first of them. */
+	json_int_t uptime_s = (sums->newest_ns - sums->began_ns + NS_OF_S - 1) / NS_OF_S;
+	json_t *stats = json_pack("{s:I, s:s, s:O}", "uptime", uptime_s, "run", STORE_RUNS_NAME, "capture", sums->capture);
 	json_t *root = NULL;
 	char *text;
 

@@ -8,7 +8,9 @@
 #ifndef MR_STORE_RUNS_H
 #define MR_STORE_RUNS_H
 
+#include <jansson.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum {
 	STORE_RUNS_MAX = 64,               /* of a sensor, with the one that stands for those before */
@@ -21,6 +23,9 @@ enum {
 /** The name of one that stands for several: no record is found that is of it. */
 #define STORE_RUNS_NAME "folded"
 
+/** Since when a run counts, by its newest record, ns since the Unix epoch. Its time and uptime are a sensor's word, and may be any: a
+ *  run began at no time after the record, nor before 1970. */
+int64_t store_run_began(const json_t *record);
 /** @param runs  lines of stats records, [count]  @return one such line, the caller's; NULL: no memory */
 char *store_runs_fold(const char *const runs[], unsigned int count);
 

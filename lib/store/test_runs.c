@@ -65,12 +65,38 @@ test_what_is_none(void **state)
 	json_decref(root);
 }
 
+/* What a sensor says of its own age bounds a run alike, by itself and folded. */
+static void
+test_any_uptime(void **state)
+{
+	static const struct {
+		int64_t uptime_s, began_s;
+	} cases[] = { { 0, 1000 }, { 10, 990 }, { 1000, 0 }, { 1001, 0 }, { INT64_MAX, 0 }, { -1, 1000 }, { INT64_MIN, 1000 } };
+
+	for (size_t i = 0; i < TEST_COUNT(cases); i++) {
+		char line[128];
+		const char *const runs[] = { line };
+		json_t *folded;
+
+		snprintf(line, sizeof(line), "{\"timestamp\":\"1970-01-01T00:16:40.000000+0000\",\"stats\":{\"uptime\":%lld}}",
+			(long long)cases[i].uptime_s);
+		json_t *record = json_loads(line, 0, NULL);
+
+		assert_int_equal(store_run_began(record), cases[i].began_s * 1000000000);
+		folded = fold(runs, 1);
+		assert_int_equal(store_run_began(folded), cases[i].began_s * 1000000000);
+		json_decref(record);
+		json_decref(folded);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sums),
 		cmocka_unit_test(test_what_is_none),
+		cmocka_unit_test(test_any_uptime),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
