@@ -11,6 +11,7 @@ enum {
 	CYCLIC_CHANGES = 5,
 	CYCLIC_MODIFY = 7,
 	CLOCK_LENGTH = 10,
+	NO_DATA = 0x0a, /* return code, with transport size and length 0 */
 };
 
 /* A request has zeros there, unless it comes in several messages itself. */
@@ -168,24 +169,33 @@ static void (*const groups[16])(struct s7_message *message, struct cursor *in) =
 	[S7_GROUP_TIME] = read_time,
 };
 
+/* Where there is no data, and the parameters say of no error: it is what stands in requests without data, too. */
+static bool
+is_placeholder(const struct s7_record *record, uint8_t transport, uint16_t len)
+{
+	return record->return_code == NO_DATA && transport == 0 && len == 0 && record_is_present(record, S7_HAS_ERROR) &&
+		record->error_key == 0;
+}
+
 void
 s7_read_userdata(struct s7_message *message)
 {
 	struct cursor *in = &message->data;
 	unsigned int group = message->half->function & 0x0f;
 	struct cursor payload;
+	uint8_t transport;
 	uint16_t len;
 
 	if (cursor_left(in) == 0)
 		return;
 	message->record->return_code = cursor_u8(in);
-	cursor_skip(in, 1);
+	transport = cursor_u8(in);
 	len = cursor_be16(in);
 	if (in->short_read) {
 		proto_event(message->ctx, S7_EVENT_INVALID_LENGTH);
 		return;
 	}
-	if (!s7_asks(message))
+	if (!s7_asks(message) && !is_placeholder(message->record, transport, len))
 		s7_has(message, S7_HAS_RETURN_CODE);
 	payload = cursor_sub(in, len < cursor_left(in) ? len : cursor_left(in));
 	if (cursor_left(&payload) < len)

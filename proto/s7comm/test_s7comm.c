@@ -314,6 +314,29 @@ test_pairing(void **state)
 	rig->ctx.slab = rig->slab;
 }
 
+/* A success without data has no return code of its own; what failed has, and so has an answer that does not tell of errors. */
+static void
+test_no_data(void **state)
+{
+	static const struct {
+		struct message answer;
+		bool shown;
+	} cases[] = {
+		{ { S7_USERDATA, 0, "000112 08 12 87 02 01 00 00 0000 | 0a 00 0000" }, false },
+		{ { S7_USERDATA, 0, "000112 08 12 87 02 01 00 00 dc01 | 0a 00 0000" }, true },
+		{ { S7_USERDATA, 0, "000112 08 12 87 02 01 00 00 0000 | 03 00 0000" }, true },
+		{ { S7_USERDATA, 0, "000112 08 12 87 02 01 00 00 0000 | 0a 09 0002 0000" }, true },
+		{ { S7_USERDATA, 0, "000112 04 12 87 02 01 | 0a 00 0000" }, true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < TEST_COUNT(cases); i++) {
+		rig_renew();
+		send(&cases[i].answer, false);
+		assert_int_equal(strstr(rig->json.data, "\"return_code\"") != NULL, cases[i].shown);
+	}
+}
+
 /* A status list in two messages whose border is inside an entry. */
 static void
 test_long_list(void **state)
@@ -377,7 +400,7 @@ main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, rig_destroy)
 	const struct CMUnitTest tests[] = {
 		CASE(test_samples), CASE(test_damage), CASE(test_connection), CASE(test_probe), CASE(test_fragments),
-		CASE(test_changes), CASE(test_pairing), CASE(test_reused_behind_loss), CASE(test_long_list), CASE(test_garbage), CASE(test_tables),
+		CASE(test_changes), CASE(test_pairing), CASE(test_reused_behind_loss), CASE(test_no_data), CASE(test_long_list), CASE(test_garbage), CASE(test_tables),
 	};
 
 	return cmocka_run_group_tests_name("s7comm", tests, NULL, NULL);

@@ -198,6 +198,10 @@ def their_return_codes(message):
     if kind == 1 or (kind == 7 and message.first('s7comm.param.userdata.type', tshark.number) == 4):
         return []
     codes = message.all('s7comm.data.returncode', tshark.number)
+    # A success without data has a placeholder, too.
+    if kind == 7 and codes == [10] and [message.first(f's7comm.{field}', tshark.number) for field in (
+            'param.errcod', 'data.transportsize', 'data.length')] == [0, 0, 0]:
+        return []
     # Behind the first those of an alarm's values: they are not in our record.
     return codes[:1] if message.first('s7comm.param.userdata.funcgroup', tshark.number) == 4 else codes
 
