@@ -45,6 +45,7 @@ inflate_once(struct inflate_area *area, enum inflate_format format, const uint8_
 	stream.avail_out = out_cap;
 	rc = inflate(&stream, Z_SYNC_FLUSH);
 	done.failed = rc != Z_OK && rc != Z_STREAM_END && rc != Z_BUF_ERROR;
+	done.ended = rc == Z_STREAM_END;
 	done.len = (uint32_t)stream.total_out;
 	done.read_len = (uint32_t)stream.total_in;
 	(void)inflateEnd(&stream);

@@ -23,6 +23,7 @@ struct inflated {
 	uint32_t read_len;  /* bytes of the input that were taken */
 	uint32_t len;       /* bytes of the output, also where it failed */
 	bool failed;        /* not of this format, or damaged; that the input ends early is no failure */
+	bool ended;         /* that was all of it */
 };
 
 /** Unpacks as much as fits. @param out  [out_cap] */

@@ -557,6 +557,7 @@ const struct counter_desc mqtt_counters[] = {
 	[MQTT_COUNT_TRUNCATED] = { "mqtt.truncated", "packets longer than max-msg-length" },
 	[MQTT_COUNT_SHED] = { "mqtt.shed", "transactions written at once, and aliases not learnt: no memory" },
 	[MQTT_COUNT_METRICS] = { "mqtt.sparkplug_metrics", "Sparkplug metrics read" },
+	[MQTT_COUNT_UNPACKED_CUT] = { "mqtt.sparkplug_cut", "compressed Sparkplug payloads of which only the first 64 KiB were read" },
 };
 
 #define AT(member) offsetof(struct mqtt_config, member)

@@ -247,16 +247,17 @@ packed_body(struct cursor payload)
 }
 
 /* What a compressed payload holds (Eclipse Tahu's form: zlib or gzip in the body). *room is a block of SPARKPLUG_UNPACKED_MAX
- * bytes of the slab, which the caller frees; NULL: it is none, or there is no memory. @return the payload, as far as it can be
- * unpacked; short where it is damaged */
+ * bytes of the slab, which the caller frees; NULL: it is none, or there is no memory. @param is_cut out: it holds more than
+ * that. @return the payload, as far as it can be unpacked; short where it is damaged */
 static struct cursor
-unpack(struct proto_ctx *ctx, struct cursor payload, uint8_t **room)
+unpack(struct proto_ctx *ctx, struct cursor payload, uint8_t **room, bool *is_cut)
 {
 	struct cursor body = packed_body(payload), out = { 0 };
 	struct inflate_area *area;
 	struct inflated done;
 
 	*room = NULL;
+	*is_cut = false;
 	if (cursor_left(&body) == 0)
 		return out;
 	area = slab_alloc(ctx->slab, sizeof(*area));
@@ -265,6 +266,7 @@ unpack(struct proto_ctx *ctx, struct cursor payload, uint8_t **room)
 		done = inflate_once(area, INFLATE_ZLIB_OR_GZIP, body.pos, (uint32_t)cursor_left(&body), *room, SPARKPLUG_UNPACKED_MAX);
 		out = cursor_of(*room, done.len);
 		out.short_read = done.failed;
+		*is_cut = !done.failed && !done.ended && done.len == SPARKPLUG_UNPACKED_MAX;
 	} else {
 		counter_add(&ctx->counters[MQTT_COUNT_SHED], 1);
 		slab_free(ctx->slab, *room, SPARKPLUG_UNPACKED_MAX);
@@ -280,16 +282,18 @@ sparkplug_payload_read(struct mqtt_pdu *pdu, struct sparkplug *sparkplug, struct
 	const uint64_t both = UINT64_C(1) << SPARKPLUG_HAS_UUID | UINT64_C(1) << SPARKPLUG_HAS_BODY;
 	struct cursor unpacked;
 	uint8_t *room;
-	bool whole = read_fields(pdu, sparkplug, payload, owner);
+	bool is_cut, whole = read_fields(pdu, sparkplug, payload, owner);
 
 	if (!whole || (sparkplug->head.present & both) != both)
 		return whole;
-	unpacked = unpack(pdu->ctx, payload, &room);
+	unpacked = unpack(pdu->ctx, payload, &room, &is_cut);
 	if (room == NULL)
 		return true;
 	whole = !unpacked.short_read && read_fields(pdu, sparkplug, unpacked, owner);
 	slab_free(pdu->ctx->slab, room, SPARKPLUG_UNPACKED_MAX);
-	return whole;
+	if (is_cut && pdu->for_rules)
+		counter_add(&pdu->ctx->counters[MQTT_COUNT_UNPACKED_CUT], 1);
+	return whole || is_cut; /* a field that the bound cuts is none of the sender's faults */
 }
 
 /* ---- identities: what births say under names that the specification and usual libraries have ---- */
@@ -369,11 +373,12 @@ sparkplug_identify(struct proto_ctx *ctx, const struct sparkplug_topic *topic, s
 	struct identity_record *record = record_begin(ctx->record, &identity_table);
 	struct cursor name = topic->is_node ? topic->node : topic->device, unpacked;
 	uint8_t *room;
+	bool is_cut;
 
 	record->protocol = "mqtt";
 	record->of_sender = true;
 	identify_metrics(ctx->record, record, payload);
-	unpacked = unpack(ctx, payload, &room);
+	unpacked = unpack(ctx, payload, &room, &is_cut);
 	identify_metrics(ctx->record, record, unpacked);
 	slab_free(ctx->slab, room, SPARKPLUG_UNPACKED_MAX);
 	identity_put(ctx->record, record, IDENTITY_NAME, name.pos, (uint32_t)cursor_left(&name));

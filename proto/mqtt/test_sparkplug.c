@@ -215,6 +215,44 @@ test_sparkplug_compressed(void **state)
 	assert_int_equal(rig->events, E(SPARKPLUG_MALFORMED));
 }
 
+/* Of a compressed payload beyond the bound what is before it is read, and the rest counted; damage is damage still. */
+static void
+test_sparkplug_long(void **state)
+{
+	enum { METRIC_LEN = 64 };
+	static const struct {
+		size_t before, len; /* what stands before the metrics; the whole */
+		bool damaged;
+		uint64_t cuts;
+	} cases[] = { { 0, SPARKPLUG_UNPACKED_MAX, false, 0 }, { 2, SPARKPLUG_UNPACKED_MAX + 2, false, 1 },
+		{ 34, 2 * SPARKPLUG_UNPACKED_MAX + 34, false, 2 }, { 2, 2 * SPARKPLUG_UNPACKED_MAX + 2, true, 2 } };
+	static uint8_t inner[2 * SPARKPLUG_UNPACKED_MAX + 35];
+
+	(void)state;
+	greet(connect_311, connack_311);
+	for (unsigned int i = 0; i < TEST_COUNT(cases); i++) {
+		uint8_t payload[2048], *at = payload;
+		z_stream stream = { .next_in = inner, .avail_in = (uInt)cases[i].len, .next_out = payload + 64, .avail_out = sizeof(payload) - 64 };
+
+		for (size_t k = 0; k < cases[i].before; k += 2) /* fields that nobody knows */
+			(void)bytes_of("78 00", inner + k, 3);
+		for (size_t k = cases[i].before; k < cases[i].len; k += METRIC_LEN)
+			assert_int_equal(bytes_of("12 (0a ('line 1/machine 4/motor 2/drive/temperature of the stat') 20 03 50 07) 18 00", inner + k, METRIC_LEN + 1), METRIC_LEN);
+		assert_int_equal(deflateInit2(&stream, 9, Z_DEFLATED, 15, 8, Z_DEFAULT_STRATEGY), Z_OK);
+		assert_int_equal(deflate(&stream, Z_FINISH), Z_STREAM_END);
+		at += bytes_of("22 ('SPBV1.0_COMPRESSED') 2a", at, 64);
+		put_varint(&at, stream.total_out);
+		memmove(at, payload + 64, stream.total_out);
+		memset(at + 8, 0xff, cases[i].damaged ? 8 : 0);
+		publish("spBv1.0/plant/NBIRTH/edge", payload, (size_t)(at - payload) + stream.total_out, CLIENT);
+		assert_int_equal(deflateEnd(&stream), Z_OK);
+		assert_int_equal(rig->events, cases[i].damaged ? E(SPARKPLUG_MALFORMED) : 0);
+		assert_int_equal(counter_get(&rig->counters[MQTT_COUNT_UNPACKED_CUT]), cases[i].cuts);
+		if (!cases[i].damaged)
+			assert_has(&rig->json, "of the stat\",\"datatype_raw\":3");
+	}
+}
+
 /* A birth names what later messages give by number alone, says who it is, and begins the count. */
 static void
 test_sparkplug_birth(void **state)
@@ -302,6 +340,7 @@ main(void)
 		CASE(test_sparkplug_metrics), CASE(test_sparkplug_birth), CASE(test_sparkplug_aliases),
 		CASE(test_sparkplug_topics), CASE(test_sparkplug_midstream), CASE(test_sparkplug_templates),
 		CASE(test_sparkplug_damaged), CASE(test_sparkplug_long_data_set), CASE(test_sparkplug_compressed),
+		CASE(test_sparkplug_long),
 	};
 
 	return cmocka_run_group_tests_name("sparkplug", tests, NULL, NULL);
