@@ -250,18 +250,26 @@ enip_sender_is_server(struct cursor in)
 }
 
 /* What a response repeats: the sender context, of connected messages the sequence count; and in the detail, from the
- * highest bit on, the session where both have it, the command, and of connected messages the service. */
+ * highest bit on, the session where both have it, or the connection, the command, and of connected messages the service. */
 static uint64_t
 detail_of(uint32_t handle, uint16_t command, uint16_t service)
 {
 	return (uint64_t)handle << 32 | (uint64_t)command << 16 | service;
 }
 
+/* A connection whose forward open was not seen may be any: its two numbers have nothing in common. */
+static bool
+handle_answers(uint64_t waiting, uint64_t answer)
+{
+	return waiting >> 32 == answer >> 32 || ((uint16_t)(waiting >> 16) == ENIP_SEND_UNIT_DATA && (waiting >> 32 == 0 || answer >> 32 == 0));
+}
+
 /* An unconnected send is answered with the service of the message in it. */
 static bool
 detail_answers(uint64_t waiting, uint64_t answer)
 {
-	return waiting >> 16 == answer >> 16 && ((uint16_t)waiting == (uint16_t)answer || (uint16_t)waiting == ENIP_UNCONNECTED_SEND);
+	return (uint16_t)(waiting >> 16) == (uint16_t)(answer >> 16) && handle_answers(waiting, answer) &&
+		((uint16_t)waiting == (uint16_t)answer || (uint16_t)waiting == ENIP_UNCONNECTED_SEND);
 }
 
 static const struct pair_desc pair_desc = { .answers = detail_answers,
@@ -269,7 +277,7 @@ static const struct pair_desc pair_desc = { .answers = detail_answers,
 	.count_shed = ENIP_COUNT_SHED, .count_unanswered = ENIP_COUNT_UNANSWERED };
 
 static struct pair_key
-key_of(const struct header *header, struct cursor body)
+key_of(const struct enip_state *state, const struct header *header, struct cursor body, bool asks)
 {
 	struct enip_peek peek;
 
@@ -277,7 +285,8 @@ key_of(const struct header *header, struct cursor body)
 		return (struct pair_key){ header->sender_context,
 			detail_of(header->command == ENIP_SEND_RR_DATA ? header->session_handle : 0, header->command, 0) };
 	peek = enip_peek_cpf(body);
-	return (struct pair_key){ peek.sequence, detail_of(0, header->command, peek.service & (uint8_t)~ENIP_REPLY_BIT) };
+	return (struct pair_key){ peek.sequence, detail_of(enip_connection_of(state, peek.connection_id, asks), header->command,
+		peek.service & (uint8_t)~ENIP_REPLY_BIT) };
 }
 
 /* ---- one PDU ---- */
@@ -333,8 +342,8 @@ parse_request(struct proto_ctx *ctx, const struct header *header, struct cursor 
 {
 	const struct enip_config *config = ctx->config;
 	const struct command *command = command_of(header->command);
-	struct pair_key key = key_of(header, body);
 	struct enip_state *state = ctx->state;
+	struct pair_key key = key_of(state, header, body, true);
 	struct enip_pdu pdu = { .ctx = ctx, .bit = ENIP_REQUEST };
 	struct pair_wait wait;
 	bool held;
@@ -371,7 +380,7 @@ parse_response(struct proto_ctx *ctx, const struct header *header, struct cursor
 	struct enip_pdu pdu = { .ctx = ctx, .bit = ENIP_RESPONSE };
 	struct pair_wait wait = { 0 };
 
-	pdu.record = pair_take(ctx, &state->pairs, &pair_desc, key_of(header, body), &wait);
+	pdu.record = pair_take(ctx, &state->pairs, &pair_desc, key_of(state, header, body, false), &wait);
 	pdu.asked = pdu.record != NULL;
 	if (pdu.asked) {
 		pair_answered(ctx, &state->pairs, &pair_desc, &wait);

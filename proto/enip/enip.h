@@ -320,6 +320,9 @@ void enip_forward_close_request(struct enip_pdu *pdu, struct enip_node *node, st
 void enip_forward_close_reply(struct enip_pdu *pdu, struct enip_node *node, struct cursor *body);
 /** Fills record->tracked when the flow knows the connection. */
 void enip_connection_annotate(struct enip_pdu *pdu, uint32_t connection_id);
+/** What tells messages over a connection that the flow knows from those over another: the number that answers bear.
+ *  @param asks  a request's number; else an answer's. @return 0: not known */
+uint32_t enip_connection_of(const struct enip_state *state, uint32_t connection_id, bool asks);
 void enip_connections_free(struct proto_ctx *ctx);
 
 /* ---- enip_shared.c: connections of classes 0 and 1, whose data are in other flows than their forward open ---- */
@@ -369,6 +372,7 @@ struct enip_peek {
 	bool cip;
 	uint8_t service; /* as on the wire */
 	uint16_t sequence;
+	uint32_t connection_id; /* 0: of no connection */
 };
 
 struct enip_peek enip_peek_cpf(struct cursor body);

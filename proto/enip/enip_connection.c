@@ -177,6 +177,15 @@ table_of(struct proto_ctx *ctx)
 	return state->connections;
 }
 
+static struct known *
+find_known(struct enip_connection_table *table, uint32_t o_t_connection_id)
+{
+	for (unsigned int i = 0; i < table->count; i++)
+		if (table->known[i].o_t_connection_id == o_t_connection_id)
+			return &table->known[i];
+	return NULL;
+}
+
 static void
 remember(struct enip_pdu *pdu, const struct enip_connection_info *reply, const struct enip_connection_info *request)
 {
@@ -185,9 +194,10 @@ remember(struct enip_pdu *pdu, const struct enip_connection_info *reply, const s
 
 	if (table == NULL)
 		return;
-	if (table->count < ENIP_CONNECTIONS_MAX) {
+	known = find_known(table, reply->o_t_connection_id); /* given again: what had it is over */
+	if (known == NULL && table->count < ENIP_CONNECTIONS_MAX) {
 		known = &table->known[table->count++];
-	} else {
+	} else if (known == NULL) {
 		known = &table->known[table->oldest];
 		table->oldest = (table->oldest + 1) % ENIP_CONNECTIONS_MAX;
 		proto_event(pdu->ctx, ENIP_EVENT_TOO_MANY_CONNECTIONS);
@@ -331,6 +341,20 @@ enip_connection_annotate(struct enip_pdu *pdu, uint32_t connection_id)
 		record_present(&pdu->record->head, ENIP_HAS_TRACKED);
 		return;
 	}
+}
+
+uint32_t
+enip_connection_of(const struct enip_state *state, uint32_t connection_id, bool asks)
+{
+	const struct enip_connection_table *table = state->connections;
+
+	for (unsigned int i = 0; table != NULL && i < table->count; i++) {
+		const struct known *known = &table->known[i];
+
+		if ((asks ? known->o_t_connection_id : known->t_o_connection_id) == connection_id)
+			return known->t_o_connection_id;
+	}
+	return 0;
 }
 
 void

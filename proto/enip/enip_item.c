@@ -237,6 +237,8 @@ enip_peek_cpf(struct cursor body)
 		size_t len = cursor_le16(&body);
 		struct cursor item = body;
 
+		if (type == ENIP_ITEM_CONNECTED_ADDRESS)
+			peek.connection_id = cursor_le32(&item);
 		if (type == ENIP_ITEM_CONNECTED_DATA)
 			peek.sequence = cursor_le16(&item);
 		if (type == ENIP_ITEM_CONNECTED_DATA || type == ENIP_ITEM_UNCONNECTED_DATA) {

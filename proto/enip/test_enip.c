@@ -283,11 +283,51 @@ test_connection(void **state)
 	assert_has(&rig->json, "\"status\":\"Connection Failure\"");
 	assert_has(&rig->json, "\"status_extended\":\"0701\",\"status_extended_meaning\":\"Target connection not found\"");
 	assert_has(&rig->json, "\"remaining_path_words\":2");
-	for (unsigned int i = 0; i <= ENIP_CONNECTIONS_MAX; i++) {
+	for (unsigned int i = 0; i < ENIP_CONNECTIONS_MAX; i++) {
+		char reply[] = "d400 0000 00bbccdd 01020304 0100 4d00 78563412 10270000 10270000 00 00";
+
+		/* One that has the number of another takes its place. */
+		assert_false(saw(ENIP_EVENT_TOO_MANY_CONNECTIONS));
+		snprintf(reply + 10, 3, "%02x", i);
+		reply[12] = 'b';
 		feed_cip(OPEN_REQUEST, 0, 0, true);
 		feed_cip(OPEN_REPLY, 0, 0, false);
+		feed_cip(OPEN_REQUEST, 0, 0, true);
+		feed_cip(reply, 0, 0, false);
 	}
 	assert_true(saw(ENIP_EVENT_TOO_MANY_CONNECTIONS));
+}
+
+/* Two connections count their messages each for itself: what has one number on both is told by the connection, in any order. */
+static void
+test_two_connections(void **state)
+{
+	(void)state;
+	for (unsigned int known = 0; known < 3; known++) { /* of the two, from the first on */
+		renew();
+		feed_cip(OPEN_REQUEST, 0, 0, true);
+		feed_cip(OPEN_REPLY, 0, 0, false);
+		if (known > 0) {
+			feed_cip(OPEN_REQUEST, 0, 0, true);
+			feed_cip("d400 0000 11223344 05060708 0200 4d00 78563412 10270000 10270000 00 00", 0, 0, false);
+		}
+		feed_cip("0e03 20012401 3001", 0xddccbbaa, 7, true);
+		feed_cip("0e03 20012401 3007", 0x44332211, 7, true);
+		if (known == 2) { /* closed meanwhile: its answer is not lost */
+			feed_cip("4e02 20062401 0a 0e 0200 4d00 78563412 02 00" OPEN_PATH, 0, 0, true);
+			feed_cip("ce00 0000 0200 4d00 78563412 00 00", 0, 0, false);
+			feed_cip("8e00 0000 0100", 0x04030201, 7, false);
+		}
+		feed_cip("8e00 0000 02 4142", known == 0 ? 0x01010101 : 0x08070605, 7, false);
+		if (known > 0)
+			assert_has(&rig->json, "\"value\":\"AB\"");
+		if (known < 2)
+			feed_cip("8e00 0000 0100", 0x04030201, 7, false);
+		if (known == 1)
+			assert_has(&rig->json, "\"value\":1");
+		assert_int_equal(rig->events, 0);
+		assert_int_equal(flow.pairs.count, 0);
+	}
 }
 
 static void
@@ -538,7 +578,7 @@ main(void)
 		CASE(test_commands),
 		CASE(test_list_identity),
 		CASE(test_connection), CASE(test_connection_parameters),
-		CASE(test_pairing),
+		CASE(test_two_connections), CASE(test_pairing),
 		CASE(test_shed),
 		CASE(test_io),
 		CASE(test_security),
