@@ -120,6 +120,15 @@ spool_gaps_restore(struct spool *spool)
 	spool_gap_count_due(spool);
 }
 
+/* The reader's position was not saved at last, perhaps, but the writer has noted what it removed for it. */
+static void
+take_released(struct spool *spool)
+{
+	for (unsigned int i = 0; i < LINK_LANE_COUNT; i++)
+		if (spool->writer_state.released[i].acked > spool->reader_state.lanes[i].acked)
+			spool->reader_state.lanes[i] = spool->writer_state.released[i];
+}
+
 static int
 open_state(struct spool *spool, bool *machine_same)
 {
@@ -139,12 +148,15 @@ open_state(struct spool *spool, bool *machine_same)
 		(writer->mount_id == 0 || mount_id == writer->mount_id);
 	memcpy(writer->boot_id, boot_id, sizeof(boot_id));
 	writer->mount_id = mount_id;
-	if (have_writer == 1 && have_reader == 1 && spool->reader_state.epoch != 0)
+	if (have_writer == 1 && have_reader == 1 && spool->reader_state.epoch != 0) {
+		take_released(spool);
 		return 0;
+	}
 	/* The spool starts anew: under a new epoch no number was used, so the tails found are exact. */
 	memset(&spool->reader_state, 0, sizeof(spool->reader_state));
 	memset(writer->lanes, 0, sizeof(writer->lanes));
 	memset(writer->closed_next, 0, sizeof(writer->closed_next));
+	memset(writer->released, 0, sizeof(writer->released));
 	*machine_same = true;
 	return 0;
 }

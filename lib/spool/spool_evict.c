@@ -31,18 +31,34 @@ lane_closed_count(const struct spool_lane *lane)
 	return lane->segment_count - (lane->fd >= 0);
 }
 
+/*
+ * Notes how far the lane is delivered before a segment goes for it. Else a start might find the segment gone and its records not
+ * known to be delivered: the machine stopped, or the disk did not take the reader's position. Returns acked, or what is noted
+ * of it.
+ */
+static uint64_t
+lane_release(struct spool *spool, struct spool_lane *lane)
+{
+	struct spool_position *released = &spool->writer_state.released[lane->id];
+	const struct spool_position before = *released;
+	uint64_t acked = atomic_load_explicit(&lane->acked, memory_order_acquire);
+
+	if (acked <= before.acked)
+		return before.acked;
+	*released = (struct spool_position){ acked, atomic_load_explicit(&lane->skipped, memory_order_relaxed) };
+	if (spool_save_writer_state(spool, true) < 0)
+		*released = before;
+	return released->acked;
+}
+
 void
 spool_remove_acked(struct spool *spool, struct spool_lane *lane)
 {
 	uint64_t acked = atomic_load_explicit(&lane->acked, memory_order_acquire);
 
 	while (lane_closed_count(lane) > 0 && spool_segment_at(lane, 0)->next <= acked + 1) {
-		/* Else a machine that stops might come up with the segment gone and its records not known to be delivered. */
-		if (lane->acked_durable < acked && fdatasync(spool->reader_slot.fd) != 0) {
-			spool_count(spool, SPOOL_WRITE_ERRORS, 1);
+		if (spool_segment_at(lane, 0)->next > lane_release(spool, lane) + 1)
 			return;
-		}
-		lane->acked_durable = acked;
 		lane_unlink_oldest(spool, lane);
 	}
 }
@@ -53,6 +69,8 @@ spool_lane_drop_oldest(struct spool *spool, struct spool_lane *lane)
 {
 	struct spool_segment oldest = *spool_segment_at(lane, 0);
 	uint64_t acked = atomic_load_explicit(&lane->acked, memory_order_acquire);
+
+	(void)lane_release(spool, lane); /* or a full disk has room for the note when this one is gone */
 	uint64_t first = oldest.first > acked ? oldest.first : acked + 1;
 
 	/* Before the file goes: a reader that misses it must find that the writer reports it. */

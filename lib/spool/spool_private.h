@@ -47,6 +47,12 @@ struct spool_gap {
 	uint32_t reason;
 };
 
+/* How far a lane is delivered. */
+struct spool_position {
+	uint64_t acked;
+	uint64_t skipped; /* whether acked was last moved by spool_skip() */
+};
+
 /* Saved by the writer. */
 struct spool_writer_state {
 	char boot_id[SPOOL_BOOT_ID_LEN];
@@ -60,15 +66,14 @@ struct spool_writer_state {
 	uint64_t closed_next[LINK_LANE_COUNT]; /* numbering ended before it in a clean stop; 0: the spool is open */
 	/* The segment before this number could not be read when a start went on from here: its reader finds where it ends. */
 	uint64_t unread_next[LINK_LANE_COUNT];
+	/* Up to here segments were removed because they were delivered, whether or not the reader could save its position. */
+	struct spool_position released[LINK_LANE_COUNT];
 };
 
 /* Saved by the reader. */
 struct spool_reader_state {
 	uint64_t epoch;
-	struct {
-		uint64_t acked;
-		uint64_t skipped; /* whether acked was last moved by spool_skip() */
-	} lanes[LINK_LANE_COUNT];
+	struct spool_position lanes[LINK_LANE_COUNT];
 	uint64_t begins[LINK_LANE_COUNT]; /* the first number of the epoch; 0: not known */
 	char owner[SPOOL_OWNER_MAX + 1];  /* whose records these are; "": not known */
 };
@@ -95,7 +100,6 @@ struct spool_lane {
 	uint64_t file_len;       /* of the open segment */
 	uint64_t start_hole_first; /* the start reported from here up to start_next as lost; equal: nothing */
 	uint64_t start_next;
-	uint64_t acked_durable;  /* of acked, known to be on the disk */
 	bool blocked;            /* appending waits for the next flush: a write failed, or numbers were given up */
 	bool failed;             /* the last write failed */
 	bool unsynced;
@@ -208,8 +212,8 @@ int spool_lane_list(const struct spool_lane *lane, uint64_t **firsts);
 /* spool_write.c */
 int spool_lane_write(struct spool *spool, struct spool_lane *lane);
 int spool_lane_reserve(struct spool *spool, struct spool_lane *lane);
-void spool_save_writer_state(struct spool *spool, bool sync);
-void spool_save_reader_state(struct spool *spool);
+/* Returns 0 or -errno, counted. */
+int spool_save_writer_state(struct spool *spool, bool sync);
 
 /* spool_damage.c */
 int spool_damage_open(struct spool *spool);

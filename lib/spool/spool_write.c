@@ -317,7 +317,7 @@ spool_flush(struct spool *spool)
 	counter_set(&spool->counters[SPOOL_STORED_BYTES], spool->total_bytes);
 }
 
-void
+int
 spool_save_writer_state(struct spool *spool, bool sync)
 {
 	int rc = slot_save(&spool->writer_slot, &spool->writer_state, sizeof(spool->writer_state), sync);
@@ -327,4 +327,5 @@ spool_save_writer_state(struct spool *spool, bool sync)
 		spool_count(spool, SPOOL_WRITE_ERRORS, 1);
 		spool_fault(spool, -rc);
 	}
+	return rc;
 }

@@ -11,6 +11,7 @@ static bool is_full;          /* from now on free_bytes counts */
 static uint64_t free_bytes;
 static int fallocate_error;   /* errno of each fallocate(2); 0: it works */
 static unsigned int fallocate_count;
+static int refused[2];        /* files that take nothing, as of a file system that writes each block elsewhere */
 
 static uint64_t
 blocks_of(int fd)
@@ -48,7 +49,7 @@ fstatvfs(int fd, struct statvfs *out)
 ssize_t
 pwrite(int fd, const void *data, size_t len, off_t at)
 {
-	if (is_full && blocks_of(fd) < (uint64_t)at + len) {
+	if ((is_full && blocks_of(fd) < (uint64_t)at + len) || fd == refused[0] || fd == refused[1]) {
 		errno = ENOSPC;
 		return -1;
 	}
@@ -71,6 +72,7 @@ setup_room(void **state)
 	is_full = false;
 	free_bytes = 0;
 	fallocate_error = 0;
+	refused[0] = refused[1] = -1;
 	assert_int_equal(setup(state), 0);
 	config.keep_room = true;
 	return 0;
@@ -297,6 +299,64 @@ test_a_file_system_without(void **state)
 	spool_destroy(spool);
 }
 
+/* A kill after the position was not saved: what was delivered and removed is no damage, nor lost. */
+static void
+test_position_not_saved(void **state)
+{
+	for (unsigned int both = 0; both < 2; both++) {
+		struct spool *spool = open_spool();
+		uint64_t missing, before;
+		unsigned int segments;
+
+		before = append_one(spool, LINK_LANE_EVENT);
+		spool_flush(spool);
+		refused[0] = spool->reader_slot.fd;
+		refused[1] = both == 0 ? -1 : spool->writer_slot.fd;
+		assert_int_equal(deliver(spool, LINK_LANE_EVENT, 200), 200);
+		assert_int_not_equal(counter_of(spool, SPOOL_STATE_ERRORS), 0);
+		disk_of(spool, &segments);
+		assert_in_range(segments, both == 0 ? 1 : 3, both == 0 ? 2 : 8);
+		refused[0] = refused[1] = -1;
+		spool->ready = false;
+		spool_destroy(spool);
+		spool = open_spool();
+		assert_int_equal(counter_of(spool, SPOOL_GAPS), 0);
+		assert_int_equal(counter_of(spool, SPOOL_DAMAGED_SEGMENTS), 0);
+		assert_int_equal(read_all(spool, LINK_LANE_EVENT, &missing), before + 200 - spool_get_acked(spool, LINK_LANE_EVENT));
+		assert_int_equal(missing, 0);
+		spool_ack(spool, LINK_LANE_EVENT, before + 200);
+		spool_destroy(spool);
+	}
+}
+
+/* As before, where the bound on the size took what was delivered, and what was skipped stays so. */
+static void
+test_position_of_what_is_evicted(void **state)
+{
+	struct spool *spool = open_spool();
+	uint64_t missing;
+
+	refused[0] = spool->reader_slot.fd;
+	for (unsigned int i = 0; i < 100; i++)
+		append_one(spool, LINK_LANE_EVENT);
+	spool_flush(spool);
+	spool_skip(spool, LINK_LANE_EVENT, 60);
+	for (unsigned int i = 0; i < 2000; i++)
+		append_one(spool, LINK_LANE_EVENT);
+	spool_flush(spool);
+	refused[0] = -1;
+	spool->ready = false;
+	spool_destroy(spool);
+	spool = open_spool();
+	assert_int_equal(spool_get_acked(spool, LINK_LANE_EVENT), 60);
+	assert_true(spool_is_skipped(spool, LINK_LANE_EVENT));
+	for (uint64_t i = 0; i < spool->writer_state.gap_count; i++)
+		assert_int_equal(spool->writer_state.gaps[i].reason, SPOOL_GAP_SPOOL_FULL);
+	assert_int_not_equal(spool->writer_state.gap_count, 0);
+	assert_int_not_equal(read_all(spool, LINK_LANE_EVENT, &missing), 0);
+	spool_destroy(spool);
+}
+
 int
 main(void)
 {
@@ -308,6 +368,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_turned_off, setup_room, teardown),
 		cmocka_unit_test_setup_teardown(test_a_disk_with_little_is_left_alone, setup_room, teardown),
 		cmocka_unit_test_setup_teardown(test_a_file_system_without, setup_room, teardown),
+		cmocka_unit_test_setup_teardown(test_position_not_saved, setup_room, teardown),
+		cmocka_unit_test_setup_teardown(test_position_of_what_is_evicted, setup_room, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
