@@ -11,7 +11,7 @@
 #include "lib/base/log.h"
 #include "lib/config/config.h"
 
-enum { ANSWER_MS = 10000, POLL_US = 500, NAME_LEN = 64, TIME_LEN = 40 };
+enum { ANSWER_MS = 10000, CLOSE_MS = 2000, POLL_US = 500, NAME_LEN = 64, TIME_LEN = 40 };
 
 static const uint64_t SECOND_NS = 1000000000, YEAR_S = 366 * 86400;
 
@@ -94,13 +94,15 @@ hand_and_wait(struct sensor *sensor, struct recording *recording)
 	return true;
 }
 
-/* Keeps what is to be told of it. */
-static void
-put_away(struct sensor *sensor)
+/* Keeps what is to be told of it. @return false: the disk does not take the end of the file within wait_ms, try again */
+static bool
+put_away(struct sensor *sensor, unsigned int wait_ms)
 {
-	struct recording_state *state = sensor->recorded != NULL ? sensor->recorded : calloc(1, sizeof(*state));
+	struct recording_state *state;
 
-	recording_finish(sensor->recording);
+	if (!recording_finish(sensor->recording, wait_ms))
+		return false;
+	state = sensor->recorded != NULL ? sensor->recorded : calloc(1, sizeof(*state));
 	if (state != NULL) {
 		recording_get_state(sensor->recording, state);
 		log_notice("capture", "%s: ended (%s), %" PRIu64 " frames, %" PRIu64 " bytes, %" PRIu64 " dropped%s%s", state->path,
@@ -110,6 +112,7 @@ put_away(struct sensor *sensor)
 	recording_destroy(sensor->recording);
 	sensor->recording = NULL;
 	sensor->recorded = state;
+	return true;
 }
 
 /* ---- the verbs ---- */
@@ -173,7 +176,7 @@ control_capture_start(struct sensor *sensor, const json_t *request, struct confi
 	char name[NAME_LEN];
 
 	if (sensor->recording != NULL && recording_is_over(sensor->recording) && hand_and_wait(sensor, NULL))
-		put_away(sensor);
+		(void)put_away(sensor, CLOSE_MS);
 	if (sensor->recording != NULL) {
 		snprintf(err->text, sizeof(err->text), "a capture is under way: capture.status tells which");
 		return NULL;
@@ -198,7 +201,10 @@ control_capture_stop(struct sensor *sensor, const json_t *request, struct config
 		snprintf(err->text, sizeof(err->text), "a worker does not answer: the capture goes on with it, ask again");
 		return NULL;
 	}
-	put_away(sensor);
+	if (!put_away(sensor, CLOSE_MS)) {
+		log_warning("capture", "the disk hangs: the file is still being closed");
+		return tell_recording(sensor->recording);
+	}
 	return sensor->recorded == NULL ? json_pack("{s:b}", "ok", 1) : tell(sensor->recorded);
 }
 
@@ -218,14 +224,15 @@ control_capture_watch(struct sensor *sensor)
 		return;
 	hand(sensor, NULL);
 	if (have_taken(sensor, NULL))
-		put_away(sensor);
+		(void)put_away(sensor, 0);
 }
 
 void
 control_capture_end(struct sensor *sensor)
 {
-	if (sensor->recording != NULL && hand_and_wait(sensor, NULL))
-		put_away(sensor);
+	/* Its thread and what it has to write are left to a disk that hangs. */
+	if (sensor->recording != NULL && hand_and_wait(sensor, NULL) && !put_away(sensor, CLOSE_MS))
+		log_warning("capture", "the disk hangs: the file is not whole, its name ends in .part");
 	free(sensor->recorded);
 	sensor->recorded = NULL;
 }

@@ -23,7 +23,7 @@ enum { RING_BYTES = 8 * 1024 * 1024, TURN_FRAMES = 1024, IDLE_US = 1000, FRAME_L
 static const uint64_t NS_PER_S = 1000000000, MS_PER_S = 1000;
 
 const char *const recording_end_names[RECORDING_END_COUNT] = {
-	[RECORDING_RUNS] = "running", [RECORDING_ASKED] = "asked", [RECORDING_FRAMES] = "frames", [RECORDING_SECONDS] = "seconds",
+	[RECORDING_RUNS] = "running", [RECORDING_CLOSING] = "closing", [RECORDING_ASKED] = "asked", [RECORDING_FRAMES] = "frames", [RECORDING_SECONDS] = "seconds",
 	[RECORDING_SIZE] = "size", [RECORDING_DISK] = "disk", [RECORDING_FAILED] = "failed",
 };
 
@@ -409,13 +409,18 @@ recording_start(struct recording **out, const struct recording_order *order, uns
 	return 0;
 }
 
-void
-recording_finish(struct recording *recording)
+bool
+recording_finish(struct recording *recording, unsigned int wait_ms)
 {
+	struct timespec until;
+
+	atomic_store_explicit(&recording->over, true, memory_order_relaxed);
 	atomic_store(&recording->finish, true);
-	if (recording->started)
-		pthread_join(recording->thread, NULL);
-	recording->started = false;
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += wait_ms / MS_PER_S;
+	if (recording->started && pthread_clockjoin_np(recording->thread, NULL, CLOCK_MONOTONIC, &until) == 0)
+		recording->started = false;
+	return !recording->started;
 }
 
 void
@@ -424,7 +429,7 @@ recording_get_state(struct recording *recording, struct recording_state *out)
 	pthread_mutex_lock(&recording->lock);
 	*out = recording->state;
 	if (out->ended_ns == 0)
-		out->end = RECORDING_RUNS; /* the file is not whole yet */
+		out->end = recording_is_over(recording) ? RECORDING_CLOSING : RECORDING_RUNS; /* the file is not whole yet */
 	pthread_mutex_unlock(&recording->lock);
 	for (unsigned int i = 0; i < recording->lane_count; i++) {
 		struct counter_set ring = event_ring_counters_get(recording->lanes[i].ring);

@@ -24,15 +24,15 @@ struct recording_order {
 	uint64_t keep_free;     /* bytes of the file system that stay free */
 };
 
-/** Why it ended. */
-enum recording_end { RECORDING_RUNS, RECORDING_ASKED, RECORDING_FRAMES, RECORDING_SECONDS, RECORDING_SIZE, RECORDING_DISK,
+/** Why it ended. RECORDING_CLOSING: it did, and the file is not whole yet. */
+enum recording_end { RECORDING_RUNS, RECORDING_CLOSING, RECORDING_ASKED, RECORDING_FRAMES, RECORDING_SECONDS, RECORDING_SIZE, RECORDING_DISK,
 	RECORDING_FAILED, RECORDING_END_COUNT };
 
-extern const char *const recording_end_names[RECORDING_END_COUNT]; /* "running", "asked", ... */
+extern const char *const recording_end_names[RECORDING_END_COUNT]; /* "running", "closing", ... */
 
 struct recording_state {
 	enum recording_end end;
-	uint64_t began_ns, ended_ns; /* wall clock; 0: it runs */
+	uint64_t began_ns, ended_ns; /* wall clock; 0: it runs, or is being closed */
 	uint64_t frames, bytes;      /* in the file */
 	uint64_t dropped;            /* frames that the filter took and a full ring or disk did not */
 	uint64_t skipped;            /* frames that the file cannot have: not Ethernet's, or of more than 65,535 bytes */
@@ -47,12 +47,13 @@ struct recording;
 int recording_start(struct recording **out, const struct recording_order *order, unsigned int worker_count, struct config_error *err);
 /** Worker: a burst of its frames. @return how many of them are lost to a full ring */
 unsigned int recording_take(struct recording *recording, unsigned int worker_idx, const struct packet packets[], uint16_t count);
-/** Whether it ended by itself: workers give it nothing more. Any thread. */
+/** Whether it ended: workers give it nothing more. Any thread. */
 bool recording_is_over(const struct recording *recording);
-/** No worker takes part any more: writes what is still in the rings, closes the file, gives it its name. */
-void recording_finish(struct recording *recording);
+/** No worker takes part any more: what is still in the rings is written, the file closed, and given its name.
+ *  @return whether that is so before wait_ms have passed; else the disk hangs, and it is to be asked again */
+bool recording_finish(struct recording *recording, unsigned int wait_ms);
 void recording_get_state(struct recording *recording, struct recording_state *out);
-/** After recording_finish(). */
+/** After recording_finish() was true. */
 void recording_destroy(struct recording *recording);
 
 #endif

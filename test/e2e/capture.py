@@ -2,6 +2,7 @@
 """The control socket's captures: what stands in the file is what the filter names of what was sent, and each limit ends one. The
 sensor listens on one end of a veth pair (af_packet) with two workers. Needs root; skipped otherwise. usage: test/e2e/capture.py [BUILD_DIR]"""
 import collections
+import fcntl
 import json
 import os
 import shutil
@@ -31,6 +32,7 @@ control: {{ socket: {folder}/sensor.sock }}
 capture: {{ dir: {folder}/captures, size: 4mb, keep-free: 0 }}
 outputs: {{ eve: {{ path: {folder}/eve.json }} }}
 '''
+FIFREEZE, FITHAW = 0xc0045877, 0xc0045878
 BUILD = build_dir()
 
 
@@ -196,6 +198,46 @@ class Capture(unittest.TestCase):
         self.assertEqual((ended['frames'], ended['bytes']), (len(found), os.path.getsize(ended['file'])))
         self.assertGreater(ended['frames'], 1000)
         self.assertNotIn('fault', ended)
+
+    def hang(self):
+        """A disk of its own for the captures, and what makes it hang and go on."""
+        image, at = f'{self.folder}/disk', f'{self.folder}/captures'
+        with open(image, 'wb') as file:
+            file.truncate(16 << 20)
+        os.mkdir(at)
+        subprocess.run(['mkfs.ext4', '-q', '-F', image], check=True)
+        if subprocess.run(['mount', '-o', 'loop', image, at], check=False).returncode != 0:
+            self.skipTest('no ext4 on a loop device here')
+        self.addCleanup(subprocess.run, ['umount', '-l', at], check=False)
+        disk = os.open(at, os.O_RDONLY)
+        self.addCleanup(os.close, disk)
+        return lambda yes: fcntl.ioctl(disk, FIFREEZE if yes else FITHAW, 0)
+
+    def test_a_disk_that_hangs(self):
+        hang = self.hang()
+        self.assertTrue(self.ask('start', name='slow')['ok'])
+        hang(True)
+        try:
+            self.send([frame(number) for number in range(30)])
+            since = time.monotonic()
+            self.assertEqual([self.ask(verb)['state'] for verb in ('stop', 'status', 'stop')], ['closing'] * 3)
+            self.assertIn('is under way', self.ask('start')['error'])
+            self.assertLess(time.monotonic() - since, 20)
+        finally:
+            hang(False)
+        self.assertEqual(self.assert_ends('asked')['frames'], 30)
+        self.assertEqual(len(read_file(f'{self.folder}/captures/slow')), 30)
+        # An end of the sensor does all else; the process has gone when the disk lets its thread go.
+        self.assertTrue(self.ask('start', name='last')['ok'])
+        hang(True)
+        try:
+            self.send([frame(1)])
+            self.sensor.send_signal(signal.SIGTERM)
+            self.assertTrue(wait_for(lambda: 'the file is not whole' in Path(f'{self.folder}/log').read_text(), 20))
+            self.assertTrue(wait_for(lambda: not os.path.exists(f'{self.folder}/sensor.sock'), 20))
+        finally:
+            hang(False)
+        self.assertEqual(self.sensor.wait(20), 0)
 
     def test_an_end_of_the_sensor(self):
         self.assertTrue(self.ask('start', name='whole')['ok'])
