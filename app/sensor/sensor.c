@@ -369,8 +369,11 @@ hand_over(struct sensor *sensor, struct ruleset *ruleset, struct rule_matcher *o
 	struct rule_matcher *next[WORKER_MAX] = { NULL };
 	int rc = 0;
 
-	for (unsigned int i = 0; i < sensor->worker_count && rc == 0; i++)
+	for (unsigned int i = 0; i < sensor->worker_count && rc == 0; i++) {
 		rc = rule_matcher_create(&next[i], ruleset, &sensor->settings.rule, sensor->workers[i]->slab);
+		if (rc == 0)
+			rule_matcher_count_flows(next[i], sensor->workers[i]->flows);
+	}
 	for (unsigned int i = 0; i < sensor->worker_count && rc != 0; i++)
 		rule_matcher_destroy(next[i]);
 	/* a worker that is done takes none: what the reload before left for it goes */

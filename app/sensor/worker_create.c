@@ -52,6 +52,8 @@ create_parts(struct worker *worker, struct ruleset *ruleset)
 	worker->matcher_epoch = 1;
 	if (rc == 0 && ruleset != NULL)
 		rc = rule_matcher_create(&worker->matcher, ruleset, &s->rule, worker->slab);
+	if (worker->matcher != NULL)
+		rule_matcher_count_flows(worker->matcher, worker->flows);
 	if (rc == 0)
 		worker_tell_readers(worker);
 	worker->gather = rc == 0 ? malloc(WORKER_GATHER_LEN) : NULL;

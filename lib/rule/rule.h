@@ -178,6 +178,11 @@ struct counter_set rule_matcher_counters(struct rule_matcher *matcher);
 extern const struct counter_table rule_counter_table;
 struct ruleset *rule_matcher_ruleset(const struct rule_matcher *matcher);
 
+struct flow_table;
+
+/** Whose flows they are: of more than FLOW_PACKETS_MAX packets it knows the number. @param flows  NULL: the flow's own count is taken */
+void rule_matcher_count_flows(struct rule_matcher *matcher, const struct flow_table *flows);
+
 /** Called with each block of bytes before it is scanned. @param database  hs_database_t of the ruleset */
 typedef void (*rule_scan_fn)(void *arg, const void *database, const uint8_t *data, uint32_t len);
 /** Watches what Hyperscan is given, for a benchmark that gives it the same again. @param fn  NULL: no more */

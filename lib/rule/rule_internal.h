@@ -331,6 +331,7 @@ struct rule_matcher {
 	uint32_t summary_words;
 	uint32_t alerts_max;
 	struct slab *slab;
+	const struct flow_table *flows;   /* NULL: not known */
 	struct rule_memory *memory;
 	struct rule_profile *profiles;    /* [rule_count] */
 	uint32_t profile_turn;

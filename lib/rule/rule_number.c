@@ -88,7 +88,7 @@ rule_value_parse(struct rule_parser *parser, const char *text, struct rule_value
 	return 0;
 }
 
-/* "10kb", "1 MiB": powers of 1,024. */
+/* "10kb", "1 MiB": powers of 1,024. What no integer holds is no number. */
 static bool
 number_with_unit(const char *text, int64_t *value)
 {
@@ -96,12 +96,17 @@ number_with_unit(const char *text, int64_t *value)
 	size_t digits = strspn(text, "0123456789");
 	const char *unit = text + digits + strspn(text + digits, " ");
 	const char *letter = *unit == '\0' ? NULL : strchr(letters, *unit | 0x20);
+	unsigned int shift;
 	char number[16];
 
 	if (digits == 0 || digits >= sizeof(number) || letter == NULL || (strcasecmp(unit + 1, "b") != 0 && strcasecmp(unit + 1, "ib") != 0))
 		return false;
 	snprintf(number, sizeof(number), "%.*s", (int)digits, text);
-	*value = (int64_t)strtoll(number, NULL, 10) << (10 * (letter - letters + 1));
+	shift = 10 * (unsigned int)(letter - letters + 1);
+	*value = (int64_t)strtoll(number, NULL, 10);
+	if (*value > INT64_MAX >> shift)
+		return false;
+	*value <<= shift;
 	return true;
 }
 

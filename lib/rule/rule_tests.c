@@ -352,9 +352,18 @@ rule_test_flow_start(const struct rule_view *view, const struct rule_test *test)
 	return view->phase == PHASE_PACKET && view->flow != NULL && view->flow->packets[0] + view->flow->packets[1] == 1;
 }
 
+/* The flow's own count goes back by half where it is full. */
+static uint64_t
+packets_of(const struct rule_view *view, enum flow_direction direction)
+{
+	const struct flow_table *flows = view->matcher->flows;
+
+	return flows == NULL ? view->flow->packets[direction] : flow_packets(flows, view->flow, direction);
+}
+
 FLOW_NUMBER(flow_age, (view->flow->last_ns - view->flow->first_ns) / NS_PER_S)
-FLOW_NUMBER(flow_pkts_toserver, view->flow->packets[FLOW_TO_SERVER])
-FLOW_NUMBER(flow_pkts_toclient, view->flow->packets[FLOW_TO_CLIENT])
+FLOW_NUMBER(flow_pkts_toserver, packets_of(view, FLOW_TO_SERVER))
+FLOW_NUMBER(flow_pkts_toclient, packets_of(view, FLOW_TO_CLIENT))
 FLOW_NUMBER(flow_bytes_toserver, view->flow->bytes[FLOW_TO_SERVER])
 FLOW_NUMBER(flow_bytes_toclient, view->flow->bytes[FLOW_TO_CLIENT])
 
@@ -376,7 +385,7 @@ flow_sides(const struct rule_test *test, uint64_t to_client, uint64_t to_server)
 bool
 rule_test_flow_pkts(const struct rule_view *view, const struct rule_test *test)
 {
-	return view->flow != NULL && flow_sides(test, view->flow->packets[FLOW_TO_CLIENT], view->flow->packets[FLOW_TO_SERVER]);
+	return view->flow != NULL && flow_sides(test, packets_of(view, FLOW_TO_CLIENT), packets_of(view, FLOW_TO_SERVER));
 }
 
 bool

@@ -399,6 +399,12 @@ rule_matcher_inherit(struct rule_matcher *to, struct rule_matcher *from)
 }
 
 void
+rule_matcher_count_flows(struct rule_matcher *matcher, const struct flow_table *flows)
+{
+	matcher->flows = flows;
+}
+
+void
 rule_matcher_watch_scans(struct rule_matcher *matcher, rule_scan_fn fn, void *arg)
 {
 	matcher->on_scan = fn;

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "lib/rule/rule_parser.h"
+#include "lib/flow/test_packets.h"
 #include "lib/rule/test_web.h"
 
 static void
@@ -453,6 +454,73 @@ test_packets(void **state)
 }
 
 static void
+tell_nobody(void *arg, struct flow *flow)
+{
+}
+
+static bool
+fires_on(const struct flow_table *table, struct flow *flow, const char *option)
+{
+	struct packet packet = toy_packet(IP_PROTO_UDP, "x", 1);
+	struct rule_config config = toy_config();
+	struct rule_matcher *matcher;
+	struct rule_hits hits;
+	char text[256];
+
+	snprintf(text, sizeof(text), "alert udp any any -> any any (%s; sid:1;)", option);
+	struct ruleset *set = web_ruleset(text);
+
+	assert_int_equal(ruleset_count(set), 1);
+	assert_int_equal(rule_matcher_create(&matcher, set, &config, NULL), 0);
+	rule_matcher_count_flows(matcher, table);
+	rule_hits_reset(&hits);
+	rule_match_packet(matcher, &packet, flow, &hits);
+	rule_matcher_destroy(matcher);
+	ruleset_destroy(set);
+	return hits.count > 0;
+}
+
+/* Of a flow whose own count went back, all packets count; bytes need more than 32 bits, too. */
+static void
+test_long_flows(void **state)
+{
+	static const struct {
+		const char *option;
+		bool holds;
+	} cases[] = {
+		{ "flow.pkts:toserver,>2147483648", true }, { "flow.pkts:toserver,>3221225471", false }, { "flow.pkts:toserver,3221225471", true },
+		{ "flow.pkts:both,3221225471", true }, { "flow.pkts:either,>4294967296", false }, { "flow.pkts_toserver:>3000000000", true },
+		{ "flow.pkts_toclient:<6", true }, { "flow.bytes:toserver,>4294967296", true }, { "flow.bytes_toserver:>1gb", true },
+		{ "flow.bytes_toserver:6442450944", true }, { "flow.bytes_toserver:>7gb", false }, { "flow.bytes:both,6442450944", true },
+	};
+	struct flow_config flows = config_of(16);
+	_Atomic uint64_t counters[FLOW_COUNTER_COUNT] = { 0 };
+	struct packet packet;
+	struct flow_table *table;
+	struct flow *flow;
+
+	(void)state;
+	flows.active_timeout_s = 1800;
+	assert_int_equal(flow_table_create(&table, &flows, counters), 0);
+	assert_int_equal(flow_tell_parts(table, tell_nobody, NULL), 0);
+	make(&packet, IP_PROTO_UDP, 1, 1000, 2, 502, S);
+	flow_lookup_burst(table, &packet, 1, S, &flow);
+	flow = flow_update(table, flow, &packet);
+	/* It goes back twice. */
+	for (unsigned int i = 0; i < 2; i++) {
+		flow->packets[FLOW_TO_SERVER] = FLOW_PACKETS_MAX - 1;
+		for (unsigned int k = 0; k < 2; k++)
+			flow = flow_update(table, flow, &packet);
+	}
+	assert_true(flow->packets[FLOW_TO_SERVER] < FLOW_PACKETS_MAX);
+	flow->bytes[FLOW_TO_SERVER] = UINT64_C(6) << 30;
+	for (unsigned int i = 0; i < TEST_COUNT(cases); i++)
+		assert_int_equal(fires_on(table, flow, cases[i].option), cases[i].holds);
+	flow_expire_all(table, tell_nobody, NULL);
+	flow_table_destroy(table);
+}
+
+static void
 test_create_fails_clean(void **state)
 {
 	static const char text[] = "alert http any any -> any any (http.uri; to_md5; content:\"abcd\"; sid:1;)\n"
@@ -484,6 +552,7 @@ main(void)
 		cmocka_unit_test(test_captures),
 		cmocka_unit_test(test_packets),
 		cmocka_unit_test(test_tags),
+		cmocka_unit_test(test_long_flows),
 		cmocka_unit_test(test_create_fails_clean),
 	};
 
