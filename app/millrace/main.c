@@ -20,7 +20,7 @@ static const char usage[] =
 	"\n"
 	"asking the aggregator:\n"
 	"  summary               one screen: frames, flows, protocols, alerts, top talkers, losses\n"
-	"  flows alerts events   records, newest first\n"
+	"  flows alerts events   records, newest first; events without a filter by arrival\n"
 	"  alerts --follow       alerts as they arrive, until it is stopped\n"
 	"  export                every record asked for, a JSON line each\n"
 	"  pairs talkers         who talked with whom, over what; addresses; by bytes of their flows\n"
