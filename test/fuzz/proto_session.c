@@ -62,9 +62,9 @@ offer(struct fuzz_flow *flow, bool to_server, const uint8_t *data, uint32_t len,
 	static const uint8_t src_mac[6] = { 2, 0, 0, 0, 0, 1 }, dst_mac[6] = { 1, 0x0c, 0xcd, 1, 0, 1 };
 	const struct proto_link link = { .src_mac = src_mac, .dst_mac = dst_mac,
 		.ether_type = flow->proto->ether_types == NULL ? 0 : flow->proto->ether_types[0] };
-	uint8_t *copy = fuzz_copy(cursor_of(data, len));
+	uint8_t *copy = flow->in_place ? NULL : fuzz_copy(cursor_of(data, len));
 	struct proto_input input = {
-		.data = copy,
+		.data = flow->in_place ? data : copy,
 		.len = len,
 		.missing = missing,
 		.ts_ns = UINT64_C(1700000000000000000),

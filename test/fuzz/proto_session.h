@@ -19,6 +19,7 @@ struct fuzz_flow {
 	uint32_t pending_len[2];
 	uint64_t offered_bytes, consumed_bytes;
 	bool tcp;
+	bool in_place; /* bytes are offered where they lie, not as a block of their own: what that costs is not the protocol's */
 };
 
 /** An engine that knows one protocol. Aborts without memory. */
