@@ -5,7 +5,7 @@
  *
  * A step is a multiplication and an addition, each waiting for the one before: some four cycles of any processor. What a
  * protocol does is told in steps: it and they take turns of some microseconds, so that who else is on the processor, its
- * frequency, or a host that takes it away lengthens both. The middle of several runs counts.
+ * frequency, or a host that takes it away lengthens both. Where one run says dear, the middle of several counts.
  */
 #include "test/test.h"
 
@@ -150,18 +150,18 @@ compare_doubles(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* The middle of several runs of so many bytes, and of twice as many, in turns. */
+/* The middle of so many runs of so many bytes, and of twice as many, in turns. */
 static void
-cost_doubling(struct fuzz_flow *flow, uint32_t len, uint32_t piece_len, bool tcp, double middle[2])
+cost_doubling(struct fuzz_flow *flow, uint32_t len, uint32_t piece_len, bool tcp, unsigned int count, double middle[2])
 {
 	double runs[2][RUNS];
 
-	for (unsigned int run = 0; run < RUNS; run++)
+	for (unsigned int run = 0; run < count; run++)
 		for (unsigned int i = 0; i < 2; i++)
 			runs[i][run] = run_steps(flow, len << i, piece_len, tcp);
 	for (unsigned int i = 0; i < 2; i++) {
-		qsort(runs[i], RUNS, sizeof(runs[i][0]), compare_doubles);
-		middle[i] = runs[i][RUNS / 2];
+		qsort(runs[i], count, sizeof(runs[i][0]), compare_doubles);
+		middle[i] = runs[i][count / 2];
 	}
 }
 
@@ -170,13 +170,13 @@ cost_doubling(struct fuzz_flow *flow, uint32_t len, uint32_t piece_len, bool tcp
  * dear; what grows faster than its input shows in the next doubling as well, and more.
  */
 static bool
-grows_evenly(struct fuzz_flow *flow, uint32_t piece_len, bool tcp, const double half_whole[2])
+grows_evenly(struct fuzz_flow *flow, uint32_t piece_len, bool tcp, unsigned int count, const double half_whole[2])
 {
 	double whole_twice[2];
 
 	if (half_whole[1] <= ratio_max * half_whole[0])
 		return true;
-	cost_doubling(flow, INPUT_LEN, piece_len, tcp, whole_twice);
+	cost_doubling(flow, INPUT_LEN, piece_len, tcp, count, whole_twice);
 	return whole_twice[1] <= ratio_max * whole_twice[0];
 }
 
@@ -197,14 +197,15 @@ static bool
 is_cheap(struct fuzz_flow *flow, uint32_t piece_len, bool tcp, unsigned int tries, struct cost *cost)
 {
 	for (unsigned int try = 0; try < tries; try++) {
+		unsigned int count = try == 0 ? 1 : RUNS; /* what is cheap at once need not be asked again */
 		double half_whole[2];
 
 		*cost = (struct cost){ .steps = run_steps(flow, INPUT_LEN, piece_len, tcp) / INPUT_LEN };
 		if (cost->steps <= STEPS_FLOOR)
 			return true;
-		cost_doubling(flow, INPUT_LEN / 2, piece_len, tcp, half_whole);
+		cost_doubling(flow, INPUT_LEN / 2, piece_len, tcp, count, half_whole);
 		*cost = (struct cost){ half_whole[1] / INPUT_LEN, half_whole[1] / half_whole[0] };
-		if (cost->steps <= STEPS_MAX && grows_evenly(flow, piece_len, tcp, half_whole))
+		if (cost->steps <= STEPS_MAX && grows_evenly(flow, piece_len, tcp, count, half_whole))
 			return true;
 	}
 	return false;
