@@ -46,7 +46,7 @@ struct api_streams {
 static const struct counter_desc counters[API_STREAM_COUNTERS] = {
 	[API_STREAMS_OPEN] = { "api.streams_open", "exports and live streams that go on now" },
 	[API_STREAMS_STARTED] = { "api.streams", "exports and live streams begun" },
-	[API_STREAMS_REFUSED] = { "api.streams_refused", "refused, because there were too many" },
+	[API_STREAMS_SHED] = { "api.streams_shed", "exports and live streams refused, because there were too many" },
 	[API_STREAM_RECORDS] = { "api.stream_records", "records sent in them" },
 };
 
@@ -260,7 +260,7 @@ begin(struct api *api, const struct question *question, struct stream **out)
 	struct stream *stream;
 
 	if (streams->count == STREAMS_MAX) {
-		counter_add(&streams->counts[API_STREAMS_REFUSED], 1);
+		counter_add(&streams->counts[API_STREAMS_SHED], 1);
 		return -EBUSY;
 	}
 	stream = calloc(1, sizeof(*stream));

@@ -14,7 +14,7 @@ struct api_route;
 struct api_streams;
 struct question;
 
-enum api_stream_counter { API_STREAMS_OPEN, API_STREAMS_STARTED, API_STREAMS_REFUSED, API_STREAM_RECORDS, API_STREAM_COUNTERS };
+enum api_stream_counter { API_STREAMS_OPEN, API_STREAMS_STARTED, API_STREAMS_SHED, API_STREAM_RECORDS, API_STREAM_COUNTERS };
 
 int api_streams_create(struct api_streams **out, struct api *api);
 /** Ends all of them. */
