@@ -61,12 +61,14 @@ number_of(struct generate_args *args, const char *text, uint64_t max, uint64_t *
 }
 
 static int
-count_of(struct generate_args *args, const char *text, uint64_t max, unsigned int *out)
+count_of(struct generate_args *args, const char *text, unsigned int min, unsigned int max, unsigned int *out)
 {
 	uint64_t value;
 
-	if (number_of(args, text, max, &value) != 0)
+	if (number_of(args, text, max, &value) != 0 || value < min) {
+		(void)snprintf(args->err, sizeof(args->err), "\"%s\" is not a number from %u to %u", text, min, max);
 		return -EINVAL;
+	}
 	*out = (unsigned int)value;
 	return 0;
 }
@@ -116,25 +118,25 @@ set_size(struct generate_args *args, const char *value)
 static int
 set_plcs(struct generate_args *args, const char *value)
 {
-	return count_of(args, value, PLANT_PLCS_MAX, &args->plant.plcs);
+	return count_of(args, value, 1, PLANT_PLCS_MAX, &args->plant.plcs);
 }
 
 static int
 set_hmis(struct generate_args *args, const char *value)
 {
-	return count_of(args, value, PLANT_HMIS_MAX, &args->plant.hmis);
+	return count_of(args, value, 1, PLANT_HMIS_MAX, &args->plant.hmis);
 }
 
 static int
 set_rtus(struct generate_args *args, const char *value)
 {
-	return count_of(args, value, PLANT_RTUS_MAX, &args->plant.rtus);
+	return count_of(args, value, 1, PLANT_RTUS_MAX, &args->plant.rtus);
 }
 
 static int
 set_rate(struct generate_args *args, const char *value)
 {
-	return count_of(args, value, RATE_MAX, &args->plant.rate);
+	return count_of(args, value, 0, RATE_MAX, &args->plant.rate);
 }
 
 static int
@@ -142,7 +144,7 @@ set_segment(struct generate_args *args, const char *value)
 {
 	unsigned int len;
 
-	if (count_of(args, value, PLANT_TCP_MSS, &len) != 0)
+	if (count_of(args, value, 0, PLANT_TCP_MSS, &len) != 0)
 		return -EINVAL;
 	args->plant.segment_len_max = (uint16_t)len;
 	return 0;
