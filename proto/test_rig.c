@@ -24,8 +24,11 @@ collect(struct proto_ctx *ctx, unsigned int flags, uint32_t tx_id)
 		return;
 	}
 	tell_file(&rig->told, ctx, flags);
-	if ((flags & PROTO_FILE) != 0)
+	if ((flags & PROTO_FILE) != 0) {
+		if (rig->desc->file_seen != NULL)
+			rig->desc->file_seen(flags);
 		return;
+	}
 	if (rig->count < RIG_DELIVERED_MAX) {
 		rig->flags[rig->count] = flags;
 		rig->tx_ids[rig->count] = tx_id;

@@ -23,6 +23,7 @@ struct rig_desc {
 	unsigned int json_flags;  /* deliveries whose record becomes rig->json: those with one of them */
 	unsigned int file_wants;  /* enum file_want of both directions; 0: files are not followed */
 	void (*seen)(unsigned int flags); /* each delivery, with rig->ctx as it is; NULL: nobody looks */
+	void (*file_seen)(unsigned int flags); /* NULL, or of each delivery of a file beside a record */
 };
 
 struct rig {

@@ -119,7 +119,8 @@ put_envelope(struct proto_ctx *ctx, struct smtp_record *record, const struct smt
 		add_text(ctx, &record->rcpt_to, bytes_of(mail, mail->rcpts[i]));
 	if (mail->rcpt_count > 0)
 		record_present(&record->head, SMTP_HAS_RCPT_TO);
-	if (mail->status == SMTP_NO_MESSAGE)
+	/* Before the message is over its size is that of the segments so far, and a file may be told of at any of them. */
+	if (mail->status == SMTP_NO_MESSAGE || !mail->matched)
 		return;
 	record->size = mail->size;
 	record_present(&record->head, SMTP_HAS_SIZE);

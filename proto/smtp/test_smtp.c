@@ -15,6 +15,7 @@ static uint8_t kept[2][KEPT_LEN];
 static size_t kept_len[2];
 static char seen[4096]; /* files of the record that the rules saw, each between bars */
 static unsigned int mails_matched;
+static unsigned int sizes_of_files; /* told of with the size of their mail */
 
 static void
 see_files(unsigned int flags)
@@ -23,7 +24,7 @@ see_files(unsigned int flags)
 	const struct smtp_record *record = (const void *)base;
 	size_t len = 0;
 
-	if ((flags & (PROTO_MATCH | PROTO_FILE)) != PROTO_MATCH || rig->builder.len == 0 || record_is_present(record, SMTP_HAS_COMMAND) ||
+	if ((flags & PROTO_MATCH) == 0 || rig->builder.len == 0 || record_is_present(record, SMTP_HAS_COMMAND) ||
 		record_is_present(record, SMTP_HAS_CODE))
 		return;
 	mails_matched++;
@@ -37,8 +38,15 @@ see_files(unsigned int flags)
 	}
 }
 
+static void
+see_size(unsigned int flags)
+{
+	sizes_of_files += record_is_present(rig->builder.base, SMTP_HAS_SIZE);
+}
+
 static const struct rig_desc desc = { .proto = &smtp_proto, .table = &smtp_table, .state = &flow, .config = &config,
-	.slab_len = 4 << 20, .json_flags = PROTO_EMIT, .file_wants = FILE_WANT_EVENT | FILE_WANT_RULES | 1 << FILE_MD5, .seen = see_files };
+	.slab_len = 4 << 20, .json_flags = PROTO_EMIT, .file_wants = FILE_WANT_EVENT | FILE_WANT_RULES | 1 << FILE_MD5, .seen = see_files,
+	.file_seen = see_size };
 
 static void
 forget(void)
@@ -505,12 +513,14 @@ test_files(void **state)
 {
 	(void)state;
 	config.body_limit = 1;
+	sizes_of_files = 0;
 	talk(DATA_BEGIN MULTI "> |> no name, no file|> --x y|> Content-Disposition: attachment; filename=a.txt|> Content-Transfer-Encoding: base64|> |> YWJj|"
 		"> --x y|> Content-Type: text/plain; name=b.txt|> |> abcd|> --x y--|" DATA_END);
 	assert_told("end {\"filename\":\"a.txt\",\"gaps\":false,\"state\":\"CLOSED\",\"md5\":\"900150983cd24fb0d6963f7d28e17f72\",\"stored\":false,\"size\":3,\"tx_id\":0}\n"
 		"event {\"filename\":\"a.txt\",\"gaps\":false,\"state\":\"CLOSED\",\"md5\":\"900150983cd24fb0d6963f7d28e17f72\",\"stored\":false,\"size\":3,\"tx_id\":0}\n"
 		"end {\"filename\":\"b.txt\",\"gaps\":false,\"state\":\"CLOSED\",\"md5\":\"e2fc714c4727ee9395f324cd2e7f331f\",\"stored\":false,\"size\":4,\"tx_id\":0}\n"
 		"event {\"filename\":\"b.txt\",\"gaps\":false,\"state\":\"CLOSED\",\"md5\":\"e2fc714c4727ee9395f324cd2e7f331f\",\"stored\":false,\"size\":4,\"tx_id\":0}\n");
+	assert_int_equal(sizes_of_files, 0); /* the mail was not whole then */
 	/* the flow ends in it */
 	renew();
 	talk(DATA_BEGIN "> Content-Disposition: attachment; filename=c|> |> abc|");
