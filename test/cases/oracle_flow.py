@@ -377,6 +377,8 @@ REASONS = [
     ('sessions', of('tcp-reassembly-synthetic'), 'a SYN on the ends of a connection that is over begins another flow'),
     ('sessions', every(lambda key, theirs, ours: key.proto in ('ICMP', 'ESP')),
      "types of ICMP, and ESP's SPIs, name a flow; ICMP errors are no flow of their own"),
+    ('sessions', every(lambda key, theirs, ours: key.proto in ('51', 'ESP')),
+     "Arkime has a session of AH; ours is of what it vouches for (RFC 4302 3.1), as for IPv6, and ESP's SPIs name a flow"),
     ('*', of('arkime__v6'), 'ICMP errors are no flow of their own'),
     ('sessions', of('bacnet-stack-services'), "Arkime's timeouts are longer"),
     ('sessions', every(lambda key, theirs, ours: theirs == 0), 'Arkime has the innermost session of a tunnel only'),
