@@ -296,10 +296,13 @@ next_item(struct s7_message *message, const struct s7_item *item)
 	return item == NULL || item->head.next == 0 ? NULL : (void *)(message->ctx->record->base + item->head.next);
 }
 
-/* Bits are counted as such, the others in bytes but for BYTE and INT (in bits too). */
+/* Bits are counted as such, the others in bytes but for BYTE and INT (in bits too). Without a type there is no data, though some
+ * servers give a length. */
 static uint32_t
 byte_len(uint8_t transport, uint16_t len)
 {
+	if (transport == DATA_NULL)
+		return 0;
 	return transport >= DATA_BIT && transport <= DATA_INT ? (len + 7u) / 8u : len;
 }
 
